@@ -1,0 +1,241 @@
+r"""Records of text, block by block: N records in are N records out, in bounded memory.
+
+A record is what stands between line feeds, bytes split on `\n` only; one trailing `\r` and a leading byte order
+mark are dropped. Columns of tables are `data/tables.py`. A block is a few megabytes of whole records, so memory is
+bounded by its size and the longest record. Files that are not text are refused with the cure, by their first 4 KB.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import os
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from seqcli.errors import InputError, UsageError
+from seqcli.text import nfc
+
+BLOCK_BYTES = 1 << 20
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Records `first`, `first` + 1 ... of an input, counted from 1."""
+
+    first: int
+    data: bytes  # as given, but valid UTF-8; every record ended by "\n"
+    replaced: int = 0  # malformed UTF-8 sequences that became U+FFFD
+    kept: tuple[tuple[str, ...], ...] = field(default=())  # pass-through columns, one tuple a record
+    raw: tuple[str, ...] | None = None  # the records, where they may hold line feeds (blanks in `data`)
+
+    def __len__(self) -> int:
+        return self.data.count(b"\n")
+
+    def records(self) -> list[str]:
+        """The records as given, without line ends."""
+        return list(self.raw) if self.raw is not None else self.data.decode("utf-8", "surrogatepass").split("\n")[:-1]
+
+    def normalised(self) -> bytes:
+        """The lines in NFC: what tokenizers read."""
+        if self.data.isascii():
+            return self.data
+        text = self.data.decode()
+        same = nfc(text)
+        return self.data if same is text else same.encode()
+
+
+def block_of(records: Iterable[str], *, first: int = 1, kept=()) -> Block:
+    """Records held in memory (arguments, cells of a table) as one block; they may hold line feeds and lone surrogates."""
+    records = tuple(record.encode("utf-8", "replace").decode() if not record.isascii() else record for record in records)
+    lines = [record.replace("\n", " ") for record in records]
+    raw = records if lines != list(records) else None
+    return Block(first, "".join(line + "\n" for line in lines).encode(), kept=tuple(kept), raw=raw)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """The bytes of a file, of standard input ("-"), or of what a `.gz` file holds. Errors name the file."""
+    try:
+        if path == STDIN:
+            yield sys.stdin.buffer
+        elif path.endswith(".gz"):
+            with gzip.open(path, "rb") as file:
+                yield file
+        else:
+            with open(path, "rb", buffering=0) as file:
+                yield file
+    except IsADirectoryError:
+        raise InputError("is a directory", where=path, cure="name a file in it") from None
+    except FileNotFoundError:
+        raise InputError("no such file", where=path) from None
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"damaged gzip file ({error})", where=path) from None
+    except PermissionError:
+        raise InputError("no permission to read", where=path) from None
+
+
+def read_blocks(
+    path: str, *, encoding: str | None = None, strict: bool = False, size: int = BLOCK_BYTES
+) -> Iterator[Block]:
+    """The records of `path` in blocks of about `size` bytes.
+
+    encoding: of the file, None for UTF-8 (a file that looks like something else is then refused).
+    strict: malformed UTF-8 is an InputError with file, line and byte instead of U+FFFD.
+    """
+    if encoding is not None:
+        try:
+            encoding = codecs.lookup(encoding).name
+        except LookupError:
+            raise UsageError(f"unknown encoding {encoding!r}", cure="for example utf-8, cp949, utf-16") from None
+    name = "standard input" if path == STDIN else path
+    with opened(path) as file:
+        chunks = _chunks(file, size)
+        head = next(chunks, b"")
+        if len(head) < 4096 and head:  # a slow pipe may give less
+            head += next(chunks, b"")
+        if not path.endswith(".gz") or head[:2] != b"\x1f\x8b":
+            _refuse_what_is_not_text(head[:4096], name, given=encoding, whole=len(head) <= 4096)
+        chunks = _joined(head, chunks)
+        if encoding in (None, "utf-8", "utf-8-sig"):
+            yield from _utf8_blocks(chunks, name, strict)
+        else:
+            yield from _utf8_blocks(_transcoded(chunks, encoding, name, strict), name, strict)
+
+
+def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    read = getattr(file, "read1", file.read)
+    while True:
+        try:
+            chunk = read(size)
+        except OSError as error:
+            if isinstance(error, (gzip.BadGzipFile, IsADirectoryError)):
+                raise
+            raise InputError(f"cannot read ({error.strerror})", where=str(getattr(file, "name", "input"))) from None
+        if not chunk:
+            return
+        yield chunk
+
+
+def _joined(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from rest
+
+
+def _transcoded(chunks: Iterator[bytes], encoding: str, name: str, strict: bool) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("strict" if strict else "replace")
+    try:
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode("utf-8", "replace")
+        yield decoder.decode(b"", True).encode("utf-8", "replace")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not {encoding} ({error.reason})", where=name) from None
+
+
+def _utf8_blocks(chunks: Iterator[bytes], name: str, strict: bool) -> Iterator[Block]:
+    first, pending, fresh = 1, [], True
+    for chunk in chunks:
+        if fresh:
+            chunk, fresh = chunk.removeprefix(codecs.BOM_UTF8), False
+        end = chunk.rfind(b"\n") + 1
+        if not end:  # a long record: joined once, when its end has come
+            pending.append(chunk)
+            continue
+        block = _block(first, b"".join([*pending, chunk[:end]]), name, strict)
+        pending = [chunk[end:]] if end < len(chunk) else []
+        yield block
+        first += len(block)
+    if rest := b"".join(pending):
+        yield _block(first, rest.removesuffix(b"\r") + b"\n", name, strict)
+
+
+def _block(first: int, data: bytes, name: str, strict: bool) -> Block:
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+    if data.isascii():
+        return Block(first, data)
+    try:
+        data.decode()
+        return Block(first, data)
+    except UnicodeDecodeError as error:
+        if strict:
+            line = first + data.count(b"\n", 0, error.start)
+            byte = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+            cure = "drop --strict to replace it, or name the file's --encoding"
+            raise InputError("not valid UTF-8", where=f"{name}, line {line}, byte {byte}", cure=cure) from None
+    text = data.decode("utf-8", "replace")
+    return Block(first, text.encode(), replaced=text.count("\ufffd") - data.count("\ufffd".encode()))
+
+
+_MAGIC = {
+    b"\x1f\x8b": ("gzip data", "name it .gz, or unpack it first"),
+    b"PK\x03\x04": ("a zip archive", "unpack it first"),
+    b"PAR1": ("a Parquet file", "name it .parquet"),
+    b"\x89PNG": ("a PNG image", "give a text file"),
+    b"\xff\xd8\xff": ("a JPEG image", "give a text file"),
+    b"GIF8": ("a GIF image", "give a text file"),
+    b"%PDF-": ("a PDF document", "extract its text first"),
+    b"\xff\xfe\x00\x00": ("UTF-32 text", "use --encoding utf-32"),
+    b"\xff\xfe": ("UTF-16 text", "use --encoding utf-16"),
+    b"\xfe\xff": ("UTF-16 text", "use --encoding utf-16"),
+}
+
+
+def _refuse_what_is_not_text(head: bytes, name: str, *, given: str | None, whole: bool) -> None:
+    for magic, (what, cure) in _MAGIC.items():
+        if head.startswith(magic) and not (given and "UTF" in what):
+            raise InputError(f"looks like {what}, not text", where=name, cure=cure)
+    if given:
+        return
+    if looks_utf16 := _utf16_without_mark(head):
+        raise InputError("looks like UTF-16 text", where=name, cure=f"use --encoding {looks_utf16}")
+    if _looks_like_cp949(head, whole):
+        raise InputError("looks like CP949 (EUC-KR) text", where=name, cure="use --encoding cp949")
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """Every other byte is (nearly) always NUL: UTF-16 of mostly Latin text."""
+    if len(head) >= 8:
+        for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+            zeros, others = head[offset::2].count(0), head[1 - offset :: 2].count(0)
+            if zeros > 0.4 * len(head) / 2 and zeros > 8 * others:
+                return encoding
+    return None
+
+
+def _looks_like_cp949(head: bytes, whole: bool) -> bool:
+    """Not UTF-8, but CP949 throughout and mostly Hangul syllables."""
+    head = head if whole else head[: head.rfind(b"\n") + 1] or head[:-3]
+    try:
+        head.decode()
+        return False
+    except UnicodeDecodeError as error:
+        if not whole and error.start > len(head) - 4:
+            return False
+    for cut in range(2):  # a lead byte may be the last one read
+        try:
+            text = head[: len(head) - cut].decode("cp949")
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        return False
+    foreign = [char for char in text if not char.isascii()]
+    hangul = sum("가" <= char <= "힣" for char in foreign)
+    return hangul >= 2 and hangul > 0.6 * len(foreign)
+
+
+def is_interactive() -> bool:
+    """Whether standard input is a terminal (so that nobody is asked to type text unawares)."""
+    return sys.stdin is None or sys.stdin.closed or os.isatty(sys.stdin.fileno())
+
+
+def exists(path: str) -> bool:
+    return path == STDIN or Path(path).exists()

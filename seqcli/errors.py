@@ -1,0 +1,64 @@
+"""What can go wrong for a user, as exceptions that know their exit code.
+
+An error is one line: what went wrong, where, and the way out (`SeqcliError("not UTF-8", where="a.txt:3",
+cure="use --encoding cp949")` reads `not UTF-8: a.txt:3; use --encoding cp949`). Promises of our own code are
+asserts, not errors of this file.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SeqcliError(Exception):
+    """Something a user can understand and mend; `exit_code` is the process's."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str | None = None, cure: str | None = None):
+        self.what, self.where, self.cure = what, where, cure
+        line = what if where is None else f"{what}: {where}"
+        super().__init__(line if cure is None else f"{line}; {cure}")
+
+    def __reduce__(self):  # crosses process borders whole
+        return _rebuild, (type(self), self.what, self.where, self.cure)
+
+
+def _rebuild(kind, what, where, cure):
+    return kind(what, where=where, cure=cure)
+
+
+class UsageError(SeqcliError):
+    """An option or argument that cannot be meant: exit 2."""
+
+    exit_code = 2
+
+
+class InputError(SeqcliError):
+    """Bad, missing or unreadable input: exit 3."""
+
+    exit_code = 3
+
+
+class ModelError(SeqcliError):
+    """A model that is missing, damaged, incompatible or of another task: exit 4."""
+
+    exit_code = 4
+
+
+class OutputError(SeqcliError):
+    """Results cannot be written, or disk or memory is exhausted: exit 5."""
+
+    exit_code = 5
+
+
+class BusyError(SeqcliError):
+    """A model folder that another process is writing: exit 7."""
+
+    exit_code = 7
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The cure for a misspelt name: the nearest known one, or all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"

@@ -1,0 +1,96 @@
+"""The words that every room uses: shape letters, batch records, and the protocols of tokenizers and models.
+
+Shape letters, here and everywhere:
+
+    B rows   T target length   S source length   V vocabulary   D width   H heads   K head width
+    L layers   N order   W window   P tokens of all rows of a batch one after another ("packed")
+
+Logarithms are natural inside; log10 (ARPA) and bits exist only at the border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBatch:
+    """Token rows, packed: row b is the next `lengths[b]` of `tokens`.
+
+    Packed rather than padded, so that neither a row's length nor its neighbours can change what a model sees;
+    a network pads at its own door. `tokens` never holds `<s>` (each model knows its start) and holds `</s>`
+    where the text has an end.
+    """
+
+    tokens: np.ndarray  # int32 [P]
+    lengths: np.ndarray  # int64 [B]
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each row begins: int64 [B]."""
+        return self.lengths.cumsum() - self.lengths
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a language model says of a TokenBatch, token by token."""
+
+    log_prob: np.ndarray  # float32 [P], natural log p(token | tokens before it in its row)
+    order: np.ndarray | None = None  # int8 [P], length of the n-gram that gave it (n-gram models)
+    rank: np.ndarray | None = None  # int64 [P], 1 for the likeliest token there (on request)
+
+
+class Piece(NamedTuple):
+    """A token and the code points `[start, end)` of the text, as given, that it stands for."""
+
+    text: str
+    id: int
+    start: int
+    end: int
+
+
+class Tokenizer(Protocol):
+    """Text <-> token ids. Ids 0, 1, 2 are `<unk>`, `<s>`, `</s>` in every tokenizer.
+
+    `lines` is UTF-8 in NFC, every line ended by a line feed. With `unit="line"` each line is a row that ends in
+    `</s>`; with `unit="document"` all of it is one row, in which a line feed is a character (characters, bytes)
+    or `</s>` (the others).
+    """
+
+    KIND: str
+    vocab_size: int
+
+    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch: ...
+
+    def pieces(self, text: str) -> list[Piece]:
+        """The tokens of one record as given (any Unicode form), without `</s>`, with offsets into it."""
+
+    def decode(self, ids: Iterable[int]) -> str: ...
+
+    def vocabulary(self) -> list[str]:
+        """All pieces in the order of their ids."""
+
+    def save(self, folder: Path) -> None: ...
+
+
+class LanguageModel(Protocol):
+    """p(token | the tokens before it), n-gram and neural alike."""
+
+    vocab_size: int
+
+    def score(self, batch: TokenBatch, *, context: Any = None, rank: bool = False) -> Scores:
+        """Scores every token of every row; `context` (int32 [C]) stands before each row and is not scored."""
+
+
+class Reporter(Protocol):
+    """Where long work says how far it is; `report/` draws it, tests collect it."""
+
+    def note(self, line: str) -> None: ...
+
+    def progress(self, what: str, done: float, total: float | None = None) -> None: ...

@@ -1,0 +1,173 @@
+"""Interpolated modified Kneser-Ney smoothing, with KenLM's choices where the papers leave one.
+
+Chen and Goodman (1998), "An empirical study of smoothing techniques for language modeling", equations 23-26;
+Heafield et al. (2013), "Scalable modified Kneser-Ney language model estimation". Below the highest order a count
+is "adjusted": in how many different contexts to the left an n-gram was seen; n-grams that begin with `<s>` have no
+left and keep their count. Unigrams are interpolated with the uniform distribution over the vocabulary without
+`<s>`, which is all that an unseen word gets.
+
+Where counts of counts do not allow the discounts of equation 26 (tiny or artificial text), that order takes the
+fallback 0.5, 1, 1.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from seqcli.ngram.arena import Arena
+from seqcli.ngram.counts import Level
+from seqcli.ngram.table import Table
+from seqcli.text import BOS_ID
+
+
+class Discounts(NamedTuple):
+    """What adjusted counts of 1, 2 and 3 or more are lowered by, and whether the counts of counts gave it."""
+
+    one: float
+    two: float
+    three: float
+    fallback: bool = False
+
+
+FALLBACK = Discounts(0.5, 1.0, 1.5, fallback=True)
+
+
+@dataclass(slots=True)
+class Estimate:
+    """A smoothed model, and how it came about."""
+
+    table: Table
+    discounts: list[Discounts]  # per order
+    seen: list[int]  # n-grams counted per order, before pruning
+
+
+def discounts_of(adjusted: np.ndarray) -> Discounts:
+    """Equation 26: Y = n1 / (n1 + 2 n2); D_j = j - (j + 1) Y n_(j+1) / n_j, n_j the n-grams of adjusted count j."""
+    n = np.bincount(adjusted[(adjusted > 0) & (adjusted < 5)].astype(np.int64), minlength=5)
+    if not (n[1] and n[2] and n[3]):
+        return FALLBACK
+    y = n[1] / (n[1] + 2 * n[2])
+    d = [float(j - (j + 1) * y * n[j + 1] / n[j]) for j in (1, 2, 3)]
+    return Discounts(*d) if all(0 <= value <= j for j, value in zip((1, 2, 3), d, strict=True)) else FALLBACK
+
+
+def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = ()) -> Estimate:
+    """Probabilities and back-offs of counted n-grams.
+
+    prune: for each order, n-grams that occur so often or less are left out of the model (the last value holds for
+    higher orders). Not for unigrams, and never falling from one order to the next.
+    """
+    order = len(levels)
+    thresholds = [*prune, *[prune[-1] if prune else 0] * order][:order]
+    assert thresholds[0] == 0 and thresholds == sorted(thresholds)
+    seen = [int((levels[0].count > 0).sum()), *(len(level) for level in levels[1:])]
+    adjusted = _adjusted_counts(levels, arena)
+    discounts = [discounts_of(a) for a in adjusted]
+
+    table = Table.empty(order)
+    weight, uniform = _unigrams(adjusted[0], discounts[0])
+    probability = arena.empty(len(adjusted[0]), np.float32)
+    probability[:] = uniform
+    rows_below = None  # row before pruning -> row after, None where nothing was pruned
+    for n in range(2, order + 1):
+        level, a = levels[n - 1], adjusted[n - 1]
+        kept = level.count > thresholds[n - 1] if thresholds[n - 1] else None
+        higher, backoff = _interpolate(level, a, discounts[n - 1], kept, probability, arena)
+        table.add(probability, backoff, rows_below, words=levels[n - 2].word)
+        table.children.append(_children(level.children, kept, rows_below))
+        rows_below = kept
+        arena.give_back(probability)
+        probability = higher
+    table.add(probability, None, rows_below, words=levels[-1].word)
+    table.log_prob[0][BOS_ID] = -np.inf  # a start is given, never predicted
+    return Estimate(table, discounts, seen)
+
+
+def _adjusted_counts(levels: list[Level], arena: Arena) -> list[np.ndarray]:
+    """Chen and Goodman's N1+(. w1..wn) below the highest order; the plain counts there and behind `<s>`."""
+    adjusted = []
+    begin, end = BOS_ID, BOS_ID + 1  # rows that begin with <s>: a slice of every order
+    for level, above in zip(levels, [*levels[1:], None], strict=True):
+        if level.children is not None:
+            begin, end = int(level.children[begin]), int(level.children[end])
+        if above is None:
+            adjusted.append(level.count)
+            break
+        a = arena.full(len(level), 0, np.int64)
+        for at in range(0, len(above), arena.rows):
+            np.add.at(a, above.suffix[at : at + arena.rows], 1)
+        a[begin:end] = level.count[begin:end]
+        adjusted.append(a)
+    return adjusted
+
+
+def _unigrams(adjusted: np.ndarray, d: Discounts) -> tuple[float, np.ndarray]:
+    """p(w) = (a(w) - D) / sum a + gamma / V, where V counts `<unk>` and `</s>` but not `<s>`."""
+    total = int(adjusted.sum())
+    lowered, freed = _discounted(adjusted, d)
+    gamma = float(freed.sum()) / total
+    return gamma, lowered / total + gamma / (len(adjusted) - 1)
+
+
+def _discounted(a: np.ndarray, d: Discounts) -> tuple[np.ndarray, np.ndarray]:
+    """a - D(a), and D(a)."""
+    freed = np.array([0.0, *d[:3]])[np.minimum(a, 3)]
+    return a - freed, freed
+
+
+def _interpolate(level: Level, a, d: Discounts, kept, lower, arena: Arena) -> tuple[np.ndarray, np.ndarray]:
+    """Equation 24 for one order: p(w | c) = (a(cw) - D) / a(c) + gamma(c) p(w | c without its first word).
+
+    gamma(c) is what the discounts and the pruned n-grams of c leave. Returns p float32 [R] and gamma float32, one
+    a prefix (1 where nothing follows it). Contexts are taken so many at a time that their rows fit a chunk.
+    """
+    contexts = len(level.children) - 1
+    probability = arena.empty(len(level), np.float32)
+    backoff = arena.full(contexts, 1, np.float32)
+    begin = 0
+    while begin < contexts:
+        row = int(level.children[begin])
+        end = int(np.searchsorted(level.children, row + arena.rows, side="right")) - 1
+        end = min(max(end, begin + 1), contexts)
+        edges = np.asarray(level.children[begin : end + 1]).astype(np.int64) - row
+        rows = slice(row, row + int(edges[-1]))
+        counts = np.asarray(a[rows])
+        sizes = np.diff(edges)
+        context = np.repeat(np.arange(end - begin), sizes)
+        total = _sums(counts, edges)
+        gamma = np.zeros(end - begin)
+        visible = counts if kept is None else np.where(kept[rows], counts, 0)
+        for j, discount in enumerate(d[:3], 1):
+            gamma += discount * _sums(visible == j if j < 3 else visible >= 3, edges)
+        if kept is not None:
+            gamma += total - _sums(visible, edges)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gamma /= total
+        lowered, _ = _discounted(counts, d)
+        probability[rows] = lowered / total[context] + gamma[context] * lower[level.suffix[rows]]
+        backoff[begin:end] = np.where(sizes > 0, gamma, 1)
+        begin = end
+    return probability, backoff
+
+
+def _sums(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Exact sums of whole numbers over the slices between `edges`."""
+    running = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=running[1:])
+    return np.diff(running[edges])
+
+
+def _children(children: np.ndarray, kept: np.ndarray | None, parents: np.ndarray | None) -> np.ndarray:
+    """`children` of the model: rows that were pruned are gone from the numbering, pruned parents from the index."""
+    if kept is not None:
+        place = np.zeros(len(kept) + 1, children.dtype)
+        np.cumsum(kept, out=place[1:])
+        children = place[children]
+    if parents is not None:
+        children = np.append(children[:-1][parents], children[-1:])
+    return children
+
+

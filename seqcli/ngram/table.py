@@ -1,0 +1,175 @@
+"""The n-gram table: a trie of arrays that is searched for whole batches at once.
+
+Row r of order n is an n-gram: a prefix (a row of order n - 1) and a last word. Rows are sorted by prefix and then
+word, so the n-grams with prefix p are the slice `children[p] : children[p + 1]`, and the words in it ascend. With
+"which row of order n - 1 ends at t" known for all t, order n takes a binary search in all the slices at once; a
+lookup is exact, there are no hashes.
+
+The same arrays are the file: they are mapped into memory, opening a model reads nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.errors import ModelError
+from seqcli.text import BOS_ID
+
+_CHUNK = 1 << 16  # tokens scored at a time: temporaries stay in the cache
+
+
+@dataclass(slots=True)
+class Table:
+    """A back-off model of order N.
+
+    words[n]: uint32 [R_n], last words of the n-grams of order n + 1, for n >= 1 (words[0] is None: ids are rows);
+    children[n]: [R_n + 1], slices of order n + 2 by rows of order n + 1, for n < N - 1;
+    log_prob[n]: float32 [R_n]; log_backoff[n]: float32 [R_n] for n < N - 1.
+    """
+
+    order: int
+    words: list
+    children: list
+    log_prob: list
+    log_backoff: list
+
+    @classmethod
+    def empty(cls, order: int) -> Table:
+        return cls(order, [], [], [], [])
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.log_prob[0])
+
+    @property
+    def sizes(self) -> list[int]:
+        """n-grams per order."""
+        return [len(p) for p in self.log_prob]
+
+    def add(self, probability: np.ndarray, backoff: np.ndarray | None, kept: np.ndarray | None, *, words) -> None:
+        """The next order: float32 probabilities and back-off weights, of the rows `kept` (all where None)."""
+        chosen = slice(None) if kept is None else kept
+        with np.errstate(divide="ignore"):
+            self.log_prob.append(np.minimum(np.log(probability[chosen]), np.float32(0)))
+            if backoff is not None:
+                self.log_backoff.append(np.log(backoff[chosen]))
+        self.words.append(None if words is None else words[chosen])
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays by their names in a file."""
+        named = {}
+        for n in range(self.order):
+            named[f"order{n + 1}.log_prob"] = self.log_prob[n]
+            if n:
+                named[f"order{n + 1}.words"] = self.words[n]
+            if n < self.order - 1:
+                named[f"order{n + 1}.log_backoff"] = self.log_backoff[n]
+                named[f"order{n + 1}.children"] = self.children[n]
+        return named
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray], *, order: int, vocab_size: int) -> Table:
+        """Raises ModelError where the arrays do not make a table of that order and vocabulary."""
+        table = cls.empty(order)
+        try:
+            for n in range(order):
+                table.log_prob.append(_checked(tensors[f"order{n + 1}.log_prob"], np.float32))
+                rows = len(table.log_prob[n])
+                table.words.append(_checked(tensors[f"order{n + 1}.words"], np.uint32, rows) if n else None)
+                if n < order - 1:
+                    table.log_backoff.append(_checked(tensors[f"order{n + 1}.log_backoff"], np.float32, rows))
+                    children = _checked(tensors[f"order{n + 1}.children"], np.integer, rows + 1)
+                    if children[0] != 0 or children[-1] != len(tensors[f"order{n + 2}.log_prob"]):
+                        raise ValueError(f"children of order {n + 1}")
+                    table.children.append(children)
+            if table.vocab_size != vocab_size:
+                raise ValueError(f"{table.vocab_size} unigrams for a vocabulary of {vocab_size}")
+        except (KeyError, ValueError) as error:
+            raise ModelError(f"damaged n-gram table ({error})", cure="restore it or train again") from None
+        return table
+
+    def find(self, n: int, prefix: np.ndarray, word: np.ndarray) -> np.ndarray:
+        """Rows of order n (2 ... N) for prefixes [Q] (rows of order n - 1, none negative) and words [Q]; -1 if absent."""
+        children, words = self.children[n - 2], self.words[n - 1]
+        low = children[prefix].astype(np.int64)
+        high = children[prefix + 1].astype(np.int64)
+        found = np.full(len(prefix), -1, np.int64)
+        at = np.flatnonzero(low < high)
+        low, high, word = low[at], high[at], word[at]
+        while len(at):
+            middle = (low + high) >> 1
+            there = words[middle]
+            hit = there == word
+            found[at[hit]] = middle[hit]
+            less = there < word
+            low = np.where(less, middle + 1, low)
+            high = np.where(less, high, middle)
+            go_on = np.flatnonzero((low < high) & ~hit)
+            at, low, high, word = at[go_on], low[go_on], high[go_on], word[go_on]
+        return found
+
+    def score(self, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Natural log p of every token of `stream` given those before it, and the length of the n-gram that gave it.
+
+        stream: int32 [T]; `<s>` begins a row: nothing before it counts, and its own entry means nothing.
+        Returns float32 [T] and int8 [T].
+        """
+        log_prob, order = np.empty(len(stream), np.float32), np.empty(len(stream), np.int8)
+        for begin in range(0, len(stream), _CHUNK):
+            before = min(begin, self.order - 1)  # what the first tokens of a chunk look back to
+            part = stream[begin - before : begin + _CHUNK]
+            lp, o = self._score(part)
+            log_prob[begin : begin + _CHUNK], order[begin : begin + _CHUNK] = lp[before:], o[before:]
+        return log_prob, order
+
+    def _score(self, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        total = self.log_prob[0][stream].astype(np.float64)
+        matched = np.ones(len(stream), np.int8)
+        inside = stream != BOS_ID
+        ending = stream.astype(np.int64)  # the row of the longest order so far that ends at t, or -1
+        word = stream.astype(np.uint32)
+        at = np.flatnonzero(inside)
+        at = at[at > 0]
+        for n in range(2, self.order + 1):
+            prefix = ending[at - 1]
+            alive = np.flatnonzero(prefix >= 0)
+            at, prefix = at[alive], prefix[alive]
+            rows = self.find(n, prefix, word[at])
+            hit = rows >= 0
+            ending = np.full(len(stream), -1, np.int64)
+            ending[at[hit]] = rows[hit]
+            # Either the longer n-gram tells, or its context's back-off weighs what the shorter one told.
+            total[at] = np.where(hit, self.log_prob[n - 1][rows], total[at] + self.log_backoff[n - 2][prefix])
+            matched[at[hit]] = n
+        return total.astype(np.float32), matched
+
+    def distribution(self, context: np.ndarray) -> np.ndarray:
+        """p(w | context) for every word: float64 [V], 0 for `<s>`. context: int [C], `<s>` first if it is a beginning."""
+        context = np.asarray(context, np.int64)[-(self.order - 1) :] if self.order > 1 else context[:0]
+        log_p = self.log_prob[0].astype(np.float64)
+        for length in range(1, len(context) + 1):  # longer and longer contexts that end here
+            row = self._row(context[-length:])
+            if row is None:
+                break
+            log_p += self.log_backoff[length - 1][row]
+            begin, end = (int(c) for c in self.children[length - 1][row : row + 2])
+            log_p[self.words[length][begin:end]] = self.log_prob[length][begin:end]
+        p = np.exp(log_p)
+        p[BOS_ID] = 0
+        return p
+
+    def _row(self, ngram: np.ndarray) -> int | None:
+        row = ngram[:1]
+        for n in range(2, len(ngram) + 1):
+            row = self.find(n, row, ngram[n - 1 : n])
+            if row[0] < 0:
+                return None
+        return int(row[0])
+
+
+def _checked(array: np.ndarray, kind, rows: int | None = None) -> np.ndarray:
+    if array.ndim != 1 or not np.issubdtype(array.dtype, kind) or rows not in (None, len(array)):
+        raise ValueError("wrong shape or type")
+    return array

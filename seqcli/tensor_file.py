@@ -1,0 +1,140 @@
+"""safetensors files: a streaming writer of our own, and a reader that maps them into memory.
+
+Ours, because the tables of an n-gram model may be larger than memory: the writer takes arrays piece by piece,
+computes the checksum in the same pass and syncs; the reader checks every number of the header before it maps
+anything, then copies nothing. The format is safetensors' own (8 bytes of header length, a JSON header, the
+tensors), which the library reads and whose files we read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seqcli.errors import ModelError
+
+_NAMES = {
+    "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16, "U32": np.uint32, "I32": np.int32,
+    "U64": np.uint64, "I64": np.int64, "F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_,
+}  # fmt: skip
+_CODES = {np.dtype(dtype): name for name, dtype in _NAMES.items()}
+_LARGEST_HEADER = 100_000_000  # the library's own limit
+_BLOCK = 1 << 24
+
+
+class Tensor(NamedTuple):
+    """A tensor to be written: its pieces, one after another along the first axis, fill `shape`."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    pieces: Iterable[np.ndarray]
+
+
+def tensor(array: np.ndarray) -> Tensor:
+    return Tensor(array.dtype, array.shape, [array])
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> str:
+    """Writes and syncs `path`; returns its SHA-256. Largest element types first, so that all stay aligned."""
+    names = sorted(tensors, key=lambda name: -np.dtype(tensors[name].dtype).itemsize)
+    header: dict = {"__metadata__": dict(metadata)} if metadata else {}
+    offset = 0
+    for name in names:
+        dtype, shape = np.dtype(tensors[name].dtype), tensors[name].shape
+        size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        header[name] = {"dtype": _CODES[dtype], "shape": list(shape), "data_offsets": [offset, offset + size]}
+        offset += size
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    digest = hashlib.sha256()
+    with open(path, "wb") as file:
+        for block in _bytes_of(head, [tensors[name] for name in names]):
+            digest.update(block)
+            file.write(block)
+        assert file.tell() == 8 + len(head) + offset, "a tensor's pieces do not fill its shape"
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _bytes_of(head: bytes, tensors: Iterable[Tensor]) -> Iterator[memoryview | bytes]:
+    yield len(head).to_bytes(8, "little") + head
+    for dtype, _, pieces in tensors:
+        for piece in pieces:
+            assert piece.dtype == dtype
+            flat = memoryview(np.ascontiguousarray(piece)).cast("B") if piece.size else b""
+            for start in range(0, len(flat), _BLOCK):
+                yield flat[start : start + _BLOCK]
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of `path`, mapped into memory, read-only.
+
+    Raises ModelError where the header is not what the format promises; nothing is allocated before.
+    """
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            head = _header(file.read(8), file, size)
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise ModelError(f"cannot read ({error.strerror})", where=str(path)) from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(
+            f"damaged safetensors file ({error})", where=str(path), cure="restore it or train the model again"
+        ) from None
+    start, fields = head
+    return {
+        name: np.frombuffer(data, dtype=dtype, count=count, offset=start + offset).reshape(shape)
+        for name, (dtype, shape, offset, count) in fields.items()
+    }
+
+
+def _header(length: bytes, file, size: int):
+    claimed = int.from_bytes(length, "little")
+    if len(length) < 8 or claimed > min(_LARGEST_HEADER, size - 8):
+        raise ValueError("header longer than the file")
+    header = json.loads(file.read(claimed))
+    if not isinstance(header, dict):
+        raise ValueError("header is not an object")
+    header.pop("__metadata__", None)
+    fields, spans = {}, []
+    for name, entry in header.items():
+        dtype = np.dtype(_NAMES[entry["dtype"]])
+        shape = tuple(entry["shape"])
+        begin, end = entry["data_offsets"]
+        if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+            raise ValueError(f"bad shape or offsets of {name!r}")
+        count = 1
+        for extent in shape:
+            count *= extent
+        if end - begin != count * dtype.itemsize or end > size - 8 - claimed:
+            raise ValueError(f"{name!r} does not fit the file")
+        fields[name] = (dtype, shape, begin, count)
+        spans.append((begin, end))
+    spans.sort()
+    edges = [0, *(end for _, end in spans)]
+    if [begin for begin, _ in spans] != edges[:-1] or edges[-1] != size - 8 - claimed:
+        raise ValueError("tensors do not fill the file")
+    return 8 + claimed, fields
+
+
+def will_read_all(tensors: Mapping[str, np.ndarray]) -> None:
+    """Tells the kernel that a long job will touch these mapped tensors everywhere: it may read ahead."""
+    for mapped in {id(_mapping(array)): _mapping(array) for array in tensors.values()}.values():
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
+            mapped.madvise(mmap.MADV_WILLNEED)
+
+
+def _mapping(array: np.ndarray):
+    base = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base.obj if isinstance(base, memoryview) else base

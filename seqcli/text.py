@@ -1,0 +1,70 @@
+"""Text as seqcli sees it: Unicode form, special symbols, what may stand in a TSV field or on a terminal.
+
+Reading files is `data/lines.py`; here are only rules about strings.
+"""
+
+import re
+import unicodedata
+
+UNK, BOS, EOS = "<unk>", "<s>", "</s>"  # ids 0, 1, 2 in every tokenizer
+UNK_ID, BOS_ID, EOS_ID = 0, 1, 2
+SPECIALS = (UNK, BOS, EOS)
+
+_TSV_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
+_TSV_NAMES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n"}
+_TERMINAL_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def nfc(text: str) -> str:
+    """Unicode normalisation form C, at the price of a check where nothing is to do.
+
+    Lines are mended one by one, as a block of text seldom has more than a few that need it. The number of
+    lines stays: no character composes across a line break.
+    """
+    if unicodedata.is_normalized("NFC", text):
+        return text
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        if not unicodedata.is_normalized("NFC", line):
+            lines[index] = unicodedata.normalize("NFC", line)
+    return "\n".join(lines)
+
+
+def nfc_spans(text: str) -> tuple[str, list[int]]:
+    """NFC of `text`, and where each of its characters came from.
+
+    Returns the normalised text and a list one longer than it: character i of the normalised text stands for
+    `text[origin[i] : origin[i'])` where i' is the next position with a larger origin; the last entry is len(text).
+    "e" + acute accent + "t" gives ("ét", [0, 2, 3]).
+    """
+    if unicodedata.is_normalized("NFC", text):
+        return text, list(range(len(text) + 1))
+    pieces: list[str] = []
+    origin: list[int] = []
+    start = 0
+    for end in range(1, len(text) + 1):
+        if end < len(text) and not _starts_afresh(text[start:end], text[end]):
+            continue
+        piece = unicodedata.normalize("NFC", text[start:end])
+        pieces.append(piece)
+        origin += [start] * len(piece)
+        start = end
+    return "".join(pieces), [*origin, len(text)]
+
+
+def _starts_afresh(before: str, char: str) -> bool:
+    """Whether normalisation cannot join `char` to what stands before it."""
+    if unicodedata.combining(char):
+        return False
+    apart = unicodedata.normalize("NFC", before) + unicodedata.normalize("NFC", char)
+    return unicodedata.normalize("NFC", before + char) == apart
+
+
+def tsv_field(text: str) -> str:
+    r"""`text` as one TSV field: backslash, tab, newline and other control characters as `\\`, `\t`, `\n`, `\x1b`."""
+    return _TSV_UNSAFE.sub(lambda m: _TSV_NAMES.get(m[0]) or f"\\x{ord(m[0]):02x}", text)
+
+
+def printable(text: str) -> str:
+    """`text` for a terminal: control, bidirectional and line-breaking characters are shown, not obeyed."""
+    return _TERMINAL_UNSAFE.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)

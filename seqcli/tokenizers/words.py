@@ -1,0 +1,292 @@
+r"""Words between white space: KenLM's convention, whole blocks at a time.
+
+Splits on the ASCII blanks `\0 \t \n \v \f \r space` and on nothing else. A word is known by a 64-bit hash of its
+bytes, as in KenLM; the vocabulary is an array of sorted hashes laid out with gaps, so that a million words are
+looked up by a few vector operations: a hash's home is its leading bits, and it stands there or a few places on.
+`<s>`, `</s>` and `<unk>` written in a text count as blanks (`lmplz --skip_symbols`).
+
+Decoding joins words by single spaces: a text comes back up to its runs of white space.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from seqcli import ragged, tensor_file
+from seqcli.errors import ModelError
+from seqcli.interfaces import Piece, TokenBatch
+from seqcli.text import EOS_ID, SPECIALS, UNK_ID, nfc_spans
+
+KIND = "words"
+FILE = "words.safetensors"
+
+_BLANK = np.zeros(256, bool)
+_BLANK[[0x00, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20]] = True
+_WORD = re.compile("[^\0\t\n\v\f\r ]+")
+_KEEP = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a little-endian 8
+
+
+def _mix(h: np.ndarray) -> np.ndarray:
+    """A bijection of 64 bits in which every bit depends on every other (the finaliser of splitmix64)."""
+    h ^= h >> np.uint64(30)
+    h *= np.uint64(0xBF58476D1CE4E5B9)
+    h ^= h >> np.uint64(27)
+    h *= np.uint64(0x94D049BB133111EB)
+    h ^= h >> np.uint64(31)
+    return h
+
+
+def hashes(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """64-bit hashes of the words `data[starts : starts + lengths]`, eight bytes of all words a step.
+
+    data: uint8, at least 8 bytes longer than the last word's end. Returns uint64, one a word, never 0.
+    """
+    eights = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
+    h = (eights[starts] & _KEEP[np.minimum(lengths, 8)]) + lengths.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    _mix(h)
+    longer = np.flatnonzero(lengths > 8)
+    done = 8
+    while len(longer):
+        rest = lengths[longer] - done
+        h[longer] = _mix(h[longer] * np.uint64(3) ^ (eights[starts[longer] + done] & _KEEP[np.minimum(rest, 8)]))
+        longer = longer[rest > 8]
+        done += 8
+    return np.maximum(h, np.uint64(1))
+
+
+_SPECIAL_HASHES = np.array(
+    [hashes(np.frombuffer(s.encode() + bytes(8), np.uint8), np.array([0]), np.array([len(s)]))[0] for s in SPECIALS]
+)
+
+
+class Split:
+    """The words of a block of lines: where they stand, their hashes, and how many each line has."""
+
+    def __init__(self, lines: bytes):
+        self.data = np.frombuffer(lines + bytes(8), np.uint8)
+        text = self.data[: len(lines)]
+        blank = _BLANK[text]
+        edges = np.flatnonzero(blank[1:] != blank[:-1]) + 1
+        if len(lines) and not blank[0]:
+            edges = np.concatenate([[0], edges])
+        self.starts = edges[0::2]  # lines end in "\n": edges are pairs
+        self.lengths = edges[1::2] - self.starts
+        self.hashes = hashes(self.data, self.starts, self.lengths)
+        self.symbols = 0  # specials written in the text
+        special = np.isin(self.hashes, _SPECIAL_HASHES) if len(lines) and b"<" in lines else np.zeros(0, bool)
+        if special.any():
+            self.symbols = int(special.sum())
+            self.starts, self.lengths, self.hashes = (a[~special] for a in (self.starts, self.lengths, self.hashes))
+        ends = np.flatnonzero(text == 0x0A)
+        self.line_words = np.diff(np.searchsorted(self.starts, ends), prepend=0)
+
+    def word(self, index: int) -> bytes:
+        return self.data[self.starts[index] : self.starts[index] + self.lengths[index]].tobytes()
+
+
+def with_line_ends(ids: np.ndarray, line_words: np.ndarray) -> TokenBatch:
+    """Rows of `line_words` ids each, with `</s>` put after every row."""
+    lengths = line_words + 1
+    tokens = np.empty(len(ids) + len(lengths), np.int32)
+    ends = np.cumsum(lengths) - 1
+    inside = np.ones(len(tokens), bool)
+    inside[ends] = False
+    tokens[ends] = EOS_ID
+    tokens[inside] = ids
+    return TokenBatch(tokens, lengths)
+
+
+class Words:
+    """A vocabulary of words. `words`: bytes of all words, id 3 first; `ends`: where each ends in them."""
+
+    KIND = KIND
+
+    def __init__(self, words: np.ndarray, ends: np.ndarray, keys: np.ndarray, ids: np.ndarray):
+        self._words, self._ends = words, ends  # uint8, int64 [V - 3]
+        self._keys, self._ids = keys, ids  # uint64, int32: hashes in order, with gaps (0); their ids
+        self.vocab_size = len(ends) + len(SPECIALS)
+        self._shift = np.uint64(64 - _home_bits(len(ends)))
+
+    @classmethod
+    def of(cls, words: bytes, ends: np.ndarray, hashes: np.ndarray) -> Words:
+        """A vocabulary of distinct words (joined bytes, their ends, their hashes) in the order of their ids."""
+        order = np.argsort(hashes)
+        keys = hashes[order]
+        bits = _home_bits(len(keys))
+        home = (keys >> np.uint64(64 - bits)).astype(np.int64)
+        # Linear probing of sorted keys in closed form: each stands at its home or right after the one before.
+        here = np.arange(len(keys)) + np.maximum.accumulate(home - np.arange(len(keys)))
+        size = max((1 << bits), (int(here[-1]) + 1 if len(here) else 0)) + 1  # the last place stays empty
+        table, ids = np.zeros(size, np.uint64), np.zeros(size, np.int32)
+        table[here] = keys
+        ids[here] = order + len(SPECIALS)
+        return cls(np.frombuffer(words, np.uint8), ends.astype(np.int64), table, ids)
+
+    @classmethod
+    def load(cls, folder: Path) -> Words:
+        tensors = tensor_file.read(folder / FILE)
+        try:
+            words, ends, keys, ids = (tensors[name] for name in ("words", "ends", "keys", "ids"))
+            sound = ends.dtype == np.int64 and keys.dtype == np.uint64 and ids.dtype == np.int32 and words.dtype == np.uint8
+            sound = sound and len(keys) == len(ids) > 1 << _home_bits(len(ends)) and keys[-1] == 0
+            sound = sound and (not len(ends) or ends[-1] == len(words))
+        except KeyError:
+            sound = False
+        if not sound:
+            raise ModelError("damaged vocabulary", where=str(folder / FILE), cure="restore it or train again")
+        return cls(words, ends, keys, ids)
+
+    def save(self, folder: Path) -> None:
+        arrays = {"words": self._words, "ends": self._ends, "keys": self._keys, "ids": self._ids}
+        tensor_file.write(folder / FILE, {name: tensor_file.tensor(array) for name, array in arrays.items()})
+
+    def ids_of(self, hashes: np.ndarray) -> np.ndarray:
+        """int32 ids of hashed words; `<unk>` where a word is not in the vocabulary."""
+        place = (hashes >> self._shift).astype(np.int64)
+        found = self._keys[place]
+        ids = np.where(found == hashes, self._ids[place], np.int32(UNK_ID))
+        left = np.flatnonzero((found < hashes) & (found != 0))
+        place, hashes = place[left], hashes[left]
+        while len(left):
+            place += 1
+            found = self._keys[place]
+            hit = found == hashes
+            ids[left[hit]] = self._ids[place[hit]]
+            go_on = (found < hashes) & (found != 0)
+            left, place, hashes = left[go_on], place[go_on], hashes[go_on]
+        return ids
+
+    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
+        split = Split(lines)
+        batch = with_line_ends(self.ids_of(split.hashes), split.line_words)
+        if unit == "document":
+            return TokenBatch(batch.tokens, np.array([len(batch.tokens)], np.int64))
+        return batch
+
+    def pieces(self, text: str) -> list[Piece]:
+        same, origin = nfc_spans(text)
+        found = [m for m in _WORD.finditer(same) if m[0] not in SPECIALS]
+        ids = self.encode(("".join(m[0] + " " for m in found) + "\n").encode()).tokens[:-1]
+        return [
+            Piece(m[0], int(id), origin[m.start()], _after(origin, m.end())) for m, id in zip(found, ids, strict=True)
+        ]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return " ".join(self._piece(i) for i in ids if i >= len(SPECIALS) or i == UNK_ID)
+
+    def vocabulary(self) -> list[str]:
+        return [*SPECIALS, *(self._piece(i) for i in range(len(SPECIALS), self.vocab_size))]
+
+    def joined(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pieces without copying: uint8 bytes of all words from id 3 on, and where each ends."""
+        return self._words, self._ends
+
+    def _piece(self, id: int) -> str:
+        if id < len(SPECIALS):
+            return SPECIALS[id]
+        at = id - len(SPECIALS)
+        begin = self._ends[at - 1] if at else 0
+        return self._words[begin : self._ends[at]].tobytes().decode()
+
+
+def _home_bits(size: int) -> int:
+    """Twice as many homes as words, or more."""
+    return max(4, (2 * size - 1).bit_length() if size else 4)
+
+
+def _after(origin: list[int], end: int) -> int:
+    """Where the original characters behind normalised position `end - 1` end."""
+    last = origin[end - 1]
+    while end < len(origin) - 1 and origin[end] == last:
+        end += 1
+    return origin[end]
+
+
+class Distinct:
+    """The distinct words of one block of lines, as `Learner` collects them.
+
+    hashes: uint64 [d] in order; counts: int64 [d]; first: int64 [d], the index of the word's first token in the
+    block; words, ends: their bytes; index: uint32 [tokens], the token's place among the distinct; line_words: [lines].
+    """
+
+    __slots__ = ("hashes", "counts", "first", "words", "ends", "index", "line_words", "symbols")
+
+    def __init__(self, lines: bytes):
+        split = Split(lines)
+        order = np.argsort(split.hashes)
+        ordered = split.hashes[order]
+        new = np.ones(len(ordered), bool)
+        np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+        begins = np.flatnonzero(new)
+        self.index = np.empty(len(ordered), np.uint32)
+        self.index[order] = np.cumsum(new, dtype=np.uint32) - np.uint32(1) if len(ordered) else 0
+        self.hashes = ordered[begins]
+        self.counts = np.diff(begins, append=len(ordered))
+        self.first = np.minimum.reduceat(order, begins) if len(order) else order
+        lengths = split.lengths[self.first]
+        self.words = ragged.gather(split.data, split.starts[self.first], lengths)
+        self.ends = np.cumsum(lengths)
+        self.line_words, self.symbols = split.line_words, split.symbols
+
+
+class Learner:
+    """Collects the vocabulary of blocks of lines; ids go to the frequent words first, then to the earlier ones."""
+
+    def __init__(self):
+        self._hashes, self._counts, self._first = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._words, self._ends = np.zeros(0, np.uint8), np.zeros(0, np.int64)
+        self._waiting: list[tuple] = []
+        self._waiting_words = 0
+        self._tokens = 0
+        self.symbols = 0
+
+    def add(self, block: Distinct) -> None:
+        self._waiting.append((block.hashes, block.counts, block.first + self._tokens, block.words, block.ends))
+        self._waiting_words += len(block.hashes)
+        self._tokens += len(block.index)
+        self.symbols += block.symbols
+        if self._waiting_words > max(1 << 22, len(self._hashes)):
+            self._merge()
+
+    def _merge(self) -> None:
+        parts = [(self._hashes, self._counts, self._first, self._words, self._ends), *self._waiting]
+        hashes, counts, first = (np.concatenate([part[i] for part in parts]) for i in range(3))
+        words = np.concatenate([part[3] for part in parts])
+        lengths = np.concatenate([np.diff(part[4], prepend=0) for part in parts])
+        starts = np.cumsum(lengths) - lengths
+        order = np.argsort(hashes, kind="stable")  # the earliest block's word comes first
+        ordered = hashes[order]
+        new = np.ones(len(ordered), bool)
+        np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+        begins = np.flatnonzero(new)
+        kept = order[begins]
+        self._hashes, self._first = ordered[begins], first[kept]
+        self._counts = np.add.reduceat(counts[order], begins) if len(begins) else counts
+        self._words = ragged.gather(words, starts[kept], lengths[kept])
+        self._ends = np.cumsum(lengths[kept])
+        self._waiting, self._waiting_words = [], 0
+
+    def finish(self, *, size: int | None = None, min_count: int = 1, only: Words | None = None) -> Words:
+        """The vocabulary of all that was added.
+
+        size: at most so many entries, specials counted; min_count: of words kept; only: keep words of this one.
+        """
+        self._merge()
+        keep = np.flatnonzero(self._counts >= min_count)
+        if only is not None:
+            keep = keep[only.ids_of(self._hashes[keep]) != UNK_ID]
+        rank = keep[np.lexsort((self._first[keep], -self._counts[keep]))]
+        if size is not None:
+            rank = rank[: max(0, size - len(SPECIALS))]
+        lengths = np.diff(self._ends, prepend=0)
+        words = ragged.gather(self._words, self._ends[rank] - lengths[rank], lengths[rank])
+        return Words.of(words.tobytes(), np.cumsum(lengths[rank]), self._hashes[rank])
+
+    @property
+    def types(self) -> int:
+        self._merge()
+        return len(self._hashes)
