@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from seqcli.text import EOS_ID
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -91,6 +93,43 @@ class LanguageModel(Protocol):
 class Reporter(Protocol):
     """Where long work says how far it is; `report/` draws it, tests collect it."""
 
-    def note(self, line: str) -> None: ...
+    def note(self, line: str) -> None:
+        """Something a user should know: one line."""
 
-    def progress(self, what: str, done: float, total: float | None = None) -> None: ...
+    def progress(self, what: str, done: float, total: float | None = None) -> None:
+        """So far: `done` of `total` (None: nobody knows)."""
+
+
+class _Silent:
+    def note(self, line: str) -> None:
+        pass
+
+    def progress(self, what: str, done: float, total: float | None = None) -> None:
+        pass
+
+
+SILENT: Reporter = _Silent()
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A language model with its tokenizer, ready to be asked."""
+
+    name: str  # unique among the models of one command
+    arch: str
+    unit: str  # "line" or "document": what a row of its training text was
+    tokenizer: Tokenizer
+    model: LanguageModel
+
+    @property
+    def ends(self) -> bool:
+        """Whether its rows end in `</s>`: not where a document is all characters, line breaks included."""
+        return self.unit == "line" or self.tokenizer.KIND not in ("characters", "bytes")
+
+    def encode(self, lines: bytes) -> TokenBatch:
+        """Every line as a row of its own."""
+        batch = self.tokenizer.encode(lines)
+        if self.ends:
+            return batch
+        kept = batch.tokens != EOS_ID
+        return TokenBatch(batch.tokens[kept], batch.lengths - 1)

@@ -82,19 +82,18 @@ def read(path: Path) -> dict[str, np.ndarray]:
     try:
         size = path.stat().st_size
         with open(path, "rb") as file:
-            head = _header(file.read(8), file, size)
+            start, fields = _header(file.read(8), file, size)
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return {
+            name: np.frombuffer(data, dtype=dtype, count=count, offset=start + offset).reshape(shape)
+            for name, (dtype, shape, offset, count) in fields.items()
+        }
     except OSError as error:
         raise ModelError(f"cannot read ({error.strerror})", where=str(path)) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(
             f"damaged safetensors file ({error})", where=str(path), cure="restore it or train the model again"
         ) from None
-    start, fields = head
-    return {
-        name: np.frombuffer(data, dtype=dtype, count=count, offset=start + offset).reshape(shape)
-        for name, (dtype, shape, offset, count) in fields.items()
-    }
 
 
 def _header(length: bytes, file, size: int):

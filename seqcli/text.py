@@ -43,7 +43,7 @@ def nfc_spans(text: str) -> tuple[str, list[int]]:
     origin: list[int] = []
     start = 0
     for end in range(1, len(text) + 1):
-        if end < len(text) and not _starts_afresh(text[start:end], text[end]):
+        if end < len(text) and not _starts_afresh(text, start, end):
             continue
         piece = unicodedata.normalize("NFC", text[start:end])
         pieces.append(piece)
@@ -52,10 +52,12 @@ def nfc_spans(text: str) -> tuple[str, list[int]]:
     return "".join(pieces), [*origin, len(text)]
 
 
-def _starts_afresh(before: str, char: str) -> bool:
-    """Whether normalisation cannot join `char` to what stands before it."""
-    if unicodedata.combining(char):
+def _starts_afresh(text: str, start: int, end: int) -> bool:
+    """Whether normalisation cannot join character `end` to `text[start:end]`."""
+    char = text[end]
+    if unicodedata.combining(unicodedata.normalize("NFD", char)[0]):
         return False
+    before = text[start:end]
     apart = unicodedata.normalize("NFC", before) + unicodedata.normalize("NFC", char)
     return unicodedata.normalize("NFC", before + char) == apart
 

@@ -22,6 +22,7 @@ from seqcli.errors import InputError, UsageError
 from seqcli.text import nfc
 
 BLOCK_BYTES = 1 << 20
+_HEAD = 4096  # bytes that tell whether a file is text
 STDIN = "-"
 
 
@@ -73,7 +74,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
                 yield file
     except IsADirectoryError:
         raise InputError("is a directory", where=path, cure="name a file in it") from None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError("no such file", where=path) from None
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"damaged gzip file ({error})", where=path) from None
@@ -91,17 +92,17 @@ def read_blocks(
     """
     if encoding is not None:
         try:
+            "".encode(encoding)  # refuses base64 and the like, codecs but not of text
             encoding = codecs.lookup(encoding).name
-        except LookupError:
+        except (LookupError, UnicodeError):
             raise UsageError(f"unknown encoding {encoding!r}", cure="for example utf-8, cp949, utf-16") from None
     name = "standard input" if path == STDIN else path
     with opened(path) as file:
         chunks = _chunks(file, size)
-        head = next(chunks, b"")
-        if len(head) < 4096 and head:  # a slow pipe may give less
-            head += next(chunks, b"")
-        if not path.endswith(".gz") or head[:2] != b"\x1f\x8b":
-            _refuse_what_is_not_text(head[:4096], name, given=encoding, whole=len(head) <= 4096)
+        head = b""  # a slow pipe gives a little at a time; whole lines of it are not kept waiting
+        while len(head) < _HEAD and not head.endswith(b"\n") and (more := next(chunks, b"")):
+            head += more
+        _refuse_what_is_not_text(head[:_HEAD], name, given=encoding, whole=len(head) < _HEAD)
         chunks = _joined(head, chunks)
         if encoding in (None, "utf-8", "utf-8-sig"):
             yield from _utf8_blocks(chunks, name, strict)
@@ -153,7 +154,7 @@ def _utf8_blocks(chunks: Iterator[bytes], name: str, strict: bool) -> Iterator[B
         yield block
         first += len(block)
     if rest := b"".join(pending):
-        yield _block(first, rest.removesuffix(b"\r") + b"\n", name, strict)
+        yield _block(first, rest + b"\n", name, strict)
 
 
 def _block(first: int, data: bytes, name: str, strict: bool) -> Block:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.errors import InputError
+from seqcli.interfaces import SILENT, Reporter
 from seqcli.ngram.arena import Arena
 from seqcli.text import BOS_ID
 
@@ -40,7 +41,9 @@ class Level:
         return len(self.count)
 
 
-def count(stream: np.ndarray, *, vocab_size: int, order: int, arena: Arena) -> list[Level]:
+def count(
+    stream: np.ndarray, *, vocab_size: int, order: int, arena: Arena, reporter: Reporter = SILENT
+) -> list[Level]:
     """The n-grams of orders 1 to `order` in `stream` (int32 [T], `<s>` in front of every row's tokens).
 
     `<s>` starts n-grams and never ends one, except as the unigram that is the prefix of the others (count 0).
@@ -53,6 +56,7 @@ def count(stream: np.ndarray, *, vocab_size: int, order: int, arena: Arena) -> l
     levels = [Level(None, unigrams)]
     ending = stream  # the row of the (n-1)-gram that ends at t, -1 where none does
     for n in range(2, order + 1):
+        reporter.progress(f"counting {n}-grams", n - 2, order - 1)
         pass_ = _Pass(stream, ending, n, len(levels[-1]), vocab_size, dtype, arena)
         level, following = pass_.at_once() if arena.chunk >= len(stream) else pass_.by_runs()
         if n > 2:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqcli.interfaces import SILENT, Reporter
 from seqcli.ngram.arena import Arena
 from seqcli.ngram.counts import Level
 from seqcli.ngram.table import Table
@@ -54,7 +55,9 @@ def discounts_of(adjusted: np.ndarray) -> Discounts:
     return Discounts(*d) if all(0 <= value <= j for j, value in zip((1, 2, 3), d, strict=True)) else FALLBACK
 
 
-def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = ()) -> Estimate:
+def smooth(
+    levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), reporter: Reporter = SILENT
+) -> Estimate:
     """Probabilities and back-offs of counted n-grams.
 
     prune: for each order, n-grams that occur so often or less are left out of the model (the last value holds for
@@ -73,6 +76,7 @@ def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = ()) ->
     probability[:] = uniform
     rows_below = None  # row before pruning -> row after, None where nothing was pruned
     for n in range(2, order + 1):
+        reporter.progress(f"smoothing {n}-grams", n - 2, order - 1)
         level, a = levels[n - 1], adjusted[n - 1]
         kept = level.count > thresholds[n - 1] if thresholds[n - 1] else None
         higher, backoff = _interpolate(level, a, discounts[n - 1], kept, probability, arena)

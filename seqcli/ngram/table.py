@@ -137,12 +137,14 @@ class Table:
             alive = np.flatnonzero(prefix >= 0)
             at, prefix = at[alive], prefix[alive]
             rows = self.find(n, prefix, word[at])
-            hit = rows >= 0
-            ending = np.full(len(stream), -1, np.int64)
-            ending[at[hit]] = rows[hit]
             # Either the longer n-gram tells, or its context's back-off weighs what the shorter one told.
-            total[at] = np.where(hit, self.log_prob[n - 1][rows], total[at] + self.log_backoff[n - 2][prefix])
-            matched[at[hit]] = n
+            total[at] += self.log_backoff[n - 2][prefix]
+            hit = rows >= 0
+            there, rows = at[hit], rows[hit]
+            total[there] = self.log_prob[n - 1][rows]
+            matched[there] = n
+            ending = np.full(len(stream), -1, np.int64)
+            ending[there] = rows
         return total.astype(np.float32), matched
 
     def distribution(self, context: np.ndarray) -> np.ndarray:

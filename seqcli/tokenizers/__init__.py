@@ -1,0 +1,109 @@
+"""Tokenizers, one file each, and what they share: their folder on disk, line ends, spans, fingerprints.
+
+A tokenizer's file offers `KIND` (its own name), a class after `interfaces.Tokenizer`, and the functions
+
+    train(blocks, *, vocab_size=None, min_count=1, unit="line") -> (tokenizer, notes)
+    load(folder) -> tokenizer
+
+where `blocks` are UTF-8 in NFC, every line ended by a line feed, and `notes` are lines for the user: what was lowered,
+replaced or left out. The folder holds `tokenizer.json` (kind and fingerprint) and the tokenizer's own file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seqcli import catalog
+from seqcli.errors import ModelError, nearest
+from seqcli.text import EOS_ID
+
+if TYPE_CHECKING:
+    from seqcli.interfaces import Tokenizer
+
+FILE = "tokenizer.json"
+CURE = "restore it or train again"
+_QUICKLY_READ = 4 << 20  # bytes that are verified at every start
+
+
+def save(tokenizer: Tokenizer, folder: Path) -> None:
+    """Writes the tokenizer into an existing folder."""
+    tokenizer.save(folder)
+    about = {"kind": tokenizer.KIND, "vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint}
+    write_file(folder / FILE, (json.dumps(about) + "\n").encode())
+
+
+def load(folder: Path, *, verify: bool = False) -> Tokenizer:
+    """The tokenizer of a folder.
+
+    Its fingerprint is compared with the recorded one where that is quick, or where `verify` says so: one sentence
+    should not wait for 50 MB of words to be read. Raises ModelError.
+    """
+    try:
+        about = json.loads(read_file(folder / FILE))
+        kind, vocab_size, fingerprint = (about[name] for name in ("kind", "vocab_size", "fingerprint"))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ModelError("damaged tokenizer", where=str(folder / FILE), cure=CURE) from None
+    if kind not in (known := catalog.names("tokenizers")):
+        raise ModelError(f"tokenizer of unknown kind {kind!r}", where=str(folder / FILE), cure=nearest(str(kind), known))
+    tokenizer = catalog.load("tokenizers", kind).load(folder)
+    quick = sum(file.stat().st_size for file in folder.iterdir()) < _QUICKLY_READ
+    if tokenizer.vocab_size != vocab_size or ((quick or verify) and tokenizer.fingerprint != fingerprint):
+        raise ModelError("tokenizer differs from its fingerprint", where=str(folder), cure=CURE)
+    tokenizer.fingerprint = fingerprint
+    return tokenizer
+
+
+def digest(*contents: bytes | np.ndarray) -> str:
+    """A fingerprint: the first 16 hexadecimal digits of the SHA-256 of a tokenizer's contents."""
+    sha = hashlib.sha256()
+    for content in contents:
+        sha.update(content)
+    return sha.hexdigest()[:16]
+
+
+def write_file(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=CURE) from None
+
+
+def lines_of(ids: Iterable[int], *, end: int = EOS_ID) -> list[list[int]]:
+    """Token ids line by line: `</s>` ends each but perhaps the last. Ids 5 6 2 7 2 are the lines [5, 6] and [7]."""
+    lines: list[list[int]] = [[]]
+    for id in ids:
+        if id == end:
+            lines.append([])
+        else:
+            lines[-1].append(int(id))
+    return lines if len(lines) == 1 or lines[-1] else lines[:-1]
+
+
+def span(origin: list[int], start: int, end: int) -> tuple[int, int]:
+    """Where characters `[start, end)` of a normalised text stand in the text as given (see `text.nfc_spans`)."""
+    if start < end:
+        last = origin[end - 1]
+        while end < len(origin) - 1 and origin[end] == last:
+            end += 1
+    return origin[start], origin[end]
+
+
+def lowered(asked: int | None, got: int) -> list[str]:
+    """The note on a vocabulary that the text could not fill."""
+    if asked is None or got >= asked:
+        return []
+    return [f"vocabulary lowered from {asked:,} to {got:,}: the text supports no more"]

@@ -10,6 +10,7 @@ Decoding joins words by single spaces: a text comes back up to its runs of white
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -129,9 +130,10 @@ class Words:
     @classmethod
     def load(cls, folder: Path) -> Words:
         tensors = tensor_file.read(folder / FILE)
+        kinds = {"words": np.uint8, "ends": np.int64, "keys": np.uint64, "ids": np.int32}
         try:
-            words, ends, keys, ids = (tensors[name] for name in ("words", "ends", "keys", "ids"))
-            sound = ends.dtype == np.int64 and keys.dtype == np.uint64 and ids.dtype == np.int32 and words.dtype == np.uint8
+            words, ends, keys, ids = (tensors[name] for name in kinds)
+            sound = all(tensors[name].ndim == 1 and tensors[name].dtype == kind for name, kind in kinds.items())
             sound = sound and len(keys) == len(ids) > 1 << _home_bits(len(ends)) and keys[-1] == 0
             sound = sound and (not len(ends) or ends[-1] == len(words))
         except KeyError:
@@ -181,6 +183,15 @@ class Words:
     def vocabulary(self) -> list[str]:
         return [*SPECIALS, *(self._piece(i) for i in range(len(SPECIALS), self.vocab_size))]
 
+    known_fingerprint: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that tell this vocabulary from others."""
+        if self.known_fingerprint is None:
+            self.known_fingerprint = hashlib.sha256(self._words).hexdigest()[:16]
+        return self.known_fingerprint
+
     def joined(self) -> tuple[np.ndarray, np.ndarray]:
         """The pieces without copying: uint8 bytes of all words from id 3 on, and where each ends."""
         return self._words, self._ends
@@ -204,6 +215,9 @@ def _after(origin: list[int], end: int) -> int:
     while end < len(origin) - 1 and origin[end] == last:
         end += 1
     return origin[end]
+
+
+CLASS = Words
 
 
 class Distinct:

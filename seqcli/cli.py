@@ -1,0 +1,151 @@
+"""The command line: the commands in the order of the help, and what becomes of their errors.
+
+An error is one line on standard error and an exit code: 0 ok, 1 unexpected, 2 usage, 3 input, 4 model, 5 output,
+6 diverged, 7 busy, 130 interrupted, 143 terminated.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+
+import typer
+
+from seqcli.errors import OutputError, SeqcliError, UsageError
+
+app = typer.Typer(
+    name="seqcli",
+    help="Sequence models of text: train them, score with them, compare them.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _register() -> None:
+    from seqcli.commands import convert, demo, info, score, tokenize, train
+
+    app.command("tokenize")(tokenize.tokenize)
+    app.add_typer(train.app, name="train")
+    app.command("score")(score.score)
+    app.command("convert")(convert.convert)
+    app.command("info")(info.info)
+    app.command("demo")(demo.demo)
+
+
+@app.callback()
+def _top(
+    version: bool = typer.Option(False, "--version", help="Versions of seqcli, python, torch and cuda."),
+) -> None:
+    pass
+
+
+class _Terminated(BaseException):
+    """SIGTERM, so that what is open is closed on the way out."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one command."""
+    if arguments[:1] == ["--version"]:
+        return _print_version()
+    signal.signal(signal.SIGTERM, _terminate)
+    _register()
+    try:
+        result = app(args=arguments, prog_name="seqcli", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except BrokenPipeError:
+        _die_of(signal.SIGPIPE)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except _Terminated:
+        return 143
+    except BaseException as error:
+        if "--debug" in arguments:
+            raise
+        return _explain(error, arguments)
+
+
+def _explain(error: BaseException, arguments: list[str]) -> int:
+    command = _command(arguments)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, typer.TyperException):
+        error = UsageError(error.format_message().removesuffix("."), cure=f"see {command} --help")
+    elif isinstance(error, MemoryError):
+        error = OutputError("out of memory", cure="use a smaller model or input, or --memory where there is one")
+    elif isinstance(error, OSError):
+        error = _of_system(error)
+    elif not isinstance(error, SeqcliError):
+        error = SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
+    try:
+        print(f"{command}: error: {_printable(str(error))}", file=sys.stderr)
+    except (OSError, AttributeError):
+        pass
+    return error.exit_code
+
+
+def _of_system(error: OSError) -> SeqcliError:
+    if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return OutputError("no space left to write", where=error.filename, cure="free some, or write elsewhere")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EBADF):
+        return OutputError(f"cannot write ({error.strerror})", where=error.filename)
+    return SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
+
+
+def _printable(line: str) -> str:
+    from seqcli.text import printable
+
+    return "\n".join(printable(part) for part in line.split("\n"))
+
+
+def _command(arguments: list[str]) -> str:
+    names = []
+    for argument in arguments[:2]:
+        if argument.startswith("-") or not argument.isidentifier() or (names and names[0] != "train"):
+            break
+        names.append(argument)
+    return " ".join(["seqcli", *names])
+
+
+def _terminate(*_) -> None:
+    raise _Terminated
+
+
+def _die_of(number: int) -> None:
+    """As if the signal had never been handled: quietly, with its exit status."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _print_version() -> int:
+    from importlib.metadata import PackageNotFoundError, version
+    from importlib.util import find_spec
+
+    from seqcli import __version__
+
+    print(f"seqcli {__version__}")
+    print(f"python {sys.version.split()[0]}")
+    try:
+        torch = version("torch")
+        spec = find_spec("torch")
+        cuda = None
+        if spec and spec.origin:  # torch says so in a small file of its own; importing it takes a second
+            with open(os.path.join(os.path.dirname(spec.origin), "version.py"), encoding="utf-8") as file:
+                for line in file:
+                    if line.startswith("cuda"):
+                        cuda = line.partition("=")[2].strip().strip("'\"")
+        print(f"torch {torch}")
+        print(f"cuda {cuda if cuda and cuda != 'None' else 'none'}")
+    except (PackageNotFoundError, OSError):
+        print("torch none\ncuda none")
+    return 0

@@ -1,0 +1,46 @@
+"""`seqcli convert`: between the model folder and foreign formats."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seqcli.commands.options import with_options
+from seqcli.errors import ModelError, UsageError
+
+
+@with_options
+def convert(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="Model folder, .arpa or .arpa.gz.")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="The other: .arpa, .arpa.gz or a new folder.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
+) -> None:
+    """Convert an n-gram model to ARPA or back, with the same scores."""
+    from pathlib import Path
+
+    from seqcli.interop import arpa
+    from seqcli.report.progress import Console
+    from seqcli.runs import Run, drafting
+    from seqcli.tasks import language
+
+    reporter = Console(prefix="seqcli convert", quiet=quiet)
+    reads, writes = (name.endswith((".arpa", ".arpa.gz")) for name in (source, target))
+    if reads == writes:
+        raise UsageError("one side must be an ARPA file", cure="seqcli convert DIR MODEL.arpa.gz, or the other way")
+    if writes:
+        if Path(target).exists() and not force:
+            raise UsageError("exists already", where=target, cure="--force replaces it")
+        run = Run.open(source).expect(language.TASK)
+        if run.arch != "ngram":
+            raise ModelError(f"{run.arch} models have no ARPA form", where=source, cure="give an n-gram model")
+        run.verify()
+        opened = language.open_model(source)
+        arpa.write(Path(target), opened.model.table, opened.tokenizer)
+    else:
+        with drafting(target, force=force) as draft:
+            opened = language.open_model(source)
+            language.save_counted(draft, opened, source=source)
+    reporter.note(f"{source} -> {target}: n-grams {', '.join(f'{n:,}' for n in opened.model.table.sizes)}")

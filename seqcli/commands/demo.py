@@ -1,0 +1,72 @@
+"""`seqcli demo`: what a language model is, on the shipped samples, in a minute."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seqcli.commands.options import with_options
+
+ORDER = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
+CHOICE = {"english": "My computer is very [slow|shirt]", "korean": "제 컴퓨터는 아주 [느려요|맛있어요]"}
+
+
+@with_options
+def demo(
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
+) -> None:
+    """Train small models on the samples and show word order, word choice and minimal pairs."""
+    from seqcli import samples
+    from seqcli.metrics.minimal_pairs import Tally
+    from seqcli.report.frame import WHOLE, Column
+    from seqcli.report.output import TABLE, Output
+    from seqcli.report.progress import Console
+    from seqcli.scoring.comparisons import choices, scramble
+    from seqcli.scoring.pairs import OVERALL, judge_pairs
+
+    reporter = Console(prefix="seqcli demo", quiet=quiet)
+    with Output(color=not no_color) as out:
+        if out.mode != TABLE:
+            out.mode, out.color = TABLE, False  # made to be read, also in a file
+        models = {name: samples.language_model(text, reporter=reporter) for name, text in ORDER.items()}
+
+        out.write("\n1. Word order. A language model says which text is probable. Of all the orderings of these\n"
+                  "   words, which one does it expect?\n\n")  # fmt: skip
+        for name, text in ORDER.items():
+            answer = scramble(models[name], text, sample=1000, seed=0)
+            out.rows(
+                [
+                    Column("rank", list(range(1, 6)), WHOLE),
+                    Column("log p", [value for _, value in answer.best], "%.2f"),
+                    Column("text", [text for text, _ in answer.best]),
+                ],
+                title=f"{text!r} is number {answer.rank} of {answer.orderings}, with {answer.mass:.1%} of their mass",
+            )
+        out.write("2. Word choice. The same sentence with one word changed:\n\n")
+        for name, text in CHOICE.items():
+            answers = choices(models[name], text)
+            out.rows(
+                [
+                    Column("share", [a.share for a in answers], "%.4f"),
+                    Column("log p", [a.log_prob for a in answers], "%.2f"),
+                    Column("text", [a.text for a in answers]),
+                ]
+            )
+        out.write("3. Pairs that the models have not seen: how often is the good sentence the likelier one?\n\n")
+        rows: list[tuple[str, str, Tally]] = []
+        for name, opened in models.items():
+            results = judge_pairs([opened], str(samples.folder() / f"{name}.pairs.tsv"))
+            rows += [(opened.name, tag, tallies[0]) for tag, tallies in results.tallies.items() if tag != OVERALL]
+        out.rows(
+            [
+                Column("model", [model for model, _, _ in rows]),
+                Column("tag", [tag for _, tag, _ in rows]),
+                Column("pairs", [t.pairs for _, _, t in rows], WHOLE),
+                Column("correct", [100 * t.accuracy for _, _, t in rows], "%.1f %%"),
+            ]
+        )
+        out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
+                  '  seqcli train lm YOUR.txt -o my-model && seqcli score -m my-model -i OTHER.txt | head\n')  # fmt: skip

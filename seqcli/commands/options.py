@@ -1,0 +1,201 @@
+"""Options that several commands share, declared once.
+
+A group is a dataclass whose fields are annotated for typer; a command takes `source: TextInput` and is wrapped in
+`@with_options`, which shows typer the fields and hands the command the group.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import math
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Optional
+
+import typer
+
+from seqcli.errors import UsageError
+
+
+def with_options(command: Callable) -> Callable:
+    """`command(source: TextInput, ...)` as typer sees it: one parameter for each field of each group."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    parameters, groups = [], {}
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = hints[name]
+        if dataclasses.is_dataclass(kind):
+            fields = typing.get_type_hints(kind, include_extras=True)
+            groups[name] = kind
+            parameters += [
+                inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=fields[f.name])
+                for f in dataclasses.fields(kind)
+            ]
+        else:
+            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+    assert len({p.name for p in parameters}) == len(parameters), "an option is declared twice"
+
+    @functools.wraps(command)
+    def flat(**values):
+        for name, kind in groups.items():
+            values[name] = kind(**{f.name: values.pop(f.name) for f in dataclasses.fields(kind)})
+        return command(**values)
+
+    # typing.get_type_hints and inspect.signature must both see the flat form
+    flat.__signature__ = inspect.Signature(parameters)
+    flat.__annotations__ = {p.name: p.annotation for p in parameters}
+    del flat.__wrapped__
+    return flat
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers in [low, high]; `2_000`, `1e6` and such are understood."""
+
+    def parse(text: str | int) -> int:
+        text = str(text)  # typer parses defaults too
+        try:
+            number = int(text) if not any(c in text for c in ".eE") else float(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number == int(number) and low <= number <= high):
+            raise typer.BadParameter(f"{text!r} is not a whole number from {low} to {high}")
+        return int(number)
+
+    parse.__name__ = "N"
+    return parse
+
+
+def real(low: float, high: float) -> Callable[[str], float]:
+    """A parser of finite numbers in [low, high]."""
+
+    def parse(text: str | float) -> float:
+        text = str(text)
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and low <= number <= high):
+            raise typer.BadParameter(f"{text!r} is not a number from {low:g} to {high:g}")
+        return number
+
+    parse.__name__ = "X"
+    return parse
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def memory_size(text: str) -> int:
+    """`500M`, `2G`, `1.5g`, `800000000`: bytes."""
+    number = text.upper().removesuffix("B").removesuffix("I")
+    unit = number[-1:] if number[-1:] in _UNITS else ""
+    try:
+        size = float(number.removesuffix(unit)) * _UNITS[unit]
+        if not (1 << 20) <= size <= (1 << 50):
+            raise ValueError
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a size from 1M to 1024T, for example 500M or 2G") from None
+    return int(size)
+
+
+memory_size.__name__ = "SIZE"
+
+
+def choice(*known: str) -> Callable[[str], str]:
+    """A parser of one of a few names."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}")
+        return text
+
+    parse.__name__ = "|".join(known)
+    return parse
+
+
+SEED = Annotated[int, typer.Option("--seed", parser=whole(0, 2**63 - 1), help="Seed of everything random.")]
+
+
+@dataclass
+class TextInput:
+    """Where the records of a command come from."""
+
+    text: Annotated[Optional[list[str]], typer.Argument(help="Texts, a record each.", show_default=False)] = None
+    input: Annotated[Optional[str], typer.Option("-i", "--input", help="File to read; - is standard input.")] = None
+    text_column: Annotated[
+        Optional[str], typer.Option(help="Column of a .tsv, .csv, .jsonl or .parquet input; a name, or #N.")
+    ] = None
+    keep: Annotated[Optional[list[str]], typer.Option(help="Column to pass through; may be given again.")] = None
+    encoding: Annotated[Optional[str], typer.Option(help="Of the input, such as cp949.  [default: utf-8]")] = None
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False
+
+    def blocks(self, *, example: str, reporter) -> Iterator:
+        """Blocks of records; at once an error with an example where there is nothing to read."""
+        from seqcli.data import lines, tables
+
+        if self.text and self.input:
+            raise UsageError("both texts and --input are given", cure="give one of them")
+        if not self.text and not self.input and lines.is_interactive():
+            raise UsageError("nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}")
+        if self.text:
+            if self.text_column or self.keep:
+                raise UsageError("--text-column and --keep are for --input FILE")
+            yield lines.block_of(self.text)
+            return
+        path = self.input or lines.STDIN
+        if tables.is_table(path):
+            yield from tables.read_blocks(
+                path, column=self.text_column, keep=self.keep or (), encoding=self.encoding, strict=self.strict
+            )
+            return
+        if self.text_column or self.keep:
+            raise UsageError("--text-column and --keep are for .tsv, .csv, .jsonl and .parquet files", where=path)
+        replaced = 0
+        for block in lines.read_blocks(path, encoding=self.encoding, strict=self.strict):
+            replaced += block.replaced
+            yield block
+        if replaced:
+            where = "standard input" if path == lines.STDIN else path
+            reporter.note(f"{replaced} malformed UTF-8 sequences became U+FFFD: {where}; --strict stops at the first")
+
+
+@dataclass
+class Results:
+    """Where results go and how they look."""
+
+    output: Annotated[Optional[str], typer.Option("-o", "--output", help="File to write instead of standard output.")] = None
+    json: Annotated[bool, typer.Option("--json", help="JSON Lines.")] = False
+    header: Annotated[bool, typer.Option("--header", help="Column names above TSV.")] = False
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False
+    line_buffered: Annotated[bool, typer.Option("--line-buffered", help="Write every line at once.")] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)] = False
+
+    def reporter(self, command: str):
+        from seqcli.report.progress import Console
+
+        return Console(prefix=f"seqcli {command}", quiet=self.quiet)
+
+    def opened(self):
+        from seqcli.report.output import Output
+
+        return Output(
+            self.output, json=self.json, header=self.header, color=not self.no_color, line_buffered=self.line_buffered
+        )
+
+
+@dataclass
+class Machine:
+    """How much of the machine to use."""
+
+    threads: Annotated[
+        Optional[int], typer.Option(parser=whole(1, 1024), help="Processor cores to use.  [default: all]")
+    ] = None
+
+
+ModelOption = Annotated[
+    Optional[list[str]],
+    typer.Option("-m", "--model", help="Model folder or .arpa file, or NAME=DIR; may be given again.", show_default=False),
+]

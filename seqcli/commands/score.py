@@ -1,0 +1,81 @@
+"""`seqcli score`: how probable is a text, and what does a model prefer?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from seqcli.commands.options import SEED, Machine, ModelOption, Results, TextInput, choice, whole, with_options
+from seqcli.errors import UsageError
+
+EXAMPLE = 'seqcli score "I study machine learning"'
+MODES = ("scramble", "choices", "pairs")
+
+
+@with_options
+def score(
+    source: TextInput,
+    model: ModelOption = None,
+    level: Annotated[
+        str, typer.Option(parser=choice("sentence", "token", "word", "corpus"), help="What a row is.")
+    ] = "sentence",
+    scramble: Annotated[bool, typer.Option("--scramble", help="Rank each text among its words' orderings.")] = False,
+    orderings: Annotated[
+        int, typer.Option(parser=whole(2, 1_000_000), help="Orderings to sample for more than 7 words.")
+    ] = 1000,
+    choices: Annotated[
+        bool, typer.Option("--choices", help='Compare the fillings of "My computer is very [slow|shirt]".')
+    ] = False,
+    pairs: Annotated[
+        Optional[str], typer.Option(help="File of minimal pairs: good, bad and tag between tabs, or BLiMP's JSON Lines.")
+    ] = None,
+    base: Annotated[str, typer.Option(parser=choice("e", "2", "10"), help="Of the logarithms.")] = "e",
+    rank: Annotated[bool, typer.Option("--rank", help="With --level token: 1 for the likeliest token.")] = False,
+    context: Annotated[
+        Optional[str], typer.Option(help="Text, or file of a text per record, that is given and not counted.")
+    ] = None,
+    unit: Annotated[
+        Optional[str],
+        typer.Option(parser=choice("line", "document"), help="document: all of the input is one text, one row."),
+    ] = None,
+    seed: SEED = 0,
+    results: Results = None,
+    machine: Machine = None,
+) -> None:
+    """Score text: log-probability, perplexity, bits per byte; orderings, choices and minimal pairs.
+
+    One row per record, in order. log_prob is the natural logarithm of the whole sentence's probability, with its end
+    </s>; --base changes the unit. On a terminal a table, in a pipe TSV, with --json JSON Lines.
+    """
+    from seqcli.commands import score_modes as modes
+
+    asked = [name for name, given in zip(MODES, (scramble, choices, pairs)) if given]
+    if len(asked) > 1 or (asked and level != "sentence"):
+        raise UsageError(f"--{asked[0]} does not go with {'--' + asked[1] if len(asked) > 1 else '--level ' + level}")
+    if rank and level != "token":
+        raise UsageError("--rank needs --level token")
+    if context is not None and (asked or level == "corpus" or unit == "document"):
+        raise UsageError("--context goes with --level sentence, token or word")
+    if unit == "document" and (asked or level in ("token", "word")):
+        raise UsageError("--unit document goes with --level sentence or corpus")
+    if source.keep and (asked or level != "sentence"):
+        raise UsageError("--keep goes with --level sentence")
+    if pairs and (source.text or source.input):
+        raise UsageError("--pairs reads its own file; give no other text")
+    reporter = results.reporter("score")
+    job = modes.Job(source, results, reporter, model or [], base=base, threads=machine.threads, seed=seed)
+    if pairs:
+        modes.pairs(job, pairs)
+    elif scramble:
+        modes.scramble(job, sample=orderings)
+    elif choices:
+        modes.choices(job)
+    elif level in ("token", "word"):
+        modes.tokens(job, words=level == "word", context=context, rank=rank)
+    elif level == "corpus":
+        modes.corpus(job, document=unit == "document")
+    elif unit == "document":
+        modes.document(job)
+    else:
+        modes.sentences(job, context=context)

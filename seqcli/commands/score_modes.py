@@ -1,0 +1,403 @@
+"""The questions of `seqcli score`, one function each: read blocks, ask the models, write rows.
+
+The arithmetic is in `scoring/` and `metrics/`; here rows get their columns, units and summaries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+from seqcli.commands.options import Results, TextInput
+from seqcli.data.lines import Block, read_blocks
+from seqcli.data.parallel import ordered_map
+from seqcli.errors import InputError
+from seqcli.interfaces import OpenModel, Reporter
+from seqcli.metrics import minimal_pairs, signature
+from seqcli.metrics.bootstrap import PairedBootstrap
+from seqcli.metrics.perplexity import Totals
+from seqcli.report.frame import WHOLE, Column
+from seqcli.report.output import TABLE, Output
+from seqcli.scoring import comparisons
+from seqcli.scoring.pairs import judge_pairs
+from seqcli.scoring.sentences import Sentences, score_block, score_document
+from seqcli.scoring.tokens import score_tokens, score_words
+
+EXAMPLE = 'seqcli score "I study machine learning"'
+_UNIT = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
+LOG = "%.6f"
+SUMS = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
+
+
+class Job:
+    """What every mode needs: the records, the opened models, the unit of logarithms."""
+
+    def __init__(
+        self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, base: str, threads, seed: int
+    ):
+        self.source, self.results, self.reporter, self.base, self.seed = source, results, reporter, base, seed
+        self.threads = threads
+        self._sources = sources
+        self.unit = _UNIT[base]
+
+    @cached_property
+    def blocks(self) -> Iterator[Block]:
+        """All blocks; the first has been read, so that a missing file is an error before a model is built."""
+        blocks = self.source.blocks(example=EXAMPLE, reporter=self.reporter)
+        first = next(blocks, None)
+        self._first = first
+        return chain([first], blocks) if first is not None else iter(())
+
+    @cached_property
+    def models(self) -> list[OpenModel]:
+        from seqcli import samples
+        from seqcli.tasks import language
+
+        if self._sources:
+            return language.open_models(self._sources)
+        _ = self.blocks
+        text = self._first.data.decode() if self._first else ""
+        return [samples.language_model(text, reporter=self.reporter)]
+
+    def opened(self) -> Output:
+        """The output, after input and models have been found."""
+        _ = self.blocks, self.models
+        return self.results.opened()
+
+    def signature(self, opened: OpenModel) -> str:
+        return signature.of_language_model(opened, base=self.base)
+
+    def many(self) -> bool:
+        return len(self.models) > 1
+
+
+def _contexts(context: str | None):
+    """For a block, its records' contexts: the same text for all, or a file's lines in step."""
+    if context is None:
+        return lambda block: None
+    if not Path(context).is_file():
+        return lambda block: [context] * len(block)
+    given = [line for block in read_blocks(context) for line in block.records()]
+
+    def of(block: Block) -> list[str]:
+        if len(given) == 1:
+            return given * len(block)
+        chosen = given[block.first - 1 : block.first - 1 + len(block)]
+        if len(chosen) < len(block):
+            raise InputError(f"{len(given)} contexts for more records", where=context, cure="give one line per record")
+        return chosen
+
+    return of
+
+
+def sentences(job: Job, *, context: str | None) -> None:
+    contexts = _contexts(context)
+    with job.opened() as out:
+        names = [f"{m.name}.{name}" if job.many() else name for m in job.models for name in SUMS]
+        out.begin([*names, *(job.source.keep or ()), "text"])
+
+        def shown(block: Block) -> tuple[str, list[Totals], list[Sentences] | None, int]:
+            scored = [score_block(opened, block, contexts=contexts(block)) for opened in job.models]
+            text = out.shown(*_sentence_columns(job, block, scored, names, table=out.mode == TABLE), json=_json(job, block, scored, out))
+            return text, [s.totals for s in scored], scored if job.many() else None, len(block.data)
+
+        totals = [Totals() for _ in job.models]
+        comparison = _Comparison(job)
+        workers = 1 if out.line_buffered else job.threads
+        done = 0
+        for text, more, scored, size in ordered_map(shown, job.blocks, workers=workers):
+            out.write(text)
+            totals = [a + b for a, b in zip(totals, more)]
+            if scored:
+                comparison.add(scored)
+            done += size
+            job.reporter.progress("bytes scored", done)
+    for opened, total in zip(job.models, totals):
+        _summarise(job, opened, total)
+    comparison.report()
+
+
+def _sentence_columns(job: Job, block: Block, scored: list[Sentences], names: list[str], *, table: bool):
+    columns = []
+    for index, s in enumerate(scored):
+        values = (
+            Column("", (s.log_prob / job.unit).tolist(), LOG, "%.2f"),
+            Column("", s.perplexity.tolist(), "%.4f", "%.4g"),
+            Column("", s.bits_per_byte.tolist(), "%.4f", "%.3f"),
+            Column("", s.tokens.tolist(), WHOLE),
+            Column("", s.unknown.tolist(), WHOLE),
+        )
+        columns += [
+            Column(name, v.values, v.format, v.shown)
+            for name, v in zip(names[index * len(SUMS) : (index + 1) * len(SUMS)], values)
+        ]
+    for k, name in enumerate(job.source.keep or ()):
+        columns.append(Column(name, [row[k] for row in block.kept]))
+    columns.append(Column("text", block.records()))
+    if table and job.many():
+        return _by_model(job, columns, len(block)),
+    return (columns,)
+
+
+def _by_model(job: Job, columns: list[Column], rows: int) -> list[Column]:
+    """For eyes: a row per record and model, instead of five columns a model."""
+    models, sums = len(job.models), len(SUMS)
+    tall = [Column("model", [m.name for _ in range(rows) for m in job.models])]
+    for k, name in enumerate(SUMS):
+        parts = [columns[m * sums + k] for m in range(models)]
+        tall.append(Column(name, [p.values[r] for r in range(rows) for p in parts], parts[0].format, parts[0].shown))
+    for column in columns[models * sums :]:
+        tall.append(Column(column.name, [v if m == 0 else "" for v in column.values for m in range(models)]))
+    return tall
+
+
+def _json(job: Job, block: Block, scored: list[Sentences], out: Output):
+    if out.mode != "json":
+        return None
+    columns = [
+        (opened.name, (s.log_prob / job.unit).tolist(), s.perplexity.tolist(), s.bits_per_byte.tolist(),
+         s.tokens.tolist(), s.unknown.tolist())
+        for opened, s in zip(job.models, scored)
+    ]  # fmt: skip
+    keep = job.source.keep or ()
+    return (
+        {
+            "line": block.first + i,
+            "text": text,
+            **(dict(zip(keep, block.kept[i])) if keep else {}),
+            "scores": [
+                {"model": name, **{key: column[i] for key, column in zip(SUMS, values)}} for name, *values in columns
+            ],
+        }
+        for i, text in enumerate(block.records())
+    )
+
+
+def _summarise(job: Job, opened: OpenModel, total: Totals) -> None:
+    unknown = " (unknown words: compare with care)" if total.unknown else ""
+    job.reporter.note(
+        f"{opened.name}: {total.sentences:,} records, {total.tokens:,} tokens, {total.unknown:,} unknown{unknown}; "
+        f"perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte  {job.signature(opened)}"
+    )
+
+
+class _Comparison:
+    """Differences between the first model and each other, with their intervals."""
+
+    def __init__(self, job: Job):
+        self._job = job
+        self._pairs = [PairedBootstrap() for _ in job.models[1:]]
+
+    def add(self, scored: list[Sentences]) -> None:
+        for pair, other in zip(self._pairs, scored[1:]):
+            pair.add(-scored[0].log_prob / math.log(2), -other.log_prob / math.log(2), other.bytes)
+
+    def report(self) -> None:
+        first = self._job.models[0].name
+        for pair, other in zip(self._pairs, self._job.models[1:]):
+            mean, low, high = pair.interval(seed=self._job.seed)
+            verdict = "no clear difference" if low <= 0 <= high else f"{first if mean < 0 else other.name} is better"
+            self._job.reporter.note(
+                f"{first} - {other.name}: {mean:+.4f} bits per byte, 95 % interval {low:+.4f} to {high:+.4f} "
+                f"(paired bootstrap): {verdict}"
+            )
+
+
+def document(job: Job) -> None:
+    """One row per input: all of it is one text."""
+    with job.opened() as out:
+        names = [f"{m.name}.{name}" if job.many() else name for m in job.models for name in SUMS]
+        out.begin([*names, "text"])
+        blocks = list(job.blocks) if job.many() else job.blocks
+        scored = [score_document(opened, blocks) for opened in job.models]
+        row = Block(1, (job.source.input or "-").encode("utf-8", "replace") + b"\n")
+        columns = _sentence_columns(job, row, scored, names, table=out.mode == TABLE)
+        out.rows(*columns, json=_json(job, row, scored, out))
+    for opened, s in zip(job.models, scored):
+        _summarise(job, opened, s.totals)
+
+
+CORPUS = (
+    "model", "sentences", "tokens", "unknown", "log_prob", "perplexity", "perplexity_known", "bits_per_byte",
+    "bits_per_character", "signature",
+)  # fmt: skip
+
+
+def corpus(job: Job, *, document: bool) -> None:
+    with job.opened() as out:
+        out.begin(CORPUS)
+        totals = [Totals() for _ in job.models]
+        comparison = _Comparison(job)
+        if document:
+            blocks = list(job.blocks) if job.many() else job.blocks
+            totals = [score_document(opened, blocks).totals for opened in job.models]
+        else:
+
+            def sums(block: Block) -> tuple[list[Totals], list[Sentences] | None]:
+                scored = [score_block(opened, block) for opened in job.models]
+                return [s.totals for s in scored], scored if job.many() else None
+
+            for more, scored in ordered_map(sums, job.blocks, workers=job.threads):
+                totals = [a + b for a, b in zip(totals, more)]
+                if scored:
+                    comparison.add(scored)
+                job.reporter.progress("records scored", totals[0].sentences)
+        out.rows(
+            [
+                Column("model", [m.name for m in job.models]),
+                Column("sentences", [t.sentences for t in totals], WHOLE),
+                Column("tokens", [t.tokens for t in totals], WHOLE),
+                Column("unknown", [t.unknown for t in totals], WHOLE),
+                Column("log_prob", [t.log_prob / job.unit for t in totals], LOG, "%.1f"),
+                Column("perplexity", [t.perplexity for t in totals], "%.4f", "%.2f"),
+                Column("perplexity_known", [t.perplexity_known for t in totals], "%.4f", "%.2f"),
+                Column("bits_per_byte", [t.bits_per_byte for t in totals], "%.4f"),
+                Column("bits_per_character", [t.bits_per_character for t in totals], "%.4f"),
+                Column("signature", [job.signature(m) for m in job.models]),
+            ]
+        )
+    if not document:
+        comparison.report()
+
+
+def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
+    contexts = _contexts(context)
+    with job.opened() as out:
+        unit_name = "word" if words else "token"
+        models = ["model"] if job.many() else []
+        out.begin([*models, "line", "index", unit_name, "log_prob", *(["rank"] if rank else [])])
+        for block in job.blocks:
+            given = contexts(block)
+            for opened in job.models:
+                ask = score_words(opened, block, contexts=given) if words else score_tokens(opened, block, contexts=given, rank=rank)
+                rows = list(ask)
+                columns = [
+                    *([Column("model", [opened.name] * len(rows))] if job.many() else []),
+                    Column("line", [row.line for row in rows], WHOLE),
+                    Column("index", [row.index for row in rows], WHOLE),
+                    Column(unit_name, [row.token for row in rows]),
+                    Column("log_prob", [row.log_prob / job.unit for row in rows], LOG, "%.4f"),
+                ]
+                if out.mode != "tsv" and rows and rows[0].order is not None:
+                    columns.append(Column("order", [row.order for row in rows], WHOLE))
+                if rank:
+                    columns.append(Column("rank", [row.rank for row in rows], WHOLE))
+                out.rows(columns)
+
+
+def scramble(job: Job, *, sample: int) -> None:
+    with job.opened() as out:
+        out.begin([*(["model"] if job.many() else []), "line", "rank", "orderings", "mass", "ties", "log_prob", "text"])
+        for block in job.blocks:
+            for number, text in enumerate(block.records(), block.first):
+                answers = [comparisons.scramble(m, text, sample=sample, seed=job.seed) for m in job.models]
+                columns = [
+                    Column("model", [m.name for m in job.models]),
+                    Column("line", [number] * len(answers), WHOLE),
+                    Column("rank", [a.rank for a in answers], WHOLE),
+                    Column("orderings", [a.orderings for a in answers], WHOLE),
+                    Column("mass", [a.mass for a in answers], "%.6f", "%.3f"),
+                    Column("ties", [a.ties for a in answers], WHOLE),
+                    Column("log_prob", [a.log_prob / job.unit for a in answers], LOG, "%.2f"),
+                    Column("text", [text] * len(answers)),
+                ]
+                if out.mode == "json":
+                    out.rows([], json=[_scramble_json(job, number, m, a) for m, a in zip(job.models, answers)])
+                else:
+                    out.rows(columns if job.many() or out.mode == TABLE else columns[1:])
+                if out.mode == TABLE:
+                    for opened, answer in zip(job.models, answers):
+                        out.write(_best_orderings(job, opened, answer))
+
+
+def _scramble_json(job: Job, number: int, opened: OpenModel, answer: comparisons.Scramble) -> dict:
+    return {
+        "line": number,
+        "model": opened.name,
+        "rank": answer.rank,
+        "orderings": answer.orderings,
+        "sampled": answer.sampled,
+        "mass": answer.mass,
+        "ties": answer.ties,
+        "log_prob": answer.log_prob / job.unit,
+        "text": answer.text,
+        "best": [{"text": text, "log_prob": value / job.unit} for text, value in answer.best],
+    }
+
+
+def _best_orderings(job: Job, opened: OpenModel, answer: comparisons.Scramble) -> str:
+    from seqcli.report.frame import table
+
+    of = f"{answer.orderings} {'sampled ' if answer.sampled else ''}orderings"
+    columns = [
+        Column("rank", list(range(1, len(answer.best) + 1)), WHOLE),
+        Column("log_prob", [value / job.unit for _, value in answer.best], "%.2f"),
+        Column("text", [("→ " if text == answer.text else "  ") + text for text, _ in answer.best]),
+    ]
+    return table(columns, title=f"{opened.name}: the likeliest of {of}", color=not job.results.no_color)
+
+
+def choices(job: Job) -> None:
+    with job.opened() as out:
+        out.begin([*(["model"] if job.many() else []), "line", "rank", "log_prob", "share", "text"])
+        for block in job.blocks:
+            for number, template in enumerate(block.records(), block.first):
+                for opened in job.models:
+                    try:
+                        answers = comparisons.choices(opened, template)
+                    except InputError as error:
+                        raise InputError(error.what, where=f"record {number}", cure=error.cure) from None
+                    columns = [
+                        Column("line", [number] * len(answers), WHOLE),
+                        Column("rank", [a.rank for a in answers], WHOLE),
+                        Column("log_prob", [a.log_prob / job.unit for a in answers], LOG, "%.2f"),
+                        Column("share", [a.share for a in answers], "%.6f", "%.4f"),
+                        Column("text", [a.text for a in answers]),
+                    ]
+                    if job.many() or out.mode != "tsv":
+                        columns.insert(0, Column("model", [opened.name] * len(answers)))
+                    out.rows(columns)
+
+
+def pairs(job: Job, path: str) -> None:
+    if not job._sources:
+        text = "".join(pair.good for block in _first_pairs(path) for pair in block)
+        job.__dict__["blocks"], job._first = iter(()), Block(1, text.encode() + b"\n")
+    else:
+        job.__dict__["blocks"] = iter(())
+    with job.opened() as out:
+        out.begin([*(["model"] if job.many() else []), "tag", "pairs", "correct", "ties", "accuracy", "ci_low", "ci_high"])
+        results = judge_pairs(job.models, path)
+        rows = [(tag, m, tally) for tag, tallies in results.tallies.items() for m, tally in zip(job.models, tallies)]
+        columns = [
+            Column("tag", [tag for tag, _, _ in rows]),
+            Column("pairs", [t.pairs for _, _, t in rows], WHOLE),
+            Column("correct", [t.correct for _, _, t in rows], WHOLE),
+            Column("ties", [t.ties for _, _, t in rows], WHOLE),
+            Column("accuracy", [t.accuracy for _, _, t in rows], "%.4f", "%.3f"),
+            Column("ci_low", [t.interval()[0] for _, _, t in rows], "%.4f", "%.3f"),
+            Column("ci_high", [t.interval()[1] for _, _, t in rows], "%.4f", "%.3f"),
+        ]
+        if job.many() or out.mode != "tsv":
+            columns.insert(0, Column("model", [m.name for _, m, _ in rows]))
+        out.rows(columns)
+    for opened in job.models:
+        job.reporter.note(job.signature(opened))
+    if len(job.models) == 2:
+        first, second = results.only
+        p = minimal_pairs.mcnemar(first, second)
+        job.reporter.note(
+            f"only {job.models[0].name} right: {first}, only {job.models[1].name} right: {second}; "
+            f"McNemar's exact test p = {p:.4g}"
+        )
+
+
+def _first_pairs(path: str):
+    from itertools import islice
+
+    from seqcli.scoring.pairs import read_pairs
+
+    return islice(read_pairs(path), 1)

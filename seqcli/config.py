@@ -1,0 +1,64 @@
+"""Settings: a frozen dataclass holds names, defaults and types; this file fills one from TOML and `--set key=value`.
+
+Later sources win: defaults < preset < `--config FILE.toml` < options and `--set`. An unknown key is an error that
+names the nearest known one. Ranges are the dataclass's own (`__post_init__` raises ValueError).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seqcli.errors import UsageError, nearest
+
+Settings = TypeVar("Settings")
+
+
+def read_toml(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("no such configuration file", where=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read configuration ({error})", where=path) from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"not TOML ({error})", where=path) from None
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["order=3", "name=x"]` -> {"order": 3, "name": "x"}: values are TOML, or plain text where they are not."""
+    values = {}
+    for assignment in assignments:
+        key, sign, value = assignment.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(f"not KEY=VALUE: {assignment!r}", where="--set")
+        try:
+            values[key.strip()] = tomllib.loads(f"v = {value}")["v"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = value
+    return values
+
+
+def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Settings:
+    """An instance of the dataclass `kind` from (where it stands, values) sources, later ones first in rank."""
+    from pydantic import TypeAdapter, ValidationError  # 60 ms, only where settings are given
+
+    names = {field.name for field in dataclasses.fields(kind)}
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for where, given in sources:
+        for key, value in given.items():
+            if key not in names:
+                raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, names))
+            values[key], origin[key] = value, where
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        message = first["msg"].removeprefix("Value error, ")
+        what = f"{key} = {values[key]!r}: {message}" if key in values else message
+        raise UsageError(what, where=origin.get(key)) from None

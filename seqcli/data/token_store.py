@@ -1,0 +1,50 @@
+"""Arrays that wait on disk: written one after another, read back in the same order, or as one.
+
+Everything goes through a file of a temporary folder; what fits in memory stays in the kernel's cache and costs a copy.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+
+class Spool:
+    """Groups of arrays in order: `add(a, b)`, then `for a, b in spool`."""
+
+    def __init__(self, folder: Path):
+        self._file = tempfile.TemporaryFile(dir=folder)
+        self._groups = 0
+        self._size = 0
+
+    def add(self, *arrays: np.ndarray) -> None:
+        self._size = len(arrays)
+        for array in arrays:
+            np.save(self._file, array, allow_pickle=False)
+        self._groups += 1
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        self._file.seek(0)
+        for _ in range(self._groups):
+            yield tuple(np.load(self._file, allow_pickle=False) for _ in range(self._size))
+
+
+class TokenStore:
+    """Tokens of a whole corpus: appended piece by piece, then one int32 array [T], mapped from its file."""
+
+    def __init__(self, folder: Path):
+        self._file = tempfile.TemporaryFile(dir=folder)
+        self._count = 0
+
+    def append(self, tokens: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(tokens, np.int32))
+        self._count += len(tokens)
+
+    def array(self) -> np.ndarray:
+        self._file.flush()
+        if not self._count:
+            return np.zeros(0, np.int32)
+        return np.memmap(self._file, dtype=np.int32, mode="r", shape=(self._count,))

@@ -1,0 +1,288 @@
+r"""ARPA files, the text form of back-off n-gram models: read into a Table and its words, written from them.
+
+    \data\
+    ngram 1=5                          how many n-grams of each order
+    ngram 2=1
+
+    \1-grams:
+    -0.9    <unk>    0                 log10 p, words, log10 back-off (0 where it is left out), tabs between
+    ...
+    \2-grams:
+    -0.3    <s> a
+    \end\
+
+Reads what lmplz, SRILM and their kin write: `<s>` with p = 1 or 1e-99 (inside it is 0: never predicted), tabs or
+spaces between fields, text before `\data\`, `.gz`. A file without `<unk>` gives unknown words p = 1e-100, one without
+`</s>` gives it the p of `<unk>`, as KenLM does. An n-gram whose last n - 1 words are no n-gram (SRILM prunes so) is
+fine; one whose first n - 1 are none is refused, as KenLM refuses it.
+
+Writes what lmplz writes, with 7 decimals. ARPA cannot hold words that are empty, have blanks in them or are spelled
+like special symbols. Where a vocabulary has such words, a comment line comes first, which KenLM and SRILM skip, and in
+every word `\xHH` is the byte HH and `\x` alone is no byte: a space is `\x20`, a backslash `\x5c`, `<s>` as a word
+`\x3cs>`. In files without that line words are what they are.
+
+Both ways, runs of whole lines are split, looked up and formatted by vector operations; besides the table, memory
+holds one run and the sort keys of one order. Counts in the header are compared, never trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from seqcli import ragged
+from seqcli.data.lines import read_blocks
+from seqcli.errors import ModelError, OutputError
+from seqcli.interfaces import Tokenizer
+from seqcli.ngram.table import Table
+from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, printable
+from seqcli.tokenizers.words import Words, hashes
+
+HIGHEST_ORDER = 10
+_LN10 = np.log(10)
+_MISSING = -100 * _LN10  # KenLM's log p of unknown words in a file without <unk>
+_NEVER = -99  # SRILM's log10 of 0
+_RUN_BYTES = 1 << 20
+_RUN_ROWS = 1 << 15
+_COUNT = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})")
+_REWRITE = "copy it again if it was cut short, or write it again with the tool that made it"
+
+# Words that ARPA cannot hold.
+_ESCAPED = b"# seqcli: \\xHH in a word is the byte HH\n"
+_BLANK = np.isin(np.arange(256), list(b"\0\t\n\v\f\r "))
+_UNFIT = re.compile(r"[\0\t-\r \\]|^<(?=(?:unk|UNK|s|/s)>\Z)|^\Z")
+_ESCAPE = re.compile(r"\\x((?:[0-7][0-9a-f])?)")
+
+
+def _joined(pieces: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The UTF-8 of the pieces one after another, and where each ends."""
+    encoded = [piece.encode() for piece in pieces]
+    return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([len(piece) for piece in encoded], dtype=np.int64)
+
+
+def _hashes(data: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    lengths = np.diff(ends, prepend=0)
+    return hashes(np.append(data, np.zeros(8, np.uint8)), ends - lengths, lengths)
+
+
+_UNK, _BOS, _EOS, _CAPITAL_UNK = _SPECIAL_HASHES = _hashes(*_joined([*SPECIALS, "<UNK>"]))  # KenLM knows both
+
+
+def read(path: Path, *, note: Callable[[str], None] = lambda line: None) -> tuple[Table, Words]:
+    """The model of an `.arpa` or `.arpa.gz` file; words have ids from 3 on in the order of the file.
+
+    note: is told what the file lacks and what was put in its place.
+    Raises ModelError where the file is not what ARPA promises, InputError where it cannot be read as text.
+    """
+    runs = _runs(path, note)
+    escaped = any([_ESCAPED in data for _, data in _until("\\data\\", runs, path)])
+    counts = _counts(_until("\\1-grams:", runs, path), path)
+    table, words = Table.empty(len(counts)), None
+    for n, claimed in enumerate(counts, 1):
+        end = f"\\{n + 1}-grams:" if n < len(counts) else "\\end\\"
+        section = (_Lines(data, n=n, first=first, path=path) for first, data in _until(end, runs, path))
+        if n == 1:
+            words, held = _add_unigrams(table, section, note=lambda line: note(f"{path}: {line}"))
+        else:
+            held = _add_ngrams(table, section, words=words)
+        if held != claimed:
+            raise ModelError(f"claims {claimed} {n}-grams but holds {held}", where=str(path), cure=_REWRITE)
+    if escaped:
+        pieces = words.vocabulary()[len(SPECIALS) :]
+        data, ends = _joined([_ESCAPE.sub(lambda found: bytes.fromhex(found[1]).decode(), piece) for piece in pieces])
+        words = Words.of(data.tobytes(), ends, _hashes(data, ends))
+    return table, words
+
+
+def _runs(path: Path, note: Callable[[str], None]) -> Iterator[tuple[int, bytes]]:
+    """Runs of whole lines, each with the number of its first; a line that begins with a backslash is a run of its own."""
+    malformed = False
+    for block in read_blocks(str(path), size=_RUN_BYTES):
+        if block.replaced and not malformed:
+            note(f"{path}: malformed UTF-8 from line {block.first} on became U+FFFD")
+            malformed = True
+        first, begin, data = block.first, 0, block.data
+        while begin < len(data):
+            end = data.find(b"\n" if data.startswith(b"\\", begin) else b"\n\\", begin) + 1 or len(data)
+            yield first, data[begin:end]
+            first += data.count(b"\n", begin, end)
+            begin = end
+
+
+def _until(marker: str, runs: Iterator[tuple[int, bytes]], path: Path) -> Iterator[tuple[int, bytes]]:
+    """The runs before the line `marker`, which must be the next that begins with a backslash."""
+    for first, data in runs:
+        if not data.startswith(b"\\"):
+            yield first, data
+        elif data.strip() == marker.encode():
+            return
+        else:
+            found = _shown(data[:40].strip())
+            raise ModelError(f"{found} where {marker} should stand", where=f"{path}, line {first}", cure=_REWRITE)
+    raise ModelError(f"no line {marker}", where=str(path), cure=_REWRITE)
+
+
+def _shown(data: bytes) -> str:
+    return printable(data[:80].decode(errors="replace"))
+
+
+def _counts(runs: Iterator[tuple[int, bytes]], path: Path) -> list[int]:
+    """What the header claims: n-grams per order."""
+    counts: list[int] = []
+    for first, data in runs:
+        for number, line in enumerate(data.split(b"\n"), first):
+            if not line.strip():
+                continue
+            found, where = _COUNT.fullmatch(line.strip()), f"{path}, line {number}"
+            if not found or int(found[1]) != len(counts) + 1:
+                what = f"{_shown(line)} where the count of {len(counts) + 1}-grams should stand"
+                raise ModelError(what, where=where, cure=_REWRITE)
+            if len(counts) == HIGHEST_ORDER:
+                raise ModelError(f"order above {HIGHEST_ORDER}", where=where, cure="build the model with a lower order")
+            counts.append(int(found[2]))
+    if not counts:
+        raise ModelError("no counts of n-grams", where=str(path), cure=_REWRITE)
+    return counts
+
+
+class _Lines:
+    """The n-gram lines of one run, M of them, split into fields: log10 p, n words and perhaps log10 back-off."""
+
+    def __init__(self, data: bytes, *, n: int, first: int, path: Path):
+        self.n, self._first, self._path = n, first, path
+        self._text = np.frombuffer(bytes(8) + data + bytes(8), np.uint8)  # fields are loaded eight bytes at a time
+        ends = np.flatnonzero((self._text == ord("\t")) | (self._text == ord("\n")) | (self._text == ord(" ")))
+        starts = np.append(8, ends[:-1] + 1)
+        fields = np.flatnonzero(self._text[ends] == ord("\n")) + 1  # up to the end of each line
+        if (starts == ends).any():  # blanks side by side
+            kept = starts < ends
+            fields, starts, ends = np.cumsum(kept)[fields - 1], starts[kept], ends[kept]
+        self._starts, self._lengths = starts, ends - starts
+        count = np.diff(fields, prepend=0)
+        self._line = np.flatnonzero(count)  # the others are blank
+        count = count[self._line]
+        self._begin = fields[self._line] - count
+        self._weighted = count == n + 2
+        if len(wrong := np.flatnonzero((count != n + 1) & ~self._weighted)):
+            what = f"{count[wrong[0]]} fields, not {n + 1} or {n + 2} (log10 p, words, log10 back-off)"
+            raise self.error(what, row=wrong[0])
+
+    def __len__(self) -> int:
+        return len(self._begin)
+
+    def where(self, row: int) -> str:
+        return f"{self._path}, line {self._first + self._line[row]}"
+
+    def error(self, what: str, *, row: int, cure: str = _REWRITE) -> ModelError:
+        return ModelError(f"{self.n}-gram: {what}", where=self.where(row), cure=cure)
+
+    def field(self, row: int, k: int) -> str:
+        start = self._starts[self._begin[row] + k]
+        return _shown(self._text[start : start + self._lengths[self._begin[row] + k]].tobytes())
+
+    def hashes(self) -> np.ndarray:
+        """Of all words: uint64 [n, M]."""
+        field = (self._begin + np.arange(1, self.n + 1)[:, None]).ravel()
+        return hashes(self._text, self._starts[field], self._lengths[field]).reshape(self.n, -1)
+
+    def last_words(self) -> tuple[np.ndarray, np.ndarray]:
+        """Their bytes joined, and their lengths."""
+        starts, lengths = self._starts[self._begin + self.n], self._lengths[self._begin + self.n]
+        return ragged.gather(self._text, starts, lengths), lengths
+
+    def log_prob(self) -> np.ndarray:
+        """Natural, float32 [M]."""
+        value = self._natural(self._begin)
+        if len(wrong := np.flatnonzero(~(value <= 0))):
+            raise self.error(f"log10 p is {self.field(wrong[0], 0)}, not a number up to 0", row=wrong[0])
+        return value
+
+    def log_backoff(self) -> np.ndarray:
+        """Natural, float32 [M]."""
+        value = np.zeros(len(self), np.float32)
+        value[self._weighted] = self._natural((self._begin + self.n + 1)[self._weighted])
+        if len(wrong := np.flatnonzero(~(value < np.inf))):
+            raise self.error(f"log10 back-off is {self.field(wrong[0], self.n + 1)}, not a number", row=wrong[0])
+        return value
+
+    def _natural(self, field: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (_numbers(self._text, self._starts[field], self._lengths[field]) * _LN10).astype(np.float32)
+
+
+def _numbers(text: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The decimals `text[starts : starts + lengths]` as float64, nan where they are none.
+
+    Up to 8 digits, a point and up to 16 digits by whole-number arithmetic; other spellings one by one.
+    """
+    ends = starts + lengths
+    negative = text[starts] == ord("-")
+    begins = starts + negative
+    point = ends.copy()
+    for ahead in (3, 2, 1):
+        point = np.where(text[begins + ahead] == ord("."), begins + ahead, point)
+    point = np.minimum(point, ends)
+    places = np.maximum(ends - point - 1, 0)
+    whole, sound = _digits(text, point, point - begins)
+    low, sound_low = _digits(text, ends, np.minimum(places, 8))
+    sound &= sound_low & (places <= 16) & (begins < ends)
+    long = np.flatnonzero(places > 8)
+    high, sound_high = _digits(text, ends[long] - 8, np.minimum(places[long] - 8, 8))
+    sound[long] &= sound_high
+    fraction = low.astype(np.float64)
+    fraction[long] += high * 1e8
+    value = whole + fraction / _POWERS[np.minimum(places, 16)]
+    np.negative(value, out=value, where=negative)
+    for i in np.flatnonzero(~sound):
+        try:
+            value[i] = float(text[starts[i] : ends[i]].tobytes())
+        except ValueError:
+            value[i] = np.nan
+    return value
+
+
+_POWERS = 10.0 ** np.arange(17)
+_LAST = np.array([((1 << 8 * n) - 1) << 8 * (8 - n) for n in range(9)], np.uint64)  # the last n bytes of eight
+
+
+def _digits(text: np.ndarray, ends: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whole numbers of up to 8 digits that end before `ends`, and where that is what stands there.
+
+    Eight digits at once in a 64-bit word: neighbours are joined to pairs, pairs to fours, fours to eights (Lemire
+    2021, "Number parsing at a gigabyte per second", section 3).
+    """
+    eights = np.ndarray((len(text) - 7,), "<u8", buffer=text, strides=(1,))
+    x = (eights[ends - 8] ^ np.uint64(0x3030303030303030)) & _LAST[np.minimum(counts, 8)]
+    sound = ((x + np.uint64(0x7676767676767676)) | x) & np.uint64(0x8080808080808080) == 0
+    x = x * np.uint64(10) + (x >> np.uint64(8))
+    pairs = np.uint64(0x000000FF000000FF)
+    x = (x & pairs) * np.uint64(0x000F424000000064) + (x >> np.uint64(16) & pairs) * np.uint64(0x0000271000000001)
+    return x >> np.uint64(32), sound & (counts <= 8)
+
+
+def _collect(section: Iterator[_Lines], key_of: Callable[[_Lines], np.ndarray]):
+    """All lines of a section: log_prob, log_backoff float32 [R] in the order of the file, and uint64 keys in theirs.
+
+    key_of: what tells n-grams apart, uint64 [M]. Returns the keys and where in the file each comes, too.
+    """
+    keys, log_prob, log_backoff = [np.zeros(0, np.uint64)], [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    first = None
+    for lines in section:
+        if first is None and len(lines):
+            first = lines
+        keys.append(key_of(lines))
+        log_prob.append(lines.log_prob())
+        log_backoff.append(lines.log_backoff())
+    keys = np.concatenate(keys)
+    order = np.argsort(keys)
+    keys = keys[order]
+    return np.concatenate(log_prob), np.concatenate(log_backoff), keys, order
+
+

@@ -1,0 +1,67 @@
+"""Sums of log-probabilities, and the figures that are made of them.
+
+Two models compare only where they predict the same thing. Perplexity per token depends on the tokenizer; bits per
+byte do not: -log2 p of the text over its UTF-8 bytes, one more for each line end, which `</s>` predicts. An unknown
+word breaks even that, since `<unk>` is cheaper than any word it hides; so unknown tokens are counted beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of a corpus under one model; `+` adds corpora. log_prob: natural."""
+
+    sentences: int = 0
+    tokens: int = 0
+    unknown: int = 0
+    log_prob: float = 0.0
+    log_prob_unknown: float = 0.0
+    bytes: int = 0
+    characters: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*(getattr(self, name) + getattr(other, name) for name in Totals.__slots__))
+
+    @property
+    def perplexity(self) -> float:
+        return perplexity(self.log_prob, self.tokens)
+
+    @property
+    def perplexity_known(self) -> float:
+        """Over the tokens that are not `<unk>` (KenLM: "excluding OOVs")."""
+        return perplexity(self.log_prob - self.log_prob_unknown, self.tokens - self.unknown)
+
+    @property
+    def bits_per_byte(self) -> float:
+        return -self.log_prob / math.log(2) / self.bytes if self.bytes else math.nan
+
+    @property
+    def bits_per_character(self) -> float:
+        return -self.log_prob / math.log(2) / self.characters if self.characters else math.nan
+
+
+def perplexity(log_prob: float, tokens: int) -> float:
+    """exp of the mean surprisal: two tokens of p = 1/4 each give 4."""
+    if not tokens:
+        return math.nan
+    try:
+        return math.exp(-log_prob / tokens)
+    except OverflowError:
+        return math.inf
+
+
+def line_sizes(lines: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """UTF-8 bytes and code points of every line, its line end counted: int64 [B] each."""
+    data = np.frombuffer(lines, np.uint8)
+    ends = np.flatnonzero(data == 0x0A)
+    sizes = np.diff(ends, prepend=-1)
+    if lines.isascii():
+        return sizes, sizes
+    starts = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)  # continuation bytes begin with 10
+    return sizes, np.diff(starts[ends], prepend=0)

@@ -1,0 +1,28 @@
+"""How a number was made, in one string: every summary carries it.
+
+    lm:ngram|tok:words-1107269#1f3a|unit:line|bos:y|eos:y|base:e|prec:fp32|v:0.1.0
+"""
+
+from __future__ import annotations
+
+from seqcli import __version__
+from seqcli.interfaces import OpenModel
+
+
+def tokenizer_label(tokenizer) -> str:
+    """Kind, size and the first digits of the fingerprint: `words-1107269#1f3a`."""
+    return f"{tokenizer.KIND}-{tokenizer.vocab_size}#{tokenizer.fingerprint[:4]}"
+
+
+def of_language_model(opened: OpenModel, *, base: str = "e", precision: str = "fp32") -> str:
+    parts = {
+        "lm": opened.arch,
+        "tok": tokenizer_label(opened.tokenizer),
+        "unit": opened.unit,
+        "bos": "y",
+        "eos": "y" if opened.ends else "n",
+        "base": base,
+        "prec": precision,
+        "v": __version__,
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())

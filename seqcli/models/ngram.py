@@ -1,0 +1,123 @@
+"""n-gram language models with interpolated modified Kneser-Ney smoothing (numpy; no torch).
+
+Counted, not trained: `estimate` reads the corpus once and is done. The engine is `ngram/`; here it gets the
+interfaces of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.errors import InputError
+from seqcli.interfaces import Reporter, Scores, TokenBatch
+from seqcli.ngram import counts, kneser_ney
+from seqcli.ngram.arena import Arena
+from seqcli.ngram.table import Table
+from seqcli.text import BOS_ID, EOS_ID, UNK_ID
+
+TASK = "language"
+CAUSAL = True
+LARGEST_ORDER = 10
+
+
+@dataclass(frozen=True)
+class Config:
+    """order: the longest n-gram, 1 to 10; prune: per order, n-grams seen so often or less are dropped (as lmplz)."""
+
+    order: int = 5
+    prune: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        if not 1 <= self.order <= LARGEST_ORDER:
+            raise ValueError(f"order must be 1 to {LARGEST_ORDER}, got {self.order}")
+        if len(self.prune) > self.order:
+            raise ValueError(f"prune has {len(self.prune)} thresholds for order {self.order}")
+        if list(self.prune) != sorted(self.prune) or any(t < 0 for t in self.prune):
+            raise ValueError("prune thresholds must not be negative nor fall from one order to the next")
+        if self.prune and self.prune[0]:
+            raise ValueError("unigrams cannot be pruned; drop rare words with --min-count instead")
+
+
+class NgramModel:
+    """A `LanguageModel` over a `Table`."""
+
+    def __init__(self, table: Table):
+        self.table = table
+        self.vocab_size = table.vocab_size
+        self.window = table.order - 1  # how many tokens back it looks
+
+    def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
+        start = np.array([BOS_ID], np.int32) if context is None else np.concatenate([[BOS_ID], context]).astype(np.int32)
+        stream, scored = with_starts([batch], start)
+        log_prob, order = self.table.score(stream)
+        ranks = self._ranks(stream, scored) if rank else None
+        return Scores(log_prob[scored], order[scored], ranks)
+
+    def _ranks(self, stream: np.ndarray, scored: np.ndarray) -> np.ndarray:
+        ranks = []
+        for at in np.flatnonzero(scored):
+            begin = max(0, at - self.table.order + 1)
+            starts = np.flatnonzero(stream[begin:at] == BOS_ID)
+            context = stream[begin + starts[-1] if len(starts) else begin : at]
+            p = self.table.distribution(context)
+            ranks.append(1 + int((p > p[stream[at]]).sum()))
+        return np.array(ranks, np.int64)
+
+    def next_distribution(self, context: np.ndarray) -> np.ndarray:
+        """p(token | `<s>` context), float64 [V]."""
+        return self.table.distribution(np.concatenate([[BOS_ID], context]))
+
+
+def with_starts(batches: Iterable[TokenBatch], start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of all batches with `start` (int32 [C]) before each: int32 [T], and which of its entries are theirs."""
+    parts, masks = [], []
+    for batch in batches:
+        lengths = batch.lengths + len(start)
+        begins = np.cumsum(lengths) - lengths
+        given = (begins[:, None] + np.arange(len(start))).ravel()
+        theirs = np.ones(int(lengths.sum()), bool)
+        theirs[given] = False
+        stream = np.empty(len(theirs), np.int32)
+        stream[given] = np.tile(start, len(lengths))
+        stream[theirs] = batch.tokens
+        parts.append(stream)
+        masks.append(theirs)
+    if len(parts) == 1:
+        return parts[0], masks[0]
+    return np.concatenate([np.zeros(0, np.int32), *parts]), np.concatenate([np.zeros(0, bool), *masks])
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What `estimate` leaves: arrays to save, and what to tell."""
+
+    tensors: dict[str, np.ndarray]
+    record: dict
+
+
+def estimate(stream: np.ndarray, config: Config, *, vocab_size: int, arena: Arena, reporter: Reporter) -> Counted:
+    """A model of `stream` (int32 [T], `<s>` before each row). Its arrays live as long as `arena`."""
+    if len(stream) == 0 or int(stream.max()) <= EOS_ID and int(stream.min()) > UNK_ID:
+        raise InputError("no text to learn from", cure="give at least one line with a word")
+    levels = counts.count(stream, vocab_size=vocab_size, order=config.order, arena=arena, reporter=reporter)
+    made = kneser_ney.smooth(levels, arena=arena, prune=config.prune, reporter=reporter)
+    for n, discounts in enumerate(made.discounts, 1):
+        if discounts.fallback:
+            reporter.note(
+                f"too few {n}-grams to estimate their Kneser-Ney discounts; using 0.5, 1, 1.5 (small or repetitive text)"
+            )
+    record = {
+        "ngrams": made.table.sizes,
+        "ngrams_seen": made.seen,
+        "discounts": [list(d[:3]) for d in made.discounts],
+        "fallback_discounts": [n for n, d in enumerate(made.discounts, 1) if d.fallback],
+    }
+    return Counted(made.table.tensors(), record)
+
+
+def load(config: Mapping, tensors: dict[str, np.ndarray], *, vocab_size: int) -> NgramModel:
+    settings = Config(order=config["order"], prune=tuple(config["prune"]))
+    return NgramModel(Table.from_tensors(tensors, order=settings.order, vocab_size=vocab_size))

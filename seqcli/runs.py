@@ -1,0 +1,305 @@
+"""A model folder: what lies in it, how it is opened, how it is saved so that it is always whole.
+
+    DIR/manifest.json          the one pointer: format, run, task, architecture, the current state, sizes and checksums
+    DIR/state-00000001/        config.json, model.safetensors, tokenizer/
+    DIR/README.md              the model card
+    DIR/metrics.jsonl          one JSON line per event of training
+    DIR/.lock                  held by the process that writes
+
+A state is written into a hidden folder, synced, renamed; then the manifest is replaced, which is the commit; then
+what is no longer current is removed. This is the only file that knows these names, and none of them is ever taken
+from a file's content.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqcli import __version__, tensor_file, tokenizers
+from seqcli.errors import BusyError, ModelError, OutputError, UsageError
+from seqcli.interfaces import Tokenizer
+
+FORMAT = 1
+MANIFEST, LOCK, CARD, METRICS = "manifest.json", ".lock", "README.md", "metrics.jsonl"
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
+_STATE = re.compile(r"state-\d{8}")
+_OURS = re.compile(r"\.lock|\.new-.*|\.counts-.*")  # what an interrupted first training may leave
+_LARGEST_JSON = 1 << 24
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened model folder: its JSON is read and its sizes are checked, nothing else."""
+
+    path: Path
+    manifest: dict[str, Any]
+    config: dict[str, Any]  # settings, unit, data, metrics: what training wrote down
+    state: Path = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Run:
+        """Raises ModelError where the folder is not a whole model of a format we know."""
+        path = Path(path)
+        if not path.exists():
+            raise ModelError("no such model", where=str(path), cure="train one with `seqcli train`")
+        if not path.is_dir():
+            raise ModelError("not a model folder", where=str(path), cure="give the folder that `seqcli train -o` wrote")
+        if not (path / MANIFEST).is_file():
+            raise ModelError("no manifest.json in the model folder", where=str(path), cure="train again, or give another")
+        manifest = _read_json(path / MANIFEST)
+        if manifest.get("format") != FORMAT:
+            found = manifest.get("format")
+            cure = "upgrade seqcli" if isinstance(found, int) and found > FORMAT else "train again"
+            raise ModelError(f"model format {found!r}, this seqcli reads {FORMAT}", where=str(path), cure=cure)
+        try:
+            current = manifest["current"]
+            if not _STATE.fullmatch(current):
+                raise ValueError
+            files = {_file_name(name): (int(e["size"]), str(e["sha256"])) for name, e in manifest["files"].items()}
+            manifest = {**manifest, "files": files, "task": str(manifest["task"]), "arch": str(manifest["arch"])}
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ModelError("damaged manifest", where=str(path / MANIFEST), cure="restore it or train again") from None
+        state = path / current
+        for name, (size, _) in files.items():
+            found = (state / name).stat().st_size if (state / name).is_file() else None
+            if found != size:
+                what = "missing" if found is None else f"{found} bytes, {size} expected"
+                raise ModelError(f"damaged model ({what})", where=str(state / name), cure="restore it or train again")
+        for needed in (CONFIG, WEIGHTS):
+            if needed not in files:
+                raise ModelError(f"manifest names no {needed}", where=str(path), cure="restore it or train again")
+        return cls(path, manifest, _read_json(state / CONFIG, sha256=files[CONFIG][1]), state)
+
+    @property
+    def task(self) -> str:
+        return self.manifest["task"]
+
+    @property
+    def arch(self) -> str:
+        return self.manifest["arch"]
+
+    def expect(self, task: str) -> Run:
+        """Itself, where it is a model of `task`."""
+        if self.task != task:
+            raise ModelError(f"a {self.task} model, a {task} model is wanted", where=str(self.path))
+        return self
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The model's arrays, mapped into memory, read-only."""
+        return tensor_file.read(self.state / WEIGHTS)
+
+    def tokenizer(self) -> Tokenizer:
+        return tokenizers.load(self.state / TOKENIZER)
+
+    def verify(self) -> None:
+        """Reads every file whole and compares checksums. Raises ModelError at the first that differs."""
+        for name, (_, expected) in self.manifest["files"].items():
+            if sha256_of(self.state / name) != expected:
+                raise ModelError("checksum differs", where=str(self.state / name), cure="restore it or train again")
+
+    def bytes(self) -> int:
+        return sum(size for size, _ in self.manifest["files"].values())
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A model folder that this process alone is writing. `folder` is for temporary files."""
+
+    path: Path
+    folder: Path
+    run_id: str
+
+    def save(
+        self,
+        *,
+        task: str,
+        arch: str,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, tensor_file.Tensor],
+        tokenizer: Tokenizer,
+        card: str,
+    ) -> None:
+        """Writes a state and makes it the current one."""
+        new = self.folder / "state"
+        (new / TOKENIZER).mkdir(parents=True)
+        checksums = {WEIGHTS: tensor_file.write(new / WEIGHTS, tensors)}
+        tokenizers.save(tokenizer, new / TOKENIZER)
+        _write_json(new / CONFIG, config)
+        files = {}
+        for file in sorted(f for f in new.rglob("*") if f.is_file()):
+            name = file.relative_to(new).as_posix()
+            files[name] = {"size": file.stat().st_size, "sha256": checksums.get(name) or sha256_of(file)}
+            if name not in checksums:
+                _sync(file)
+        for folder in (new / TOKENIZER, new):
+            _sync(folder)
+        state = self.path / f"state-{_last_state(self.path) + 1:08d}"
+        os.rename(new, state)
+        _sync(self.path)
+        manifest = {
+            "format": FORMAT,
+            "run": self.run_id,
+            "seqcli": __version__,
+            "task": task,
+            "arch": arch,
+            "current": state.name,
+            "files": files,
+        }
+        replace_file(self.path / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        replace_file(self.path / CARD, card.encode())
+        for old in self.path.iterdir():
+            if _STATE.fullmatch(old.name) and old != state:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def log(self, event: Mapping[str, Any]) -> None:
+        """One more line of metrics.jsonl."""
+        with open(self.path / METRICS, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def drafting(path: Path | str, *, force: bool = False) -> Iterator[Draft]:
+    """Creates and locks the model folder `path`; on the way out nothing half-made stays behind.
+
+    Raises UsageError where it holds a model and not `force`, or holds what seqcli did not make; BusyError where
+    another process is writing it.
+    """
+    path = Path(path)
+    existed = path.exists()
+    if existed and not path.is_dir():
+        raise UsageError("the model folder is a file", where=str(path), cure="give another -o")
+    others = [name for name in os.listdir(path) if not _OURS.fullmatch(name)] if existed else []
+    if others and MANIFEST not in others:
+        raise UsageError("folder is not empty and not a model of seqcli", where=str(path), cure="give another -o")
+    if others and not force:
+        raise UsageError("holds a model already", where=str(path), cure="--force replaces it, or give another -o")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = open(path / LOCK, "a+")  # noqa: SIM115 - held until the end
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+    with lock:
+        _take(lock, path)
+        for litter in (*path.glob(".new-*"), *path.glob(".counts-*")):
+            shutil.rmtree(litter) if litter.is_dir() else litter.unlink()
+        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=path))
+        try:
+            yield Draft(path, folder, uuid.uuid4().hex[:12])
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if not existed and not (path / MANIFEST).exists():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = False) -> None:
+    """A folder with a tokenizer alone, whole or not at all. Raises UsageError where something else is there."""
+    path = Path(path)
+    theirs = path.exists() and not (path / tokenizers.FILE).is_file() and (not path.is_dir() or any(path.iterdir()))
+    if theirs:
+        raise UsageError("exists and is not a tokenizer of seqcli", where=str(path), cure="give another -o")
+    if (path / tokenizers.FILE).exists() and not force:
+        raise UsageError("holds a tokenizer already", where=str(path), cure="--force replaces it, or give another -o")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+    try:
+        tokenizers.save(tokenizer, new)
+        for file in new.iterdir():
+            _sync(file)
+        os.chmod(new, 0o777 & ~_umask())
+        shutil.rmtree(path, ignore_errors=True)
+        os.rename(new, path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _take(lock, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "another process"
+        raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or give another -o") from None
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"{socket.gethostname()}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+    lock.flush()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes `path` whole or not at all, and syncs it."""
+    temporary = path.with_name(f".new-{path.name}")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    _sync(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _last_state(path: Path) -> int:
+    return max((int(p.name[6:]) for p in path.iterdir() if _STATE.fullmatch(p.name)), default=0)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _file_name(name: str) -> str:
+    """A manifest's file name, if it is one that `Draft.save` could have written."""
+    if not re.fullmatch(r"(tokenizer/)?[a-z][a-z0-9_-]*\.[a-z]+", name):
+        raise ValueError(name)
+    return name
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path, *, sha256: str | None = None) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LARGEST_JSON:
+            raise ValueError("too large")
+        data = path.read_bytes()
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise ValueError("checksum differs")
+        value = json.loads(data)
+        if not isinstance(value, dict):
+            raise ValueError("not an object")
+        return value
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"damaged ({error})", where=str(path), cure="restore it or train again") from None

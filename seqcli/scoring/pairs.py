@@ -1,0 +1,88 @@
+"""Minimal pairs of a file, scored by models side by side.
+
+A file is TSV `good bad [tag]` or JSON Lines with `sentence_good`, `sentence_bad`, `UID` (BLiMP as published).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from seqcli.data.lines import Block, read_blocks
+from seqcli.errors import InputError
+from seqcli.interfaces import OpenModel
+from seqcli.metrics.minimal_pairs import Tally
+from seqcli.scoring.sentences import score_texts
+
+OVERALL = "overall"
+
+
+class Pair(NamedTuple):
+    good: str
+    bad: str
+    tag: str
+
+
+def read_pairs(path: str, **reading) -> Iterator[list[Pair]]:
+    """Pairs, a block at a time. Raises InputError with the line of a record that is not a pair."""
+    is_json = path.removesuffix(".gz").endswith((".jsonl", ".json"))
+    for block in read_blocks(path, **reading):
+        yield list(_pairs(block, path, is_json))
+
+
+def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
+    for number, record in enumerate(block.records(), block.first):
+        if not record.strip():
+            continue
+        if is_json or record.startswith("{"):
+            try:
+                value = json.loads(record)
+                good, bad, tag = value["sentence_good"], value["sentence_bad"], value.get("UID", "")
+                if not all(isinstance(part, str) for part in (good, bad, tag)):
+                    raise TypeError
+                yield Pair(good, bad, tag)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                cure = "each line needs sentence_good and sentence_bad"
+                raise InputError("not a minimal pair", where=f"{path}, line {number}", cure=cure) from None
+        else:
+            fields = record.split("\t")
+            if len(fields) not in (2, 3):
+                raise InputError(
+                    f"expected good, bad and perhaps a tag between tabs, got {len(fields)} fields",
+                    where=f"{path}, line {number}",
+                )
+            yield Pair(fields[0], fields[1], fields[2] if len(fields) == 3 else "")
+
+
+@dataclass
+class PairResults:
+    """Tallies per tag (in order of appearance, `overall` last) and model; who alone was right, for two models."""
+
+    tallies: dict[str, list[Tally]] = field(default_factory=dict)
+    only: list[int] = field(default_factory=lambda: [0, 0])
+
+
+def judge_pairs(models: list[OpenModel], path: str, **reading) -> PairResults:
+    results = PairResults()
+    overall = [Tally() for _ in models]
+    for pairs in read_pairs(path, **reading):
+        if not pairs:
+            continue
+        sentences = [sentence for pair in pairs for sentence in (pair.good, pair.bad)]
+        log_probs = [score_texts(opened, sentences).reshape(-1, 2) for opened in models]
+        for index, pair in enumerate(pairs):
+            tallies = results.tallies.setdefault(pair.tag, [Tally() for _ in models]) if pair.tag else None
+            right = []
+            for m, log_prob in enumerate(log_probs):
+                good, bad = log_prob[index].tolist()
+                right.append(overall[m].add(good, bad))
+                if tallies:
+                    tallies[m].add(good, bad)
+            if len(models) == 2 and right[0] != right[1]:
+                results.only[right[1]] += 1
+    if not overall[0].pairs:
+        raise InputError("no pairs", where=path, cure="give lines of good and bad sentences between tabs")
+    results.tallies[OVERALL] = overall
+    return results

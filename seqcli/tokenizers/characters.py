@@ -1,0 +1,111 @@
+"""Characters: one token per code point of the NFC text, whole blocks at a time.
+
+The vocabulary is learnt: frequent characters first, then the earlier ones; the others are `<unk>`. With
+`unit="line"` a line feed ends a row with `</s>`; with `unit="document"` it is a character and there is no `</s>`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from seqcli.errors import InputError, ModelError
+from seqcli.interfaces import Piece, TokenBatch
+from seqcli.text import EOS_ID, SPECIALS, UNK, UNK_ID, nfc_spans
+from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
+
+KIND = "characters"
+FILE = "characters.json"
+_LINE_FEED = 0x0A
+
+
+def code_points(text: str) -> np.ndarray:
+    """uint32, one a character: "aé" gives [97, 233]."""
+    return np.frombuffer(text.encode("utf-32-le"), "<u4")
+
+
+class Characters:
+    """A vocabulary of `characters` in the order of their ids, id 3 first."""
+
+    KIND = KIND
+
+    def __init__(self, characters: str):
+        points = code_points(characters)
+        self._characters = characters
+        self.vocab_size = len(points) + len(SPECIALS)
+        self._ids = np.full(int(points.max(initial=_LINE_FEED)) + 2, UNK_ID, np.int32)  # what lies beyond is clipped
+        self._ids[points] = np.arange(len(SPECIALS), self.vocab_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return digest(KIND.encode(), self._characters.encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Characters:
+        try:
+            characters = json.loads(read_file(folder / FILE))["characters"]
+            sound = isinstance(characters, str) and len(set(characters)) == len(characters.encode("utf-32-le")) // 4
+        except (ValueError, KeyError, TypeError, RecursionError):
+            sound = False
+        if not sound:
+            raise ModelError("damaged vocabulary", where=str(folder / FILE), cure=CURE)
+        return cls(characters)
+
+    def save(self, folder: Path) -> None:
+        write_file(folder / FILE, json.dumps({"characters": self._characters}, ensure_ascii=False).encode())
+
+    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
+        points = code_points(lines.decode())
+        tokens = self._ids.take(points, mode="clip")
+        if unit == "document":
+            return TokenBatch(tokens, np.array([len(tokens)], np.int64))
+        ends = np.flatnonzero(points == _LINE_FEED)
+        tokens[ends] = EOS_ID
+        return TokenBatch(tokens, np.diff(ends, prepend=-1))
+
+    def pieces(self, text: str) -> list[Piece]:
+        same, origin = nfc_spans(text)
+        ids = self.encode(same.encode(), unit="document").tokens.tolist()
+        return [Piece(char, id, *span(origin, i, i + 1)) for i, (char, id) in enumerate(zip(same, ids, strict=True))]
+
+    def join(self, pieces: Iterable[str]) -> str:
+        return "".join(pieces)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        shown = [UNK, "", "", *self._characters]
+        return "\n".join("".join(shown[i] for i in line) for line in lines_of(ids))
+
+    def vocabulary(self) -> list[str]:
+        return [*SPECIALS, *self._characters]
+
+
+load = Characters.load
+
+
+def train(
+    blocks: Iterable[bytes], *, vocab_size: int | None = None, min_count: int = 1, unit: str = "line"
+) -> tuple[Characters, list[str]]:
+    """The characters of a text, at most `vocab_size` with the specials; the line feed only of documents."""
+    counts = np.zeros(0x110000, np.int64)
+    seen: list[np.ndarray] = []  # in the order of first appearance
+    for block in blocks:
+        points = code_points(block.decode())
+        new, first = np.unique(points[counts[points] == 0], return_index=True)
+        seen.append(new[np.argsort(first)])
+        here = np.bincount(points)
+        counts[: len(here)] += here
+    order = np.concatenate([np.zeros(0, "<u4"), *seen])
+    if unit == "line":
+        order = order[order != _LINE_FEED]
+    if not len(order):
+        raise InputError("no text to learn a vocabulary from")
+    order = order[counts[order] >= min_count]
+    order = order[np.argsort(-counts[order], kind="stable")]
+    if vocab_size is not None:
+        order = order[: max(0, vocab_size - len(SPECIALS))]
+    tokenizer = Characters(order.tobytes().decode("utf-32-le"))
+    return tokenizer, lowered(vocab_size, tokenizer.vocab_size)

@@ -1,0 +1,245 @@
+r"""SentencePiece (Kudo and Richardson 2018): subwords by a unigram model (Kudo 2018) or by BPE, trained or read.
+
+Text comes back exactly, up to NFC: normalisation is ours and not the library's, what has no piece is spelled in
+bytes, and U+2581, which the library writes for a space, is escaped before it sees the text (`\x1a1`; `\x1a` itself
+is `\x1a0`). A `.model` file made elsewhere is read as it is, ids included; its normalisation may lose something.
+
+Training reads at most `_ENOUGH` characters, every k-th line of a longer text, and takes long lines in pieces: the
+library's time grows with the square of a line.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.interfaces import Piece, TokenBatch
+from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK, UNK_ID, nfc, nfc_spans
+from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
+from seqcli.tokenizers.characters import code_points
+from seqcli.tokenizers.words import with_line_ends
+
+KIND = "sentencepiece"
+FILE = "tokenizer.model"
+VOCAB_SIZE = 8000  # where none is asked for
+
+_SPACE = "\u2581"
+_ESCAPES = {"\x1a": "\x1a0", _SPACE: "\x1a1"}  # in this order; taken back in the other
+_RESERVED = f"\0\x1a{_SPACE}\u2585"  # never in a piece: the library's end of string, ours, its space, its unknown
+_LEAST = len(SPECIALS) + 256 + 1  # specials, bytes, the space
+_MOST = 1 << 20  # the library considers a million candidates
+_COVERAGE = 0.9995  # of the text's characters have a piece of their own
+_ENOUGH = 6_000_000  # characters
+_LONGEST = 1000  # characters of a line that the trainer sees at once
+_THREADS = 8  # of training: the sums depend on it in their last digits, so it is the same everywhere
+
+sentencepiece.set_min_log_level(3)  # errors arrive as exceptions
+
+
+class SentencePiece:
+    """A tokenizer given as the contents of a `.model` file; `where` is its name in errors."""
+
+    KIND = KIND
+
+    def __init__(self, model: bytes, *, where: str = "sentencepiece model"):
+        self._model, self._where = model, where
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.load_from_serialized_proto(model)
+            self.vocab_size = self._processor.vocab_size()
+            self._pieces = [self._processor.id_to_piece(id) for id in range(self.vocab_size)]
+        except (RuntimeError, ValueError):
+            raise ModelError("not a sentencepiece model, or damaged", where=where, cure=CURE) from None
+        self._specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
+        self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return digest(KIND.encode(), self._model)
+
+    @classmethod
+    def read(cls, path: Path) -> SentencePiece:
+        """A `.model` file, ours or made elsewhere."""
+        return cls(read_file(path), where=str(path))
+
+    @classmethod
+    def load(cls, folder: Path) -> SentencePiece:
+        return cls.read(folder / FILE)
+
+    def save(self, folder: Path) -> None:
+        """Raises ModelError for a foreign model whose specials are not where every model of ours expects them."""
+        if self._specials != (UNK_ID, BOS_ID, EOS_ID):
+            raise ModelError(
+                f"ids of <unk>, <s>, </s> are {self._specials}, not (0, 1, 2)",
+                where=self._where,
+                cure="train it with spm_train's own --unk_id 0 --bos_id 1 --eos_id 2",
+            )
+        write_file(folder / FILE, self._model)
+
+    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
+        if self._bytes:
+            for char, escape in _ESCAPES.items():
+                lines = lines.replace(char.encode(), escape.encode())
+        rows = self._processor.encode(lines.split(b"\n")[:-1], return_type=int)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        ids = np.fromiter(chain.from_iterable(rows), np.int32, int(lengths.sum()))
+        batch = with_line_ends(ids, lengths)
+        if unit == "document":
+            return TokenBatch(batch.tokens, np.array([len(batch.tokens)], np.int64))
+        return batch
+
+    def pieces(self, text: str) -> list[Piece]:
+        """A token of several bytes' character has the whole character's span; the space put first has none."""
+        text, origin = self._escaped_spans(text)
+        found = self._processor.encode(text, return_type="offset_mapping")
+        pieces: list[Piece] = []
+        following = len(text)
+        for piece, id, (start, end) in zip(*(reversed(found[name]) for name in ("pieces", "ids", "offsets")), strict=True):
+            if start == end and id in self._bytes:  # the library gives the character to its last byte
+                end = following
+            following = end
+            pieces.append(Piece(piece, id, *span(origin, start, end)))
+        return pieces[::-1]
+
+    def nbest(self, text: str, *, k: int) -> list[tuple[list[int], float]]:
+        """The k best segmentations: token ids and the sum of their pieces' log-probabilities (bytes count 0)."""
+        try:
+            found = self._processor.nbest_encode(self._escaped(nfc(text)), nbest_size=k, return_type=int)
+        except RuntimeError:
+            cure = "use a unigram sentencepiece model"
+            raise UsageError("this tokenizer knows one segmentation only", where=self._where, cure=cure) from None
+        return [(ids, sum(map(self._processor.get_score, ids))) for ids in found]
+
+    def sample(self, text: str, *, alpha: float, seed: int) -> list[int]:
+        """A random segmentation, the same for the same seed (Kudo 2018; for BPE, Provilkov et al. 2020).
+
+        alpha: a unigram model draws by p^alpha, 0 evenly among all; BPE leaves out a merge with this probability.
+        """
+        sentencepiece.set_random_generator_seed(seed)
+        return self._processor.encode(
+            self._escaped(nfc(text)), return_type=int, enable_sampling=True, nbest_size=-1, alpha=alpha
+        )
+
+    def join(self, pieces: Iterable[str]) -> str:
+        return self._unescaped(self._processor.decode(list(pieces)))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        lines = lines_of(ids, end=self._specials[2])
+        return "\n".join(self._unescaped(self._processor.decode(line)) for line in lines)
+
+    def vocabulary(self) -> list[str]:
+        return list(self._pieces)
+
+    def _escaped(self, text: str) -> str:
+        if self._bytes:
+            for char, escape in _ESCAPES.items():
+                text = text.replace(char, escape)
+        return text
+
+    def _unescaped(self, text: str) -> str:
+        if self._bytes:
+            for char, escape in reversed(_ESCAPES.items()):
+                text = text.replace(escape, char)
+        return text
+
+    def _escaped_spans(self, text: str) -> tuple[str, list[int]]:
+        same, origin = nfc_spans(text)
+        escaped = self._escaped(same)
+        if len(escaped) == len(same):
+            return same, origin
+        return escaped, [at for char, at in zip(same + "\n", origin) for _ in _ESCAPES.get(char, char)]
+
+
+load = SentencePiece.load
+
+
+def train(
+    blocks: Iterable[bytes],
+    *,
+    vocab_size: int | None = None,
+    min_count: int = 1,
+    unit: str = "line",
+    algorithm: str = "unigram",
+) -> tuple[SentencePiece, list[str]]:
+    """Subwords of a text by `algorithm`: "unigram" or "bpe".
+
+    A vocabulary that the text does not fill is lowered. One too small for the text's alphabet gives half of its
+    places to the most frequent characters.
+    """
+    asked = VOCAB_SIZE if vocab_size is None else vocab_size
+    if asked < _LEAST:
+        raise UsageError(f"a sentencepiece vocabulary of {asked} is too small", cure=f"ask for {_LEAST} or more")
+    lines, step = _sample(blocks)
+    if not lines:
+        raise InputError("no text to learn a vocabulary from")
+    text, spelled = _with_alphabet("\n".join(lines), room=(asked - _LEAST) // 2)
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(text.split("\n")),
+            model_writer=model,
+            model_type=algorithm,
+            vocab_size=min(asked, _MOST),
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            required_chars=_SPACE,
+            byte_fallback=True,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            unk_surface=UNK,
+            max_sentence_length=8 * _LONGEST,
+            num_threads=_THREADS,
+            minloglevel=3,
+        )
+    except RuntimeError as error:
+        raise InputError(f"sentencepiece cannot learn from this text ({error})") from None
+    tokenizer = SentencePiece(model.getvalue())
+    notes = lowered(vocab_size, tokenizer.vocab_size)
+    if step > 1:
+        notes.append(f"subwords learnt from every {step}th line")
+    if spelled:
+        notes.append(f"{spelled:,} rare characters are spelled in bytes; a larger vocabulary has room for them")
+    if min_count > 1:
+        notes.append("sentencepiece has no least count of words: --min-count ignored")
+    return tokenizer, notes
+
+
+def _sample(blocks: Iterable[bytes]) -> tuple[list[str], int]:
+    """Every k-th line, at most `_ENOUGH` characters in all, long lines in pieces; and k, a power of two."""
+    kept: list[str] = []
+    size, seen, step = 0, 0, 1
+    for block in blocks:
+        lines = [
+            line[at : at + _LONGEST] for line in block.decode().split("\n") for at in range(0, len(line), _LONGEST)
+        ]
+        added = lines[-seen % step :: step]
+        seen += len(lines)
+        kept += added
+        size += sum(map(len, added))
+        while size > _ENOUGH:
+            kept, step = kept[::2], 2 * step
+            size = sum(map(len, kept))
+    return kept, step
+
+
+def _with_alphabet(text: str, *, room: int) -> tuple[str, int]:
+    """The text with a NUL, which the trainer passes over, for every character that shall be spelled in bytes.
+
+    Characters keep their place from the most frequent on, until they cover `_COVERAGE` of the text or fill the room.
+    Returns the text, and how many would have had a place in a larger room.
+    """
+    counts = np.bincount(code_points(text))
+    for char in f"{_RESERVED} \n":
+        counts[ord(char) : ord(char) + 1] = 0
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    covered = np.searchsorted(np.cumsum(counts[order]), _COVERAGE * counts.sum()) + 1
+    wanted = min(int(covered), len(order))
+    dropped = {int(point): "\0" for point in order[min(room, wanted) :]}
+    return text.translate(dropped | dict.fromkeys(map(ord, _RESERVED), "\0")), max(0, wanted - room)

@@ -1,0 +1,119 @@
+"""Counting by sorted keys against a dictionary, and the external path against the one in memory."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqcli.errors import InputError
+from seqcli.ngram.arena import Arena
+from seqcli.ngram.counts import _Pass, count, merged
+from seqcli.text import BOS_ID, EOS_ID, UNK_ID
+
+VOCABULARY = 8
+ROWS = st.lists(st.lists(st.sampled_from([UNK_ID, *range(3, VOCABULARY)]), max_size=8), min_size=1, max_size=12)
+
+
+def stream_of(rows) -> np.ndarray:
+    return np.array([token for row in rows for token in (BOS_ID, *row, EOS_ID)], np.int32)
+
+
+def counted(stream, *, order, arena=None):
+    return count(stream, vocab_size=VOCABULARY, order=order, arena=arena or Arena(memory=1 << 30, tokens=len(stream)))
+
+
+def ngrams_of(levels) -> list[list[tuple]]:
+    """The n-grams that the rows of every level stand for: a row is its prefix and its word."""
+    ngrams = [[(id,) for id in range(len(levels[0]))]]
+    for level in levels[1:]:
+        prefixes = np.repeat(np.arange(len(ngrams[-1])), np.diff(level.children))
+        ngrams.append([(*ngrams[-1][p], int(word)) for p, word in zip(prefixes, level.word, strict=True)])
+    return ngrams
+
+
+@settings(deadline=None)
+@given(ROWS, st.integers(1, 6))
+def test_counts_are_those_of_a_dictionary(rows, order):
+    slow = [Counter() for _ in range(order)]
+    for row in rows:
+        tokens = (BOS_ID, *row, EOS_ID)
+        for n in range(1, order + 1):
+            slow[n - 1].update(tokens[end - n : end] for end in range(max(n, 2), len(tokens) + 1))
+    levels = counted(stream_of(rows), order=order)
+    ngrams = ngrams_of(levels)
+    assert {(id,): int(n) for id, n in enumerate(levels[0].count) if n} == slow[0]
+    for n in range(2, order + 1):
+        level = levels[n - 1]
+        assert dict(zip(ngrams[n - 1], level.count.tolist(), strict=True)) == slow[n - 1]
+        assert len(level) == len(slow[n - 1])
+        for row, suffix in enumerate(level.suffix):
+            assert ngrams[n - 2][suffix] == ngrams[n - 1][row][1:]
+        for begin, end in zip(level.children, level.children[1:], strict=False):
+            assert (np.diff(level.word[begin:end].astype(int)) > 0).all()  # the words of one prefix ascend
+
+
+def test_the_example_of_the_docstring():
+    level = counted(stream_of([[3, 4, 3, 4, 5]]), order=2)[1]
+    assert [(*k, int(c)) for k, c in zip(ngrams_of([np.zeros(VOCABULARY), level])[1], level.count, strict=True)] == [
+        (1, 3, 1), (3, 4, 2), (4, 3, 1), (4, 5, 1), (5, 2, 1)
+    ]  # fmt: skip
+
+
+def assert_same(left, right):
+    for a, b in zip(left, right, strict=True):
+        for name in ("word", "count", "suffix", "children"):
+            mine, its = getattr(a, name), getattr(b, name)
+            assert (mine is None and its is None) or (mine.dtype == its.dtype and np.array_equal(mine, its)), name
+
+
+@settings(deadline=None, max_examples=30)
+@given(ROWS, st.integers(1, 5), st.integers(1, 20), st.integers(1, 20))
+def test_the_size_of_chunks_changes_nothing(rows, order, chunk, rows_at_once):
+    stream = stream_of(rows)
+    with Arena(memory=0, tokens=len(stream)) as arena:
+        arena.chunk, arena.rows = chunk, rows_at_once
+        assert_same(counted(stream, order=order, arena=arena), counted(stream, order=order))
+
+
+def test_many_tokens_in_tiny_memory(tmp_path):
+    draw = np.random.default_rng(1)
+    stream = stream_of(draw.integers(3, VOCABULARY, size=(3000, 5)).tolist())
+    with Arena(memory=1 << 16, tokens=len(stream), folder=tmp_path) as arena:
+        assert arena.chunk < len(stream) and not arena.in_memory
+        assert_same(counted(stream, order=4, arena=arena), counted(stream, order=4))
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_arena_removes_its_files_when_the_work_fails(tmp_path):
+    with pytest.raises(KeyboardInterrupt), Arena(memory=0, tokens=100, folder=tmp_path) as arena:
+        arena.full(10, 7, np.int64)
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_given_back_frees_its_file(tmp_path):
+    with Arena(memory=0, tokens=100, folder=tmp_path) as arena:
+        kept, done = arena.full(10, 7, np.int64), arena.full(10, 8, np.int64)
+        arena.give_back(done)
+        assert len(list(tmp_path.glob("*/*"))) == 1 and (kept == 7).all()
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 50), st.integers(1, 9)), max_size=5), st.integers(1, 20))
+def test_merging_adds_what_is_alike(runs, rows):
+    arrays = [
+        tuple(np.array(column, dtype) for column, dtype in zip(columns, (np.uint64, np.int64, np.int32), strict=True))
+        for columns in ([sorted(run), [run[key] for key in sorted(run)], [key * 3 for key in sorted(run)]] for run in runs)
+    ]
+    parts = [tuple(column.tolist() for column in part) for part in merged(arrays, rows)]
+    keys, counts, suffixes = ([value for part in parts for value in part[k]] for k in range(3))
+    together = sum((Counter(run) for run in runs), Counter())
+    assert keys == sorted(together) and counts == [together[key] for key in keys]
+    assert suffixes == [key * 3 for key in keys]
+
+
+def test_keys_that_do_not_fit_64_bits_are_refused_with_the_cure():
+    with pytest.raises(InputError, match="too many 3-grams.*lower --order"):
+        _Pass(np.zeros(3, np.int32), np.zeros(3, np.int32), 3, 2**40, 2**30, np.int64, Arena(memory=1 << 20, tokens=3))
