@@ -67,13 +67,18 @@ class Tokenizer(Protocol):
 
     KIND: str
     vocab_size: int
+    fingerprint: str  # of the vocabulary, in hexadecimal digits
 
     def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch: ...
 
     def pieces(self, text: str) -> list[Piece]:
         """The tokens of one record as given (any Unicode form), without `</s>`, with offsets into it."""
 
-    def decode(self, ids: Iterable[int]) -> str: ...
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text; `</s>` ends a line, and the last one's may be missing."""
+
+    def join(self, pieces: Iterable[str]) -> str:
+        """The text of one record from its pieces, known or not."""
 
     def vocabulary(self) -> list[str]:
         """All pieces in the order of their ids."""

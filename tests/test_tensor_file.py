@@ -77,7 +77,7 @@ def whole(tmp_path_factory):
 def test_a_truncated_file_is_a_damaged_model(path, whole):
     for length in range(0, len(whole), 3):
         path.write_bytes(whole[:length])
-        with pytest.raises(ModelError, match="t.safetensors"):
+        with pytest.raises(ModelError, match=r"t\.safetensors"):
             tensor_file.read(path)
 
 
@@ -137,7 +137,7 @@ MALFORMED = {
 @pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_files_are_refused(path, content):
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="t.safetensors"):
+    with pytest.raises(ModelError, match=r"t\.safetensors"):
         tensor_file.read(path)
 
 

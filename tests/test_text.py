@@ -51,7 +51,8 @@ def test_tsv_field_is_one_field_and_can_be_undone(text):
 
 
 @pytest.mark.parametrize(
-    "text, field", [("a\tb", r"a\tb"), ("a\\tb", r"a\\tb"), ("\x1b[31m", r"\x1b[31m"), ("\x85\n", r"\x85\n"), ("한", "한")]
+    "text, field",
+    [("a\tb", r"a\tb"), ("a\\tb", r"a\\tb"), ("\x1b[31m", r"\x1b[31m"), ("\x85\n", r"\x85\n"), ("한", "한")],
 )
 def test_tsv_field_by_example(text, field):
     assert tsv_field(text) == field
@@ -61,7 +62,10 @@ def test_tsv_field_by_example(text, field):
 def test_printable_obeys_nothing(text):
     shown = printable(text)
     assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in shown)
-    assert not any(unicodedata.bidirectional(char) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI") for char in shown)
+    assert not any(
+        unicodedata.bidirectional(char) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+        for char in shown
+    )
     assert printable(shown) == shown
 
 

@@ -124,11 +124,11 @@ def _sentence_columns(job: Job, block: Block, scored: list[Sentences], names: li
     columns = []
     for index, s in enumerate(scored):
         values = (
-            Column("", (s.log_prob / job.unit).tolist(), LOG, "%.2f"),
-            Column("", s.perplexity.tolist(), "%.4f", "%.4g"),
-            Column("", s.bits_per_byte.tolist(), "%.4f", "%.3f"),
-            Column("", s.tokens.tolist(), WHOLE),
-            Column("", s.unknown.tolist(), WHOLE),
+            Column("", s.log_prob / job.unit, LOG, "%.2f"),
+            Column("", s.perplexity, "%.4f", "%.4g"),
+            Column("", s.bits_per_byte, "%.4f", "%.3f"),
+            Column("", s.tokens, WHOLE),
+            Column("", s.unknown, WHOLE),
         )
         columns += [
             Column(name, v.values, v.format, v.shown)

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +27,7 @@ _HEAD = 4096  # bytes that tell whether a file is text
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """Records `first`, `first` + 1 ... of an input, counted from 1."""
 
@@ -39,17 +40,20 @@ class Block:
     def __len__(self) -> int:
         return self.data.count(b"\n")
 
+    @cached_property
+    def _text(self) -> str:
+        return self.data.decode()
+
     def records(self) -> list[str]:
         """The records as given, without line ends."""
-        return list(self.raw) if self.raw is not None else self.data.decode("utf-8", "surrogatepass").split("\n")[:-1]
+        return list(self.raw) if self.raw is not None else self._text.split("\n")[:-1]
 
     def normalised(self) -> bytes:
         """The lines in NFC: what tokenizers read."""
         if self.data.isascii():
             return self.data
-        text = self.data.decode()
-        same = nfc(text)
-        return self.data if same is text else same.encode()
+        same = nfc(self._text)
+        return self.data if same is self._text else same.encode()
 
 
 def block_of(records: Iterable[str], *, first: int = 1, kept=()) -> Block:
@@ -111,7 +115,8 @@ def read_blocks(
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
-    read = getattr(file, "read1", file.read)
+    # A slow pipe gives what it has (read1); gzip's read1 would give 8 KB unpacked at a time.
+    read = file.read if isinstance(file, gzip.GzipFile) else getattr(file, "read1", file.read)
     while True:
         try:
             chunk = read(size)

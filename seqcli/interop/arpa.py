@@ -82,7 +82,7 @@ def read(path: Path, *, note: Callable[[str], None] = lambda line: None) -> tupl
     Raises ModelError where the file is not what ARPA promises, InputError where it cannot be read as text.
     """
     runs = _runs(path, note)
-    escaped = any([_ESCAPED in data for _, data in _until("\\data\\", runs, path)])
+    escaped = any([_ESCAPED in data for _, data in _until("\\data\\", runs, path)])  # a list, to read on to the end
     counts = _counts(_until("\\1-grams:", runs, path), path)
     table, words = Table.empty(len(counts)), None
     for n, claimed in enumerate(counts, 1):
@@ -156,7 +156,7 @@ class _Lines:
     """The n-gram lines of one run, M of them, split into fields: log10 p, n words and perhaps log10 back-off."""
 
     def __init__(self, data: bytes, *, n: int, first: int, path: Path):
-        self.n, self._first, self._path = n, first, path
+        self.n, self._path = n, path
         self._text = np.frombuffer(bytes(8) + data + bytes(8), np.uint8)  # fields are loaded eight bytes at a time
         ends = np.flatnonzero((self._text == ord("\t")) | (self._text == ord("\n")) | (self._text == ord(" ")))
         starts = np.append(8, ends[:-1] + 1)
@@ -166,9 +166,9 @@ class _Lines:
             fields, starts, ends = np.cumsum(kept)[fields - 1], starts[kept], ends[kept]
         self._starts, self._lengths = starts, ends - starts
         count = np.diff(fields, prepend=0)
-        self._line = np.flatnonzero(count)  # the others are blank
-        count = count[self._line]
-        self._begin = fields[self._line] - count
+        filled = np.flatnonzero(count)
+        count = count[filled]
+        self._begin, self._number = fields[filled] - count, first + filled
         self._weighted = count == n + 2
         if len(wrong := np.flatnonzero((count != n + 1) & ~self._weighted)):
             what = f"{count[wrong[0]]} fields, not {n + 1} or {n + 2} (log10 p, words, log10 back-off)"
@@ -177,11 +177,10 @@ class _Lines:
     def __len__(self) -> int:
         return len(self._begin)
 
-    def where(self, row: int) -> str:
-        return f"{self._path}, line {self._first + self._line[row]}"
-
     def error(self, what: str, *, row: int, cure: str = _REWRITE) -> ModelError:
-        return ModelError(f"{self.n}-gram: {what}", where=self.where(row), cure=cure)
+        """About line `row`; of the same section, it may stand behind this run."""
+        number = self._number[row] if row < len(self) else self._number[0] + row
+        return ModelError(f"{self.n}-gram: {what}", where=f"{self._path}, line {number}", cure=cure)
 
     def field(self, row: int, k: int) -> str:
         start = self._starts[self._begin[row] + k]
@@ -191,6 +190,17 @@ class _Lines:
         """Of all words: uint64 [n, M]."""
         field = (self._begin + np.arange(1, self.n + 1)[:, None]).ravel()
         return hashes(self._text, self._starts[field], self._lengths[field]).reshape(self.n, -1)
+
+    def ids(self, words: Words) -> np.ndarray:
+        """Of all words: int64 [n, M]."""
+        h = self.hashes()
+        ids = words.ids_of(h.ravel()).astype(np.int64).reshape(h.shape)
+        ids[h == _BOS], ids[h == _EOS] = BOS_ID, EOS_ID
+        unknown = (ids == UNK_ID) & (h != _UNK) & (h != _CAPITAL_UNK)
+        if unknown.any():
+            k, row = np.argwhere(unknown)[0]
+            raise self.error(f"{self.field(row, k + 1)} is not among the 1-grams", row=row)
+        return ids
 
     def last_words(self) -> tuple[np.ndarray, np.ndarray]:
         """Their bytes joined, and their lengths."""
@@ -268,21 +278,179 @@ def _digits(text: np.ndarray, ends: np.ndarray, counts: np.ndarray) -> tuple[np.
 
 
 def _collect(section: Iterator[_Lines], key_of: Callable[[_Lines], np.ndarray]):
-    """All lines of a section: log_prob, log_backoff float32 [R] in the order of the file, and uint64 keys in theirs.
+    """All R lines of a section, told apart by keys (`key_of` gives the uint64 [M] of a run).
 
-    key_of: what tells n-grams apart, uint64 [M]. Returns the keys and where in the file each comes, too.
+    Returns log_prob and log_backoff, float32 [R] in the order of the file; the keys in their own order; and the
+    place in the file of each key, int64 [R].
     """
-    keys, log_prob, log_backoff = [np.zeros(0, np.uint64)], [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    parts = [(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint64))]
     first = None
     for lines in section:
-        if first is None and len(lines):
-            first = lines
-        keys.append(key_of(lines))
-        log_prob.append(lines.log_prob())
-        log_backoff.append(lines.log_backoff())
-    keys = np.concatenate(keys)
-    order = np.argsort(keys)
-    keys = keys[order]
-    return np.concatenate(log_prob), np.concatenate(log_backoff), keys, order
+        first = first or lines  # those without lines are false
+        parts.append((lines.log_prob(), lines.log_backoff(), key_of(lines)))
+    log_prob, log_backoff, keys = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    place = np.argsort(keys)
+    keys = keys[place]
+    if len(twice := np.flatnonzero(keys[1:] == keys[:-1])):
+        raise first.error("it stands twice", row=place[twice[0] : twice[0] + 2].max())
+    return log_prob, log_backoff, keys, place
 
 
+def _add_unigrams(table: Table, section: Iterator[_Lines], *, note: Callable[[str], None]) -> tuple[Words, int]:
+    """Order 1 of the table. Returns the vocabulary and the number of lines."""
+    pieces = []
+
+    def key_of(lines: _Lines) -> np.ndarray:
+        pieces.append(lines.last_words())
+        return lines.hashes()[0]
+
+    log_prob, log_backoff, keys, place = _collect(section, key_of)
+    at = np.searchsorted(keys, _SPECIAL_HASHES)
+    found = np.append(keys, np.uint64(0))[at] == _SPECIAL_HASHES
+    unk, bos, eos, capital = np.where(found, np.append(place, -1)[at], -1)  # -1: none
+    unk = capital if unk < 0 else unk
+    if unk < 0:
+        note("no 1-gram <unk>: unknown words get log10 p = -100")
+    if bos < 0:
+        note("no 1-gram <s>: sentences begin without context")
+    if eos < 0:
+        note("no 1-gram </s>: it gets the p of <unk>")
+        eos = unk
+    others = np.setdiff1d(np.arange(len(keys)), [unk, bos, eos, capital])
+    rows = np.append([unk, bos, eos], others)
+    table.words.append(None)
+    table.log_prob.append(np.append(log_prob, np.float32(_MISSING))[rows])
+    table.log_prob[0][BOS_ID] = -np.inf
+    if table.order > 1:
+        table.log_backoff.append(np.append(log_backoff, np.float32(0))[rows])
+    data, lengths = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    joined = ragged.gather(data, (np.cumsum(lengths) - lengths)[others], lengths[others])
+    keys[place] = keys.copy()  # in the order of the file
+    return Words.of(joined.tobytes(), np.cumsum(lengths[others]), keys[others]), len(keys)
+
+
+def _add_ngrams(table: Table, section: Iterator[_Lines], *, words: Words) -> int:
+    """The next order of the table. Returns the number of lines."""
+    n = len(table.log_prob) + 1
+
+    def key_of(lines: _Lines) -> np.ndarray:
+        ids = lines.ids(words)
+        prefix = ids[0]
+        for k in range(2, n):
+            prefix = table.find(k, prefix, ids[k - 1].astype(np.uint32))
+            if len(lost := np.flatnonzero(prefix < 0)):
+                what = f"its first {k} words are no {k}-gram"
+                raise lines.error(what, row=lost[0], cure="prune so that every n-gram keeps its contexts")
+        return prefix.astype(np.uint64) << np.uint64(32) | ids[-1].astype(np.uint64)
+
+    log_prob, log_backoff, keys, place = _collect(section, key_of)
+    below, dtype = len(table.log_prob[-1]), np.int32 if len(keys) < 2**31 else np.int64
+    children = np.zeros(below + 1, dtype)
+    np.cumsum(np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=below), out=children[1:])
+    table.children.append(children)
+    table.words.append(keys.astype(np.uint32))  # the lower half
+    table.log_prob.append(log_prob[place])
+    if n < table.order:
+        table.log_backoff.append(log_backoff[place])
+    return len(keys)
+
+
+def write(path: Path, table: Table, tokenizer: Tokenizer) -> None:
+    """Writes the table as ARPA, compressed where `path` ends in `.gz`. The old file stands until the new is whole.
+
+    Raises OutputError where it cannot be written.
+    """
+    data, ends, escaped = _spelled(tokenizer)
+    assert len(ends) == table.vocab_size, "not the tokenizer of this table"
+    lengths = np.diff(ends, prepend=0)
+    words = data, ends - lengths, lengths
+    with _replacing(path) as file:
+        counts = [f"ngram {n}={size}\n" for n, size in enumerate(table.sizes, 1)]
+        file.write((_ESCAPED if escaped else b"") + ("\\data\\\n" + "".join(counts)).encode())
+        for n, size in enumerate(table.sizes, 1):
+            file.write(f"\n\\{n}-grams:\n".encode())
+            for begin in range(0, size, _RUN_ROWS):
+                rows = np.arange(begin, min(begin + _RUN_ROWS, size))
+                file.write(_lines(table, n=n, rows=rows, words=words))
+        file.write(b"\n\\end\\\n")
+
+
+def _spelled(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, bool]:
+    """All pieces as they are to be written: bytes joined, where each ends, and whether they are escaped."""
+    if hasattr(tokenizer, "joined"):
+        data, ends = tokenizer.joined()
+    else:
+        data, ends = _joined(tokenizer.vocabulary()[len(SPECIALS) :])
+    escaped = _BLANK[data].any() or (np.diff(ends, prepend=0) == 0).any()
+    escaped = bool(escaped or np.isin(_hashes(data, ends), _SPECIAL_HASHES).any())
+    if escaped:
+        pieces = tokenizer.vocabulary()[len(SPECIALS) :]
+        data, ends = _joined([_UNFIT.sub(lambda found: "\\x" + found[0].encode().hex(), piece) for piece in pieces])
+    special, special_ends = _joined(list(SPECIALS))
+    return np.append(special, data), np.append(special_ends, ends + len(special)), escaped
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, beside `path`; it takes its place when it is whole and synced."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(beside, "wb") as file:
+            if path.suffix == ".gz":
+                with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+                    yield packed
+            else:
+                yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+def _lines(table: Table, *, n: int, rows: np.ndarray, words: tuple[np.ndarray, np.ndarray, np.ndarray]) -> bytes:
+    """The lines of rows of order n. words: bytes, starts and lengths of all pieces."""
+    data, starts, lengths = words
+
+    def mark(text: bytes):
+        return np.frombuffer(text, np.uint8), np.zeros(len(rows), np.int64), np.ones(len(rows), np.int64)
+
+    end = [mark(b"\n")]
+    if n < table.order:
+        end = [mark(b"\t"), _decimals(table.log_backoff[n - 1][rows]), *end]
+    log_prob = table.log_prob[n - 1][rows]
+    if n == 1:
+        log_prob = np.where(rows == BOS_ID, 0, log_prob)  # as lmplz writes it
+    columns = []
+    for k in range(n, 0, -1):  # from the last word back to the first
+        word = rows if k == 1 else table.words[k - 1][rows]
+        columns = [mark(b" "), (data, starts[word], lengths[word]), *columns]
+        if k > 1:
+            children = table.children[k - 2]
+            rows = np.searchsorted(children, rows.astype(children.dtype), side="right") - 1
+    return ragged.weave([_decimals(log_prob), mark(b"\t"), *columns[1:], *end])
+
+
+def _decimals(natural: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logarithms as log10, 7 decimals without zeros at the end: bytes, starts and lengths, as `weave` takes them."""
+    value = natural / _LN10
+    value = np.where(value == -np.inf, _NEVER, np.clip(value, -999, 999))
+    left = np.rint(np.abs(value) * 1e7).astype(np.int64)
+    negative = (value < 0) & (left > 0)
+    first = 3 - (left >= 10**8) - (left >= 10**9)  # place of the first digit; "-ddd.ddddddd" has 12
+    text = np.empty((len(left), 12), np.uint8)
+    text[:, 4] = ord(".")
+    end, zeros = np.full(len(left), 12), np.ones(len(left), bool)
+    for place in (11, 10, 9, 8, 7, 6, 5, 3, 2, 1):
+        left, digit = np.divmod(left, 10)
+        text[:, place] = digit + ord("0")
+        if place > 4:
+            zeros &= digit == 0
+            end -= zeros
+    end -= zeros  # of the point
+    starts = first - negative
+    text[negative, starts[negative]] = ord("-")
+    return text.ravel(), starts + 12 * np.arange(len(left)), end - starts

@@ -56,12 +56,13 @@ def perplexity(log_prob: float, tokens: int) -> float:
         return math.inf
 
 
-def line_sizes(lines: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """UTF-8 bytes and code points of every line, its line end counted: int64 [B] each."""
-    data = np.frombuffer(lines, np.uint8)
-    ends = np.flatnonzero(data == 0x0A)
-    sizes = np.diff(ends, prepend=-1)
+def line_bytes(lines: bytes) -> np.ndarray:
+    """UTF-8 bytes of every line, its line end counted: int64 [B]."""
+    return np.diff(np.flatnonzero(np.frombuffer(lines, np.uint8) == 0x0A), prepend=-1)
+
+
+def characters(lines: bytes) -> int:
+    """Code points of all lines, line ends counted: bytes that do not continue another (10xxxxxx)."""
     if lines.isascii():
-        return sizes, sizes
-    starts = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)  # continuation bytes begin with 10
-    return sizes, np.diff(starts[ends], prepend=0)
+        return len(lines)
+    return int(np.count_nonzero((np.frombuffer(lines, np.uint8) & 0xC0) != 0x80))

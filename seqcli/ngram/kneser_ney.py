@@ -71,9 +71,8 @@ def smooth(
     discounts = [discounts_of(a) for a in adjusted]
 
     table = Table.empty(order)
-    weight, uniform = _unigrams(adjusted[0], discounts[0])
     probability = arena.empty(len(adjusted[0]), np.float32)
-    probability[:] = uniform
+    probability[:] = _unigrams(adjusted[0], discounts[0])
     rows_below = None  # row before pruning -> row after, None where nothing was pruned
     for n in range(2, order + 1):
         reporter.progress(f"smoothing {n}-grams", n - 2, order - 1)
@@ -108,12 +107,12 @@ def _adjusted_counts(levels: list[Level], arena: Arena) -> list[np.ndarray]:
     return adjusted
 
 
-def _unigrams(adjusted: np.ndarray, d: Discounts) -> tuple[float, np.ndarray]:
+def _unigrams(adjusted: np.ndarray, d: Discounts) -> np.ndarray:
     """p(w) = (a(w) - D) / sum a + gamma / V, where V counts `<unk>` and `</s>` but not `<s>`."""
     total = int(adjusted.sum())
     lowered, freed = _discounted(adjusted, d)
     gamma = float(freed.sum()) / total
-    return gamma, lowered / total + gamma / (len(adjusted) - 1)
+    return lowered / total + gamma / (len(adjusted) - 1)
 
 
 def _discounted(a: np.ndarray, d: Discounts) -> tuple[np.ndarray, np.ndarray]:

@@ -93,22 +93,27 @@ class Table:
     def find(self, n: int, prefix: np.ndarray, word: np.ndarray) -> np.ndarray:
         """Rows of order n (2 ... N) for prefixes [Q] (rows of order n - 1, none negative) and words [Q]; -1 if absent."""
         children, words = self.children[n - 2], self.words[n - 1]
-        low = children[prefix].astype(np.int64)
-        high = children[prefix + 1].astype(np.int64)
-        found = np.full(len(prefix), -1, np.int64)
-        at = np.flatnonzero(low < high)
-        low, high, word = low[at], high[at], word[at]
-        while len(at):
-            middle = (low + high) >> 1
-            there = words[middle]
-            hit = there == word
-            found[at[hit]] = middle[hit]
-            less = there < word
-            low = np.where(less, middle + 1, low)
-            high = np.where(less, high, middle)
-            go_on = np.flatnonzero((low < high) & ~hit)
-            at, low, high, word = at[go_on], low[go_on], high[go_on], word[go_on]
-        return found
+        if not len(words):
+            return np.full(len(prefix), -1, np.int64)
+        row = children[prefix].astype(np.int64)
+        count = children[prefix + 1] - row
+        empty = count <= 0
+        np.minimum(count, word.astype(np.int64) + 1, out=count)  # before word w stand at most w others
+        # Halve [row, row + count), keeping the last entry that is not above the word, until one is left.
+        left = np.flatnonzero(count > 1)
+        low, size, wanted = row[left], count[left], word[left]
+        while len(left):
+            half = size >> 1
+            middle = low + half
+            low = np.where(words[middle] <= wanted, middle, low)
+            size -= half
+            more = np.flatnonzero(size > 1)
+            if len(more) < 0.75 * len(left):  # the others wait: leaving them in costs less than taking them out
+                row[left] = low
+                left, low, size, wanted = left[more], low[more], size[more], wanted[more]
+        np.minimum(row, len(words) - 1, out=row)
+        row[empty | (words[row] != word)] = -1
+        return row
 
     def score(self, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Natural log p of every token of `stream` given those before it, and the length of the n-gram that gave it.
@@ -125,27 +130,29 @@ class Table:
         return log_prob, order
 
     def _score(self, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        total = self.log_prob[0][stream].astype(np.float64)
+        ending = best = stream.astype(np.int64)  # the row that ends at t: of the order at hand (or -1), of the longest
         matched = np.ones(len(stream), np.int8)
-        inside = stream != BOS_ID
-        ending = stream.astype(np.int64)  # the row of the longest order so far that ends at t, or -1
+        weight = np.zeros(len(stream), np.float32)  # back-offs of the contexts longer than the match
         word = stream.astype(np.uint32)
-        at = np.flatnonzero(inside)
-        at = at[at > 0]
+        at = np.flatnonzero(stream[1:] != BOS_ID) + 1
         for n in range(2, self.order + 1):
             prefix = ending[at - 1]
             alive = np.flatnonzero(prefix >= 0)
             at, prefix = at[alive], prefix[alive]
             rows = self.find(n, prefix, word[at])
-            # Either the longer n-gram tells, or its context's back-off weighs what the shorter one told.
-            total[at] += self.log_backoff[n - 2][prefix]
-            hit = rows >= 0
-            there, rows = at[hit], rows[hit]
-            total[there] = self.log_prob[n - 1][rows]
-            matched[there] = n
+            hit, miss = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0)
+            weight[at[miss]] += self.log_backoff[n - 2][prefix[miss]]
+            rows, hits = rows[hit], at[hit]
+            best = best.copy() if n == 2 else best
             ending = np.full(len(stream), -1, np.int64)
-            ending[there] = rows
-        return total.astype(np.float32), matched
+            ending[hits] = best[hits] = rows
+            weight[hits] = 0
+            matched[hits] = n
+        log_prob = weight
+        for n in range(1, self.order + 1):
+            chosen = np.flatnonzero(matched == n)
+            log_prob[chosen] += self.log_prob[n - 1][best[chosen]]
+        return log_prob, matched
 
     def distribution(self, context: np.ndarray) -> np.ndarray:
         """p(w | context) for every word: float64 [V], 0 for `<s>`. context: int [C], `<s>` first if it is a beginning."""

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from seqcli.text import printable, tsv_field
@@ -19,7 +20,10 @@ WHOLE = "%d"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """values: str for `%s`; numbers or None for the other formats. `shown` is the format on a terminal."""
+    """values: str for `%s`, numbers or None for `%d` and `%.Nf`, an array where there are many.
+
+    `shown` is the format on a terminal.
+    """
 
     name: str
     values: Sequence[Any]
@@ -29,25 +33,70 @@ class Column:
 
 def tsv(columns: list[Column]) -> str:
     """Rows of tab-separated fields, each ended by a line feed."""
-    cells = [_fields(column) for column in columns]
-    row = "\t".join(column.format if cell is column.values else "%s" for column, cell in zip(columns, cells)) + "\n"
-    return "".join([row % values for values in zip(*cells)])
+    parts = []
+    for is_array, group in groupby(columns, key=lambda column: hasattr(column.values, "dtype")):
+        parts += [_numbers(list(group))] if is_array else map(_fields, group)
+    rows = map("\t".join, zip(*parts))
+    return "".join([row + "\n" for row in rows])
+
+
+def _numbers(columns: list[Column]) -> list[str]:
+    """Arrays of numbers as text, their fields of a row joined by tabs.
+
+    All digits of all rows are set at once, in fields of fixed width filled up with NULs; then the NULs are taken out.
+    """
+    import numpy as np
+
+    fields = []
+    for column in columns:
+        places = int(column.format[2:-1]) if column.format != WHOLE else 0
+        field = _decimals(column.values, places=places)
+        if field is None:
+            return ["\t".join(row) for row in zip(*(map(c.format.__mod__, c.values.tolist()) for c in columns))]
+        fields += [field, np.full((len(field), 1), ord("\t"), np.uint8)]
+    fields[-1][:] = ord("\n")
+    return np.hstack(fields).tobytes().translate(None, b"\0").decode("ascii").split("\n")[:-1]
+
+
+def _decimals(values, *, places: int):
+    """Numbers with `places` decimals, right-aligned and filled up with NULs on the left: uint8 [n, width].
+
+    None where one of them is too large for exact digits, or not finite.
+    """
+    import numpy as np
+
+    scaled = np.rint(np.abs(values) * 10.0**places)
+    largest = scaled.max(initial=0)
+    if not largest < 2**53:
+        return None
+    left = scaled.astype(np.uint64)
+    digits = max(len(str(int(largest))), places + 1)
+    text = np.zeros((len(left), 1 + digits + (places > 0)), np.uint8)
+    text[:, 0] = np.where((values < 0) & (left > 0), ord("-"), 0)
+    at = text.shape[1]
+    for place in range(digits):
+        if place == places and places:
+            at -= 1
+            text[:, at] = ord(".")
+        at -= 1
+        rest = left // np.uint64(10)
+        digit = (left - rest * np.uint64(10) + np.uint64(ord("0"))).astype(np.uint8)
+        text[:, at] = digit if place <= places else np.where(left > 0, digit, 0)
+        left = rest
+    return text
 
 
 def tsv_header(names: Iterable[str]) -> str:
     return "\t".join(tsv_field(name) for name in names) + "\n"
 
 
-def _fields(column: Column) -> Sequence[Any]:
-    """What the row format takes: the values themselves where nothing needs care (the common case, kept fast)."""
-    if column.format == TEXT:
-        text = "".join(column.values)
-        if text.isprintable() and "\\" not in text:
-            return column.values
-        return [tsv_field(value) for value in column.values]
-    if None in column.values:
+def _fields(column: Column) -> Sequence[str]:
+    if column.format != TEXT:
         return ["" if value is None else column.format % value for value in column.values]
-    return column.values
+    text = "".join(column.values)
+    if text.isprintable() and "\\" not in text:  # nothing to escape: the common case
+        return column.values
+    return [tsv_field(value) for value in column.values]
 
 
 def json_line(value: Any) -> str:
@@ -70,7 +119,11 @@ def _finite(value: Any) -> Any:
 
 def json_rows(columns: list[Column]) -> str:
     names = [column.name for column in columns]
-    return "".join(json_line(dict(zip(names, row))) for row in zip(*(column.values for column in columns)))
+    return "".join(json_line(dict(zip(names, row))) for row in zip(*map(_plain, columns)))
+
+
+def _plain(column: Column) -> Sequence[Any]:
+    return column.values.tolist() if hasattr(column.values, "dtype") else column.values
 
 
 def table(columns: list[Column], *, title: str | None = None, color: bool = True, width: int | None = None) -> str:
@@ -84,7 +137,7 @@ def table(columns: list[Column], *, title: str | None = None, color: bool = True
             Text(printable(column.name)), justify="left" if text else "right", overflow="fold", no_wrap=not text,
             ratio=None,
         )  # fmt: skip
-    for row in zip(*(column.values for column in columns)):
+    for row in zip(*map(_plain, columns)):
         made.add_row(*(Text(_shown(column, value)) for column, value in zip(columns, row)))
     return render(made, color=color, width=width)
 

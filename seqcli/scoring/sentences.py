@@ -10,20 +10,20 @@ import numpy as np
 
 from seqcli.data.lines import Block, block_of
 from seqcli.interfaces import OpenModel, Scores, TokenBatch
-from seqcli.metrics.perplexity import Totals, line_sizes
+from seqcli.metrics.perplexity import Totals, characters, line_bytes
 from seqcli.text import EOS_ID, UNK_ID
 
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """Sums over each record of a block: all [B]; log_prob natural, float64."""
+    """Sums over each record of a block, [B] (log_prob natural, float64), and two over all of it."""
 
     log_prob: np.ndarray
     tokens: np.ndarray
     unknown: np.ndarray
     bytes: np.ndarray
-    characters: np.ndarray
-    log_prob_unknown: float  # of all unknown tokens together
+    characters: int
+    log_prob_unknown: float
 
     @property
     def totals(self) -> Totals:
@@ -34,7 +34,7 @@ class Sentences:
             log_prob=float(self.log_prob.sum()),
             log_prob_unknown=self.log_prob_unknown,
             bytes=int(self.bytes.sum()),
-            characters=int(self.characters.sum()),
+            characters=self.characters,
         )
 
     @property
@@ -55,7 +55,7 @@ def score_block(opened: OpenModel, block: Block, *, contexts: Sequence[str] | No
         log_prob = opened.model.score(batch).log_prob
     else:
         log_prob = score_given(opened, batch, contexts).log_prob
-    return _sums(batch, log_prob, *line_sizes(lines), ends=opened.ends)
+    return _sums(batch, log_prob, lines, ends=opened.ends)
 
 
 def score_texts(opened: OpenModel, texts: Iterable[str]) -> np.ndarray:
@@ -80,35 +80,36 @@ def score_given(opened: OpenModel, batch: TokenBatch, contexts: Sequence[str], *
 
 def score_document(opened: OpenModel, blocks: Iterable[Block]) -> Sentences:
     """All blocks as one text: what was read last is the context of what is read next."""
-    total = np.zeros(6)
+    log_prob = unknown_log_prob = 0.0
+    tokens = unknown = size = count = 0
     context = np.zeros(0, np.int32)
-    lines_seen = 0
     for block in blocks:
         lines = block.normalised()
         batch = opened.tokenizer.encode(lines, unit="document")
-        log_prob = opened.model.score(batch, context=context).log_prob.astype(np.float64)
-        unknown = batch.tokens == UNK_ID
-        sizes, characters = line_sizes(lines)
-        total += [
-            log_prob.sum(), len(log_prob), unknown.sum(), sizes.sum(), characters.sum(), log_prob[unknown].sum()
-        ]  # fmt: skip
+        scored = opened.model.score(batch, context=context).log_prob
+        not_known = batch.tokens == UNK_ID
+        log_prob += float(scored.sum(dtype=np.float64))
+        unknown_log_prob += float(scored[not_known].sum(dtype=np.float64))
+        tokens, unknown = tokens + len(scored), unknown + int(not_known.sum())
+        size, count = size + len(lines), count + characters(lines)
         context = np.concatenate([context, batch.tokens])[-max(opened.model.window, 1) :]
-        lines_seen += len(sizes)
-    counts = total[1:5].astype(np.int64)
-    return Sentences(total[:1], *(counts[i : i + 1] for i in range(4)), float(total[5]))
+    one = (np.array([value]) for value in (log_prob, tokens, unknown, size))
+    return Sentences(*one, characters=count, log_prob_unknown=unknown_log_prob)
 
 
-def _sums(batch: TokenBatch, log_prob: np.ndarray, sizes, characters, *, ends: bool) -> Sentences:
+def _sums(batch: TokenBatch, log_prob: np.ndarray, lines: bytes, *, ends: bool) -> Sentences:
     unknown = batch.tokens == UNK_ID
+    size, count = line_bytes(lines), characters(lines)
     if not ends:  # no token stands for the line end
-        sizes, characters = np.maximum(sizes - 1, 1), np.maximum(characters - 1, 1)
+        size, count = np.maximum(size - 1, 1), count - len(size)
+    any_unknown = unknown.any()
     return Sentences(
         row_sums(log_prob, batch.lengths),
         batch.lengths,
-        row_sums(unknown, batch.lengths).astype(np.int64),
-        sizes,
-        characters,
-        float(log_prob[unknown].sum(dtype=np.float64)),
+        row_sums(unknown, batch.lengths).astype(np.int64) if any_unknown else np.zeros(len(size), np.int64),
+        size,
+        count,
+        float(log_prob[unknown].sum(dtype=np.float64)) if any_unknown else 0.0,
     )
 
 

@@ -100,11 +100,10 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
 
 def learn_tokenizer(corpus: Corpus, choice: TokenizerChoice) -> tuple[Tokenizer, list[str]]:
     """A tokenizer of that kind learnt from the corpus, and what a user should know of it."""
-    settings = {"vocab_size": choice.vocab_size, "algorithm": choice.algorithm}
-    if choice.min_count > 1:
-        settings["min_count"] = choice.min_count
-    given = {key: value for key, value in settings.items() if value is not None}
-    return catalog.load("tokenizers", choice.name).train(corpus.all_lines(), **given)
+    settings = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
+    if choice.name == "sentencepiece" and choice.algorithm:
+        settings["algorithm"] = choice.algorithm
+    return catalog.load("tokenizers", choice.name).train(corpus.all_lines(), **settings)
 
 
 def train_tokenizer(

@@ -51,7 +51,9 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError("damaged tokenizer", where=str(folder / FILE), cure=CURE) from None
     if kind not in (known := catalog.names("tokenizers")):
-        raise ModelError(f"tokenizer of unknown kind {kind!r}", where=str(folder / FILE), cure=nearest(str(kind), known))
+        raise ModelError(
+            f"tokenizer of unknown kind {kind!r}", where=str(folder / FILE), cure=nearest(str(kind), known)
+        )
     tokenizer = catalog.load("tokenizers", kind).load(folder)
     quick = sum(file.stat().st_size for file in folder.iterdir()) < _QUICKLY_READ
     if tokenizer.vocab_size != vocab_size or ((quick or verify) and tokenizer.fingerprint != fingerprint):

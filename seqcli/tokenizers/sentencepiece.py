@@ -11,6 +11,8 @@ library's time grows with the square of a line.
 from __future__ import annotations
 
 import io
+import math
+import random
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import chain
@@ -38,6 +40,7 @@ _MOST = 1 << 20  # the library considers a million candidates
 _COVERAGE = 0.9995  # of the text's characters have a piece of their own
 _ENOUGH = 6_000_000  # characters
 _LONGEST = 1000  # characters of a line that the trainer sees at once
+_DRAWN_FROM = 64
 _THREADS = 8  # of training: the sums depend on it in their last digits, so it is the same everywhere
 
 sentencepiece.set_min_log_level(3)  # errors arrive as exceptions
@@ -65,13 +68,13 @@ class SentencePiece:
         return digest(KIND.encode(), self._model)
 
     @classmethod
-    def read(cls, path: Path) -> SentencePiece:
+    def open_file(cls, path: Path) -> SentencePiece:
         """A `.model` file, ours or made elsewhere."""
         return cls(read_file(path), where=str(path))
 
     @classmethod
     def load(cls, folder: Path) -> SentencePiece:
-        return cls.read(folder / FILE)
+        return cls.open_file(folder / FILE)
 
     def save(self, folder: Path) -> None:
         """Raises ModelError for a foreign model whose specials are not where every model of ours expects them."""
@@ -101,7 +104,9 @@ class SentencePiece:
         found = self._processor.encode(text, return_type="offset_mapping")
         pieces: list[Piece] = []
         following = len(text)
-        for piece, id, (start, end) in zip(*(reversed(found[name]) for name in ("pieces", "ids", "offsets")), strict=True):
+        for piece, id, (start, end) in zip(
+            *(reversed(found[name]) for name in ("pieces", "ids", "offsets")), strict=True
+        ):
             if start == end and id in self._bytes:  # the library gives the character to its last byte
                 end = following
             following = end
@@ -118,14 +123,14 @@ class SentencePiece:
         return [(ids, sum(map(self._processor.get_score, ids))) for ids in found]
 
     def sample(self, text: str, *, alpha: float, seed: int) -> list[int]:
-        """A random segmentation, the same for the same seed (Kudo 2018; for BPE, Provilkov et al. 2020).
+        """A random one of the `_DRAWN_FROM` best segmentations, by p^alpha (Kudo 2018, section 3.2).
 
-        alpha: a unigram model draws by p^alpha, 0 evenly among all; BPE leaves out a merge with this probability.
+        Not the library's own sampling: what that draws from a seed differs from process to process.
         """
-        sentencepiece.set_random_generator_seed(seed)
-        return self._processor.encode(
-            self._escaped(nfc(text)), return_type=int, enable_sampling=True, nbest_size=-1, alpha=alpha
-        )
+        found = self.nbest(text, k=_DRAWN_FROM)
+        best = found[0][1]
+        weights = [math.exp(alpha * (score - best)) for _, score in found]
+        return random.Random(seed).choices(found, weights)[0][0]
 
     def join(self, pieces: Iterable[str]) -> str:
         return self._unescaped(self._processor.decode(list(pieces)))
@@ -158,6 +163,7 @@ class SentencePiece:
 
 
 load = SentencePiece.load
+open_file = SentencePiece.open_file
 
 
 def train(

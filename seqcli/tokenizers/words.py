@@ -10,17 +10,18 @@ Decoding joins words by single spaces: a text comes back up to its runs of white
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from seqcli import ragged, tensor_file
-from seqcli.errors import ModelError
+from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import EOS_ID, SPECIALS, UNK_ID, nfc_spans
+from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, nfc_spans
+from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"
 FILE = "words.safetensors"
@@ -127,6 +128,10 @@ class Words:
         ids[here] = order + len(SPECIALS)
         return cls(np.frombuffer(words, np.uint8), ends.astype(np.int64), table, ids)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        return digest(KIND.encode(), self._words, self._ends, self._keys, self._ids)
+
     @classmethod
     def load(cls, folder: Path) -> Words:
         tensors = tensor_file.read(folder / FILE)
@@ -139,7 +144,7 @@ class Words:
         except KeyError:
             sound = False
         if not sound:
-            raise ModelError("damaged vocabulary", where=str(folder / FILE), cure="restore it or train again")
+            raise ModelError("damaged vocabulary", where=str(folder / FILE), cure=CURE)
         return cls(words, ends, keys, ids)
 
     def save(self, folder: Path) -> None:
@@ -173,24 +178,16 @@ class Words:
         same, origin = nfc_spans(text)
         found = [m for m in _WORD.finditer(same) if m[0] not in SPECIALS]
         ids = self.encode(("".join(m[0] + " " for m in found) + "\n").encode()).tokens[:-1]
-        return [
-            Piece(m[0], int(id), origin[m.start()], _after(origin, m.end())) for m, id in zip(found, ids, strict=True)
-        ]
+        return [Piece(m[0], int(id), *span(origin, *m.span())) for m, id in zip(found, ids, strict=True)]
+
+    def join(self, pieces: Iterable[str]) -> str:
+        return " ".join(pieces)
 
     def decode(self, ids: Iterable[int]) -> str:
-        return " ".join(self._piece(i) for i in ids if i >= len(SPECIALS) or i == UNK_ID)
+        return "\n".join(" ".join(self._piece(i) for i in line if i != BOS_ID) for line in lines_of(ids))
 
     def vocabulary(self) -> list[str]:
         return [*SPECIALS, *(self._piece(i) for i in range(len(SPECIALS), self.vocab_size))]
-
-    known_fingerprint: str | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Hexadecimal digits that tell this vocabulary from others."""
-        if self.known_fingerprint is None:
-            self.known_fingerprint = hashlib.sha256(self._words).hexdigest()[:16]
-        return self.known_fingerprint
 
     def joined(self) -> tuple[np.ndarray, np.ndarray]:
         """The pieces without copying: uint8 bytes of all words from id 3 on, and where each ends."""
@@ -204,20 +201,12 @@ class Words:
         return self._words[begin : self._ends[at]].tobytes().decode()
 
 
+load = Words.load
+
+
 def _home_bits(size: int) -> int:
     """Twice as many homes as words, or more."""
     return max(4, (2 * size - 1).bit_length() if size else 4)
-
-
-def _after(origin: list[int], end: int) -> int:
-    """Where the original characters behind normalised position `end - 1` end."""
-    last = origin[end - 1]
-    while end < len(origin) - 1 and origin[end] == last:
-        end += 1
-    return origin[end]
-
-
-CLASS = Words
 
 
 class Distinct:
@@ -304,3 +293,19 @@ class Learner:
     def types(self) -> int:
         self._merge()
         return len(self._hashes)
+
+
+def train(
+    blocks: Iterable[bytes], *, vocab_size: int | None = None, min_count: int = 1, unit: str = "line"
+) -> tuple[Words, list[str]]:
+    """The words of a text that stand in it `min_count` times, at most `vocab_size` with the specials."""
+    learner = Learner()
+    for block in blocks:
+        learner.add(Distinct(block))
+    if not learner.types:
+        raise InputError("no text to learn a vocabulary from")
+    tokenizer = learner.finish(size=vocab_size, min_count=min_count)
+    notes = lowered(vocab_size, tokenizer.vocab_size)
+    if learner.symbols:
+        notes.append(f"{learner.symbols:,} special symbols written in the text count as spaces")
+    return tokenizer, notes

@@ -160,7 +160,14 @@ def test_korean_with_a_broken_byte_is_still_utf8(path):
 # --- encodings and strictness -----------------------------------------------------------------------------------------
 
 
-LETTERS = {"cp949": "a한똠國", "utf-16": "a한👩", "utf-16-le": "a한👩", "utf-32": "a한👩", "shift_jis": "a国", "latin-1": "aé"}
+LETTERS = {
+    "cp949": "a한똠國",
+    "utf-16": "a한👩",
+    "utf-16-le": "a한👩",
+    "utf-32": "a한👩",
+    "shift_jis": "a国",
+    "latin-1": "aé",
+}
 
 
 @settings(deadline=None)
@@ -185,7 +192,12 @@ def test_an_encoding_that_is_none_is_a_usage_error(path, encoding):
 @pytest.mark.parametrize("size", [3, 1 << 20])
 @pytest.mark.parametrize(
     "data, line, byte",
-    [(b"\xffa\n", 1, 1), (b"a\r\nb\n\ncd\xe2\x80\n", 4, 3), (b"a\nb\xed\xa0\x80", 2, 2), ("한국\n어".encode()[:-1], 2, 1)],
+    [
+        (b"\xffa\n", 1, 1),
+        (b"a\r\nb\n\ncd\xe2\x80\n", 4, 3),
+        (b"a\nb\xed\xa0\x80", 2, 2),
+        ("한국\n어".encode()[:-1], 2, 1),
+    ],
 )
 def test_strict_names_line_and_byte(path, data, line, byte, size):
     with pytest.raises(InputError) as refusal:
@@ -195,7 +207,10 @@ def test_strict_names_line_and_byte(path, data, line, byte, size):
 
 
 def test_strict_lets_good_text_pass(path):
-    assert records_of(path, (KOREAN + ENGLISH + "\ufffd\n").encode(), strict=True) == [*(KOREAN + ENGLISH).split("\n")[:-1], "\ufffd"]
+    assert records_of(path, (KOREAN + ENGLISH + "\ufffd\n").encode(), strict=True) == [
+        *(KOREAN + ENGLISH).split("\n")[:-1],
+        "\ufffd",
+    ]
 
 
 # --- where it comes from ----------------------------------------------------------------------------------------------
@@ -203,7 +218,10 @@ def test_strict_lets_good_text_pass(path):
 
 def test_gzip_is_read_transparently(tmp_path):
     path = tmp_path / "input.txt.gz"
-    assert records_of(path, gzip.compress(KOREAN.encode()) + gzip.compress(b"a"), size=5) == [*KOREAN.split("\n")[:-1], "a"]
+    assert records_of(path, gzip.compress(KOREAN.encode()) + gzip.compress(b"a"), size=5) == [
+        *KOREAN.split("\n")[:-1],
+        "a",
+    ]
     assert records_of(path, gzip.compress(b"")) == []
 
 
@@ -230,7 +248,12 @@ def test_what_a_gz_file_holds_is_judged_too(tmp_path):
 
 def test_a_missing_file_and_a_folder_are_bad_input(tmp_path):
     (tmp_path / "file").touch()
-    for place, what in [("absent", "no such file"), ("file/x", "no such file"), ("absent.gz", "no such file"), (".", "directory")]:
+    for place, what in [
+        ("absent", "no such file"),
+        ("file/x", "no such file"),
+        ("absent.gz", "no such file"),
+        (".", "directory"),
+    ]:
         with pytest.raises(InputError, match=what) as refusal:
             list(read_blocks(str(tmp_path / place)))
         assert str(tmp_path) in refusal.value.where
@@ -264,5 +287,5 @@ def test_a_line_from_a_pipe_is_not_kept_waiting_for_the_next(monkeypatch):
 def test_a_slow_pipe_is_judged_by_more_than_its_first_bytes(monkeypatch):
     korean = KOREAN.encode("cp949")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Pipe(*(korean[i : i + 1] for i in range(len(korean))))))
-    with pytest.raises(InputError, match="looks like CP949.*standard input"):
+    with pytest.raises(InputError, match=r"looks like CP949.*standard input"):
         list(read_blocks(STDIN))

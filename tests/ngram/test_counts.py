@@ -105,7 +105,9 @@ def test_what_is_given_back_frees_its_file(tmp_path):
 def test_merging_adds_what_is_alike(runs, rows):
     arrays = [
         tuple(np.array(column, dtype) for column, dtype in zip(columns, (np.uint64, np.int64, np.int32), strict=True))
-        for columns in ([sorted(run), [run[key] for key in sorted(run)], [key * 3 for key in sorted(run)]] for run in runs)
+        for columns in (
+            [sorted(run), [run[key] for key in sorted(run)], [key * 3 for key in sorted(run)]] for run in runs
+        )
     ]
     parts = [tuple(column.tolist() for column in part) for part in merged(arrays, rows)]
     keys, counts, suffixes = ([value for part in parts for value in part[k]] for k in range(3))
@@ -115,5 +117,5 @@ def test_merging_adds_what_is_alike(runs, rows):
 
 
 def test_keys_that_do_not_fit_64_bits_are_refused_with_the_cure():
-    with pytest.raises(InputError, match="too many 3-grams.*lower --order"):
+    with pytest.raises(InputError, match=r"too many 3-grams.*lower --order"):
         _Pass(np.zeros(3, np.int32), np.zeros(3, np.int32), 3, 2**40, 2**30, np.int64, Arena(memory=1 << 20, tokens=3))

@@ -96,7 +96,9 @@ def corpora(draw):
         return vocab_size, draw(rows), draw(rows)
     random = np.random.default_rng(draw(st.integers(0, 10**6)))
     share = 1 / np.arange(1, vocab_size - 1)
-    rows = [random.choice([*range(3, vocab_size), UNK_ID], size, p=share / share.sum()) for size in random.poisson(5, 80)]
+    rows = [
+        random.choice([*range(3, vocab_size), UNK_ID], size, p=share / share.sum()) for size in random.poisson(5, 80)
+    ]
     return vocab_size, [row.tolist() for row in rows[:60]], [row.tolist() for row in rows[60:]]
 
 
@@ -116,7 +118,9 @@ def test_scores_are_those_of_the_equations(corpus, order, prune):
     stream = stream_of(rows + others)
     log_prob, matched = made.table.score(stream)
     expected = [slow.score(row) for row in rows + others]
-    np.testing.assert_allclose(log_prob[stream != BOS_ID], [lp for row in expected for lp in row[0]], atol=1e-5, rtol=1e-6)
+    np.testing.assert_allclose(
+        log_prob[stream != BOS_ID], [lp for row in expected for lp in row[0]], atol=1e-5, rtol=1e-6
+    )
     assert matched[stream != BOS_ID].tolist() == [length for row in expected for length in row[1]]
 
 
@@ -130,7 +134,9 @@ def test_probabilities_sum_to_one_behind_any_history(corpus, order, prune, data)
         assert p.sum() == pytest.approx(1, abs=1e-5) and (p >= 0).all() and p[BOS_ID] == 0
         slow = SlowKneserNey(rows, vocab_size=vocab_size, order=order, prune=prune)
         context = (BOS_ID, *row)[-(order - 1) :] if order > 1 else ()
-        np.testing.assert_allclose(p, [w != BOS_ID and slow.p(w, context) for w in range(vocab_size)], rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(
+            p, [w != BOS_ID and slow.p(w, context) for w in range(vocab_size)], rtol=1e-5, atol=1e-9
+        )
 
 
 def assert_same(left, right):
@@ -190,7 +196,9 @@ def test_discounts_follow_equation_26():
 
 
 @pytest.mark.parametrize(
-    "n", [(0, 0, 0, 0), (5, 0, 1, 1), (5, 2, 0, 1), (0, 5, 5, 5), (9, 1, 9, 0), (9, 5, 1, 9)], ids=lambda n: f"{n} n-grams"
+    "n",
+    [(0, 0, 0, 0), (5, 0, 1, 1), (5, 2, 0, 1), (0, 5, 5, 5), (9, 1, 9, 0), (9, 5, 1, 9)],
+    ids=lambda n: f"{n} n-grams",
 )
 def test_discounts_that_cannot_be_estimated_fall_back(n):
     assert discounts_of(np.repeat([1, 2, 3, 4], n)) == FALLBACK

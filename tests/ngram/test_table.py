@@ -73,12 +73,18 @@ def test_a_history_need_not_begin_a_row():
 def test_find_finds_all_rows_and_nothing_else(rows, order):
     model = trained(rows, order=order)
     for n in range(2, order + 1):
-        prefix, word = (grid.ravel() for grid in np.meshgrid(np.arange(model.sizes[n - 2]), np.arange(V), indexing="ij"))
+        prefix, word = (
+            grid.ravel() for grid in np.meshgrid(np.arange(model.sizes[n - 2]), np.arange(V), indexing="ij")
+        )
         found = model.find(n, prefix, word.astype(np.uint32))
         assert found[found >= 0].tolist() == list(range(model.sizes[n - 1]))  # every row once, in order
         for p, w, row in zip(prefix, word, found, strict=True):
             begin, end = model.children[n - 2][p : p + 2]
-            assert model.words[n - 1][row] == w and begin <= row < end if row >= 0 else w not in model.words[n - 1][begin:end]
+            assert (
+                model.words[n - 1][row] == w and begin <= row < end
+                if row >= 0
+                else w not in model.words[n - 1][begin:end]
+            )
 
 
 def test_nothing_to_score():

@@ -75,7 +75,10 @@ def test_blocks_are_learned_like_one_text(texts, merge_now):
     for text in texts:
         block = Distinct(text)
         ids = vocabulary.ids_of(block.hashes)[block.index]
-        assert words_module.with_line_ends(ids, block.line_words).tokens.tolist() == vocabulary.encode(text).tokens.tolist()
+        assert (
+            words_module.with_line_ends(ids, block.line_words).tokens.tolist()
+            == vocabulary.encode(text).tokens.tolist()
+        )
 
 
 def test_a_vocabulary_can_be_limited():
@@ -110,7 +113,10 @@ def test_decoding_shows_unknown_words_and_hides_the_ends():
     assert learned(b"a\n").decode([1, 3, 0, 2]) == "a <unk>"
 
 
-uneasy = st.text(st.sampled_from("ae \t\0<s>/\u0301\u0323\u0338\u1100\u1161\u11a8한é\u0f73") | st.characters(exclude_categories=["Cs"]))
+uneasy = st.text(
+    st.sampled_from("ae \t\0<s>/\u0301\u0323\u0338\u1100\u1161\u11a8한é\u0f73")
+    | st.characters(exclude_categories=["Cs"])
+)
 
 
 @settings(deadline=None)
@@ -148,7 +154,11 @@ def test_a_saved_vocabulary_is_the_same(tmp_path_factory, text, unseen):
 
 TOP = 2**64 - 1
 # Hashes that crowd: all in one home, in neighbouring homes, in the last home (they spill behind the table's end).
-crowded = st.builds(lambda base, step: min(max(base + step, 1), TOP), st.sampled_from([1, 2**40, 2**60, 2**63, TOP]), st.integers(-40, 40))
+crowded = st.builds(
+    lambda base, step: min(max(base + step, 1), TOP),
+    st.sampled_from([1, 2**40, 2**60, 2**63, TOP]),
+    st.integers(-40, 40),
+)
 spread = st.integers(1, TOP)
 
 
@@ -192,7 +202,9 @@ def test_the_hash_of_a_word_depends_on_its_bytes_alone():
         {"ends": np.zeros((), np.int64)},
         {"ends": np.zeros((2, 2), np.int64)},
     ],
-    ids=lambda change: " ".join(f"{k}:{'absent' if v is None else v.dtype.str + str(v.shape)}" for k, v in change.items()),
+    ids=lambda change: " ".join(
+        f"{k}:{'absent' if v is None else v.dtype.str + str(v.shape)}" for k, v in change.items()
+    ),
 )
 def test_a_damaged_vocabulary_is_a_damaged_model(tmp_path, change):
     learned(b"a\n").save(tmp_path)
