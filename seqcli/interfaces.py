@@ -67,6 +67,7 @@ class Tokenizer(Protocol):
 
     KIND: str
     vocab_size: int
+    specials: tuple[int, int, int]  # ids of `<unk>`, `<s>`, `</s>`; other than 0, 1, 2 only in a foreign file
     fingerprint: str  # of the vocabulary, in hexadecimal digits
 
     def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch: ...

@@ -9,6 +9,7 @@ import unicodedata
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"  # ids 0, 1, 2 in every tokenizer
 UNK_ID, BOS_ID, EOS_ID = 0, 1, 2
 SPECIALS = (UNK, BOS, EOS)
+SPECIAL_IDS = (UNK_ID, BOS_ID, EOS_ID)
 
 _TSV_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
 _TSV_NAMES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n"}

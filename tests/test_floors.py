@@ -21,6 +21,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "config": (0, "pydantic", ""),
     "tensor_file": (0, "numpy", ""),
     "ragged": (0, "numpy", ""),
+    "decimals": (0, "numpy", ""),
     "tokenizers": (1, "numpy", ""),
     "nn": (2, "numpy torch", ""),
     "ngram": (2, "numpy", ""),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from seqcli import decimals
 from seqcli.text import printable, tsv_field
 
 TEXT = "%s"
@@ -35,55 +36,17 @@ def tsv(columns: list[Column]) -> str:
     """Rows of tab-separated fields, each ended by a line feed."""
     parts = []
     for is_array, group in groupby(columns, key=lambda column: hasattr(column.values, "dtype")):
-        parts += [_numbers(list(group))] if is_array else map(_fields, group)
+        if is_array:
+            parts.append(decimals.rows([(column.values, _places(column)) for column in group]))
+        else:
+            parts += map(_fields, group)
     rows = map("\t".join, zip(*parts))
     return "".join([row + "\n" for row in rows])
 
 
-def _numbers(columns: list[Column]) -> list[str]:
-    """Arrays of numbers as text, their fields of a row joined by tabs.
-
-    All digits of all rows are set at once, in fields of fixed width filled up with NULs; then the NULs are taken out.
-    """
-    import numpy as np
-
-    fields = []
-    for column in columns:
-        places = int(column.format[2:-1]) if column.format != WHOLE else 0
-        field = _decimals(column.values, places=places)
-        if field is None:
-            return ["\t".join(row) for row in zip(*(map(c.format.__mod__, c.values.tolist()) for c in columns))]
-        fields += [field, np.full((len(field), 1), ord("\t"), np.uint8)]
-    fields[-1][:] = ord("\n")
-    return np.hstack(fields).tobytes().translate(None, b"\0").decode("ascii").split("\n")[:-1]
-
-
-def _decimals(values, *, places: int):
-    """Numbers with `places` decimals, right-aligned and filled up with NULs on the left: uint8 [n, width].
-
-    None where one of them is too large for exact digits, or not finite.
-    """
-    import numpy as np
-
-    scaled = np.rint(np.abs(values) * 10.0**places)
-    largest = scaled.max(initial=0)
-    if not largest < 2**53:
-        return None
-    left = scaled.astype(np.uint64)
-    digits = max(len(str(int(largest))), places + 1)
-    text = np.zeros((len(left), 1 + digits + (places > 0)), np.uint8)
-    text[:, 0] = np.where((values < 0) & (left > 0), ord("-"), 0)
-    at = text.shape[1]
-    for place in range(digits):
-        if place == places and places:
-            at -= 1
-            text[:, at] = ord(".")
-        at -= 1
-        rest = left // np.uint64(10)
-        digit = (left - rest * np.uint64(10) + np.uint64(ord("0"))).astype(np.uint8)
-        text[:, at] = digit if place <= places else np.where(left > 0, digit, 0)
-        left = rest
-    return text
+def _places(column: Column) -> int:
+    """2 for `%.2f`, 0 for `%d`."""
+    return 0 if column.format == WHOLE else int(column.format[2:-1])
 
 
 def tsv_header(names: Iterable[str]) -> str:

@@ -87,6 +87,9 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
         return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter)
     if choice.name in catalog.names("tokenizers"):
         tokenizer, notes = learn_tokenizer(corpus, choice)
+    elif not Path(choice.name).exists() and "/" not in choice.name:
+        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
+        raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
     else:
         tokenizer, notes = open_tokenizer(choice.name), []
     for note in notes:
@@ -188,10 +191,6 @@ def open_tokenizer(path: str) -> Tokenizer:
     if path.endswith(".model"):
         return catalog.load("tokenizers", "sentencepiece").open_file(Path(path))
     folder = Path(path)
-    if not folder.exists() and "/" not in path:
-        raise UsageError(
-            f"no such tokenizer: {path!r}", cure=f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
-        )
     return tokenizers.load(folder) if (folder / tokenizers.FILE).is_file() else Run.open(folder).tokenizer()
 
 
@@ -310,21 +309,24 @@ def open_model(source: str, *, name: str | None = None) -> OpenModel:
 
 
 def open_models(sources: Iterable[str]) -> list[OpenModel]:
-    """Models by `DIR` or `NAME=DIR`; alike names are made unique with `#2`, `#3` ..."""
-    opened: list[OpenModel] = []
+    """Models by `DIR` or `NAME=DIR`."""
+    return [open_model(path, name=name) for name, path in named(sources)]
+
+
+def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names and paths of `DIR` or `NAME=DIR`; alike names are made unique with `#2`, `#3` ..."""
     seen: dict[str, int] = {}
     for source in sources:
         name, sign, path = source.partition("=")
         if not sign or Path(source).exists():
             name, path = _stem(source), source
         seen[name] = seen.get(name, 0) + 1
-        opened.append(open_model(path, name=name if seen[name] == 1 else f"{name}#{seen[name]}"))
-    return opened
+        yield name if seen[name] == 1 else f"{name}#{seen[name]}", path
 
 
 def _stem(path: str) -> str:
     name = Path(path).resolve().name
-    return name.removesuffix(".gz").removesuffix(".arpa") or "model"
+    return name.removesuffix(".gz").removesuffix(".arpa").removesuffix(".model") or "model"
 
 
 def _card(record: Mapping[str, Any]) -> str:

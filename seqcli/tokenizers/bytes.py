@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import EOS_ID, SPECIALS, UNK, nfc_spans
+from seqcli.text import EOS_ID, SPECIAL_IDS, SPECIALS, UNK, nfc_spans
 from seqcli.tokenizers import digest, lines_of, span
 
 KIND = "bytes"
@@ -26,6 +26,7 @@ _LINE_FEED = 0x0A
 
 class Bytes:
     KIND = KIND
+    specials = SPECIAL_IDS
     vocab_size = len(SPECIALS) + 256
     fingerprint = digest(KIND.encode())
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import EOS_ID, SPECIALS, UNK, UNK_ID, nfc_spans
+from seqcli.text import EOS_ID, SPECIAL_IDS, SPECIALS, UNK, UNK_ID, nfc_spans
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
 
 KIND = "characters"
@@ -32,6 +32,7 @@ class Characters:
     """A vocabulary of `characters` in the order of their ids, id 3 first."""
 
     KIND = KIND
+    specials = SPECIAL_IDS
 
     def __init__(self, characters: str):
         points = code_points(characters)

@@ -23,7 +23,7 @@ import sentencepiece
 
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK, UNK_ID, nfc, nfc_spans
+from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, nfc, nfc_spans
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
 from seqcli.tokenizers.characters import code_points
 from seqcli.tokenizers.words import with_line_ends
@@ -60,7 +60,7 @@ class SentencePiece:
             self._pieces = [self._processor.id_to_piece(id) for id in range(self.vocab_size)]
         except (RuntimeError, ValueError):
             raise ModelError("not a sentencepiece model, or damaged", where=where, cure=CURE) from None
-        self._specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
+        self.specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
         self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
 
     @cached_property
@@ -78,9 +78,9 @@ class SentencePiece:
 
     def save(self, folder: Path) -> None:
         """Raises ModelError for a foreign model whose specials are not where every model of ours expects them."""
-        if self._specials != (UNK_ID, BOS_ID, EOS_ID):
+        if self.specials != SPECIAL_IDS:
             raise ModelError(
-                f"ids of <unk>, <s>, </s> are {self._specials}, not (0, 1, 2)",
+                f"ids of <unk>, <s>, </s> are {self.specials}, not {SPECIAL_IDS}",
                 where=self._where,
                 cure="train it with spm_train's own --unk_id 0 --bos_id 1 --eos_id 2",
             )
@@ -122,7 +122,7 @@ class SentencePiece:
             raise UsageError("this tokenizer knows one segmentation only", where=self._where, cure=cure) from None
         return [(ids, sum(map(self._processor.get_score, ids))) for ids in found]
 
-    def sample(self, text: str, *, alpha: float, seed: int) -> list[int]:
+    def sample(self, text: str, *, alpha: float, seed: int | str) -> list[int]:
         """A random one of the `_DRAWN_FROM` best segmentations, by p^alpha (Kudo 2018, section 3.2).
 
         Not the library's own sampling: what that draws from a seed differs from process to process.
@@ -136,7 +136,7 @@ class SentencePiece:
         return self._unescaped(self._processor.decode(list(pieces)))
 
     def decode(self, ids: Iterable[int]) -> str:
-        lines = lines_of(ids, end=self._specials[2])
+        lines = lines_of(ids, end=self.specials[2])
         return "\n".join(self._unescaped(self._processor.decode(line)) for line in lines)
 
     def vocabulary(self) -> list[str]:

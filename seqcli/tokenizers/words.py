@@ -20,7 +20,7 @@ import numpy as np
 from seqcli import ragged, tensor_file
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, nfc_spans
+from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, nfc_spans
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"
@@ -106,6 +106,7 @@ class Words:
     """A vocabulary of words. `words`: bytes of all words, id 3 first; `ends`: where each ends in them."""
 
     KIND = KIND
+    specials = SPECIAL_IDS
 
     def __init__(self, words: np.ndarray, ends: np.ndarray, keys: np.ndarray, ids: np.ndarray):
         self._words, self._ends = words, ends  # uint8, int64 [V - 3]

@@ -122,7 +122,7 @@ def test_a_document_is_one_row(kind, records):
 
 def test_specials_come_first_and_pieces_are_distinct(tokenizer):
     vocabulary = tokenizer.vocabulary()
-    assert tuple(vocabulary[:3]) == SPECIALS == ("<unk>", "<s>", "</s>")
+    assert tuple(vocabulary[:3]) == SPECIALS == ("<unk>", "<s>", "</s>") and tokenizer.specials == (0, 1, 2)
     assert len(vocabulary) == len(set(vocabulary)) == tokenizer.vocab_size
     assert tokenizer.decode([BOS_ID]) == tokenizer.decode([EOS_ID]) == tokenizer.decode([]) == ""
 
