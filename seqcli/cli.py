@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from seqcli.errors import OutputError, SeqcliError, UsageError
+from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 
 app = typer.Typer(
     name="seqcli",
@@ -57,13 +57,14 @@ def run(arguments: list[str]) -> int:
     if arguments[:1] == ["--version"]:
         return _print_version()
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seqcli --help | head -1` ends quietly
     _register()
     try:
         result = app(args=arguments, prog_name="seqcli", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except BrokenPipeError:
+    except (ClosedPipe, BrokenPipeError):
         _die_of(signal.SIGPIPE)
     except (KeyboardInterrupt, typer.Abort):
         return 130

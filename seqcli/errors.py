@@ -57,6 +57,10 @@ class BusyError(SeqcliError):
     exit_code = 7
 
 
+class ClosedPipe(BaseException):
+    """Nobody reads what we write. Not an Exception, as it is not for those who handle errors."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The cure for a misspelt name: the nearest known one, or all of them."""
     known = sorted(known)

@@ -1,2 +1,75 @@
-def tokenize() -> None:
-    """x"""
+"""`seqcli tokenize`: text as a model sees it, and back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from seqcli.commands.options import SEED, Machine, ModelOption, Results, TextInput, real, whole, with_options
+from seqcli.errors import UsageError
+
+
+@with_options
+def tokenize(
+    source: TextInput,
+    model: ModelOption = None,
+    ids: Annotated[
+        bool, typer.Option("--ids", help="Token ids instead of pieces; with --decode, of the input.")
+    ] = False,
+    count: Annotated[bool, typer.Option("--count", help="How many tokens each record has.")] = False,
+    offsets: Annotated[
+        bool, typer.Option("--offsets", help="JSON: every piece with its id and its place in the text, in code points.")
+    ] = False,
+    decode: Annotated[bool, typer.Option("--decode", help="The text of pieces, or of --ids.")] = False,
+    n_best: Annotated[
+        Optional[int], typer.Option(parser=whole(1, 10_000), help="The N best segmentations, a row each.")
+    ] = None,
+    sample: Annotated[
+        Optional[float],
+        typer.Option(parser=real(0, 1e6), metavar="ALPHA", help="A random segmentation, drawn by p^ALPHA."),
+    ] = None,
+    vocab: Annotated[bool, typer.Option("--vocab", help="All pieces with their ids; reads no text.")] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Bytes per token, tokens per word and more, one row per -m.")
+    ] = False,
+    seed: SEED = 0,
+    results: Results = None,
+    machine: Machine = None,
+) -> None:
+    """Split text into tokens: pieces separated by spaces, one row per record, in order.
+
+    In a pipe a space, tab or backslash inside a piece is written \\x20, \\t, \\\\; --decode takes them back.
+    """
+    from seqcli.commands import tokenize_modes as modes
+
+    given = {
+        "--count": count, "--offsets": offsets, "--decode": decode, "--n-best": n_best is not None,
+        "--sample": sample is not None, "--vocab": vocab, "--stats": stats,
+    }  # fmt: skip
+    asked = [option for option, wanted in given.items() if wanted]
+    if len(asked) > 1:
+        raise UsageError(f"{asked[0]} does not go with {asked[1]}")
+    if ids and asked and asked[0] not in ("--decode", "--n-best", "--sample"):
+        raise UsageError(f"--ids does not go with {asked[0]}")
+    if len(model or []) > 1 and not stats:
+        raise UsageError("several -m need --stats")
+    if vocab and (source.text or source.input):
+        raise UsageError("--vocab reads no text")
+    job = modes.Job(source, results, results.reporter("tokenize"), model or [], ids=ids, threads=machine.threads)
+    if vocab:
+        modes.vocabulary(job)
+    elif stats:
+        modes.statistics(job)
+    elif decode:
+        modes.decoded(job)
+    elif n_best is not None:
+        modes.n_best(job, k=n_best)
+    elif sample is not None:
+        modes.sampled(job, alpha=sample, seed=seed)
+    elif count:
+        modes.counted(job)
+    elif offsets:
+        modes.offsets(job)
+    else:
+        modes.pieces(job)

@@ -72,6 +72,7 @@ def ordered_map(
 @contextmanager
 def _forked(function: Callable, workers: int) -> Iterator[SimpleQueue]:
     """A queue of pipes to idle processes that answer an item with (True, result) or (False, exception)."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a worker that dies must not take us along unheard
     context = multiprocessing.get_context("fork")
     idle: SimpleQueue = SimpleQueue()
     pipes, processes = [], []

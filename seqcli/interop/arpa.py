@@ -22,7 +22,7 @@ every word `\xHH` is the byte HH and `\x` alone is no byte: a space is `\x20`, a
 `\x3cs>`. In files without that line words are what they are.
 
 Both ways, runs of whole lines are split, looked up and formatted by vector operations; besides the table, memory
-holds one run and the sort keys of one order. Counts in the header are compared, never trusted.
+holds one run and, when reading, one order before it is sorted. Counts in the header are compared, never trusted.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _hashes(data: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return hashes(np.append(data, np.zeros(8, np.uint8)), ends - lengths, lengths)
 
 
-_UNK, _BOS, _EOS, _CAPITAL_UNK = _SPECIAL_HASHES = _hashes(*_joined([*SPECIALS, "<UNK>"]))  # KenLM knows both
+_UNK, _BOS, _EOS, _CAPITAL_UNK = _SPECIAL_HASHES = _hashes(*_joined([*SPECIALS, "<UNK>"]))  # <UNK>: as in KenLM
 
 
 def read(path: Path, *, note: Callable[[str], None] = lambda line: None) -> tuple[Table, Words]:
@@ -298,7 +298,7 @@ def _collect(section: Iterator[_Lines], key_of: Callable[[_Lines], np.ndarray]):
 
 def _add_unigrams(table: Table, section: Iterator[_Lines], *, note: Callable[[str], None]) -> tuple[Words, int]:
     """Order 1 of the table. Returns the vocabulary and the number of lines."""
-    pieces = []
+    pieces = [(np.zeros(0, np.uint8), np.zeros(0, np.int64))]
 
     def key_of(lines: _Lines) -> np.ndarray:
         pieces.append(lines.last_words())
@@ -309,15 +309,15 @@ def _add_unigrams(table: Table, section: Iterator[_Lines], *, note: Callable[[st
     found = np.append(keys, np.uint64(0))[at] == _SPECIAL_HASHES
     unk, bos, eos, capital = np.where(found, np.append(place, -1)[at], -1)  # -1: none
     unk = capital if unk < 0 else unk
-    if unk < 0:
-        note("no 1-gram <unk>: unknown words get log10 p = -100")
-    if bos < 0:
-        note("no 1-gram <s>: sentences begin without context")
-    if eos < 0:
-        note("no 1-gram </s>: it gets the p of <unk>")
-        eos = unk
+    for row, instead in (
+        (unk, "<unk>: log10 p is -100"),
+        (bos, "<s>: back-off is 0"),
+        (eos, "</s>: p is that of <unk>"),
+    ):
+        if row < 0:
+            note(f"no 1-gram {instead}")
     others = np.setdiff1d(np.arange(len(keys)), [unk, bos, eos, capital])
-    rows = np.append([unk, bos, eos], others)
+    rows = np.append([unk, bos, eos if eos >= 0 else unk], others)
     table.words.append(None)
     table.log_prob.append(np.append(log_prob, np.float32(_MISSING))[rows])
     table.log_prob[0][BOS_ID] = -np.inf

@@ -104,16 +104,17 @@ def estimate(stream: np.ndarray, config: Config, *, vocab_size: int, arena: Aren
         raise InputError("no text to learn from", cure="give at least one line with a word")
     levels = counts.count(stream, vocab_size=vocab_size, order=config.order, arena=arena, reporter=reporter)
     made = kneser_ney.smooth(levels, arena=arena, prune=config.prune, reporter=reporter)
-    for n, discounts in enumerate(made.discounts, 1):
-        if discounts.fallback:
-            reporter.note(
-                f"too few {n}-grams to estimate their Kneser-Ney discounts; using 0.5, 1, 1.5 (small or repetitive text)"
-            )
+    fallback = [n for n, discounts in enumerate(made.discounts, 1) if discounts.fallback]
+    if fallback:
+        reporter.note(
+            f"too little or too repetitive text for the Kneser-Ney discounts of order {', '.join(map(str, fallback))}; "
+            f"using 0.5, 1, 1.5 there"
+        )
     record = {
         "ngrams": made.table.sizes,
         "ngrams_seen": made.seen,
         "discounts": [list(d[:3]) for d in made.discounts],
-        "fallback_discounts": [n for n, d in enumerate(made.discounts, 1) if d.fallback],
+        "fallback_discounts": fallback,
     }
     return Counted(made.table.tensors(), record)
 

@@ -1,7 +1,7 @@
 """Where results go: standard output or a file, and the rules about both.
 
 A regular or new file is written beside and renamed when whole; a device or a FIFO is written to. A write that fails
-is an OutputError; a closed pipe is nobody's error, its BrokenPipeError passes through (`cli` ends quietly).
+is an OutputError; a pipe that its reader has closed is nobody's error: ClosedPipe, on which `cli` ends quietly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from seqcli.errors import OutputError
+from seqcli.errors import ClosedPipe, OutputError
 from seqcli.report import frame
 from seqcli.report.frame import Column
 
@@ -106,7 +106,7 @@ class Output:
 
     def _fail(self, error: OSError) -> None:
         if isinstance(error, BrokenPipeError):
-            raise error
+            raise ClosedPipe from None
         where = self.path or "standard output"
         if self._file is sys.stdout.buffer:  # what is still buffered cannot be written at exit either
             devnull = os.open(os.devnull, os.O_WRONLY)

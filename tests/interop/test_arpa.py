@@ -337,6 +337,7 @@ def test_malformed_utf8_is_replaced_with_a_note(tmp_path):
         (lambda text: "", "no line \\data\\"),
         (lambda text: "some text\n", "no line \\data\\"),
         (lambda text: "\\data\\\n\\1-grams:\n", "no counts"),
+        (lambda text: text[: text.index("-1.5")] + text[text.index("\\2-grams") :], "claims 5 1-grams but holds 0"),
         (lambda text: text[: text.index("\\3-grams")], "no line \\3-grams:"),
         (lambda text: text.replace("\\end\\\n", ""), "no line \\end\\"),
         (lambda text: text.replace("\\2-grams:", "\\3-grams:"), "line 13"),

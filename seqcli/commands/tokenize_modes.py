@@ -1,0 +1,274 @@
+r"""The answers of `seqcli tokenize`, one function each.
+
+Pieces stand between spaces, so those inside one are escaped in TSV and on a terminal, as TSV fields are: a space is
+`\x20`. JSON has the pieces as they are. Decoded text is written raw, so that it is the text that was tokenized.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+
+from seqcli.commands.options import Results, TextInput
+from seqcli.data.lines import Block
+from seqcli.data.parallel import ordered_map
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.report.frame import WHOLE, Column, json_line
+from seqcli.report.output import JSON, TABLE, Output
+from seqcli.text import tsv_field
+
+EXAMPLE = 'seqcli tokenize "I study machine learning"'
+_ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|[\\tn])")
+_ESCAPED = {"\\": "\\", "t": "\t", "n": "\n"}
+
+
+def escaped(piece: str) -> str:
+    return tsv_field(piece).replace(" ", "\\x20")
+
+
+def unescaped(field: str) -> str:
+    return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1]) or chr(int(m[1][1:], 16)), field)
+
+
+@dataclass
+class Job:
+    """What every mode needs: the records and the tokenizers, by name."""
+
+    source: TextInput
+    results: Results
+    reporter: Reporter
+    sources: list[str]
+    ids: bool
+    threads: int | None
+
+    @cached_property
+    def blocks(self) -> Iterator[Block]:
+        """All blocks; the first has been read, so that a missing file is an error before anything is built."""
+        blocks = self.source.blocks(example=EXAMPLE, reporter=self.reporter)
+        self._first = next(blocks, None)
+        return iter(()) if self._first is None else chain([self._first], blocks)
+
+    @cached_property
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        from seqcli import samples
+        from seqcli.tasks import language
+
+        if self.sources:
+            return {name: language.open_tokenizer(path) for name, path in language.named(self.sources)}
+        _ = self.blocks
+        opened = samples.language_model(self._first.data.decode() if self._first else "", reporter=self.reporter)
+        return {opened.name: opened.tokenizer}
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        (tokenizer,) = self.tokenizers.values()
+        return tokenizer
+
+    def opened(self) -> Output:
+        """The output, after input and tokenizers have been found."""
+        _ = self.blocks, self.tokenizers
+        return self.results.opened()
+
+
+def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show: Callable[[object], str]) -> None:
+    """One row per record: its answer under `name`, as `show` writes it in TSV and on a terminal."""
+    keep = job.source.keep or ()
+    with job.opened() as out:
+        out.begin([*keep, name])
+
+        def shown(block: Block) -> str:
+            kept = block.kept if keep else [()] * len(block)
+            if out.mode == JSON:
+                rows = zip(range(block.first, block.first + len(block)), block.records(), kept, answers(block))
+                return "".join(
+                    json_line({"line": line, "text": text, **dict(zip(keep, cells)), name: answer})
+                    for line, text, cells, answer in rows
+                )
+            fields = [show(answer) for answer in answers(block)]
+            if out.mode == TABLE:
+                columns = [Column(column, [cells[k] for cells in kept]) for k, column in enumerate(keep)]
+                return out.shown([*columns, Column(name, fields)])
+            return "".join(
+                "\t".join([*map(tsv_field, cells), field]) + "\n" for cells, field in zip(kept, fields, strict=True)
+            )
+
+        for text in ordered_map(shown, job.blocks, workers=1 if out.line_buffered else job.threads):
+            out.write(text)
+
+
+def _rows(tokenizer: Tokenizer, block: Block) -> list[list[int]]:
+    """The token ids of every record, without `</s>`."""
+    batch = tokenizer.encode(block.normalised())
+    ends = np.cumsum(batch.lengths).tolist()
+    tokens = batch.tokens.tolist()
+    return [tokens[start : end - 1] for start, end in zip([0, *ends], ends)]
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    return " ".join(map(escaped, pieces))
+
+
+def _id_row(ids: Iterable[int]) -> str:
+    return " ".join(map(str, ids))
+
+
+def pieces(job: Job) -> None:
+    if job.ids:
+        _records(job, "ids", lambda block: _rows(job.tokenizer, block), show=_id_row)
+        return
+
+    def texts(block: Block) -> Iterator[list[str]]:
+        for text in block.records():
+            yield [piece.text for piece in job.tokenizer.pieces(text)]
+
+    _records(job, "pieces", texts, show=_joined)
+
+
+def counted(job: Job) -> None:
+    _records(job, "count", lambda block: (job.tokenizer.encode(block.normalised()).lengths - 1).tolist(), show=str)
+
+
+def offsets(job: Job) -> None:
+    job.results.json = True
+
+    def places(block: Block) -> Iterator[list[dict]]:
+        for text in block.records():
+            yield [{"piece": p.text, "id": p.id, "start": p.start, "end": p.end} for p in job.tokenizer.pieces(text)]
+
+    _records(job, "pieces", places, show=str)
+
+
+def sampled(job: Job, *, alpha: float, seed: int) -> None:
+    sample = _segmenter(job).sample
+    named = _named(job)
+
+    def drawn(block: Block) -> Iterator[list]:
+        for line, text in enumerate(block.records(), block.first):
+            yield named(sample(text, alpha=alpha, seed=f"{seed} {line}"))
+
+    _records(job, "ids" if job.ids else "pieces", drawn, show=_id_row if job.ids else _joined)
+
+
+def n_best(job: Job, *, k: int) -> None:
+    segmenter, named = _segmenter(job), _named(job)
+    name, show = ("ids", _id_row) if job.ids else ("pieces", _joined)
+    if job.source.keep:
+        raise UsageError("--keep does not go with --n-best")
+    with job.opened() as out:
+        out.begin(["line", "rank", "log_prob", name])
+        for block in job.blocks:
+            for line, text in enumerate(block.records(), block.first):
+                found = [(named(ids), log_prob) for ids, log_prob in segmenter.nbest(text, k=k)]
+                if out.mode == JSON:
+                    best = [{name: row, "log_prob": log_prob} for row, log_prob in found]
+                    out.rows([], json=[{"line": line, "text": text, "n_best": best}])
+                    continue
+                scores = [log_prob for _, log_prob in found]
+                fields = [show(row) for row, _ in found]
+                if out.mode == TABLE:
+                    ranks = Column("rank", list(range(1, len(found) + 1)), WHOLE)
+                    lines = Column("line", [line] * len(found), WHOLE)
+                    out.rows([lines, ranks, Column("log_prob", scores, "%.2f"), Column(name, fields)])
+                else:
+                    rows = enumerate(zip(scores, fields), 1)
+                    out.write("".join(f"{line}\t{rank}\t{score:.6f}\t{row}\n" for rank, (score, row) in rows))
+
+
+def _segmenter(job: Job):
+    """The tokenizer, if it knows several segmentations of a text."""
+    if not hasattr(job.tokenizer, "nbest"):
+        cure = "use a unigram sentencepiece model"
+        raise UsageError(
+            f"{job.tokenizer.KIND} know one segmentation only", where=job.sources[0] if job.sources else None, cure=cure
+        )
+    return job.tokenizer
+
+
+def _named(job: Job) -> Callable[[list[int]], list]:
+    """What stands in a row for token ids: themselves, or their pieces."""
+    if job.ids:
+        return lambda ids: ids
+    names = job.tokenizer.vocabulary()
+    return lambda ids: [names[id] for id in ids]
+
+
+def decoded(job: Job) -> None:
+    size = job.tokenizer.vocab_size
+
+    def of_ids(ids: list[str], line: int) -> str:
+        for id in ids:
+            if not (id.isascii() and id.isdigit() and int(id[:12]) < size):
+                raise InputError(f"not a token id: {id!r}", where=f"record {line}", cure=f"ids are 0 to {size - 1}")
+        return job.tokenizer.decode(map(int, ids))
+
+    def texts(block: Block) -> Iterator[str]:
+        for line, record in enumerate(block.records(), block.first):
+            given = [field for field in record.split(" ") if field]
+            yield of_ids(given, line) if job.ids else job.tokenizer.join(map(unescaped, given))
+
+    _records(job, "text", texts, show=tsv_field if job.source.keep else lambda text: text.replace("\n", "\\n"))
+
+
+def vocabulary(job: Job) -> None:
+    """Reads no input: the tokenizer of -m, or of the English sample."""
+    job.blocks, job._first = iter(()), None
+    with job.opened() as out:
+        out.begin(["id", "piece"])
+        names = job.tokenizer.vocabulary()
+        out.rows([Column("id", list(range(len(names))), WHOLE), Column("piece", names)])
+
+
+STATISTICS = (
+    "model", "vocab_size", "records", "tokens", "bytes_per_token", "tokens_per_word", "unknown_rate", "round_trip_failures",
+)  # fmt: skip
+
+
+@dataclass
+class Tally:
+    """Sums over records, `</s>` not counted."""
+
+    records: int = 0
+    bytes: int = 0
+    words: int = 0
+    tokens: int = 0
+    unknown: int = 0
+    failures: int = 0  # records that do not come back
+
+    def add(self, tokenizer: Tokenizer, block: Block) -> None:
+        lines = block.normalised().decode().split("\n")[:-1]
+        for line, row in zip(lines, _rows(tokenizer, block), strict=True):
+            self.records += 1
+            self.bytes += len(line.encode())
+            self.words += len(line.split())
+            self.tokens += len(row)
+            self.unknown += row.count(tokenizer.specials[0])
+            expected = " ".join(p.text for p in tokenizer.pieces(line)) if tokenizer.KIND == "words" else line
+            self.failures += tokenizer.decode(row) != expected
+
+
+def statistics(job: Job) -> None:
+    with job.opened() as out:
+        out.begin(STATISTICS)
+        tallies = {name: Tally() for name in job.tokenizers}
+        for block in job.blocks:
+            for name, tokenizer in job.tokenizers.items():
+                tallies[name].add(tokenizer, block)
+        all_ = list(tallies.values())
+        out.rows(
+            [
+                Column("model", list(tallies)),
+                Column("vocab_size", [tokenizer.vocab_size for tokenizer in job.tokenizers.values()], WHOLE),
+                Column("records", [t.records for t in all_], WHOLE),
+                Column("tokens", [t.tokens for t in all_], WHOLE),
+                Column("bytes_per_token", [t.bytes / t.tokens if t.tokens else None for t in all_], "%.4f", "%.2f"),
+                Column("tokens_per_word", [t.tokens / t.words if t.words else None for t in all_], "%.4f", "%.2f"),
+                Column("unknown_rate", [t.unknown / t.tokens if t.tokens else None for t in all_], "%.6f", "%.4f"),
+                Column("round_trip_failures", [t.failures for t in all_], WHOLE),
+            ]
+        )
