@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 def load(model: str):
     """The model in a folder (or an ARPA file), with the verbs of the command line as methods."""
+    from seqcli.api import LanguageModel
     from seqcli.tasks import language
 
-    return language.open_model(model)
+    return LanguageModel(language.open_model(model))

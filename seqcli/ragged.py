@@ -9,13 +9,23 @@ from __future__ import annotations
 import numpy as np
 
 
+_AT_ONCE = 1 << 17  # bytes: indices of so many stay in the cache
+
+
 def gather(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The pieces one after another: uint8 [sum of lengths]. Pieces 1, 0 of "ab|c" give "cab"."""
     ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    index = np.repeat(starts - (ends - lengths), lengths)
-    index += np.arange(total)
-    return data[index]
+    out = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    shift = starts - (ends - lengths)  # from a place in `out` to its place in `data`
+    piece = done = 0
+    while piece < len(ends):
+        stop = max(piece + 1, int(np.searchsorted(ends, done + _AT_ONCE, side="right")))
+        index = np.repeat(shift[piece:stop], lengths[piece:stop])
+        index += np.arange(done, done + len(index))
+        np.take(data, index, out=out[done : done + len(index)], mode="clip")
+        done += len(index)
+        piece = stop
+    return out
 
 
 def weave(columns: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> bytes:

@@ -37,6 +37,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "report": (7, "rich", "matplotlib"),
     "samples": (7, "", ""),
     "commands": (8, "typer", "numpy rich sacrebleu"),
+    "api": (8, "", ""),
     "cli": (9, "typer", ""),
     "__main__": (9, "", ""),
 }

@@ -21,7 +21,7 @@ def demo(
     """Train small models on the samples and show word order, word choice and minimal pairs."""
     from seqcli import samples
     from seqcli.metrics.minimal_pairs import Tally
-    from seqcli.report.frame import WHOLE, Column
+    from seqcli.report.frame import WHOLE, Column, bar
     from seqcli.report.output import TABLE, Output
     from seqcli.report.progress import Console
     from seqcli.scoring.comparisons import choices, scramble
@@ -33,26 +33,26 @@ def demo(
             out.mode, out.color = TABLE, False  # made to be read, also in a file
         models = {name: samples.language_model(text, reporter=reporter) for name, text in ORDER.items()}
 
-        out.write("\n1. Word order. A language model says which text is probable. Of all the orderings of these\n"
-                  "   words, which one does it expect?\n\n")  # fmt: skip
+        out.write("\n1. Word order. A language model says how probable a text is. Which ordering of\n"
+                  "   these words does it expect?\n\n")  # fmt: skip
         for name, text in ORDER.items():
             answer = scramble(models[name], text, sample=1000, seed=0)
             out.rows(
                 [
-                    Column("rank", list(range(1, 6)), WHOLE),
                     Column("log p", [value for _, value in answer.best], "%.2f"),
-                    Column("text", [text for text, _ in answer.best]),
+                    Column("share", [bar(share) for share in answer.best_shares]),
+                    Column("ordering", [text for text, _ in answer.best]),
                 ],
-                title=f"{text!r} is number {answer.rank} of {answer.orderings}, with {answer.mass:.1%} of their mass",
+                title=f"{text!r}: number {answer.rank} of {answer.orderings}, {answer.mass:.1%} of their mass",
             )
         out.write("2. Word choice. The same sentence with one word changed:\n\n")
         for name, text in CHOICE.items():
             answers = choices(models[name], text)
             out.rows(
                 [
-                    Column("share", [a.share for a in answers], "%.4f"),
                     Column("log p", [a.log_prob for a in answers], "%.2f"),
-                    Column("text", [a.text for a in answers]),
+                    Column("share", [bar(a.share) for a in answers]),
+                    Column("sentence", [a.text for a in answers]),
                 ]
             )
         out.write("3. Pairs that the models have not seen: how often is the good sentence the likelier one?\n\n")

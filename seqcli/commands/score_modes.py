@@ -19,8 +19,8 @@ from seqcli.interfaces import OpenModel, Reporter
 from seqcli.metrics import minimal_pairs, signature
 from seqcli.metrics.bootstrap import PairedBootstrap
 from seqcli.metrics.perplexity import Totals
-from seqcli.report.frame import WHOLE, Column
-from seqcli.report.output import TABLE, Output
+from seqcli.report.frame import WHOLE, Column, bar
+from seqcli.report.output import JSON, TABLE, TSV, Output
 from seqcli.scoring import comparisons
 from seqcli.scoring.pairs import judge_pairs
 from seqcli.scoring.sentences import Sentences, score_block, score_document
@@ -155,7 +155,7 @@ def _by_model(job: Job, columns: list[Column], rows: int) -> list[Column]:
 
 
 def _json(job: Job, block: Block, scored: list[Sentences], out: Output):
-    if out.mode != "json":
+    if out.mode != JSON:
         return None
     columns = [
         (opened.name, (s.log_prob / job.unit).tolist(), s.perplexity.tolist(), s.bits_per_byte.tolist(),
@@ -281,7 +281,7 @@ def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
                     Column(unit_name, [row.token for row in rows]),
                     Column("log_prob", [row.log_prob / job.unit for row in rows], LOG, "%.4f"),
                 ]
-                if out.mode != "tsv" and rows and rows[0].order is not None:
+                if out.mode != TSV and rows and rows[0].order is not None:
                     columns.append(Column("order", [row.order for row in rows], WHOLE))
                 if rank:
                     columns.append(Column("rank", [row.rank for row in rows], WHOLE))
@@ -294,23 +294,39 @@ def scramble(job: Job, *, sample: int) -> None:
         for block in job.blocks:
             for number, text in enumerate(block.records(), block.first):
                 answers = [comparisons.scramble(m, text, sample=sample, seed=job.seed) for m in job.models]
+                if out.mode == JSON:
+                    out.rows([], json=[_scramble_json(job, number, m, a) for m, a in zip(job.models, answers)])
+                    continue
+                if out.mode == TABLE:
+                    _show_scramble(job, out, answers)
+                    continue
                 columns = [
                     Column("model", [m.name for m in job.models]),
                     Column("line", [number] * len(answers), WHOLE),
                     Column("rank", [a.rank for a in answers], WHOLE),
                     Column("orderings", [a.orderings for a in answers], WHOLE),
-                    Column("mass", [a.mass for a in answers], "%.6f", "%.3f"),
+                    Column("mass", [a.mass for a in answers], "%.6f"),
                     Column("ties", [a.ties for a in answers], WHOLE),
-                    Column("log_prob", [a.log_prob / job.unit for a in answers], LOG, "%.2f"),
+                    Column("log_prob", [a.log_prob / job.unit for a in answers], LOG),
                     Column("text", [text] * len(answers)),
                 ]
-                if out.mode == "json":
-                    out.rows([], json=[_scramble_json(job, number, m, a) for m, a in zip(job.models, answers)])
-                else:
-                    out.rows(columns if job.many() or out.mode == TABLE else columns[1:])
-                if out.mode == TABLE:
-                    for opened, answer in zip(job.models, answers):
-                        out.write(_best_orderings(job, opened, answer))
+                out.rows(columns if job.many() else columns[1:])
+
+
+def _show_scramble(job: Job, out: Output, answers: list[comparisons.Scramble]) -> None:
+    """For eyes: where the text stands, and the likeliest orderings of each model."""
+    for opened, answer in zip(job.models, answers):
+        of = f"{answer.orderings:,} {'sampled ' if answer.sampled else ''}orderings of {answer.text!r}"
+        ties = f", {answer.ties} tied" if answer.ties else ""
+        out.rows(
+            [
+                Column("log_prob", [value / job.unit for _, value in answer.best], "%.2f"),
+                Column("share", [bar(share) for share in answer.best_shares]),
+                Column("", ["→" if text == answer.text else "" for text, _ in answer.best]),
+                Column("likeliest", [text for text, _ in answer.best]),
+            ],
+            title=f"{opened.name}: rank {answer.rank}{ties} of {of}, {answer.mass:.1%} of their mass",
+        )
 
 
 def _scramble_json(job: Job, number: int, opened: OpenModel, answer: comparisons.Scramble) -> dict:
@@ -326,18 +342,6 @@ def _scramble_json(job: Job, number: int, opened: OpenModel, answer: comparisons
         "text": answer.text,
         "best": [{"text": text, "log_prob": value / job.unit} for text, value in answer.best],
     }
-
-
-def _best_orderings(job: Job, opened: OpenModel, answer: comparisons.Scramble) -> str:
-    from seqcli.report.frame import table
-
-    of = f"{answer.orderings} {'sampled ' if answer.sampled else ''}orderings"
-    columns = [
-        Column("rank", list(range(1, len(answer.best) + 1)), WHOLE),
-        Column("log_prob", [value / job.unit for _, value in answer.best], "%.2f"),
-        Column("text", [("→ " if text == answer.text else "  ") + text for text, _ in answer.best]),
-    ]
-    return table(columns, title=f"{opened.name}: the likeliest of {of}", color=not job.results.no_color)
 
 
 def choices(job: Job) -> None:
@@ -357,7 +361,9 @@ def choices(job: Job) -> None:
                         Column("share", [a.share for a in answers], "%.6f", "%.4f"),
                         Column("text", [a.text for a in answers]),
                     ]
-                    if job.many() or out.mode != "tsv":
+                    if out.mode == TABLE:
+                        columns.insert(3, Column("", [bar(a.share) for a in answers]))
+                    if job.many() or out.mode != TSV:
                         columns.insert(0, Column("model", [opened.name] * len(answers)))
                     out.rows(columns)
 
@@ -381,7 +387,7 @@ def pairs(job: Job, path: str) -> None:
             Column("ci_low", [t.interval()[0] for _, _, t in rows], "%.4f", "%.3f"),
             Column("ci_high", [t.interval()[1] for _, _, t in rows], "%.4f", "%.3f"),
         ]
-        if job.many() or out.mode != "tsv":
+        if job.many() or out.mode != TSV:
             columns.insert(0, Column("model", [m.name for _, m, _ in rows]))
         out.rows(columns)
     for opened in job.models:

@@ -10,16 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
-
-import numpy as np
+from itertools import accumulate, chain
 
 from seqcli.commands.options import Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import Reporter, Tokenizer
-from seqcli.report.frame import WHOLE, Column, json_line
+from seqcli.report.frame import TEXT, WHOLE, Column, json_line
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.text import tsv_field
 
@@ -105,7 +103,7 @@ def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show:
 def _rows(tokenizer: Tokenizer, block: Block) -> list[list[int]]:
     """The token ids of every record, without `</s>`."""
     batch = tokenizer.encode(block.normalised())
-    ends = np.cumsum(batch.lengths).tolist()
+    ends = list(accumulate(batch.lengths.tolist()))
     tokens = batch.tokens.tolist()
     return [tokens[start : end - 1] for start, end in zip([0, *ends], ends)]
 
@@ -156,28 +154,26 @@ def sampled(job: Job, *, alpha: float, seed: int) -> None:
 
 
 def n_best(job: Job, *, k: int) -> None:
-    segmenter, named = _segmenter(job), _named(job)
-    name, show = ("ids", _id_row) if job.ids else ("pieces", _joined)
     if job.source.keep:
         raise UsageError("--keep does not go with --n-best")
+    segmenter, named = _segmenter(job), _named(job)
+    name, show = ("ids", _id_row) if job.ids else ("pieces", _joined)
     with job.opened() as out:
         out.begin(["line", "rank", "log_prob", name])
         for block in job.blocks:
+            rows: list[tuple] = []
             for line, text in enumerate(block.records(), block.first):
                 found = [(named(ids), log_prob) for ids, log_prob in segmenter.nbest(text, k=k)]
                 if out.mode == JSON:
                     best = [{name: row, "log_prob": log_prob} for row, log_prob in found]
-                    out.rows([], json=[{"line": line, "text": text, "n_best": best}])
-                    continue
-                scores = [log_prob for _, log_prob in found]
-                fields = [show(row) for row, _ in found]
-                if out.mode == TABLE:
-                    ranks = Column("rank", list(range(1, len(found) + 1)), WHOLE)
-                    lines = Column("line", [line] * len(found), WHOLE)
-                    out.rows([lines, ranks, Column("log_prob", scores, "%.2f"), Column(name, fields)])
+                    out.write(json_line({"line": line, "text": text, "n_best": best}))
                 else:
-                    rows = enumerate(zip(scores, fields), 1)
-                    out.write("".join(f"{line}\t{rank}\t{score:.6f}\t{row}\n" for rank, (score, row) in rows))
+                    rows += [(line, rank, log_prob, show(row)) for rank, (row, log_prob) in enumerate(found, 1)]
+            if out.mode == TABLE:
+                formats = (WHOLE, WHOLE, "%.2f", TEXT)
+                out.rows([Column(*column) for column in zip(("line", "rank", "log_prob", name), zip(*rows), formats)])
+            else:
+                out.write("".join(f"{line}\t{rank}\t{score:.6f}\t{row}\n" for line, rank, score, row in rows))
 
 
 def _segmenter(job: Job):
@@ -201,16 +197,19 @@ def _named(job: Job) -> Callable[[list[int]], list]:
 def decoded(job: Job) -> None:
     size = job.tokenizer.vocab_size
 
-    def of_ids(ids: list[str], line: int) -> str:
+    def of_ids(record: str, line: int) -> str:
+        ids = record.split()
         for id in ids:
-            if not (id.isascii() and id.isdigit() and int(id[:12]) < size):
+            if not (id.isascii() and id.isdigit() and len(id) < 12 and int(id) < size):
                 raise InputError(f"not a token id: {id!r}", where=f"record {line}", cure=f"ids are 0 to {size - 1}")
         return job.tokenizer.decode(map(int, ids))
 
+    def of_pieces(record: str) -> str:
+        return job.tokenizer.join(unescaped(piece) for piece in record.split(" ") if piece)
+
     def texts(block: Block) -> Iterator[str]:
         for line, record in enumerate(block.records(), block.first):
-            given = [field for field in record.split(" ") if field]
-            yield of_ids(given, line) if job.ids else job.tokenizer.join(map(unescaped, given))
+            yield of_ids(record, line) if job.ids else of_pieces(record)
 
     _records(job, "text", texts, show=tsv_field if job.source.keep else lambda text: text.replace("\n", "\\n"))
 
@@ -224,9 +223,10 @@ def vocabulary(job: Job) -> None:
         out.rows([Column("id", list(range(len(names))), WHOLE), Column("piece", names)])
 
 
-STATISTICS = (
-    "model", "vocab_size", "records", "tokens", "bytes_per_token", "tokens_per_word", "unknown_rate", "round_trip_failures",
-)  # fmt: skip
+STATISTICS = {
+    "vocab_size": WHOLE, "records": WHOLE, "tokens": WHOLE, "bytes_per_token": "%.4f", "tokens_per_word": "%.4f",
+    "unknown_rate": "%.6f", "round_trip_failures": WHOLE,
+}  # fmt: skip
 
 
 @dataclass
@@ -253,22 +253,27 @@ class Tally:
 
 
 def statistics(job: Job) -> None:
+    """A row per tokenizer; on a terminal a column, side by side."""
     with job.opened() as out:
-        out.begin(STATISTICS)
+        out.begin(["model", *STATISTICS])
         tallies = {name: Tally() for name in job.tokenizers}
         for block in job.blocks:
             for name, tokenizer in job.tokenizers.items():
                 tallies[name].add(tokenizer, block)
-        all_ = list(tallies.values())
-        out.rows(
-            [
-                Column("model", list(tallies)),
-                Column("vocab_size", [tokenizer.vocab_size for tokenizer in job.tokenizers.values()], WHOLE),
-                Column("records", [t.records for t in all_], WHOLE),
-                Column("tokens", [t.tokens for t in all_], WHOLE),
-                Column("bytes_per_token", [t.bytes / t.tokens if t.tokens else None for t in all_], "%.4f", "%.2f"),
-                Column("tokens_per_word", [t.tokens / t.words if t.words else None for t in all_], "%.4f", "%.2f"),
-                Column("unknown_rate", [t.unknown / t.tokens if t.tokens else None for t in all_], "%.6f", "%.4f"),
-                Column("round_trip_failures", [t.failures for t in all_], WHOLE),
-            ]
-        )
+        rows = [
+            (
+                tokenizer.vocab_size, t.records, t.tokens, _ratio(t.bytes, t.tokens), _ratio(t.tokens, t.words),
+                _ratio(t.unknown, t.tokens), t.failures,
+            )
+            for tokenizer, t in zip(job.tokenizers.values(), tallies.values())
+        ]  # fmt: skip
+        if out.mode == TABLE:
+            shown = [["-" if v is None else form % v for v, form in zip(row, STATISTICS.values())] for row in rows]
+            out.rows([Column("", list(STATISTICS)), *(Column(name, row) for name, row in zip(tallies, shown))])
+        else:
+            columns = zip(STATISTICS, zip(*rows), STATISTICS.values())
+            out.rows([Column("model", list(tallies)), *(Column(*column) for column in columns)])
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -93,7 +93,7 @@ def table(columns: list[Column], *, title: str | None = None, color: bool = True
     """A table for a terminal. Numbers stand right, text folds."""
     from rich.text import Text  # 30 ms, only for eyes
 
-    made = _plain_table(title)
+    made = _plain_table()
     for column in columns:
         text = column.format == TEXT
         made.add_column(
@@ -102,7 +102,8 @@ def table(columns: list[Column], *, title: str | None = None, color: bool = True
         )  # fmt: skip
     for row in zip(*map(_plain, columns)):
         made.add_row(*(Text(_shown(column, value)) for column, value in zip(columns, row)))
-    return render(made, color=color, width=width)
+    heading = render(Text(printable(title), style="bold"), color=color, width=width) if title else ""
+    return heading + render(made, color=color, width=width)
 
 
 def render(drawing: Any, *, color: bool = True, width: int | None = None) -> str:
@@ -122,15 +123,17 @@ def render(drawing: Any, *, color: bool = True, width: int | None = None) -> str
     return target.getvalue()
 
 
-def _plain_table(title: str | None):
+def _plain_table():
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    return Table(
-        title=Text(title, style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
-        header_style="bold",
-    )  # fmt: skip
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+
+
+def bar(share: float, *, width: int = 12) -> str:
+    """A share of 1 as a bar of blocks: 0.5 is half of `width`."""
+    eighths = round(share * width * 8)
+    return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
 
 
 def _shown(column: Column, value: Any) -> str:

@@ -26,6 +26,7 @@ class Scramble(NamedTuple):
     ties: int
     mass: float
     best: list[tuple[str, float]]
+    best_shares: list[float]
 
 
 def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int = 5) -> Scramble:
@@ -35,6 +36,7 @@ def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int 
     log_prob = score_texts(opened, texts)
     own = float(log_prob[0])
     top = np.argsort(-log_prob, kind="stable")[:best]
+    share = shares(log_prob)
     return Scramble(
         text,
         own,
@@ -42,8 +44,9 @@ def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int 
         len(texts),
         sampled,
         int((np.abs(log_prob[1:] - own) <= TIE).sum()),
-        float(shares(log_prob)[0]),
+        float(share[0]),
         [(texts[i], float(log_prob[i])) for i in top],
+        share[top].tolist(),
     )
 
 

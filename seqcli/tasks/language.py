@@ -187,7 +187,9 @@ def _store(batches: Iterable[TokenBatch], store: TokenStore, unit: str, *, begin
 
 
 def open_tokenizer(path: str) -> Tokenizer:
-    """The tokenizer in a model folder, a tokenizer folder, or a SentencePiece .model file."""
+    """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file."""
+    if path.endswith((".arpa", ".arpa.gz")):
+        return open_model(path).tokenizer
     if path.endswith(".model"):
         return catalog.load("tokenizers", "sentencepiece").open_file(Path(path))
     folder = Path(path)

@@ -262,13 +262,14 @@ class Learner:
         words = np.concatenate([part[3] for part in parts])
         lengths = np.concatenate([np.diff(part[4], prepend=0) for part in parts])
         starts = np.cumsum(lengths) - lengths
-        order = np.argsort(hashes, kind="stable")  # the earliest block's word comes first
+        order = np.argsort(hashes)
         ordered = hashes[order]
         new = np.ones(len(ordered), bool)
         np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
         begins = np.flatnonzero(new)
         kept = order[begins]
-        self._hashes, self._first = ordered[begins], first[kept]
+        self._hashes = ordered[begins]
+        self._first = np.minimum.reduceat(first[order], begins) if len(begins) else first
         self._counts = np.add.reduceat(counts[order], begins) if len(begins) else counts
         self._words = ragged.gather(words, starts[kept], lengths[kept])
         self._ends = np.cumsum(lengths[kept])

@@ -183,6 +183,7 @@ SMALLEST = {
 def test_the_smallest_texts_give_a_model(rows, order):
     made = estimate(rows, vocab_size=6, order=order)
     assert made.discounts[0] == FALLBACK
+    assert made.table.log_prob[0][BOS_ID] == -np.inf  # a start is given, never predicted
     for context in ([BOS_ID], [BOS_ID, 3], [BOS_ID, 5, 5, 5], [BOS_ID, 3, 3, 3, 3, 3, 3]):
         p = made.table.distribution(context)
         assert p.sum() == pytest.approx(1, abs=1e-5) and (np.delete(p, BOS_ID) > 0).all()

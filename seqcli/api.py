@@ -1,0 +1,67 @@
+"""The verbs as methods, for Python: plain values with the names of the command line, nothing printed.
+
+    lm = seqcli.load("DIR")
+    lm.score(["I study machine learning"])[0]["log_prob"]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from seqcli.data.lines import block_of
+from seqcli.interfaces import OpenModel
+from seqcli.metrics import signature
+from seqcli.scoring import comparisons
+from seqcli.scoring.sentences import score_block
+from seqcli.scoring.tokens import score_tokens, score_words
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModel:
+    """An opened language model. Logarithms are natural."""
+
+    opened: OpenModel
+
+    @property
+    def signature(self) -> str:
+        """How its numbers are made."""
+        return signature.of_language_model(self.opened)
+
+    def score(self, texts: Sequence[str], *, contexts: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text (given its context)."""
+        texts = _texts(texts)
+        sums = score_block(self.opened, block_of(texts), contexts=contexts)
+        names = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
+        columns = [getattr(sums, name).tolist() for name in names]
+        return [{**dict(zip(names, row)), "text": text} for text, row in zip(texts, zip(*columns), strict=True)]
+
+    def tokens(self, text: str, *, rank: bool = False) -> list[dict[str, Any]]:
+        """index, token, log_prob, order and rank of every token of a text, `</s>` too."""
+        return [_without_line(row) for row in score_tokens(self.opened, block_of([text]), rank=rank)]
+
+    def words(self, text: str) -> list[dict[str, Any]]:
+        """index, word and log_prob of every word between white space."""
+        rows = map(_without_line, score_words(self.opened, block_of([text])))
+        return [{"index": row["index"], "word": row["token"], "log_prob": row["log_prob"]} for row in rows]
+
+    def scramble(self, text: str, *, orderings: int = 1000, seed: int = 0) -> dict[str, Any]:
+        """Where a text stands among the orderings of its words."""
+        answer = comparisons.scramble(self.opened, text, sample=orderings, seed=seed)._asdict()
+        del answer["best_shares"]
+        return {**answer, "best": [{"text": other, "log_prob": value} for other, value in answer["best"]]}
+
+    def choices(self, template: str) -> list[dict[str, Any]]:
+        """The fillings of `My computer is very [slow|shirt]`, best first."""
+        return [choice._asdict() for choice in comparisons.choices(self.opened, template)]
+
+
+def _texts(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("give a list of texts, not one text")
+    return list(texts)
+
+
+def _without_line(row) -> dict[str, Any]:
+    return {key: value for key, value in row._asdict().items() if key != "line" and value is not None}
