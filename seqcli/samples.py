@@ -17,7 +17,7 @@ from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, Reporter
 
 # What predicted held-out pairs best among words, pieces and characters (docs/LOG.md).
-TOKENIZER, ORDER = "characters", 6
+TOKENIZER, VOCAB_SIZE, ORDER = "sentencepiece", 1000, 5
 
 
 def folder() -> Path:
@@ -51,7 +51,7 @@ def _built(name: str, reporter: Reporter) -> Path:
     from seqcli.tasks import language
 
     source = folder() / f"{name}.txt"
-    recipe = f"{__version__} {TOKENIZER} {ORDER} ".encode() + source.read_bytes()
+    recipe = f"{__version__} {TOKENIZER} {VOCAB_SIZE} {ORDER} ".encode() + source.read_bytes()
     place = f"language-{name}-{hashlib.sha256(recipe).hexdigest()[:12]}"
     cache = _cache()
     target = cache / place
@@ -63,7 +63,7 @@ def _built(name: str, reporter: Reporter) -> Path:
                 language.train_counted(
                     draft,
                     language.Corpus((str(source),)),
-                    language.TokenizerChoice(TOKENIZER),
+                    language.TokenizerChoice(TOKENIZER, vocab_size=VOCAB_SIZE),
                     ngram.Config(order=ORDER),
                     memory=default_memory(),
                     threads=1,

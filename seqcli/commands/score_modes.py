@@ -363,7 +363,7 @@ def choices(job: Job) -> None:
                     ]
                     if out.mode == TABLE:
                         columns.insert(3, Column("", [bar(a.share) for a in answers]))
-                    if job.many() or out.mode != TSV:
+                    if job.many() or out.mode == JSON:
                         columns.insert(0, Column("model", [opened.name] * len(answers)))
                     out.rows(columns)
 
