@@ -1,8 +1,8 @@
 """n-gram estimation and scoring: KenLM and seqcli on the same file, in one run.
 
 Whole processes: text to loadable model (`lmplz` + `build_binary` against `seqcli train lm`), then scoring that text
-sentence by sentence (`query -v sentence` against `seqcli score`). Times are wall seconds of the best of RUNS, memory is
-the largest resident set of the processes at work. Scores are compared sentence by sentence.
+sentence by sentence (`query -v sentence` against `seqcli score`). Times are wall seconds, the best of RUNS; memory is the
+largest proportional set of the processes at work, from a run that is not timed. Scores are compared sentence by sentence.
 
     python bench/ngram.py CORPUS.txt --kenlm KENLM/build/bin [--order 5] [--runs 3]
 
@@ -24,27 +24,29 @@ from datetime import date
 from pathlib import Path
 
 
-class Run:
-    """A command's wall seconds and the peak of the resident memory of it and its children together."""
+def timed(command: list[str], *, stdin: Path | None = None, stdout: Path | None = None) -> float:
+    """Wall seconds of a whole process."""
+    begun = time.perf_counter()
+    with open(stdin or os.devnull, "rb") as source, open(stdout or os.devnull, "wb") as target:
+        subprocess.run(command, stdin=source, stdout=target, stderr=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - begun
 
-    def __init__(self, command: list[str], *, stdin: Path | None = None, stdout: Path | None = None):
-        begun = time.perf_counter()
-        with open(stdin or os.devnull, "rb") as source, open(stdout or os.devnull, "wb") as target:
-            process = subprocess.Popen(command, stdin=source, stdout=target, stderr=subprocess.PIPE)
-            peak = [0]
-            watch = threading.Thread(target=_watch, args=(process.pid, peak), daemon=True)
-            watch.start()
-            _, errors = process.communicate()
-        self.seconds = time.perf_counter() - begun
-        self.peak = peak[0]
-        if process.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{errors.decode(errors='replace')}")
+
+def peak_memory(command: list[str], *, stdin: Path | None = None) -> float:
+    """Megabytes of a process and its children together; watching slows it, so it is not the run that is timed."""
+    peak = [0]
+    with open(stdin or os.devnull, "rb") as source:
+        process = subprocess.Popen(command, stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        watch = threading.Thread(target=_watch, args=(process.pid, peak), daemon=True)
+        watch.start()
+        process.wait()
+    return peak[0] / 1e6
 
 
 def _watch(pid: int, peak: list[int]) -> None:
     while os.path.exists(f"/proc/{pid}"):
         peak[0] = max(peak[0], _resident(pid))
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def _resident(pid: int) -> int:
@@ -60,11 +62,6 @@ def _resident(pid: int) -> int:
     except OSError:
         pass
     return total
-
-
-def best(runs: list[list[Run]]) -> tuple[float, int]:
-    """Least seconds of a whole round, largest memory of any."""
-    return min(sum(r.seconds for r in round_) for round_ in runs), max(r.peak for round_ in runs for r in round_)
 
 
 def main() -> None:
@@ -83,38 +80,36 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
         memory = ["--memory", given.memory] if given.memory else []
-        rounds: dict[str, list[list[Run]]] = {"kenlm train": [], "seqcli train": [], "kenlm score": [], "seqcli score": []}
+        lmplz = [str(kenlm / "lmplz"), "-o", str(given.order), "--skip_symbols", "-S", "4G", "--text", str(given.corpus),
+                 "--arpa", str(at / "k.arpa")] if kenlm else []  # fmt: skip
+        binary = [str(kenlm / "build_binary"), str(at / "k.arpa"), str(at / "k.bin")] if kenlm else []
+        query = [str(kenlm / "query"), "-v", "sentence", str(at / "k.bin")] if kenlm else []
+        train = [*seqcli, "train", "lm", str(given.corpus), "-o", str(at / "s"), "--order", str(given.order), "--force",
+                 "-q", *memory]  # fmt: skip
+        score = [*seqcli, "score", "-q", "-m", str(at / "s"), "-i", str(given.corpus)]
+        seconds: dict[tuple[str, str], list[float]] = {}
+
+        def note(who: str, job: str, value: float) -> None:
+            seconds.setdefault((who, job), []).append(value)
+
         for _ in range(given.runs):  # in turn, so that a noisy minute hits both
             if kenlm:
-                rounds["kenlm train"].append([
-                    Run([str(kenlm / "lmplz"), "-o", str(given.order), "--skip_symbols", "-S", "4G", "--text",
-                         str(given.corpus), "--arpa", str(at / "k.arpa")]),
-                    Run([str(kenlm / "build_binary"), str(at / "k.arpa"), str(at / "k.bin")]),
-                ])  # fmt: skip
-            rounds["seqcli train"].append([
-                Run([*seqcli, "train", "lm", str(given.corpus), "-o", str(at / "s"), "--order", str(given.order),
-                     "--force", "-q", *memory])
-            ])  # fmt: skip
+                note("kenlm", "train", timed(lmplz) + timed(binary))
+            note("seqcli", "train", timed(train))
         for _ in range(given.runs):
             if kenlm:
-                rounds["kenlm score"].append(
-                    [Run([str(kenlm / "query"), "-v", "sentence", str(at / "k.bin")], stdin=given.corpus, stdout=at / "k.out")]
-                )
-            rounds["seqcli score"].append(
-                [Run([*seqcli, "score", "-q", "-m", str(at / "s"), "-i", str(given.corpus)], stdout=at / "s.tsv")]
-            )
+                note("kenlm", "score", timed(query, stdin=given.corpus, stdout=at / "k.out"))
+            note("seqcli", "score", timed(score, stdout=at / "s.tsv"))
         print(f"{'':22}{'KenLM':>18}{'seqcli':>18}{'ratio':>8}")
-        for job in ("train", "score"):
-            ours = best(rounds[f"seqcli {job}"])
-            theirs = best(rounds[f"kenlm {job}"]) if kenlm else (math.nan, math.nan)
-            for what, mine, other, form in (
-                ("seconds", ours[0], theirs[0], "{:.2f} s"),
-                ("memory", ours[1] / 1e6, theirs[1] / 1e6, "{:.0f} MB"),
-            ):
-                print(f"{job + ', ' + what:22}{form.format(other):>18}{form.format(mine):>18}{mine / other:>8.2f}")
+        for job, ours, theirs in (("train", train, lmplz), ("score", score, query)):
+            mine, other = min(seconds["seqcli", job]), min(seconds.get(("kenlm", job), [math.nan]))
+            print(f"{job + ', seconds':22}{other:>16.2f} s{mine:>16.2f} s{mine / other:>8.2f}")
+            mine = peak_memory(ours)
+            other = peak_memory(theirs, stdin=given.corpus) if kenlm else math.nan
+            print(f"{job + ', memory':22}{other:>15.0f} MB{mine:>15.0f} MB{mine / other:>8.2f}")
         size = sum(f.stat().st_size for f in (at / "s").rglob("*") if f.is_file())
-        binary = (at / "k.bin").stat().st_size if kenlm else math.nan
-        print(f"{'model on disk':22}{binary / 1e6:>15.0f} MB{size / 1e6:>15.0f} MB{size / binary:>8.2f}")
+        on_disk = (at / "k.bin").stat().st_size if kenlm else math.nan
+        print(f"{'model on disk':22}{on_disk / 1e6:>15.0f} MB{size / 1e6:>15.0f} MB{size / on_disk:>8.2f}")
         if kenlm:
             ours = [float(line.split("\t", 1)[0]) for line in open(at / "s.tsv", encoding="utf-8")]
             theirs = [float(line.split()[1]) * math.log(10) for line in open(at / "k.out") if line.startswith("Total")]

@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -81,18 +82,27 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, typer.TyperException):
-        error = UsageError(error.format_message().removesuffix("."), cure=f"see {command} --help")
+        command = error.ctx.command_path if getattr(error, "ctx", None) else command
+        message = error.format_message()
+        if message.startswith("Usage:"):  # no arguments at all
+            _say(message)
+            return UsageError.exit_code
+        error = UsageError(message.removesuffix("."), cure=f"see {command} --help")
     elif isinstance(error, MemoryError):
         error = OutputError("out of memory", cure="use a smaller model or input, or --memory where there is one")
     elif isinstance(error, OSError):
         error = _of_system(error)
     elif not isinstance(error, SeqcliError):
         error = SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
-    try:
-        print(f"{command}: error: {_printable(str(error))}", file=sys.stderr)
-    except (OSError, AttributeError):
-        pass
+    _say(f"{command}: error: {_printable(str(error))}")
     return error.exit_code
+
+
+def _say(text: str) -> None:
+    """On standard error, if there is one: print would take standard output instead."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr)
 
 
 def _of_system(error: OSError) -> SeqcliError:

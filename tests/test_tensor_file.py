@@ -39,6 +39,7 @@ def test_the_library_reads_what_we_write(path, tensors):
     digest = tensor_file.write(path, {n: tensor_file.tensor(a) for n, a in tensors.items()}, metadata={"made": "here"})
     assert same(safetensors.numpy.load_file(path), tensors)
     assert same(tensor_file.read(path), tensors)
+    assert all(array.flags.aligned for array in tensor_file.read(path).values())
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     with safetensors.safe_open(path, "numpy") as file:
         assert file.metadata() == {"made": "here"}

@@ -1,4 +1,4 @@
-"""Where the large arrays of an estimation live: in memory, or in files of a temporary folder.
+"""Where the large arrays of an estimation live: in memory, or in nameless files of a folder, mapped.
 
 `Arena(memory)` decides once, from the number of tokens and the memory allowed; the code that counts and smooths
 asks it for arrays and for how many rows to take at a time, and gives the same result either way.
@@ -6,10 +6,11 @@ asks it for arrays and for how many rows to take at a time, and gives the same r
 
 from __future__ import annotations
 
+import mmap
 import os
-import shutil
 import tempfile
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 
@@ -19,40 +20,36 @@ _SMOOTHING_ROWS = 1 << 19
 
 
 class Arena:
-    """memory: bytes allowed; tokens: in the corpus; folder: for the files, made and removed here."""
+    """memory: bytes allowed; tokens: in the corpus; folder: for the files, which vanish with their arrays.
+
+    chunk: rows to sort at a time; rows: rows to smooth at a time.
+    """
 
     def __init__(self, *, memory: int, tokens: int, folder: Path | None = None):
         self.in_memory = tokens * _BYTES_PER_TOKEN_AT_ONCE <= memory
-        self.chunk = max(tokens, 1) if self.in_memory else max(1 << 12, memory // 3 // _BYTES_PER_ROW)
+        self.chunk = max(tokens, 1) if self.in_memory else max(1 << 12, memory // 4 // _BYTES_PER_ROW)
         self.rows = _SMOOTHING_ROWS if self.in_memory else min(_SMOOTHING_ROWS, self.chunk)
-        self._folder = None if self.in_memory else Path(tempfile.mkdtemp(prefix=".counts-", dir=folder))
-        self._made = 0
+        self._folder = folder
+        self._maps: WeakSet[mmap.mmap] = WeakSet()
 
     def empty(self, size: int, dtype) -> np.ndarray:
-        if self._folder is None or size == 0:
+        if self.in_memory or size == 0:
             return np.empty(size, dtype)
-        self._made += 1
-        return np.memmap(self._folder / f"{self._made}", dtype=dtype, mode="w+", shape=(size,))
+        with tempfile.TemporaryFile(prefix=".counts-", dir=self._folder) as file:
+            os.truncate(file.fileno(), size * np.dtype(dtype).itemsize)
+            mapped = mmap.mmap(file.fileno(), 0)
+        self._maps.add(mapped)
+        return np.frombuffer(mapped, dtype)
 
     def full(self, size: int, value: int, dtype) -> np.ndarray:
         array = self.empty(size, dtype)
         array[:] = value
         return array
 
-    def give_back(self, array: np.ndarray) -> None:
-        """This array is not needed again."""
-        if isinstance(array, np.memmap):
-            os.unlink(array.filename)
-
-    def close(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+    def rest(self) -> None:
+        """Between two passes: what is mapped leaves memory and comes back from its file when it is touched."""
+        for mapped in self._maps:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def default_memory() -> int:

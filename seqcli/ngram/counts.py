@@ -58,13 +58,9 @@ def count(
     for n in range(2, order + 1):
         reporter.progress(f"counting {n}-grams", n - 2, order - 1)
         pass_ = _Pass(stream, ending, n, len(levels[-1]), vocab_size, dtype, arena)
-        level, following = pass_.at_once() if arena.chunk >= len(stream) else pass_.by_runs()
-        if n > 2:
-            arena.give_back(ending)
+        level, ending = pass_.at_once() if arena.chunk >= len(stream) else pass_.by_runs()
         levels.append(level)
-        ending = following
-    if order > 1:
-        arena.give_back(ending)
+        arena.rest()
     return levels
 
 
@@ -119,15 +115,15 @@ class _Pass:
             for whole, piece in zip((keys, counts, suffix), part, strict=True):
                 whole[made : made + len(piece)] = piece
             made += len(part[0])
-        for run in runs:
-            for array in run:
-                self.arena.give_back(array)
+        del runs
+        self.arena.rest()
         following = self.arena.full(len(self.stream), -1, self.dtype)
         for begin, end in chunks:
             at, chunk_keys = self._keys(begin, end)
             order, ordered, new = self._distinct(chunk_keys)
             rows_of = np.searchsorted(keys[:made], ordered[new]).astype(self.dtype)
             following[at[order]] = rows_of[np.cumsum(new) - 1]
+            self.arena.rest()
         return self._level(keys[:made], counts[:made], suffix[:made]), following
 
     def _run(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -33,6 +33,7 @@ class Discounts(NamedTuple):
     fallback: bool = False
 
 
+_ROWS = 1 << 19
 FALLBACK = Discounts(0.5, 1.0, 1.5, fallback=True)
 
 
@@ -47,7 +48,9 @@ class Estimate:
 
 def discounts_of(adjusted: np.ndarray) -> Discounts:
     """Equation 26: Y = n1 / (n1 + 2 n2); D_j = j - (j + 1) Y n_(j+1) / n_j, n_j the n-grams of adjusted count j."""
-    n = np.bincount(adjusted[(adjusted > 0) & (adjusted < 5)].astype(np.int64), minlength=5)
+    n = np.zeros(6, np.int64)
+    for begin in range(0, len(adjusted), _ROWS):
+        n += np.bincount(np.minimum(adjusted[begin : begin + _ROWS], 5), minlength=6)
     if not (n[1] and n[2] and n[3]):
         return FALLBACK
     y = n[1] / (n[1] + 2 * n[2])
@@ -73,20 +76,36 @@ def smooth(
     table = Table.empty(order)
     probability = arena.empty(len(adjusted[0]), np.float32)
     probability[:] = _unigrams(adjusted[0], discounts[0])
-    rows_below = None  # row before pruning -> row after, None where nothing was pruned
+    kept_below = None  # which rows of the order below stay in the model; None for all
     for n in range(2, order + 1):
-        reporter.progress(f"smoothing {n}-grams", n - 2, order - 1)
         level, a = levels[n - 1], adjusted[n - 1]
-        kept = level.count > thresholds[n - 1] if thresholds[n - 1] else None
+        kept = np.asarray(level.count) > thresholds[n - 1] if thresholds[n - 1] else None
         higher, backoff = _interpolate(level, a, discounts[n - 1], kept, probability, arena)
-        table.add(probability, backoff, rows_below, words=levels[n - 2].word)
-        table.children.append(_children(level.children, kept, rows_below))
-        rows_below = kept
-        arena.give_back(probability)
-        probability = higher
-    table.add(probability, None, rows_below, words=levels[-1].word)
+        table.words.append(_chosen(levels[n - 2].word, kept_below))
+        table.children.append(_children(level.children, kept, kept_below))
+        table.log_prob.append(_logarithms(probability, kept_below, arena))
+        table.log_backoff.append(_logarithms(backoff, kept_below, arena))
+        kept_below, probability = kept, higher
+        arena.rest()
+    table.words.append(_chosen(levels[-1].word, kept_below))
+    table.log_prob.append(_logarithms(probability, kept_below, arena))
     table.log_prob[0][BOS_ID] = -np.inf  # a start is given, never predicted
     return Estimate(table, discounts, seen)
+
+
+def _chosen(values: np.ndarray | None, kept: np.ndarray | None) -> np.ndarray | None:
+    return values if kept is None or values is None else values[kept]
+
+
+def _logarithms(values: np.ndarray, kept: np.ndarray | None, arena: Arena) -> np.ndarray:
+    """Natural logarithms, 0 at most, of the rows that stay."""
+    chosen = _chosen(values, kept)
+    out = arena.empty(len(chosen), np.float32)
+    for begin in range(0, len(chosen), arena.rows):
+        with np.errstate(divide="ignore"):
+            part = np.log(chosen[begin : begin + arena.rows])
+        np.minimum(part, 0, out=out[begin : begin + len(part)])
+    return out
 
 
 def _adjusted_counts(levels: list[Level], arena: Arena) -> list[np.ndarray]:

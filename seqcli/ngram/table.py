@@ -48,15 +48,6 @@ class Table:
         """n-grams per order."""
         return [len(p) for p in self.log_prob]
 
-    def add(self, probability: np.ndarray, backoff: np.ndarray | None, kept: np.ndarray | None, *, words) -> None:
-        """The next order: float32 probabilities and back-off weights, of the rows `kept` (all where None)."""
-        chosen = slice(None) if kept is None else kept
-        with np.errstate(divide="ignore"):
-            self.log_prob.append(np.minimum(np.log(probability[chosen]), np.float32(0)))
-            if backoff is not None:
-                self.log_backoff.append(np.log(backoff[chosen]))
-        self.words.append(None if words is None else words[chosen])
-
     def tensors(self) -> dict[str, np.ndarray]:
         """The arrays by their names in a file."""
         named = {}

@@ -108,7 +108,7 @@ class Output:
         if isinstance(error, BrokenPipeError):
             raise ClosedPipe from None
         where = self.path or "standard output"
-        if self._file is sys.stdout.buffer:  # what is still buffered cannot be written at exit either
+        if sys.stdout is not None and self._file is sys.stdout.buffer:  # what is still buffered cannot be written at exit either
             devnull = os.open(os.devnull, os.O_WRONLY)
             os.dup2(devnull, sys.stdout.fileno())
         self._discard()

@@ -16,8 +16,8 @@ class Console:
     """A `Reporter`. quiet: neither notes nor progress."""
 
     def __init__(self, *, prefix: str, quiet: bool = False):
-        self._prefix, self._quiet = prefix, quiet
-        self._live = not quiet and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._prefix, self._quiet = prefix, quiet or sys.stderr is None
+        self._live = not self._quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._begun = time.monotonic()
         self._drawn = 0.0
         self._showing = False

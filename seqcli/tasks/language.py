@@ -221,35 +221,32 @@ def train_counted(
     reading = read(corpus, choice, folder=draft.folder, threads=threads, reporter=reporter)
     if not reading.rows:
         raise InputError("no text to learn from", where=", ".join(corpus.paths), cure="give a file with lines of text")
-    with Arena(memory=memory, tokens=len(reading.stream), folder=draft.folder) as arena:
-        counted = ngram.estimate(
-            reading.stream, config, vocab_size=reading.tokenizer.vocab_size, arena=arena, reporter=reporter
-        )
-        record = {
-            "arch": "ngram",
-            "settings": asdict(config),
-            "unit": corpus.unit,
-            "vocab_size": reading.tokenizer.vocab_size,
-            "tokenizer": signature.tokenizer_label(reading.tokenizer),
-            "data": {
-                "files": [Path(path).name for path in corpus.paths],
-                "rows": reading.rows,
-                "tokens": len(reading.stream) - reading.rows,
-            },
-            **counted.record,
-        }
-        reporter.progress("saving", 1, 1)
-        tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-        record["seconds"] = round(time.monotonic() - begun, 3)
-        totals = None
-        if valid is not None:
-            model = ngram.load(record["settings"], counted.tensors, vocab_size=reading.tokenizer.vocab_size)
-            opened = OpenModel(draft.path.name, "ngram", corpus.unit, reading.tokenizer, model)
-            totals = evaluate(opened, valid)
-            record["valid"] = summary(totals)
-        draft.save(
-            task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=reading.tokenizer, card=_card(record)
-        )
+    vocab_size = reading.tokenizer.vocab_size
+    arena = Arena(memory=memory, tokens=len(reading.stream), folder=draft.folder)
+    counted = ngram.estimate(reading.stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
+    record = {
+        "arch": "ngram",
+        "settings": asdict(config),
+        "unit": corpus.unit,
+        "vocab_size": vocab_size,
+        "tokenizer": signature.tokenizer_label(reading.tokenizer),
+        "data": {
+            "files": [Path(path).name for path in corpus.paths],
+            "rows": reading.rows,
+            "tokens": len(reading.stream) - reading.rows,
+        },
+        **counted.record,
+        "seconds": round(time.monotonic() - begun, 3),
+    }
+    totals = None
+    if valid is not None:
+        model = ngram.load(record["settings"], counted.tensors, vocab_size=vocab_size)
+        opened = OpenModel(draft.path.name, "ngram", corpus.unit, reading.tokenizer, model)
+        totals = evaluate(opened, valid)
+        record["valid"] = summary(totals)
+    reporter.progress("saving", 1, 1)
+    tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
+    draft.save(task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=reading.tokenizer, card=_card(record))
     draft.log({"event": "trained", **record})
     return Trained(open_model(str(draft.path)), record, totals)
 

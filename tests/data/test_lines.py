@@ -93,6 +93,12 @@ def test_the_size_of_blocks_changes_nothing(path, data, size):
         first += len(block)
 
 
+def test_a_mark_is_dropped_from_the_beginning_only(path):
+    data = codecs.BOM_UTF8 + b"a\n" + codecs.BOM_UTF8 + b"b\n"
+    for size in range(1, len(data)):
+        assert records_of(path, data, size=size) == ["a", "\ufeffb"]
+
+
 @given(st.lists(st.text(max_size=8)))
 def test_normalised_lines_stand_for_the_records(records):
     block = block_of(records)

@@ -72,33 +72,26 @@ def assert_same(left, right):
 @given(ROWS, st.integers(1, 5), st.integers(1, 20), st.integers(1, 20))
 def test_the_size_of_chunks_changes_nothing(rows, order, chunk, rows_at_once):
     stream = stream_of(rows)
-    with Arena(memory=0, tokens=len(stream)) as arena:
-        arena.chunk, arena.rows = chunk, rows_at_once
-        assert_same(counted(stream, order=order, arena=arena), counted(stream, order=order))
+    arena = Arena(memory=0, tokens=len(stream))
+    arena.chunk, arena.rows = chunk, rows_at_once
+    assert_same(counted(stream, order=order, arena=arena), counted(stream, order=order))
 
 
 def test_many_tokens_in_tiny_memory(tmp_path):
     draw = np.random.default_rng(1)
     stream = stream_of(draw.integers(3, VOCABULARY, size=(3000, 5)).tolist())
-    with Arena(memory=1 << 16, tokens=len(stream), folder=tmp_path) as arena:
-        assert arena.chunk < len(stream) and not arena.in_memory
-        assert_same(counted(stream, order=4, arena=arena), counted(stream, order=4))
-        assert list(tmp_path.iterdir())
+    arena = Arena(memory=1 << 16, tokens=len(stream), folder=tmp_path)
+    assert arena.chunk < len(stream) and not arena.in_memory
+    assert_same(counted(stream, order=4, arena=arena), counted(stream, order=4))
     assert not list(tmp_path.iterdir())
 
 
-def test_an_arena_removes_its_files_when_the_work_fails(tmp_path):
-    with pytest.raises(KeyboardInterrupt), Arena(memory=0, tokens=100, folder=tmp_path) as arena:
-        arena.full(10, 7, np.int64)
-        raise KeyboardInterrupt
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_is_given_back_frees_its_file(tmp_path):
-    with Arena(memory=0, tokens=100, folder=tmp_path) as arena:
-        kept, done = arena.full(10, 7, np.int64), arena.full(10, 8, np.int64)
-        arena.give_back(done)
-        assert len(list(tmp_path.glob("*/*"))) == 1 and (kept == 7).all()
+def test_an_arena_outside_memory_keeps_its_arrays_and_leaves_no_file(tmp_path):
+    arena = Arena(memory=0, tokens=100, folder=tmp_path)
+    seven, eight = arena.full(10, 7, np.int64), arena.full(10, 8, np.int64)
+    del eight
+    arena.rest()
+    assert (seven == 7).all() and not list(tmp_path.iterdir())
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 50), st.integers(1, 9)), max_size=5), st.integers(1, 20))

@@ -151,9 +151,9 @@ def assert_same(left, right):
 @given(corpora(), st.integers(1, 6), st.just(()) | PRUNING, st.integers(8, 80), st.integers(1, 80))
 def test_tiny_memory_gives_the_very_same_table(corpus, order, prune, chunk, rows_at_once):
     vocab_size, rows, _ = corpus
-    with Arena(memory=0, tokens=len(stream_of(rows))) as arena:
-        arena.chunk, arena.rows = chunk, rows_at_once
-        outside = estimate(rows, vocab_size=vocab_size, order=order, prune=prune, arena=arena)
+    arena = Arena(memory=0, tokens=len(stream_of(rows)))
+    arena.chunk, arena.rows = chunk, rows_at_once
+    outside = estimate(rows, vocab_size=vocab_size, order=order, prune=prune, arena=arena)
     assert_same(outside, estimate(rows, vocab_size=vocab_size, order=order, prune=prune))  # though its files are gone
 
 
@@ -161,9 +161,9 @@ def test_many_tokens_in_tiny_memory_give_the_very_same_table(tmp_path):
     draw = np.random.default_rng(2)
     rows = (3 + draw.zipf(1.5, size=(4000, 6)) % 500).tolist()
     for prune in ((), (0, 0, 1)):
-        with Arena(memory=1 << 16, tokens=len(stream_of(rows)), folder=tmp_path) as arena:
-            assert arena.chunk < len(stream_of(rows))
-            outside = estimate(rows, vocab_size=503, order=4, prune=prune, arena=arena)
+        arena = Arena(memory=1 << 16, tokens=len(stream_of(rows)), folder=tmp_path)
+        assert arena.chunk < len(stream_of(rows))
+        outside = estimate(rows, vocab_size=503, order=4, prune=prune, arena=arena)
         assert not list(tmp_path.iterdir())
         assert_same(outside, estimate(rows, vocab_size=503, order=4, prune=prune))
 

@@ -42,9 +42,9 @@ def test_scores_are_kenlms(name, memory, tmp_path):
     learner.add(Distinct(text))
     vocabulary = learner.finish()
     stream = stream_of(vocabulary, text)
-    with Arena(memory=memory, tokens=len(stream), folder=tmp_path) as arena:
-        levels = counts.count(stream, vocab_size=vocabulary.vocab_size, order=int(order[1:]), arena=arena)
-        table = kneser_ney.smooth(levels, arena=arena, prune=prune).table
+    arena = Arena(memory=memory, tokens=len(stream), folder=tmp_path)
+    levels = counts.count(stream, vocab_size=vocabulary.vocab_size, order=int(order[1:]), arena=arena)
+    table = kneser_ney.smooth(levels, arena=arena, prune=prune).table
 
     with gzip.open(REFERENCE / f"{name}.arpa.gz", "rt", encoding="utf-8") as arpa:
         head = arpa.read(1000).partition("\n\n")[0]
