@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +25,7 @@ from seqcli.text import nfc
 BLOCK_BYTES = 1 << 20
 _HEAD = 4096  # bytes that tell whether a file is text
 STDIN = "-"
+_REPLACEMENT = "\ufffd".encode()
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def read_blocks(
         if encoding in (None, "utf-8", "utf-8-sig"):
             yield from _utf8_blocks(chunks, name, strict)
         else:
-            yield from _utf8_blocks(_transcoded(chunks, encoding, name, strict), name, strict)
+            for block in _utf8_blocks(_transcoded(chunks, encoding, name, strict), name, strict):
+                yield replace(block, replaced=block.data.count(_REPLACEMENT))
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
@@ -177,7 +179,7 @@ def _block(first: int, data: bytes, name: str, strict: bool) -> Block:
             cure = "drop --strict to replace it, or name the file's --encoding"
             raise InputError("not valid UTF-8", where=f"{name}, line {line}, byte {byte}", cure=cure) from None
     text = data.decode("utf-8", "replace")
-    return Block(first, text.encode(), replaced=text.count("\ufffd") - data.count("\ufffd".encode()))
+    return Block(first, text.encode(), replaced=text.count("\ufffd") - data.count(_REPLACEMENT))
 
 
 _MAGIC = {
@@ -207,24 +209,31 @@ def _refuse_what_is_not_text(head: bytes, name: str, *, given: str | None, whole
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
-    """Every other byte is (nearly) always NUL: UTF-16 of mostly Latin text."""
-    if len(head) >= 8:
-        for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-            zeros, others = head[offset::2].count(0), head[1 - offset :: 2].count(0)
-            if zeros > 0.4 * len(head) / 2 and zeros > 8 * others:
-                return encoding
+    """NULs, but only in every other place: nearly all of them in Latin text, the blanks' in other scripts."""
+    for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros, others = head[offset::2].count(0), head[1 - offset :: 2].count(0)
+        share = zeros / max(len(head) // 2, 1)
+        latin = share > 0.4 and zeros > 8 * others
+        other_script = share > 0.05 and zeros > 2 * others and not _is_utf8(head)
+        if len(head) >= 8 and (latin or other_script):
+            return encoding
     return None
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Up to a character that was cut at the end."""
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4
+    return True
 
 
 def _looks_like_cp949(head: bytes, whole: bool) -> bool:
     """Not UTF-8, but CP949 throughout and mostly Hangul syllables."""
     head = head if whole else head[: head.rfind(b"\n") + 1] or head[:-3]
-    try:
-        head.decode()
+    if _is_utf8(head):
         return False
-    except UnicodeDecodeError as error:
-        if not whole and error.start > len(head) - 4:
-            return False
     for cut in range(2):  # a lead byte may be the last one read
         try:
             text = head[: len(head) - cut].decode("cp949")
@@ -241,7 +250,3 @@ def _looks_like_cp949(head: bytes, whole: bool) -> bool:
 def is_interactive() -> bool:
     """Whether standard input is a terminal (so that nobody is asked to type text unawares)."""
     return sys.stdin is None or sys.stdin.closed or os.isatty(sys.stdin.fileno())
-
-
-def exists(path: str) -> bool:
-    return path == STDIN or Path(path).exists()

@@ -71,6 +71,12 @@ def json_line(value: Any) -> str:
         return json.dumps(_finite(value), ensure_ascii=False) + "\n"
 
 
+def json_for_terminal(lines: str) -> str:
+    """The same JSON Lines; what a terminal might obey is written as JSON's own escapes."""
+    rest = (line if printable(line) == line else json.dumps(json.loads(line)) for line in lines.split("\n")[:-1])
+    return "".join(line + "\n" for line in rest)
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from seqcli.errors import ClosedPipe, OutputError
@@ -29,15 +30,15 @@ class Output:
         self.path, self.header, self.color, self.line_buffered = path, header, color, line_buffered
         self._temporary: Path | None = None
         self._begun = False
-        if path is None or path == "-":
+        self._standard = path is None or path == "-"
+        if self._standard:
             if sys.stdout is None or sys.stdout.closed:
                 raise OutputError("standard output is closed", cure="give -o FILE")
             self._file = sys.stdout.buffer
-            terminal = sys.stdout.isatty()
         else:
-            terminal = False
             self._file = self._open(Path(path))
-        self.mode = JSON if json else TABLE if terminal else TSV
+        self._terminal = self._standard and sys.stdout.isatty()
+        self.mode = JSON if json else TABLE if self._terminal else TSV
 
     def _open(self, path: Path):
         try:
@@ -50,6 +51,8 @@ class Output:
             raise OutputError(f"cannot write ({error.strerror})", where=self.path) from None
 
     def write(self, text: str | bytes) -> None:
+        if self._terminal and self.mode == JSON:
+            text = frame.json_for_terminal(text)
         try:
             self._file.write(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
             if self.line_buffered:
@@ -82,34 +85,27 @@ class Output:
             self._file.flush()
             if self._temporary is not None and kind is None:
                 os.fsync(self._file.fileno())
+                self._rename()
         except OSError as failed:
-            self._discard()
             if kind is None:
                 self._fail(failed)
-            return
-        if self.path is None or self.path == "-":
-            return
-        self._file.close()
-        if self._temporary is None:
-            return
-        if kind is not None:
-            self._discard()
-            return
+        finally:
+            if self._temporary is not None:
+                self._temporary.unlink(missing_ok=True)
+            if not self._standard:
+                with suppress(OSError):
+                    self._file.close()
+
+    def _rename(self) -> None:
         target = Path(self.path).resolve()
         if target.exists():
             os.chmod(self._temporary, stat.S_IMODE(target.stat().st_mode))
         os.replace(self._temporary, target)
 
-    def _discard(self) -> None:
-        if self._temporary is not None:
-            self._temporary.unlink(missing_ok=True)
-
     def _fail(self, error: OSError) -> None:
         if isinstance(error, BrokenPipeError):
             raise ClosedPipe from None
-        where = self.path or "standard output"
-        if sys.stdout is not None and self._file is sys.stdout.buffer:  # what is still buffered cannot be written at exit either
-            devnull = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(devnull, sys.stdout.fileno())
-        self._discard()
+        if self._standard:  # what is still buffered cannot be written at exit either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = "standard output" if self._standard else self.path
         raise OutputError(f"cannot write ({error.strerror})", where=where) from None
