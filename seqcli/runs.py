@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import __version__, tensor_file, tokenizers
+from seqcli import __version__, catalog, tensor_file, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
 
@@ -39,7 +39,6 @@ FORMAT = 1
 MANIFEST, LOCK, CARD, METRICS = "manifest.json", ".lock", "README.md", "metrics.jsonl"
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 _STATE = re.compile(r"state-\d{8}")
-_OURS = re.compile(r"\.lock|\.new-.*|\.counts-.*")  # what an interrupted first training may leave
 _LARGEST_JSON = 1 << 24
 
 
@@ -71,12 +70,15 @@ class Run:
             current = manifest["current"]
             if not _STATE.fullmatch(current):
                 raise ValueError
-            files = {_file_name(name): (int(e["size"]), str(e["sha256"])) for name, e in manifest["files"].items()}
+            files = {_file_name(name): (e["size"], str(e["sha256"])) for name, e in manifest["files"].items()}
             manifest = {**manifest, "files": files, "task": str(manifest["task"]), "arch": str(manifest["arch"])}
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ModelError("damaged manifest", where=str(path / MANIFEST), cure="restore it or train again") from None
         state = path / current
+        inside = os.path.realpath(path)
         for name, (size, _) in files.items():
+            if os.path.realpath(state / name) != os.path.join(inside, current, name):
+                raise ModelError("a link, not a file of the model", where=str(state / name), cure="copy the file itself")
             found = (state / name).stat().st_size if (state / name).is_file() else None
             if found != size:
                 what = "missing" if found is None else f"{found} bytes, {size} expected"
@@ -163,13 +165,10 @@ class Draft:
         }
         replace_file(self.path / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
         replace_file(self.path / CARD, card.encode())
-        for old in self.path.iterdir():
-            if _STATE.fullmatch(old.name) and old != state:
-                shutil.rmtree(old, ignore_errors=True)
 
     def log(self, event: Mapping[str, Any]) -> None:
         """One more line of metrics.jsonl."""
-        with open(self.path / METRICS, "a", encoding="utf-8") as file:
+        with open(self.path / METRICS, "a", encoding="utf-8", opener=_opener) as file:
             file.write(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n")
 
 
@@ -184,36 +183,62 @@ def drafting(path: Path | str, *, force: bool = False) -> Iterator[Draft]:
     existed = path.exists()
     if existed and not path.is_dir():
         raise UsageError("the model folder is a file", where=str(path), cure="give another -o")
-    others = [name for name in os.listdir(path) if not _OURS.fullmatch(name)] if existed else []
-    if others and MANIFEST not in others:
+    occupied = existed and not _is_interrupted(path)
+    if occupied and not _is_model(path):
         raise UsageError("folder is not empty and not a model of seqcli", where=str(path), cure="give another -o")
-    if others and not force:
+    if occupied and not force:
         raise UsageError("holds a model already", where=str(path), cure="--force replaces it, or give another -o")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / LOCK, "a+")  # noqa: SIM115 - held until the end
+        lock = open(path / LOCK, "a+", opener=_opener)  # noqa: SIM115 - held until the end
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
     with lock:
         _take(lock, path)
-        for litter in (*path.glob(".new-*"), *path.glob(".counts-*")):
-            shutil.rmtree(litter) if litter.is_dir() else litter.unlink()
-        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=path))
+        _sweep(path)
         try:
-            yield Draft(path, folder, uuid.uuid4().hex[:12])
+            yield Draft(path, Path(tempfile.mkdtemp(prefix=".new-", dir=path)), uuid.uuid4().hex[:12])
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            if not existed and not (path / MANIFEST).exists():
-                shutil.rmtree(path, ignore_errors=True)
+            _sweep(path)
+            if not (path / MANIFEST).exists():
+                (path / LOCK).unlink(missing_ok=True)
+                if not existed:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a folder is one that we made: other things have a manifest.json too."""
+    try:
+        return {"format", "run", "current"} <= _read_json(path / MANIFEST).keys()
+    except ModelError:
+        return False
+
+
+def _is_interrupted(path: Path) -> bool:
+    """Whether a folder is empty, or holds what a first training leaves that did not reach its manifest."""
+    names = os.listdir(path)
+    begun = any(name.startswith(".new-") for name in names)
+    return all(name == LOCK or name.startswith(".new-") or (begun and _STATE.fullmatch(name)) for name in names)
+
+
+def _sweep(path: Path) -> None:
+    """Removes temporary files and the states that are not current: of this training, or of an interrupted one."""
+    current = _read_json(path / MANIFEST).get("current") if (path / MANIFEST).exists() else None
+    for entry in sorted(path.iterdir(), reverse=True):  # states before .new-*, which says whose they are
+        if entry.name.startswith(".new-") or (_STATE.fullmatch(entry.name) and entry.name != current):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
 
 
 def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = False) -> None:
     """A folder with a tokenizer alone, whole or not at all. Raises UsageError where something else is there."""
-    path = Path(path)
-    theirs = path.exists() and not (path / tokenizers.FILE).is_file() and (not path.is_dir() or any(path.iterdir()))
-    if theirs:
+    path = Path(path).resolve()
+    occupied = path.exists() and not (path.is_dir() and not os.listdir(path))
+    if occupied and not _is_tokenizer(path):
         raise UsageError("exists and is not a tokenizer of seqcli", where=str(path), cure="give another -o")
-    if (path / tokenizers.FILE).exists() and not force:
+    if occupied and not force:
         raise UsageError("holds a tokenizer already", where=str(path), cure="--force replaces it, or give another -o")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -225,11 +250,23 @@ def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = Fals
         for file in new.iterdir():
             _sync(file)
         os.chmod(new, 0o777 & ~_umask())
-        shutil.rmtree(path, ignore_errors=True)
+        old = Path(f"{new}-old")
+        if occupied:
+            os.rename(path, old)
         os.rename(new, path)
         _sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _is_tokenizer(path: Path) -> bool:
+    """Whether a folder holds a tokenizer that we made, and nothing else."""
+    try:
+        kind = json.loads((path / tokenizers.FILE).read_bytes())["kind"]
+        return set(os.listdir(path)) <= {tokenizers.FILE, getattr(catalog.load("tokenizers", kind), "FILE", None)}
+    except (OSError, ValueError, KeyError, TypeError, UsageError):
+        return False
 
 
 def _umask() -> int:
@@ -269,6 +306,11 @@ def sha256_of(path: Path) -> str:
 
 def _last_state(path: Path) -> int:
     return max((int(p.name[6:]) for p in path.iterdir() if _STATE.fullmatch(p.name)), default=0)
+
+
+def _opener(name: str, flags: int) -> int:
+    """For `open`: writes no file that a link in the folder points to."""
+    return os.open(name, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _sync(path: Path) -> None:

@@ -19,7 +19,7 @@ from seqcli.interfaces import OpenModel, Reporter
 from seqcli.metrics import minimal_pairs, signature
 from seqcli.metrics.bootstrap import PairedBootstrap
 from seqcli.metrics.perplexity import Totals
-from seqcli.report.frame import WHOLE, Column, bar
+from seqcli.report.frame import WHOLE, Column, bar, turned
 from seqcli.report.output import JSON, TABLE, TSV, Output
 from seqcli.scoring import comparisons
 from seqcli.scoring.pairs import judge_pairs
@@ -245,20 +245,24 @@ def corpus(job: Job, *, document: bool) -> None:
                 if scored:
                     comparison.add(scored)
                 job.reporter.progress("records scored", totals[0].sentences)
-        out.rows(
-            [
-                Column("model", [m.name for m in job.models]),
-                Column("sentences", [t.sentences for t in totals], WHOLE),
-                Column("tokens", [t.tokens for t in totals], WHOLE),
-                Column("unknown", [t.unknown for t in totals], WHOLE),
-                Column("log_prob", [t.log_prob / job.unit for t in totals], LOG, "%.1f"),
-                Column("perplexity", [t.perplexity for t in totals], "%.4f", "%.2f"),
-                Column("perplexity_known", [t.perplexity_known for t in totals], "%.4f", "%.2f"),
-                Column("bits_per_byte", [t.bits_per_byte for t in totals], "%.4f"),
-                Column("bits_per_character", [t.bits_per_character for t in totals], "%.4f"),
-                Column("signature", [job.signature(m) for m in job.models]),
-            ]
-        )
+        columns = [
+            Column("model", [m.name for m in job.models]),
+            Column("sentences", [t.sentences for t in totals], WHOLE),
+            Column("tokens", [t.tokens for t in totals], WHOLE),
+            Column("unknown", [t.unknown for t in totals], WHOLE),
+            Column("log_prob", [t.log_prob / job.unit for t in totals], LOG, "%.1f"),
+            Column("perplexity", [t.perplexity for t in totals], "%.4f", "%.2f"),
+            Column("perplexity_known", [t.perplexity_known for t in totals], "%.4f", "%.2f"),
+            Column("bits_per_byte", [t.bits_per_byte for t in totals], "%.4f"),
+            Column("bits_per_character", [t.bits_per_character for t in totals], "%.4f"),
+            Column("signature", [job.signature(m) for m in job.models]),
+        ]
+        if out.mode == TABLE:
+            out.rows(turned(columns[:-1]))
+            for m in job.models:
+                job.reporter.note(f"{m.name}: {job.signature(m)}")
+        else:
+            out.rows(columns)
     if not document:
         comparison.report()
 

@@ -30,6 +30,7 @@ class Column:
     values: Sequence[Any]
     format: str = TEXT
     shown: str | None = None
+    align: str | None = None  # numbers stand right, text left
 
 
 def tsv(columns: list[Column]) -> str:
@@ -104,8 +105,8 @@ def table(columns: list[Column], *, title: str | None = None, color: bool = True
     for column in columns:
         text = column.format == TEXT
         made.add_column(
-            Text(printable(column.name)), justify="left" if text else "right", overflow="fold", no_wrap=not text,
-            ratio=None,
+            Text(printable(column.name)), justify=column.align or ("left" if text else "right"), overflow="fold",
+            no_wrap=not text,
         )  # fmt: skip
     for row in zip(*map(_plain, columns)):
         made.add_row(*(Text(_shown(column, value)) for column, value in zip(columns, row)))
@@ -135,6 +136,16 @@ def _plain_table():
     from rich.table import Table
 
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+
+
+def turned(columns: list[Column]) -> list[Column]:
+    """Rows for columns, as text for eyes: few rows of many figures read better downwards."""
+    first, *others = columns
+    names = Column(first.name, [column.name for column in others])
+    return [names] + [
+        Column(first.values[row], [_shown(column, _plain(column)[row]) for column in others], align="right")
+        for row in range(len(first.values))
+    ]
 
 
 def bar(share: float, *, width: int = 12) -> str:
