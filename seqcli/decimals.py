@@ -19,7 +19,8 @@ def rows(columns: Sequence[tuple[np.ndarray, int]], *, separator: str = "\t") ->
     for values, places in columns:
         field = _field(values, places)
         if field is None:
-            return [separator.join(row) for row in zip(*(map(f"%.{p}f".__mod__, v.tolist()) for v, p in columns))]
+            slow = ([format(value, f"z.{places}f") for value in values.tolist()] for values, places in columns)
+            return [separator.join(row) for row in zip(*slow)]
         fields += [field, np.full((len(field), 1), ord(separator), np.uint8)]
     fields[-1][:] = ord("\n")
     return np.hstack(fields).tobytes().translate(None, b"\0").decode("ascii").split("\n")[:-1]

@@ -119,6 +119,15 @@ class Run:
         return sum(size for size, _ in self.manifest["files"].values())
 
 
+def version_of(path: Path | str) -> tuple[int, int] | None:
+    """Another one when the model in a folder has been replaced."""
+    try:
+        manifest = os.stat(Path(path) / MANIFEST)
+        return manifest.st_ino, manifest.st_mtime_ns
+    except OSError:
+        return None
+
+
 @dataclass(frozen=True)
 class Draft:
     """A model folder that this process alone is writing. `folder` is for temporary files."""

@@ -75,14 +75,14 @@ def _built(name: str, reporter: Reporter) -> Path:
 
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    place = (Path(base) if base else Path.home() / ".cache") / "seqcli"
     try:
+        place = (Path(base) if base else Path.home() / ".cache") / "seqcli"
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=place):
             return place
-    except OSError:
+    except (OSError, RuntimeError):  # not writable, or nobody's home is known
         place = Path(tempfile.gettempdir()) / f"seqcli-{os.getuid()}"
         place.mkdir(mode=0o700, exist_ok=True)
-        if place.stat().st_uid != os.getuid():
+        if place.lstat().st_uid != os.getuid():
             return Path(tempfile.mkdtemp(prefix="seqcli-"))
         return place

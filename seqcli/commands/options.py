@@ -145,20 +145,14 @@ class TextInput:
             yield lines.block_of(self.text)
             return
         path = self.input or lines.STDIN
+        reading = {"encoding": self.encoding, "strict": self.strict}
         if tables.is_table(path):
-            yield from tables.read_blocks(
-                path, column=self.text_column, keep=self.keep or (), encoding=self.encoding, strict=self.strict
-            )
-            return
-        if self.text_column or self.keep:
+            blocks = tables.read_blocks(path, column=self.text_column, keep=self.keep or (), **reading)
+        elif self.text_column or self.keep:
             raise UsageError("--text-column and --keep are for .tsv, .csv, .jsonl and .parquet files", where=path)
-        replaced = 0
-        for block in lines.read_blocks(path, encoding=self.encoding, strict=self.strict):
-            replaced += block.replaced
-            yield block
-        if replaced:
-            where = "standard input" if path == lines.STDIN else path
-            reporter.note(f"{replaced} malformed UTF-8 sequences became U+FFFD: {where}; --strict stops at the first")
+        else:
+            blocks = lines.read_blocks(path, **reading)
+        yield from lines.noting(blocks, path, reporter)
 
 
 @dataclass

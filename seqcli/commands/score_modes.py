@@ -6,10 +6,10 @@ The arithmetic is in `scoring/` and `metrics/`; here rows get their columns, uni
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import chain
-from pathlib import Path
+from itertools import chain, islice
 
 from seqcli.commands.options import Results, TextInput
 from seqcli.data.lines import Block, read_blocks
@@ -22,7 +22,7 @@ from seqcli.metrics.perplexity import Totals
 from seqcli.report.frame import WHOLE, Column, bar, turned
 from seqcli.report.output import JSON, TABLE, TSV, Output
 from seqcli.scoring import comparisons
-from seqcli.scoring.pairs import judge_pairs
+from seqcli.scoring.pairs import judge_pairs, read_pairs
 from seqcli.scoring.sentences import Sentences, score_block, score_document
 from seqcli.scoring.tokens import score_tokens, score_words
 
@@ -78,7 +78,7 @@ def _contexts(context: str | None):
     """For a block, its records' contexts: the same text for all, or a file's lines in step."""
     if context is None:
         return lambda block: None
-    if not Path(context).is_file():
+    if not os.path.isfile(context):  # of Path, a long text would be an error
         return lambda block: [context] * len(block)
     given = [line for block in read_blocks(context) for line in block.records()]
 
@@ -275,21 +275,24 @@ def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
         out.begin([*models, "line", "index", unit_name, "log_prob", *(["rank"] if rank else [])])
         for block in job.blocks:
             given = contexts(block)
+            answers = []
             for opened in job.models:
                 ask = score_words(opened, block, contexts=given) if words else score_tokens(opened, block, contexts=given, rank=rank)
-                rows = list(ask)
-                columns = [
-                    *([Column("model", [opened.name] * len(rows))] if job.many() else []),
-                    Column("line", [row.line for row in rows], WHOLE),
-                    Column("index", [row.index for row in rows], WHOLE),
-                    Column(unit_name, [row.token for row in rows]),
-                    Column("log_prob", [row.log_prob / job.unit for row in rows], LOG, "%.4f"),
-                ]
-                if out.mode != TSV and rows and rows[0].order is not None:
-                    columns.append(Column("order", [row.order for row in rows], WHOLE))
-                if rank:
-                    columns.append(Column("rank", [row.rank for row in rows], WHOLE))
-                out.rows(columns)
+                answers += [(opened.name, row) for row in ask]
+            answers.sort(key=lambda answer: answer[1].line)  # a record's models together, however it came into a block
+            rows = [row for _, row in answers]
+            columns = [
+                *([Column("model", [name for name, _ in answers])] if job.many() else []),
+                Column("line", [row.line for row in rows], WHOLE),
+                Column("index", [row.index for row in rows], WHOLE),
+                Column(unit_name, [row.token for row in rows]),
+                Column("log_prob", [row.log_prob / job.unit for row in rows], LOG, "%.4f"),
+            ]
+            if out.mode != TSV and rows and rows[0].order is not None:
+                columns.append(Column("order", [row.order for row in rows], WHOLE))
+            if rank:
+                columns.append(Column("rank", [row.rank for row in rows], WHOLE))
+            out.rows(columns)
 
 
 def scramble(job: Job, *, sample: int) -> None:
@@ -373,14 +376,15 @@ def choices(job: Job) -> None:
 
 
 def pairs(job: Job, path: str) -> None:
+    reading = {"encoding": job.source.encoding, "strict": job.source.strict}
     if not job._sources:
-        text = "".join(pair.good for block in _first_pairs(path) for pair in block)
+        text = "".join(pair.good for block in islice(read_pairs(path, **reading), 1) for pair in block)
         job.__dict__["blocks"], job._first = iter(()), Block(1, text.encode() + b"\n")
     else:
         job.__dict__["blocks"] = iter(())
     with job.opened() as out:
         out.begin([*(["model"] if job.many() else []), "tag", "pairs", "correct", "ties", "accuracy", "ci_low", "ci_high"])
-        results = judge_pairs(job.models, path)
+        results = judge_pairs(job.models, path, **reading)
         rows = [(tag, m, tally) for tag, tallies in results.tallies.items() for m, tally in zip(job.models, tallies)]
         columns = [
             Column("tag", [tag for tag, _, _ in rows]),
@@ -403,11 +407,3 @@ def pairs(job: Job, path: str) -> None:
             f"only {job.models[0].name} right: {first}, only {job.models[1].name} right: {second}; "
             f"McNemar's exact test p = {p:.4g}"
         )
-
-
-def _first_pairs(path: str):
-    from itertools import islice
-
-    from seqcli.scoring.pairs import read_pairs
-
-    return islice(read_pairs(path), 1)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import Reporter
 from seqcli.text import nfc
 
 BLOCK_BYTES = 1 << 20
@@ -245,6 +246,17 @@ def _looks_like_cp949(head: bytes, whole: bool) -> bool:
     foreign = [char for char in text if not char.isascii()]
     hangul = sum("가" <= char <= "힣" for char in foreign)
     return hangul >= 2 and hangul > 0.6 * len(foreign)
+
+
+def noting(blocks: Iterable[Block], path: str, reporter: Reporter) -> Iterator[Block]:
+    """The same blocks, and at their end a note on malformed text."""
+    replaced = 0
+    for block in blocks:
+        replaced += block.replaced
+        yield block
+    if replaced:
+        where = "standard input" if path == STDIN else path
+        reporter.note(f"{replaced} malformed UTF-8 sequences became U+FFFD: {where}; --strict stops at the first")
 
 
 def is_interactive() -> bool:

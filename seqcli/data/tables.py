@@ -1,13 +1,16 @@
 """Columns of .tsv, .csv, .jsonl and .parquet files, a batch of rows at a time.
 
-`.tsv` is split on tabs, raw: quotes mean nothing. `.csv` follows RFC 4180 (pyarrow reads it). A column is named by its
-header, or `#N` (from 1) in a .tsv or .csv without one. A cell is text whatever type the file gives it.
+`.tsv` is split on tabs, raw: quotes mean nothing. `.csv` follows RFC 4180 (pyarrow reads it; CR LF in a cell becomes
+LF). A column is named by its header, or `#N` (from 1) in a .tsv or .csv without one. A cell is text whatever type the
+file gives it.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -21,10 +24,14 @@ _LARGEST_CSV_ROW = 1 << 24  # bytes
 
 
 class Rows(NamedTuple):
-    """first: number of the first row, from 1, without the header; cells: one tuple a row, a cell per asked column."""
+    """first: number of the first row, from 1, without the header; cells: one tuple a row, a cell per asked column.
+
+    replaced: malformed UTF-8 sequences that became U+FFFD while these rows were read.
+    """
 
     first: int
     cells: list[tuple[str, ...]]
+    replaced: int = 0
 
 
 def kind_of(path: str) -> str | None:
@@ -44,8 +51,9 @@ def read_blocks(
 
     column: None takes the first of text, sentence, document, review that the file has.
     """
-    for first, cells in read_rows(path, [column, *keep], encoding=encoding, strict=strict):
-        yield block_of([row[0] for row in cells], first=first, kept=[row[1:] for row in cells])
+    for first, cells, replaced in read_rows(path, [column, *keep], encoding=encoding, strict=strict):
+        block = block_of([row[0] for row in cells], first=first, kept=[row[1:] for row in cells])
+        yield dataclasses.replace(block, replaced=replaced)
 
 
 def read_rows(
@@ -60,10 +68,16 @@ def read_rows(
         yield from _tsv(path, columns, encoding=encoding, strict=strict)
     elif kind == "jsonl":
         yield from _jsonl(path, columns, encoding=encoding, strict=strict)
+    elif kind == "csv":
+        text = _Text(read_lines(path, encoding=encoding, strict=strict))
+        for rows in _arrow(path, columns, _csv, text):
+            yield rows._replace(replaced=text.replaced)
+            text.replaced = 0
     else:
-        if kind == "parquet" and path.endswith(".gz"):
+        if path.endswith(".gz"):
             raise InputError("a gzipped Parquet file cannot be read in pieces", where=path, cure="unpack it first")
-        yield from _arrow(path, columns, kind, encoding)
+        with opened(path) as file:
+            yield from _arrow(path, columns, _parquet, file)
 
 
 def _places(columns: Sequence[str | None], header: list[str], path: str) -> list[int]:
@@ -109,7 +123,7 @@ def _tsv(path: str, columns: Sequence[str | None], **reading) -> Iterator[Rows]:
                 raise InputError(
                     f"{len(fields)} fields, column {max(places) + 1} is wanted", where=f"{path}, line {line}"
                 ) from None
-        yield Rows(first, cells)
+        yield Rows(first, cells, block.replaced)
         first += len(cells)
 
 
@@ -129,60 +143,86 @@ def _jsonl(path: str, columns: Sequence[str | None], **reading) -> Iterator[Rows
                 if name is None:
                     cure = f"--text-column, one of {', '.join(value)}"
                     raise UsageError("which field is the text?", where=f"{path}, line {line}", cure=cure)
-                if value.get(name) is None:
+                if name not in value:
                     raise InputError(f"no field {name!r}", where=f"{path}, line {line}", cure=nearest(name, value))
-                row.append(value[name] if isinstance(value[name], str) else json.dumps(value[name], ensure_ascii=False))
+                if value[name] is None:
+                    raise InputError(f"field {name!r} is null", where=f"{path}, line {line}")
+                cell = value[name] if isinstance(value[name], str) else json.dumps(value[name], ensure_ascii=False)
+                row.append(cell.encode("utf-8", "replace").decode())  # JSON can spell half a character: "\ud800"
             cells.append(tuple(row))
-        yield Rows(block.first, cells)
+        yield Rows(block.first, cells, block.replaced)
 
 
-def _arrow(path: str, columns: Sequence[str | None], kind: str, encoding: str | None) -> Iterator[Rows]:
+class _Text(io.RawIOBase):
+    """Blocks of lines as the file that pyarrow reads."""
+
+    def __init__(self, blocks: Iterator[Block]):
+        self._blocks, self._rest = blocks, memoryview(b"")
+        self.replaced = self.quotes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        if not self._rest and (block := next(self._blocks, None)):
+            self._rest = memoryview(block.data)
+            self.replaced += block.replaced
+            self.quotes += block.data.count(b'"')
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def _arrow(path: str, columns: Sequence[str | None], batches: Callable, file) -> Iterator[Rows]:
     import pyarrow  # 0.2 s, only for these two formats
 
     first = 1
     places = None
     try:
-        with opened(path) as file:
-            for batch in (_parquet if kind == "parquet" else _csv)(file, columns, encoding):
-                if places is None:
-                    places = _places(columns, batch.schema.names, path)
-                    if max(places) >= batch.num_columns:
-                        raise UsageError(f"{batch.num_columns} columns, #{max(places) + 1} is wanted", where=path)
-                texts = [[_cell(value) for value in batch.column(place).to_pylist()] for place in places]
-                for begin in range(0, batch.num_rows, _ROWS):
-                    cells = list(zip(*(text[begin : begin + _ROWS] for text in texts)))
-                    yield Rows(first, cells)
-                    first += len(cells)
+        for batch in batches(file, columns):
+            if places is None:
+                places = _places(columns, batch.schema.names, path)
+                if max(places) >= batch.num_columns:
+                    raise UsageError(f"{batch.num_columns} columns, #{max(places) + 1} is wanted", where=path)
+            texts = [[_cell(value) for value in batch.column(place).to_pylist()] for place in places]
+            for begin in range(0, batch.num_rows, _ROWS):
+                cells = list(zip(*(text[begin : begin + _ROWS] for text in texts)))
+                yield Rows(first, cells)
+                first += len(cells)
     except pyarrow.ArrowException as error:
         message = str(error).split("\n")[0]
         if "Empty CSV file" in message:
             return
-        raise InputError(f"not {kind} ({message})", where=path) from None
+        raise InputError(f"not {kind_of(path)} ({message})", where=path) from None
 
 
-def _csv(file, columns: Sequence[str | None], encoding: str | None) -> Iterator:
+def _csv(file: _Text, columns: Sequence[str | None]) -> Iterator:
     import pyarrow
     from pyarrow import csv
 
     header = not _by_number(columns)
-    return csv.open_csv(
+    last = ""
+    for batch in csv.open_csv(
         file,
-        read_options=csv.ReadOptions(
-            autogenerate_column_names=not header, encoding=encoding or "utf8", block_size=_LARGEST_CSV_ROW
-        ),
+        read_options=csv.ReadOptions(autogenerate_column_names=not header, block_size=_LARGEST_CSV_ROW),
         parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         # Text as it stands: a type inferred from the first rows would turn 007 into 7.
         convert_options=csv.ConvertOptions(default_column_type=pyarrow.string(), strings_can_be_null=False),
-    )
+    ):
+        yield batch
+        last = batch.column(batch.num_columns - 1)[-1].as_py() if batch.num_rows else last
+    if file.quotes % 2 and last.endswith("\n"):  # pyarrow lets it pass: all that follows would be one cell
+        raise pyarrow.ArrowInvalid("a quote is not closed")
 
 
-def _parquet(file, columns: Sequence[str | None], encoding: str | None) -> Iterator:
+def _parquet(file, columns: Sequence[str | None]) -> Iterator:
     from pyarrow import parquet
 
     return parquet.ParquetFile(file).iter_batches(batch_size=_ROWS)
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     return "" if value is None else value if isinstance(value, str) else str(value)
-
 

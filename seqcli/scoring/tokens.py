@@ -73,7 +73,7 @@ def _rows(
         begin += length
         yield (
             number,
-            opened.tokenizer.pieces(record),
+            opened.tokenizer.pieces(record.replace("\n", " ")),  # as it was encoded
             scores.log_prob[row].tolist(),
             None if scores.order is None else scores.order[row].tolist(),
             None if scores.rank is None else scores.rank[row].tolist(),

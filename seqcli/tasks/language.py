@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,13 @@ from seqcli.data import lines, tables
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.token_store import Spool, TokenStore
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, OpenModel, Reporter, TokenBatch, Tokenizer
 from seqcli.metrics import signature
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
-from seqcli.runs import Draft, Run, save_tokenizer
+from seqcli.runs import Draft, Run, save_tokenizer, version_of
 from seqcli.scoring.sentences import score_block, score_document
 from seqcli.text import BOS_ID
 
@@ -38,10 +40,10 @@ class Corpus:
     encoding: str | None = None
     strict: bool = False
 
-    def files(self) -> Iterator[Iterator[Block]]:
-        """The blocks of each file."""
+    def files(self, reporter: Reporter = SILENT) -> Iterator[Iterator[Block]]:
+        """The blocks of each file; `reporter` hears of malformed text."""
         for path in self.paths:
-            yield self.blocks(path)
+            yield lines.noting(self.blocks(path), path, reporter)
 
     def blocks(self, path: str) -> Iterator[Block]:
         if tables.is_table(path):
@@ -95,7 +97,7 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
     for note in notes:
         reporter.note(note)
     store, rows = TokenStore(folder), 0
-    for blocks in corpus.files():
+    for blocks in corpus.files(reporter):
         encoded = (tokenizer.encode(block.normalised(), unit=corpus.unit) for block in blocks)
         rows += _store(encoded, store, corpus.unit)
     return Reading(tokenizer, store.array(), rows, notes)
@@ -135,7 +137,7 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
 
     learner, spool = words.Learner(), Spool(folder)
     done, size = 0, corpus.size()
-    for number, blocks in enumerate(corpus.files()):
+    for number, blocks in enumerate(corpus.files(reporter)):
         for block_size, distinct in ordered_map(_distinct_words, blocks, workers=threads):
             learner.add(distinct)
             spool.add(distinct.hashes, distinct.index, distinct.line_words, np.array([number]))
@@ -280,8 +282,9 @@ def evaluate(opened: OpenModel, corpus: Corpus) -> Totals:
     return totals
 
 
-def summary(totals: Totals) -> dict[str, float]:
-    return {
+def summary(totals: Totals) -> dict[str, float | None]:
+    """Figures for a JSON file, which has no word for infinity and not-a-number: None."""
+    figures = {
         "sentences": totals.sentences,
         "tokens": totals.tokens,
         "unknown": totals.unknown,
@@ -291,6 +294,7 @@ def summary(totals: Totals) -> dict[str, float]:
         "bits_per_byte": totals.bits_per_byte,
         "bits_per_character": totals.bits_per_character,
     }
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def open_model(source: str, *, name: str | None = None) -> OpenModel:
@@ -300,11 +304,30 @@ def open_model(source: str, *, name: str | None = None) -> OpenModel:
 
         table, tokenizer = arpa.read(Path(source))
         return OpenModel(name or _stem(source), "ngram", "line", tokenizer, ngram.NgramModel(table))
+    version = version_of(source)
+    try:
+        return _opened(source, name)
+    except ModelError:
+        if version_of(source) == version:
+            raise
+        return open_model(source, name=name)  # a training replaced it while it was read
+
+
+def _opened(source: str, name: str | None) -> OpenModel:
     run = Run.open(source).expect(TASK)
-    module = catalog.load("models", run.arch)
+    if run.arch not in catalog.names("models"):
+        raise ModelError(f"unknown architecture {run.arch!r}", where=source, cure="upgrade seqcli or train again")
     tokenizer = run.tokenizer()
-    model = module.load(run.config["settings"], run.tensors(), vocab_size=tokenizer.vocab_size)
-    return OpenModel(name or _stem(source), run.arch, run.config["unit"], tokenizer, model)
+    try:
+        unit, settings = run.config["unit"], run.config["settings"]
+        if unit not in ("line", "document"):
+            raise ValueError(f"unit {unit!r}")
+        model = catalog.load("models", run.arch).load(settings, run.tensors(), vocab_size=tokenizer.vocab_size)
+    except ModelError as error:
+        raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"damaged settings ({error})", where=source, cure="restore it or train again") from None
+    return OpenModel(name or _stem(source), run.arch, unit, tokenizer, model)
 
 
 def open_models(sources: Iterable[str]) -> list[OpenModel]:
@@ -314,13 +337,14 @@ def open_models(sources: Iterable[str]) -> list[OpenModel]:
 
 def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Names and paths of `DIR` or `NAME=DIR`; alike names are made unique with `#2`, `#3` ..."""
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for source in sources:
         name, sign, path = source.partition("=")
         if not sign or Path(source).exists():
             name, path = _stem(source), source
-        seen[name] = seen.get(name, 0) + 1
-        yield name if seen[name] == 1 else f"{name}#{seen[name]}", path
+        unique = next(n for n in chain([name], (f"{name}#{i}" for i in count(2))) if n not in taken)
+        taken.add(unique)
+        yield unique, path
 
 
 def _stem(path: str) -> str:
@@ -332,7 +356,7 @@ def _card(record: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
     rows = "\n".join(f"| {n} | {count:,} |" for n, count in enumerate(record["ngrams"], 1))
     valid = record.get("valid")
-    judged = f"\nOn held-out text: perplexity {valid['perplexity']:.2f}.\n" if valid else ""
+    judged = f"\nOn held-out text: perplexity {valid['perplexity']:.2f}.\n" if valid and valid["perplexity"] else ""
     return (
         f"# An n-gram language model\n\nMade by seqcli: {settings}; tokenizer {record['tokenizer']}; "
         f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens of "

@@ -10,6 +10,7 @@ Decoding joins words by single spaces: a text comes back up to its runs of white
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from functools import cached_property
@@ -28,6 +29,7 @@ FILE = "words.safetensors"
 
 _WORD = re.compile("[^\0\t\n\v\f\r ]+")
 _KEEP = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a little-endian 8
+_LONG = 512  # bytes; a step for every eight of them would be many steps for few words
 
 
 def _mix(h: np.ndarray) -> np.ndarray:
@@ -48,13 +50,15 @@ def hashes(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndar
     eights = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
     h = (eights[starts] & _KEEP[np.minimum(lengths, 8)]) + lengths.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     _mix(h)
-    longer = np.flatnonzero(lengths > 8)
+    longer = np.flatnonzero((lengths > 8) & (lengths <= _LONG))
     done = 8
     while len(longer):
         rest = lengths[longer] - done
         h[longer] = _mix(h[longer] * np.uint64(3) ^ (eights[starts[longer] + done] & _KEEP[np.minimum(rest, 8)]))
         longer = longer[rest > 8]
         done += 8
+    for i in np.flatnonzero(lengths > _LONG):
+        h[i] = int.from_bytes(hashlib.blake2b(data[starts[i] : starts[i] + lengths[i]], digest_size=8).digest())
     return np.maximum(h, np.uint64(1))
 
 

@@ -1,0 +1,124 @@
+"""What several rooms' tests share: a small corpus, models of it made once, and two ways to run a command.
+
+`seqcli` starts a process, as a user's shell does; `here` runs the same command in this process, ten times as fast.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import pytest
+
+from seqcli import cli
+from seqcli.interfaces import OpenModel
+from seqcli.models import ngram
+from seqcli.runs import drafting
+from seqcli.tasks import language
+
+CHECKOUT = Path(__file__).parents[1]
+LINES = [
+    "I study machine learning", "I study mathematics every day", "she studies machine learning at night",
+    "my computer is very slow", "my computer is very old", "my shirt is very clean", "the dog saw the cat",
+    "the cat saw the dog", "the cat sleeps", "나는 기계 학습을 공부한다", "나는 매일 수학을 공부한다",
+    "제 컴퓨터는 아주 느려요",
+]  # fmt: skip
+
+
+class Done(NamedTuple):
+    """A command that has ended: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Its output as TSV."""
+        assert self.out == "" or self.out.endswith("\n")
+        return [line.split("\t") for line in self.out.split("\n")[:-1]]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text("".join(line + "\n" for line in LINES * 3), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory, corpus):
+    """Model folders by the name of their tokenizer ("document": words, of running text), made when first asked for."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def made(name: str) -> Path:
+        if not (folder / name).exists():
+            unit = "document" if name == "document" else "line"
+            sizes = {"sentencepiece": 120}
+            choice = language.TokenizerChoice("words" if name == "document" else name, vocab_size=sizes.get(name))
+            with drafting(folder / name) as draft:
+                language.train_counted(
+                    draft, language.Corpus((str(corpus),), unit=unit), choice, ngram.Config(order=3), memory=1 << 30
+                )
+        return folder / name
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def model(models) -> Path:
+    """A small model of words."""
+    return models("words")
+
+
+@pytest.fixture(scope="session")
+def opened(model) -> OpenModel:
+    return language.open_model(str(model))
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory) -> dict[str, str]:
+    """Of the processes that tests start: nothing of this machine's user is touched."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TERM", "COLUMNS")}
+    cache = str(tmp_path_factory.mktemp("cache"))
+    return {**kept, "XDG_CACHE_HOME": cache, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def seqcli(environment, tmp_path):
+    """`seqcli("score", "-m", ...)` in a process of its own, in an empty folder; stdin is bytes."""
+
+    def run(*arguments: object, stdin: bytes = b"", cwd: Path = tmp_path, env: dict | None = None) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "seqcli", *map(str, arguments)],
+            input=stdin, capture_output=True, cwd=cwd, env={**environment, **(env or {})}, timeout=120,
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def here(capsysbinary, monkeypatch, tmp_path, tmp_path_factory):
+    """`here("score", "-m", ...)` in this process: the exit code and what was printed."""
+    given = tmp_path_factory.mktemp("stdin")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGPIPE)}
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object, stdin: bytes = b"") -> Done:
+        (given / "stdin").write_bytes(stdin)
+        cli.app.registered_commands.clear()
+        cli.app.registered_groups.clear()
+        capsysbinary.readouterr()
+        with open(given / "stdin", "rb") as file:
+            monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file, closed=False, fileno=file.fileno))
+            code = cli.run([str(argument) for argument in arguments])
+        out, err = capsysbinary.readouterr()
+        return Done(code, out.decode(), err.decode())
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
