@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqcli.data.lines import block_of
+from seqcli.decoding.generate import Settings, generate
+from seqcli.decoding.next_token import NextToken
+from seqcli.decoding.policy import Policy
 from seqcli.interfaces import OpenModel
 from seqcli.metrics import signature
 from seqcli.scoring import comparisons
@@ -55,6 +58,36 @@ class LanguageModel:
     def choices(self, template: str) -> list[dict[str, Any]]:
         """The fillings of `My computer is very [slow|shirt]`, best first."""
         return [choice._asdict() for choice in comparisons.choices(self.opened, template)]
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        max_new_tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        num_samples: int = 1,
+        beam_size: int | None = None,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """text, log_prob, tokens and finish_reason of each sample of what follows a prompt; temperature 0 is greedy."""
+        settings = Settings(
+            policy=Policy(temperature, top_k, top_p, min_p, repetition_penalty), max_new_tokens=max_new_tokens,
+            num_samples=num_samples, beam_size=beam_size, stop=(stop,) if isinstance(stop, str) else tuple(stop), seed=seed,
+        )  # fmt: skip
+        return [
+            {"text": row.text, "log_prob": row.log_prob, "tokens": len(row.ids), "finish_reason": row.finish_reason}
+            for row in generate(self.opened, [prompt], settings)
+        ]
+
+    def next(self, prompt: str = "", *, k: int = 10) -> list[dict[str, Any]]:
+        """token and probability of the k likeliest next tokens, likeliest first."""
+        (best,) = NextToken(self.opened).after([prompt], k=k)
+        return [{"token": token, "probability": p} for token, p in best]
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

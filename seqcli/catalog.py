@@ -6,8 +6,10 @@ folder's `__init__` or in `interfaces.py`, and tried by `tests/contracts`.
 
 import importlib
 import pkgutil
+import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from seqcli.errors import UsageError, nearest
 
@@ -23,3 +25,17 @@ def load(folder: str, name: str) -> ModuleType:
     if name not in known:
         raise UsageError(f"nothing called {name!r} among the {folder}", cure=nearest(name, known))
     return importlib.import_module(f"seqcli.{folder}.{name}")
+
+
+def architectures(task: str) -> list[str]:
+    """The architectures of a task: the files of `presets/TASK`."""
+    return sorted(path.stem for path in (Path(__file__).parent / "presets" / task).glob("*.toml"))
+
+
+def presets(task: str, arch: str) -> tuple[str, dict[str, dict[str, Any]]]:
+    """The module that makes an architecture, and its presets: settings by name. Nothing is imported."""
+    known = architectures(task)
+    if arch not in known:
+        raise UsageError(f"unknown architecture {arch!r}", where="--arch", cure=nearest(arch, known))
+    values = tomllib.loads((Path(__file__).parent / "presets" / task / f"{arch}.toml").read_text(encoding="utf-8"))
+    return values.pop("module"), values

@@ -28,10 +28,11 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from seqcli.commands import convert, demo, info, score, tokenize, train
+    from seqcli.commands import convert, demo, generate, info, score, tokenize, train
 
     app.command("tokenize")(tokenize.tokenize)
     app.add_typer(train.app, name="train")
+    app.command("generate")(generate.generate)
     app.command("score")(score.score)
     app.command("convert")(convert.convert)
     app.command("info")(info.info)
@@ -94,7 +95,7 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
         error = _of_system(error)
     elif not isinstance(error, SeqcliError):
         error = SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
-    _say(f"{command}: error: {_printable(str(error))}")
+    _say(f"{command}: error: {_shown(error)}")
     return error.exit_code
 
 
@@ -108,15 +109,17 @@ def _say(text: str) -> None:
 def _of_system(error: OSError) -> SeqcliError:
     if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return OutputError("no space left to write", where=error.filename, cure="free some, or write elsewhere")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EBADF):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EBADF, errno.ELOOP):
         return OutputError(f"cannot write ({error.strerror})", where=error.filename)
     return SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
 
 
-def _printable(line: str) -> str:
+def _shown(error: SeqcliError) -> str:
+    """What and where in one line, whatever is in them; a cure may have lines of its own."""
     from seqcli.text import printable
 
-    return "\n".join(printable(part) for part in line.split("\n"))
+    cure = "" if error.cure is None else "; " + "\n".join(map(printable, error.cure.split("\n")))
+    return printable(str(SeqcliError(error.what, where=error.where))) + cure
 
 
 def _command(arguments: list[str]) -> str:

@@ -28,7 +28,8 @@ def rows(columns: Sequence[tuple[np.ndarray, int]], *, separator: str = "\t") ->
 
 def _field(values: np.ndarray, places: int) -> np.ndarray | None:
     """uint8 [n, width]: right-aligned, NULs on the left. None where a number is too large for exact digits, or not finite."""
-    scaled = np.rint(np.abs(values) * 10.0**places)
+    with np.errstate(over="ignore"):
+        scaled = np.rint(np.abs(values) * 10.0**places)
     largest = scaled.max(initial=0)
     if not largest < 2**53:
         return None

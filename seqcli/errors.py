@@ -51,6 +51,12 @@ class OutputError(SeqcliError):
     exit_code = 5
 
 
+class DivergedError(SeqcliError):
+    """Training whose loss or gradient is no longer finite: exit 6."""
+
+    exit_code = 6
+
+
 class BusyError(SeqcliError):
     """A model folder that another process is writing: exit 7."""
 

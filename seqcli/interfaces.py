@@ -87,6 +87,13 @@ class Tokenizer(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
+class State(Protocol):
+    """What a model remembers of B rows."""
+
+    def reorder(self, rows: np.ndarray) -> State:
+        """The state of rows `rows` (int64 [B']), repeats allowed: beam search and sampling need to know no more."""
+
+
 class LanguageModel(Protocol):
     """p(token | the tokens before it), n-gram and neural alike."""
 
@@ -94,6 +101,16 @@ class LanguageModel(Protocol):
 
     def score(self, batch: TokenBatch, *, context: Any = None, rank: bool = False) -> Scores:
         """Scores every token of every row; `context` (int32 [C]) stands before each row and is not scored."""
+
+    def extend(
+        self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None
+    ) -> tuple[np.ndarray, State]:
+        """Reads more of each row; returns the logits of what comes next, float32 [B, V], and the state after it.
+
+        tokens: int32 [B, T], right-padded; lengths: int64 [B], 0 is legal. Without a state the rows begin here. Logits
+        are log-probabilities up to a constant a row; that of `<s>` is -inf. Beginning, a forced prefix and a step by one
+        token are all calls of it.
+        """
 
 
 class Reporter(Protocol):

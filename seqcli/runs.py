@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import __version__, catalog, tensor_file, tokenizers
+from seqcli import __version__, catalog, checkpoints, tensor_file, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
 
@@ -112,7 +112,7 @@ class Run:
     def verify(self) -> None:
         """Reads every file whole and compares checksums. Raises ModelError at the first that differs."""
         for name, (_, expected) in self.manifest["files"].items():
-            if sha256_of(self.state / name) != expected:
+            if tensor_file.sha256_of(self.state / name) != expected:
                 raise ModelError("checksum differs", where=str(self.state / name), cure="restore it or train again")
 
     def bytes(self) -> int:
@@ -155,14 +155,14 @@ class Draft:
         files = {}
         for file in sorted(f for f in new.rglob("*") if f.is_file()):
             name = file.relative_to(new).as_posix()
-            files[name] = {"size": file.stat().st_size, "sha256": checksums.get(name) or sha256_of(file)}
+            files[name] = {"size": file.stat().st_size, "sha256": checksums.get(name) or tensor_file.sha256_of(file)}
             if name not in checksums:
-                _sync(file)
+                tensor_file.sync(file)
         for folder in (new / TOKENIZER, new):
-            _sync(folder)
+            tensor_file.sync(folder)
         state = self.path / f"state-{_last_state(self.path) + 1:08d}"
         os.rename(new, state)
-        _sync(self.path)
+        tensor_file.sync(self.path)
         manifest = {
             "format": FORMAT,
             "run": self.run_id,
@@ -182,21 +182,25 @@ class Draft:
 
 
 @contextmanager
-def drafting(path: Path | str, *, force: bool = False) -> Iterator[Draft]:
+def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> Iterator[Draft]:
     """Creates and locks the model folder `path`; on the way out nothing half-made stays behind.
 
-    Raises UsageError where it holds a model and not `force`, or holds what seqcli did not make; BusyError where
-    another process is writing it.
+    force: what it holds may be replaced; resume: is gone on with. Raises UsageError where it holds a model and neither is
+    given, or holds what seqcli did not make; BusyError where another process is writing it.
     """
     path = Path(path)
     existed = path.exists()
     if existed and not path.is_dir():
         raise UsageError("the model folder is a file", where=str(path), cure="give another -o")
     occupied = existed and not _is_interrupted(path)
-    if occupied and not _is_model(path):
+    begun = (path / checkpoints.FOLDER).is_dir()
+    if resume and not begun:
+        raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
+    if occupied and not _is_model(path) and not begun:
         raise UsageError("folder is not empty and not a model of seqcli", where=str(path), cure="give another -o")
-    if occupied and not force:
-        raise UsageError("holds a model already", where=str(path), cure="--force replaces it, or give another -o")
+    if occupied and not (force or resume):
+        cure = f"{'--resume goes on with it, ' if begun else ''}--force replaces it, or give another -o"
+        raise UsageError("holds a model already", where=str(path), cure=cure)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = open(path / LOCK, "a+", opener=_opener)  # noqa: SIM115 - held until the end
@@ -204,12 +208,15 @@ def drafting(path: Path | str, *, force: bool = False) -> Iterator[Draft]:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
     with lock:
         _take(lock, path)
-        _sweep(path)
         try:
+            _sign(lock)
+            _sweep(path)
+            if not resume:
+                shutil.rmtree(path / checkpoints.FOLDER, ignore_errors=True)
             yield Draft(path, Path(tempfile.mkdtemp(prefix=".new-", dir=path)), uuid.uuid4().hex[:12])
         finally:
             _sweep(path)
-            if not (path / MANIFEST).exists():
+            if not (path / MANIFEST).exists() and not (path / checkpoints.FOLDER).exists():
                 (path / LOCK).unlink(missing_ok=True)
                 if not existed:
                     shutil.rmtree(path, ignore_errors=True)
@@ -257,13 +264,13 @@ def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = Fals
     try:
         tokenizers.save(tokenizer, new)
         for file in new.iterdir():
-            _sync(file)
+            tensor_file.sync(file)
         os.chmod(new, 0o777 & ~_umask())
         old = Path(f"{new}-old")
         if occupied:
             os.rename(path, old)
         os.rename(new, path)
-        _sync(path.parent)
+        tensor_file.sync(path.parent)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -291,6 +298,10 @@ def _take(lock, path: Path) -> None:
         lock.seek(0)
         holder = lock.read().strip() or "another process"
         raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or give another -o") from None
+
+
+def _sign(lock) -> None:
+    """Who holds it, for those who find it taken."""
     lock.seek(0)
     lock.truncate()
     lock.write(f"{socket.gethostname()}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
@@ -305,12 +316,7 @@ def replace_file(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    _sync(path.parent)
-
-
-def sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    tensor_file.sync(path.parent)
 
 
 def _last_state(path: Path) -> int:
@@ -320,14 +326,6 @@ def _last_state(path: Path) -> int:
 def _opener(name: str, flags: int) -> int:
     """For `open`: writes no file that a link in the folder points to."""
     return os.open(name, flags | os.O_NOFOLLOW, 0o666)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _file_name(name: str) -> str:

@@ -57,7 +57,7 @@ def models(tmp_path_factory, corpus):
     def made(name: str) -> Path:
         if not (folder / name).exists():
             unit = "document" if name == "document" else "line"
-            sizes = {"sentencepiece": 120}
+            sizes = {"sentencepiece": 300}
             choice = language.TokenizerChoice("words" if name == "document" else name, vocab_size=sizes.get(name))
             with drafting(folder / name) as draft:
                 language.train_counted(

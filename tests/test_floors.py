@@ -28,6 +28,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "data": (2, "numpy", "datasets pyarrow"),
     "metrics": (2, "numpy", "sacrebleu"),
     "models": (3, "numpy torch", ""),
+    "checkpoints": (3, "numpy", ""),
     "runs": (4, "numpy", ""),
     "training": (5, "numpy torch", ""),
     "decoding": (5, "numpy torch", ""),

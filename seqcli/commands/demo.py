@@ -9,6 +9,7 @@ import typer
 from seqcli.commands.options import with_options
 
 ORDER = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
+PROMPT = {"english": "My computer is", "korean": "나는 기계 학습"}
 CHOICE = {"english": "My computer is very [slow|shirt]", "korean": "제 컴퓨터는 아주 [느려요|맛있어요]"}
 
 
@@ -18,8 +19,11 @@ def demo(
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Train small models on the samples and show word order, word choice and minimal pairs."""
+    """Train small models on the samples and show word order, word choice, the next word and minimal pairs."""
     from seqcli import samples
+    from seqcli.decoding.generate import Settings, generate
+    from seqcli.decoding.next_token import NextToken
+    from seqcli.decoding.policy import Policy
     from seqcli.metrics.minimal_pairs import Tally
     from seqcli.report.frame import WHOLE, Column, bar
     from seqcli.report.output import TABLE, Output
@@ -55,7 +59,20 @@ def demo(
                     Column("sentence", [a.text for a in answers]),
                 ]
             )
-        out.write("3. Pairs that the models have not seen: how often is the good sentence the likelier one?\n\n")
+        out.write("3. The next word. What does a model expect after these words, and how does it go on?\n\n")
+        for name, prompt in PROMPT.items():
+            (best,) = NextToken(models[name]).after([prompt], k=5)
+            out.rows(
+                [
+                    Column("p", [p for _, p in best], "%.3f"),
+                    Column("share", [bar(p) for _, p in best]),
+                    Column("next", [token for token, _ in best]),
+                ],
+                title=f"after {prompt!r}",
+            )
+            (sample,) = generate(models[name], [prompt], Settings(policy=Policy(temperature=0.7)))
+            out.write(f"   {prompt}{sample.text}\n\n")
+        out.write("4. Pairs that the models have not seen: how often is the good sentence the likelier one?\n\n")
         rows: list[tuple[str, str, Tally]] = []
         for name, opened in models.items():
             results = judge_pairs([opened], str(samples.folder() / f"{name}.pairs.tsv"))
@@ -69,4 +86,5 @@ def demo(
             ]
         )
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
+                  '  seqcli generate "I study" --num-samples 3\n'
                   '  seqcli train lm YOUR.txt -o my-model && seqcli score -m my-model -i OTHER.txt | head\n')  # fmt: skip

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
-from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
 
+from seqcli.commands.jobs import ModelJob
 from seqcli.commands.options import Results, TextInput
 from seqcli.data.lines import Block, read_blocks
 from seqcli.data.parallel import ordered_map
@@ -32,46 +31,17 @@ LOG = "%.6f"
 SUMS = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
 
 
-class Job:
+class Job(ModelJob):
     """What every mode needs: the records, the opened models, the unit of logarithms."""
 
     def __init__(
         self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, base: str, threads, seed: int
     ):
-        self.source, self.results, self.reporter, self.base, self.seed = source, results, reporter, base, seed
-        self.threads = threads
-        self._sources = sources
-        self.unit = _UNIT[base]
-
-    @cached_property
-    def blocks(self) -> Iterator[Block]:
-        """All blocks; the first has been read, so that a missing file is an error before a model is built."""
-        blocks = self.source.blocks(example=EXAMPLE, reporter=self.reporter)
-        first = next(blocks, None)
-        self._first = first
-        return chain([first], blocks) if first is not None else iter(())
-
-    @cached_property
-    def models(self) -> list[OpenModel]:
-        from seqcli import samples
-        from seqcli.tasks import language
-
-        if self._sources:
-            return language.open_models(self._sources)
-        _ = self.blocks
-        text = self._first.data.decode() if self._first else ""
-        return [samples.language_model(text, reporter=self.reporter)]
-
-    def opened(self) -> Output:
-        """The output, after input and models have been found."""
-        _ = self.blocks, self.models
-        return self.results.opened()
+        super().__init__(source, results, reporter, sources, example=EXAMPLE)
+        self.base, self.unit, self.threads, self.seed = base, _UNIT[base], threads, seed
 
     def signature(self, opened: OpenModel) -> str:
         return signature.of_language_model(opened, base=self.base)
-
-    def many(self) -> bool:
-        return len(self.models) > 1
 
 
 def _contexts(context: str | None):
@@ -96,13 +66,13 @@ def _contexts(context: str | None):
 def sentences(job: Job, *, context: str | None) -> None:
     contexts = _contexts(context)
     with job.opened() as out:
-        names = [f"{m.name}.{name}" if job.many() else name for m in job.models for name in SUMS]
+        names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
         out.begin([*names, *(job.source.keep or ()), "text"])
 
         def shown(block: Block) -> tuple[str, list[Totals], list[Sentences] | None, int]:
             scored = [score_block(opened, block, contexts=contexts(block)) for opened in job.models]
             text = out.shown(*_sentence_columns(job, block, scored, names, table=out.mode == TABLE), json=_json(job, block, scored, out))
-            return text, [s.totals for s in scored], scored if job.many() else None, len(block.data)
+            return text, [s.totals for s in scored], scored if job.many else None, len(block.data)
 
         totals = [Totals() for _ in job.models]
         comparison = _Comparison(job)
@@ -137,7 +107,7 @@ def _sentence_columns(job: Job, block: Block, scored: list[Sentences], names: li
     for k, name in enumerate(job.source.keep or ()):
         columns.append(Column(name, [row[k] for row in block.kept]))
     columns.append(Column("text", block.records()))
-    if table and job.many():
+    if table and job.many:
         return _by_model(job, columns, len(block)),
     return (columns,)
 
@@ -209,9 +179,9 @@ class _Comparison:
 def document(job: Job) -> None:
     """One row per input: all of it is one text."""
     with job.opened() as out:
-        names = [f"{m.name}.{name}" if job.many() else name for m in job.models for name in SUMS]
+        names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
         out.begin([*names, "text"])
-        blocks = list(job.blocks) if job.many() else job.blocks
+        blocks = list(job.blocks) if job.many else job.blocks
         scored = [score_document(opened, blocks) for opened in job.models]
         row = Block(1, (job.source.input or "-").encode("utf-8", "replace") + b"\n")
         columns = _sentence_columns(job, row, scored, names, table=out.mode == TABLE)
@@ -232,13 +202,13 @@ def corpus(job: Job, *, document: bool) -> None:
         totals = [Totals() for _ in job.models]
         comparison = _Comparison(job)
         if document:
-            blocks = list(job.blocks) if job.many() else job.blocks
+            blocks = list(job.blocks) if job.many else job.blocks
             totals = [score_document(opened, blocks).totals for opened in job.models]
         else:
 
             def sums(block: Block) -> tuple[list[Totals], list[Sentences] | None]:
                 scored = [score_block(opened, block) for opened in job.models]
-                return [s.totals for s in scored], scored if job.many() else None
+                return [s.totals for s in scored], scored if job.many else None
 
             for more, scored in ordered_map(sums, job.blocks, workers=job.threads):
                 totals = [a + b for a, b in zip(totals, more)]
@@ -271,7 +241,7 @@ def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
     contexts = _contexts(context)
     with job.opened() as out:
         unit_name = "word" if words else "token"
-        models = ["model"] if job.many() else []
+        models = ["model"] if job.many else []
         out.begin([*models, "line", "index", unit_name, "log_prob", *(["rank"] if rank else [])])
         for block in job.blocks:
             given = contexts(block)
@@ -282,7 +252,7 @@ def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
             answers.sort(key=lambda answer: answer[1].line)  # a record's models together, however it came into a block
             rows = [row for _, row in answers]
             columns = [
-                *([Column("model", [name for name, _ in answers])] if job.many() else []),
+                *([Column("model", [name for name, _ in answers])] if job.many else []),
                 Column("line", [row.line for row in rows], WHOLE),
                 Column("index", [row.index for row in rows], WHOLE),
                 Column(unit_name, [row.token for row in rows]),
@@ -297,7 +267,7 @@ def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
 
 def scramble(job: Job, *, sample: int) -> None:
     with job.opened() as out:
-        out.begin([*(["model"] if job.many() else []), "line", "rank", "orderings", "mass", "ties", "log_prob", "text"])
+        out.begin([*(["model"] if job.many else []), "line", "rank", "orderings", "mass", "ties", "log_prob", "text"])
         for block in job.blocks:
             for number, text in enumerate(block.records(), block.first):
                 answers = [comparisons.scramble(m, text, sample=sample, seed=job.seed) for m in job.models]
@@ -317,7 +287,7 @@ def scramble(job: Job, *, sample: int) -> None:
                     Column("log_prob", [a.log_prob / job.unit for a in answers], LOG),
                     Column("text", [text] * len(answers)),
                 ]
-                out.rows(columns if job.many() else columns[1:])
+                out.rows(columns if job.many else columns[1:])
 
 
 def _show_scramble(job: Job, out: Output, answers: list[comparisons.Scramble]) -> None:
@@ -353,7 +323,7 @@ def _scramble_json(job: Job, number: int, opened: OpenModel, answer: comparisons
 
 def choices(job: Job) -> None:
     with job.opened() as out:
-        out.begin([*(["model"] if job.many() else []), "line", "rank", "log_prob", "share", "text"])
+        out.begin([*(["model"] if job.many else []), "line", "rank", "log_prob", "share", "text"])
         for block in job.blocks:
             for number, template in enumerate(block.records(), block.first):
                 for opened in job.models:
@@ -370,20 +340,20 @@ def choices(job: Job) -> None:
                     ]
                     if out.mode == TABLE:
                         columns.insert(3, Column("", [bar(a.share) for a in answers]))
-                    if job.many() or out.mode == JSON:
+                    if job.many or out.mode == JSON:
                         columns.insert(0, Column("model", [opened.name] * len(answers)))
                     out.rows(columns)
 
 
 def pairs(job: Job, path: str) -> None:
     reading = {"encoding": job.source.encoding, "strict": job.source.strict}
-    if not job._sources:
+    if not job.sources:
         text = "".join(pair.good for block in islice(read_pairs(path, **reading), 1) for pair in block)
         job.__dict__["blocks"], job._first = iter(()), Block(1, text.encode() + b"\n")
     else:
         job.__dict__["blocks"] = iter(())
     with job.opened() as out:
-        out.begin([*(["model"] if job.many() else []), "tag", "pairs", "correct", "ties", "accuracy", "ci_low", "ci_high"])
+        out.begin([*(["model"] if job.many else []), "tag", "pairs", "correct", "ties", "accuracy", "ci_low", "ci_high"])
         results = judge_pairs(job.models, path, **reading)
         rows = [(tag, m, tally) for tag, tallies in results.tallies.items() for m, tally in zip(job.models, tallies)]
         columns = [
@@ -395,7 +365,7 @@ def pairs(job: Job, path: str) -> None:
             Column("ci_low", [t.interval()[0] for _, _, t in rows], "%.4f", "%.3f"),
             Column("ci_high", [t.interval()[1] for _, _, t in rows], "%.4f", "%.3f"),
         ]
-        if job.many() or out.mode != TSV:
+        if job.many or out.mode != TSV:
             columns.insert(0, Column("model", [m.name for _, m, _ in rows]))
         out.rows(columns)
     for opened in job.models:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate
 
+from seqcli.commands.jobs import TextJob
 from seqcli.commands.options import Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
@@ -34,34 +35,22 @@ def unescaped(field: str) -> str:
     return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1]) or chr(int(m[1][1:], 16)), field)
 
 
-@dataclass
-class Job:
+class Job(TextJob):
     """What every mode needs: the records and the tokenizers, by name."""
 
-    source: TextInput
-    results: Results
-    reporter: Reporter
-    sources: list[str]
-    ids: bool
-    threads: int | None
-
-    @cached_property
-    def blocks(self) -> Iterator[Block]:
-        """All blocks; the first has been read, so that a missing file is an error before anything is built."""
-        blocks = self.source.blocks(example=EXAMPLE, reporter=self.reporter)
-        self._first = next(blocks, None)
-        return iter(()) if self._first is None else chain([self._first], blocks)
+    def __init__(
+        self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, ids: bool, threads: int | None
+    ):
+        super().__init__(source, results, reporter, sources, example=EXAMPLE)
+        self.ids, self.threads = ids, threads
 
     @cached_property
     def tokenizers(self) -> dict[str, Tokenizer]:
-        from seqcli import samples
         from seqcli.tasks import language
 
         if self.sources:
             return {name: language.open_tokenizer(path) for name, path in language.named(self.sources)}
-        _ = self.blocks
-        opened = samples.language_model(self._first.data.decode() if self._first else "", reporter=self.reporter)
-        return {opened.name: opened.tokenizer}
+        return {self.sample_model.name: self.sample_model.tokenizer}
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

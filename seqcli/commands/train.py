@@ -6,8 +6,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from seqcli.commands.options import Machine, choice, memory_size, whole, with_options
-from seqcli.errors import UsageError, nearest
+from seqcli.commands.options import Machine, choice, memory_size, real, whole, with_options
+from seqcli.errors import UsageError
 
 app = typer.Typer(help="Train a tokenizer or a model.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -56,14 +56,22 @@ def tokenizer(
 def lm(
     data: Data,
     output: Folder,
-    arch: Annotated[str, typer.Option(help="Architecture: ngram.")] = "ngram",
-    order: Annotated[Optional[int], typer.Option(parser=whole(1, 10), help="Longest n-gram.  [default: 5]")] = None,
+    arch: Annotated[
+        str, typer.Option(help="Architecture: ngram, feedforward, rnn, lstm, gru or transformer.")
+    ] = "ngram",
+    preset: Annotated[Optional[str], typer.Option(help="Sizes and settings: tiny, small ...  [default: small]")] = None,
+    order: Annotated[Optional[int], typer.Option(parser=whole(1, 10), help="ngram: the longest.  [default: 5]")] = None,
     prune: Annotated[
-        Optional[str], typer.Option(help="Per order, drop n-grams seen so often or less: 0,0,1 (as lmplz).")
+        Optional[str], typer.Option(help="ngram: per order, drop what was seen so often or less: 0,0,1 (as lmplz).")
     ] = None,
     memory: Annotated[
-        Optional[int], typer.Option(parser=memory_size, help="For counting; beyond it, disk.  [default: half of all]")
+        Optional[int], typer.Option(parser=memory_size, help="ngram: beyond it, disk.  [default: half of all]")
     ] = None,
+    epochs: Annotated[Optional[float], typer.Option(parser=real(0, 1e9), help="Networks: passes over the text.")] = None,
+    steps: Annotated[Optional[int], typer.Option(parser=whole(0, 10**12), help="Networks: updates.")] = None,
+    minutes: Annotated[Optional[float], typer.Option(parser=real(0, 1e7), help="Networks: minutes.")] = None,
+    learning_rate: Annotated[Optional[float], typer.Option(parser=real(0, 1e3), help="Networks: the largest.")] = None,
+    seed: Annotated[Optional[int], typer.Option(parser=whole(0, 2**32), help="Of everything random.")] = None,
     config: Annotated[Optional[str], typer.Option(help="TOML file of settings.")] = None,
     set_: Annotated[Optional[list[str]], typer.Option("--set", help="A setting, KEY=VALUE; may be given again.")] = None,
     tokenizer: Annotated[
@@ -76,67 +84,77 @@ def lm(
         str, typer.Option(parser=choice("line", "document"), help="A sentence a line, or one text a file.")
     ] = "line",
     valid: Annotated[Optional[list[str]], typer.Option(help="Held-out file to judge the model on.")] = None,
+    device: Annotated[str, typer.Option(help="Networks: auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(parser=choice("auto", "fp32", "bf16"), help="Networks: of matrix products.")
+    ] = "auto",
     text_column: TextColumn = None,
     encoding: Encoding = None,
     strict: Strict = False,
     force: Force = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Networks: go on from the newest checkpoint.")] = False,
     quiet: Quiet = False,
     machine: Machine = None,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
     """Train a language model.
 
-    An n-gram model is counted in one pass and smoothed by modified Kneser-Ney, with KenLM's numbers.
+    An n-gram model is counted in one pass and smoothed by modified Kneser-Ney, with KenLM's numbers. A network is trained
+    until its budget of epochs, steps or minutes is spent; the folder keeps the weights that were best on held-out text
+    (--valid, or a seeded 5 % of the rows).
     """
     from seqcli import catalog
     from seqcli import config as settings
-    from seqcli.models import ngram
-    from seqcli.ngram.arena import default_memory
     from seqcli.report.progress import Console
     from seqcli.runs import drafting
     from seqcli.tasks import language
 
-    if arch not in catalog.names("models"):
-        raise UsageError(f"unknown architecture {arch!r}", where="--arch", cure=nearest(arch, catalog.names("models")))
-    given = {"order": order, "prune": _thresholds(prune)}
-    model_settings = settings.resolve(
-        ngram.Config,
-        (config or "--config", settings.read_toml(config) if config else {}),
-        ("--set", settings.parse_assignments(set_ or [])),
-        ("options", {key: value for key, value in given.items() if value is not None}),
-    )
-    words_only = vocab_size or min_count > 1 or limit_vocab
-    if words_only and tokenizer not in (None, "words", "sentencepiece", "characters") and not (limit_vocab or min_count > 1):
-        raise UsageError(f"--vocab-size says nothing to --tokenizer {tokenizer}")
+    module, _ = catalog.presets("language", arch)
+    counted = {"order": order, "prune": _thresholds(prune)}
+    trained_by = {"epochs": epochs, "steps": steps, "minutes": minutes, "learning_rate": learning_rate, "seed": seed}
+    counting = module == "ngram"
+    for name, value in {**({} if counting else {**counted, "memory": memory}), **(trained_by if counting else {})}.items():
+        if value is not None and not (counting and name == "seed"):
+            raise UsageError(f"--{name.replace('_', '-')} says nothing to --arch {arch}")
+    if resume and (counting or force):
+        raise UsageError(f"--resume does not go with {'--force' if force else '--arch ngram'}")
     if (limit_vocab or min_count > 1) and tokenizer not in (None, "words"):
         raise UsageError("--min-count and --limit-vocab are for --tokenizer words")
+    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
+        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+    sources = (
+        (config or "--config", settings.read_toml(config) if config else {}),
+        ("--set", settings.parse_assignments(set_ or [])),
+        ("options", {k: v for k, v in (counted if counting else trained_by).items() if v is not None}),
+    )
     reporter = Console(prefix="seqcli train lm", quiet=quiet)
     reading = {"unit": unit, "text_column": text_column, "encoding": encoding, "strict": strict}
+    corpus = language.Corpus(tuple(data), **reading)
+    held_out = language.Corpus(tuple(valid), **reading) if valid else None
+    chosen = language.TokenizerChoice(tokenizer or "words", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     language.check_readable([*data, *(valid or [])])
-    with drafting(output, force=force) as draft:
-        trained = language.train_counted(
-            draft,
-            language.Corpus(tuple(data), **reading),
-            language.TokenizerChoice(tokenizer or "words", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab),
-            model_settings,
-            memory=memory or default_memory(),
-            valid=language.Corpus(tuple(valid), **reading) if valid else None,
-            threads=machine.threads,
-            reporter=reporter,
-        )
+    if counting:
+        from seqcli.models import ngram
+        from seqcli.ngram.arena import default_memory
+
+        model_settings = settings.resolve(ngram.Config, *sources)
+        with drafting(output, force=force) as draft:
+            trained = language.train_counted(
+                draft, corpus, chosen, model_settings, memory=memory or default_memory(), valid=held_out,
+                threads=machine.threads, reporter=reporter,
+            )  # fmt: skip
+    else:
+        from seqcli.tasks import neural_language
+
+        request = neural_language.Request(arch, preset, sources, device=device, precision=precision, threads=machine.threads)
+        neural_language.settings_of(request)  # what cannot be meant is said before anything is written
+        with drafting(output, force=force, resume=resume) as draft:
+            trained = neural_language.train(
+                draft, corpus, chosen, request, valid=held_out, resume=resume, reporter=reporter
+            )
     reporter.clear()
-    record = trained.record
-    grams = ", ".join(f"{count:,}" for count in record["ngrams"])
-    reporter.note(
-        f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens; "
-        f"n-grams of order 1 to {len(record['ngrams'])}: {grams}; {record['seconds']:.1f} s"
-    )
-    if trained.valid is not None:
-        v = trained.valid
-        reporter.note(
-            f"on {', '.join(valid)}: perplexity {v.perplexity:.4g} ({v.perplexity_known:.4g} without {v.unknown:,} unknown "
-            f"of {v.tokens:,} tokens), {v.bits_per_byte:.4f} bits per byte"
-        )
+    for line in language.told(trained, valid or []):
+        reporter.note(line)
     reporter.note(f'next: seqcli score -m {output} "a sentence"')
 
 

@@ -71,6 +71,8 @@ def opened(path: str) -> Iterator[BinaryIO]:
     """The bytes of a file, of standard input ("-"), or of what a `.gz` file holds. Errors name the file."""
     try:
         if path == STDIN:
+            if sys.stdin is None:
+                raise InputError("standard input is closed", cure="name a file")
             yield sys.stdin.buffer
         elif path.endswith(".gz"):
             with gzip.open(path, "rb") as file:

@@ -41,13 +41,23 @@ class Config:
             raise ValueError("unigrams cannot be pruned; drop rare words with --min-count instead")
 
 
+@dataclass(frozen=True)
+class NgramState:
+    """The tokens that a model of order N still sees."""
+
+    context: np.ndarray  # int32 [B, N - 1], right-aligned; -1 before `<s>`
+
+    def reorder(self, rows: np.ndarray) -> NgramState:
+        return NgramState(self.context[rows])
+
+
 class NgramModel:
     """A `LanguageModel` over a `Table`."""
 
     def __init__(self, table: Table):
         self.table = table
         self.vocab_size = table.vocab_size
-        self.window = table.order - 1  # how many tokens back it looks
+        self.horizon = table.order - 1
 
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
         start = np.array([BOS_ID], np.int32) if context is None else np.concatenate([[BOS_ID], context]).astype(np.int32)
@@ -65,6 +75,19 @@ class NgramModel:
             p = self.table.distribution(context)
             ranks.append(1 + int((p > p[stream[at]]).sum()))
         return np.array(ranks, np.int64)
+
+    def extend(
+        self, tokens: np.ndarray, lengths: np.ndarray, state: NgramState | None = None
+    ) -> tuple[np.ndarray, NgramState]:
+        if state is None:
+            context = np.full((len(tokens), self.horizon), -1, np.int32)
+            context[:, -1:] = BOS_ID
+        else:
+            context = state.context
+        read = np.concatenate([context, tokens], axis=1)
+        last = lengths[:, None] + np.arange(self.horizon)
+        state = NgramState(np.take_along_axis(read, last, axis=1))
+        return self.table.log_distributions(state.context).astype(np.float32), state
 
     def next_distribution(self, context: np.ndarray) -> np.ndarray:
         """p(token | `<s>` context), float64 [V]."""
@@ -100,7 +123,7 @@ class Counted:
 
 def estimate(stream: np.ndarray, config: Config, *, vocab_size: int, arena: Arena, reporter: Reporter) -> Counted:
     """A model of `stream` (int32 [T], `<s>` before each row). Its arrays live as long as `arena`."""
-    if len(stream) == 0 or int(stream.max()) <= EOS_ID and int(stream.min()) > UNK_ID:
+    if len(stream) == 0 or (int(stream.max()) <= EOS_ID and int(stream.min()) > UNK_ID):
         raise InputError("no text to learn from", cure="give at least one line with a word")
     levels = counts.count(stream, vocab_size=vocab_size, order=config.order, arena=arena, reporter=reporter)
     made = kneser_ney.smooth(levels, arena=arena, prune=config.prune, reporter=reporter)

@@ -36,7 +36,7 @@ class Arena:
         if self.in_memory or size == 0:
             return np.empty(size, dtype)
         with tempfile.TemporaryFile(prefix=".counts-", dir=self._folder) as file:
-            os.truncate(file.fileno(), size * np.dtype(dtype).itemsize)
+            _reserve(file.fileno(), size * np.dtype(dtype).itemsize)
             mapped = mmap.mmap(file.fileno(), 0)
         self._maps.add(mapped)
         return np.frombuffer(mapped, dtype)
@@ -50,6 +50,14 @@ class Arena:
         """Between two passes: what is mapped leaves memory and comes back from its file when it is touched."""
         for mapped in self._maps:
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Space on the disk: where it is full that is an error here, and not a SIGBUS where the array is touched."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    else:
+        os.truncate(handle, size)
 
 
 def default_memory() -> int:

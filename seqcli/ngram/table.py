@@ -147,26 +147,31 @@ class Table:
 
     def distribution(self, context: np.ndarray) -> np.ndarray:
         """p(w | context) for every word: float64 [V], 0 for `<s>`. context: int [C], `<s>` first if it is a beginning."""
-        context = np.asarray(context, np.int64)[-(self.order - 1) :] if self.order > 1 else context[:0]
-        log_p = self.log_prob[0].astype(np.float64)
-        for length in range(1, len(context) + 1):  # longer and longer contexts that end here
-            row = self._row(context[-length:])
-            if row is None:
-                break
-            log_p += self.log_backoff[length - 1][row]
-            begin, end = (int(c) for c in self.children[length - 1][row : row + 2])
-            log_p[self.words[length][begin:end]] = self.log_prob[length][begin:end]
-        p = np.exp(log_p)
-        p[BOS_ID] = 0
-        return p
+        return np.exp(self.log_distributions(np.asarray(context, np.int64)[None])[0])
 
-    def _row(self, ngram: np.ndarray) -> int | None:
-        row = ngram[:1]
-        for n in range(2, len(ngram) + 1):
-            row = self.find(n, row, ngram[n - 1 : n])
-            if row[0] < 0:
-                return None
-        return int(row[0])
+    def log_distributions(self, contexts: np.ndarray) -> np.ndarray:
+        """Natural log p(w | context) for every word after every context: float64 [B, V], -inf for `<s>`.
+
+        contexts: int [B, C], right-aligned; -1 where a shorter one has nothing yet.
+        """
+        contexts = contexts[:, max(0, contexts.shape[1] - self.order + 1) :].astype(np.int64)
+        log_p = np.tile(self.log_prob[0].astype(np.float64), (len(contexts), 1))
+        rows = contexts  # the row of order n that ends in a column, -1 where there is none
+        known = np.ones(len(contexts), bool)
+        for n in range(1, contexts.shape[1] + 1):  # longer and longer contexts that end here
+            if n > 1:
+                prefix, word = rows[:, :-1], contexts[:, n - 1 :]
+                at = prefix >= 0
+                rows = np.full(prefix.shape, -1, np.int64)
+                rows[at] = self.find(n, prefix[at], word[at].astype(np.uint32))
+            known &= rows[:, -1] >= 0
+            for b in np.flatnonzero(known):
+                row = rows[b, -1]
+                begin, end = (int(c) for c in self.children[n - 1][row : row + 2])
+                log_p[b] += self.log_backoff[n - 1][row]
+                log_p[b, self.words[n][begin:end]] = self.log_prob[n][begin:end]
+        log_p[:, BOS_ID] = -np.inf
+        return log_p
 
 
 def _checked(array: np.ndarray, kind, rows: int | None = None) -> np.ndarray:

@@ -31,12 +31,8 @@ class Output:
         self._temporary: Path | None = None
         self._begun = False
         self._standard = path is None or path == "-"
-        if self._standard:
-            if sys.stdout is None or sys.stdout.closed:
-                raise OutputError("standard output is closed", cure="give -o FILE")
-            self._file = sys.stdout.buffer
-        else:
-            self._file = self._open(Path(path))
+        if self._standard and (sys.stdout is None or sys.stdout.closed):
+            raise OutputError("standard output is closed", cure="give -o FILE")
         self._terminal = self._standard and sys.stdout.isatty()
         self.mode = JSON if json else TABLE if self._terminal else TSV
 
@@ -78,7 +74,12 @@ class Output:
         self._begun = True
 
     def __enter__(self) -> Output:
-        return self
+        try:
+            self._file = sys.stdout.buffer if self._standard else self._open(Path(self.path))
+            return self
+        except BaseException:  # a signal, too: __exit__ is not called
+            self._discard()
+            raise
 
     def __exit__(self, kind, error, trace) -> None:
         try:
@@ -90,11 +91,15 @@ class Output:
             if kind is None:
                 self._fail(failed)
         finally:
-            if self._temporary is not None:
-                self._temporary.unlink(missing_ok=True)
+            self._discard()
             if not self._standard:
                 with suppress(OSError):
                     self._file.close()
+
+    def _discard(self) -> None:
+        if self._temporary is not None:
+            with suppress(OSError):
+                self._temporary.unlink()
 
     def _rename(self) -> None:
         target = Path(self.path).resolve()

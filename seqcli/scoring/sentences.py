@@ -79,20 +79,37 @@ def score_given(opened: OpenModel, batch: TokenBatch, contexts: Sequence[str], *
 
 
 def score_document(opened: OpenModel, blocks: Iterable[Block]) -> Sentences:
-    """All blocks as one text: what was read last is the context of what is read next."""
+    """All blocks as one text.
+
+    A model that looks back so many tokens (its horizon) reads block by block, in bounded memory; any other gets the
+    tokens of the whole text as one row.
+    """
+    horizon = opened.model.horizon
     log_prob = unknown_log_prob = 0.0
     tokens = unknown = size = count = 0
     context = np.zeros(0, np.int32)
-    for block in blocks:
-        lines = block.normalised()
-        batch = opened.tokenizer.encode(lines, unit="document")
+    waiting: list[np.ndarray] = []
+
+    def add(batch: TokenBatch, context: np.ndarray) -> None:
+        nonlocal log_prob, unknown_log_prob, tokens, unknown
         scored = opened.model.score(batch, context=context).log_prob
         not_known = batch.tokens == UNK_ID
         log_prob += float(scored.sum(dtype=np.float64))
         unknown_log_prob += float(scored[not_known].sum(dtype=np.float64))
         tokens, unknown = tokens + len(scored), unknown + int(not_known.sum())
+
+    for block in blocks:
+        lines = block.normalised()
+        batch = opened.tokenizer.encode(lines, unit="document")
         size, count = size + len(lines), count + characters(lines)
-        context = np.concatenate([context, batch.tokens])[-max(opened.model.window, 1) :]
+        if horizon is None:
+            waiting.append(batch.tokens)
+        else:
+            add(batch, context)
+            context = np.concatenate([context, batch.tokens])[-max(horizon, 1) :]
+    if waiting:
+        whole = np.concatenate(waiting)
+        add(TokenBatch(whole, np.array([len(whole)])), context)
     one = (np.array([value]) for value in (log_prob, tokens, unknown, size))
     return Sentences(*one, characters=count, log_prob_unknown=unknown_log_prob)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -40,21 +41,21 @@ def score_words(
 ) -> Iterator[ScoredToken]:
     """Every word between white space, as the sum over its tokens; `</s>` is a row of its own, so rows add up.
 
-    A token belongs to the first word that ends after the token begins: the blank before a word counts with it.
+    A token belongs to the first word that ends after the token begins: the blank before a word counts with it. Blanks
+    at the end count with `</s>`, or with the last word where a document has none.
     """
     records = block.records()
     for line, pieces, log_prob, _, _ in _rows(opened, block, contexts, False):
         text = records[line - block.first]
         words = [(match[0], match.end()) for match in _WORD.finditer(text)]
-        sums = [0.0] * (len(words) + 1)
+        if opened.ends:
+            words.append((EOS, math.inf))
+        sums = [0.0] * max(len(words), 1)
         at = 0
-        for piece, value in zip(pieces, log_prob):
-            while at < len(words) and words[at][1] <= piece.start:
+        for place, value in zip([*(piece.start for piece in pieces), len(text)], log_prob):
+            while at < len(words) - 1 and words[at][1] <= place:
                 at += 1
             sums[at] += value
-        if opened.ends:
-            sums[len(words)] += log_prob[-1]
-            words.append((EOS, len(text)))
         for index, (word, _) in enumerate(words):
             yield ScoredToken(line, index, word, sums[index])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, count
 from pathlib import Path
@@ -88,6 +88,10 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
     if choice.name == "words":
         return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter)
     if choice.name in catalog.names("tokenizers"):
+        for path in corpus.paths:
+            if not Path(path).is_file():
+                cure = "save it to a file, or give --tokenizer a folder"
+                raise InputError("text that is read only once cannot teach its tokenizer, too", where=path, cure=cure)
         tokenizer, notes = learn_tokenizer(corpus, choice)
     elif not Path(choice.name).exists() and "/" not in choice.name:
         cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
@@ -115,7 +119,7 @@ def train_tokenizer(
     corpus: Corpus, choice: TokenizerChoice, folder: str, *, force: bool, reporter: Reporter
 ) -> Tokenizer:
     """Learns a tokenizer into a new folder."""
-    check_readable(corpus.paths)
+    check_readable(corpus.paths, text_column=corpus.text_column)
     catalog.load("tokenizers", choice.name)
     tokenizer, notes = learn_tokenizer(corpus, choice)
     save_tokenizer(tokenizer, folder, force=force)
@@ -124,11 +128,14 @@ def train_tokenizer(
     return tokenizer
 
 
-def check_readable(paths: Iterable[str]) -> None:
-    """Before any work: every file can be opened."""
+def check_readable(paths: Sequence[str], *, text_column: str | None = None) -> None:
+    """Before any work: every file can be opened, and a column is asked of a table."""
     for path in paths:
-        with lines.opened(path):
-            pass
+        if not Path(path).is_fifo():  # which would lose what it has
+            with lines.opened(path):
+                pass
+    if text_column and not any(map(tables.is_table, paths)):
+        raise UsageError("--text-column is for .tsv, .csv, .jsonl and .parquet files", where=", ".join(paths))
 
 
 def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter) -> Reading:
@@ -253,6 +260,27 @@ def train_counted(
     return Trained(open_model(str(draft.path)), record, totals)
 
 
+def told(trained: Trained, valid: Iterable[str]) -> Iterator[str]:
+    """What a training says when it is done, in lines."""
+    record, v = trained.record, trained.valid
+    size = f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens"
+    if "ngrams" in record:
+        grams = ", ".join(f"{count:,}" for count in record["ngrams"])
+        yield f"{size}; n-grams of order 1 to {len(record['ngrams'])}: {grams}; {record['seconds']:.1f} s"
+    else:
+        p = record["progress"]
+        yield (
+            f"{size}; {record['parameters']:,} parameters, {p['step']:,} steps in {p['seconds']:.1f} s, "
+            f"{p['tokens'] / max(p['seconds'], 1e-9):,.0f} tokens/s, {record['precision']}"
+        )
+        yield f"best held-out loss {p['best']:.4f} nats a token, at step {p['best_step']:,}"
+    if v is not None:
+        yield (
+            f"on {', '.join(valid)}: perplexity {v.perplexity:.4g} ({v.perplexity_known:.4g} without {v.unknown:,} "
+            f"unknown of {v.tokens:,} tokens), {v.bits_per_byte:.4f} bits per byte"
+        )
+
+
 def save_counted(draft: Draft, opened: OpenModel, *, source: str) -> None:
     """Saves an n-gram model that was read from a foreign file."""
     table = opened.model.table
@@ -315,14 +343,15 @@ def open_model(source: str, *, name: str | None = None) -> OpenModel:
 
 def _opened(source: str, name: str | None) -> OpenModel:
     run = Run.open(source).expect(TASK)
-    if run.arch not in catalog.names("models"):
-        raise ModelError(f"unknown architecture {run.arch!r}", where=source, cure="upgrade seqcli or train again")
+    module = run.config.get("module", run.arch)
+    if module not in catalog.names("models"):
+        raise ModelError(f"unknown architecture {module!r}", where=source, cure="upgrade seqcli or train again")
     tokenizer = run.tokenizer()
     try:
         unit, settings = run.config["unit"], run.config["settings"]
         if unit not in ("line", "document"):
             raise ValueError(f"unit {unit!r}")
-        model = catalog.load("models", run.arch).load(settings, run.tensors(), vocab_size=tokenizer.vocab_size)
+        model = catalog.load("models", module).load(settings, run.tensors(), vocab_size=tokenizer.vocab_size)
     except ModelError as error:
         raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:

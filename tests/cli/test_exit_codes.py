@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -184,7 +185,9 @@ def test_5_memory_exhausted(here, model, monkeypatch):
 
 
 def started(environment, folder, *arguments, **streams) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "seqcli", *map(str, arguments)], cwd=folder, env=environment, **streams)
+    return subprocess.Popen(
+        [sys.executable, "-m", "seqcli", *map(str, arguments)], cwd=folder, env=environment, **streams
+    )
 
 
 def wait_for(condition, *, seconds: float = 30) -> None:
@@ -200,7 +203,8 @@ def training(environment, corpus, tmp_path):
     process = started(environment, tmp_path, "train", "lm", "-", "-o", "new", stdin=-1, stdout=-1, stderr=-1)
     process.stdin.write(corpus.read_bytes())
     process.stdin.flush()
-    wait_for(lambda: (tmp_path / "new/.lock").exists() and (tmp_path / "new/.lock").read_text())
+    wait_for(lambda: process.poll() is not None or list(tmp_path.glob("new/.new-*")))
+    assert process.poll() is None, process.communicate()
     yield process
     process.kill()
     process.communicate()
@@ -244,9 +248,9 @@ def test_a_signal_ends_all_processes(environment, model, tmp_path, number, code)
         environment, tmp_path, "score", "-m", model, "-i", "big.txt", "-o", "out.tsv", "--threads", 2,
         stderr=-1, start_new_session=True,
     )  # fmt: skip
-    children = f"/proc/{process.pid}/task/{process.pid}/children"
-    wait_for(lambda: len(open(children).read().split()) >= 2)
-    workers = [int(pid) for pid in open(children).read().split()]
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: len(children.read_text().split()) >= 2)
+    workers = children.read_text().split()
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == code and error == b"" and os.listdir(tmp_path) == ["big.txt"]

@@ -28,7 +28,7 @@ MANY = b"the cat saw the dog\n" * 200_000  # four blocks: worker processes take 
 
 @pytest.mark.parametrize("form", ["", "--json", "--threads 1", "--level token", "--level corpus"])
 def test_141_a_reader_that_leaves_is_nobodys_error(shell, model, tmp_path, form):
-    (tmp_path / "many.txt").write_bytes(MANY)
+    (tmp_path / "many.txt").write_bytes(MANY if form in ("", "--json") else MANY[:400_000])
     head = "true" if "corpus" in form else "head -1"  # its row comes when nobody is there any more
     code, out, error = shell(f"$seqcli score -q -i many.txt -m $1 {form} | {head}; exit ${{PIPESTATUS[0]}}", model)
     assert code == 141 and error == b"" and out.count(b"\n") == (head != "true")
@@ -72,6 +72,16 @@ def test_a_closed_standard_input_is_nothing_to_read(shell, model):
     code, _, error = shell("$seqcli score -m $1 <&-", model)
     assert code == 2 and b"nothing to read" in error
     assert shell("$seqcli score x -m $1 <&-", model)[0] == 0
+
+
+def test_5_a_limit_on_the_size_of_files(shell, model, corpus, tmp_path):
+    (tmp_path / "many.txt").write_bytes(MANY)
+    (tmp_path / "out.tsv").write_text("old\n")
+    code, _, error = shell("ulimit -f 50; $seqcli score -q -i many.txt -m $1 -o out.tsv", model)
+    assert code == 5 and error == b"seqcli score: error: cannot write (File too large): out.tsv\n"
+    code, _, error = shell("ulimit -f 1; $seqcli train lm -q $1 -o new", corpus)
+    assert code == 5 and error.startswith(b"seqcli train lm: error: ") and error.count(b"\n") == 1
+    assert sorted(os.listdir(tmp_path)) == ["many.txt", "out.tsv"] and (tmp_path / "out.tsv").read_text() == "old\n"
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,88 @@
+"""What resuming needs: `DIR/checkpoints/step-00001300/`, each whole or not there.
+
+    state.safetensors   weights, optimizer, random states, carried state
+    progress.json       step, epoch, place in it, best; settings and data, to see that they are still the same
+    manifest.json       sizes and checksums, written last
+
+A checkpoint is written into a hidden folder, synced and renamed; the two newest stay. Reading takes the newest that is
+whole, with a note where a newer one is not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqcli import tensor_file
+from seqcli.errors import ModelError
+from seqcli.interfaces import Reporter
+
+FOLDER, STATE, PROGRESS, MANIFEST = "checkpoints", "state.safetensors", "progress.json", "manifest.json"
+_NAME = re.compile(r"step-\d{8,}")
+_KEPT = 2
+
+
+def save(run: Path, temporary: Path, *, step: int, tensors: Mapping[str, np.ndarray], progress: Mapping[str, Any]) -> None:
+    """Writes a checkpoint of the model folder `run`; `temporary` is a hidden folder beside it."""
+    new = temporary / "checkpoint"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    named = {name: tensor_file.tensor(np.atleast_1d(array)) for name, array in tensors.items()}
+    sums = {STATE: tensor_file.write(new / STATE, named)}
+    sums[PROGRESS] = _write_json(new / PROGRESS, progress)
+    sizes = {name: {"size": (new / name).stat().st_size, "sha256": digest} for name, digest in sums.items()}
+    _write_json(new / MANIFEST, sizes)
+    tensor_file.sync(new)
+    place = run / FOLDER
+    place.mkdir(exist_ok=True)
+    target = place / f"step-{step:08d}"
+    if target.exists():
+        shutil.rmtree(target)
+    os.rename(new, target)
+    tensor_file.sync(place)
+    for old in _all(run)[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def newest(run: Path, *, reporter: Reporter) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors and progress of the newest whole checkpoint. Raises ModelError where there is none."""
+    found = _all(run)
+    for place in reversed(found):
+        try:
+            return _read(place)
+        except ModelError as error:
+            reporter.note(f"checkpoint {place.name} is damaged ({error.what}); trying the one before")
+    what = "all checkpoints are damaged" if found else "no checkpoint to resume from"
+    raise ModelError(what, where=str(run), cure="train anew with --force")
+
+
+def _all(run: Path) -> list[Path]:
+    """Oldest first, by their steps."""
+    places = [p for p in (run / FOLDER).glob("step-*") if _NAME.fullmatch(p.name)]
+    return sorted(places, key=lambda p: int(p.name[5:]))
+
+
+def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    try:
+        sums = json.loads((place / MANIFEST).read_bytes())
+        for name in (STATE, PROGRESS):
+            if tensor_file.sha256_of(place / name) != sums[name]["sha256"]:
+                raise ModelError("checksum differs", where=str(place / name))
+        return tensor_file.read(place / STATE), json.loads((place / PROGRESS).read_bytes())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(str(error), where=str(place)) from None
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> str:
+    with open(path, "wb") as file:
+        file.write((json.dumps(value, indent=1) + "\n").encode())
+        file.flush()
+        os.fsync(file.fileno())
+    return tensor_file.sha256_of(path)

@@ -1,0 +1,131 @@
+"""Batches for training, as a function of (seed, epoch, index): resuming needs to remember two numbers.
+
+A corpus is a stream of tokens with `<s>` before each row. Rows of lines go into batches of like length; running text
+goes into windows at random places, or into lanes that are read on and on, for models that carry a state.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from seqcli.text import BOS_ID
+
+_SORTED_TOGETHER = 64  # batches whose rows are sorted by length with one another
+_ROUND = 8  # lengths are padded to multiples of it: kernels prepared for a shape are used again
+NOT_COUNTED = -1
+
+
+class Example(NamedTuple):
+    """inputs, targets: int64 [B, T]; a target is the next input, NOT_COUNTED where there is none. carries: state goes on."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    carries: bool = False
+
+
+class Batches(Protocol):
+    def length(self, epoch: int) -> int:
+        """Batches of an epoch."""
+
+    def get(self, epoch: int, index: int) -> Example: ...
+
+
+class Lines:
+    """Rows of a stream in batches of about `batch_tokens` tokens, padding included; every row once an epoch."""
+
+    def __init__(self, stream: np.ndarray, *, batch_tokens: int, seed: int, longest: int | None = None):
+        self._stream, self._seed, self._budget = stream, seed, batch_tokens
+        begins = np.flatnonzero(stream == BOS_ID)
+        lengths = np.diff(begins, append=len(stream)) - 1
+        if longest is not None:  # what a window cannot hold is cut
+            cuts = [(b + o, min(longest, n - o)) for b, n in zip(begins, lengths) for o in range(0, n, longest)]
+            begins, lengths = (np.array(part, np.int64) for part in zip(*cuts))
+        kept = lengths > 0
+        self._begins, self._lengths = begins[kept], lengths[kept]
+        self._epoch, self._groups = -1, []
+
+    def length(self, epoch: int) -> int:
+        return len(self._plan(epoch))
+
+    def get(self, epoch: int, index: int) -> Example:
+        rows = self._plan(epoch)[index]
+        longest = int(_rounded(self._lengths[rows].max()))
+        inputs, targets = np.zeros((len(rows), longest), np.int64), np.full((len(rows), longest), NOT_COUNTED, np.int64)
+        for line, row in enumerate(rows):
+            begin, length = self._begins[row], self._lengths[row]
+            inputs[line, :length] = self._stream[begin : begin + length]
+            targets[line, :length] = self._stream[begin + 1 : begin + length + 1]
+        return Example(inputs, targets)
+
+    def _plan(self, epoch: int) -> list[np.ndarray]:
+        if epoch != self._epoch:
+            rng = np.random.default_rng([self._seed, epoch])
+            order = rng.permutation(len(self._lengths))
+            mean = max(1.0, float(self._lengths.mean()))
+            together = max(1, int(_SORTED_TOGETHER * self._budget / mean))
+            groups = []
+            for begin in range(0, len(order), together):
+                part = order[begin : begin + together]
+                groups += self._cut(part[np.argsort(self._lengths[part], kind="stable")])
+            self._groups = [groups[i] for i in rng.permutation(len(groups))]
+            self._epoch = epoch
+        return self._groups
+
+    def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
+        groups, begin = [], 0
+        for end in range(1, len(rows) + 1):
+            if end == len(rows) or (end - begin + 1) * _rounded(self._lengths[rows[end]]) > self._budget:
+                groups.append(rows[begin:end])
+                begin = end
+        return groups
+
+
+def _rounded(length):
+    return (length + _ROUND - 1) // _ROUND * _ROUND
+
+
+class Windows:
+    """Windows of `width` tokens at random places of a text; an epoch is as many as would cover it."""
+
+    def __init__(self, stream: np.ndarray, *, width: int, batch_tokens: int, seed: int):
+        self._stream, self._seed = stream, seed
+        self._width = min(width, max(1, len(stream) - 1))
+        self._rows = max(1, batch_tokens // self._width)
+
+    def length(self, epoch: int) -> int:
+        return max(1, len(self._stream) // (self._rows * self._width))
+
+    def get(self, epoch: int, index: int) -> Example:
+        rng = np.random.default_rng([self._seed, epoch, index])
+        begins = rng.integers(len(self._stream) - self._width, size=self._rows)
+        return _example(self._stream, begins, self._width)
+
+
+class Lanes:
+    """A text cut into B lanes, read side by side in steps of `width` tokens; the state is carried from step to step.
+
+    Every epoch begins at another place, so that the cuts move.
+    """
+
+    def __init__(self, stream: np.ndarray, *, width: int, batch_tokens: int, seed: int):
+        self._stream, self._seed = stream, seed
+        self._rows = max(1, min(batch_tokens // width, (len(stream) - 1) // width))
+        self._width = min(width, max(1, len(stream) - 1))
+        self._lane = (len(stream) - 1) // self._rows
+
+    def length(self, epoch: int) -> int:
+        return max(1, self._lane // self._width)
+
+    def get(self, epoch: int, index: int) -> Example:
+        shift = int(np.random.default_rng([self._seed, epoch]).integers(max(1, self._lane % self._width + 1)))
+        begins = np.arange(self._rows) * self._lane + shift + index * self._width
+        return _example(self._stream, begins, self._width, carries=index > 0)
+
+
+def _example(stream: np.ndarray, begins: np.ndarray, width: int, *, carries: bool = False) -> Example:
+    tokens = stream[begins[:, None] + np.arange(width + 1)].astype(np.int64)
+    inputs, targets = tokens[:, :-1], tokens[:, 1:].copy()
+    targets[targets == BOS_ID] = NOT_COUNTED  # another text begins
+    return Example(inputs, targets, carries)

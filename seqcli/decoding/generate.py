@@ -1,0 +1,188 @@
+"""Texts that go on: the loop that reads prompts, draws a token of each, and reads that, for every language model.
+
+`<unk>` is never drawn: it is no text. Beam search is `beam.py`; here its hypotheses become texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from seqcli.decoding import beam
+from seqcli.decoding.draw import draw, numbers
+from seqcli.decoding.policy import Policy, log_softmax
+from seqcli.decoding.prompt import Prompt, Prompter, Start, begin, padded
+from seqcli.decoding.text_stream import TextStream
+from seqcli.errors import UsageError
+from seqcli.interfaces import OpenModel, State
+from seqcli.text import EOS_ID, UNK_ID
+
+_AT_ONCE = 1 << 22  # so many logits are held at a time
+
+END, STOP, LENGTH = "end", "stop", "length"  # `</s>` came, or a stop string, or as many tokens as asked for
+
+
+@dataclass(frozen=True)
+class Settings:
+    """beam_size: find the `num_samples` likeliest texts instead of drawing; `policy`, `stop`, `seed` then say nothing."""
+
+    policy: Policy = field(default_factory=Policy)
+    max_new_tokens: int = 100
+    num_samples: int = 1
+    beam_size: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.beam_size and self.num_samples > self.beam_size:
+            cure = f"use a beam of {self.num_samples}"
+            raise UsageError(f"a beam of {self.beam_size} finds no {self.num_samples} texts", cure=cure)
+        if "" in self.stop:
+            raise UsageError("an empty stop string would end every text at once")
+
+
+class Sample(NamedTuple):
+    """The `number`-th of a prompt's samples."""
+
+    line: int
+    number: int
+    prompt: Prompt
+
+
+class Continuation:
+    """What follows a prompt, growing from where in it the first token begins.
+
+    ids: the tokens drawn, `</s>` too; log_prob: natural, of the model itself for all of them, whatever the policy;
+    text: what they add to the prompt's; finish_reason: END, STOP or LENGTH, None while it grows.
+    """
+
+    def __init__(self, opened: OpenModel, sample: Sample, start: Start, settings: Settings):
+        self.line, self.number, self.prompt = sample
+        self.ids: list[int] = []
+        self.log_prob = 0.0
+        self.finish_reason: str | None = None
+        self._end, self._most = _end(opened), settings.max_new_tokens
+        self._stream = TextStream(opened.tokenizer, sample.prompt, start, stop=settings.stop)
+
+    @property
+    def text(self) -> str:
+        return self._stream.text
+
+    def add(self, token: int, log_prob: float) -> None:
+        self.ids.append(token)
+        self.log_prob += log_prob
+        if token == self._end:
+            self.finish_reason = END
+        elif self._stream.add(token):
+            self.finish_reason = STOP
+        elif len(self.ids) == self._most:
+            self.finish_reason = LENGTH
+        if self.finish_reason in (END, LENGTH):
+            self._stream.finish()
+
+
+def generate(
+    opened: OpenModel, texts: Iterable[str], settings: Settings, *, first: int = 1
+) -> Iterator[Continuation]:
+    """The finished samples of each text, in order; the first text is line `first`.
+
+    Beam search gives less than `num_samples` where a beam found no more.
+    """
+    samples = samples_of(opened, texts, settings, first=first)
+    at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.beam_size or 1)))
+    while chunk := list(islice(samples, at_once)):
+        if settings.beam_size:
+            yield from _likeliest(opened, chunk, settings)
+        else:
+            finished = (row for row in grow(opened, chunk, settings) if row.finish_reason)
+            yield from sorted(finished, key=lambda row: (row.line, row.number))
+
+
+def samples_of(opened: OpenModel, texts: Iterable[str], settings: Settings, *, first: int = 1) -> Iterator[Sample]:
+    """What is to be drawn; for beam search one a text."""
+    prompts = map(Prompter(opened).read, texts)
+    numbers_ = range(1 if settings.beam_size else settings.num_samples)
+    return (Sample(line, number, prompt) for line, prompt in enumerate(prompts, first) for number in numbers_)
+
+
+def grow(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> Iterator[Continuation]:
+    """Draws all samples together; yields a row each time it has grown by a token."""
+    policy = settings.policy
+    random = [numbers(settings.seed, line=sample.line, sample=sample.number) for sample in samples]
+    # 1. Every prompt is read once; a sample's first number says where in it the first token begins
+    u = np.array([one.random() for one in random])
+    starts, logits, may, state = _begun(opened, samples, u=u, temperature=policy.temperature)
+    rows = [Continuation(opened, sample, start, settings) for sample, start in zip(samples, starts)]
+    history, _ = padded([row.prompt.ids[: start.kept] for row, start in zip(rows, starts)])
+    alive = np.arange(len(rows))
+    while True:
+        # 2. A token of each row
+        u = np.array([random[row].random() for row in alive])
+        drawn = draw(policy.log_probs(np.where(may, logits, -np.inf), history=history), u)
+        log_prob = np.take_along_axis(log_softmax(logits), drawn[:, None], axis=1)[:, 0]
+        for row, token, value in zip(alive, drawn.tolist(), log_prob.tolist()):
+            rows[row].add(token, value)
+            yield rows[row]
+        # 3. Those that go on read it
+        on = np.flatnonzero([rows[row].finish_reason is None for row in alive])
+        if not len(on):
+            return
+        alive, drawn = alive[on], drawn[on, None]
+        history = np.concatenate([history[on], drawn], axis=1) if policy.repetition_penalty != 1 else history[on]
+        logits, state = opened.model.extend(drawn.astype(np.int32), np.ones(len(on), np.int64), state.reorder(on))
+        may = np.ones(logits.shape, bool)
+        may[:, _never(opened)] = False
+
+
+def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> Iterator[Continuation]:
+    """By beam search, the best first; `samples` are one a prompt."""
+    starts, logits, may, state = _begun(opened, samples, u=np.zeros(len(samples)), temperature=0)
+    found = beam.search(
+        opened.model,
+        np.where(may, log_softmax(logits), -np.inf),
+        state,
+        beam_size=settings.beam_size,
+        n_best=settings.num_samples,
+        max_new_tokens=settings.max_new_tokens,
+        end=_end(opened),
+        never=_never(opened),
+    )
+    for sample, start, hypotheses in zip(samples, starts, found):
+        for number, hypothesis in enumerate(hypotheses):
+            row = Continuation(opened, sample._replace(number=number), start, settings)
+            for token in hypothesis.ids:
+                row.add(token, 0.0)
+            row.log_prob = hypothesis.log_prob
+            yield row
+
+
+def _begun(
+    opened: OpenModel, samples: Sequence[Sample], *, u: np.ndarray, temperature: float
+) -> tuple[list[Start], np.ndarray, np.ndarray, State]:
+    """Where each sample begins, drawn by `u` [B]; the logits there, [B, V]; what its first token may be, bool [B, V]; the state."""
+    prompts = {sample.line: sample.prompt for sample in samples}
+    begun = begin(opened.model, list(prompts.values()))
+    places = {line: (rows, begun.log_shares(rows)[None]) for line, rows in zip(prompts, begun.rows)}
+    sharpened = Policy(temperature=temperature)
+    starts, chosen = [], []
+    for sample, at in zip(samples, u):
+        rows, shares = places[sample.line]
+        start = int(draw(sharpened.log_probs(shares), at[None])[0])
+        starts.append(sample.prompt.starts[start])
+        chosen.append(rows.start + start)
+    may = begun.log_prob[chosen] > -np.inf
+    may[:, _never(opened)] = False
+    return starts, begun.logits[chosen], may, begun.state.reorder(np.array(chosen))
+
+
+def _end(opened: OpenModel) -> int | None:
+    """The token that ends a text; in running text `</s>` is a line feed."""
+    return EOS_ID if opened.unit == "line" else None
+
+
+def _never(opened: OpenModel) -> list[int]:
+    return [UNK_ID] if opened.ends else [UNK_ID, EOS_ID]

@@ -1,0 +1,50 @@
+"""The next token: what a model expects right after a text.
+
+Where the text ends inside a token, what is left of that token is meant: after "I stu" come "dy" and "dent". A piece that
+can come both ways has the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+
+from seqcli.decoding.policy import top
+from seqcli.decoding.prompt import Prompt, Prompter, begin
+from seqcli.interfaces import OpenModel
+
+_AT_ONCE = 1 << 22  # so many logits are held at a time
+
+
+class NextToken:
+    """The distributions of a model."""
+
+    def __init__(self, opened: OpenModel):
+        self._opened, self._prompter = opened, Prompter(opened)
+        self._names = opened.tokenizer.vocabulary()
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {name: id for id, name in enumerate(self._names)}
+
+    def after(self, texts: Iterable[str], *, k: int) -> Iterator[list[tuple[str, float]]]:
+        """The k likeliest next tokens of each text with their probabilities, likeliest first."""
+        prompts = map(self._prompter.read, texts)
+        while chunk := list(islice(prompts, max(1, _AT_ONCE // len(self._names)))):
+            begun = begin(self._opened.model, chunk)
+            for prompt, rows in zip(chunk, begun.rows):
+                yield self._likeliest(prompt, np.exp(begun.log_prob[rows]), k)
+
+    def _likeliest(self, prompt: Prompt, p: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """p: [starts, V]; its last row are whole tokens."""
+        found = {self._names[id]: float(p[-1, id]) for id in top(p[-1:], k)[0]}
+        for start, row in zip(prompt.starts[:-1], p):
+            for id in start.only:
+                name = self._names[id].removeprefix(start.rest)
+                if name not in found:
+                    found[name] = float(p[-1, self._ids[name]]) if name in self._ids else 0.0
+                found[name] += float(row[id])
+        return sorted(found.items(), key=lambda item: -item[1])[:k]

@@ -1,0 +1,93 @@
+"""How a model's next-token distribution is changed before a token is drawn from it.
+
+In this order, each step on what the one before left (the order of Hugging Face's transformers):
+
+1. repetition penalty (Keskar et al. 2019, section 4.1): logits of tokens already there are divided by it where they
+   are positive and multiplied where they are negative. The logits of an n-gram model are log-probabilities: p^penalty.
+2. temperature: logits are divided by it; 0 leaves the likeliest token alone.
+3. top-k: the k likeliest tokens stay.
+4. top-p (Holtzman et al. 2020, equation 2): the fewest likeliest tokens whose probabilities sum to p stay.
+5. min-p (Nguyen et al. 2024): tokens at least min-p times as probable as the likeliest stay.
+
+Of equally likely tokens the one with the smaller id comes first, so that exactly k stay. What stays is normalised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The defaults change nothing."""
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+
+    def log_probs(self, logits: np.ndarray, *, history: np.ndarray | None = None) -> np.ndarray:
+        """The distribution that is drawn from: natural logarithms, float64 [B, V], -inf for what cannot be drawn.
+
+        logits: [B, V], one of a row finite. history: int [B, T], the tokens of each row so far, `<s>` where it is shorter.
+        """
+        x = logits.astype(np.float64)
+        if self.repetition_penalty != 1 and history is not None:
+            there = np.take_along_axis(x, history, axis=1)
+            penalised = np.where(there > 0, there / self.repetition_penalty, there * self.repetition_penalty)
+            np.put_along_axis(x, history, penalised, axis=1)
+        x -= x.max(axis=1, keepdims=True)
+        if self.temperature == 0:
+            return _only(x, top_mask(x, 1))
+        with np.errstate(over="ignore"):  # to -inf
+            x /= self.temperature
+        if self.top_k is not None:
+            x = _only(x, top_mask(x, self.top_k))
+        x = log_softmax(x)
+        if self.top_p < 1:
+            x = _only(x, _nucleus(np.exp(x), self.top_p))
+        if self.min_p > 0:
+            x = _only(x, x >= x.max(axis=1, keepdims=True) + np.log(self.min_p))
+        return x
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log-probabilities of logits, which are such up to a constant a row: float64 [B, V]."""
+    x = logits.astype(np.float64)
+    x -= x.max(axis=1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+
+
+def top_mask(values: np.ndarray, k: int) -> np.ndarray:
+    """Which are the k largest of each row, of equal ones the first: bool [B, V]."""
+    if k >= values.shape[1]:
+        return np.ones(values.shape, bool)
+    edge = np.partition(values, -k, axis=1)[:, -k, None]
+    above, level = values > edge, values == edge
+    return above | (level & (level.cumsum(axis=1) <= k - above.sum(axis=1, keepdims=True)))
+
+
+def top(values: np.ndarray, k: int) -> np.ndarray:
+    """Where the k largest of each row are, largest first, of equal ones the first: int64 [B, min(k, V)]."""
+    kept = np.nonzero(top_mask(values, k))[1].reshape(len(values), -1)
+    order = np.argsort(-np.take_along_axis(values, kept, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(kept, order, axis=1)
+
+
+def _nucleus(p: np.ndarray, mass: float) -> np.ndarray:
+    """The fewest likeliest tokens that sum to `mass`, one at least: bool [B, V]."""
+    order = np.argsort(-p, axis=1, kind="stable")
+    before = np.take_along_axis(p, order, axis=1).cumsum(axis=1)
+    before = np.concatenate([np.zeros((len(p), 1)), before[:, :-1]], axis=1)  # the sum of those that come before
+    inside = before < mass
+    inside[:, 0] = True
+    kept = np.empty(p.shape, bool)
+    np.put_along_axis(kept, order, inside, axis=1)
+    return kept
+
+
+def _only(x: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return log_softmax(np.where(kept, x, -np.inf))

@@ -1,0 +1,140 @@
+"""Prompts as tokens, and where the first new token begins.
+
+A text may end inside a token. "I stu" is `▁I ▁st u` to a sentencepiece tokenizer, but where a text goes on with "dy" the
+model has read `▁I ▁study`; "I study " ends in a lone `▁`, but a word brings its own; "학습" goes on as the one token
+`▁학습을`. Taken as they are, such tokens lead nowhere. So the first new token may begin inside the prompt, at each place
+from the last word's beginning on, if it begins with the rest of the prompt and goes beyond it:
+
+    p(it begins after i tokens, it is t | the text)  ~  p(the first i tokens) p(t | them)
+
+A start after all tokens is among them, with any t. Words, characters and bytes have no other.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.decoding.policy import log_softmax
+from seqcli.interfaces import LanguageModel, OpenModel, State
+from seqcli.text import BOS_ID, SPECIALS, nfc
+
+_SPACE = "\u2581"  # as sentencepiece writes it
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
+_LAST = "\U0010ffff"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A place where the first new token may begin."""
+
+    kept: int  # tokens of the prompt before it
+    rest: str  # the prompt's text after it, as in pieces
+    only: np.ndarray | None  # int64, tokens that may begin here; None for all
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text to go on with. `starts[-1]` is after all of its tokens."""
+
+    text: str
+    ids: np.ndarray  # int32 [T]
+    starts: tuple[Start, ...]
+
+
+class Prompter:
+    """Reads texts as prompts of a model."""
+
+    def __init__(self, opened: OpenModel):
+        self._opened = opened
+        self._names: list[str] = []  # pieces that a text may end inside of, in order
+        if opened.tokenizer.KIND == "sentencepiece":
+            self._vocabulary = opened.tokenizer.vocabulary()
+            pieces = ((name, id) for id, name in enumerate(self._vocabulary))
+            found = sorted((n, id) for n, id in pieces if id >= len(SPECIALS) and not _BYTE.fullmatch(n))
+            self._names, self._ids = [name for name, _ in found], np.array([id for _, id in found], np.int64)
+            self._longest = max(map(len, self._names), default=0)
+
+    def read(self, text: str) -> Prompt:
+        """In a document model a line feed is one; elsewhere a prompt is one line and a line feed a space."""
+        ids = self._encoded(nfc(text.encode("utf-8", "replace").decode()))
+        return Prompt(text, ids, (*self._inside(ids.tolist()), Start(len(ids), "", None)))
+
+    def _encoded(self, text: str) -> np.ndarray:
+        opened = self._opened
+        if opened.unit == "document" and not opened.ends:
+            return opened.tokenizer.encode(text.encode(), unit="document").tokens
+        if opened.unit == "line":
+            text = text.replace("\n", " ")
+        return opened.tokenizer.encode(f"{text}\n".encode(), unit=opened.unit).tokens[:-1]
+
+    def _inside(self, ids: list[int]) -> list[Start]:
+        """The starts before the last token, from the first on at which a token can go beyond the prompt."""
+        starts: list[Start] = []
+        rest = ""
+        for kept in range(len(ids) - 1, -1, -1):
+            if not self._names or ids[kept] < len(SPECIALS) or _BYTE.fullmatch(piece := self._vocabulary[ids[kept]]):
+                break
+            rest = piece + rest
+            if len(rest) >= self._longest:
+                break
+            starts.append(Start(kept, rest, self._beyond(rest)))
+            if piece.startswith(_SPACE):
+                break
+        while starts and not len(starts[-1].only):
+            starts.pop()
+        return starts[::-1]
+
+    def _beyond(self, rest: str) -> np.ndarray:
+        """The tokens that begin with `rest` and go on."""
+        begin, end = bisect_left(self._names, rest + "\0"), bisect_left(self._names, rest + _LAST)
+        return self._ids[begin:end]
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a model says at every start of some prompts, S starts in all."""
+
+    logits: np.ndarray  # float32 [S, V], as the model gives them
+    log_prob: np.ndarray  # float64 [S, V], natural log p(start, token | the prompt's text)
+    state: State  # of S rows
+    rows: list[slice]  # of each prompt
+
+    def log_shares(self, rows: slice) -> np.ndarray:
+        """log p(start | the prompt's text) of a prompt's starts: float64 [starts]."""
+        with np.errstate(divide="ignore"):  # nothing begins there: -inf
+            return np.log(np.exp(self.log_prob[rows]).sum(axis=1))
+
+
+def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
+    """Reads prompts, each once for every start."""
+    starts = [(prompt.ids, start) for prompt in prompts for start in prompt.starts]
+    ends = np.cumsum([len(prompt.starts) for prompt in prompts])
+    rows = [slice(int(end) - len(prompt.starts), int(end)) for prompt, end in zip(prompts, ends)]
+    tokens, lengths = padded([ids[: start.kept] for ids, start in starts])
+    logits, state = model.extend(tokens, lengths)
+    log_p = log_softmax(logits)
+    joint = np.full(log_p.shape, -np.inf)
+    for prompt, at in zip(prompts, rows):
+        path = 0.0  # log p of the prompt's tokens from its first start on
+        for row, start in enumerate(prompt.starts, at.start):
+            only = slice(None) if start.only is None else start.only
+            joint[row, only] = path + log_p[row, only]
+            if start.only is not None:
+                path += log_p[row, prompt.ids[start.kept]]
+        most = joint[at].max()
+        joint[at] -= most + np.log(np.exp(joint[at] - most).sum())
+    return Beginning(logits, joint, state, rows)
+
+
+def padded(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of tokens as int32 [B, T], right-padded with `<s>`, and their lengths, int64 [B]."""
+    lengths = np.array([len(row) for row in rows], np.int64)
+    tokens = np.full((len(rows), int(lengths.max(initial=0))), BOS_ID, np.int32)
+    for row, ids in zip(tokens, rows):
+        row[: len(ids)] = ids
+    return tokens, lengths

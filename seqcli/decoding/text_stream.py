@@ -1,0 +1,61 @@
+"""The text of new tokens as they come: what is certain at once, what may yet change a little later.
+
+A character may be spelled by several tokens, a stop string may span them, and a word's space may be the prompt's.
+"""
+
+from __future__ import annotations
+
+from seqcli.decoding.prompt import Prompt, Start
+from seqcli.interfaces import Tokenizer
+
+_WINDOW = 8  # tokens that are decoded together, so that spaces and bytes fit: more than a character has
+_UNFINISHED = ("\ufffd", "\x1a")  # how a character ends whose other bytes are missing; sentencepiece's escapes begin so
+
+
+class TextStream:
+    """What follows `prompt` where the first new token begins at `start`.
+
+    `text` is certain: it never shrinks, and holds no stop string nor the beginning of one.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, prompt: Prompt, start: Start, *, stop: tuple[str, ...]):
+        self._tokenizer, self._stop = tokenizer, stop
+        ids = prompt.ids.tolist()
+        window = max(0, start.kept - _WINDOW)
+        self._ids = ids[window : start.kept]
+        self._before = len(tokenizer.decode(ids[window:]))  # characters of the window that are the prompt's or in `text`
+        self._fresh = 0  # tokens that are not yet text
+        spaced = prompt.text[-1:].isspace() and not tokenizer.decode(ids[-_WINDOW:])[-1:].isspace()
+        self._given = " " if spaced else ""  # the next word's space, which the prompt has already
+        self._held = ""  # may be the beginning of a stop string
+        self.text = ""
+
+    def add(self, token: int) -> bool:
+        """Reads a token; True if that ends the text by a stop string, before which it is cut."""
+        self._ids.append(token)
+        self._fresh += 1
+        text = self._tokenizer.decode(self._ids)
+        if text.endswith(_UNFINISHED) and self._fresh < _WINDOW:
+            return False
+        return self._append(text)
+
+    def finish(self) -> None:
+        """No more tokens will come."""
+        if not self._append(self._tokenizer.decode(self._ids)):
+            self.text += self._held
+
+    def _append(self, decoded: str) -> bool:
+        new = decoded[self._before :]
+        if new:
+            new, self._given = new.removeprefix(self._given), ""
+        self._ids = self._ids[-_WINDOW:]
+        self._before, self._fresh = len(self._tokenizer.decode(self._ids)), 0
+        text = self._held + new
+        if found := [at for stop in self._stop if (at := text.find(stop)) >= 0]:
+            self.text += text[: min(found)]
+            return True
+        held = max((n for stop in self._stop for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
+        certain = len(text) - held
+        self.text += text[:certain]
+        self._held = text[certain:]
+        return False

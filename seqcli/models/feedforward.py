@@ -1,0 +1,101 @@
+"""Feed-forward language model over a fixed window of words (Bengio et al. 2003, "A neural probabilistic language model").
+
+Embeddings of the last W tokens, side by side, through a tanh layer; with `direct` also straight to the output
+(equation 1 of the paper). What is further back than W tokens is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqcli.nn.initialise import initialise
+from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.weights import restored
+from seqcli.text import BOS_ID
+
+TASK = "language"
+CAUSAL = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """embedding: of a token; context: tokens seen; width: of the hidden layer; direct: a linear path past it."""
+
+    embedding: int = 100
+    context: int = 4
+    width: int = 256
+    direct: bool = True
+    dropout: float = 0.0
+    tied: bool = True
+
+    def __post_init__(self):
+        if not (1 <= self.embedding <= 1 << 16 and 1 <= self.context <= 1024 and 1 <= self.width <= 1 << 16):
+            raise ValueError("embedding and width must be 1 to 65536, context 1 to 1024")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and less than 1, got {self.dropout}")
+
+
+class Window:
+    """The last W - 1 tokens of each row: int64 [B, W - 1]."""
+
+    def __init__(self, tokens: Tensor):
+        self.tokens = tokens
+
+    def reorder(self, rows: np.ndarray) -> Window:
+        return Window(self.tokens[torch.from_numpy(np.asarray(rows, np.int64)).to(self.tokens.device)])
+
+    def joined(self, states: list[Window]) -> Window:
+        return Window(torch.cat([state.tokens for state in states]))
+
+    def detached(self) -> Window:
+        return self
+
+
+class FeedForwardBody(nn.Module):
+    def __init__(self, config: Config, *, vocab_size: int):
+        super().__init__()
+        self.context = config.context
+        self.embedding = nn.Embedding(vocab_size, config.embedding)
+        self.hidden = nn.Linear(config.embedding * config.context, config.width)
+        self.out = nn.Linear(config.width, config.embedding)
+        self.direct = nn.Linear(config.embedding * config.context, config.embedding, bias=False) if config.direct else None
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, tokens: Tensor, state: Window | None) -> tuple[Tensor, Window]:
+        """tokens [B, T] -> [B, T, E]: every position sees itself and the W - 1 before it; before a row stands `<s>`."""
+        if state is None:
+            state = Window(tokens.new_full((len(tokens), self.context - 1), BOS_ID))
+        known = torch.cat([state.tokens, tokens], dim=1)  # [B, W - 1 + T]
+        x = self.dropout(self.embedding(known))
+        windows = x.unfold(1, self.context, 1).transpose(2, 3).flatten(2)  # [B, T, W E]
+        features = self.out(self.dropout(torch.tanh(self.hidden(windows))))
+        if self.direct is not None:
+            features = features + self.direct(windows)
+        return features, Window(known[:, known.shape[1] - self.context + 1 :])
+
+
+class FeedForwardModel(NeuralLanguageModel):
+    def __init__(self, config: Config, *, vocab_size: int):
+        super().__init__()
+        self.body = FeedForwardBody(config, vocab_size=vocab_size)
+        self.head = nn.Linear(config.embedding, vocab_size)
+        initialise(self, deviation=0.05)
+        if config.tied:
+            self.head.weight = self.body.embedding.weight
+
+    def features(self, tokens: Tensor, state: Window | None = None) -> tuple[Tensor, Window]:
+        return self.body(tokens, state)
+
+
+def build(config: Config, *, vocab_size: int) -> FeedForwardModel:
+    return FeedForwardModel(config, vocab_size=vocab_size)
+
+
+def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int) -> NeuralLanguageModel:
+    config = Config(**settings)
+    return restored(lambda: build(config, vocab_size=vocab_size), named)

@@ -1,0 +1,74 @@
+"""Recurrent language model: cell rnn, lstm or gru. Any length of text, through a state of fixed size.
+
+Elman (1990), Mikolov et al. (2010); embeddings tied to the head (Inan et al. 2017), dropouts of AWD-LSTM (Merity et al. 2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor, nn
+
+from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.recurrence import CELLS, Hidden, RecurrentStack
+from seqcli.nn.weights import restored
+
+TASK = "language"
+CAUSAL = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """width: of the hidden layers; embedding: of words, and of the features the head reads (0: as width)."""
+
+    cell: str = "lstm"
+    width: int = 256
+    embedding: int = 0
+    layers: int = 1
+    dropout: float = 0.0
+    weight_dropout: float = 0.0
+    word_dropout: float = 0.0
+    tied: bool = True
+
+    def __post_init__(self):
+        if self.cell not in CELLS:
+            raise ValueError(f"cell {self.cell!r} is not one of {', '.join(CELLS)}")
+        if not (1 <= self.width <= 1 << 16 and 0 <= self.embedding <= 1 << 16 and 1 <= self.layers <= 64):
+            raise ValueError("width and embedding must be 1 to 65536, layers 1 to 64")
+        for share in (self.dropout, self.weight_dropout, self.word_dropout):
+            if not 0 <= share < 1:
+                raise ValueError(f"a dropout must be at least 0 and less than 1, got {share}")
+
+
+class Recurrent(NeuralLanguageModel):
+    def __init__(self, config: Config, *, vocab_size: int):
+        super().__init__()
+        embedding = config.embedding or config.width
+        self.body = RecurrentStack(
+            vocab_size=vocab_size, cell=config.cell, embedding=embedding, width=config.width, layers=config.layers,
+            dropout=config.dropout, weight_dropout=config.weight_dropout, word_dropout=config.word_dropout,
+        )  # fmt: skip
+        self.head = nn.Linear(embedding, vocab_size)
+        nn.init.normal_(self.body.embedding.weight, std=1 / math.sqrt(embedding))
+        nn.init.zeros_(self.head.bias)
+        if config.tied:
+            self.head.weight = self.body.embedding.weight
+        for layer in self.body.layers:
+            nn.init.orthogonal_(layer.weight_hh_l0)
+            if config.cell == "lstm":  # remember by default (Jozefowicz et al. 2015)
+                nn.init.ones_(layer.bias_hh_l0[layer.hidden_size : 2 * layer.hidden_size].detach())
+
+    def features(self, tokens: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
+        return self.body(tokens, state)
+
+
+def build(config: Config, *, vocab_size: int) -> Recurrent:
+    return Recurrent(config, vocab_size=vocab_size)
+
+
+def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int) -> NeuralLanguageModel:
+    config = Config(**settings)
+    return restored(lambda: build(config, vocab_size=vocab_size), named)

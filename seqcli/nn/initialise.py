@@ -1,0 +1,17 @@
+"""How weights begin. Small normal values, and residual outputs scaled down by depth (Radford et al. 2019)."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+
+def initialise(module: nn.Module, *, deviation: float = 0.02, depth: int = 0) -> None:
+    """Linear and embedding weights normal, biases zero. depth: residual branches that end in a linear named `out`."""
+    for name, part in module.named_modules():
+        if isinstance(part, (nn.Linear, nn.Embedding)):
+            scale = 1 / math.sqrt(2 * depth) if depth and name.rpartition(".")[2] == "out" else 1.0
+            nn.init.normal_(part.weight, std=deviation * scale)
+            if getattr(part, "bias", None) is not None:
+                nn.init.zeros_(part.bias)

@@ -1,0 +1,199 @@
+"""What all neural language models share: a body that makes features, a head, and the border to numpy.
+
+An architecture says how features are made (`features`) and what is remembered between calls; scoring, stepping and the
+loss are the same for all. Letters as in `interfaces.py`; here rows are padded, [B, T], and padding is always on the
+right, where no causal model can see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqcli.interfaces import Scores, State, TokenBatch
+from seqcli.text import BOS_ID
+
+_SCORED_TOKENS = 8192  # tokens, padding included, in one pass
+_LOGITS = 1 << 23  # entries of [tokens, V] that exist at a time
+
+
+class NeuralLanguageModel(nn.Module):
+    """p(token | earlier tokens) from `features` and a linear head. Weights are named `body.*` and `head.*`.
+
+    window: the longest stretch of tokens seen at once (None: any length, carried by the state); longer rows are scored
+    in overlapping windows, each token with at least half a window before it.
+    """
+
+    window: int | None = None
+    horizon = None  # a document is scored as one row
+    head: nn.Linear
+
+    def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """tokens: int64 [B, T], `<s>` included where a row begins. Returns [B, T, D] and the state after the last.
+
+        A state is a `State` that also has `joined(states)`: the rows of several, one after another.
+        """
+        raise NotImplementedError
+
+    def beginning(self, rows: int) -> Any:
+        """The state of rows of which nothing has been read, for stepping."""
+        return None
+
+    def read(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """`features` of more tokens than a window may hold."""
+        return self.features(tokens, state)
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device
+
+    @property
+    def vocab_size(self) -> int:
+        return self.head.weight.shape[0]
+
+    # Scoring
+
+    @torch.inference_mode()
+    def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
+        """Natural log p of every token: rows of like length together, so that padding stays small."""
+        start = np.array([BOS_ID]) if context is None else np.concatenate([[BOS_ID], context])
+        log_prob = np.empty(len(batch.tokens), np.float32)
+        ranks = np.empty(len(batch.tokens), np.int64) if rank else None
+        starts = batch.starts
+        for rows in _of_like_length(batch.lengths, budget=_SCORED_TOKENS, most=self.window or _SCORED_TOKENS):
+            if batch.lengths[rows[0]] + len(start) > (self.window or _SCORED_TOKENS) + 1:
+                parts = [self._score_long(np.concatenate([start, _row(batch, starts, rows[0])]), len(start), rank)]
+            else:
+                parts = self._score_rows([_row(batch, starts, row) for row in rows], start, rank)
+            for row, (lp, rk) in zip(rows, parts, strict=True):
+                place = slice(int(starts[row]), int(starts[row] + batch.lengths[row]))
+                log_prob[place] = lp
+                if ranks is not None:
+                    ranks[place] = rk
+        return Scores(log_prob, rank=ranks)
+
+    def _score_rows(self, rows: list[np.ndarray], start: np.ndarray, rank: bool) -> list[tuple]:
+        longest = max(map(len, rows)) + len(start)
+        tokens = np.zeros((len(rows), longest), np.int64)
+        for line, row in zip(tokens, rows):
+            line[: len(start) + len(row)] = np.concatenate([start, row])
+        padded = torch.from_numpy(tokens).to(self.device)
+        features, _ = self.features(padded[:, :-1])
+        before = len(start) - 1
+        kept = torch.zeros(padded.shape[0], padded.shape[1] - 1, dtype=torch.bool)
+        for line, row in zip(kept, rows):
+            line[before : before + len(row)] = True
+        kept = kept.to(self.device)
+        lp, rk = self._judge(features[kept], padded[:, 1:][kept], rank)
+        cuts = np.cumsum([len(row) for row in rows])[:-1]
+        return list(zip(np.split(lp, cuts), np.split(rk, cuts) if rank else [None] * len(rows)))
+
+    def _score_long(self, sequence: np.ndarray, given: int, rank: bool) -> tuple:
+        """A row that is not seen at once: by a carried state, or in windows that overlap by half, several together."""
+        tokens = torch.from_numpy(sequence.astype(np.int64)).to(self.device)
+        parts, state = [], None
+        if self.window is None:
+            for begin in range(0, len(sequence) - 1, _SCORED_TOKENS):
+                part = tokens[begin : begin + _SCORED_TOKENS + 1]
+                features, state = self.features(part[None, :-1], state)
+                parts.append(self._judge(features[0], part[1:], rank))
+        else:
+            for seen, new in _windows(len(sequence) - 1, self.window, at_once=max(1, _SCORED_TOKENS // self.window)):
+                features, _ = self.features(tokens[seen])
+                parts.append(self._judge(features[new], tokens[seen + 1][new], rank))
+        lp = np.concatenate([part[0] for part in parts])[given - 1 :]
+        return lp, np.concatenate([part[1] for part in parts])[given - 1 :] if rank else None
+
+    def _judge(self, features: Tensor, targets: Tensor, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """log p and rank of targets [n] from features [n, D], so many logits at a time as memory is worth."""
+        log_probs, ranks = [], []
+        for part, wanted in zip(*(x.split(max(1, _LOGITS // self.vocab_size)) for x in (features, targets))):
+            logits = self.logits(part)
+            own = logits.gather(-1, wanted[:, None])
+            log_probs.append((own - logits.logsumexp(-1, keepdim=True))[:, 0])
+            if rank:
+                ranks.append(1 + (logits > own).sum(-1))
+        empty = np.zeros(0, np.float32)
+        lp = torch.cat(log_probs).cpu().numpy() if log_probs else empty
+        return lp, (torch.cat(ranks).cpu().numpy() if ranks else empty.astype(np.int64)) if rank else None
+
+    def logits(self, features: Tensor) -> Tensor:
+        """float32 [..., V]; `<s>` is impossible."""
+        logits = self.head(features).float()
+        logits[..., BOS_ID] = -torch.inf
+        return logits
+
+    # Stepping
+
+    @torch.inference_mode()
+    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
+        """See `interfaces.LanguageModel.extend`. Rows of one length are read together, then all states are joined."""
+        if state is None:
+            tokens = np.concatenate([np.full((len(tokens), 1), BOS_ID), tokens], axis=1)
+            lengths = lengths + 1
+        assert (lengths > 0).all(), "only a beginning may be empty"
+        groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+        logits, states = np.empty((len(tokens), self.vocab_size), np.float32), []
+        for rows in groups:
+            part = torch.from_numpy(tokens[rows, : lengths[rows[0]]].astype(np.int64)).to(self.device)
+            if state is None:
+                before = self.beginning(len(rows))
+            else:
+                before = state if len(groups) == 1 else state.reorder(rows)
+            features, after = self.read(part, before)
+            logits[rows] = self.logits(features[:, -1]).cpu().numpy()
+            states.append(after)
+        if len(groups) == 1:
+            return logits, states[0]
+        return logits, states[0].joined(states).reorder(np.argsort(np.concatenate(groups)))
+
+    # Training
+
+    def loss(self, tokens: Tensor, targets: Tensor, *, state: Any = None, smoothing: float = 0.0) -> tuple[Tensor, int, Any]:
+        """Summed cross-entropy in nats of targets [B, T] (negative: not counted), their number, the state."""
+        features, state = self.features(tokens, state)
+        counted = targets >= 0
+        features, targets = features[counted], targets[counted]
+        total = features.new_zeros((), dtype=torch.float32)
+        for part, wanted in zip(features.split(_LOGITS // self.vocab_size), targets.split(_LOGITS // self.vocab_size)):
+            total = total + F.cross_entropy(self.head(part).float(), wanted, reduction="sum", label_smoothing=smoothing)
+        return total, int(counted.sum()), state
+
+
+def _row(batch: TokenBatch, starts: np.ndarray, row: int) -> np.ndarray:
+    return batch.tokens[starts[row] : starts[row] + batch.lengths[row]]
+
+
+def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Positions [B, W] of overlapping windows over 0 ... length - 1, and which of them no earlier window has shown.
+
+    Windows of 4 over 7: 0123 with all new, 2345 with 4 and 5 new, 3456 with 6 new.
+    """
+    begins = list(range(0, max(length - window, 0), max(window // 2, 1))) + [max(length - window, 0)]
+    shown = 0
+    for first in range(0, len(begins), at_once):
+        seen = torch.tensor(begins[first : first + at_once])[:, None] + torch.arange(min(window, length))
+        new = torch.zeros_like(seen, dtype=torch.bool)
+        for row, places in zip(new, seen):
+            row[places >= shown] = True
+            shown = max(shown, int(places[-1]) + 1)
+        yield seen, new
+
+
+def _of_like_length(lengths: np.ndarray, *, budget: int, most: int) -> Iterator[np.ndarray]:
+    """Rows, shortest first, in groups of at most `budget` tokens with their padding; rows above `most` stand alone."""
+    order = np.argsort(lengths, kind="stable")
+    begin = 0
+    for end in range(1, len(order) + 1):
+        if end < len(order):
+            longest = lengths[order[end]] + 1
+            if (end - begin + 1) * longest <= budget and longest <= most:
+                continue
+        if end > begin:
+            yield order[begin:end]
+            begin = end

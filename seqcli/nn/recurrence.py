@@ -1,0 +1,96 @@
+"""Recurrent layers with the dropouts of AWD-LSTM: a hidden state that sums up what was read.
+
+Cells are PyTorch's fused kernels: rnn (Elman 1990), lstm (Hochreiter and Schmidhuber 1997), gru (Cho et al. 2014).
+Dropout (Merity et al. 2018, sections 2 and 4): of recurrent weights, of layer outputs with one mask for all steps
+(Gal and Ghahramani 2016), of whole words in the embedding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class Hidden:
+    """The hidden states of all layers: per layer a tuple of tensors [1, B, D] (two for lstm, one for the others)."""
+
+    def __init__(self, layers: list[tuple[Tensor, ...]]):
+        self.layers = layers
+
+    def reorder(self, rows: np.ndarray) -> Hidden:
+        index = torch.from_numpy(np.asarray(rows, np.int64)).to(self.layers[0][0].device)
+        return Hidden([tuple(part[:, index].contiguous() for part in layer) for layer in self.layers])
+
+    def joined(self, states: list[Hidden]) -> Hidden:
+        return Hidden([
+            tuple(torch.cat(parts, dim=1) for parts in zip(*layers)) for layers in zip(*(state.layers for state in states))
+        ])  # fmt: skip
+
+    def detached(self) -> Hidden:
+        """The same numbers without their history: where back-propagation through time is cut."""
+        return Hidden([tuple(part.detach() for part in layer) for layer in self.layers])
+
+
+class LockedDropout(nn.Module):
+    """Dropout of [B, T, D] with one mask [B, 1, D] for all time steps."""
+
+    def __init__(self, share: float):
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.share:
+            return x
+        return x * F.dropout(torch.ones_like(x[:, :1]), self.share)
+
+
+class RecurrentStack(nn.Module):
+    """Embedding and recurrent layers: tokens [B, T] to features [B, T, E] (E: the embedding's width, so heads can be tied).
+
+    dropout: of inputs, between layers and of the output; weight_dropout: of the recurrent matrices;
+    word_dropout: of rows of the embedding.
+    """
+
+    def __init__(
+        self, *, vocab_size: int, cell: str, embedding: int, width: int, layers: int, dropout: float,
+        weight_dropout: float, word_dropout: float,
+    ):  # fmt: skip
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding)
+        self.weight_dropout, self.word_dropout = weight_dropout, word_dropout
+        widths = [embedding] + [width] * (layers - 1) + [embedding if layers > 1 else width]
+        self.layers = nn.ModuleList(
+            CELLS[cell](inside, outside, batch_first=True) for inside, outside in zip(widths, widths[1:])
+        )
+        self.project = nn.Identity() if widths[-1] == embedding else nn.Linear(widths[-1], embedding, bias=False)
+        self.dropout = LockedDropout(dropout)
+
+    def forward(self, tokens: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
+        x = self.dropout(self._embedded(tokens))
+        after = []
+        for index, layer in enumerate(self.layers):
+            before = None if state is None else state.layers[index]
+            x, hidden = self._run(layer, x, before)
+            x = self.dropout(x)
+            after.append(hidden)
+        return self.project(x), Hidden(after)
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        weight = self.embedding.weight
+        if self.training and self.word_dropout:
+            weight = weight * F.dropout(torch.ones_like(weight[:, :1]), self.word_dropout)
+        return F.embedding(tokens, weight)
+
+    def _run(self, layer: nn.RNNBase, x: Tensor, before: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        if before is not None and len(before) == 1:
+            before = before[0]
+        if self.training and self.weight_dropout:
+            dropped = F.dropout(layer.weight_hh_l0, self.weight_dropout)
+            x, after = torch.func.functional_call(layer, {"weight_hh_l0": dropped}, (x, before))
+        else:
+            x, after = layer(x, before)
+        return x, after if isinstance(after, tuple) else (after,)

@@ -1,0 +1,47 @@
+"""A network's weights as named arrays, and back: checked before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from seqcli.errors import ModelError
+
+
+def arrays(model: nn.Module) -> dict[str, np.ndarray]:
+    """Every weight once, by its name: a head tied to the embedding is stored as the embedding."""
+    named, seen = {}, set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            named[name] = tensor.detach().cpu().numpy()
+    return named
+
+
+def restored(make: Callable[[], nn.Module], named: Mapping[str, np.ndarray]) -> nn.Module:
+    """The model that `make` builds, with these weights. Raises ModelError where names or shapes differ.
+
+    It is built without memory first ("meta"), so that settings that lie cost nothing.
+    """
+    with torch.device("meta"):
+        model = make()
+    expected = model.state_dict(keep_vars=True)
+    twins: dict[int, str] = {}
+    alias = {name: twins.setdefault(id(tensor), name) for name, tensor in expected.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in expected.items() if alias[name] == name}
+    given = {name: tuple(array.shape) for name, array in named.items()}
+    if wanted != given:
+        odd = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))[0]
+        what = f"weights do not fit the settings: {odd} is {given.get(odd)}, {wanted.get(odd)} expected"
+        raise ModelError(what, cure="restore the model or train again")
+    tensors = {name: torch.from_numpy(np.array(named[name])) for name in wanted}
+    model.load_state_dict({name: tensors[alias[name]] for name in expected}, assign=True)
+    for name, first in alias.items():
+        if name != first:
+            place, _, last = name.rpartition(".")
+            where, _, own = first.rpartition(".")
+            setattr(model.get_submodule(place), last, getattr(model.get_submodule(where), own))
+    return model.eval()

@@ -1,0 +1,56 @@
+"""Where a network is trained: device, precision, threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from seqcli.errors import UsageError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """autocast computes matrix products in `dtype`; weights and sums stay float32."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self):
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    @property
+    def precision(self) -> str:
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
+
+
+def place(device: str = "auto", precision: str = "auto", *, threads: int | None = None) -> Placement:
+    """auto: a GPU if there is one; bfloat16 where the processor multiplies in it."""
+    if threads:
+        torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        where = torch.device(device)
+        if where.type == "cuda" and not torch.cuda.is_available():
+            raise RuntimeError("no CUDA device")
+        torch.empty(1, device=where)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"no such device: {device!r} ({str(error).splitlines()[0]})", cure="use --device cpu") from None
+    if precision == "auto":
+        precision = "bf16" if _multiplies_bfloat16(where) else "fp32"
+    return Placement(where, PRECISIONS[precision])
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        try:
+            with open("/proc/cpuinfo", encoding="utf-8") as file:
+                return "avx512_bf16" in file.read() or torch.cpu._is_amx_tile_supported()
+        except OSError:
+            return False
+    return False

@@ -1,0 +1,121 @@
+"""What a terminal gets: tables, no colours where they are not wanted, and never an escape sequence out of the data."""
+
+import os
+import pty
+import re
+import shutil
+import sys
+import time
+from typing import NamedTuple
+
+import pytest
+
+HOSTILE = "red\x1b[31m \x1b]0;title\x07 \x9b31m \u202eover\u2066 a\rb \x08"
+
+
+class Shown(NamedTuple):
+    code: int
+    text: str
+    seconds: float
+
+
+@pytest.fixture
+def terminal(environment, tmp_path):
+    """`terminal("score", ...)`: what a command shows where all three streams are a terminal."""
+
+    def run(*arguments: object, **env: str) -> Shown:
+        begun = time.monotonic()
+        pid, handle = pty.fork()
+        if pid == 0:
+            os.chdir(tmp_path)
+            os.execve(sys.executable, [sys.executable, "-m", "seqcli", *map(str, arguments)], {**environment, **env})
+        parts = []
+        while True:
+            try:
+                parts.append(os.read(handle, 1 << 16))
+            except OSError:  # the other side is gone
+                break
+            if not parts[-1]:
+                break
+        os.close(handle)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return Shown(code, b"".join(parts).decode().replace("\r\n", "\n"), time.monotonic() - begun)
+
+    return run
+
+
+def test_results_are_a_table_on_a_terminal(terminal, model):
+    shown = terminal("score", "the cat", "the dog", "-m", model)
+    assert shown.code == 0 and "\x1b[1m" in shown.text and "\t" not in shown.text
+    plain = re.sub("\x1b\\[[0-9;]*m", "", shown.text)
+    assert re.search(r"log_prob +perplexity +bits_per_byte +tokens +unknown +text", plain) and "the dog" in plain
+
+
+@pytest.mark.parametrize(
+    "arguments, env", [([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"}), (["--no-color"], {})], ids=str
+)
+def test_no_colours_where_they_are_not_wanted(terminal, model, arguments, env):
+    shown = terminal("score", "the cat", "-m", model, "--scramble", *arguments, **env)
+    assert shown.code == 0 and "likeliest" in shown.text and "\x1b" not in shown.text
+
+
+@pytest.mark.parametrize("command", ["score", "tokenize"])
+def test_2_no_text_at_a_terminal_is_an_example_at_once(terminal, model, command):
+    shown = terminal(command, "-m", model)
+    assert shown.code == 2 and shown.seconds < 5
+    first, *example = shown.text.splitlines()
+    assert first == f"seqcli {command}: error: nothing to read; for example"
+    assert example == [f'  seqcli {command} "I study machine learning"', f"  cat FILE | seqcli {command}"]
+
+
+def hostile_arguments(model, tmp_path) -> dict[str, list]:
+    (tmp_path / "pairs.tsv").write_text(f"the cat\tcat the\t{HOSTILE}\n")
+    (tmp_path / "table.tsv").write_bytes(f"text\t{HOSTILE}\nthe cat\t{HOSTILE}\n".replace("\r", "").encode())
+    shutil.copytree(model, tmp_path / "copy\x1b[31m", dirs_exist_ok=True)
+    kept = HOSTILE.replace("\r", "")
+    return {
+        "text": ["score", HOSTILE, "-m", model],
+        "text, JSON": ["score", HOSTILE, "-m", model, "--json"],
+        "tokens": ["score", HOSTILE, "-m", model, "--level", "token"],
+        "words, JSON": ["score", HOSTILE, "-m", model, "--level", "word", "--json"],
+        "orderings": ["score", HOSTILE, "-m", f"{HOSTILE}={model}", "--scramble"],
+        "choices": [
+            "score",
+            f"the {HOSTILE.translate(dict.fromkeys(map(ord, '[]')))} [dog|cat]",
+            "-m",
+            model,
+            "--choices",
+        ],
+        "a label": ["score", "--pairs", "pairs.tsv", "-m", model],
+        "a label, JSON": ["score", "--pairs", "pairs.tsv", "-m", model, "--json"],
+        "a column": ["score", "-i", "table.tsv", "--keep", kept, "-m", model],
+        "a column, JSON": ["score", "-i", "table.tsv", "--keep", kept, "-m", model, "--json"],
+        "names of models": ["score", "the cat", "-m", f"{HOSTILE}={model}", "-m", model],
+        "names in a summary": ["score", "the cat", "-m", "copy\x1b[31m", "--level", "corpus"],
+        "a folder's name": ["info", "copy\x1b[31m"],
+        "a folder's name, JSON": ["info", "copy\x1b[31m", "--json"],
+        "pieces": ["tokenize", HOSTILE, "-m", model],
+        "pieces, JSON": ["tokenize", HOSTILE, "-m", model, "--offsets"],
+        "the name of a missing file": ["score", "-i", HOSTILE, "-m", model],
+        "the name of a missing model": ["score", "x", "-m", HOSTILE],
+        "a name of two lines": ["score", "x", "-m", "absent\x1b\nseqcli: all is well"],
+        "an option": ["score", f"--{HOSTILE}"],
+        "a command": [HOSTILE],
+        "a value": ["score", "x", "--level", HOSTILE],
+    }
+
+
+@pytest.mark.parametrize("group", range(3))
+def test_data_is_shown_and_not_obeyed(terminal, model, tmp_path, group):
+    for name, arguments in list(hostile_arguments(model, tmp_path).items())[group::3]:
+        shown = terminal(*arguments, NO_COLOR="1")
+        assert shown.code in (0, 2, 3, 4), (name, shown)
+        found = re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown.text)
+        assert found is None, (name, found, shown.text)
+        assert re.search(r"\\x1b|\\u001b", shown.text), (name, shown.text)  # it was there
+
+
+def test_fields_of_a_pipe_are_escaped_and_json_is_json(here, model):
+    done = here("score", HOSTILE, "-m", model)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", done.out) and done.out.count("\n") == 1
+    assert "\u202e" in done.out  # only a terminal obeys it

@@ -1,0 +1,216 @@
+"""data/tables: rows of .tsv, .csv, .jsonl and .parquet, cell by cell, and what is no table."""
+
+import csv
+import gzip
+import io
+import json
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from seqcli.data import lines
+from seqcli.data.tables import is_table, kind_of, read_blocks, read_rows
+from seqcli.errors import InputError, UsageError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(name: str, data: bytes | str) -> str:
+        (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
+        return str(tmp_path / name)
+
+    return written
+
+
+def cells(path: str, *columns: str | None, **reading) -> list[tuple[str, ...]]:
+    rows = list(read_rows(path, columns, **reading))
+    first = 1
+    for part in rows:  # numbered without a gap
+        assert part.first == first
+        first += len(part.cells)
+    return [row for part in rows for row in part.cells]
+
+
+def test_tables_are_known_by_their_names():
+    names = ["a.tsv", "a.csv.gz", "b/a.JSONL", "a.parquet", "a.b.tsv"]
+    assert [kind_of(name) for name in names] == ["tsv", "csv", "jsonl", "parquet", "tsv"]
+    assert not any(map(is_table, ["a.txt", "tsv", "-", "a.tsv.txt", "a.gz", "a.json", ".tsv"]))
+
+
+# --- TSV --------------------------------------------------------------------------------------------------------------
+
+
+def test_tsv_is_raw(write):
+    path = write("a.tsv", '\ufeffid\ttext\tid\n1\t"a\t"b"\r\n 2 \t\\t""\t\x85\n')
+    assert cells(path, "text", "id") == [('"a', "1"), ('\\t""', " 2 ")]
+    assert cells(path, "#3", "#1") == [("id", "id"), ('"b"', "1"), ("\x85", " 2 ")]
+    assert cells(path, "#2", "id") == [('"a', "1"), ('\\t""', " 2 ")]  # a name: there is a header
+
+
+def test_tsv_rows_that_are_too_short_are_named(write):
+    path = write("a.tsv", "id\ttext\n1\ta\n\n")
+    with pytest.raises(InputError, match=r"1 fields, column 2 is wanted: .*a\.tsv, line 3"):
+        cells(path, "text")
+
+
+def test_tsv_of_many_blocks(write, monkeypatch):
+    monkeypatch.setattr(lines.read_blocks, "__kwdefaults__", {"encoding": None, "strict": False, "size": 7})
+    rows = [(str(number), f"t{number}" * (number % 5)) for number in range(100)]
+    path = write("a.tsv", "id\ttext\n" + "".join("\t".join(row) + "\n" for row in rows))
+    assert cells(path, "id", "text") == rows
+
+
+# --- CSV: RFC 4180 ----------------------------------------------------------------------------------------------------
+
+pyarrow = pytest.importorskip("pyarrow")
+CELLS = st.text(st.sampled_from(" ,\"\n'\\\t;a한\x85\u2028") | st.characters(exclude_categories=["Cs"]), max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_csv_is_read_as_it_was_written(tmp_path_factory, rows, end, quoted):
+    assume(not any("\r" in cell for row in rows for cell in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
+    writer.writerow(("text", "note"))
+    writer.writerows(rows)
+    path = tmp_path_factory.getbasetemp() / "hypothesis.csv"
+    path.write_bytes(text.getvalue().encode())
+    assert cells(str(path), "text", "note") == rows
+    assert cells(str(path), "#1", "#2") == [("text", "note"), *rows]
+
+
+def test_csv_by_the_letter(write):
+    path = write("a.csv", '\ufeffid,text\r\n007,"a ""b"", c\r\nd"\r\n,NULL\r\n1e3,\r\n')
+    assert cells(path, "id", "text") == [("007", 'a "b", c\nd'), ("", "NULL"), ("1e3", "")]
+    assert cells(write("b.csv", "text\n\n\nx\n"), None) == [("",), ("",), ("x",)]  # blank lines are records
+    assert cells(write("c.csv.gz", gzip.compress(b"text\na\n")), None) == [("a",)]
+    assert cells(write("d.csv", "text"), None) == [] == cells(write("e.csv", ""), None)
+
+
+def test_csv_that_is_none(write):
+    with pytest.raises(InputError, match=r"not csv .*: .*a\.csv"):
+        cells(write("a.csv", "id,text\n1,2,3\n"), None)
+    with pytest.raises(InputError, match=r"a quote is not closed.*b\.csv"):
+        cells(write("b.csv", 'id,text\n1,"a\n2,b\n3,c\n'), None)
+    assert cells(write("c.csv", 'text\n5" disk\n'), None) == [('5" disk',)]  # a sign, not a quote
+    assert cells(write("d.csv", 'text\n"a\n"\n'), None) == [("a\n",)]
+    with pytest.raises(InputError, match="looks like a PNG"):
+        cells(write("e.csv", b"\x89PNG\r\n\x1a\n"), None)
+
+
+def test_csv_of_other_encodings_and_of_none(write):
+    text = 'text,id\n"나는 기계 학습을",1\n안녕,2\n'
+    rows = [("나는 기계 학습을",), ("안녕",)]
+    assert cells(write("a.csv", text.encode("cp949")), None, encoding="cp949") == rows
+    assert cells(write("b.csv", text.encode("utf-16")), None, encoding="utf-16") == rows
+    with pytest.raises(InputError, match="--encoding cp949"):
+        cells(write("a.csv", text.encode("cp949")), None)
+    with pytest.raises(UsageError, match="utf-9"):
+        cells(write("a.csv", text), None, encoding="utf-9")
+    broken = write("c.csv", b"text\na\xffb\nc\n")
+    assert (
+        cells(broken, None) == [("a\ufffdb",), ("c",)] and sum(part.replaced for part in read_rows(broken, [None])) == 1
+    )
+    with pytest.raises(InputError, match="line 2, byte 2"):
+        cells(broken, None, strict=True)
+
+
+def test_csv_of_many_blocks(write):
+    rows = [(str(number), f'"{number}",\n' * (number % 4)) for number in range(9000)]
+    text = io.StringIO()
+    csv.writer(text).writerows([("id", "text"), *rows])
+    assert cells(write("a.csv", text.getvalue()), "id", "text") == rows
+
+
+# --- JSON Lines and Parquet -------------------------------------------------------------------------------------------
+
+
+def test_jsonl_cells_are_text_of_any_type(write):
+    rows = [
+        {"text": "a\nb\t", "n": 7},
+        {"sentence": "한", "n": 1.5},
+        {"n": [1, "é"], "text": True},
+        {"text": "", "n": {"a": None}},
+    ]
+    path = write(
+        "a.jsonl", "".join(json.dumps(row, ensure_ascii=number % 2 == 0) + "\n" for number, row in enumerate(rows))
+    )
+    assert cells(path, None, "n") == [("a\nb\t", "7"), ("한", "1.5"), ("true", '[1, "é"]'), ("", '{"a": null}')]
+    assert cells(write("b.jsonl", '{"text": "\\ud800x"}\n'), "text") == [("?x",)]
+
+
+JSONL = {
+    "not JSON": ('{"text": "a"}\n{"text"\n', InputError, "not JSON .*line 2"),
+    "a blank line": ('{"text": "a"}\n\n', InputError, "line 2"),
+    "not an object": ("[1]\n", InputError, "not a JSON object: .*line 1"),
+    "no such field": (
+        '{"text": "a", "id": 1}\n{"txet": "b", "id": 2}\n',
+        InputError,
+        "no field 'text': .*line 2; did you mean 'txet'",
+    ),
+    "a null": ('{"text": null, "id": 1}\n', InputError, "field 'text' is null: .*line 1"),
+    "deep": ("[" * 100_000 + "\n", InputError, "not JSON"),
+}
+
+
+@pytest.mark.parametrize("text, kind, message", JSONL.values(), ids=JSONL)
+def test_jsonl_that_is_none(write, text, kind, message):
+    with pytest.raises(kind, match=message):
+        cells(write("a.jsonl", text), "text")
+
+
+def test_parquet(write, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"id": [1, 2, None], "text": ["a\n", None, "한"], "raw": [b"x", b"\xff", None]})
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=2)
+    assert cells(str(tmp_path / "a.parquet"), None, "id", "raw") == [
+        ("a\n", "1", "x"),
+        ("", "2", "\ufffd"),
+        ("한", "", ""),
+    ]
+    assert cells(str(tmp_path / "a.parquet"), "#2") == [("a\n",), ("",), ("한",)]
+    with pytest.raises(InputError, match="not parquet"):
+        cells(write("b.parquet", b"text\na\n"), None)
+    with pytest.raises(InputError, match="unpack it first"):
+        cells(write("c.parquet.gz", b""), None)
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_text_column_is_found_or_asked_for(write):
+    for name in ("text", "sentence", "document", "review"):
+        assert cells(write("a.tsv", f"label\t{name}\nx\ty\n"), None) == [("y",)]
+    for name in ("a.tsv", "a.csv"):
+        path = write(name, "a,b\n1,2\n".replace(",", "\t" if name == "a.tsv" else ","))
+        with pytest.raises(UsageError, match=r"which column is the text.*--text-column, one of a, b or #N"):
+            cells(path, None)
+    with pytest.raises(UsageError, match="which field"):
+        cells(write("a.jsonl", '{"a": "b"}\n'), None)
+
+
+@pytest.mark.parametrize("name, data", [("a.tsv", "id\ttext\n1\ta\n"), ("a.csv", "id,text\n1,a\n")])
+def test_columns_that_are_not_there(write, name, data):
+    path = write(name, data)
+    with pytest.raises(UsageError, match=r"no column 'txt'.*did you mean 'text'"):
+        cells(path, "txt")
+    with pytest.raises((UsageError, InputError), match=r"(#3|column 3) is wanted"):
+        cells(path, "#3")
+    for column in ("#0", "#-1", "#x", "#"):
+        with pytest.raises(UsageError):
+            cells(path, "text", column)
+
+
+def test_missing_files_are_bad_input(tmp_path):
+    for name in ("a.tsv", "a.csv", "a.jsonl", "a.parquet"):
+        with pytest.raises(InputError, match="no such file"):
+            cells(str(tmp_path / name), None)
+
+
+def test_blocks_keep_columns_beside_the_records(write):
+    path = write("a.jsonl", '{"text": "a\\nb", "id": 1}\n{"text": "c", "id": "x"}\n')
+    (block,) = read_blocks(path, keep=["id"])
+    assert block.records() == ["a\nb", "c"] and block.kept == (("1",), ("x",)) and block.first == 1
+    assert block.normalised() == b"a b\nc\n"

@@ -1,0 +1,130 @@
+"""Beam search on toy models: against all sequences there are, against greedy, against a search that never stops early."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pytest
+
+from seqcli.decoding import beam
+from seqcli.decoding.policy import log_softmax
+
+V, END, NEVER = 4, 2, [1]
+LONGEST = 4
+
+
+@dataclass
+class Prefixes:
+    rows: list[tuple[int, ...]]
+
+    def reorder(self, rows):
+        return Prefixes([self.rows[row] for row in rows])
+
+
+class Toy:
+    """A model whose logits are noise that depends on the whole prefix."""
+
+    def __init__(self, seed: int, *, end: float = 0.0):
+        self.seed, self.end = seed, end
+
+    def logits(self, prefix: tuple[int, ...]) -> np.ndarray:
+        values = np.random.default_rng([self.seed, *prefix]).normal(scale=2, size=V).astype(np.float32)
+        values[END] += self.end
+        values[1] = -np.inf
+        return values
+
+    def extend(self, tokens, lengths, state):
+        assert tokens.dtype == np.int32 and (lengths == 1).all()
+        rows = [(*prefix, int(token)) for prefix, (token,) in zip(state.rows, tokens)]
+        return np.array([self.logits(row) for row in rows]), Prefixes(rows)
+
+    def log_prob(self, source: int, ids) -> float:
+        rows = [(source, *ids[:n]) for n in range(len(ids))]
+        return float(sum(log_softmax(self.logits(row)[None])[0, id] for row, id in zip(rows, ids)))
+
+
+def search(model, *sources: int, **settings):
+    log_prob = log_softmax(np.array([model.logits((source,)) for source in sources]))
+    settings = {"max_new_tokens": LONGEST, "end": END, "never": NEVER, **settings}
+    return beam.search(model, log_prob, Prefixes([(source,) for source in sources]), **settings)
+
+
+def everything(model, source: int, *, penalty: float) -> list[tuple[float, list[int]]]:
+    """All sequences that end, or are cut at LONGEST, with their scores, best first."""
+    found = []
+    for length in range(1, LONGEST + 1):
+        for ids in product([0, 2, 3], repeat=length):
+            if END not in ids[:-1] and (ids[-1] == END or length == LONGEST):
+                found.append((model.log_prob(source, ids) / length**penalty, list(ids)))
+    return sorted(found, reverse=True)
+
+
+def reference(model, source: int, *, k: int, n: int, penalty: float) -> list[list[int]]:
+    """The search of the docstring without early stopping."""
+    live, ended = [(0.0, ())], []
+    for length in range(1, LONGEST + 1):
+        extended = [
+            (log_prob + step, (*ids, id))
+            for log_prob, ids in live
+            for id, step in enumerate(log_softmax(model.logits((source, *ids))[None])[0])
+            if id != 1
+        ]
+        best = sorted(extended, key=lambda h: -h[0])[:k]
+        live = [h for h in best if h[1][-1] != END and length < LONGEST]
+        ended += [(log_prob / length**penalty, list(ids)) for log_prob, ids in best if ids[-1] == END or length == LONGEST]
+    return [ids for _, ids in sorted(ended, key=lambda h: -h[0])[:n]]
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_beam_that_drops_nothing_finds_the_best_of_all(seed, penalty):
+    model = Toy(seed, end=-1.0)
+    (found,) = search(model, 9, beam_size=3**LONGEST, n_best=7, length_penalty=penalty)
+    expected = everything(model, 9, penalty=penalty)[:7]
+    assert [h.ids for h in found] == [ids for _, ids in expected]
+    np.testing.assert_allclose([h.score for h in found], [score for score, _ in expected], rtol=1e-6)
+    for h in found:
+        assert h.log_prob == pytest.approx(model.log_prob(9, h.ids)) and h.ended == (h.ids[-1] == END)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize("seed", range(12))
+def test_stopping_early_loses_nothing(seed, penalty):
+    for k, n in ((1, 1), (2, 1), (3, 3), (5, 2)):
+        model = Toy(seed, end=1.0)
+        (found,) = search(model, 0, beam_size=k, n_best=n, length_penalty=penalty)
+        assert [h.ids for h in found] == reference(model, 0, k=k, n=n, penalty=penalty)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_a_beam_of_one_is_greedy(penalty):
+    for seed in range(20):
+        model, ids = Toy(seed), []
+        while len(ids) < LONGEST and END not in ids:
+            ids.append(int(model.logits((3, *ids)).argmax()))
+        ((best,),) = search(model, 3, beam_size=1, length_penalty=penalty)
+        assert best.ids == ids
+
+
+def test_sources_together_are_sources_alone():
+    model = Toy(4)
+    together = search(model, *range(8), beam_size=3, n_best=2, length_penalty=0.6)
+    assert together == [search(model, source, beam_size=3, n_best=2, length_penalty=0.6)[0] for source in range(8)]
+
+
+def test_it_stops_as_soon_as_nothing_better_can_come():
+    class Counting(Toy):
+        steps = 0
+
+        def extend(self, tokens, lengths, state):
+            self.steps += 1
+            return super().extend(tokens, lengths, state)
+
+    model = Counting(0, end=20.0)
+    search(model, 0, beam_size=3, max_new_tokens=1000)
+    assert model.steps == 0
+
+
+def test_texts_that_never_end_are_cut():
+    (found,) = search(Toy(1), 5, beam_size=2, n_best=2, end=None, never=[1, END], max_new_tokens=3)
+    assert all(len(h.ids) == 3 and not h.ended and END not in h.ids[1:] for h in found) and len(found) == 2

@@ -1,0 +1,136 @@
+"""The loop: a sample is a function of its prompt, line, number and seed; its text, log-probability and end are right."""
+
+import math
+
+import numpy as np
+import pytest
+
+from seqcli.decoding.beam import search
+from seqcli.decoding.generate import END, LENGTH, STOP, Settings, generate, grow, samples_of
+from seqcli.decoding.policy import Policy
+from seqcli.decoding.prompt import Prompter
+from seqcli.errors import UsageError
+from seqcli.interfaces import TokenBatch
+from seqcli.tasks import language
+from seqcli.text import EOS_ID, UNK_ID
+
+KINDS = ("words", "sentencepiece", "characters", "bytes", "document")
+PROMPTS = ["", "I study", "the cat ", "나는 기", "zzz", "the", "my computer is"]
+SHORT = {"max_new_tokens": 40}
+
+
+@pytest.fixture(params=KINDS)
+def any_model(models, request):
+    return language.open_model(str(models(request.param)))
+
+
+def told(rows) -> list[tuple]:
+    return [(row.line, row.number, row.ids, row.text, row.finish_reason, round(row.log_prob, 3)) for row in rows]
+
+
+def test_a_sample_does_not_depend_on_its_batch(any_model, monkeypatch):
+    settings = Settings(num_samples=3, policy=Policy(repetition_penalty=1.2), **SHORT)
+    together = told(generate(any_model, PROMPTS, settings))
+    assert [row[:2] for row in together] == [(line, n) for line in range(1, 8) for n in range(3)]
+    alone = [row for line, text in enumerate(PROMPTS, 1) for row in told(generate(any_model, [text], settings, first=line))]
+    assert alone == together
+    backwards = list(samples_of(any_model, PROMPTS, settings))[::-1]
+    finished = sorted((row for row in grow(any_model, backwards, settings) if row.finish_reason), key=lambda row: (row.line, row.number))
+    assert told(finished) == together
+    monkeypatch.setattr("seqcli.decoding.generate._AT_ONCE", 1)
+    assert told(generate(any_model, PROMPTS, settings)) == together
+    assert told(generate(any_model, PROMPTS, Settings(num_samples=3, seed=1, **SHORT))) != together
+
+
+def test_log_prob_is_the_models_own(any_model):
+    """Whatever the policy: what `score` gives the tokens after those kept of the prompt."""
+    settings = Settings(num_samples=2, policy=Policy(temperature=1.5, top_k=5, repetition_penalty=1.1), **SHORT)
+    for row in generate(any_model, ["", "I study", "the cat"], settings):
+        assert UNK_ID not in row.ids and 1 <= len(row.ids) <= 40
+        given = row.prompt.ids
+        if len(row.prompt.starts) > 1:
+            continue
+        ids = np.array(row.ids, np.int32)
+        scores = any_model.model.score(TokenBatch(ids, np.array([len(ids)])), context=given)
+        assert row.log_prob == pytest.approx(float(scores.log_prob.sum()), abs=1e-3)
+
+
+def test_text_and_end_are_those_of_the_tokens(any_model):
+    for row in generate(any_model, ["", "I study"], Settings(num_samples=5, **SHORT)):
+        line = any_model.unit == "line"
+        assert (row.finish_reason == END) == (line and row.ids[-1] == EOS_ID)
+        assert row.finish_reason == END or (row.finish_reason == LENGTH and len(row.ids) == 40)
+        if len(row.prompt.starts) == 1:
+            whole = any_model.tokenizer.decode([*row.prompt.ids.tolist(), *row.ids])
+            assert row.prompt.text + row.text == whole
+        if line:
+            assert EOS_ID not in row.ids[:-1] and "\n" not in row.text
+
+
+def test_a_line_feed_is_text_of_documents_only(models, tmp_path):
+    document = language.open_model(str(models("document")))
+    assert any("\n" in row.text for row in generate(document, ["the cat"], Settings(num_samples=5, **SHORT)))
+    prompts = [Prompter(opened).read("the\ncat").ids.tolist() for opened in (document, language.open_model(str(models("words"))))]
+    assert EOS_ID in prompts[0] and EOS_ID not in prompts[1] and len(prompts[1]) == 2
+
+
+def test_characters_of_documents_have_no_end(corpus, tmp_path):
+    from seqcli.models import ngram
+    from seqcli.runs import drafting
+
+    for kind in ("characters", "bytes"):
+        with drafting(tmp_path / kind) as draft:
+            language.train_counted(
+                draft, language.Corpus((str(corpus),), unit="document"), language.TokenizerChoice(kind), ngram.Config(order=4),
+                memory=1 << 30,
+            )  # fmt: skip
+        opened = language.open_model(str(tmp_path / kind))
+        rows = list(generate(opened, ["the cat\n", ""], Settings(num_samples=20, max_new_tokens=60)))
+        assert all(len(row.ids) == 60 and EOS_ID not in row.ids for row in rows)
+        assert any("\n" in row.text for row in rows)
+
+
+def test_greedy_is_the_likeliest_token_and_a_beam_of_one(any_model):
+    """Of prompts that end with a token: a beam compares whole texts from there on."""
+    greedy = list(generate(any_model, PROMPTS, Settings(policy=Policy(temperature=0), **SHORT)))
+    beam = list(generate(any_model, PROMPTS, Settings(beam_size=1, **SHORT)))
+    assert told(greedy) == told(beam)
+    assert told(greedy) == told(generate(any_model, PROMPTS, Settings(policy=Policy(top_k=1), seed=9, **SHORT)))
+
+
+def test_beams_find_likelier_texts_best_first(any_model):
+    greedy = list(generate(any_model, PROMPTS, Settings(policy=Policy(temperature=0), **SHORT)))
+    beams = list(generate(any_model, PROMPTS, Settings(beam_size=4, num_samples=3, **SHORT)))
+    assert [(row.line, row.number) for row in beams] == [(line, n) for line in range(1, 8) for n in range(3)]
+    for row in greedy:
+        log_probs = [found.log_prob for found in beams if found.line == row.line]
+        assert log_probs == sorted(log_probs, reverse=True)
+        assert log_probs[0] >= row.log_prob - 1e-4 or math.isclose(log_probs[0], row.log_prob, abs_tol=1)
+    assert search.__doc__  # the search itself is tried in test_beam.py
+
+
+@pytest.mark.parametrize("stop", [(" is",), ("e", " cat"), ("machine learning",), ("습을",)])
+def test_a_stop_string_ends_the_text_before_it(any_model, stop):
+    plain = list(generate(any_model, PROMPTS, Settings(num_samples=3, **SHORT)))
+    stopped = list(generate(any_model, PROMPTS, Settings(num_samples=3, stop=stop, **SHORT)))
+    for whole, row in zip(plain, stopped):
+        places = [whole.text.index(s) for s in stop if s in whole.text]
+        assert row.text == (whole.text[: min(places)] if places else whole.text)
+        assert row.finish_reason == (STOP if places else whole.finish_reason)
+        assert row.ids == whole.ids[: len(row.ids)]
+
+
+def test_text_grows_and_nothing_is_taken_back(any_model):
+    for sample in samples_of(any_model, PROMPTS, Settings()):
+        before = ""
+        for row in grow(any_model, [sample], Settings(stop=("is very",), **SHORT)):
+            assert row.text.startswith(before)
+            before = row.text
+        assert row.finish_reason
+
+
+def test_what_cannot_be_meant():
+    with pytest.raises(UsageError, match="a beam of 2 finds no 3 texts"):
+        Settings(beam_size=2, num_samples=3)
+    with pytest.raises(UsageError, match="empty stop"):
+        Settings(stop=("",))

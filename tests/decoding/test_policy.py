@@ -1,0 +1,106 @@
+"""The policy: each step against its definition, row by row; draws that are functions of their place."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqcli.decoding.draw import draw, numbers
+from seqcli.decoding.policy import Policy, log_softmax, top, top_mask
+
+LOGITS = st.lists(
+    st.lists(st.sampled_from([-math.inf, -3.0, -1.0, 0.0, 0.5, 0.5, 2.0, 700.0]), min_size=5, max_size=5).filter(
+        lambda row: max(row) > -math.inf
+    ),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+def by_definition(logits: list[float], policy: Policy, history: list[int]) -> list[float]:
+    """Probabilities, one step of the docstring after another."""
+    x = [value / policy.repetition_penalty if value > 0 else value * policy.repetition_penalty for value in logits]
+    x = [penalised if id in history else value for id, (value, penalised) in enumerate(zip(logits, x))]
+    order = sorted(range(len(x)), key=lambda id: (-x[id], id))
+    if policy.temperature == 0:
+        return [float(id == order[0]) for id in range(len(x))]
+    p = [math.exp((value - max(x)) / policy.temperature) for value in x]
+    kept = order[: policy.top_k]
+    for most in (policy.top_p, None):
+        total = sum(p[id] for id in kept)
+        p = [p[id] / total if id in kept else 0.0 for id in range(len(p))]
+        if most is not None and most < 1:
+            sums = [sum(p[id] for id in kept[:n]) for n in range(len(kept))]
+            kept = [id for n, id in enumerate(kept) if n == 0 or sums[n] < most]
+    p = [value if value >= policy.min_p * max(p) else 0.0 for value in p]
+    return [value / sum(p) for value in p]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    LOGITS, st.sampled_from([0.0, 1e-300, 0.5, 1.0, 3.0, 1e6]), st.sampled_from([None, 1, 2, 4, 100]),
+    st.sampled_from([0.0, 0.3, 0.77, 1.0]), st.sampled_from([0.0, 0.05, 0.61, 1.0]), st.sampled_from([1.0, 1.3, 0.5]),
+)  # fmt: skip
+def test_the_distribution_is_the_defined_one(logits, temperature, top_k, top_p, min_p, penalty):
+    policy = Policy(temperature, top_k, top_p, min_p, penalty)
+    history = np.array([[3, 1, 3]] * len(logits))
+    with np.errstate(all="raise", under="ignore"):
+        found = policy.log_probs(np.array(logits, np.float32), history=history)
+    for row, given_ in zip(np.exp(found), logits):
+        assert row.sum() == pytest.approx(1)
+        np.testing.assert_allclose(row, by_definition(given_, policy, [3, 1]), atol=1e-9)
+
+
+def test_the_defaults_change_nothing():
+    logits = np.array([[1.0, 2.0, -np.inf], [0.0, 0.0, 5.0]], np.float32)
+    np.testing.assert_allclose(Policy().log_probs(logits), log_softmax(logits))
+
+
+@pytest.mark.parametrize(
+    "policy, left",
+    [
+        (Policy(temperature=0), [1]),
+        (Policy(top_k=2), [0, 1]),  # of the equal ones the first
+        (Policy(top_p=0.5), [0, 1]),  # 0.4 is not enough
+        (Policy(top_p=0.39), [1]),
+        (Policy(top_p=0), [1]),
+        (Policy(min_p=0.5), [0, 1, 2]),
+        (Policy(min_p=0.51), [1]),
+        (Policy(top_k=3, top_p=0.6), [0, 1]),  # top-p counts what top-k left: 0.5 and 0.25
+    ],
+)
+def test_what_stays(policy, left):
+    p = policy.log_probs(np.log(np.array([[0.2, 0.4, 0.2, 0.15, 0.05]])))
+    assert np.flatnonzero(p[0] > -np.inf).tolist() == left
+
+
+@given(st.lists(st.lists(st.sampled_from([-math.inf, 0.0, 1.0, 2.0]), min_size=6, max_size=6), min_size=1), st.integers(1, 8))
+def test_the_largest_come_first_and_of_equal_ones_the_earlier(rows, k):
+    values = np.array(rows)
+    expected = [sorted(range(6), key=lambda i, row=row: (-row[i], i))[:k] for row in rows]
+    assert top(values, k).tolist() == expected
+    assert [np.flatnonzero(row).tolist() for row in top_mask(values, k)] == [sorted(row) for row in expected]
+
+
+def test_a_sample_has_its_own_numbers():
+    first = numbers(7, line=3, sample=1).random(5)
+    assert np.array_equal(first, numbers(7, line=3, sample=1).random(9)[:5])
+    one = numbers(7, line=3, sample=1)
+    assert np.array_equal(first, [one.random() for _ in range(5)])
+    places = ((8, 3, 1), (7, 4, 1), (7, 3, 2), (7, 1, 3))
+    others = [numbers(seed, line=line, sample=sample).random() for seed, line, sample in places]
+    assert len({first[0], *others}) == 5
+    assert first[0] == 0.001073713053232006  # the same on every machine, today and tomorrow
+
+
+def test_draws_follow_the_distribution():
+    p = np.array([0.1, 0.0, 0.6, 0.3, 0.0])
+    with np.errstate(divide="ignore"):
+        log_p = np.log(np.tile(p, (40_000, 1)))
+    u = np.array([numbers(0, line=line, sample=0).random() for line in range(1, len(log_p) + 1)])
+    share = np.bincount(draw(log_p, u), minlength=5) / len(log_p)
+    assert share[1] == share[4] == 0
+    np.testing.assert_allclose(share, p, atol=4 * 0.5 / math.sqrt(len(log_p)))
+    edges = np.array([0.0, 0.0999999, 0.1000001, 0.6999999, 0.7000001, 1 - 2**-53])
+    assert draw(log_p[:6], edges).tolist() == [0, 0, 2, 2, 3, 3]

@@ -1,0 +1,136 @@
+"""report/frame and decimals: digits as `%` writes them, fields that stay fields, JSON without infinities."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from seqcli import decimals
+from seqcli.report import frame
+from seqcli.report.frame import TEXT, WHOLE, Column
+from seqcli.text import tsv_field
+
+FLOATS = st.floats(-1e9, 1e9) | st.floats() | st.sampled_from([0.0, -0.0, -1e-9, 0.5e-6, 1e300, math.inf, math.nan])
+
+
+def slowly(value: float, places: int) -> str:
+    """`%.Nf`, but zero has no sign."""
+    text = f"%.{places}f" % value
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(FLOATS, FLOATS), min_size=1, max_size=8), st.integers(0, 8))
+@example([(1.0, -0.0), (math.inf, -1e-12)], 6)
+@example([(2.0**53, 1.0), (-1e22, 0.1)], 0)
+def test_digits_are_those_of_percent_f(rows, places):
+    first, second = (np.array(column) for column in zip(*rows))
+    got = decimals.rows([(first, places), (second, 2)])
+    assert len(got) == len(rows)
+    for row, pair in zip(got, rows, strict=True):
+        for field, value, digits in zip(row.split("\t"), pair, (places, 2), strict=True):
+            want = slowly(value, digits)
+            if field != want:  # a half may be rounded the other way
+                assert len(field.partition(".")[2]) == digits and math.isfinite(value)
+                assert abs(float(field) - value) <= 0.5000001 * 10.0**-digits + abs(value) * 1e-15
+
+
+@given(st.lists(st.integers(-(2**52), 2**52), min_size=1))
+def test_whole_numbers_are_exact(numbers):
+    assert decimals.rows([(np.array(numbers), 0)]) == list(map(str, numbers))
+
+
+@pytest.mark.parametrize("odd", [math.inf, math.nan, -math.inf, 1e300])
+def test_a_number_reads_the_same_beside_any_other(odd):
+    """Rows of one block must not depend on what else is in the block."""
+    values = np.array([-0.0, -1e-9, 1.5, -2.25, 1234567.125])
+    alone = decimals.rows([(values, 6)])
+    beside = decimals.rows([(np.append(values, odd), 6)])
+    assert beside[:-1] == alone and beside[-1] == f"{odd:.6f}"
+
+
+def test_no_rows():
+    assert decimals.rows([(np.zeros(0), 6), (np.zeros(0, np.int64), 0)]) == []
+    assert frame.tsv([Column("a", np.zeros(0), "%.6f"), Column("b", [])]) == ""
+
+
+@given(st.lists(st.tuples(st.text(), st.floats(-1e6, 1e6), st.integers(0, 10**9) | st.none()), max_size=6))
+def test_tsv_has_a_row_a_record_and_a_field_a_column(rows):
+    texts, numbers, wholes = ([row[i] for row in rows] for i in range(3))
+    columns = [
+        Column("a", np.array(numbers, float), "%.3f"), Column("b", texts), Column("c", wholes, WHOLE),
+        Column("d", np.arange(len(rows)), WHOLE), Column("e", np.array(numbers, float), "%.1f"),
+    ]  # fmt: skip
+    lines = frame.tsv(columns).split("\n")
+    assert lines.pop() == "" and len(lines) == len(rows)
+    for place, (line, (text, number, whole)) in enumerate(zip(lines, rows)):
+        fields = line.split("\t")
+        assert fields[1:4] == [tsv_field(text), "" if whole is None else str(whole), str(place)]
+        assert float(fields[0]) == pytest.approx(number, abs=6e-4) and float(fields[4]) == pytest.approx(
+            number, abs=6e-2
+        )
+
+
+def test_a_header_is_fields_too():
+    assert frame.tsv_header(["a", "b\tc"]) == "a\tb\\tc\n"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)  # fmt: skip
+
+
+@given(VALUES)
+def test_json_is_one_line_and_has_no_word_for_infinity(value):
+    line = frame.json_line(value)
+    assert line.endswith("\n") and line.count("\n") == 1
+
+    def as_read(value):
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        if isinstance(value, dict):
+            return {key: as_read(item) for key, item in value.items()}
+        return [as_read(item) for item in value] if isinstance(value, list) else value
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    assert json.loads(line, parse_constant=refuse) == as_read(value)
+
+
+@given(st.lists(st.dictionaries(st.text(), st.text(st.sampled_from('\x1b\x9b\u202e\x7f\r\\"aé한') | st.characters()))))
+def test_json_for_a_terminal_says_the_same(values):
+    lines = "".join(map(frame.json_line, values))
+    shown = frame.json_for_terminal(lines)
+    assert [json.loads(line) for line in shown.split("\n")[:-1]] == values
+    assert not any(char in shown for char in "\x1b\x9b\u202e\x7f\r\u2028\u2066")
+
+
+def test_json_rows_have_the_columns_names():
+    columns = [Column("a", np.array([1.5, math.inf]), "%.1f"), Column("b", ["x", "y"]), Column("n", [None, 2], WHOLE)]
+    assert frame.json_rows(columns) == '{"a": 1.5, "b": "x", "n": null}\n{"a": null, "b": "y", "n": 2}\n'
+
+
+def test_a_table_shows_text_as_it_is():
+    columns = [Column("[b]name", ["[red]x[/red]", ":smile:"]), Column("p", [1.5, None], "%.3f", "%.1f")]
+    shown = frame.table(columns, title="t\x1b[31m", color=False, width=60)
+    assert "\x1b" not in shown and "t\\x1b[31m" in shown
+    for piece in ("[b]name", "[red]x[/red]", ":smile:", "1.5", "-"):
+        assert piece in shown
+
+
+def test_a_table_folds_and_drops_nothing():
+    text = "나는 기계 학습을 공부한다 " * 20
+    shown = frame.table([Column("text", [text], TEXT)], color=False, width=40)
+    assert "".join(shown.split()).count("공부한다") == 20 and max(map(len, shown.splitlines())) <= 40
+
+
+@given(st.floats(0, 1))
+def test_a_bar_is_as_long_as_its_share(share):
+    drawn = frame.bar(share)
+    eighths = sum(8 if block == "█" else "▏▎▍▌▋▊▉".index(block) + 1 for block in drawn)
+    assert eighths == round(share * 96) and len(drawn) <= 12

@@ -1,0 +1,55 @@
+"""Notes are plain lines on standard error; the live line is drawn on terminals only."""
+
+import io
+import sys
+
+import pytest
+
+from seqcli.report import progress
+from seqcli.report.progress import Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(progress, "_PATIENCE", 0)
+    monkeypatch.setattr(progress, "_EVERY", 0)
+
+
+def test_notes(capsys):
+    console = Console(prefix="seqcli score")
+    console.note("a\x1b[31m\nb")
+    console.progress("reading", 1, 2)
+    Console(prefix="x", quiet=True).note("unheard")
+    out, err = capsys.readouterr()
+    assert out == "" and err == "seqcli score: a\\x1b[31m\\x0ab\n"
+
+
+def test_the_live_line_comes_and_goes(monkeypatch, impatient):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console(prefix="p")
+    console.progress("read\x1bing", 1, 4)
+    assert " 25% " in sys.stderr.getvalue() and "read\\x1bing" in sys.stderr.getvalue()
+    console.note("done")
+    assert sys.stderr.getvalue().endswith("\r\x1b[Kp: done\n")
+    console.progress("counting", 1234)
+    assert "counting 1,234 " in sys.stderr.getvalue()
+
+
+@pytest.mark.parametrize("term, quiet", [("dumb", False), ("xterm", True)])
+def test_no_live_line_where_it_is_not_wanted(monkeypatch, impatient, term, quiet):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", term)
+    Console(prefix="p", quiet=quiet).progress("reading", 1, 4)
+    assert sys.stderr.getvalue() == ""
+
+
+def test_without_standard_error_nothing_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    Console(prefix="p").note("lost")
+    assert capsys.readouterr().out == ""

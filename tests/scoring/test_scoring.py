@@ -1,0 +1,202 @@
+"""scoring/: sums over records, tokens, words and whole documents, against a model small enough to be read."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqcli.data.lines import block_of, read_blocks
+from seqcli.errors import InputError
+from seqcli.interfaces import OpenModel, Scores, TokenBatch
+from seqcli.metrics.perplexity import Totals
+from seqcli.models import ngram
+from seqcli.runs import drafting
+from seqcli.scoring import comparisons
+from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
+from seqcli.scoring.sentences import row_sums, score_block, score_document, score_texts
+from seqcli.scoring.tokens import score_tokens, score_words
+from seqcli.tasks import language
+from seqcli.text import EOS_ID
+from seqcli.tokenizers import characters, words
+
+TEXT = b"the cat saw the dog\nab c\n"
+
+
+class Lengths:
+    """A model of order 2 in a few lines: -log p is the token's id plus a tenth of the token before it (or nothing)."""
+
+    vocab_size, horizon = 100, 1
+
+    def score(self, batch: TokenBatch, *, context=None, rank=False) -> Scores:
+        rows, given = np.split(batch.tokens, np.cumsum(batch.lengths)[:-1]), [] if context is None else list(context)
+        before = np.concatenate(
+            [[*given[-1:], *row][:-1] if given else [0, *row[:-1]] for row in rows if len(row)] or [[]]
+        )
+        log_prob = -(batch.tokens + 0.1 * before).astype(np.float32)
+        return Scores(log_prob, rank=batch.tokens.astype(np.int64) + 1 if rank else None)
+
+
+def open_with(tokenizer, *, unit: str = "line") -> OpenModel:
+    return OpenModel("m", "lengths", unit, tokenizer, Lengths())
+
+
+WORDS = open_with(words.train([TEXT])[0])
+CHARACTERS = open_with(characters.train([TEXT])[0])
+DOCUMENT = open_with(characters.train([TEXT], unit="document")[0], unit="document")
+RECORDS = st.lists(st.text(st.sampled_from("abc the\u0301é한 \n\t\x85"), max_size=12), max_size=5)
+
+
+def slowly(opened: OpenModel, text: str, context: str = "") -> list[float]:
+    """The model's rule, token by token."""
+    ids = [piece.id for piece in opened.tokenizer.pieces(text.replace("\n", " "))] + [EOS_ID] * opened.ends
+    given = [piece.id for piece in opened.tokenizer.pieces(context.replace("\n", " "))]
+    before = [*(given[-1:] or [0]), *ids][: len(ids)]
+    return [-(id + 0.1 * previous) for id, previous in zip(ids, before, strict=True)]
+
+
+@pytest.mark.parametrize("opened", [WORDS, CHARACTERS, DOCUMENT], ids=["words", "characters", "document"])
+@settings(deadline=None, max_examples=40)
+@given(texts=RECORDS, data=st.data())
+def test_records_are_scored_on_their_own(opened, texts, data):
+    sums = score_block(opened, block_of(texts))
+    assert sums.log_prob == pytest.approx([sum(slowly(opened, text)) for text in texts], rel=1e-5)
+    assert sums.tokens.tolist() == [len(slowly(opened, text)) for text in texts]
+    assert sums.log_prob.dtype == np.float64
+    contexts = [data.draw(st.text(st.sampled_from("abc \n"), max_size=4)) for _ in texts]
+    given_ = score_block(opened, block_of(texts), contexts=contexts)
+    assert given_.log_prob == pytest.approx(
+        [sum(slowly(opened, text, context)) for text, context in zip(texts, contexts)], rel=1e-5
+    )
+    assert given_.tokens.tolist() == sums.tokens.tolist()
+    total, parts = sums.totals, sum((score_block(opened, block_of([text])).totals for text in texts), Totals())
+    for name in Totals.__slots__:
+        assert getattr(total, name) == pytest.approx(getattr(parts, name), rel=1e-9), name
+    assert total.log_prob == pytest.approx(sum(map(sum, (slowly(opened, text) for text in texts))), rel=1e-5)
+
+
+@pytest.mark.parametrize("opened", [WORDS, CHARACTERS, DOCUMENT], ids=["words", "characters", "document"])
+@settings(deadline=None, max_examples=40)
+@given(texts=RECORDS)
+def test_tokens_and_words_add_up(opened, texts):
+    block = block_of(texts, first=7)
+    tokens, of_words = list(score_tokens(opened, block, rank=True)), list(score_words(opened, block))
+    for line, text in enumerate(texts, 7):
+        own = [row for row in tokens if row.line == line]
+        assert [row.index for row in own] == list(range(len(own)))
+        assert [row.log_prob for row in own] == pytest.approx(slowly(opened, text), rel=1e-5)
+        assert [row.rank for row in own] == [
+            *(piece.id + 1 for piece in opened.tokenizer.pieces(text.replace("\n", " "))), *[EOS_ID + 1] * opened.ends
+        ]  # fmt: skip
+        assert all(row.order is None for row in own)
+        own = [row for row in of_words if row.line == line]
+        assert [row.token for row in own] == text.split() + ["</s>"] * opened.ends
+        if own:
+            assert sum(row.log_prob for row in own) == pytest.approx(sum(slowly(opened, text)), rel=1e-5)
+
+
+def test_a_blank_counts_with_the_word_after_it():
+    (first, second, end) = [row.log_prob for row in score_words(CHARACTERS, block_of(["ab cd"]))]
+    p = slowly(CHARACTERS, "ab cd")
+    assert (first, second, end) == pytest.approx((sum(p[:2]), sum(p[2:5]), p[5]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(st.floats(-9, 0, width=32), max_size=4), max_size=6))
+def test_row_sums_of_empty_rows_too(rows):
+    values = np.array([value for row in rows for value in row], np.float32)
+    assert row_sums(values, np.array([len(row) for row in rows], np.int64)) == pytest.approx([sum(row) for row in rows])
+
+
+@pytest.mark.parametrize("kind", ["words", "characters", "bytes", "sentencepiece"])
+def test_a_document_is_one_text_whatever_the_blocks(corpus, tmp_path, kind):
+    text = corpus.read_text(encoding="utf-8") * 3
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    corpus_ = language.Corpus((str(tmp_path / "text.txt"),), unit="document")
+    choice = language.TokenizerChoice(kind, vocab_size=300 if kind == "sentencepiece" else None)
+    with drafting(tmp_path / "m") as draft:
+        opened = language.train_counted(draft, corpus_, choice, ngram.Config(order=4), memory=1 << 30).opened
+    batch = opened.tokenizer.encode(text.encode(), unit="document")
+    whole = opened.model.score(batch).log_prob.sum(dtype=np.float64)
+    for size in (1, 100, 999, 1 << 20):
+        sums = score_document(opened, read_blocks(corpus_.paths[0], size=size))
+        assert sums.log_prob == pytest.approx([whole], rel=1e-7)
+        assert sums.tokens.tolist() == [len(batch.tokens)]
+        assert sums.bytes.tolist() == [len(text.encode())] and sums.characters == len(text)
+        assert sums.totals.sentences == 1
+
+
+def test_nothing_is_a_document_of_no_tokens():
+    sums = score_document(DOCUMENT, [])
+    assert sums.tokens.tolist() == [0] and sums.log_prob.tolist() == [0] and math.isnan(sums.perplexity[0])
+
+
+# --- comparisons ------------------------------------------------------------------------------------------------------
+
+
+def test_shares_of_very_small_and_of_no_probabilities():
+    assert comparisons.shares(np.array([-5000.0, -5000.0 + math.log(3)])) == pytest.approx([0.25, 0.75])
+    assert comparisons.shares(np.array([-math.inf, -math.inf])).tolist() == [0.5, 0.5]
+    assert comparisons.shares(np.array([-math.inf, -1.0])).tolist() == [0, 1]
+
+
+def test_ties_share_the_better_rank(monkeypatch):
+    monkeypatch.setattr(
+        comparisons, "score_texts", lambda opened, texts: np.array([-2.0, -1.0, -2.0 - 1e-8, -2.0, -1.0, -3.0])
+    )
+    answer = comparisons.scramble(WORDS, "a b c", sample=10, seed=0)
+    assert (answer.rank, answer.ties, answer.orderings, answer.sampled) == (3, 2, 6, False)
+    assert [value for _, value in answer.best] == [-1, -1, -2, -2, -2.0 - 1e-8]
+    assert answer.mass == pytest.approx(math.exp(-2) / (2 * math.exp(-1) + 3 * math.exp(-2) + math.exp(-3)), rel=1e-6)
+    chosen = comparisons.choices(WORDS, "[a|b|c|d|e|f]")
+    assert [choice.rank for choice in chosen] == [1, 1, 3, 3, 3, 6]
+    assert [choice.text for choice in chosen][:2] == ["b", "e"] and sum(c.share for c in chosen) == pytest.approx(1)
+
+
+def test_texts_are_scored_in_order():
+    texts = ["the cat", "", "dog dog dog"]
+    assert score_texts(WORDS, texts) == pytest.approx([sum(slowly(WORDS, text)) for text in texts])
+    assert score_texts(WORDS, []).tolist() == []
+
+
+# --- pairs ------------------------------------------------------------------------------------------------------------
+
+
+def test_pairs_of_both_forms(tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text(
+        'a b\tb a\torder\n\nc\td\n{"sentence_good": "e\\tf", "sentence_bad": "g", "UID": "x", "field": 1}\n'
+    )
+    assert [tuple(pair) for block in read_pairs(str(path)) for pair in block] == [
+        ("a b", "b a", "order"), ("c", "d", ""), ("e\tf", "g", "x")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["only good", "a\tb\tc\td", '{"sentence_good": "a"}', '{"sentence_good": "a", "sentence_bad": 1}', "{",
+     '{"a": [' + "[" * 99_999],
+)  # fmt: skip
+def test_a_line_that_is_no_pair_is_named(tmp_path, line):
+    (tmp_path / "p.tsv").write_text(f"a\tb\n{line}\n")
+    with pytest.raises(InputError, match=r"p\.tsv, line 2"):
+        list(read_pairs(str(tmp_path / "p.tsv")))
+
+
+def test_pairs_are_judged_by_every_model_and_tag(tmp_path):
+    rows = [("the", "cat", "t"), ("cat", "the", "t"), ("dog", "dog", "u"), ("the", "dog", "")]  # frequent ids are small
+    (tmp_path / "p.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    results = judge_pairs([WORDS, CHARACTERS], str(tmp_path / "p.tsv"))
+    assert list(results.tallies) == ["t", "u", OVERALL]
+    gains = [[sum(slowly(m, good)) - sum(slowly(m, bad)) for good, bad, _ in rows] for m in (WORDS, CHARACTERS)]
+    own = [[gain > 1e-5 for gain in row] for row in gains]
+    ties = [[abs(gain) < 1e-5 for gain in row] for row in gains]
+    for m in range(2):
+        assert [(t[m].pairs, t[m].correct, t[m].ties) for t in results.tallies.values()] == [
+            (len(tag), sum(own[m][k] for k in tag), sum(ties[m][k] for k in tag)) for tag in ((0, 1), (2,), (0, 1, 2, 3))
+        ]  # fmt: skip
+    assert results.only == [sum(a > b for a, b in zip(*own)), sum(b > a for a, b in zip(*own))]
+    with pytest.raises(InputError, match="no pairs"):
+        (tmp_path / "none.tsv").write_text("\n")
+        judge_pairs([WORDS], str(tmp_path / "none.tsv"))

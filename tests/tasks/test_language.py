@@ -1,0 +1,276 @@
+"""tasks/language: n-gram models are counted from text as their tokenizers see it, judged as they score, the same to the
+last bit however little memory they get."""
+
+import gzip
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqcli import catalog, samples, tokenizers
+from seqcli.data.lines import read_blocks
+from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.metrics.perplexity import Totals
+from seqcli.models import ngram
+from seqcli.runs import Run, drafting, save_tokenizer
+from seqcli.scoring.sentences import score_block, score_document
+from seqcli.tasks import language
+from seqcli.tasks.language import Corpus, TokenizerChoice
+from seqcli.tokenizers import sentencepiece, words
+
+ENGLISH = samples.folder() / "english.txt"
+PIECES = {"sentencepiece": 300}
+
+
+class Notes:
+    """A reporter that remembers."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+    def progress(self, *_) -> None:
+        pass
+
+
+def train(folder: Path, *paths: Path | str, order: int = 3, memory: int = 1 << 30, **settings):
+    """`Trained`. settings: of the corpus (unit, ...), of the tokenizer (name, vocab_size, ...), and the rest."""
+    of_corpus = {key: settings.pop(key) for key in ("unit", "text_column", "encoding", "strict") if key in settings}
+    rest = {key: settings.pop(key) for key in ("valid", "threads", "reporter") if key in settings}
+    with drafting(folder) as draft:
+        return language.train_counted(
+            draft, Corpus(tuple(map(str, paths)), **of_corpus), TokenizerChoice(**settings), ngram.Config(order=order),
+            memory=memory, **rest,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def text(tmp_path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("a b c a b\na b b\nc a rare b\na b c scarce\n\n", encoding="utf-8")
+    return path
+
+
+# --- tokenizers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["line", "document"])
+@pytest.mark.parametrize("kind", catalog.names("tokenizers"))
+def test_every_tokenizer_makes_a_model(tmp_path, corpus, kind, unit):
+    trained = train(tmp_path / "m", corpus, name=kind, vocab_size=PIECES.get(kind), unit=unit)
+    opened = language.open_model(str(tmp_path / "m"))
+    assert (opened.tokenizer.KIND, opened.unit, opened.arch, opened.name) == (kind, unit, "ngram", "m")
+    assert opened.tokenizer.fingerprint == trained.opened.tokenizer.fingerprint
+    batch = opened.tokenizer.encode(corpus.read_bytes(), unit=unit)
+    rows = 36 if unit == "line" else 1
+    assert trained.record["data"] == {"files": ["corpus.txt"], "rows": rows, "tokens": len(batch.tokens)}
+    assert np.array_equal(opened.model.score(batch).log_prob, trained.opened.model.score(batch).log_prob)
+    for place in (0, 1, 5):
+        p = opened.model.next_distribution(batch.tokens[:place])
+        assert p.sum() == pytest.approx(1, abs=1e-6) and p.shape == (opened.tokenizer.vocab_size,)
+    Run.open(tmp_path / "m").verify()
+
+
+def test_a_tokenizer_that_exists_is_used_as_it_is(tmp_path, corpus, models):
+    own = sentencepiece.train([corpus.read_bytes()], vocab_size=300)[0]
+    save_tokenizer(own, tmp_path / "t")
+    for place in (tmp_path / "t", tmp_path / "t/tokenizer.model", models("characters")):
+        trained = train(tmp_path / "m", corpus, name=str(place))
+        expected = "characters" if place == models("characters") else "sentencepiece"
+        assert expected == trained.opened.tokenizer.KIND
+        if expected == "sentencepiece":
+            assert trained.opened.tokenizer.vocabulary() == own.vocabulary()
+        shutil.rmtree(tmp_path / "m")
+
+
+def test_tokenizers_that_are_none(tmp_path, corpus):
+    (tmp_path / "empty").mkdir()
+    for name, error in [("wrods", UsageError), ("no/such", ModelError), (str(tmp_path / "empty"), ModelError)]:
+        with pytest.raises(error):
+            train(tmp_path / "m", corpus, name=name)
+        assert not (tmp_path / "m").exists()
+
+
+def test_words_that_are_not_known_are_counted_as_one(tmp_path, text):
+    """With the vocabulary fixed first, `<unk>` is a word of the text: `a <unk> b` has been seen."""
+    listed = tmp_path / "list.txt"
+    listed.write_text("a b\nc not-there\n")
+    for name, limits in [("min", {"min_count": 2}), ("size", {"vocab_size": 6}), ("list", {"limit": str(listed)})]:
+        opened = train(tmp_path / name, text, **limits).opened
+        assert sorted(opened.tokenizer.vocabulary()[3:]) == ["a", "b", "c"], name
+        batch = opened.encode(b"c a never b\n")
+        assert batch.tokens[2] == 0 and opened.model.score(batch).order.tolist()[2:4] == [3, 3]
+    opened = train(tmp_path / "all", text).opened
+    assert set(opened.tokenizer.vocabulary()) > {"rare", "scarce"}
+    assert opened.model.score(opened.encode(b"c a never b\n")).order.tolist()[2:4] == [1, 1]
+
+
+def test_a_vocabulary_larger_than_the_text_is_lowered_with_a_note(tmp_path, corpus):
+    notes = Notes()
+    train(tmp_path / "m", corpus, name="characters", vocab_size=10_000, reporter=notes)
+    assert any("lowered from 10,000" in line for line in notes.lines)
+
+
+def test_specials_written_in_the_text_count_as_spaces(tmp_path, text):
+    marked, notes = tmp_path / "marked.txt", Notes()
+    marked.write_text(text.read_text().replace("a b b", "a <unk> b </s> b <s>"))
+    train(tmp_path / "m", marked, reporter=notes)
+    train(tmp_path / "n", text)
+    assert any(line.startswith("3 <s>, </s> or <unk>") for line in notes.lines)
+    assert weights(tmp_path / "m") == weights(tmp_path / "n")
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def weights(folder: Path) -> bytes:
+    return (Run.open(folder).state / "model.safetensors").read_bytes()
+
+
+def test_several_files_are_one_text_of_lines(tmp_path, text):
+    lines = text.read_text().splitlines(keepends=True)
+    (tmp_path / "a.txt").write_text("".join(lines[:2]).rstrip("\n"))
+    (tmp_path / "b.tsv").write_text("text\n" + "".join(lines[2:4]))
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress("".join(lines[4:]).encode()))
+    train(tmp_path / "whole", text)
+    trained = train(tmp_path / "parts", *(tmp_path / name for name in ("a.txt", "b.tsv", "c.txt.gz")))
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert trained.record["data"] == {"files": ["a.txt", "b.tsv", "c.txt.gz"], "rows": 5, "tokens": 21}
+
+
+@pytest.mark.parametrize("kind", ["words", "characters"])
+def test_every_file_is_one_document(tmp_path, text, kind):
+    (tmp_path / "empty.txt").write_text("")
+    trained = train(tmp_path / "m", text, text, tmp_path / "empty.txt", unit="document", name=kind)
+    assert trained.record["data"]["rows"] == 2
+    across = trained.opened.tokenizer.encode(b"b\na b\n", unit="document")
+    place = 2  # the token after the line end has been seen with what was before it
+    assert trained.opened.model.score(across).order[place] == 3
+
+
+def test_nothing_to_learn_from(tmp_path):
+    (tmp_path / "blank.txt").write_text("\n\n  \n")
+    (tmp_path / "empty.txt").write_text("")
+    for name in ("blank.txt", "empty.txt"):
+        for kind in ("words", "characters", "sentencepiece"):
+            for unit in ("line", "document"):
+                if name == "blank.txt" and kind != "words":
+                    continue  # two blanks are text there
+                with pytest.raises(InputError, match="no text"):
+                    train(tmp_path / "m", tmp_path / name, name=kind, unit=unit)
+                assert not (tmp_path / "m").exists()
+
+
+def test_text_that_is_read_once_teaches_no_tokenizer(tmp_path, corpus):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("-", tmp_path / "pipe"):
+        with pytest.raises(InputError, match="read only once"):
+            train(tmp_path / "m", corpus, path, name="characters")
+
+
+def test_readable_is_checked_before_any_work(tmp_path, corpus, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    language.check_readable([str(corpus), str(tmp_path / "pipe")])  # which would wait for a writer
+    with pytest.raises(InputError, match="no such file"):
+        language.check_readable([str(corpus), str(tmp_path / "absent")])
+    with pytest.raises(UsageError, match="--text-column"):
+        language.check_readable([str(corpus)], text_column="a")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InputError, match="standard input is closed"):
+        language.check_readable(["-"])
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["words", "characters"])
+@pytest.mark.parametrize("unit", ["line", "document"])
+def test_valid_figures_are_those_of_scoring(tmp_path, corpus, kind, unit):
+    held = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path, lines in zip(held, (["the cat saw my shirt", "", "zebra"], ["I study"])):
+        path.write_text("".join(line + "\n" for line in lines))
+    valid = Corpus(tuple(map(str, held)), unit=unit)
+    trained = train(tmp_path / "m", corpus, name=kind, unit=unit, valid=valid)
+    opened = language.open_model(str(tmp_path / "m"))
+    expected = Totals()
+    for path in held:
+        blocks = read_blocks(str(path))
+        expected += (
+            score_document(opened, blocks).totals if unit == "document" else score_block(opened, next(blocks)).totals
+        )
+    assert trained.valid == expected and expected.sentences == (4 if unit == "line" else 2)
+    assert Run.open(tmp_path / "m").config["valid"] == language.summary(expected)
+    assert f"perplexity {expected.perplexity:.2f}" in (tmp_path / "m/README.md").read_text()
+
+
+def test_figures_of_nothing_are_null(tmp_path, corpus):
+    (tmp_path / "empty.txt").write_text("")
+    trained = train(tmp_path / "m", corpus, valid=Corpus((str(tmp_path / "empty.txt"),)))
+    assert trained.valid == Totals()
+    assert "NaN" not in (Run.open(tmp_path / "m").state / "config.json").read_text()
+    assert "NaN" not in (tmp_path / "m/metrics.jsonl").read_text()
+    assert Run.open(tmp_path / "m").config["valid"]["perplexity"] is None
+
+
+# --- memory and threads -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["words", "characters"])
+def test_little_memory_and_any_threads_give_the_same_bytes(tmp_path, kind):
+    notes = Notes()
+    train(tmp_path / "large", ENGLISH, name=kind, order=4, threads=1, reporter=notes)
+    train(tmp_path / "small", ENGLISH, name=kind, order=4, memory=1 << 20, threads=2)
+    assert weights(tmp_path / "small") == weights(tmp_path / "large")
+    assert sorted(os.listdir(tmp_path / "small")) == sorted(os.listdir(tmp_path / "large"))
+    assert len([name for name in os.listdir(tmp_path / "small") if name.startswith(".")]) == 1  # the lock
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_many_blocks_in_many_processes_give_the_same_bytes(tmp_path, monkeypatch):
+    defaults = language.lines.read_blocks.__kwdefaults__
+    train(tmp_path / "one", ENGLISH, threads=1)
+    monkeypatch.setattr(language.lines.read_blocks, "__kwdefaults__", {**defaults, "size": 5000})
+    for threads in (1, 2):
+        train(tmp_path / f"many{threads}", ENGLISH, threads=threads)
+        assert weights(tmp_path / f"many{threads}") == weights(tmp_path / "one")
+
+
+# --- names and folders ------------------------------------------------------------------------------------------------
+
+
+def test_names_of_models_are_unique(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b").mkdir()
+    given = ["x/m", "m", "mine=x/m", "m.arpa.gz", "a=b", "m#2=x", "m", ".", "t.model"]
+    assert list(language.named(given)) == [
+        ("m", "x/m"), ("m#2", "m"), ("mine", "x/m"), ("m#3", "m.arpa.gz"), ("a=b", "a=b"), ("m#2#2", "x"), ("m#4", "m"),
+        (tmp_path.name, "."), ("t", "t.model"),
+    ]  # fmt: skip
+
+
+def test_tokenizers_are_opened_from_wherever_they_are(tmp_path, model, here):
+    fingerprint = tokenizers.load(next(model.glob("state-*")) / "tokenizer").fingerprint
+    assert language.open_tokenizer(str(model)).fingerprint == fingerprint
+    assert language.open_tokenizer(str(next(model.glob("state-*")) / "tokenizer")).fingerprint == fingerprint
+    assert here("convert", model, "m.arpa").code == 0
+    assert sorted(language.open_tokenizer("m.arpa").vocabulary()) == sorted(
+        words.load(next(model.glob("state-*")) / "tokenizer").vocabulary()
+    )
+    with pytest.raises(ModelError):
+        language.open_tokenizer(str(tmp_path / "absent"))
+
+
+def test_a_converted_model_is_a_model_folder(tmp_path, model, here):
+    assert here("convert", model, "m.arpa").code == 0 and here("convert", "m.arpa", "again").code == 0
+    own, other = (language.open_model(str(place)) for place in (model, "again"))
+    text = b"the cat saw the zebra\n"
+    np.testing.assert_allclose(
+        own.model.score(own.encode(text)).log_prob, other.model.score(other.encode(text)).log_prob, atol=1e-5
+    )
+    assert here("convert", "m.arpa", "again").code == 2 and here("convert", "m.arpa", "again", "--force").code == 0
+    assert here("convert", model, "m.arpa").code == 2 and here("convert", model, "m.arpa", "--force").code == 0

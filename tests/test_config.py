@@ -1,0 +1,74 @@
+"""Settings: sources by rank, unknown keys with the nearest name, ranges that the settings themselves hold."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from seqcli.config import parse_assignments, read_toml, resolve
+from seqcli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Shape:
+    width: int = 64
+    rate: float = 0.5
+    name: str = "plain"
+    prune: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        if self.width < 1:
+            raise ValueError(f"width must be 1 or more, got {self.width}")
+
+
+def test_later_sources_win():
+    assert resolve(Shape) == Shape()
+    made = resolve(Shape, ("a.toml", {"width": 8, "name": "a", "prune": [0, 1]}), ("--set", {"width": 9}))
+    assert made == Shape(width=9, name="a", prune=(0, 1))
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"widht": 1}, "unknown setting 'widht': a.toml; did you mean 'width'?"),
+        ({"zzz": 1}, "unknown setting 'zzz': a.toml; known: name, prune, rate, width"),
+        ({"width": "wide"}, "width = 'wide': .*: a.toml"),
+        ({"width": 1.5}, "width = 1.5: .*: a.toml"),
+        ({"width": None}, "width = None: .*: a.toml"),
+        ({"prune": [0, "x"]}, r"prune = \[0, 'x'\]: .*: a.toml"),
+        ({"width": 0}, "width must be 1 or more, got 0"),
+    ],
+)
+def test_2_what_no_setting_can_be(values, message):
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        resolve(Shape, ("a.toml", values), ("--set", {}))
+
+
+def test_assignments_are_toml_or_plain_text():
+    given = ["width=3", "rate = 1e-3", "name=ngram", 'other="a=b"', "prune=[0, 1]", "yes=true", "text=a=b c", "empty="]
+    assert parse_assignments(given) == {
+        "width": 3, "rate": 0.001, "name": "ngram", "other": "a=b", "prune": [0, 1], "yes": True, "text": "a=b c", "empty": ""
+    }  # fmt: skip
+    for wrong in ("width", "=3", " =3"):
+        with pytest.raises(UsageError, match=r"KEY=VALUE.*--set"):
+            parse_assignments([wrong])
+
+
+def test_one_assignment_sets_one_key():
+    """What follows a line feed is no second setting."""
+    assert set(parse_assignments(["width=3\nname='x'"])) == {"width"}
+
+
+def test_2_toml_that_cannot_be_read(tmp_path):
+    (tmp_path / "good.toml").write_text('width = 8\nname = "é"\n', encoding="utf-8")
+    assert read_toml(str(tmp_path / "good.toml")) == {"width": 8, "name": "é"}
+    (tmp_path / "bad.toml").write_text("width = \n")
+    (tmp_path / "latin.toml").write_bytes('name = "é"\n'.encode("latin-1"))
+    for name, what in [
+        ("bad.toml", "not TOML"),
+        ("absent.toml", "no such"),
+        ("latin.toml", "cannot read"),
+        (".", "cannot read"),
+    ]:
+        with pytest.raises(UsageError, match=what) as refusal:
+            read_toml(str(tmp_path / name))
+        assert refusal.value.where == str(tmp_path / name)

@@ -1,0 +1,155 @@
+"""The shipped samples: their files are what `make.py` writes, their models know word order and word choice."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from seqcli import samples
+from seqcli.interfaces import SILENT
+from seqcli.runs import Run
+from seqcli.scoring.comparisons import choices, scramble
+from seqcli.scoring.pairs import OVERALL, judge_pairs
+
+LANGUAGES = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
+ACCURACY = {"english": 0.9, "korean": 0.8}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """The environment's cache for this file: the models are built in it once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("samples")))
+        yield Path(os.environ["XDG_CACHE_HOME"])
+
+
+@pytest.fixture(scope="module")
+def opened(cache):
+    return {name: samples.language_model(text, reporter=SILENT) for name, text in LANGUAGES.items()}
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_pairs_that_the_model_has_not_seen(opened, name):
+    results = judge_pairs([opened[name]], str(samples.folder() / f"{name}.pairs.tsv"))
+    for tag in ("word_order", "word_choice"):
+        (tally,) = results.tallies[tag]
+        assert tally.pairs >= 100 and tally.accuracy >= ACCURACY[name], (tag, tally)
+    assert results.tallies[OVERALL][0].accuracy >= ACCURACY[name]
+
+
+@pytest.mark.parametrize("name, text", LANGUAGES.items())
+def test_the_sentence_is_the_first_of_its_24_orderings(opened, name, text):
+    answer = scramble(opened[name], text, sample=1000, seed=0)
+    assert (answer.rank, answer.orderings, answer.ties) == (1, 24, 0)
+    lines = (samples.folder() / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    assert not {" ".join(words) + end for words in permutations(text.split()) for end in ("", ".")} & set(lines)
+
+
+def test_slow_is_what_a_computer_is(opened):
+    assert choices(opened["english"], "My computer is very [slow|shirt]")[0].text == "My computer is very slow"
+    assert choices(opened["korean"], "제 컴퓨터는 아주 [맛있어요|느려요]")[0].text.endswith("느려요")
+
+
+def test_the_language_is_that_of_the_text():
+    texts = {
+        "I study": "english",
+        "나는": "korean",
+        "": "english",
+        "!?": "english",
+        "나는 ML을 공부한다": "korean",
+        "ㅋㅋ": "korean",
+    }
+    assert {text: samples.language_of(text) for text in texts} == texts
+    assert samples.language_of("the Korean word 나 means I") == "english"
+
+
+def test_the_files_are_what_make_writes(tmp_path):
+    shutil.copytree(samples.folder(), tmp_path / "sample_data")
+    for name in LANGUAGES:
+        (tmp_path / "sample_data" / f"{name}.txt").unlink()
+    done = subprocess.run([sys.executable, "sample_data/make.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in LANGUAGES:
+        assert (tmp_path / f"sample_data/{name}.txt").read_bytes() == (samples.folder() / f"{name}.txt").read_bytes()
+
+
+def test_particles_follow_the_word_before_them():
+    spec = importlib.util.spec_from_file_location("make", samples.folder() / "make.py")
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    for frame, sentence in [
+        ("커피{을/를}", "커피를"), ("빵{을/를}", "빵을"), ("서울{으로/로}", "서울로"), ("집{으로/로}", "집으로"),
+        ("길{이/가}", "길이"),
+    ]:  # fmt: skip
+        assert make.with_particles(frame) == sentence
+
+
+# --- where the models live --------------------------------------------------------------------------------------------
+
+
+def score(environment: dict, *arguments: str, **env: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "score", *arguments], env={**environment, **env}, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_two_first_uses_at_once_build_it_once(environment, tmp_path):
+    both = [score(environment, LANGUAGES["english"], "--json", XDG_CACHE_HOME=str(tmp_path)) for _ in range(2)]
+    answers = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answers
+    assert answers[0][0] == answers[1][0] and json.loads(answers[0][0])["scores"][0]["model"] == "sample-english"
+    notes = sorted(error.splitlines()[0] for _, error in answers)
+    assert notes[0].startswith("seqcli score: no -m: building the sample model for english once, a toy")
+    assert notes[1] == "seqcli score: no -m: using the sample model for english, a toy"
+    (folder,) = (tmp_path / "seqcli").glob("language-*")
+    Run.open(folder).verify()
+
+
+def test_a_cache_that_cannot_be_written_falls_back(cache, environment, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    process = score(environment, "x", XDG_CACHE_HOME=str(tmp_path / "file"), TMPDIR=str(tmp_path))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0 and f"into {tmp_path}/seqcli-{os.getuid()}" in error
+    assert (tmp_path / f"seqcli-{os.getuid()}").stat().st_mode & 0o777 == 0o700
+
+
+def test_somebody_elses_folder_is_not_the_fallback(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    monkeypatch.setattr(samples.tempfile, "tempdir", str(tmp_path))
+    mine = tmp_path / f"seqcli-{os.getuid()}"
+    assert samples._cache() == mine
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    (tmp_path / "seqcli-12345").symlink_to(mine)
+    other = samples._cache()
+    assert other.parent == tmp_path and other not in (mine, tmp_path / "seqcli-12345") and not other.is_symlink()
+
+
+def test_nobodys_home_is_no_error(tmp_path, monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(samples.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "home", unknown)
+    assert samples._cache().parent == tmp_path
+
+
+def test_korean_text_gets_the_korean_model(cache, opened, here):
+    done = here("score", LANGUAGES["korean"], "--json")
+    assert json.loads(done.out)["scores"][0]["model"] == "sample-korean"
+    assert "using the sample model for korean, a toy" in done.err
+
+
+def test_the_demo_shows_both_languages(cache, opened, here):
+    done = here("demo")
+    assert done.code == 0, done.err
+    for text in (*LANGUAGES.values(), "My computer is very slow", "word_choice"):
+        assert text in done.out
+    assert "number 1 of 24" in done.out and "\x1b" not in done.out
