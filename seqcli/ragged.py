@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-
 _AT_ONCE = 1 << 17  # bytes: indices of so many stay in the cache
 
 

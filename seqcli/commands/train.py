@@ -144,12 +144,12 @@ def lm(
                 threads=machine.threads, reporter=reporter,
             )  # fmt: skip
     else:
-        from seqcli.tasks import neural_language
+        from seqcli.tasks.language import neural
 
-        request = neural_language.Request(arch, preset, sources, device=device, precision=precision, threads=machine.threads)
-        neural_language.settings_of(request)  # what cannot be meant is said before anything is written
+        request = neural.Request(arch, preset, sources, device=device, precision=precision, threads=machine.threads)
+        neural.settings_of(request)  # what cannot be meant is said before anything is written
         with drafting(output, force=force, resume=resume) as draft:
-            trained = neural_language.train(
+            trained = neural.train(
                 draft, corpus, chosen, request, valid=held_out, resume=resume, reporter=reporter
             )
     reporter.clear()

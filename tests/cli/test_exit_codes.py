@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from seqcli import tensor_file
 from seqcli.runs import drafting
 from seqcli.tasks import language
 
@@ -145,7 +146,7 @@ def test_4_a_model_that_cannot_be_used(here, model, models, tmp_path):
 )  # fmt: skip
 def test_4_settings_that_are_none(here, opened, tmp_path, settings):
     """Whole by every checksum, but not what training writes."""
-    tensors = {name: language.tensor_file.tensor(array) for name, array in opened.model.table.tensors().items()}
+    tensors = {name: tensor_file.tensor(array) for name, array in opened.model.table.tensors().items()}
     with drafting(tmp_path / "bad") as draft:
         draft.save(task="language", arch="ngram", config=settings, tensors=tensors, tokenizer=opened.tokenizer, card="")
     done = here("score", "-m", "bad", "x")

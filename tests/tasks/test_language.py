@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from seqcli import catalog, samples, tokenizers
+from seqcli.data import lines
 from seqcli.data.lines import read_blocks
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.metrics.perplexity import Totals
@@ -232,9 +233,9 @@ def test_little_memory_and_any_threads_give_the_same_bytes(tmp_path, kind):
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_many_blocks_in_many_processes_give_the_same_bytes(tmp_path, monkeypatch):
-    defaults = language.lines.read_blocks.__kwdefaults__
+    defaults = lines.read_blocks.__kwdefaults__
     train(tmp_path / "one", ENGLISH, threads=1)
-    monkeypatch.setattr(language.lines.read_blocks, "__kwdefaults__", {**defaults, "size": 5000})
+    monkeypatch.setattr(lines.read_blocks, "__kwdefaults__", {**defaults, "size": 5000})
     for threads in (1, 2):
         train(tmp_path / f"many{threads}", ENGLISH, threads=threads)
         assert weights(tmp_path / f"many{threads}") == weights(tmp_path / "one")

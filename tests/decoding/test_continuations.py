@@ -1,11 +1,8 @@
 """The loop: a sample is a function of its prompt, line, number and seed; its text, log-probability and end are right."""
 
-import math
-
 import numpy as np
 import pytest
 
-from seqcli.decoding.beam import search
 from seqcli.decoding.generate import END, LENGTH, STOP, Settings, generate, grow, samples_of
 from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter
@@ -64,10 +61,10 @@ def test_text_and_end_are_those_of_the_tokens(any_model):
             whole = any_model.tokenizer.decode([*row.prompt.ids.tolist(), *row.ids])
             assert row.prompt.text + row.text == whole
         if line:
-            assert EOS_ID not in row.ids[:-1] and "\n" not in row.text
+            assert EOS_ID not in row.ids[:-1]
 
 
-def test_a_line_feed_is_text_of_documents_only(models, tmp_path):
+def test_a_line_feed_is_text_of_documents_only(models):
     document = language.open_model(str(models("document")))
     assert any("\n" in row.text for row in generate(document, ["the cat"], Settings(num_samples=5, **SHORT)))
     prompts = [Prompter(opened).read("the\ncat").ids.tolist() for opened in (document, language.open_model(str(models("words"))))]
@@ -91,7 +88,6 @@ def test_characters_of_documents_have_no_end(corpus, tmp_path):
 
 
 def test_greedy_is_the_likeliest_token_and_a_beam_of_one(any_model):
-    """Of prompts that end with a token: a beam compares whole texts from there on."""
     greedy = list(generate(any_model, PROMPTS, Settings(policy=Policy(temperature=0), **SHORT)))
     beam = list(generate(any_model, PROMPTS, Settings(beam_size=1, **SHORT)))
     assert told(greedy) == told(beam)
@@ -102,11 +98,10 @@ def test_beams_find_likelier_texts_best_first(any_model):
     greedy = list(generate(any_model, PROMPTS, Settings(policy=Policy(temperature=0), **SHORT)))
     beams = list(generate(any_model, PROMPTS, Settings(beam_size=4, num_samples=3, **SHORT)))
     assert [(row.line, row.number) for row in beams] == [(line, n) for line in range(1, 8) for n in range(3)]
-    for row in greedy:
-        log_probs = [found.log_prob for found in beams if found.line == row.line]
+    for line in range(1, 8):
+        log_probs = [row.log_prob for row in beams if row.line == line]
         assert log_probs == sorted(log_probs, reverse=True)
-        assert log_probs[0] >= row.log_prob - 1e-4 or math.isclose(log_probs[0], row.log_prob, abs_tol=1)
-    assert search.__doc__  # the search itself is tried in test_beam.py
+    assert sum(row.log_prob for row in beams if row.number == 0) > sum(row.log_prob for row in greedy)
 
 
 @pytest.mark.parametrize("stop", [(" is",), ("e", " cat"), ("machine learning",), ("습을",)])

@@ -21,7 +21,9 @@ from seqcli.interfaces import OpenModel, Reporter, TokenBatch
 from seqcli.metrics import signature
 from seqcli.metrics.perplexity import Totals
 from seqcli.runs import Draft
-from seqcli.tasks import language
+from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read
+from seqcli.tasks.language.opened import TASK, evaluate, open_model, summary
+from seqcli.tasks.language.told import Trained
 from seqcli.text import BOS_ID
 
 HELD_OUT = 0.05  # of the rows, where no validation text is given
@@ -61,13 +63,12 @@ def settings_of(request: Request):
 
 
 def train(
-    draft: Draft, corpus: language.Corpus, choice: language.TokenizerChoice, request: Request, *,
-    valid: language.Corpus | None, resume: bool, reporter: Reporter,
-) -> language.Trained:  # fmt: skip
+    draft: Draft, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
+    valid: Corpus | None, resume: bool, reporter: Reporter,
+) -> Trained:  # fmt: skip
     """Trains into `draft`. resume: go on from its newest checkpoint."""
     import torch
 
-    from seqcli.nn import weights
     from seqcli.training import loop
     from seqcli.training.placement import place
 
@@ -75,7 +76,7 @@ def train(
     begun = time.monotonic()
     module, settings, plan = settings_of(request)
     placement = place(request.device, request.precision, threads=request.threads)
-    reading = language.read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter)
+    reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter)
     if not reading.rows:
         raise InputError("no text to learn from", where=", ".join(corpus.paths), cure="give a file with lines of text")
     stream, held_out = reading.stream, None
@@ -107,8 +108,8 @@ def train(
     progress = loop.train(
         model, batches, plan, run, placement=placement, reporter=reporter, progress=progress, restore=restore
     )
-    best = language.open_model(str(draft.path))
-    return language.Trained(best, {**record, "progress": asdict(progress), "valid": run.figures}, run.totals)
+    best = open_model(str(draft.path))
+    return Trained(best, {**record, "progress": asdict(progress), "valid": run.figures}, run.totals)
 
 
 def split(stream: np.ndarray, *, unit: str, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -148,8 +149,8 @@ class _Run:
             tokens = len(batch.tokens)
             self.figures = {"tokens": tokens, "loss": -log_prob / max(tokens, 1)}
             return self.figures["loss"]
-        self.totals = language.evaluate(self._opened, self._valid)
-        self.figures = {**language.summary(self.totals), "loss": -self.totals.log_prob / max(self.totals.tokens, 1)}
+        self.totals = evaluate(self._opened, self._valid)
+        self.figures = {**summary(self.totals), "loss": -self.totals.log_prob / max(self.totals.tokens, 1)}
         return self.figures["loss"]
 
     def log(self, event: dict[str, Any]) -> None:
@@ -161,7 +162,7 @@ class _Run:
         record = {**self._record, "valid": self.figures, "progress": asdict(progress), "seconds": round(time.monotonic() - self._begun, 3)}
         tensors = {name: tensor_file.tensor(array) for name, array in weights.arrays(self._opened.model).items()}
         self._draft.save(
-            task=language.TASK, arch=self._record["arch"], config=record, tensors=tensors,
+            task=TASK, arch=self._record["arch"], config=record, tensors=tensors,
             tokenizer=self._opened.tokenizer, card=_card(record),
         )  # fmt: skip
 

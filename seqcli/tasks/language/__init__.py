@@ -1,0 +1,39 @@
+"""Language modelling: how its text is read and tokenized, how its models are made, opened and judged.
+
+`corpus` reads, `counted` and `neural` make models (only the latter brings torch), `opened` opens and evaluates them.
+"""
+
+from seqcli.tasks.language.corpus import (
+    Corpus,
+    Reading,
+    TokenizerChoice,
+    check_readable,
+    learn_tokenizer,
+    open_tokenizer,
+    read,
+    train_tokenizer,
+)
+from seqcli.tasks.language.counted import save_counted, train_counted
+from seqcli.tasks.language.opened import TASK, evaluate, named, open_model, open_models, summary
+from seqcli.tasks.language.told import Trained, told
+
+__all__ = [
+    "TASK",
+    "Corpus",
+    "Reading",
+    "TokenizerChoice",
+    "Trained",
+    "check_readable",
+    "evaluate",
+    "learn_tokenizer",
+    "named",
+    "open_model",
+    "open_models",
+    "open_tokenizer",
+    "read",
+    "save_counted",
+    "summary",
+    "told",
+    "train_counted",
+    "train_tokenizer",
+]

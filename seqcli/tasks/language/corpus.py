@@ -1,0 +1,197 @@
+"""Text for language models: files, their tokenizer, learnt or opened, and the corpus as one stream of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from seqcli import catalog, tokenizers
+from seqcli.data import lines, tables
+from seqcli.data.lines import Block
+from seqcli.data.parallel import ordered_map
+from seqcli.data.token_store import Spool, TokenStore
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
+from seqcli.models.ngram import with_starts
+from seqcli.runs import Run, save_tokenizer
+from seqcli.text import BOS_ID
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Files of text and how to read them."""
+
+    paths: tuple[str, ...]
+    unit: str = "line"
+    text_column: str | None = None
+    encoding: str | None = None
+    strict: bool = False
+
+    def files(self, reporter: Reporter = SILENT) -> Iterator[Iterator[Block]]:
+        """The blocks of each file; `reporter` hears of malformed text."""
+        for path in self.paths:
+            yield lines.noting(self.blocks(path), path, reporter)
+
+    def blocks(self, path: str) -> Iterator[Block]:
+        if tables.is_table(path):
+            return tables.read_blocks(path, column=self.text_column, encoding=self.encoding, strict=self.strict)
+        return lines.read_blocks(path, encoding=self.encoding, strict=self.strict)
+
+    def all_lines(self) -> Iterator[bytes]:
+        """Normalised lines of every file, block by block."""
+        for blocks in self.files():
+            for block in blocks:
+                yield block.normalised()
+
+    def size(self) -> int | None:
+        """Bytes of all files, None where one has no size (standard input)."""
+        paths = [Path(path) for path in self.paths]
+        return sum(path.stat().st_size for path in paths) if all(path.is_file() for path in paths) else None
+
+
+@dataclass(frozen=True)
+class TokenizerChoice:
+    """Which tokenizer a model gets: a kind to be learnt from its text, or the path of one that exists."""
+
+    name: str = "words"
+    vocab_size: int | None = None
+    min_count: int = 1
+    limit: str | None = None  # file of the words to keep
+    algorithm: str | None = None  # of sentencepiece
+
+
+@dataclass
+class Reading:
+    """A corpus as tokens: `stream` int32 [T] with `<s>` before each row."""
+
+    tokenizer: Tokenizer
+    stream: np.ndarray
+    rows: int
+    notes: list[str] = field(default_factory=list)
+
+
+def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int | None, reporter: Reporter) -> Reading:
+    """The tokenizer, learnt or opened, and the corpus in its tokens."""
+    if choice.name == "words":
+        return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter)
+    if choice.name in catalog.names("tokenizers"):
+        for path in corpus.paths:
+            if not Path(path).is_file():
+                cure = "save it to a file, or give --tokenizer a folder"
+                raise InputError("text that is read only once cannot teach its tokenizer, too", where=path, cure=cure)
+        tokenizer, notes = learn_tokenizer(corpus, choice)
+    elif not Path(choice.name).exists() and "/" not in choice.name:
+        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
+        raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
+    else:
+        tokenizer, notes = open_tokenizer(choice.name), []
+    for note in notes:
+        reporter.note(note)
+    store, rows = TokenStore(folder), 0
+    for blocks in corpus.files(reporter):
+        encoded = (tokenizer.encode(block.normalised(), unit=corpus.unit) for block in blocks)
+        rows += _store(encoded, store, corpus.unit)
+    return Reading(tokenizer, store.array(), rows, notes)
+
+
+def learn_tokenizer(corpus: Corpus, choice: TokenizerChoice) -> tuple[Tokenizer, list[str]]:
+    """A tokenizer of that kind learnt from the corpus, and what a user should know of it."""
+    settings = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
+    if choice.name == "sentencepiece" and choice.algorithm:
+        settings["algorithm"] = choice.algorithm
+    return catalog.load("tokenizers", choice.name).train(corpus.all_lines(), **settings)
+
+
+def train_tokenizer(
+    corpus: Corpus, choice: TokenizerChoice, folder: str, *, force: bool, reporter: Reporter
+) -> Tokenizer:
+    """Learns a tokenizer into a new folder."""
+    check_readable(corpus.paths, text_column=corpus.text_column)
+    catalog.load("tokenizers", choice.name)
+    tokenizer, notes = learn_tokenizer(corpus, choice)
+    save_tokenizer(tokenizer, folder, force=force)
+    for note in notes:
+        reporter.note(note)
+    return tokenizer
+
+
+def check_readable(paths: Sequence[str], *, text_column: str | None = None) -> None:
+    """Before any work: every file can be opened, and a column is asked of a table."""
+    for path in paths:
+        if not Path(path).is_fifo():  # which would lose what it has
+            with lines.opened(path):
+                pass
+    if text_column and not any(map(tables.is_table, paths)):
+        raise UsageError("--text-column is for .tsv, .csv, .jsonl and .parquet files", where=", ".join(paths))
+
+
+def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter) -> Reading:
+    """One pass over the text: every block comes back as its distinct words and indices into them."""
+    from seqcli.tokenizers import words
+
+    learner, spool = words.Learner(), Spool(folder)
+    done, size = 0, corpus.size()
+    for number, blocks in enumerate(corpus.files(reporter)):
+        for block_size, distinct in ordered_map(_distinct_words, blocks, workers=threads):
+            learner.add(distinct)
+            spool.add(distinct.hashes, distinct.index, distinct.line_words, np.array([number]))
+            done += block_size
+            reporter.progress("reading", done, size)
+    if learner.symbols:
+        reporter.note(f"{learner.symbols} <s>, </s> or <unk> written in the text count as spaces")
+    only = _listed_words(choice.limit) if choice.limit else None
+    tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
+    store, rows, before = TokenStore(folder), 0, -1
+    for hashes, index, line_words, number in spool:
+        batch = words.with_line_ends(tokenizer.ids_of(hashes)[index], line_words)
+        rows += _store([batch], store, corpus.unit, begins=int(number[0]) != before)
+        before = int(number[0])
+    return Reading(tokenizer, store.array(), rows)
+
+
+def _distinct_words(block: Block):
+    from seqcli.tokenizers.words import Distinct
+
+    lines_ = block.normalised()
+    return len(lines_), Distinct(lines_)
+
+
+def _listed_words(path: str):
+    """The words of a file, as a vocabulary."""
+    from seqcli.tokenizers import words
+
+    learner = words.Learner()
+    for block in lines.read_blocks(path):
+        learner.add(words.Distinct(block.normalised()))
+    return learner.finish()
+
+
+def _store(batches: Iterable[TokenBatch], store: TokenStore, unit: str, *, begins: bool = True) -> int:
+    """Appends rows with `<s>` before each; a document is one row. Returns the number of rows."""
+    start, rows = np.array([BOS_ID], np.int32), 0
+    for batch in batches:
+        if unit == "line":
+            store.append(with_starts([batch], start)[0])
+            rows += len(batch.lengths)
+        else:
+            if begins:
+                store.append(start)
+                rows += 1
+            store.append(batch.tokens)
+            begins = False
+    return rows
+
+
+def open_tokenizer(path: str) -> Tokenizer:
+    """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file."""
+    if path.endswith((".arpa", ".arpa.gz")):
+        from seqcli.interop import arpa
+
+        return arpa.read(Path(path))[1]
+    if path.endswith(".model"):
+        return catalog.load("tokenizers", "sentencepiece").open_file(Path(path))
+    folder = Path(path)
+    return tokenizers.load(folder) if (folder / tokenizers.FILE).is_file() else Run.open(folder).tokenizer()

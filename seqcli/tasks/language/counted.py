@@ -1,0 +1,96 @@
+"""Models that are counted: from a corpus to a model folder in one pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from seqcli import tensor_file
+from seqcli.errors import InputError
+from seqcli.interfaces import SILENT, OpenModel, Reporter
+from seqcli.metrics import signature
+from seqcli.models import ngram
+from seqcli.ngram.arena import Arena
+from seqcli.runs import Draft
+from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read
+from seqcli.tasks.language.opened import TASK, evaluate, open_model, summary
+from seqcli.tasks.language.told import Trained
+
+
+def train_counted(
+    draft: Draft,
+    corpus: Corpus,
+    choice: TokenizerChoice,
+    config: ngram.Config,
+    *,
+    memory: int,
+    valid: Corpus | None = None,
+    threads: int | None = None,
+    reporter: Reporter = SILENT,
+) -> Trained:
+    """Counts an n-gram model of `corpus` into `draft` and judges it on `valid`."""
+    begun = time.monotonic()
+    reading = read(corpus, choice, folder=draft.folder, threads=threads, reporter=reporter)
+    if not reading.rows:
+        raise InputError("no text to learn from", where=", ".join(corpus.paths), cure="give a file with lines of text")
+    vocab_size = reading.tokenizer.vocab_size
+    arena = Arena(memory=memory, tokens=len(reading.stream), folder=draft.folder)
+    counted = ngram.estimate(reading.stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
+    record = {
+        "arch": "ngram",
+        "settings": asdict(config),
+        "unit": corpus.unit,
+        "vocab_size": vocab_size,
+        "tokenizer": signature.tokenizer_label(reading.tokenizer),
+        "data": {
+            "files": [Path(path).name for path in corpus.paths],
+            "rows": reading.rows,
+            "tokens": len(reading.stream) - reading.rows,
+        },
+        **counted.record,
+        "seconds": round(time.monotonic() - begun, 3),
+    }
+    totals = None
+    if valid is not None:
+        model = ngram.load(record["settings"], counted.tensors, vocab_size=vocab_size)
+        opened = OpenModel(draft.path.name, "ngram", corpus.unit, reading.tokenizer, model)
+        totals = evaluate(opened, valid)
+        record["valid"] = summary(totals)
+    reporter.progress("saving", 1, 1)
+    tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
+    draft.save(task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=reading.tokenizer, card=_card(record))
+    draft.log({"event": "trained", **record})
+    return Trained(open_model(str(draft.path)), record, totals)
+
+
+def save_counted(draft: Draft, opened: OpenModel, *, source: str) -> None:
+    """Saves an n-gram model that was read from a foreign file."""
+    table = opened.model.table
+    record = {
+        "arch": "ngram",
+        "settings": {"order": table.order, "prune": []},
+        "unit": opened.unit,
+        "vocab_size": table.vocab_size,
+        "tokenizer": signature.tokenizer_label(opened.tokenizer),
+        "data": {"files": [Path(source).name]},
+        "ngrams": table.sizes,
+    }
+    tensors = {name: tensor_file.tensor(array) for name, array in table.tensors().items()}
+    card = f"# An n-gram language model\n\nConverted by seqcli from {Path(source).name}.\n"
+    draft.save(task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=opened.tokenizer, card=card)
+
+
+def _card(record: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    rows = "\n".join(f"| {n} | {count:,} |" for n, count in enumerate(record["ngrams"], 1))
+    valid = record.get("valid")
+    judged = f"\nOn held-out text: perplexity {valid['perplexity']:.2f}.\n" if valid and valid["perplexity"] else ""
+    return (
+        f"# An n-gram language model\n\nMade by seqcli: {settings}; tokenizer {record['tokenizer']}; "
+        f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens of "
+        f"{', '.join(record['data']['files'])}.\n\n| order | n-grams |\n|---|---|\n{rows}\n{judged}\n"
+        f"Ask it: `seqcli score -m DIR \"a sentence\"`.\n"
+    )

@@ -1,0 +1,102 @@
+"""Opening language models, by folder or ARPA file, and judging them on a corpus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
+from pathlib import Path
+
+from seqcli import catalog
+from seqcli.errors import ModelError
+from seqcli.interfaces import OpenModel
+from seqcli.metrics.perplexity import Totals
+from seqcli.models import ngram
+from seqcli.runs import Run, version_of
+from seqcli.scoring.sentences import score_block, score_document
+from seqcli.tasks.language.corpus import Corpus
+
+TASK = "language"
+
+
+def open_model(source: str, *, name: str | None = None) -> OpenModel:
+    """A language model from a model folder or an ARPA file."""
+    if source.endswith((".arpa", ".arpa.gz")):
+        from seqcli.interop import arpa
+
+        table, tokenizer = arpa.read(Path(source))
+        return OpenModel(name or _stem(source), "ngram", "line", tokenizer, ngram.NgramModel(table))
+    version = version_of(source)
+    try:
+        return _opened(source, name)
+    except ModelError:
+        if version_of(source) == version:
+            raise
+        return open_model(source, name=name)  # a training replaced it while it was read
+
+
+def _opened(source: str, name: str | None) -> OpenModel:
+    run = Run.open(source).expect(TASK)
+    module = run.config.get("module", run.arch)
+    if module not in catalog.names("models"):
+        raise ModelError(f"unknown architecture {module!r}", where=source, cure="upgrade seqcli or train again")
+    tokenizer = run.tokenizer()
+    try:
+        unit, settings = run.config["unit"], run.config["settings"]
+        if unit not in ("line", "document"):
+            raise ValueError(f"unit {unit!r}")
+        model = catalog.load("models", module).load(settings, run.tensors(), vocab_size=tokenizer.vocab_size)
+    except ModelError as error:
+        raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"damaged settings ({error})", where=source, cure="restore it or train again") from None
+    return OpenModel(name or _stem(source), run.arch, unit, tokenizer, model)
+
+
+def open_models(sources: Iterable[str]) -> list[OpenModel]:
+    """Models by `DIR` or `NAME=DIR`."""
+    return [open_model(path, name=name) for name, path in named(sources)]
+
+
+def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names and paths of `DIR` or `NAME=DIR`; alike names are made unique with `#2`, `#3` ..."""
+    taken: set[str] = set()
+    for source in sources:
+        name, sign, path = source.partition("=")
+        if not sign or Path(source).exists():
+            name, path = _stem(source), source
+        unique = next(n for n in chain([name], (f"{name}#{i}" for i in count(2))) if n not in taken)
+        taken.add(unique)
+        yield unique, path
+
+
+def _stem(path: str) -> str:
+    name = Path(path).resolve().name
+    return name.removesuffix(".gz").removesuffix(".arpa").removesuffix(".model") or "model"
+
+
+def evaluate(opened: OpenModel, corpus: Corpus) -> Totals:
+    """Totals of a corpus under a model, in the model's unit."""
+    totals = Totals()
+    for blocks in corpus.files():
+        if corpus.unit == "document":
+            totals += score_document(opened, blocks).totals
+        else:
+            for block in blocks:
+                totals += score_block(opened, block).totals
+    return totals
+
+
+def summary(totals: Totals) -> dict[str, float | None]:
+    """Figures for a JSON file, which has no word for infinity and not-a-number: None."""
+    figures = {
+        "sentences": totals.sentences,
+        "tokens": totals.tokens,
+        "unknown": totals.unknown,
+        "log_prob": totals.log_prob,
+        "perplexity": totals.perplexity,
+        "perplexity_known": totals.perplexity_known,
+        "bits_per_byte": totals.bits_per_byte,
+        "bits_per_character": totals.bits_per_character,
+    }
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
