@@ -90,7 +90,7 @@ def generate(
 ) -> Iterator[Continuation]:
     """The finished samples of each text, in order; the first text is line `first`.
 
-    Beam search gives less than `num_samples` where a beam found no more.
+    Beam search gives fewer than `num_samples` where a beam found no more.
     """
     samples = samples_of(opened, texts, settings, first=first)
     at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.beam_size or 1)))
@@ -105,8 +105,8 @@ def generate(
 def samples_of(opened: OpenModel, texts: Iterable[str], settings: Settings, *, first: int = 1) -> Iterator[Sample]:
     """What is to be drawn; for beam search one a text."""
     prompts = map(Prompter(opened).read, texts)
-    numbers_ = range(1 if settings.beam_size else settings.num_samples)
-    return (Sample(line, number, prompt) for line, prompt in enumerate(prompts, first) for number in numbers_)
+    each = range(1 if settings.beam_size else settings.num_samples)
+    return (Sample(line, number, prompt) for line, prompt in enumerate(prompts, first) for number in each)
 
 
 def grow(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> Iterator[Continuation]:

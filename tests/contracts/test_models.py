@@ -31,12 +31,22 @@ def network(module, config):
     import torch
 
     torch.manual_seed(1)
-    torch.set_num_threads(1)  # so little work is slower in two
     model = module.build(config, vocab_size=V).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
     return model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """So little work is slower in two."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=catalog.architectures("language"))
