@@ -56,12 +56,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """The exit code of one command."""
-    if arguments[:1] == ["--version"]:
-        return _print_version()
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seqcli --help | head -1` ends quietly
-    _register()
     try:
+        if arguments[:1] == ["--version"]:
+            _print_version()
+            sys.stdout.flush()
+            return 0
+        _register()
         result = app(args=arguments, prog_name="seqcli", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -141,7 +143,7 @@ def _die_of(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def _print_version() -> int:
+def _print_version() -> None:
     from importlib.metadata import PackageNotFoundError, version
     from importlib.util import find_spec
 
@@ -162,4 +164,3 @@ def _print_version() -> int:
         print(f"cuda {cuda if cuda and cuda != 'None' else 'none'}")
     except (PackageNotFoundError, OSError):
         print("torch none\ncuda none")
-    return 0

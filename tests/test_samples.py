@@ -15,7 +15,7 @@ from seqcli import samples
 from seqcli.interfaces import SILENT
 from seqcli.runs import Run
 from seqcli.scoring.comparisons import choices, scramble
-from seqcli.scoring.pairs import OVERALL, judge_pairs
+from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 
 LANGUAGES = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
 ACCURACY = {"english": 0.9, "korean": 0.8}
@@ -36,7 +36,7 @@ def opened(cache):
 
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_pairs_that_the_model_has_not_seen(opened, name):
-    results = judge_pairs([opened[name]], str(samples.folder() / f"{name}.pairs.tsv"))
+    results = judge_pairs([opened[name]], read_pairs(str(samples.folder() / f"{name}.pairs.tsv")))
     for tag in ("word_order", "word_choice"):
         (tally,) = results.tallies[tag]
         assert tally.pairs >= 100 and tally.accuracy >= ACCURACY[name], (tag, tally)

@@ -29,7 +29,7 @@ def demo(
     from seqcli.report.output import TABLE, Output
     from seqcli.report.progress import Console
     from seqcli.scoring.comparisons import choices, scramble
-    from seqcli.scoring.pairs import OVERALL, judge_pairs
+    from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 
     reporter = Console(prefix="seqcli demo", quiet=quiet)
     with Output(color=not no_color) as out:
@@ -75,7 +75,7 @@ def demo(
         out.write("4. Pairs that the models have not seen: how often is the good sentence the likelier one?\n\n")
         rows: list[tuple[str, str, Tally]] = []
         for name, opened in models.items():
-            results = judge_pairs([opened], str(samples.folder() / f"{name}.pairs.tsv"))
+            results = judge_pairs([opened], read_pairs(str(samples.folder() / f"{name}.pairs.tsv")))
             rows += [(opened.name, tag, tallies[0]) for tag, tallies in results.tallies.items() if tag != OVERALL]
         out.rows(
             [

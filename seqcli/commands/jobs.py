@@ -18,13 +18,15 @@ class TextJob:
     def __init__(self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, example: str):
         self.source, self.results, self.reporter, self.sources = source, results, reporter, sources
         self._example = example
+        self.beginning = ""  # of the text, to see its script by
 
     @cached_property
     def blocks(self) -> Iterator[Block]:
         """All blocks; the first has been read, so that a missing file is an error before anything is built."""
         blocks = self.source.blocks(example=self._example, reporter=self.reporter)
-        self._first = next(blocks, None)
-        return iter(()) if self._first is None else chain([self._first], blocks)
+        first = next(blocks, None)
+        self.beginning = first.data.decode() if first else ""
+        return iter(()) if first is None else chain([first], blocks)
 
     @cached_property
     def sample_model(self) -> OpenModel:
@@ -32,7 +34,7 @@ class TextJob:
         from seqcli import samples
 
         _ = self.blocks
-        return samples.language_model(self._first.data.decode() if self._first else "", reporter=self.reporter)
+        return samples.language_model(self.beginning, reporter=self.reporter)
 
 
 class ModelJob(TextJob):

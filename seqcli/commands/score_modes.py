@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from itertools import islice
+from itertools import chain
 
 from seqcli.commands.jobs import ModelJob
 from seqcli.commands.options import Results, TextInput
@@ -22,7 +22,7 @@ from seqcli.report.frame import WHOLE, Column, bar, turned
 from seqcli.report.output import JSON, TABLE, TSV, Output
 from seqcli.scoring import comparisons
 from seqcli.scoring.pairs import judge_pairs, read_pairs
-from seqcli.scoring.sentences import Sentences, score_block, score_document
+from seqcli.scoring.sentences import Sentences, score_block, score_documents
 from seqcli.scoring.tokens import score_tokens, score_words
 
 EXAMPLE = 'seqcli score "I study machine learning"'
@@ -40,8 +40,8 @@ class Job(ModelJob):
         super().__init__(source, results, reporter, sources, example=EXAMPLE)
         self.base, self.unit, self.threads, self.seed = base, _UNIT[base], threads, seed
 
-    def signature(self, opened: OpenModel) -> str:
-        return signature.of_language_model(opened, base=self.base)
+    def signature(self, opened: OpenModel, *, unit: str = "line") -> str:
+        return signature.of_language_model(opened, unit=unit, base=self.base)
 
 
 def _contexts(context: str | None):
@@ -146,11 +146,11 @@ def _json(job: Job, block: Block, scored: list[Sentences], out: Output):
     )
 
 
-def _summarise(job: Job, opened: OpenModel, total: Totals) -> None:
+def _summarise(job: Job, opened: OpenModel, total: Totals, *, unit: str = "line") -> None:
     unknown = " (unknown words: compare with care)" if total.unknown else ""
     job.reporter.note(
         f"{opened.name}: {total.sentences:,} records, {total.tokens:,} tokens, {total.unknown:,} unknown{unknown}; "
-        f"perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte  {job.signature(opened)}"
+        f"perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte  {job.signature(opened, unit=unit)}"
     )
 
 
@@ -181,13 +181,12 @@ def document(job: Job) -> None:
     with job.opened() as out:
         names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
         out.begin([*names, "text"])
-        blocks = list(job.blocks) if job.many else job.blocks
-        scored = [score_document(opened, blocks) for opened in job.models]
+        scored = score_documents(job.models, job.blocks)
         row = Block(1, (job.source.input or "-").encode("utf-8", "replace") + b"\n")
         columns = _sentence_columns(job, row, scored, names, table=out.mode == TABLE)
         out.rows(*columns, json=_json(job, row, scored, out))
     for opened, s in zip(job.models, scored):
-        _summarise(job, opened, s.totals)
+        _summarise(job, opened, s.totals, unit="document")
 
 
 CORPUS = (
@@ -197,13 +196,13 @@ CORPUS = (
 
 
 def corpus(job: Job, *, document: bool) -> None:
+    unit = "document" if document else "line"
     with job.opened() as out:
         out.begin(CORPUS)
         totals = [Totals() for _ in job.models]
         comparison = _Comparison(job)
         if document:
-            blocks = list(job.blocks) if job.many else job.blocks
-            totals = [score_document(opened, blocks).totals for opened in job.models]
+            totals = [scored.totals for scored in score_documents(job.models, job.blocks)]
         else:
 
             def sums(block: Block) -> tuple[list[Totals], list[Sentences] | None]:
@@ -225,12 +224,12 @@ def corpus(job: Job, *, document: bool) -> None:
             Column("perplexity_known", [t.perplexity_known for t in totals], "%.4f", "%.2f"),
             Column("bits_per_byte", [t.bits_per_byte for t in totals], "%.4f"),
             Column("bits_per_character", [t.bits_per_character for t in totals], "%.4f"),
-            Column("signature", [job.signature(m) for m in job.models]),
+            Column("signature", [job.signature(m, unit=unit) for m in job.models]),
         ]
         if out.mode == TABLE:
             out.rows(turned(columns[:-1]))
             for m in job.models:
-                job.reporter.note(f"{m.name}: {job.signature(m)}")
+                job.reporter.note(f"{m.name}: {job.signature(m, unit=unit)}")
         else:
             out.rows(columns)
     if not document:
@@ -346,15 +345,12 @@ def choices(job: Job) -> None:
 
 
 def pairs(job: Job, path: str) -> None:
-    reading = {"encoding": job.source.encoding, "strict": job.source.strict}
-    if not job.sources:
-        text = "".join(pair.good for block in islice(read_pairs(path, **reading), 1) for pair in block)
-        job.__dict__["blocks"], job._first = iter(()), Block(1, text.encode() + b"\n")
-    else:
-        job.__dict__["blocks"] = iter(())
+    batches = read_pairs(path, encoding=job.source.encoding, strict=job.source.strict)
+    first = next(batches, [])
+    job.blocks, job.beginning = iter(()), "".join(pair.good for pair in first)
     with job.opened() as out:
         out.begin([*(["model"] if job.many else []), "tag", "pairs", "correct", "ties", "accuracy", "ci_low", "ci_high"])
-        results = judge_pairs(job.models, path, **reading)
+        results = judge_pairs(job.models, chain([first], batches))
         rows = [(tag, m, tally) for tag, tallies in results.tallies.items() for m, tally in zip(job.models, tallies)]
         columns = [
             Column("tag", [tag for tag, _, _ in rows]),

@@ -6,6 +6,7 @@ are joined, which makes it a block bootstrap and keeps memory bounded.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -40,15 +41,20 @@ class PairedBootstrap:
             self._per_unit *= 2
 
     def interval(self, *, seed: int = 0, resamples: int = 1000, level: float = 0.95) -> Interval:
-        """The difference of the sums over the sum of sizes, with its percentile interval."""
-        difference, size = np.append(self._difference, self._rest[0].sum()), np.append(self._size, self._rest[1].sum())
+        """The difference of the sums over the sum of sizes, with its percentile interval (nan of fewer than two units)."""
+        difference, size = self._difference, self._size
+        if len(self._rest[1]):
+            difference, size = np.append(difference, self._rest[0].sum()), np.append(size, self._rest[1].sum())
+        mean = float(difference.sum() / max(size.sum(), 1))
+        if len(size) < 2:
+            return Interval(mean, math.nan, math.nan)
         rng = np.random.default_rng(seed)
         means = np.empty(resamples)
         for i in range(resamples):
             chosen = rng.integers(len(size), size=len(size))
             means[i] = difference[chosen].sum() / max(size[chosen].sum(), 1)
         low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-        return Interval(float(difference.sum() / max(size.sum(), 1)), float(low), float(high))
+        return Interval(mean, float(low), float(high))
 
 
 def _joined(values: np.ndarray, count: int) -> np.ndarray:

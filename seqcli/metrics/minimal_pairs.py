@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_TIE = 1e-6  # nats; sums of the same numbers in another order differ by less
+TIE = 1e-6  # nats; sums of the same numbers in another order differ by less
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Tally:
     def add(self, good: float, bad: float) -> bool:
         """Counts a pair by its log-probabilities; returns whether it is correct."""
         self.pairs += 1
-        tie = good == bad or abs(good - bad) <= _TIE
+        tie = good == bad or abs(good - bad) <= TIE
         self.ties += tie
         self.correct += (correct := not tie and good > bad)
         return correct

@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import math
-import random
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 LARGEST_COMPLETE = 7  # words; 7! = 5040
 
 
-def number_of(words: Sequence[str]) -> int:
-    """Distinct orderings: n! over the factorials of how often each word occurs. "the cat saw the dog": 60."""
-    total = math.factorial(len(words))
-    for count in Counter(words).values():
-        total //= math.factorial(count)
-    return total
+def are_sampled(words: Sequence[str], *, sample: int) -> bool:
+    """Whether there are too many to take all: more than 7 words, and more distinct orderings than `sample`.
 
-
-def orderings(words: Sequence[str], *, sample: int, seed: int) -> tuple[list[tuple[str, ...]], bool]:
-    """Distinct orderings with the given one first, and whether they are a sample.
-
-    All of them up to 7 words or where `sample` would hold them all; else `sample` of them, the given one included.
+    n words have n! over the factorials of how often each occurs: "the cat saw the dog" has 60.
     """
+    log_number = math.lgamma(len(words) + 1) - sum(math.lgamma(n + 1) for n in Counter(words).values())
+    return len(words) > LARGEST_COMPLETE and log_number > math.log(sample) + 1e-9
+
+
+def orderings(words: Sequence[str], *, sample: int, seed: int) -> Iterator[tuple[str, ...]]:
+    """Distinct orderings, the given one first: all of them, or `sample` of them, the given one included."""
     given = tuple(words)
-    if len(words) <= LARGEST_COMPLETE or number_of(words) <= sample:
-        return [given, *(other for other in _all(sorted(Counter(words).items()), len(words)) if other != given)], False
-    rng = random.Random(f"{seed} {' '.join(words)}")
-    seen = {given: None}
-    shuffled = list(words)
-    while len(seen) < sample:
-        rng.shuffle(shuffled)
-        seen.setdefault(tuple(shuffled))
-    return list(seen), True
-
-
-def _all(counts: list[tuple[str, int]], length: int) -> Iterator[tuple[str, ...]]:
-    """Each ordering of a multiset once, in alphabetical order."""
-    if not length:
-        yield ()
+    yield given
+    if not are_sampled(words, sample=sample):
+        yield from (other for other in _all(words) if other != given)
         return
-    for index, (word, count) in enumerate(counts):
-        if count:
-            rest = [*counts[:index], (word, count - 1), *counts[index + 1 :]]
-            for tail in _all(rest, length - 1):
-                yield (word, *tail)
+    codes = np.unique(words, return_inverse=True)[1]  # equal words are not told apart
+    rng = np.random.default_rng([seed, zlib.crc32(" ".join(words).encode("utf-8", "replace"))])
+    seen = {codes.tobytes()}
+    while len(seen) < sample:
+        order = rng.permutation(len(words))
+        key = codes[order].tobytes()
+        if key not in seen:
+            seen.add(key)
+            yield tuple(words[i] for i in order)
+
+
+def _all(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Each ordering of a multiset once, in alphabetical order (Knuth, TAOCP 7.2.1.2, algorithm L)."""
+    a = sorted(words)
+    while True:
+        yield tuple(a)
+        j = len(a) - 2
+        while j >= 0 and a[j] >= a[j + 1]:
+            j -= 1
+        if j < 0:
+            return
+        k = len(a) - 1
+        while a[j] >= a[k]:
+            k -= 1
+        a[j], a[k] = a[k], a[j]
+        a[j + 1 :] = reversed(a[j + 1 :])

@@ -14,11 +14,12 @@ def tokenizer_label(tokenizer) -> str:
     return f"{tokenizer.KIND}-{tokenizer.vocab_size}#{tokenizer.fingerprint[:4]}"
 
 
-def of_language_model(opened: OpenModel, *, base: str = "e", precision: str = "fp32") -> str:
+def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e", precision: str = "fp32") -> str:
+    """unit: what was scored, a line or a document, whatever the model was trained on."""
     parts = {
         "lm": opened.arch,
         "tok": tokenizer_label(opened.tokenizer),
-        "unit": opened.unit,
+        "unit": unit,
         "bos": "y",
         "eos": "y" if opened.ends else "n",
         "base": base,

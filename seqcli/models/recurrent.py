@@ -22,7 +22,7 @@ CAUSAL = True
 
 @dataclass(frozen=True)
 class Config:
-    """width: of the hidden layers; embedding: of words, and of the features the head reads (0: as width)."""
+    """width: of the hidden layers; embedding: of tokens (0: as width), and of what a tied head reads."""
 
     cell: str = "lstm"
     width: int = 256
@@ -47,11 +47,12 @@ class Recurrent(NeuralLanguageModel):
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()
         embedding = config.embedding or config.width
+        out = embedding if config.tied else config.width
         self.body = RecurrentStack(
             vocab_size=vocab_size, cell=config.cell, embedding=embedding, width=config.width, layers=config.layers,
-            dropout=config.dropout, weight_dropout=config.weight_dropout, word_dropout=config.word_dropout,
+            dropout=config.dropout, weight_dropout=config.weight_dropout, word_dropout=config.word_dropout, out=out,
         )  # fmt: skip
-        self.head = nn.Linear(embedding, vocab_size)
+        self.head = nn.Linear(out, vocab_size)
         nn.init.normal_(self.body.embedding.weight, std=1 / math.sqrt(embedding))
         nn.init.zeros_(self.head.bias)
         if config.tied:

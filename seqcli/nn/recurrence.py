@@ -49,7 +49,7 @@ class LockedDropout(nn.Module):
 
 
 class RecurrentStack(nn.Module):
-    """Embedding and recurrent layers: tokens [B, T] to features [B, T, E] (E: the embedding's width, so heads can be tied).
+    """Embedding and recurrent layers: tokens [B, T] to features [B, T, out]. For a tied head `out` is the embedding's width.
 
     dropout: of inputs, between layers and of the output; weight_dropout: of the recurrent matrices;
     word_dropout: of rows of the embedding.
@@ -57,16 +57,16 @@ class RecurrentStack(nn.Module):
 
     def __init__(
         self, *, vocab_size: int, cell: str, embedding: int, width: int, layers: int, dropout: float,
-        weight_dropout: float, word_dropout: float,
+        weight_dropout: float, word_dropout: float, out: int,
     ):  # fmt: skip
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding)
         self.weight_dropout, self.word_dropout = weight_dropout, word_dropout
-        widths = [embedding] + [width] * (layers - 1) + [embedding if layers > 1 else width]
+        widths = [embedding] + [width] * (layers - 1) + [out if layers > 1 else width]
         self.layers = nn.ModuleList(
             CELLS[cell](inside, outside, batch_first=True) for inside, outside in zip(widths, widths[1:])
         )
-        self.project = nn.Identity() if widths[-1] == embedding else nn.Linear(widths[-1], embedding, bias=False)
+        self.project = nn.Identity() if widths[-1] == out else nn.Linear(widths[-1], out, bias=False)
         self.dropout = LockedDropout(dropout)
 
     def forward(self, tokens: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:

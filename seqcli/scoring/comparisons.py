@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.fillings import fillings
-from seqcli.metrics.orderings import orderings
+from seqcli.metrics.minimal_pairs import TIE
+from seqcli.metrics.orderings import are_sampled, orderings
 from seqcli.scoring.sentences import score_texts
-
-TIE = 1e-6  # nats: sums of the same float32 numbers in another order differ by less
+from seqcli.text import WORD
 
 
 class Scramble(NamedTuple):
@@ -30,24 +31,41 @@ class Scramble(NamedTuple):
 
 
 def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int = 5) -> Scramble:
-    words = text.split()
-    others, sampled = orderings(words, sample=sample, seed=seed)
-    texts = [" ".join(other) for other in others]
-    log_prob = score_texts(opened, texts)
+    """Ranks the words of `text`, joined by single blanks, among their orderings."""
+    words = WORD.findall(text)
+    log_probs, top = [], []
+    for texts in _groups(map(" ".join, orderings(words, sample=sample, seed=seed))):
+        log_prob = score_texts(opened, texts)
+        log_probs.append(log_prob)
+        top += [(texts[i], float(log_prob[i])) for i in np.argsort(-log_prob, kind="stable")[:best]]
+        top = sorted(top, key=lambda entry: -entry[1])[:best]
+    log_prob = np.concatenate(log_probs)
     own = float(log_prob[0])
-    top = np.argsort(-log_prob, kind="stable")[:best]
     share = shares(log_prob)
     return Scramble(
-        text,
-        own,
-        1 + int((log_prob > own + TIE).sum()),
-        len(texts),
-        sampled,
-        int((np.abs(log_prob[1:] - own) <= TIE).sum()),
-        float(share[0]),
-        [(texts[i], float(log_prob[i])) for i in top],
-        share[top].tolist(),
+        text=" ".join(words),
+        log_prob=own,
+        rank=1 + int((log_prob > own + TIE).sum()),
+        orderings=len(log_prob),
+        sampled=are_sampled(words, sample=sample),
+        ties=int((np.abs(log_prob[1:] - own) <= TIE).sum()),
+        mass=float(share[0]),
+        best=top,
+        best_shares=np.sort(share)[::-1][:best].tolist(),
     )
+
+
+def _groups(texts: Iterator[str]) -> Iterator[list[str]]:
+    """About a megabyte of texts at a time."""
+    group, size = [], 0
+    for text in texts:
+        group.append(text)
+        size += len(text)
+        if size >= 1 << 20:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 class Choice(NamedTuple):

@@ -6,7 +6,7 @@ A file is TSV `good bad [tag]` or JSON Lines with `sentence_good`, `sentence_bad
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -64,10 +64,11 @@ class PairResults:
     only: list[int] = field(default_factory=lambda: [0, 0])
 
 
-def judge_pairs(models: list[OpenModel], path: str, **reading) -> PairResults:
+def judge_pairs(models: list[OpenModel], batches: Iterable[list[Pair]]) -> PairResults:
+    """Scores pairs as `read_pairs` gives them. Raises InputError where there are none."""
     results = PairResults()
     overall = [Tally() for _ in models]
-    for pairs in read_pairs(path, **reading):
+    for pairs in batches:
         if not pairs:
             continue
         sentences = [sentence for pair in pairs for sentence in (pair.good, pair.bad)]
@@ -83,6 +84,6 @@ def judge_pairs(models: list[OpenModel], path: str, **reading) -> PairResults:
             if len(models) == 2 and right[0] != right[1]:
                 results.only[right[1]] += 1
     if not overall[0].pairs:
-        raise InputError("no pairs", where=path, cure="give lines of good and bad sentences between tabs")
+        raise InputError("no pairs", cure="give lines of good and bad sentences between tabs")
     results.tallies[OVERALL] = overall
     return results

@@ -78,40 +78,56 @@ def score_given(opened: OpenModel, batch: TokenBatch, contexts: Sequence[str], *
     return Scores(**{name: None if part is None else part[counted] for name, part in parts})
 
 
-def score_document(opened: OpenModel, blocks: Iterable[Block]) -> Sentences:
-    """All blocks as one text.
+class DocumentScore:
+    """All blocks as one text, whose log-probability grows block by block.
 
-    A model that looks back so many tokens (its horizon) reads block by block, in bounded memory; any other gets the
-    tokens of the whole text as one row.
+    A model that looks back so many tokens (its horizon) needs no more than a block at a time; any other gets the tokens of
+    the whole text as one row in the end. A model of lines reads line breaks as `</s>`.
     """
-    horizon = opened.model.horizon
-    log_prob = unknown_log_prob = 0.0
-    tokens = unknown = size = count = 0
-    context = np.zeros(0, np.int32)
-    waiting: list[np.ndarray] = []
 
-    def add(batch: TokenBatch, context: np.ndarray) -> None:
-        nonlocal log_prob, unknown_log_prob, tokens, unknown
-        scored = opened.model.score(batch, context=context).log_prob
-        not_known = batch.tokens == UNK_ID
-        log_prob += float(scored.sum(dtype=np.float64))
-        unknown_log_prob += float(scored[not_known].sum(dtype=np.float64))
-        tokens, unknown = tokens + len(scored), unknown + int(not_known.sum())
+    def __init__(self, opened: OpenModel):
+        self._opened = opened
+        self._context = np.zeros(0, np.int32)
+        self._waiting: list[np.ndarray] = []
+        self._log_prob = self._log_prob_unknown = 0.0
+        self._tokens = self._unknown = self._bytes = self._characters = 0
 
-    for block in blocks:
+    def add(self, block: Block) -> None:
         lines = block.normalised()
-        batch = opened.tokenizer.encode(lines, unit="document")
-        size, count = size + len(lines), count + characters(lines)
+        self._bytes, self._characters = self._bytes + len(lines), self._characters + characters(lines)
+        unit = "line" if self._opened.ends else "document"
+        tokens = self._opened.tokenizer.encode(lines, unit=unit).tokens
+        horizon = self._opened.model.horizon
         if horizon is None:
-            waiting.append(batch.tokens)
+            self._waiting.append(tokens)
         else:
-            add(batch, context)
-            context = np.concatenate([context, batch.tokens])[-max(horizon, 1) :]
-    if waiting:
-        whole = np.concatenate(waiting)
-        add(TokenBatch(whole, np.array([len(whole)])), context)
-    one = (np.array([value]) for value in (log_prob, tokens, unknown, size))
-    return Sentences(*one, characters=count, log_prob_unknown=unknown_log_prob)
+            self._score(tokens)
+            self._context = np.concatenate([self._context, tokens])[-max(horizon, 1) :]
+
+    def _score(self, tokens: np.ndarray) -> None:
+        row = TokenBatch(tokens, np.array([len(tokens)]))
+        log_prob = self._opened.model.score(row, context=self._context).log_prob
+        unknown = tokens == UNK_ID
+        self._log_prob += float(log_prob.sum(dtype=np.float64))
+        self._log_prob_unknown += float(log_prob[unknown].sum(dtype=np.float64))
+        self._tokens, self._unknown = self._tokens + len(tokens), self._unknown + int(unknown.sum())
+
+    def result(self) -> Sentences:
+        """One sentence: the text so far."""
+        if self._waiting:
+            self._score(np.concatenate(self._waiting))
+            self._waiting = []
+        one = (np.array([value]) for value in (self._log_prob, self._tokens, self._unknown, self._bytes))
+        return Sentences(*one, characters=self._characters, log_prob_unknown=self._log_prob_unknown)
+
+
+def score_documents(models: Sequence[OpenModel], blocks: Iterable[Block]) -> list[Sentences]:
+    """The same text under every model, read once."""
+    documents = [DocumentScore(opened) for opened in models]
+    for block in blocks:
+        for document in documents:
+            document.add(block)
+    return [document.result() for document in documents]
 
 
 def _sums(batch: TokenBatch, log_prob: np.ndarray, lines: bytes, *, ends: bool) -> Sentences:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel, Piece
 from seqcli.scoring.sentences import score_given
-from seqcli.text import EOS
-
-_WORD = re.compile(r"\S+")
+from seqcli.text import EOS, WORD
 
 
 class ScoredToken(NamedTuple):
@@ -47,7 +44,7 @@ def score_words(
     records = block.records()
     for line, pieces, log_prob, _, _ in _rows(opened, block, contexts, False):
         text = records[line - block.first]
-        words = [(match[0], match.end()) for match in _WORD.finditer(text)]
+        words = [(match[0], match.end()) for match in WORD.finditer(text)]
         if opened.ends:
             words.append((EOS, math.inf))
         sums = [0.0] * max(len(words), 1)

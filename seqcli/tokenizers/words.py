@@ -11,7 +11,6 @@ Decoding joins words by single spaces: a text comes back up to its runs of white
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -21,13 +20,12 @@ import numpy as np
 from seqcli import ragged, tensor_file
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, nfc_spans
+from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, WORD, nfc_spans
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"
 FILE = "words.safetensors"
 
-_WORD = re.compile("[^\0\t\n\v\f\r ]+")
 _KEEP = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a little-endian 8
 _LONG = 512  # bytes; a step for every eight of them would be many steps for few words
 
@@ -179,7 +177,7 @@ class Words:
 
     def pieces(self, text: str) -> list[Piece]:
         same, origin = nfc_spans(text)
-        found = [m for m in _WORD.finditer(same) if m[0] not in SPECIALS]
+        found = [m for m in WORD.finditer(same) if m[0] not in SPECIALS]
         ids = self.encode(("".join(m[0] + " " for m in found) + "\n").encode()).tokens[:-1]
         return [Piece(m[0], int(id), *span(origin, *m.span())) for m, id in zip(found, ids, strict=True)]
 

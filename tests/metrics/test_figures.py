@@ -2,7 +2,7 @@
 
 import math
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import islice, permutations, product
 from math import comb
 
 import numpy as np
@@ -14,7 +14,7 @@ from seqcli.errors import InputError
 from seqcli.metrics.bootstrap import _UNITS, PairedBootstrap
 from seqcli.metrics.fillings import fillings
 from seqcli.metrics.minimal_pairs import Tally, mcnemar, wilson
-from seqcli.metrics.orderings import number_of, orderings
+from seqcli.metrics.orderings import are_sampled, orderings
 from seqcli.metrics.perplexity import Totals, characters, line_bytes, perplexity
 from seqcli.metrics.signature import of_language_model
 
@@ -80,19 +80,24 @@ WORDS = st.lists(st.sampled_from("abcd"), max_size=7)
 @settings(deadline=None, max_examples=30)
 @given(WORDS)
 def test_all_orderings_once_and_the_given_one_first(words):
-    found, sampled = orderings(words, sample=2, seed=0)
-    assert not sampled and found[0] == tuple(words)
-    assert len(found) == len(set(found)) == number_of(words) and set(found) == set(permutations(words))
+    found = list(orderings(words, sample=2, seed=0))
+    assert not are_sampled(words, sample=2) and found[0] == tuple(words)
+    assert len(found) == len(set(found)) and set(found) == set(permutations(words))
 
 
 def test_samples_of_orderings():
     words = list("abcdefgh")
-    found, sampled = orderings(words, sample=100, seed=0)
-    assert sampled and len(found) == len(set(found)) == 100 and found[0] == tuple(words)
+    found = list(orderings(words, sample=100, seed=0))
+    assert are_sampled(words, sample=100) and len(found) == len(set(found)) == 100 and found[0] == tuple(words)
     assert all(sorted(ordering) == sorted(words) for ordering in found)
-    assert orderings(words, sample=100, seed=0) == (found, True) != orderings(words, sample=100, seed=1)
+    assert list(orderings(words, sample=100, seed=0)) == found != list(orderings(words, sample=100, seed=1))
     few = ["a"] * 7 + ["b"]  # eight words, eight orderings: all of them
-    assert orderings(few, sample=8, seed=0)[1] is False and len(orderings(few, sample=8, seed=0)[0]) == 8
+    assert not are_sampled(few, sample=8) and len(list(orderings(few, sample=8, seed=0))) == 8
+
+
+def test_orderings_of_many_words_come_one_by_one():
+    assert list(orderings(["a"] * 3000, sample=10, seed=0)) == [("a",) * 3000]
+    assert len(list(islice(orderings([str(i) for i in range(3000)], sample=1000, seed=0), 3))) == 3
 
 
 @given(st.lists(st.lists(st.text("ab \\", max_size=3), min_size=1, max_size=3), min_size=1, max_size=3))
@@ -136,7 +141,7 @@ def test_the_interval_holds_the_difference():
 
 def test_one_model_against_itself_and_nothing_at_all():
     pair = PairedBootstrap()
-    assert tuple(pair.interval()) == (0, 0, 0)
+    assert pair.interval().mean == 0 and math.isnan(pair.interval().low)
     pair.add(np.ones(3), np.ones(3), np.ones(3))
     assert tuple(pair.interval()) == (0, 0, 0)
 
@@ -155,3 +160,10 @@ def test_the_signature(opened):
     assert of_language_model(opened, base="2") == (
         f"lm:ngram|tok:words-37#{opened.tokenizer.fingerprint[:4]}|unit:line|bos:y|eos:y|base:2|prec:fp32|v:0.1.0"
     )
+
+
+def test_one_sentence_has_no_interval():
+    pair = PairedBootstrap()
+    pair.add(np.array([3.0]), np.array([1.0]), np.array([4]))
+    mean, low, high = pair.interval()
+    assert mean == 0.5 and math.isnan(low) and math.isnan(high)

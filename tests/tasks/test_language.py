@@ -17,7 +17,7 @@ from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs import Run, drafting, save_tokenizer
-from seqcli.scoring.sentences import score_block, score_document
+from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks import language
 from seqcli.tasks.language import Corpus, TokenizerChoice
 from seqcli.tokenizers import sentencepiece, words
@@ -202,7 +202,7 @@ def test_valid_figures_are_those_of_scoring(tmp_path, corpus, kind, unit):
     for path in held:
         blocks = read_blocks(str(path))
         expected += (
-            score_document(opened, blocks).totals if unit == "document" else score_block(opened, next(blocks)).totals
+            score_documents([opened], blocks)[0].totals if unit == "document" else score_block(opened, next(blocks)).totals
         )
     assert trained.valid == expected and expected.sentences == (4 if unit == "line" else 2)
     assert Run.open(tmp_path / "m").config["valid"] == language.summary(expected)

@@ -13,7 +13,7 @@ from seqcli.interfaces import OpenModel
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs import Run, version_of
-from seqcli.scoring.sentences import score_block, score_document
+from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.corpus import Corpus
 
 TASK = "language"
@@ -80,7 +80,7 @@ def evaluate(opened: OpenModel, corpus: Corpus) -> Totals:
     totals = Totals()
     for blocks in corpus.files():
         if corpus.unit == "document":
-            totals += score_document(opened, blocks).totals
+            totals += score_documents([opened], blocks)[0].totals
         else:
             for block in blocks:
                 totals += score_block(opened, block).totals
