@@ -71,4 +71,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The cure for a misspelt name: the nearest known one, or all of them."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    return f"did you mean {close[0]!r}?" if close else f"known: {listed(known)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """`a, b, c`: the first ten names and how many there are, each cut to what a line can hold."""
+    names = list(names)
+    some = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in names[:10])
+    return some if len(names) <= 10 else f"{some} ... ({len(names):,} in all)"

@@ -52,6 +52,13 @@ class Window:
     def joined(self, states: list[Window]) -> Window:
         return Window(torch.cat([state.tokens for state in states]))
 
+    def arrays(self) -> dict[str, Tensor]:
+        return {"tokens": self.tokens}
+
+    @classmethod
+    def of(cls, arrays: dict[str, Tensor]) -> Window:
+        return cls(arrays["tokens"])
+
     def detached(self) -> Window:
         return self
 
@@ -80,6 +87,8 @@ class FeedForwardBody(nn.Module):
 
 
 class FeedForwardModel(NeuralLanguageModel):
+    carried = Window
+
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()
         self.body = FeedForwardBody(config, vocab_size=vocab_size)

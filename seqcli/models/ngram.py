@@ -6,12 +6,13 @@ interfaces of a model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.errors import InputError
+from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Reporter, Scores, TokenBatch
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
@@ -51,6 +52,16 @@ class NgramState:
         return NgramState(self.context[rows])
 
 
+@contextmanager
+def _sound_table() -> Iterator[None]:
+    """Large tables are not read whole before they are used: damage shows as a row that is none."""
+    try:
+        yield
+    except IndexError:
+        cure = "`seqcli info DIR --verify` says where; restore it or train again"
+        raise ModelError("damaged n-gram table", cure=cure) from None
+
+
 class NgramModel:
     """A `LanguageModel` over a `Table`."""
 
@@ -59,6 +70,7 @@ class NgramModel:
         self.vocab_size = table.vocab_size
         self.horizon = table.order - 1
 
+    @_sound_table()
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
         start = np.array([BOS_ID], np.int32) if context is None else np.concatenate([[BOS_ID], context]).astype(np.int32)
         stream, scored = with_starts([batch], start)
@@ -76,6 +88,7 @@ class NgramModel:
             ranks.append(1 + int((p > p[stream[at]]).sum()))
         return np.array(ranks, np.int64)
 
+    @_sound_table()
     def extend(
         self, tokens: np.ndarray, lengths: np.ndarray, state: NgramState | None = None
     ) -> tuple[np.ndarray, NgramState]:
@@ -89,6 +102,7 @@ class NgramModel:
         state = NgramState(np.take_along_axis(read, last, axis=1))
         return self.table.log_distributions(state.context).astype(np.float32), state
 
+    @_sound_table()
     def next_distribution(self, context: np.ndarray) -> np.ndarray:
         """p(token | `<s>` context), float64 [V]."""
         return self.table.distribution(np.concatenate([[BOS_ID], context]))

@@ -44,6 +44,8 @@ class Config:
 
 
 class Recurrent(NeuralLanguageModel):
+    carried = Hidden
+
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()
         embedding = config.embedding or config.width

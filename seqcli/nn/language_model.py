@@ -7,7 +7,9 @@ right, where no causal model can see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,19 @@ from torch.nn import functional as F
 from seqcli.interfaces import Scores, State, TokenBatch
 from seqcli.text import BOS_ID
 
-_SCORED_TOKENS = 8192  # tokens, padding included, in one pass
 _LOGITS = 1 << 23  # entries of [tokens, V] that exist at a time
+
+
+def _inference(method: Callable) -> Callable:
+    """A method that keeps no gradients, with matrix products in the model's `products`."""
+
+    @functools.wraps(method)
+    def run(self, *arguments, **named):
+        exact = self.products == torch.float32  # within an autocast of training nothing is changed
+        with torch.inference_mode(), nullcontext() if exact else torch.autocast(self.device.type, self.products):
+            return method(self, *arguments, **named)
+
+    return run
 
 
 class NeuralLanguageModel(nn.Module):
@@ -30,7 +43,10 @@ class NeuralLanguageModel(nn.Module):
     """
 
     window: int | None = None
+    batch_tokens = 8192  # scored in one pass, padding included
+    products = torch.float32  # the type of matrix products when it is asked, not trained
     horizon = None  # a document is scored as one row
+    carried: type | None = None  # the state that training carries over running text: `arrays()` and `of(arrays)`
     head: nn.Linear
 
     def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -52,21 +68,27 @@ class NeuralLanguageModel(nn.Module):
     def device(self) -> torch.device:
         return self.head.weight.device
 
+    def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
+        """Where and how it answers: a `training.placement.Placement`."""
+        self.to(placement.device)
+        self.products = placement.dtype
+        self.batch_tokens = batch_tokens or self.batch_tokens
+
     @property
     def vocab_size(self) -> int:
         return self.head.weight.shape[0]
 
     # Scoring
 
-    @torch.inference_mode()
+    @_inference
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
         """Natural log p of every token: rows of like length together, so that padding stays small."""
         start = np.array([BOS_ID]) if context is None else np.concatenate([[BOS_ID], context])
         log_prob = np.empty(len(batch.tokens), np.float32)
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
         starts = batch.starts
-        for rows in _of_like_length(batch.lengths, budget=_SCORED_TOKENS, most=self.window or _SCORED_TOKENS):
-            if batch.lengths[rows[0]] + len(start) > (self.window or _SCORED_TOKENS) + 1:
+        for rows in _of_like_length(batch.lengths, budget=self.batch_tokens, most=self.window or self.batch_tokens):
+            if batch.lengths[rows[0]] + len(start) > (self.window or self.batch_tokens) + 1:
                 parts = [self._score_long(np.concatenate([start, _row(batch, starts, rows[0])]), len(start), rank)]
             else:
                 parts = self._score_rows([_row(batch, starts, row) for row in rows], start, rank)
@@ -98,12 +120,12 @@ class NeuralLanguageModel(nn.Module):
         tokens = torch.from_numpy(sequence.astype(np.int64)).to(self.device)
         parts, state = [], None
         if self.window is None:
-            for begin in range(0, len(sequence) - 1, _SCORED_TOKENS):
-                part = tokens[begin : begin + _SCORED_TOKENS + 1]
+            for begin in range(0, len(sequence) - 1, self.batch_tokens):
+                part = tokens[begin : begin + self.batch_tokens + 1]
                 features, state = self.features(part[None, :-1], state)
                 parts.append(self._judge(features[0], part[1:], rank))
         else:
-            for seen, new in _windows(len(sequence) - 1, self.window, at_once=max(1, _SCORED_TOKENS // self.window)):
+            for seen, new in _windows(len(sequence) - 1, self.window, at_once=max(1, self.batch_tokens // self.window)):
                 features, _ = self.features(tokens[seen])
                 parts.append(self._judge(features[new], tokens[seen + 1][new], rank))
         lp = np.concatenate([part[0] for part in parts])[given - 1 :]
@@ -130,7 +152,7 @@ class NeuralLanguageModel(nn.Module):
 
     # Stepping
 
-    @torch.inference_mode()
+    @_inference
     def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
         """See `interfaces.LanguageModel.extend`. Rows of one length are read together, then all states are joined."""
         if state is None:
@@ -174,7 +196,7 @@ def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[Tensor
 
     Windows of 4 over 7: 0123 with all new, 2345 with 4 and 5 new, 3456 with 6 new.
     """
-    begins = list(range(0, max(length - window, 0), max(window // 2, 1))) + [max(length - window, 0)]
+    begins = [*range(0, max(length - window, 0), max(window // 2, 1)), max(length - window, 0)]
     shown = 0
     for first in range(0, len(begins), at_once):
         seen = torch.tensor(begins[first : first + at_once])[:, None] + torch.arange(min(window, length))

@@ -7,6 +7,8 @@ Dropout (Merity et al. 2018, sections 2 and 4): of recurrent weights, of layer o
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -30,9 +32,18 @@ class Hidden:
             tuple(torch.cat(parts, dim=1) for parts in zip(*layers)) for layers in zip(*(state.layers for state in states))
         ])  # fmt: skip
 
+    def arrays(self) -> dict[str, Tensor]:
+        """Its tensors by name, for a checkpoint; `of` takes them back."""
+        return {f"{i}.{j}": part for i, layer in enumerate(self.layers) for j, part in enumerate(layer)}
+
+    @classmethod
+    def of(cls, arrays: dict[str, Tensor]) -> Hidden:
+        count = 1 + max(int(name.partition(".")[0]) for name in arrays)
+        return cls([tuple(arrays[name] for name in sorted(arrays) if name.startswith(f"{i}.")) for i in range(count)])
+
     def detached(self) -> Hidden:
         """The same numbers without their history: where back-propagation through time is cut."""
-        return Hidden([tuple(part.detach() for part in layer) for layer in self.layers])
+        return Hidden([tuple(part.detach().float() for part in layer) for layer in self.layers])
 
 
 class LockedDropout(nn.Module):
@@ -64,7 +75,7 @@ class RecurrentStack(nn.Module):
         self.weight_dropout, self.word_dropout = weight_dropout, word_dropout
         widths = [embedding] + [width] * (layers - 1) + [out if layers > 1 else width]
         self.layers = nn.ModuleList(
-            CELLS[cell](inside, outside, batch_first=True) for inside, outside in zip(widths, widths[1:])
+            CELLS[cell](inside, outside, batch_first=True) for inside, outside in pairwise(widths)
         )
         self.project = nn.Identity() if widths[-1] == out else nn.Linear(widths[-1], out, bias=False)
         self.dropout = LockedDropout(dropout)

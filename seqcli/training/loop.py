@@ -28,6 +28,7 @@ class Plan:
     """How to train. Exactly what ends it first counts: epochs, steps or minutes (0: no limit).
 
     batch_tokens: of one step; accumulate: batches a step; width: tokens of back-propagation through time in running text.
+    evaluations: over the whole budget, the last one at its end; evaluate_every: so many steps instead.
     """
 
     learning_rate: float = 1e-3
@@ -45,6 +46,7 @@ class Plan:
     beta2: float = 0.99
     clip: float = 1.0
     label_smoothing: float = 0.0
+    evaluations: int = 4
     evaluate_every: int = 0
     patience: int = 0
     seed: int = 0
@@ -53,7 +55,7 @@ class Plan:
         for name in ("learning_rate", "batch_tokens", "accumulate", "width", "clip"):
             if not 0 < getattr(self, name) < 1e12:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("epochs", "steps", "minutes", "warmup", "weight_decay", "evaluate_every", "patience"):
+        for name in ("epochs", "steps", "minutes", "warmup", "weight_decay", "evaluations", "evaluate_every", "patience"):
             if not 0 <= getattr(self, name) < 1e12:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("floor", "beta1", "beta2", "label_smoothing"):
@@ -93,27 +95,20 @@ class Run(Protocol):
     def checkpoint(self, progress: Progress, optimizer: torch.optim.Optimizer, carried: Any) -> None: ...
 
 
-class Stopped(BaseException):
-    """SIGINT or SIGTERM, after the step was finished and the run was saved; `code` is the exit code."""
-
-    def __init__(self, code: int):
-        super().__init__(code)
-        self.code = code
-
-
 def train(
     model: torch.nn.Module, batches: Batches, plan: Plan, run: Run, *, placement: Placement, reporter: Reporter,
     progress: Progress | None = None, restore: Callable[[torch.optim.Optimizer], Any] | None = None,
 ) -> Progress:  # fmt: skip
     """Trains `model`, which lies on the placement's device. restore: puts a saved optimizer's state back, returns the
-    carried state. Raises DivergedError before a non-finite update, Stopped after a signal."""
+    carried state. Raises DivergedError before a non-finite update, SystemExit after
+    a signal, when the step is done and saved."""
     progress = progress or Progress()
     optimizer = adamw(
         model, learning_rate=plan.learning_rate, weight_decay=plan.weight_decay, betas=(plan.beta1, plan.beta2)
     )
     carried = restore(optimizer) if restore else None
     begun, before = time.monotonic(), progress.seconds
-    mean, counted, since = 0.0, 0, time.monotonic()
+    mean, counted, since, looked = 0.0, 0, time.monotonic(), progress.step if progress.step else -1
     model.train()
     with _signals() as signalled:
         while (share := _spent(plan, progress, batches)) < 1:
@@ -156,17 +151,18 @@ def train(
                 _spent(plan, progress, batches), 1,
             )  # fmt: skip
             # 3. Now and then: evaluate, save, log
-            if plan.evaluate_every and progress.step % plan.evaluate_every == 0:
+            if _is_due(plan, progress.step, share, _spent(plan, progress, batches)):
                 _look(model, run, progress, loss=mean / max(counted, 1), rate=optimizer.param_groups[0]["lr"])
                 run.checkpoint(progress, optimizer, carried)
-                mean, counted, since = 0.0, 0, time.monotonic()
+                mean, counted, since, looked = 0.0, 0, time.monotonic(), progress.step
                 if plan.patience and progress.since_best >= plan.patience:
                     reporter.note(f"stopped early: no better for {plan.patience} evaluations")
                     break
             if signalled:
                 run.checkpoint(progress, optimizer, carried)
-                raise Stopped(128 + signalled[0])
-        if not (plan.evaluate_every and progress.step % plan.evaluate_every == 0):
+                reporter.note(f"stopped at step {progress.step}, saved; --resume goes on from there")
+                raise SystemExit(128 + signalled[0])
+        if looked != progress.step:
             _look(model, run, progress, loss=mean / max(counted, 1), rate=optimizer.param_groups[0]["lr"])
             run.checkpoint(progress, optimizer, carried)
     return progress
@@ -184,6 +180,13 @@ def _look(model: torch.nn.Module, run: Run, progress: Progress, **figures: float
              "seconds": round(progress.seconds, 3), "valid": value, **figures})  # fmt: skip
     if better:
         run.best(progress)
+
+
+def _is_due(plan: Plan, step: int, before: float, after: float) -> bool:
+    """Whether to evaluate after this step, of which the budget went from `before` to `after`."""
+    if plan.evaluate_every:
+        return step % plan.evaluate_every == 0
+    return after < 1 and int(after * plan.evaluations) > int(before * plan.evaluations)
 
 
 def _spent(plan: Plan, progress: Progress, batches: Batches) -> float:

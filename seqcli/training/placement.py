@@ -1,4 +1,4 @@
-"""Where a network is trained: device, precision, threads."""
+"""Where a network is trained and asked: device, precision, threads."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from seqcli.tasks.language.corpus import (
     read,
     train_tokenizer,
 )
-from seqcli.tasks.language.counted import save_counted, train_counted
+from seqcli.tasks.language.counted import foreign_record, save_counted, train_counted
 from seqcli.tasks.language.opened import TASK, evaluate, named, open_model, open_models, summary
 from seqcli.tasks.language.told import Trained, told
 
@@ -25,6 +25,7 @@ __all__ = [
     "Trained",
     "check_readable",
     "evaluate",
+    "foreign_record",
     "learn_tokenizer",
     "named",
     "open_model",

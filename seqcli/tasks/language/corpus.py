@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from seqcli import catalog, tokenizers
-from seqcli.data import lines, tables
+from seqcli.data import hub, lines, tables
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.token_store import Spool, TokenStore
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
 from seqcli.models.ngram import with_starts
-from seqcli.runs import Run, save_tokenizer
+from seqcli.runs import Run, drafting_tokenizer
 from seqcli.text import BOS_ID
 
 
@@ -36,13 +36,15 @@ class Corpus:
             yield lines.noting(self.blocks(path), path, reporter)
 
     def blocks(self, path: str) -> Iterator[Block]:
+        if hub.is_hub(path):
+            return tables.blocks_of(hub.read_rows(path, [self.text_column]))
         if tables.is_table(path):
             return tables.read_blocks(path, column=self.text_column, encoding=self.encoding, strict=self.strict)
         return lines.read_blocks(path, encoding=self.encoding, strict=self.strict)
 
-    def all_lines(self) -> Iterator[bytes]:
+    def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
         """Normalised lines of every file, block by block."""
-        for blocks in self.files():
+        for blocks in self.files(reporter):
             for block in blocks:
                 yield block.normalised()
 
@@ -79,7 +81,7 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
         return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter)
     if choice.name in catalog.names("tokenizers"):
         for path in corpus.paths:
-            if not Path(path).is_file():
+            if not (Path(path).is_file() or hub.is_hub(path)):
                 cure = "save it to a file, or give --tokenizer a folder"
                 raise InputError("text that is read only once cannot teach its tokenizer, too", where=path, cure=cure)
         tokenizer, notes = learn_tokenizer(corpus, choice)
@@ -97,12 +99,17 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
     return Reading(tokenizer, store.array(), rows, notes)
 
 
-def learn_tokenizer(corpus: Corpus, choice: TokenizerChoice) -> tuple[Tokenizer, list[str]]:
-    """A tokenizer of that kind learnt from the corpus, and what a user should know of it."""
+def learn_tokenizer(
+    corpus: Corpus, choice: TokenizerChoice, *, reporter: Reporter = SILENT
+) -> tuple[Tokenizer, list[str]]:
+    """A tokenizer of that kind learnt from the corpus, and what a user should know of it.
+
+    reporter: hears of malformed text; nobody does where the same text is read again.
+    """
     settings = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
     if choice.name == "sentencepiece" and choice.algorithm:
         settings["algorithm"] = choice.algorithm
-    return catalog.load("tokenizers", choice.name).train(corpus.all_lines(), **settings)
+    return catalog.load("tokenizers", choice.name).train(corpus.all_lines(reporter), **settings)
 
 
 def train_tokenizer(
@@ -111,8 +118,9 @@ def train_tokenizer(
     """Learns a tokenizer into a new folder."""
     check_readable(corpus.paths, text_column=corpus.text_column)
     catalog.load("tokenizers", choice.name)
-    tokenizer, notes = learn_tokenizer(corpus, choice)
-    save_tokenizer(tokenizer, folder, force=force)
+    with drafting_tokenizer(folder, force=force) as save:
+        tokenizer, notes = learn_tokenizer(corpus, choice, reporter=reporter)
+        save(tokenizer)
     for note in notes:
         reporter.note(note)
     return tokenizer
@@ -121,17 +129,20 @@ def train_tokenizer(
 def check_readable(paths: Sequence[str], *, text_column: str | None = None) -> None:
     """Before any work: every file can be opened, and a column is asked of a table."""
     for path in paths:
-        if not Path(path).is_fifo():  # which would lose what it has
+        if hub.is_hub(path):
+            hub.check(path)
+        elif not Path(path).is_fifo():  # which would lose what it has
             with lines.opened(path):
                 pass
-    if text_column and not any(map(tables.is_table, paths)):
-        raise UsageError("--text-column is for .tsv, .csv, .jsonl and .parquet files", where=", ".join(paths))
+    if text_column and not any(tables.is_table(path) or hub.is_hub(path) for path in paths):
+        raise UsageError("--text-column is for .tsv, .csv, .jsonl, .parquet files and hf: data sets", where=", ".join(paths))
 
 
 def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter) -> Reading:
     """One pass over the text: every block comes back as its distinct words and indices into them."""
     from seqcli.tokenizers import words
 
+    only = _listed_words(choice.limit) if choice.limit else None  # first: it may not be there
     learner, spool = words.Learner(), Spool(folder)
     done, size = 0, corpus.size()
     for number, blocks in enumerate(corpus.files(reporter)):
@@ -142,14 +153,16 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
             reporter.progress("reading", done, size)
     if learner.symbols:
         reporter.note(f"{learner.symbols} <s>, </s> or <unk> written in the text count as spaces")
-    only = _listed_words(choice.limit) if choice.limit else None
     tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
+    notes = tokenizers.lowered(choice.vocab_size, tokenizer.vocab_size)
+    for note in notes:
+        reporter.note(note)
     store, rows, before = TokenStore(folder), 0, -1
     for hashes, index, line_words, number in spool:
         batch = words.with_line_ends(tokenizer.ids_of(hashes)[index], line_words)
         rows += _store([batch], store, corpus.unit, begins=int(number[0]) != before)
         before = int(number[0])
-    return Reading(tokenizer, store.array(), rows)
+    return Reading(tokenizer, store.array(), rows, notes)
 
 
 def _distinct_words(block: Block):

@@ -68,8 +68,16 @@ def train_counted(
 
 def save_counted(draft: Draft, opened: OpenModel, *, source: str) -> None:
     """Saves an n-gram model that was read from a foreign file."""
+    record = foreign_record(opened, source=source)
+    tensors = {name: tensor_file.tensor(array) for name, array in opened.model.table.tensors().items()}
+    card = f"# An n-gram language model\n\nConverted by seqcli from {Path(source).name}.\n"
+    draft.save(task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=opened.tokenizer, card=card)
+
+
+def foreign_record(opened: OpenModel, *, source: str) -> dict[str, Any]:
+    """What is known of an n-gram model that was read from a foreign file."""
     table = opened.model.table
-    record = {
+    return {
         "arch": "ngram",
         "settings": {"order": table.order, "prune": []},
         "unit": opened.unit,
@@ -78,9 +86,6 @@ def save_counted(draft: Draft, opened: OpenModel, *, source: str) -> None:
         "data": {"files": [Path(source).name]},
         "ngrams": table.sizes,
     }
-    tensors = {name: tensor_file.tensor(array) for name, array in table.tensors().items()}
-    card = f"# An n-gram language model\n\nConverted by seqcli from {Path(source).name}.\n"
-    draft.save(task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=opened.tokenizer, card=card)
 
 
 def _card(record: Mapping[str, Any]) -> str:

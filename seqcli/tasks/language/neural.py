@@ -16,7 +16,7 @@ import numpy as np
 
 from seqcli import catalog, checkpoints, config, tensor_file
 from seqcli.data.batches import Batches, Lanes, Lines, Windows
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import OpenModel, Reporter, TokenBatch
 from seqcli.metrics import signature
 from seqcli.metrics.perplexity import Totals
@@ -26,6 +26,7 @@ from seqcli.tasks.language.opened import TASK, evaluate, open_model, summary
 from seqcli.tasks.language.told import Trained
 from seqcli.text import BOS_ID
 
+EPOCHS = 10  # where no budget is given
 HELD_OUT = 0.05  # of the rows, where no validation text is given
 
 
@@ -51,12 +52,12 @@ def settings_of(request: Request):
         raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(presets)}")
     module = catalog.load("models", module_name)
     sources = [(f"preset {preset}", presets[preset]), *request.settings]
+    if not any(budget in values for _, values in sources for budget in ("epochs", "steps", "minutes")):
+        sources.append(("default", {"epochs": EPOCHS}))
     known = {f.name for f in dataclasses.fields(module.Config)}, {f.name for f in dataclasses.fields(Plan)}
     for where, values in sources:
         for key in values:
             if key not in known[0] | known[1]:
-                from seqcli.errors import nearest
-
                 raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, known[0] | known[1]))
     shares = [[(where, {k: v for k, v in values.items() if k in names}) for where, values in sources] for names in known]
     return module, config.resolve(module.Config, *shares[0]), config.resolve(Plan, *shares[1])
@@ -175,9 +176,8 @@ class _Run:
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value.cpu().numpy() for name, value in state.items()}
         tensors["random"] = torch.get_rng_state().numpy()
-        if carried is not None and hasattr(carried, "layers"):
-            for i, layer in enumerate(carried.layers):
-                tensors |= {f"carried.{i}.{j}": part.float().cpu().numpy() for j, part in enumerate(layer)}
+        if carried is not None:
+            tensors |= {f"carried.{name}": part.cpu().numpy() for name, part in carried.arrays().items()}
         same = {"settings": self._record["settings"], "training": self._record["training"], "tokenizer": self._record["tokenizer"]}
         checkpoints.save(self._draft.path, self._draft.folder, step=progress.step, tensors=tensors,
                          progress={"progress": asdict(progress), **same})  # fmt: skip
@@ -186,11 +186,10 @@ class _Run:
         """Progress, and how to restore the rest, from the newest checkpoint of this run."""
         import torch
 
-        from seqcli.nn.recurrence import Hidden
         from seqcli.training.loop import Progress
 
         tensors, saved = checkpoints.newest(self._draft.path, reporter=reporter)
-        budgets = {"epochs", "steps", "minutes", "evaluate_every", "patience"}
+        budgets = {"epochs", "steps", "minutes", "evaluations", "evaluate_every", "patience"}
         for part in ("settings", "training", "tokenizer"):
             now, then = self._record[part], saved[part]
             if isinstance(now, dict):
@@ -215,15 +214,12 @@ class _Run:
                     state.setdefault(int(index), {})[key] = value.reshape(()) if key == "step" else value
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
             torch.set_rng_state(torch.from_numpy(np.array(tensors["random"])))
-            carried = sorted(name for name in tensors if name.startswith("carried."))
-            if not carried:
-                return None
-            layers: list[list] = []
-            for name in carried:
-                if int(name.split(".")[1]) == len(layers):
-                    layers.append([])
-                layers[-1].append(torch.from_numpy(np.array(tensors[name])).to(model.device))
-            return Hidden([tuple(layer) for layer in layers])
+            carried = {
+                name.removeprefix("carried."): torch.from_numpy(np.array(array)).to(model.device)
+                for name, array in tensors.items()
+                if name.startswith("carried.")
+            }
+            return model.carried.of(carried) if carried else None
 
         return Progress(**saved["progress"]), restore
 

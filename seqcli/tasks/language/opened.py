@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seqcli import catalog
 from seqcli.errors import ModelError
-from seqcli.interfaces import OpenModel
+from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs import Run, version_of
@@ -19,13 +19,13 @@ from seqcli.tasks.language.corpus import Corpus
 TASK = "language"
 
 
-def open_model(source: str, *, name: str | None = None) -> OpenModel:
-    """A language model from a model folder or an ARPA file."""
+def open_model(source: str, *, name: str | None = None, reporter: Reporter = SILENT) -> OpenModel:
+    """A language model from a model folder or an ARPA file; the reporter is told what the file lacks."""
     if source.endswith((".arpa", ".arpa.gz")):
         from seqcli.interop import arpa
 
-        table, tokenizer = arpa.read(Path(source))
-        return OpenModel(name or _stem(source), "ngram", "line", tokenizer, ngram.NgramModel(table))
+        table, tokenizer, unit = arpa.read(Path(source), note=reporter.note)
+        return OpenModel(name or _stem(source), "ngram", unit, tokenizer, ngram.NgramModel(table))
     version = version_of(source)
     try:
         return _opened(source, name)
@@ -53,9 +53,9 @@ def _opened(source: str, name: str | None) -> OpenModel:
     return OpenModel(name or _stem(source), run.arch, unit, tokenizer, model)
 
 
-def open_models(sources: Iterable[str]) -> list[OpenModel]:
+def open_models(sources: Iterable[str], *, reporter: Reporter = SILENT) -> list[OpenModel]:
     """Models by `DIR` or `NAME=DIR`."""
-    return [open_model(path, name=name) for name, path in named(sources)]
+    return [open_model(path, name=name, reporter=reporter) for name, path in named(sources)]
 
 
 def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:

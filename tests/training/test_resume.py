@@ -1,0 +1,91 @@
+"""A run that is stopped and resumed ends with the very weights of one that was not; checkpoints are whole or not taken."""
+
+import numpy as np
+import pytest
+
+from seqcli import checkpoints, config
+from seqcli.errors import DivergedError, ModelError, UsageError
+from seqcli.interfaces import SILENT
+from seqcli.runs import Run, drafting
+from seqcli.tasks.language import Corpus, TokenizerChoice, neural
+
+TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
+CASES = {
+    "lstm-document": ("lstm", "document", ["width=16", "batch_tokens=64", "dropout=0.2", "weight_dropout=0.1"]),
+    "gru-line": ("gru", "line", ["width=16", "batch_tokens=64", "layers=2"]),
+    "transformer-line": ("transformer", "line", ["width=16", "heads=2", "layers=1", "batch_tokens=64", "dropout=0.1"]),
+    "transformer-document": ("transformer", "document", ["width=16", "heads=2", "layers=1", "window=16", "batch_tokens=64"]),
+    "feedforward-document": ("feedforward", "document", ["embedding=8", "width=16", "context=3", "batch_tokens=64"]),
+}
+
+
+@pytest.fixture
+def corpus_path(tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT * 4)
+    return str(tmp_path / "text.txt")
+
+
+def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
+    arch, unit, settings = CASES[case]
+    values = config.parse_assignments([*settings, f"steps={steps}", "warmup=2", "schedule=constant", "evaluate_every=3", *more])
+    with drafting(folder, resume=resume) as draft:
+        neural.train(
+            draft, Corpus((corpus_path,), unit=unit), TokenizerChoice("characters"),
+            neural.Request(arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
+            valid=None, resume=resume, reporter=SILENT,
+        )  # fmt: skip
+    return checkpoints.newest(folder, reporter=SILENT)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resumed_is_bitwise_equal(tmp_path, corpus_path, case):
+    whole, progress = trained(tmp_path / "whole", corpus_path, case, steps=7)
+    trained(tmp_path / "parts", corpus_path, case, steps=4)
+    parts, resumed = trained(tmp_path / "parts", corpus_path, case, steps=7, resume=True)
+    assert whole.keys() == parts.keys() and any(name.startswith("optimizer.") for name in whole)
+    for name, array in whole.items():
+        assert np.array_equal(array, parts[name]), name
+    for field in ("step", "epoch", "index", "tokens"):
+        assert progress["progress"][field] == resumed["progress"][field]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, corpus_path):
+    trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
+    places = sorted((tmp_path / "m" / checkpoints.FOLDER).iterdir())
+    assert [place.name for place in places] == ["step-00000003", "step-00000006"]
+    data = bytearray((places[1] / checkpoints.STATE).read_bytes())
+    data[-1] ^= 1
+    (places[1] / checkpoints.STATE).write_bytes(data)
+    _, progress = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+    assert progress["progress"]["step"] == 3
+    (places[0] / checkpoints.MANIFEST).unlink()
+    with pytest.raises(ModelError, match="all checkpoints are damaged"):
+        checkpoints.newest(tmp_path / "m", reporter=SILENT)
+
+
+def test_resuming_with_other_settings_names_them(tmp_path, corpus_path):
+    trained(tmp_path / "m", corpus_path, "gru-line", steps=3)
+    with pytest.raises(UsageError, match="learning_rate was"):
+        trained(tmp_path / "m", corpus_path, "gru-line", steps=6, resume=True, more=["learning_rate=0.5"])
+    with pytest.raises(UsageError, match="nothing to resume"):
+        trained(tmp_path / "none", corpus_path, "gru-line", steps=3, resume=True)
+
+
+def test_divergence_stops_before_the_update(tmp_path, corpus_path, monkeypatch):
+    import torch
+
+    from seqcli.nn.language_model import NeuralLanguageModel
+
+    loss, calls = NeuralLanguageModel.loss, []
+
+    def broken(self, *args, **kwargs):
+        total, count, state = loss(self, *args, **kwargs)
+        calls.append(1)
+        return (total * torch.nan if len(calls) == 5 else total), count, state
+
+    monkeypatch.setattr(NeuralLanguageModel, "loss", broken)
+    with pytest.raises(DivergedError, match="step 5"):
+        trained(tmp_path / "m", corpus_path, "gru-line", steps=9)
+    tensors, progress = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+    assert progress["progress"]["step"] == 3 and all(np.isfinite(a).all() for n, a in tensors.items() if n.startswith("weight."))
+    assert Run.open(tmp_path / "m").arch == "gru"
