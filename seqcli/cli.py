@@ -13,11 +13,31 @@ import sys
 from contextlib import suppress
 
 import typer
+from typer.core import TyperGroup
 
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 
+COMMANDS = {  # in the order of the help
+    "tokenize": "Split text into tokens, and back.",
+    "train": "Train a tokenizer or a model.",
+    "generate": "Go on with a text.",
+    "score": "Score text, orderings, choices and pairs.",
+    "convert": "Convert n-gram models to ARPA and back.",
+    "info": "Show what a model is.",
+    "demo": "See what a language model is.",
+}
+
+
+class _InOrder(TyperGroup):
+    """Commands as `COMMANDS` has them; typer shows groups of commands last."""
+
+    def list_commands(self, _) -> list[str]:
+        return list(COMMANDS)
+
+
 app = typer.Typer(
     name="seqcli",
+    cls=_InOrder,
     help="Sequence models of text: train them, score with them, compare them.",
     no_args_is_help=True,
     add_completion=True,
@@ -30,13 +50,9 @@ app = typer.Typer(
 def _register() -> None:
     from seqcli.commands import convert, demo, generate, info, score, tokenize, train
 
-    app.command("tokenize")(tokenize.tokenize)
-    app.add_typer(train.app, name="train")
-    app.command("generate")(generate.generate)
-    app.command("score")(score.score)
-    app.command("convert")(convert.convert)
-    app.command("info")(info.info)
-    app.command("demo")(demo.demo)
+    app.add_typer(train.app, name="train", short_help=COMMANDS["train"])
+    for command in (tokenize.tokenize, generate.generate, score.score, convert.convert, info.info, demo.demo):
+        app.command(command.__name__, short_help=COMMANDS[command.__name__])(command)
 
 
 @app.callback()

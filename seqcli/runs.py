@@ -23,7 +23,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,12 +34,14 @@ import numpy as np
 from seqcli import __version__, catalog, checkpoints, tensor_file, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
+from seqcli.whole_file import replacing
 
 FORMAT = 1
 MANIFEST, LOCK, CARD, METRICS = "manifest.json", ".lock", "README.md", "metrics.jsonl"
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 _STATE = re.compile(r"state-\d{8}")
 _LARGEST_JSON = 1 << 24
+_QUICKLY_READ = 4 << 20  # bytes that are verified at every start
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ class Run:
         return self
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The model's arrays, mapped into memory, read-only."""
+        """The model's arrays, mapped into memory, read-only. Their checksum is compared where that is quick."""
+        if self.manifest["files"][WEIGHTS][0] < _QUICKLY_READ:
+            self._compare(WEIGHTS)
         return tensor_file.read(self.state / WEIGHTS)
 
     def tokenizer(self) -> Tokenizer:
@@ -111,9 +115,16 @@ class Run:
 
     def verify(self) -> None:
         """Reads every file whole and compares checksums. Raises ModelError at the first that differs."""
-        for name, (_, expected) in self.manifest["files"].items():
-            if tensor_file.sha256_of(self.state / name) != expected:
-                raise ModelError("checksum differs", where=str(self.state / name), cure="restore it or train again")
+        for name in self.manifest["files"]:
+            self._compare(name)
+
+    def _compare(self, name: str) -> None:
+        try:
+            same = tensor_file.sha256_of(self.state / name) == self.manifest["files"][name][1]
+        except OSError as error:
+            raise ModelError(f"cannot read ({error.strerror})", where=str(self.state / name)) from None
+        if not same:
+            raise ModelError("checksum differs", where=str(self.state / name), cure="restore it or train again")
 
     def bytes(self) -> int:
         return sum(size for size, _ in self.manifest["files"].values())
@@ -249,15 +260,48 @@ def _sweep(path: Path) -> None:
 
 
 def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = False) -> None:
-    """A folder with a tokenizer alone, whole or not at all. Raises UsageError where something else is there."""
+    """A folder with a tokenizer alone, whole or not at all. Raises as `drafting_tokenizer` does."""
+    with drafting_tokenizer(path, force=force) as save:
+        save(tokenizer)
+
+
+@contextmanager
+def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Callable[[Tokenizer], None]]:
+    """Locks the place of a tokenizer folder, and gives the function that writes it.
+
+    force: a tokenizer that it holds may be replaced. Raises UsageError where something else is there, BusyError where
+    another process is writing it.
+    """
     path = Path(path).resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path.with_name(f".{path.name}.lock"), "a+", opener=_opener)  # noqa: SIM115 - held until the end
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+    with lock:
+        _take(lock, path)
+        if not os.fstat(lock.fileno()).st_nlink:  # its holder has just removed it: it excludes nobody
+            raise BusyError("was being written by another process", where=str(path), cure="give another -o")
+        try:
+            _sign(lock)
+            occupied = _holds_tokenizer(path, force=force)
+            yield lambda tokenizer: _replace_tokenizer(tokenizer, path, occupied=occupied)
+        finally:
+            os.unlink(lock.name)
+
+
+def _holds_tokenizer(path: Path, *, force: bool) -> bool:
+    """Whether there is one to be replaced."""
     occupied = path.exists() and not (path.is_dir() and not os.listdir(path))
     if occupied and not _is_tokenizer(path):
         raise UsageError("exists and is not a tokenizer of seqcli", where=str(path), cure="give another -o")
     if occupied and not force:
         raise UsageError("holds a tokenizer already", where=str(path), cure="--force replaces it, or give another -o")
+    return occupied
+
+
+def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
@@ -309,13 +353,9 @@ def _sign(lock) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Writes `path` whole or not at all, and syncs it."""
-    temporary = path.with_name(f".new-{path.name}")
-    with open(temporary, "wb") as file:
+    """Writes `path` whole or not at all, and syncs it; a link is replaced, not followed out of the folder."""
+    with replacing(path, follow=False) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
     tensor_file.sync(path.parent)
 
 

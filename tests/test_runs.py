@@ -19,7 +19,7 @@ import pytest
 
 from seqcli import runs, samples, tensor_file, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
-from seqcli.runs import Run, drafting, save_tokenizer
+from seqcli.runs import Run, drafting, drafting_tokenizer, save_tokenizer
 from seqcli.tasks import language
 from seqcli.tokenizers import characters, words
 
@@ -135,6 +135,16 @@ def test_two_processes_do_not_write_one_folder(tmp_path):
         assert value_of(tmp_path / "m") == 1  # and everybody may read
     save(tmp_path / "m", 3, force=True)
     assert value_of(tmp_path / "m") == 3
+
+
+def test_two_processes_do_not_write_one_tokenizer_folder(tmp_path):
+    with drafting_tokenizer(tmp_path / "t") as write:
+        with pytest.raises(BusyError, match=f"process {os.getpid()}, since 2") as refusal:
+            save_tokenizer(VOCABULARY, tmp_path / "t", force=True)
+        assert refusal.value.exit_code == 7
+        save_tokenizer(VOCABULARY, tmp_path / "other")
+        write(VOCABULARY)
+    assert sorted(os.listdir(tmp_path)) == ["other", "t"]
 
 
 def test_the_lock_of_a_dead_process_holds_nobody(tmp_path):

@@ -19,6 +19,7 @@ def convert(
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
     """Convert an n-gram model to ARPA or back, with the same scores."""
+    import shlex
     from pathlib import Path
 
     from seqcli.interop import arpa
@@ -38,9 +39,11 @@ def convert(
             raise ModelError(f"{run.arch} models have no ARPA form", where=source, cure="give an n-gram model")
         run.verify()
         opened = language.open_model(source)
-        arpa.write(Path(target), opened.model.table, opened.tokenizer)
+        arpa.write(Path(target), opened.model.table, opened.tokenizer, opened.unit)
+        if opened.tokenizer.KIND == "sentencepiece":
+            reporter.note(f"{target} holds pieces; feed it the output of `seqcli tokenize -m {shlex.quote(source)}`")
     else:
         with drafting(target, force=force) as draft:
-            opened = language.open_model(source)
+            opened = language.open_model(source, reporter=reporter)
             language.save_counted(draft, opened, source=source)
     reporter.note(f"{source} -> {target}: n-grams {', '.join(f'{n:,}' for n in opened.model.table.sizes)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -16,30 +16,30 @@ def generate(
     model: ModelOption = None,
     max_new_tokens: Annotated[int, typer.Option(parser=whole(1, 1_000_000), help="Stop after so many.")] = 100,
     temperature: Annotated[
-        Optional[float], typer.Option(parser=real(0, 1e6), help="Below 1 safer, above 1 wilder, 0 the likeliest.  [default: 1]")
+        float | None, typer.Option(parser=real(0, 1e6), help="Below 1 safer, above 1 wilder, 0 the likeliest.  [default: 1]")
     ] = None,
     top_k: Annotated[
-        Optional[int], typer.Option(parser=whole(1, 2**31 - 1), help="Draw from the K likeliest tokens only.")
+        int | None, typer.Option(parser=whole(1, 2**31 - 1), help="Draw from the K likeliest tokens only.")
     ] = None,
     top_p: Annotated[
-        Optional[float], typer.Option(parser=real(0, 1), help="From the fewest tokens that have this probability together.")
+        float | None, typer.Option(parser=real(0, 1), help="From the fewest tokens that have this probability together.")
     ] = None,
     min_p: Annotated[
-        Optional[float], typer.Option(parser=real(0, 1), help="From tokens at least so probable, the likeliest being 1.")
+        float | None, typer.Option(parser=real(0, 1), help="From tokens at least so probable, the likeliest being 1.")
     ] = None,
     repetition_penalty: Annotated[
-        Optional[float], typer.Option(parser=real(0.01, 100), help="Above 1 against tokens that are there already.")
+        float | None, typer.Option(parser=real(0.01, 100), help="Above 1 against tokens that are there already.")
     ] = None,
     num_samples: Annotated[int, typer.Option(parser=whole(1, 1_000_000), help="Texts per prompt.")] = 1,
     beam_size: Annotated[
-        Optional[int], typer.Option(parser=whole(1, 1000), help="Search for the likeliest texts instead of drawing.")
+        int | None, typer.Option(parser=whole(1, 1000), help="Search for the likeliest texts instead of drawing.")
     ] = None,
     stop: Annotated[
-        Optional[list[str]], typer.Option(help="End the text before this string; may be given again.")
+        list[str] | None, typer.Option(metavar="TEXT", help="End the text before this string; may be given again.")
     ] = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", help="Print the continuation alone.")] = False,
     next_: Annotated[
-        Optional[int], typer.Option("--next", parser=whole(1, 2**31 - 1), metavar="K", help="Show the K likeliest next tokens.")
+        int | None, typer.Option("--next", parser=whole(1, 2**31 - 1), metavar="K", help="Show the K likeliest next tokens.")
     ] = None,
     seed: SEED = 0,
     results: Results = None,
@@ -68,13 +68,15 @@ def generate(
         raise UsageError("--keep does not go with --next")
     if len(model or []) > 1 and next_ is None:
         raise UsageError("several -m need --next")
-    if not source.text and not source.input and is_interactive():
+    if not source.given and is_interactive():
         source.text = [""]
     policy = {name: value for name, value in drawing.items() if value is not None}
     settings = modes.settings(
         policy, max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size, stop=tuple(stop or ()), seed=seed
     )
-    job = modes.Job(source, results, results.reporter("generate"), model or [], example=modes.EXAMPLE)
+    job = modes.Job(
+        source, results, results.reporter("generate", machine), model or [], machine=machine, example=modes.EXAMPLE
+    )
     if next_ is not None:
         modes.next_tokens(job, k=next_)
     else:

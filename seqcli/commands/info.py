@@ -1,4 +1,4 @@
-"""`seqcli info`: what a model folder holds."""
+"""`seqcli info`: what a model folder, an ARPA file or a tokenizer holds."""
 
 from __future__ import annotations
 
@@ -11,37 +11,93 @@ from seqcli.commands.options import with_options
 
 @with_options
 def info(
-    model: Annotated[str, typer.Argument(metavar="DIR", help="Model folder.")],
+    model: Annotated[str, typer.Argument(metavar="DIR", help="Model or tokenizer folder, .arpa, .arpa.gz or .model file.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its checksum.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
     """Show a model's task, architecture, size, tokenizer, data and figures."""
+    from pathlib import Path
+
+    from seqcli import tokenizers
     from seqcli.report.frame import Column
     from seqcli.report.output import JSON, TABLE, Output
-    from seqcli.runs import Run
 
-    run = Run.open(model)
-    if verify:
-        run.verify()
-    values = {
-        "model": str(run.path),
-        "task": run.task,
-        "arch": run.arch,
-        "parameters": sum(array.size for name, array in run.tensors().items() if not name.endswith("children")),
-        "bytes": run.bytes(),
-        "format": run.manifest["format"],
-        "seqcli": run.manifest.get("seqcli"),
-        "verified": verify,
-        **{key: value for key, value in run.config.items() if key != "arch"},
-    }
+    if model.endswith((".arpa", ".arpa.gz")):
+        values = _of_arpa(model, verify=verify)
+    elif (Path(model) / tokenizers.FILE).is_file() or (model.endswith(".model") and not Path(model).is_dir()):
+        values = _of_tokenizer(model, verify=verify)
+    else:
+        values = _of_run(model, verify=verify)
     with Output(json=json) as out:
         if out.mode == JSON:
             out.rows([], json=[values])
         else:
             rows = list(_flat(values))
             columns = [Column("what", [name for name, _ in rows]), Column("value", [value for _, value in rows])]
-            out.rows(columns, title=str(run.path) if out.mode == TABLE else None)
+            out.rows(columns, title=model if out.mode == TABLE else None)
+
+
+def _of_run(model: str, *, verify: bool) -> dict:
+    from seqcli.runs import Run
+
+    run = Run.open(model)
+    if verify:
+        run.verify()
+    return {
+        "model": str(run.path),
+        "task": run.task,
+        "arch": run.arch,
+        "parameters": _parameters(run.tensors()),
+        "bytes": run.bytes(),
+        "format": run.manifest["format"],
+        "seqcli": run.manifest.get("seqcli"),
+        "verified": verify,
+        **{key: value for key, value in run.config.items() if key != "arch"},
+    }
+
+
+def _of_arpa(model: str, *, verify: bool) -> dict:
+    """Reading it verifies all that an ARPA file says about itself."""
+    from pathlib import Path
+
+    from seqcli.report.progress import Console
+    from seqcli.tasks import language
+
+    opened = language.open_model(model, reporter=Console(prefix="seqcli info"))
+    return {
+        "model": model,
+        "task": language.TASK,
+        "parameters": _parameters(opened.model.table.tensors()),
+        "bytes": Path(model).stat().st_size,
+        "format": "arpa",
+        "verified": verify,
+        **language.foreign_record(opened, source=model),
+    }
+
+
+def _of_tokenizer(path: str, *, verify: bool) -> dict:
+    from pathlib import Path
+
+    from seqcli import tokenizers
+    from seqcli.tasks import language
+
+    folder = Path(path)
+    tokenizer = tokenizers.load(folder, verify=verify) if folder.is_dir() else language.open_tokenizer(path)
+    files = [file for file in folder.iterdir() if file.is_file()] if folder.is_dir() else [folder]
+    return {
+        "tokenizer": path,
+        "kind": tokenizer.KIND,
+        "vocab_size": tokenizer.vocab_size,
+        "fingerprint": tokenizer.fingerprint,
+        "bytes": sum(file.stat().st_size for file in files),
+        "verified": verify and folder.is_dir(),
+    }
+
+
+def _parameters(tensors: dict) -> int:
+    """Word ids and pointers are none."""
+    return sum(array.size for array in tensors.values() if array.dtype.kind == "f")
 
 
 def _flat(values: dict, prefix: str = ""):

@@ -13,7 +13,7 @@ import math
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -36,6 +36,10 @@ def with_options(command: Callable) -> Callable:
         else:
             parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
     assert len({p.name for p in parameters}) == len(parameters), "an option is declared twice"
+    for parameter in parameters:
+        for option in getattr(parameter.annotation, "__metadata__", ()):
+            if option.parser and not option.metavar:
+                option.metavar = option.parser.__name__  # what the help shows: N, or the choices
 
     @functools.wraps(command)
     def flat(**values):
@@ -122,36 +126,49 @@ SEED = Annotated[int, typer.Option("--seed", parser=whole(0, 2**63 - 1), help="S
 class TextInput:
     """Where the records of a command come from."""
 
-    text: Annotated[Optional[list[str]], typer.Argument(help="Texts, a record each.", show_default=False)] = None
-    input: Annotated[Optional[str], typer.Option("-i", "--input", help="File to read; - is standard input.")] = None
-    text_column: Annotated[
-        Optional[str], typer.Option(help="Column of a .tsv, .csv, .jsonl or .parquet input; a name, or #N.")
+    text: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="Texts, a record each.", show_default=False)
     ] = None
-    keep: Annotated[Optional[list[str]], typer.Option(help="Column to pass through; may be given again.")] = None
-    encoding: Annotated[Optional[str], typer.Option(help="Of the input, such as cp949.  [default: utf-8]")] = None
+    input: Annotated[
+        str | None, typer.Option("-i", "--input", metavar="FILE", help="File to read; - is standard input.")
+    ] = None
+    text_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of a .tsv, .csv, .jsonl or .parquet input: a name, or #N."),
+    ] = None
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column to pass through; may be given again.")
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the input, such as cp949.  [default: utf-8]")
+    ] = None
     strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False
 
-    def blocks(self, *, example: str, reporter) -> Iterator:
-        """Blocks of records; at once an error with an example where there is nothing to read."""
+    @property
+    def given(self) -> bool:
+        return bool(self.text) or self.input is not None
+
+    def blocks(self, *, example: str, reporter, size: int | None = None) -> Iterator:
+        """Blocks of about `size` bytes; at once an error with an example where there is nothing to read."""
         from seqcli.data import lines, tables
 
-        if self.text and self.input:
+        if self.text and self.input is not None:
             raise UsageError("both texts and --input are given", cure="give one of them")
-        if not self.text and not self.input and lines.is_interactive():
+        if not self.given and lines.is_interactive():
             raise UsageError("nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}")
         if self.text:
-            if self.text_column or self.keep:
-                raise UsageError("--text-column and --keep are for --input FILE")
-            yield lines.block_of(self.text)
+            if self.text_column or self.keep or self.encoding:
+                raise UsageError("--text-column, --keep and --encoding are for --input FILE")
+            yield from lines.noting([lines.block_of(self.text, strict=self.strict)], "arguments", reporter)
             return
-        path = self.input or lines.STDIN
+        path = lines.STDIN if self.input is None else self.input
         reading = {"encoding": self.encoding, "strict": self.strict}
         if tables.is_table(path):
             blocks = tables.read_blocks(path, column=self.text_column, keep=self.keep or (), **reading)
         elif self.text_column or self.keep:
             raise UsageError("--text-column and --keep are for .tsv, .csv, .jsonl and .parquet files", where=path)
         else:
-            blocks = lines.read_blocks(path, **reading)
+            blocks = lines.read_blocks(path, size=size or lines.BLOCK_BYTES, **reading)
         yield from lines.noting(blocks, path, reporter)
 
 
@@ -159,7 +176,9 @@ class TextInput:
 class Results:
     """Where results go and how they look."""
 
-    output: Annotated[Optional[str], typer.Option("-o", "--output", help="File to write instead of standard output.")] = None
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="File to write instead of standard output.")
+    ] = None
     json: Annotated[bool, typer.Option("--json", help="JSON Lines.")] = False
     header: Annotated[bool, typer.Option("--header", help="Column names above TSV.")] = False
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False
@@ -167,10 +186,10 @@ class Results:
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)] = False
 
-    def reporter(self, command: str):
+    def reporter(self, command: str, machine: Machine):
         from seqcli.report.progress import Console
 
-        return Console(prefix=f"seqcli {command}", quiet=self.quiet)
+        return Console(prefix=f"seqcli {command}", quiet=self.quiet, verbose=machine.verbose)
 
     def opened(self):
         from seqcli.report.output import Output
@@ -182,14 +201,39 @@ class Results:
 
 @dataclass
 class Machine:
-    """How much of the machine to use."""
+    """What of the machine to use, and how."""
 
-    threads: Annotated[
-        Optional[int], typer.Option(parser=whole(1, 1024), help="Processor cores to use.  [default: all]")
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda|cuda:N|mps", help="Of networks.  [default: auto in training, else cpu]", show_default=False
+        ),
     ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            parser=choice("auto", "fp32", "bf16", "fp16"),
+            help="Of networks' matrix products.  [default: auto in training, else fp32]",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None, typer.Option(parser=whole(1, 1024), help="Processor cores to use.  [default: all]")
+    ] = None
+    batch_tokens: Annotated[
+        int | None, typer.Option(parser=whole(1, 2**31 - 1), help="Tokens that a network sees together.")
+    ] = None
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Progress also where stderr is a file.")] = False
+
+    def without(self, reporter, *names: str, reason: str) -> None:
+        """A note on each of these options that was given, and for `reason` changes nothing."""
+        for name in names:
+            if getattr(self, name) is not None:
+                reporter.note(f"--{name.replace('_', '-')} changes nothing: {reason}")
 
 
 ModelOption = Annotated[
-    Optional[list[str]],
-    typer.Option("-m", "--model", help="Model folder or .arpa file, or NAME=DIR; may be given again.", show_default=False),
+    list[str] | None,
+    typer.Option(
+        "-m", "--model", metavar="DIR", help="Model folder or .arpa file, or NAME=DIR; may be given again.", show_default=False
+    ),
 ]

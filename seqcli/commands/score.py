@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -22,21 +22,22 @@ def score(
     ] = "sentence",
     scramble: Annotated[bool, typer.Option("--scramble", help="Rank each text among its words' orderings.")] = False,
     orderings: Annotated[
-        int, typer.Option(parser=whole(2, 1_000_000), help="Orderings to sample for more than 7 words.")
-    ] = 1000,
+        int | None,
+        typer.Option(parser=whole(2, 1_000_000), help="Orderings to sample for more than 7 words.  [default: 1000]"),
+    ] = None,
     choices: Annotated[
         bool, typer.Option("--choices", help='Compare the fillings of "My computer is very [slow|shirt]".')
     ] = False,
     pairs: Annotated[
-        Optional[str], typer.Option(help="File of minimal pairs: good, bad and tag between tabs, or BLiMP's JSON Lines.")
+        str | None, typer.Option(metavar="FILE", help="File of minimal pairs: good, bad and tag between tabs, or BLiMP's JSON Lines.")
     ] = None,
     base: Annotated[str, typer.Option(parser=choice("e", "2", "10"), help="Of the logarithms.")] = "e",
     rank: Annotated[bool, typer.Option("--rank", help="With --level token: 1 for the likeliest token.")] = False,
     context: Annotated[
-        Optional[str], typer.Option(help="Text, or file of a text per record, that is given and not counted.")
+        str | None, typer.Option(metavar="TEXT|FILE", help="Text, or file of a text per record, that is given and not counted.")
     ] = None,
     unit: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(parser=choice("line", "document"), help="document: all of the input is one text, one row."),
     ] = None,
     seed: SEED = 0,
@@ -50,9 +51,11 @@ def score(
     """
     from seqcli.commands import score_modes as modes
 
-    asked = [name for name, given in zip(MODES, (scramble, choices, pairs)) if given]
+    asked = [name for name, given in zip(MODES, (scramble, choices, pairs is not None)) if given]
     if len(asked) > 1 or (asked and level != "sentence"):
         raise UsageError(f"--{asked[0]} does not go with {'--' + asked[1] if len(asked) > 1 else '--level ' + level}")
+    if orderings is not None and not scramble:
+        raise UsageError("--orderings needs --scramble")
     if rank and level != "token":
         raise UsageError("--rank needs --level token")
     if context is not None and (asked or level == "corpus" or unit == "document"):
@@ -61,14 +64,14 @@ def score(
         raise UsageError("--unit document goes with --level sentence or corpus")
     if source.keep and (asked or level != "sentence"):
         raise UsageError("--keep goes with --level sentence")
-    if pairs and (source.text or source.input):
-        raise UsageError("--pairs reads its own file; give no other text")
-    reporter = results.reporter("score")
-    job = modes.Job(source, results, reporter, model or [], base=base, threads=machine.threads, seed=seed)
-    if pairs:
+    if pairs is not None and (source.given or source.text_column):
+        raise UsageError("--pairs reads its own file; give no other text nor --text-column")
+    reporter = results.reporter("score", machine)
+    job = modes.Job(source, results, reporter, model or [], machine=machine, base=base, seed=seed)
+    if pairs is not None:
         modes.pairs(job, pairs)
     elif scramble:
-        modes.scramble(job, sample=orderings)
+        modes.scramble(job, sample=orderings or 1000)
     elif choices:
         modes.choices(job)
     elif level in ("token", "word"):

@@ -10,7 +10,7 @@ import os
 from itertools import chain
 
 from seqcli.commands.jobs import ModelJob
-from seqcli.commands.options import Results, TextInput
+from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block, read_blocks
 from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError
@@ -35,56 +35,65 @@ class Job(ModelJob):
     """What every mode needs: the records, the opened models, the unit of logarithms."""
 
     def __init__(
-        self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, base: str, threads, seed: int
-    ):
-        super().__init__(source, results, reporter, sources, example=EXAMPLE)
-        self.base, self.unit, self.threads, self.seed = base, _UNIT[base], threads, seed
+        self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *,
+        machine: Machine, base: str, seed: int,
+    ):  # fmt: skip
+        super().__init__(source, results, reporter, sources, machine=machine, example=EXAMPLE)
+        self.base, self.unit, self.seed = base, _UNIT[base], seed
 
     def signature(self, opened: OpenModel, *, unit: str = "line") -> str:
         return signature.of_language_model(opened, unit=unit, base=self.base)
 
 
-def _contexts(context: str | None):
-    """For a block, its records' contexts: the same text for all, or a file's lines in step."""
-    if context is None:
-        return lambda block: None
-    if not os.path.isfile(context):  # of Path, a long text would be an error
-        return lambda block: [context] * len(block)
-    given = [line for block in read_blocks(context) for line in block.records()]
+class _Contexts:
+    """What stands before each record and is not counted: one text for all, or a file's lines in step."""
 
-    def of(block: Block) -> list[str]:
-        if len(given) == 1:
-            return given * len(block)
-        chosen = given[block.first - 1 : block.first - 1 + len(block)]
-        if len(chosen) < len(block):
-            raise InputError(f"{len(given)} contexts for more records", where=context, cure="give one line per record")
-        return chosen
+    def __init__(self, context: str | None):
+        self._where = context
+        self._lines: list[str] | None = None if context is None else [context]
+        if context is not None and os.path.isfile(context):  # of Path, a long text would be an error
+            self._lines = [line for block in read_blocks(context) for line in block.records()]
 
-    return of
+    def of(self, block: Block) -> list[str] | None:
+        if self._lines is None:
+            return None
+        if len(self._lines) == 1:
+            return self._lines * len(block)
+        self._expect(block.first - 1 + len(block) <= len(self._lines), "more")
+        return self._lines[block.first - 1 : block.first - 1 + len(block)]
+
+    def check(self, records: int) -> None:
+        """At the end: no line was left over."""
+        self._expect(self._lines is None or len(self._lines) <= max(records, 1), "fewer")
+
+    def _expect(self, sound: bool, what: str) -> None:
+        if not sound:
+            cure = "give one line per record"
+            raise InputError(f"{len(self._lines)} contexts for {what} records", where=self._where, cure=cure)
 
 
 def sentences(job: Job, *, context: str | None) -> None:
-    contexts = _contexts(context)
-    with job.opened() as out:
+    contexts = _Contexts(context)
+    with job.opened(by_record=True) as out:
         names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
         out.begin([*names, *(job.source.keep or ()), "text"])
 
         def shown(block: Block) -> tuple[str, list[Totals], list[Sentences] | None, int]:
-            scored = [score_block(opened, block, contexts=contexts(block)) for opened in job.models]
+            scored = [score_block(opened, block, contexts=contexts.of(block)) for opened in job.models]
             text = out.shown(*_sentence_columns(job, block, scored, names, table=out.mode == TABLE), json=_json(job, block, scored, out))
             return text, [s.totals for s in scored], scored if job.many else None, len(block.data)
 
         totals = [Totals() for _ in job.models]
         comparison = _Comparison(job)
-        workers = 1 if out.line_buffered else job.threads
         done = 0
-        for text, more, scored, size in ordered_map(shown, job.blocks, workers=workers):
+        for text, more, scored, size in ordered_map(shown, job.blocks, workers=job.workers(out)):
             out.write(text)
             totals = [a + b for a, b in zip(totals, more)]
             if scored:
                 comparison.add(scored)
             done += size
             job.reporter.progress("bytes scored", done)
+        contexts.check(totals[0].sentences)
     for opened, total in zip(job.models, totals):
         _summarise(job, opened, total)
     comparison.report()
@@ -147,6 +156,9 @@ def _json(job: Job, block: Block, scored: list[Sentences], out: Output):
 
 
 def _summarise(job: Job, opened: OpenModel, total: Totals, *, unit: str = "line") -> None:
+    if not total.sentences:
+        job.reporter.note(f"{opened.name}: no records  {job.signature(opened)}")
+        return
     unknown = " (unknown words: compare with care)" if total.unknown else ""
     job.reporter.note(
         f"{opened.name}: {total.sentences:,} records, {total.tokens:,} tokens, {total.unknown:,} unknown{unknown}; "
@@ -160,12 +172,16 @@ class _Comparison:
     def __init__(self, job: Job):
         self._job = job
         self._pairs = [PairedBootstrap() for _ in job.models[1:]]
+        self._any = False
 
     def add(self, scored: list[Sentences]) -> None:
+        self._any = True
         for pair, other in zip(self._pairs, scored[1:]):
             pair.add(-scored[0].log_prob / math.log(2), -other.log_prob / math.log(2), other.bytes)
 
     def report(self) -> None:
+        if not self._any:
+            return
         first = self._job.models[0].name
         for pair, other in zip(self._pairs, self._job.models[1:]):
             mean, low, high = pair.interval(seed=self._job.seed)
@@ -237,13 +253,15 @@ def corpus(job: Job, *, document: bool) -> None:
 
 
 def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
-    contexts = _contexts(context)
-    with job.opened() as out:
+    contexts = _Contexts(context)
+    records = 0
+    with job.opened(by_record=True) as out:
         unit_name = "word" if words else "token"
         models = ["model"] if job.many else []
         out.begin([*models, "line", "index", unit_name, "log_prob", *(["rank"] if rank else [])])
         for block in job.blocks:
-            given = contexts(block)
+            given = contexts.of(block)
+            records += len(block)
             answers = []
             for opened in job.models:
                 ask = score_words(opened, block, contexts=given) if words else score_tokens(opened, block, contexts=given, rank=rank)
@@ -262,6 +280,7 @@ def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
             if rank:
                 columns.append(Column("rank", [row.rank for row in rows], WHOLE))
             out.rows(columns)
+        contexts.check(records)
 
 
 def scramble(job: Job, *, sample: int) -> None:
@@ -361,7 +380,7 @@ def pairs(job: Job, path: str) -> None:
             Column("ci_low", [t.interval()[0] for _, _, t in rows], "%.4f", "%.3f"),
             Column("ci_high", [t.interval()[1] for _, _, t in rows], "%.4f", "%.3f"),
         ]
-        if job.many or out.mode != TSV:
+        if job.many or out.mode == JSON:
             columns.insert(0, Column("model", [m.name for _, m, _ in rows]))
         out.rows(columns)
     for opened in job.models:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Machine, ModelOption, Results, TextInput, real, whole, with_options
+from seqcli.commands.options import SEED, Machine, Results, TextInput, real, whole, with_options
 from seqcli.errors import UsageError
 
 
 @with_options
 def tokenize(
     source: TextInput,
-    model: ModelOption = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-m", "--model", metavar="DIR|FILE",
+            help="Folder of a model or tokenizer, .arpa or SentencePiece .model file, or NAME=DIR; may be given again.",
+        ),
+    ] = None,
     ids: Annotated[
         bool, typer.Option("--ids", help="Token ids instead of pieces; with --decode, of the input.")
     ] = False,
@@ -23,10 +29,10 @@ def tokenize(
     ] = False,
     decode: Annotated[bool, typer.Option("--decode", help="The text of pieces, or of --ids.")] = False,
     n_best: Annotated[
-        Optional[int], typer.Option(parser=whole(1, 10_000), help="The N best segmentations, a row each.")
+        int | None, typer.Option(parser=whole(1, 10_000), help="The N best segmentations, a row each.")
     ] = None,
     sample: Annotated[
-        Optional[float],
+        float | None,
         typer.Option(parser=real(0, 1e6), metavar="ALPHA", help="A random segmentation, drawn by p^ALPHA."),
     ] = None,
     vocab: Annotated[bool, typer.Option("--vocab", help="All pieces with their ids; reads no text.")] = False,
@@ -54,9 +60,9 @@ def tokenize(
         raise UsageError(f"--ids does not go with {asked[0]}")
     if len(model or []) > 1 and not stats:
         raise UsageError("several -m need --stats")
-    if vocab and (source.text or source.input):
+    if vocab and source.given:
         raise UsageError("--vocab reads no text")
-    job = modes.Job(source, results, results.reporter("tokenize"), model or [], ids=ids, threads=machine.threads)
+    job = modes.Job(source, results, results.reporter("tokenize", machine), model or [], machine=machine, ids=ids)
     if vocab:
         modes.vocabulary(job)
     elif stats:

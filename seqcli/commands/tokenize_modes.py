@@ -13,13 +13,13 @@ from functools import cached_property
 from itertools import accumulate
 
 from seqcli.commands.jobs import TextJob
-from seqcli.commands.options import Results, TextInput
+from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.report.frame import TEXT, WHOLE, Column, json_line
-from seqcli.report.output import JSON, TABLE, Output
+from seqcli.report.output import JSON, TABLE
 from seqcli.text import tsv_field
 
 EXAMPLE = 'seqcli tokenize "I study machine learning"'
@@ -39,10 +39,11 @@ class Job(TextJob):
     """What every mode needs: the records and the tokenizers, by name."""
 
     def __init__(
-        self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, ids: bool, threads: int | None
+        self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, machine: Machine, ids: bool
     ):
-        super().__init__(source, results, reporter, sources, example=EXAMPLE)
-        self.ids, self.threads = ids, threads
+        super().__init__(source, results, reporter, sources, machine=machine, example=EXAMPLE)
+        self.ids = ids
+        machine.without(reporter, "device", "precision", "batch_tokens", reason="a tokenizer is no network")
 
     @cached_property
     def tokenizers(self) -> dict[str, Tokenizer]:
@@ -57,16 +58,14 @@ class Job(TextJob):
         (tokenizer,) = self.tokenizers.values()
         return tokenizer
 
-    def opened(self) -> Output:
-        """The output, after input and tokenizers have been found."""
-        _ = self.blocks, self.tokenizers
-        return self.results.opened()
+    def answering(self) -> None:
+        _ = self.tokenizers
 
 
 def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show: Callable[[object], str]) -> None:
     """One row per record: its answer under `name`, as `show` writes it in TSV and on a terminal."""
     keep = job.source.keep or ()
-    with job.opened() as out:
+    with job.opened(by_record=True) as out:
         out.begin([*keep, name])
 
         def shown(block: Block) -> str:
@@ -85,7 +84,7 @@ def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show:
                 "\t".join([*map(tsv_field, cells), field]) + "\n" for cells, field in zip(kept, fields, strict=True)
             )
 
-        for text in ordered_map(shown, job.blocks, workers=1 if out.line_buffered else job.threads):
+        for text in ordered_map(shown, job.blocks, workers=job.workers(out)):
             out.write(text)
 
 
@@ -147,7 +146,7 @@ def n_best(job: Job, *, k: int) -> None:
         raise UsageError("--keep does not go with --n-best")
     segmenter, named = _segmenter(job), _named(job)
     name, show = ("ids", _id_row) if job.ids else ("pieces", _joined)
-    with job.opened() as out:
+    with job.opened(by_record=True) as out:
         out.begin(["line", "rank", "log_prob", name])
         for block in job.blocks:
             rows: list[tuple] = []

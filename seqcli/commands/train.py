@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+import shlex
+from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import Machine, choice, memory_size, real, whole, with_options
+from seqcli.commands.options import SEED, Machine, choice, memory_size, real, whole, with_options
 from seqcli.errors import UsageError
 
 app = typer.Typer(help="Train a tokenizer or a model.", no_args_is_help=True, rich_markup_mode=None)
 
-Data = Annotated[list[str], typer.Argument(help="Files: .txt (a sentence a line), .tsv, .csv, .jsonl, .parquet; .gz too.")]
-Folder = Annotated[str, typer.Option("-o", "--output", help="New folder for the model.")]
-TextColumn = Annotated[Optional[str], typer.Option(help="Column of a table: a name, or #N.")]
-Encoding = Annotated[Optional[str], typer.Option(help="Of the files, such as cp949.  [default: utf-8]")]
+Data = Annotated[list[str], typer.Argument(metavar="DATA", help="Files: .txt (a sentence a line), .tsv, .csv, .jsonl, .parquet; .gz too; hf:NAME[:CONFIG][@SPLIT].")]
+Folder = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="New folder for the model.")]
+TextColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")]
+Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model that is there.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")]
-VocabSize = Annotated[Optional[int], typer.Option(parser=whole(4, 2**31 - 1), help="Largest vocabulary.")]
+VocabSize = Annotated[int | None, typer.Option(parser=whole(4, 2**31 - 1), help="Largest vocabulary.")]
 MinCount = Annotated[int, typer.Option(parser=whole(1, 2**31 - 1), help="Words seen less often are <unk>.")]
 
 
@@ -27,28 +28,41 @@ MinCount = Annotated[int, typer.Option(parser=whole(1, 2**31 - 1), help="Words s
 def tokenizer(
     data: Data,
     output: Folder,
-    kind: Annotated[str, typer.Option("--tokenizer", help="sentencepiece, words, characters or bytes.")] = "sentencepiece",
-    algorithm: Annotated[str, typer.Option(parser=choice("unigram", "bpe"), help="Of sentencepiece.")] = "unigram",
+    kind: Annotated[str, typer.Option("--tokenizer", metavar="KIND", help="sentencepiece, words, characters or bytes.")] = "sentencepiece",
+    algorithm: Annotated[
+        str | None, typer.Option(parser=choice("unigram", "bpe"), help="Of sentencepiece.  [default: unigram]")
+    ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
     text_column: TextColumn = None,
     encoding: Encoding = None,
     strict: Strict = False,
     force: Force = False,
+    seed: SEED = 0,
     quiet: Quiet = False,
+    machine: Machine = None,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
     """Learn a tokenizer from text."""
     from seqcli.report.progress import Console
     from seqcli.tasks import language
 
-    reporter = Console(prefix="seqcli train tokenizer", quiet=quiet)
+    if algorithm and kind != "sentencepiece":
+        raise UsageError("--algorithm is for --tokenizer sentencepiece")
+    if min_count > 1 and kind not in ("words", "characters"):
+        raise UsageError("--min-count is for --tokenizer words or characters")
+    reporter = Console(prefix="seqcli train tokenizer", quiet=quiet, verbose=machine.verbose)
+    machine.without(
+        reporter, "device", "precision", "threads", "batch_tokens", reason="a tokenizer is learnt by one processor core"
+    )
+    if seed:
+        reporter.note("--seed changes nothing: nothing about a tokenizer is drawn by chance")
     corpus = language.Corpus(tuple(data), text_column=text_column, encoding=encoding, strict=strict)
     choice_ = language.TokenizerChoice(kind, vocab_size=vocab_size, min_count=min_count, algorithm=algorithm)
     made = language.train_tokenizer(corpus, choice_, output, force=force, reporter=reporter)
     reporter.clear()
     reporter.note(f"{kind} tokenizer of {made.vocab_size:,} pieces in {output}")
-    reporter.note(f'next: seqcli tokenize -m {output} "a sentence"')
+    reporter.note(f'next: seqcli tokenize -m {shlex.quote(output)} "a sentence"')
 
 
 @app.command("lm")
@@ -57,37 +71,33 @@ def lm(
     data: Data,
     output: Folder,
     arch: Annotated[
-        str, typer.Option(help="Architecture: ngram, feedforward, rnn, lstm, gru or transformer.")
+        str, typer.Option(metavar="NAME", help="Architecture: ngram, feedforward, rnn, lstm, gru or transformer.")
     ] = "ngram",
-    preset: Annotated[Optional[str], typer.Option(help="Sizes and settings: tiny, small ...  [default: small]")] = None,
-    order: Annotated[Optional[int], typer.Option(parser=whole(1, 10), help="ngram: the longest.  [default: 5]")] = None,
+    preset: Annotated[str | None, typer.Option(metavar="NAME", help="Sizes and settings: tiny, small ...  [default: small]")] = None,
+    order: Annotated[int | None, typer.Option(parser=whole(1, 10), help="ngram: the longest.  [default: 5]")] = None,
     prune: Annotated[
-        Optional[str], typer.Option(help="ngram: per order, drop what was seen so often or less: 0,0,1 (as lmplz).")
+        str | None, typer.Option(metavar="N,N...", help="ngram: per order, drop what was seen so often or less: 0,0,1 (as lmplz).")
     ] = None,
     memory: Annotated[
-        Optional[int], typer.Option(parser=memory_size, help="ngram: beyond it, disk.  [default: half of all]")
+        int | None, typer.Option(parser=memory_size, help="ngram: beyond it, disk.  [default: half of all]")
     ] = None,
-    epochs: Annotated[Optional[float], typer.Option(parser=real(0, 1e9), help="Networks: passes over the text.")] = None,
-    steps: Annotated[Optional[int], typer.Option(parser=whole(0, 10**12), help="Networks: updates.")] = None,
-    minutes: Annotated[Optional[float], typer.Option(parser=real(0, 1e7), help="Networks: minutes.")] = None,
-    learning_rate: Annotated[Optional[float], typer.Option(parser=real(0, 1e3), help="Networks: the largest.")] = None,
-    seed: Annotated[Optional[int], typer.Option(parser=whole(0, 2**32), help="Of everything random.")] = None,
-    config: Annotated[Optional[str], typer.Option(help="TOML file of settings.")] = None,
-    set_: Annotated[Optional[list[str]], typer.Option("--set", help="A setting, KEY=VALUE; may be given again.")] = None,
+    epochs: Annotated[float | None, typer.Option(parser=real(0, 1e9), help="Networks: passes over the text.")] = None,
+    steps: Annotated[int | None, typer.Option(parser=whole(0, 10**12), help="Networks: updates.")] = None,
+    minutes: Annotated[float | None, typer.Option(parser=real(0, 1e7), help="Networks: minutes.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(parser=real(0, 1e3), help="Networks: the largest.")] = None,
+    seed: Annotated[int | None, typer.Option(parser=whole(0, 2**32), help="Of everything random.")] = None,
+    config: Annotated[str | None, typer.Option(metavar="FILE", help="TOML file of settings.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given again.")] = None,
     tokenizer: Annotated[
-        Optional[str], typer.Option(help="words, sentencepiece, characters, bytes, or a folder with one.  [default: words]")
+        str | None, typer.Option(metavar="KIND|DIR", help="words, sentencepiece, characters, bytes, or a folder with one.  [default: words]")
     ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
-    limit_vocab: Annotated[Optional[str], typer.Option(help="File of the words to know; others are <unk>.")] = None,
+    limit_vocab: Annotated[str | None, typer.Option(metavar="FILE", help="File of the words to know; others are <unk>.")] = None,
     unit: Annotated[
         str, typer.Option(parser=choice("line", "document"), help="A sentence a line, or one text a file.")
     ] = "line",
-    valid: Annotated[Optional[list[str]], typer.Option(help="Held-out file to judge the model on.")] = None,
-    device: Annotated[str, typer.Option(help="Networks: auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(parser=choice("auto", "fp32", "bf16"), help="Networks: of matrix products.")
-    ] = "auto",
+    valid: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Held-out file to judge the model on.")] = None,
     text_column: TextColumn = None,
     encoding: Encoding = None,
     strict: Strict = False,
@@ -112,9 +122,10 @@ def lm(
     module, _ = catalog.presets("language", arch)
     counted = {"order": order, "prune": _thresholds(prune)}
     trained_by = {"epochs": epochs, "steps": steps, "minutes": minutes, "learning_rate": learning_rate, "seed": seed}
+    trained_by["batch_tokens"] = machine.batch_tokens
     counting = module == "ngram"
     for name, value in {**({} if counting else {**counted, "memory": memory}), **(trained_by if counting else {})}.items():
-        if value is not None and not (counting and name == "seed"):
+        if value is not None and not (counting and name in ("seed", "batch_tokens")):
             raise UsageError(f"--{name.replace('_', '-')} says nothing to --arch {arch}")
     if resume and (counting or force):
         raise UsageError(f"--resume does not go with {'--force' if force else '--arch ngram'}")
@@ -127,16 +138,21 @@ def lm(
         ("--set", settings.parse_assignments(set_ or [])),
         ("options", {k: v for k, v in (counted if counting else trained_by).items() if v is not None}),
     )
-    reporter = Console(prefix="seqcli train lm", quiet=quiet)
+    if machine.precision == "fp16":
+        raise UsageError("--precision fp16 trains nothing", cure="use bf16, or fp16 to score with")
+    reporter = Console(prefix="seqcli train lm", quiet=quiet, verbose=machine.verbose)
     reading = {"unit": unit, "text_column": text_column, "encoding": encoding, "strict": strict}
     corpus = language.Corpus(tuple(data), **reading)
     held_out = language.Corpus(tuple(valid), **reading) if valid else None
     chosen = language.TokenizerChoice(tokenizer or "words", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
-    language.check_readable([*data, *(valid or [])])
+    language.check_readable([*data, *(valid or [])], text_column=text_column)
     if counting:
         from seqcli.models import ngram
         from seqcli.ngram.arena import default_memory
 
+        machine.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
+        if seed is not None:
+            reporter.note("--seed changes nothing: an n-gram model is counted")
         model_settings = settings.resolve(ngram.Config, *sources)
         with drafting(output, force=force) as draft:
             trained = language.train_counted(
@@ -146,7 +162,10 @@ def lm(
     else:
         from seqcli.tasks.language import neural
 
-        request = neural.Request(arch, preset, sources, device=device, precision=precision, threads=machine.threads)
+        request = neural.Request(
+            arch, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
+            threads=machine.threads,
+        )  # fmt: skip
         neural.settings_of(request)  # what cannot be meant is said before anything is written
         with drafting(output, force=force, resume=resume) as draft:
             trained = neural.train(
@@ -155,7 +174,7 @@ def lm(
     reporter.clear()
     for line in language.told(trained, valid or []):
         reporter.note(line)
-    reporter.note(f'next: seqcli score -m {output} "a sentence"')
+    reporter.note(f'next: seqcli score -m {shlex.quote(output)} "a sentence"')
 
 
 def _thresholds(text: str | None) -> list[int] | None:

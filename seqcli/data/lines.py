@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,7 @@ BLOCK_BYTES = 1 << 20
 _HEAD = 4096  # bytes that tell whether a file is text
 STDIN = "-"
 _REPLACEMENT = "\ufffd".encode()
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character; "\udc80" to "\udcff" in arguments stand for bytes
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,28 @@ class Block:
         return self.data if same is self._text else same.encode()
 
 
-def block_of(records: Iterable[str], *, first: int = 1, kept=()) -> Block:
-    """Records held in memory (arguments, cells of a table) as one block; they may hold line feeds and lone surrogates."""
-    records = tuple(record.encode("utf-8", "replace").decode() if not record.isascii() else record for record in records)
+def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = False) -> Block:
+    """Records held in memory (arguments, cells of a table) as one block; they may hold line feeds.
+
+    Bytes of an argument that are not UTF-8 become U+FFFD, or with `strict` an InputError.
+    """
+    given = tuple(records)
+    records = tuple(record if record.isascii() else _mended(record) for record in given)
+    replaced = sum(mended.count("\ufffd") - record.count("\ufffd") for mended, record in zip(records, given, strict=True))
+    if strict and replaced:
+        number = next(number for number, record in enumerate(given, first) if LONE_SURROGATE.search(record))
+        raise InputError("not valid UTF-8", where=f"text {number}", cure="drop --strict to replace it")
     lines = [record.replace("\n", " ") for record in records]
     raw = records if lines != list(records) else None
-    return Block(first, "".join(line + "\n" for line in lines).encode(), kept=tuple(kept), raw=raw)
+    return Block(first, "".join(line + "\n" for line in lines).encode(), replaced, kept=tuple(kept), raw=raw)
+
+
+def _mended(record: str) -> str:
+    """The argument's bytes read as those of a file; other lone surrogates become U+FFFD."""
+    try:
+        return record.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return LONE_SURROGATE.sub("\ufffd", record)
 
 
 @contextmanager

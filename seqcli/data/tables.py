@@ -7,6 +7,7 @@ file gives it.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import io
 import json
@@ -14,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-from seqcli.data.lines import Block, block_of, opened
+from seqcli.data.lines import LONE_SURROGATE, Block, block_of, opened
 from seqcli.data.lines import read_blocks as read_lines
-from seqcli.errors import InputError, UsageError, nearest
+from seqcli.errors import InputError, UsageError, listed, nearest
 
 TEXT_COLUMNS = ("text", "sentence", "document", "review")
 _ROWS = 4096
@@ -51,7 +52,12 @@ def read_blocks(
 
     column: None takes the first of text, sentence, document, review that the file has.
     """
-    for first, cells, replaced in read_rows(path, [column, *keep], encoding=encoding, strict=strict):
+    return blocks_of(read_rows(path, [column, *keep], encoding=encoding, strict=strict))
+
+
+def blocks_of(rows: Iterator[Rows]) -> Iterator[Block]:
+    """Rows as blocks: the first cell is the record, the others are kept."""
+    for first, cells, replaced in rows:
         block = block_of([row[0] for row in cells], first=first, kept=[row[1:] for row in cells])
         yield dataclasses.replace(block, replaced=replaced)
 
@@ -87,9 +93,8 @@ def _places(columns: Sequence[str | None], header: list[str], path: str) -> list
         if column is None:
             known = [name for name in TEXT_COLUMNS if name in header]
             if not known:
-                raise UsageError(
-                    "which column is the text?", where=path, cure=f"--text-column, one of {', '.join(header)} or #N"
-                )
+                cure = f"--text-column, one of {listed(header)} or #N"
+                raise UsageError("which column is the text?", where=path, cure=cure)
             column = known[0]
         if column.startswith("#") and column[1:].isdigit() and int(column[1:]) > 0:
             places.append(int(column[1:]) - 1)
@@ -97,6 +102,14 @@ def _places(columns: Sequence[str | None], header: list[str], path: str) -> list
             places.append(header.index(column))
         else:
             raise UsageError(f"no column {column!r}", where=path, cure=nearest(column, header))
+    return places
+
+
+def places_of(columns: Sequence[str | None], names: list[str], path: str) -> list[int]:
+    """Where the columns stand among all `names`, the first of which is `#1`."""
+    places = _places(columns, names, path)
+    if max(places) >= len(names):
+        raise UsageError(f"{len(names)} columns, #{max(places) + 1} is wanted", where=path)
     return places
 
 
@@ -116,7 +129,7 @@ def _tsv(path: str, columns: Sequence[str | None], **reading) -> Iterator[Rows]:
             number += 1
         cells = []
         for line, record in enumerate(records, number):
-            fields = record.split("\t")
+            fields = record.split("\t") if record else [""] * (max(places) + 1)
             try:
                 cells.append(tuple(fields[place] for place in places))
             except IndexError:
@@ -127,9 +140,9 @@ def _tsv(path: str, columns: Sequence[str | None], **reading) -> Iterator[Rows]:
         first += len(cells)
 
 
-def _jsonl(path: str, columns: Sequence[str | None], **reading) -> Iterator[Rows]:
-    for block in read_lines(path, **reading):
-        cells = []
+def _jsonl(path: str, columns: Sequence[str | None], *, encoding: str | None, strict: bool) -> Iterator[Rows]:
+    for block in read_lines(path, encoding=encoding, strict=strict):
+        cells, halves = [], 0
         for line, record in enumerate(block.records(), block.first):
             try:
                 value = json.loads(record)
@@ -141,16 +154,22 @@ def _jsonl(path: str, columns: Sequence[str | None], **reading) -> Iterator[Rows
             for column in columns:
                 name = column or next((name for name in TEXT_COLUMNS if name in value), None)
                 if name is None:
-                    cure = f"--text-column, one of {', '.join(value)}"
+                    cure = f"--text-column, one of {listed(value)}"
                     raise UsageError("which field is the text?", where=f"{path}, line {line}", cure=cure)
                 if name not in value:
                     raise InputError(f"no field {name!r}", where=f"{path}, line {line}", cure=nearest(name, value))
                 if value[name] is None:
                     raise InputError(f"field {name!r} is null", where=f"{path}, line {line}")
                 cell = value[name] if isinstance(value[name], str) else json.dumps(value[name], ensure_ascii=False)
-                row.append(cell.encode("utf-8", "replace").decode())  # JSON can spell half a character: "\ud800"
+                if not cell.isascii():  # JSON can spell half a character: "\ud800"
+                    cell, found = LONE_SURROGATE.subn("\ufffd", cell)
+                    halves += found
+                    if found and strict:
+                        cure = "drop --strict to replace it"
+                        raise InputError("half a character (a lone surrogate)", where=f"{path}, line {line}", cure=cure)
+                row.append(cell)
             cells.append(tuple(row))
-        yield Rows(block.first, cells, block.replaced)
+        yield Rows(block.first, cells, block.replaced + halves)
 
 
 class _Text(io.RawIOBase):
@@ -163,11 +182,21 @@ class _Text(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
+    def first_row(self) -> list[str]:
+        """The cells of the first row, which is yet to be read; none in an empty file."""
+        self._fill()
+        lines = io.StringIO(str(self._rest[:_LARGEST_CSV_ROW], "utf-8", "ignore"), newline="")
+        csv.field_size_limit(_LARGEST_CSV_ROW)
+        return next(csv.reader(lines), []) or ([""] if self._rest else [])
+
+    def _fill(self) -> None:
         if not self._rest and (block := next(self._blocks, None)):
             self._rest = memoryview(block.data)
             self.replaced += block.replaced
             self.quotes += block.data.count(b'"')
+
+    def readinto(self, buffer) -> int:
+        self._fill()
         size = min(len(buffer), len(self._rest))
         buffer[:size], self._rest = self._rest[:size], self._rest[size:]
         return size
@@ -177,51 +206,66 @@ def _arrow(path: str, columns: Sequence[str | None], batches: Callable, file) ->
     import pyarrow  # 0.2 s, only for these two formats
 
     first = 1
-    places = None
     try:
-        for batch in batches(file, columns):
-            if places is None:
-                places = _places(columns, batch.schema.names, path)
-                if max(places) >= batch.num_columns:
-                    raise UsageError(f"{batch.num_columns} columns, #{max(places) + 1} is wanted", where=path)
-            texts = [[_cell(value) for value in batch.column(place).to_pylist()] for place in places]
-            for begin in range(0, batch.num_rows, _ROWS):
+        for batch in batches(file, columns, path):
+            texts = [[cell_of(value) for value in column.to_pylist()] for column in batch]
+            for begin in range(0, len(texts[0]), _ROWS):
                 cells = list(zip(*(text[begin : begin + _ROWS] for text in texts)))
                 yield Rows(first, cells)
                 first += len(cells)
     except pyarrow.ArrowException as error:
         message = str(error).split("\n")[0]
-        if "Empty CSV file" in message:
-            return
         raise InputError(f"not {kind_of(path)} ({message})", where=path) from None
 
 
-def _csv(file: _Text, columns: Sequence[str | None]) -> Iterator:
+def _found(columns: Sequence[str | None], names: list[str], path: str) -> list[int] | list[str]:
+    """The columns by name, so that no others need be read, or by place where names are not unique."""
+    places = places_of(columns, names, path)
+    return [names[place] for place in places] if len(set(names)) == len(names) else places
+
+
+def _only(found: list[int] | list[str]) -> list[str] | None:
+    """What pyarrow is asked for; None is all."""
+    return list(dict.fromkeys(found)) if isinstance(found[0], str) else None
+
+
+def _csv(file: _Text, columns: Sequence[str | None], path: str) -> Iterator[list]:
     import pyarrow
     from pyarrow import csv
 
+    names = file.first_row()
+    if not names:
+        return
     header = not _by_number(columns)
+    if not header:
+        names = [f"f{number}" for number in range(len(names))]  # as pyarrow calls them
+    *found, end = _found([*columns, f"#{len(names)}"], names, path)
     last = ""
     for batch in csv.open_csv(
         file,
         read_options=csv.ReadOptions(autogenerate_column_names=not header, block_size=_LARGEST_CSV_ROW),
         parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         # Text as it stands: a type inferred from the first rows would turn 007 into 7.
-        convert_options=csv.ConvertOptions(default_column_type=pyarrow.string(), strings_can_be_null=False),
+        convert_options=csv.ConvertOptions(
+            default_column_type=pyarrow.string(), strings_can_be_null=False, include_columns=_only([*found, end])
+        ),
     ):
-        yield batch
-        last = batch.column(batch.num_columns - 1)[-1].as_py() if batch.num_rows else last
+        yield [batch.column(column) for column in found]
+        last = batch.column(end)[-1].as_py() if batch.num_rows else last
     if file.quotes % 2 and last.endswith("\n"):  # pyarrow lets it pass: all that follows would be one cell
         raise pyarrow.ArrowInvalid("a quote is not closed")
 
 
-def _parquet(file, columns: Sequence[str | None]) -> Iterator:
+def _parquet(file, columns: Sequence[str | None], path: str) -> Iterator[list]:
     from pyarrow import parquet
 
-    return parquet.ParquetFile(file).iter_batches(batch_size=_ROWS)
+    table = parquet.ParquetFile(file)
+    found = _found(columns, table.schema_arrow.names, path)
+    for batch in table.iter_batches(batch_size=_ROWS, columns=_only(found)):
+        yield [batch.column(column) for column in found]
 
 
-def _cell(value: object) -> str:
+def cell_of(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return "" if value is None else value if isinstance(value, str) else str(value)

@@ -16,10 +16,16 @@ spaces between fields, text before `\data\`, `.gz`. A file without `<unk>` gives
 `</s>` gives it the p of `<unk>`, as KenLM does. An n-gram whose last n - 1 words are no n-gram (SRILM prunes so) is
 fine; one whose first n - 1 are none is refused, as KenLM refuses it.
 
-Writes what lmplz writes, with 7 decimals. ARPA cannot hold words that are empty, have blanks in them or are spelled
-like special symbols. Where a vocabulary has such words, a comment line comes first, which KenLM and SRILM skip, and in
-every word `\xHH` is the byte HH and `\x` alone is no byte: a space is `\x20`, a backslash `\x5c`, `<s>` as a word
-`\x3cs>`. In files without that line words are what they are.
+Writes what lmplz writes, with 7 decimals. What ARPA has no place for stands in comment lines before it, which KenLM
+and SRILM skip:
+
+    # seqcli: tokenizer characters, unit line     where it is another than words, line
+    # seqcli: \xHH in a word is the byte HH       where words are empty, have blanks or are spelled like specials
+
+Characters and bytes come back as such. SentencePiece does not fit: its pieces become words, spelled as `seqcli
+tokenize` writes them, whose output such a file wants. With the second line, `\xHH` is the byte HH in every word and
+`\x` alone is no byte: a space is `\x20`, a backslash `\x5c`, `<s>` as a word `\x3cs>`. In files without it words are
+what they are.
 
 Both ways, runs of whole lines are split, looked up and formatted by vector operations; besides the table, memory
 holds one run and, when reading, one order before it is sorted. Counts in the header are compared, never trusted.
@@ -29,21 +35,23 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from seqcli import ragged
-from seqcli.data.lines import read_blocks
-from seqcli.errors import ModelError, OutputError
+from seqcli.data.lines import Block, read_blocks
+from seqcli.errors import InputError, ModelError, OutputError
 from seqcli.interfaces import Tokenizer
 from seqcli.ngram.table import Table
-from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, printable
+from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, printable, tsv_field
+from seqcli.tokenizers.bytes import Bytes
+from seqcli.tokenizers.characters import Characters
 from seqcli.tokenizers.words import Words, hashes
+from seqcli.whole_file import replacing
 
 HIGHEST_ORDER = 10
 _LN10 = np.log(10)
@@ -53,6 +61,9 @@ _RUN_BYTES = 1 << 20
 _RUN_ROWS = 1 << 15
 _COUNT = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})")
 _REWRITE = "copy it again if it was cut short, or write it again with the tool that made it"
+
+_TOKENIZER = "# seqcli: tokenizer {}, unit {}\n"
+_TOKENIZERS = re.compile(rb"^# seqcli: tokenizer (words|characters|bytes|sentencepiece), unit (line|document)\r?$", re.M)
 
 # Words that ARPA cannot hold.
 _ESCAPED = b"# seqcli: \\xHH in a word is the byte HH\n"
@@ -75,14 +86,26 @@ def _hashes(data: np.ndarray, ends: np.ndarray) -> np.ndarray:
 _UNK, _BOS, _EOS, _CAPITAL_UNK = _SPECIAL_HASHES = _hashes(*_joined([*SPECIALS, "<UNK>"]))  # <UNK>: as in KenLM
 
 
-def read(path: Path, *, note: Callable[[str], None] = lambda line: None) -> tuple[Table, Words]:
+class Arpa(NamedTuple):
+    """What an ARPA file holds."""
+
+    table: Table
+    tokenizer: Tokenizer
+    unit: str  # "line" or "document"
+
+
+def read(path: Path, *, note: Callable[[str], None] = lambda line: None) -> Arpa:
     """The model of an `.arpa` or `.arpa.gz` file; words have ids from 3 on in the order of the file.
 
     note: is told what the file lacks and what was put in its place.
-    Raises ModelError where the file is not what ARPA promises, InputError where it cannot be read as text.
+    Raises ModelError where the file is not what ARPA promises, or cannot be read.
     """
     runs = _runs(path, note)
-    escaped = any([_ESCAPED in data for _, data in _until("\\data\\", runs, path)])  # a list, to read on to the end
+    escaped, kind, unit = False, "words", "line"
+    for _, data in _until("\\data\\", runs, path):
+        escaped |= _ESCAPED in data
+        for found in _TOKENIZERS.finditer(data):
+            kind, unit = found[1].decode(), found[2].decode()
     counts = _counts(_until("\\1-grams:", runs, path), path)
     table, words = Table.empty(len(counts)), None
     for n, claimed in enumerate(counts, 1):
@@ -98,13 +121,29 @@ def read(path: Path, *, note: Callable[[str], None] = lambda line: None) -> tupl
         pieces = words.vocabulary()[len(SPECIALS) :]
         data, ends = _joined([_ESCAPE.sub(lambda found: bytes.fromhex(found[1]).decode(), piece) for piece in pieces])
         words = Words.of(data.tobytes(), ends, _hashes(data, ends))
-    return table, words
+    return Arpa(table, _tokenizer(kind, words, path, note), unit)
+
+
+def _tokenizer(kind: str, words: Words, path: Path, note: Callable[[str], None]) -> Tokenizer:
+    """The one of that kind whose pieces, in the order of their ids, are these words."""
+    pieces = words.vocabulary()[len(SPECIALS) :] if kind in ("characters", "bytes") else []
+    if kind == "characters":
+        if any(len(piece) != 1 for piece in pieces) or len(set(pieces)) < len(pieces):
+            raise ModelError("1-grams that are no characters", where=str(path), cure=_REWRITE)
+        return Characters("".join(pieces))
+    if kind == "bytes":
+        if words.vocabulary() != Bytes().vocabulary():
+            raise ModelError("1-grams that are not the bytes in their order", where=str(path), cure=_REWRITE)
+        return Bytes()
+    if kind == "sentencepiece":
+        note(f"{path}: holds pieces; feed it the output of `seqcli tokenize`, with -m the model it was converted from")
+    return words
 
 
 def _runs(path: Path, note: Callable[[str], None]) -> Iterator[tuple[int, bytes]]:
     """Runs of whole lines, each with the number of its first; a line that begins with a backslash is a run of its own."""
     malformed = False
-    for block in read_blocks(str(path), size=_RUN_BYTES):
+    for block in _blocks(path):
         if block.replaced and not malformed:
             note(f"{path}: malformed UTF-8 from line {block.first} on became U+FFFD")
             malformed = True
@@ -114,6 +153,14 @@ def _runs(path: Path, note: Callable[[str], None]) -> Iterator[tuple[int, bytes]
             yield first, data[begin:end]
             first += data.count(b"\n", begin, end)
             begin = end
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    try:
+        yield from read_blocks(str(path), size=_RUN_BYTES)
+    except InputError as error:  # this input is a model
+        cure = error.cure and "an ARPA file is UTF-8 text, plain or gzip"
+        raise ModelError(error.what, where=error.where, cure=cure) from None
 
 
 def _until(marker: str, runs: Iterator[tuple[int, bytes]], path: Path) -> Iterator[tuple[int, bytes]]:
@@ -355,18 +402,20 @@ def _add_ngrams(table: Table, section: Iterator[_Lines], *, words: Words) -> int
     return len(keys)
 
 
-def write(path: Path, table: Table, tokenizer: Tokenizer) -> None:
+def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line") -> None:
     """Writes the table as ARPA, compressed where `path` ends in `.gz`. The old file stands until the new is whole.
 
-    Raises OutputError where it cannot be written.
+    unit: of the rows it was counted from. Raises OutputError where it cannot be written.
     """
     data, ends, escaped = _spelled(tokenizer)
     assert len(ends) == table.vocab_size, "not the tokenizer of this table"
     lengths = np.diff(ends, prepend=0)
     words = data, ends - lengths, lengths
-    with _replacing(path) as file:
+    comments = "" if (tokenizer.KIND, unit) == ("words", "line") else _TOKENIZER.format(tokenizer.KIND, unit)
+    comments += _ESCAPED.decode() if escaped else ""
+    with _written(path) as file:
         counts = [f"ngram {n}={size}\n" for n, size in enumerate(table.sizes, 1)]
-        file.write((_ESCAPED if escaped else b"") + ("\\data\\\n" + "".join(counts)).encode())
+        file.write((comments + "\\data\\\n" + "".join(counts)).encode())
         for n, size in enumerate(table.sizes, 1):
             file.write(f"\n\\{n}-grams:\n".encode())
             for begin in range(0, size, _RUN_ROWS):
@@ -377,38 +426,35 @@ def write(path: Path, table: Table, tokenizer: Tokenizer) -> None:
 
 def _spelled(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, bool]:
     """All pieces as they are to be written: bytes joined, where each ends, and whether they are escaped."""
+    pieces = None
     if hasattr(tokenizer, "joined"):
         data, ends = tokenizer.joined()
     else:
-        data, ends = _joined(tokenizer.vocabulary()[len(SPECIALS) :])
+        pieces = tokenizer.vocabulary()[len(SPECIALS) :]
+        if tokenizer.KIND == "sentencepiece":
+            pieces = [tsv_field(piece).replace(" ", "\\x20") for piece in pieces]  # as `seqcli tokenize` does
+        data, ends = _joined(pieces)
     escaped = _BLANK[data].any() or (np.diff(ends, prepend=0) == 0).any()
     escaped = bool(escaped or np.isin(_hashes(data, ends), _SPECIAL_HASHES).any())
     if escaped:
-        pieces = tokenizer.vocabulary()[len(SPECIALS) :]
+        pieces = pieces or tokenizer.vocabulary()[len(SPECIALS) :]
         data, ends = _joined([_UNFIT.sub(lambda found: "\\x" + found[0].encode().hex(), piece) for piece in pieces])
     special, special_ends = _joined(list(SPECIALS))
     return np.append(special, data), np.append(special_ends, ends + len(special)), escaped
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, beside `path`; it takes its place when it is whole and synced."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` when it is whole."""
     try:
-        with open(beside, "wb") as file:
+        with replacing(path) as file:
             if path.suffix == ".gz":
                 with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
                     yield packed
             else:
                 yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
 
 
 def _lines(table: Table, *, n: int, rows: np.ndarray, words: tuple[np.ndarray, np.ndarray, np.ndarray]) -> bytes:

@@ -14,7 +14,7 @@ def tokenizer_label(tokenizer) -> str:
     return f"{tokenizer.KIND}-{tokenizer.vocab_size}#{tokenizer.fingerprint[:4]}"
 
 
-def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e", precision: str = "fp32") -> str:
+def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e") -> str:
     """unit: what was scored, a line or a document, whatever the model was trained on."""
     parts = {
         "lm": opened.arch,
@@ -23,7 +23,7 @@ def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e",
         "bos": "y",
         "eos": "y" if opened.ends else "n",
         "base": base,
-        "prec": precision,
+        "prec": getattr(opened.model, "precision", "fp32"),
         "v": __version__,
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())

@@ -44,7 +44,7 @@ class NeuralLanguageModel(nn.Module):
 
     window: int | None = None
     batch_tokens = 8192  # scored in one pass, padding included
-    products = torch.float32  # the type of matrix products when it is asked, not trained
+    products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked, not trained
     horizon = None  # a document is scored as one row
     carried: type | None = None  # the state that training carries over running text: `arrays()` and `of(arrays)`
     head: nn.Linear
@@ -71,7 +71,7 @@ class NeuralLanguageModel(nn.Module):
     def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
         """Where and how it answers: a `training.placement.Placement`."""
         self.to(placement.device)
-        self.products = placement.dtype
+        self.products, self.precision = placement.dtype, placement.precision
         self.batch_tokens = batch_tokens or self.batch_tokens
 
     @property

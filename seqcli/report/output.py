@@ -1,21 +1,22 @@
 """Where results go: standard output or a file, and the rules about both.
 
-A regular or new file is written beside and renamed when whole; a device or a FIFO is written to. A write that fails
+A regular or new file is replaced when the new one is whole; a device or a FIFO is written to. A write that fails
 is an OutputError; a pipe that its reader has closed is nobody's error: ClosedPipe, on which `cli` ends quietly.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from seqcli.errors import ClosedPipe, OutputError
 from seqcli.report import frame
 from seqcli.report.frame import Column
+from seqcli.whole_file import replacing
 
 TABLE, TSV, JSON = "table", "tsv", "json"
 
@@ -28,7 +29,6 @@ class Output:
         line_buffered: bool = False,
     ):  # fmt: skip
         self.path, self.header, self.color, self.line_buffered = path, header, color, line_buffered
-        self._temporary: Path | None = None
         self._begun = False
         self._standard = path is None or path == "-"
         if self._standard and (sys.stdout is None or sys.stdout.closed):
@@ -36,15 +36,18 @@ class Output:
         self._terminal = self._standard and sys.stdout.isatty()
         self.mode = JSON if json else TABLE if self._terminal else TSV
 
-    def _open(self, path: Path):
-        try:
-            if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-                return open(path, "wb")  # a directory says so itself
-            path = path.resolve()
-            self._temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-            return open(self._temporary, "wb")
-        except OSError as error:
-            raise OutputError(f"cannot write ({error.strerror})", where=self.path) from None
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        if self._standard:
+            try:
+                yield sys.stdout.buffer
+            finally:
+                sys.stdout.buffer.flush()
+        else:
+            path = Path(self.path)
+            new = not path.exists() or path.is_file()  # else a device or a FIFO; a directory says so itself
+            with replacing(path) if new else open(path, "wb") as file:
+                yield file
 
     def write(self, text: str | bytes) -> None:
         if self._terminal and self.mode == JSON:
@@ -74,38 +77,22 @@ class Output:
         self._begun = True
 
     def __enter__(self) -> Output:
+        self._place = self._opened()
         try:
-            self._file = sys.stdout.buffer if self._standard else self._open(Path(self.path))
+            self._file = self._place.__enter__()
             return self
-        except BaseException:  # a signal, too: __exit__ is not called
-            self._discard()
+        except OSError as error:
+            raise OutputError(f"cannot write ({error.strerror})", where=self.path) from None
+        except BaseException:  # a signal: __exit__ is not called
+            self._place.__exit__(*sys.exc_info())
             raise
 
     def __exit__(self, kind, error, trace) -> None:
         try:
-            self._file.flush()
-            if self._temporary is not None and kind is None:
-                os.fsync(self._file.fileno())
-                self._rename()
+            self._place.__exit__(kind, error, trace)
         except OSError as failed:
             if kind is None:
                 self._fail(failed)
-        finally:
-            self._discard()
-            if not self._standard:
-                with suppress(OSError):
-                    self._file.close()
-
-    def _discard(self) -> None:
-        if self._temporary is not None:
-            with suppress(OSError):
-                self._temporary.unlink()
-
-    def _rename(self) -> None:
-        target = Path(self.path).resolve()
-        if target.exists():
-            os.chmod(self._temporary, stat.S_IMODE(target.stat().st_mode))
-        os.replace(self._temporary, target)
 
     def _fail(self, error: OSError) -> None:
         if isinstance(error, BrokenPipeError):

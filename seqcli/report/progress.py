@@ -10,16 +10,19 @@ from seqcli.text import printable
 
 _PATIENCE = 0.5  # seconds before anything is drawn
 _EVERY = 0.1
+_LOGGED = 10.0  # seconds between lines of a log
 
 
 class Console:
-    """A `Reporter`. quiet: neither notes nor progress."""
+    """A `Reporter`. quiet: neither notes nor progress; verbose: progress also where nobody watches, as lines of a log."""
 
-    def __init__(self, *, prefix: str, quiet: bool = False):
+    def __init__(self, *, prefix: str, quiet: bool = False, verbose: bool = False):
         self._prefix, self._quiet = prefix, quiet or sys.stderr is None
         self._live = not self._quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._logged = verbose and not self._quiet and not self._live
         self._begun = time.monotonic()
-        self._drawn = 0.0
+        self._every = _EVERY if self._live else _LOGGED
+        self._next = self._begun + (_PATIENCE if self._live else _LOGGED)  # nothing is drawn before
         self._showing = False
 
     def note(self, line: str) -> None:
@@ -29,9 +32,9 @@ class Console:
 
     def progress(self, what: str, done: float, total: float | None = None) -> None:
         now = time.monotonic()
-        if not self._live or now - self._begun < _PATIENCE or now - self._drawn < _EVERY:
+        if not (self._live or self._logged) or now < self._next:
             return
-        self._drawn = now
+        self._next = now + self._every
         seconds = now - self._begun
         if total:
             share = min(1.0, done / total)
@@ -40,6 +43,9 @@ class Console:
             line = f"{what} {bar:░<20} {share:4.0%} {seconds:.0f} s, {left:.0f} s left"
         else:
             line = f"{what} {done:,.0f} ({seconds:.0f} s)"
+        if self._logged:
+            self.note(line)
+            return
         sys.stderr.write("\r\x1b[K" + printable(line))
         sys.stderr.flush()
         self._showing = True

@@ -82,9 +82,9 @@ def choices(opened: OpenModel, template: str) -> list[Choice]:
     texts = fillings(template)
     log_prob = score_texts(opened, texts)
     share = shares(log_prob)
+    ranks = 1 + np.searchsorted(np.sort(-log_prob), -log_prob - TIE)
     return [
-        Choice(1 + int((log_prob > log_prob[i] + TIE).sum()), float(log_prob[i]), float(share[i]), texts[i])
-        for i in np.argsort(-log_prob, kind="stable")
+        Choice(int(ranks[i]), float(log_prob[i]), float(share[i]), texts[i]) for i in np.argsort(-log_prob, kind="stable")
     ]
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+from seqcli import runs
 from seqcli.runs import Run
 from seqcli.tasks import language
 
@@ -20,7 +21,8 @@ def test_info_tells_what_is_there(here, model):
     assert rows["data.files"] == "corpus.txt" and rows["data.tokens"] == "201"
 
 
-def test_4_verify_finds_what_opening_does_not_read(here, model, tmp_path):
+def test_4_verify_finds_what_opening_does_not_read(here, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "_QUICKLY_READ", 0)
     shutil.copytree(model, tmp_path / "m")
     weights = next((tmp_path / "m").glob("state-*/model.safetensors"))
     data = bytearray(weights.read_bytes())
@@ -30,3 +32,29 @@ def test_4_verify_finds_what_opening_does_not_read(here, model, tmp_path):
     done = here("info", "m", "--verify")
     assert done.code == 4 and done.out == "" and "checksum differs: m/state-00000001/model.safetensors" in done.err
     assert here("convert", "m", "m.arpa").code == 4 and not (tmp_path / "m.arpa").exists()
+
+
+def test_4_a_small_model_is_verified_when_it_is_opened(here, model, tmp_path):
+    shutil.copytree(model, tmp_path / "m")
+    weights = next((tmp_path / "m").glob("state-*/model.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    done = here("score", "the cat", "-m", "m")
+    assert done.code == 4 and done.out == "" and "checksum differs" in done.err
+
+
+def test_parameters_are_probabilities_and_back_offs(here, model):
+    (value,) = map(json.loads, here("info", model, "--json").out.splitlines())
+    assert value["parameters"] == sum(value["ngrams"]) + sum(value["ngrams"][:-1])
+
+
+def test_info_of_an_arpa_file_and_of_a_tokenizer(here, models, corpus, tmp_path):
+    assert here("convert", models("characters"), "m.arpa.gz").code == 0
+    (folder,) = map(json.loads, here("info", models("characters"), "--json").out.splitlines())
+    (file,) = map(json.loads, here("info", "m.arpa.gz", "--json").out.splitlines())
+    same = ["task", "arch", "unit", "vocab_size", "tokenizer", "ngrams", "parameters"]
+    assert {name: file[name] for name in same} == {name: folder[name] for name in same}
+    assert file["format"] == "arpa" and file["bytes"] == (tmp_path / "m.arpa.gz").stat().st_size
+    assert here("train", "tokenizer", corpus, "--tokenizer", "characters", "-o", "t").code == 0
+    rows = dict(here("info", "t", "--verify").rows)
+    assert rows["kind"] == "characters" and rows["verified"] == "yes" and rows["vocab_size"] == str(file["vocab_size"])
+    assert here("info", "absent.arpa").code == here("info", "absent.model").code == here("info", "absent").code == 4

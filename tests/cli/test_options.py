@@ -68,3 +68,95 @@ def test_what_numbers_may_look_like():
         "2GiB": 2 << 30,
     }
     assert {text: memory_size(text) for text in sizes} == sizes
+
+
+# --- what the help shows, and options that change nothing --------------------------------------------------------------
+
+
+def test_help_names_what_an_option_takes(here):
+    score, train = here("score", "--help").out, here("train", "lm", "--help").out
+    for shown in ("--level sentence|token|word|corpus", "--unit line|document", "--base e|2|10", "--orderings N"):
+        assert f" {shown} " in f"{score} ".replace("\n", " "), shown
+    for shown in ("--memory SIZE", "--precision auto|fp32|bf16|fp16", "--minutes X", "--output DIR"):
+        assert f" {shown} " in train.replace("\n", " "), shown
+    assert "--algorithm unigram|bpe " in here("train", "tokenizer", "--help").out
+    assert "SentencePiece .model" in " ".join(here("tokenize", "--help").out.split())
+
+
+def test_the_help_has_the_commands_in_order_and_whole(here):
+    lines = here("--help").out.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "tokenize", "train", "generate", "score", "convert", "info", "demo"
+    ]  # fmt: skip
+    assert not any(line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "arguments, what",
+    [
+        (["train", "tokenizer", "CORPUS", "-o", "new", "--tokenizer", "words", "--algorithm", "bpe"], "--algorithm"),
+        (["train", "tokenizer", "CORPUS", "-o", "new", "--tokenizer", "bytes", "--min-count", "2"], "--min-count"),
+        (["train", "lm", "CORPUS", "-o", "new", "--text-column", "text"], "--text-column"),
+        (["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--precision", "fp16"], "--precision fp16"),
+        ([*SCORE, "--orderings", "5"], "--orderings needs --scramble"),
+        ([*SCORE, "--encoding", "cp949"], "--encoding"),
+        (["score", "-m", "MODEL", "--pairs", "p.tsv", "--text-column", "a"], "--text-column"),
+    ],
+)
+def test_2_options_that_would_say_nothing(here, model, corpus, tmp_path, arguments, what):
+    done = here(*({"MODEL": str(model), "CORPUS": str(corpus)}.get(word, word) for word in arguments))
+    assert done.code == 2 and what in done.err and done.err.count("\n") == 1 and os.listdir(tmp_path) == []
+
+
+LEARN = ["train", "tokenizer", "CORPUS", "-o", "learnt"]
+NETWORKS = ["--device", "cpu", "--precision", "bf16", "--batch-tokens", "64"]
+
+
+def test_options_of_the_machine_belong_to_every_command(here, model, corpus):
+    """And say so where they change nothing."""
+    plain = here("score", "the cat", "-m", model)
+    for command in (SCORE, TOKENIZE, ["generate", "the", "-m", "MODEL"], TRAIN, LEARN):
+        command = [{"MODEL": str(model), "CORPUS": str(corpus)}.get(word, word) for word in command]
+        done = here(*command, *NETWORKS, "--threads", 1, "--seed", 0, "-v")
+        assert done.code == 0, done.err
+        for name in NETWORKS[::2]:
+            assert done.err.count(f"{name} changes nothing: ") == 1, (command, done.err)
+        if command[0] == "score":
+            assert done.out == plain.out
+
+
+def test_the_machine_of_a_network(here, corpus):
+    assert here("train", "lm", corpus, "-o", "net", "--arch", "gru", "--preset", "tiny", "--steps", 2, "-q").code == 0
+    exact = here("score", "the cat", "-m", "net")
+    small = here("score", "the cat", "-m", "net", "--batch-tokens", 1, "--device", "cpu", "--threads", 1)
+    rough = here("score", "the cat", "-m", "net", "--precision", "bf16")
+    assert "|prec:fp32|" in exact.err and "|prec:bf16|" in rough.err and "changes nothing" not in rough.err + small.err
+    assert float(small.rows[0][0]) == pytest.approx(float(exact.rows[0][0]), abs=1e-4)
+    assert float(rough.rows[0][0]) == pytest.approx(float(exact.rows[0][0]), rel=0.05)
+    done = here("score", "the cat", "-m", "net", "--device", "gpu")
+    assert done.code == 2 and "'gpu'" in done.err
+
+
+def test_the_next_command_can_be_pasted(here, corpus):
+    for command in (TRAIN, LEARN):
+        command = [{"CORPUS": str(corpus), "new": "a model;ls", "learnt": "a tokenizer"}.get(word, word) for word in command]
+        assert f" -m '{command[-1]}' " in here(*command).err.splitlines()[-1]
+
+
+def test_an_empty_file_name_is_no_standard_input(here, model):
+    done = here("score", "-i", "", "-m", model, stdin=b"the cat\n")
+    assert done.code == 3 and "no such file" in done.err and done.out == ""
+
+
+@pytest.mark.parametrize("level", [[], ["--level", "corpus"]])
+def test_no_records_have_no_perplexity(here, model, level):
+    done = here("score", *level, "-m", model, "-m", model, stdin=b"")
+    assert done.code == 0 and "nan" not in done.err
+
+
+@pytest.mark.parametrize("level", ["sentence", "token", "word"])
+def test_3_more_contexts_than_records(here, model, tmp_path, level):
+    (tmp_path / "three.txt").write_text("a\nb\nc\n")
+    done = here("score", "x", "y", "-m", model, "--context", "three.txt", "--level", level, "-o", "out")
+    assert done.code == 3 and "3 contexts for fewer records: three.txt" in done.err
+    assert os.listdir(tmp_path) == ["three.txt"]

@@ -59,6 +59,14 @@ def test_no_colours_where_they_are_not_wanted(terminal, model, arguments, env):
     assert shown.code == 0 and "likeliest" in shown.text and "\x1b" not in shown.text
 
 
+def test_a_long_table_comes_in_parts(terminal, model, tmp_path):
+    """So that its first rows are there soon; no record is lost between them."""
+    (tmp_path / "long.txt").write_text("".join(f"the cat {n}\n" for n in range(5000)))
+    shown = terminal("tokenize", "-i", "long.txt", "-m", model, "--count", "--no-color")
+    assert shown.code == 0 and shown.text.count("count") > 1
+    assert sum(line.strip() == "3" for line in shown.text.splitlines()) == 5000
+
+
 @pytest.mark.parametrize("command", ["score", "tokenize"])
 def test_2_no_text_at_a_terminal_is_an_example_at_once(terminal, model, command):
     shown = terminal(command, "-m", model)

@@ -109,7 +109,20 @@ def test_normalised_lines_stand_for_the_records(records):
 
 
 def test_records_in_memory_keep_line_feeds_and_lose_only_lone_surrogates():
-    assert block_of(["a\nb", "", "c\udc80"]).records() == ["a\nb", "", "c?"]
+    assert block_of(["a\nb", "", "c\ud800"]).records() == ["a\nb", "", "c\ufffd"]
+
+
+@pytest.mark.parametrize("data, expected", [case for case in TEXTS.values() if len(case[1]) == 1])
+def test_arguments_are_read_as_the_lines_of_a_file(data, expected):
+    block = block_of([data.removesuffix(b"\n").decode("utf-8", "surrogateescape")])
+    assert block.records() == expected and block.replaced == expected[0].count("\ufffd")
+
+
+def test_malformed_arguments_are_named_where_strict():
+    with pytest.raises(InputError, match=r"not valid UTF-8: text 2; .*--strict") as refusal:
+        block_of(["\ufffd", "a\udcff"], strict=True)
+    assert refusal.value.exit_code == 3
+    assert block_of(["\ufffd"], strict=True).replaced == 0
 
 
 # --- what is not text -------------------------------------------------------------------------------------------------

@@ -49,9 +49,14 @@ def test_tsv_is_raw(write):
 
 
 def test_tsv_rows_that_are_too_short_are_named(write):
-    path = write("a.tsv", "id\ttext\n1\ta\n\n")
+    path = write("a.tsv", "id\ttext\n1\ta\n2\n")
     with pytest.raises(InputError, match=r"1 fields, column 2 is wanted: .*a\.tsv, line 3"):
         cells(path, "text")
+
+
+def test_a_blank_line_of_a_tsv_is_a_row_of_empty_cells(write):
+    path = write("a.tsv", "id\ttext\n1\ta\n\n2\tb\n\r\n")
+    assert cells(path, "text", "id") == [("a", "1"), ("", ""), ("b", "2"), ("", "")]
 
 
 def test_tsv_of_many_blocks(write, monkeypatch):
@@ -138,7 +143,14 @@ def test_jsonl_cells_are_text_of_any_type(write):
         "a.jsonl", "".join(json.dumps(row, ensure_ascii=number % 2 == 0) + "\n" for number, row in enumerate(rows))
     )
     assert cells(path, None, "n") == [("a\nb\t", "7"), ("한", "1.5"), ("true", '[1, "é"]'), ("", '{"a": null}')]
-    assert cells(write("b.jsonl", '{"text": "\\ud800x"}\n'), "text") == [("?x",)]
+
+
+def test_half_a_character_in_jsonl_is_malformed_text(write):
+    path = write("a.jsonl", '{"text": "한"}\n{"text": "\\ud800x\\udced\\udc95\\udc9c \\ud83d\\ude00"}\n')
+    (rows,) = read_rows(path, ["text"])
+    assert rows.cells == [("한",), ("\ufffdx\ufffd\ufffd\ufffd 😀",)] and rows.replaced == 4
+    with pytest.raises(InputError, match=r"half a character.*line 2"):
+        cells(path, "text", strict=True)
 
 
 JSONL = {
@@ -201,6 +213,36 @@ def test_columns_that_are_not_there(write, name, data):
     for column in ("#0", "#-1", "#x", "#"):
         with pytest.raises(UsageError):
             cells(path, "text", column)
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet"])
+def test_an_error_names_only_some_of_very_many_columns(tmp_path, kind):
+    names = [f"column number {number}" for number in range(5000)] + ["n" * 5000]
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table({name: ["x"] for name in names}), path)
+    elif kind == "jsonl":
+        path.write_text(json.dumps(dict.fromkeys(names, "x")) + "\n")
+    else:
+        path.write_text((",\t"[kind == "tsv"].join(names) + "\n") * 2)
+    for column in (None, "xyz"):
+        with pytest.raises((UsageError, InputError)) as refusal:
+            cells(str(path), column)
+        assert "... (5,001 in all)" in str(refusal.value) and len(str(refusal.value)) < 700
+
+
+def test_only_what_is_asked_for_is_read_of_wide_tables(tmp_path, monkeypatch):
+    """The columns come out right however they are asked for, names that stand twice included."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    row = {"a": "1", "text": "2", "b.c": "3", "b": "4", "z": "5"}
+    parquet.write_table(pyarrow.table({name: [value] for name, value in row.items()}), tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text(",".join(row) + "\n" + ",".join(row.values()) + "\n")
+    (tmp_path / "twice.csv").write_text("text,a,text\n1,2,3\n")
+    for path in (str(tmp_path / "a.parquet"), str(tmp_path / "a.csv")):
+        assert cells(path, "z", None, "text", "#2", "b", "b.c", "#1") == [("5", "2", "2", "2", "4", "3", "1")]
+    twice = str(tmp_path / "twice.csv")
+    assert cells(twice, "text", "#3", "a") == [("1", "3", "2")]
+    assert cells(twice, "#3", "#2") == [("text", "a"), ("3", "2")]
 
 
 def test_missing_files_are_bad_input(tmp_path):

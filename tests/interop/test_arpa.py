@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seqcli.errors import InputError, ModelError, OutputError
+from seqcli.errors import ModelError, OutputError
 from seqcli.interop import arpa
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
 from seqcli.text import BOS_ID
+from seqcli.tokenizers import characters
+from seqcli.tokenizers.bytes import Bytes
 from seqcli.tokenizers.words import Distinct, Learner
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "kenlm"
@@ -49,6 +51,8 @@ ngram 3=2
 
 class Pieces:
     """A tokenizer that is nothing but its vocabulary."""
+
+    KIND = "words"
 
     def __init__(self, pieces):
         self._pieces = ["<unk>", "<s>", "</s>", *pieces]
@@ -115,7 +119,7 @@ def test_scores_are_those_of_kenlm(name, tmp_path):
     expected = np.array([float(log10) for _, log10 in told])
     lengths = np.array([int(length) for length, _ in told])
 
-    table, words = arpa.read(REFERENCE / f"{name}.arpa.gz")
+    table, words, _ = arpa.read(REFERENCE / f"{name}.arpa.gz")
     log10, order = scores(table, words, query)
     np.testing.assert_allclose(log10, expected, atol=2e-5)
     np.testing.assert_array_equal(order, lengths)
@@ -170,7 +174,7 @@ def test_what_is_written_is_read(lines, order, tmp_path):
     text = "".join(" ".join(line) + "\n" for line in lines)
     table, words = trained(text, order=order)
     arpa.write(tmp_path / "m.arpa", table, words)
-    again, again_words = arpa.read(tmp_path / "m.arpa")
+    again, again_words, _ = arpa.read(tmp_path / "m.arpa")
     assert again_words.vocabulary() == words.vocabulary()
     assert_same(again, table)
     np.testing.assert_array_equal(scores(table, words, text)[1], scores(again, again_words, text)[1])
@@ -201,7 +205,7 @@ def test_pieces_that_arpa_cannot_hold_come_back(tmp_path):
     table, _ = trained("a b c d e f g h i j k l m n o p q\n")
     path = tmp_path / "pieces.arpa"
     arpa.write(path, table, Pieces(PIECES))
-    again, words = arpa.read(path)
+    again, words, _ = arpa.read(path)
     assert words.vocabulary()[3:] == PIECES
     assert_same(again, table)
     log10, _ = kenlm_scores(path, r"\x20 \x09 \x0a \x0d \x0b \x00 \x \x5c \x5cx20 x20" "\n")
@@ -211,7 +215,7 @@ def test_pieces_that_arpa_cannot_hold_come_back(tmp_path):
 
 def test_words_of_foreign_files_are_not_unescaped(tmp_path):
     path = written(tmp_path, SMALL.replace("\ta", "\t\\x20").replace(" a", " \\x20"))
-    _, words = arpa.read(path)
+    _, words, _ = arpa.read(path)
     assert words.vocabulary()[3:] == ["\\x20", "b"]
     arpa.write(path, *arpa.read(path))
     assert path.read_bytes().startswith(b"\\data\\")
@@ -219,7 +223,7 @@ def test_words_of_foreign_files_are_not_unescaped(tmp_path):
 
 def test_layout(tmp_path):
     path = written(tmp_path, SMALL)
-    table, words = arpa.read(path)
+    table, words, _ = arpa.read(path)
     assert words.vocabulary() == ["<unk>", "<s>", "</s>", "a", "b"]
     assert table.log_prob[0][BOS_ID] == -np.inf
     assert table.log_backoff[0][BOS_ID] == np.float32(-0.4 * LN10)
@@ -253,8 +257,8 @@ def test_layout(tmp_path):
 )
 def test_spellings_of_one_model(spelling, tmp_path):
     notes = []
-    table, words = arpa.read(written(tmp_path, spelling), note=notes.append)
-    expected, expected_words = arpa.read(written(tmp_path, SMALL))
+    table, words, _ = arpa.read(written(tmp_path, spelling), note=notes.append)
+    expected, expected_words, _ = arpa.read(written(tmp_path, SMALL))
     assert words.vocabulary() == expected_words.vocabulary()
     assert_same(table, expected)
     assert not notes
@@ -292,7 +296,7 @@ def test_impossible_events_are_written_as_1e_99(tmp_path):
     table, words = trained("a b\n")
     table.log_prob[0][3] = table.log_backoff[0][4] = -np.inf
     arpa.write(tmp_path / "m.arpa", table, words)
-    again, _ = arpa.read(tmp_path / "m.arpa")
+    again, _, _ = arpa.read(tmp_path / "m.arpa")
     assert again.log_prob[0][3] == again.log_backoff[0][4] == np.float32(-99 * LN10)
     assert kenlm_scores(tmp_path / "m.arpa", "b a\n")[0][1] < -99
 
@@ -303,7 +307,7 @@ def test_a_missing_special_symbol_is_made_up_for(missing, tmp_path):
     sizes = {"<unk>": (4, 4, 2), "<s>": (4, 3, 1), "</s>": (4, 3, 1)}[missing]
     lines[1:4] = [f"ngram {n}={size}" for n, size in enumerate(sizes, 1)]
     notes = []
-    table, words = arpa.read(written(tmp_path, "\n".join(lines)), note=notes.append)
+    table, words, _ = arpa.read(written(tmp_path, "\n".join(lines)), note=notes.append)
     assert len(notes) == 1 and missing in notes[0]
     log10, _ = scores(table, words, "zebra\n")
     expected = {"<unk>": [-0.4 - 100, -0.9], "<s>": [-1.5, -0.9], "</s>": [-0.4 - 1.5, -1.5]}[missing]
@@ -319,12 +323,12 @@ def test_an_ngram_without_its_suffix_scores_as_in_kenlm(tmp_path):
     path.write_text("\n".join(lines).replace("ngram 2=24", "ngram 2=23"))
     assert "f g </s>" in path.read_text()
     query = text + "c g\nf g\ng\n"
-    np.testing.assert_allclose(scores(*arpa.read(path), query)[0], kenlm_scores(path, query)[0], atol=1e-6)
+    np.testing.assert_allclose(scores(*arpa.read(path)[:2], query)[0], kenlm_scores(path, query)[0], atol=1e-6)
 
 
 def test_malformed_utf8_is_replaced_with_a_note(tmp_path):
     notes = []
-    _, words = arpa.read(
+    _, words, _ = arpa.read(
         written(tmp_path, SMALL.encode().replace(b"\tb", b"\tb\xff").replace(b" b", b" b\xff")), note=notes.append
     )
     assert words.vocabulary()[4] == "b\ufffd"
@@ -383,16 +387,41 @@ def test_damage_is_never_more_than_an_error(data, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            table, words = arpa.read(path)
-        except (ModelError, InputError) as error:
+            table, words, _ = arpa.read(path)
+        except ModelError as error:
             assert "\n" not in str(error)
         else:
             assert table.vocab_size == words.vocab_size
 
 
+@pytest.mark.parametrize("tokenizer", [characters.Characters("ab \\<é\n"), Bytes()])
+@pytest.mark.parametrize("unit", ["line", "document"])
+def test_characters_and_bytes_come_back(tokenizer, unit, tmp_path):
+    batch = tokenizer.encode("a b\\é<\nabba ab\n".encode(), unit=unit)
+    stream = np.insert(batch.tokens, batch.starts, BOS_ID)
+    arena = Arena(memory=1 << 30, tokens=len(stream))
+    table = kneser_ney.smooth(counts.count(stream, vocab_size=tokenizer.vocab_size, order=3, arena=arena), arena=arena).table
+    arpa.write(tmp_path / "m.arpa", table, tokenizer, unit)
+    again = arpa.read(tmp_path / "m.arpa")
+    assert (again.tokenizer.KIND, again.unit, again.tokenizer.fingerprint) == (tokenizer.KIND, unit, tokenizer.fingerprint)
+    assert_same(again.table, table)
+    arpa.write(tmp_path / "again.arpa", *again)
+    assert (tmp_path / "again.arpa").read_bytes() == (tmp_path / "m.arpa").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+def test_1_grams_that_are_not_of_their_tokenizer_are_refused(kind, tmp_path):
+    foreign = f"# seqcli: tokenizer {kind}, unit line\n" + SMALL.replace("\tb", "\tbc").replace(" b", " bc")
+    with pytest.raises(ModelError, match="1-grams that are no"):
+        arpa.read(written(tmp_path, foreign))
+
+
 def test_a_missing_file(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(ModelError, match="no such file"):
         arpa.read(tmp_path / "none.arpa")
+    with pytest.raises(ModelError, match=r"UTF-16.*an ARPA file is UTF-8") as caught:
+        arpa.read(written(tmp_path, SMALL.encode("utf-16")))
+    assert "--encoding" not in str(caught.value)
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
@@ -400,7 +429,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     path = written(tmp_path, SMALL)
-    table, words = arpa.read(path)
+    table, words, _ = arpa.read(path)
     monkeypatch.setattr(arpa, "_lines", full)
     with pytest.raises(OutputError, match="No space left"):
         arpa.write(path, table, words)

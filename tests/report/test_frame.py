@@ -134,3 +134,10 @@ def test_a_bar_is_as_long_as_its_share(share):
     drawn = frame.bar(share)
     eighths = sum(8 if block == "█" else "▏▎▍▌▋▊▉".index(block) + 1 for block in drawn)
     assert eighths == round(share * 96) and len(drawn) <= 12
+
+
+def test_a_table_of_pairs_fits_80_columns():
+    names = ("model", "tag", "pairs", "correct", "ties", "accuracy", "ci_low", "ci_high")
+    values = ("sample-english", "word_choice", "134", "126", "0", "0.940", "0.887", "0.969")
+    shown = frame.table([Column(name, [value]) for name, value in zip(names, values)], color=False, width=80)
+    assert len([line for line in shown.splitlines() if line.strip()]) == 3  # names, a line, one row

@@ -53,3 +53,11 @@ def test_without_standard_error_nothing_is_said(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     Console(prefix="p").note("lost")
     assert capsys.readouterr().out == ""
+
+
+def test_progress_is_in_a_log_where_it_is_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_LOGGED", 0)
+    Console(prefix="p", verbose=True).progress("reading", 1, 4)
+    assert "p: reading" in capsys.readouterr().err
+    Console(prefix="p", verbose=True, quiet=True).progress("reading", 1, 4)
+    assert capsys.readouterr().err == ""

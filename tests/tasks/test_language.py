@@ -2,6 +2,7 @@
 last bit however little memory they get."""
 
 import gzip
+import json
 import os
 import shutil
 import sys
@@ -115,6 +116,60 @@ def test_a_vocabulary_larger_than_the_text_is_lowered_with_a_note(tmp_path, corp
     notes = Notes()
     train(tmp_path / "m", corpus, name="characters", vocab_size=10_000, reporter=notes)
     assert any("lowered from 10,000" in line for line in notes.lines)
+
+
+def test_words_are_lowered_with_a_note_too(tmp_path, text):
+    notes = Notes()
+    train(tmp_path / "m", text, vocab_size=1_000_000, reporter=notes)
+    assert notes.lines[0].startswith("vocabulary lowered from 1,000,000 to 8")
+
+
+def test_a_tokenizer_counts_malformed_text_once(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"a\xff b\xff\n")
+    for make in (
+        lambda notes: language.train_tokenizer(
+            Corpus((str(tmp_path / "a.txt"),)), TokenizerChoice("characters"), str(tmp_path / "t"), force=True, reporter=notes
+        ),
+        lambda notes: train(tmp_path / "m", tmp_path / "a.txt", name="characters", reporter=notes),
+    ):
+        make(notes := Notes())
+        assert [line[:21] for line in notes.lines if "UTF-8" in line] == ["2 malformed UTF-8 seq"]
+
+
+def test_a_tokenizer_folder_is_looked_at_before_any_learning(tmp_path, corpus, monkeypatch):
+    def learn(*_, **__):
+        raise AssertionError("learns")
+
+    monkeypatch.setattr(language.corpus, "learn_tokenizer", learn)
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/mine").write_text("")
+    with pytest.raises(UsageError, match="not a tokenizer of seqcli"):
+        language.train_tokenizer(
+            Corpus((str(corpus),)), TokenizerChoice("characters"), str(tmp_path / "t"), force=True, reporter=Notes()
+        )
+    assert os.listdir(tmp_path) == ["t"]
+
+
+def test_a_list_of_words_is_looked_at_before_the_text(tmp_path, corpus, monkeypatch):
+    monkeypatch.setattr(Corpus, "files", None)
+    with pytest.raises(InputError, match="no such file: nosuch"):
+        train(tmp_path / "m", corpus, limit="nosuch")
+
+
+def test_a_data_set_is_a_text(tmp_path, text, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    (tmp_path / "set").mkdir()
+    rows = [json.dumps({"id": 1, "line": line}) + "\n" for line in text.read_text().splitlines()]
+    (tmp_path / "set/train.jsonl").write_text("".join(rows))
+    address = f"hf:{tmp_path / 'set'}"
+    language.check_readable([address], text_column="line")
+    for kind in ("words", "characters"):
+        train(tmp_path / kind / "m", address, name=kind, text_column="line")
+        train(tmp_path / kind / "n", text, name=kind)
+        assert weights(tmp_path / kind / "m") == weights(tmp_path / kind / "n")
+    with pytest.raises(InputError, match="Available splits"):
+        language.check_readable([f"{address}@nosuch"])
 
 
 def test_specials_written_in_the_text_count_as_spaces(tmp_path, text):

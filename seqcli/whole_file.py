@@ -1,0 +1,37 @@
+"""Files that are the old one or the new one, whole, whatever happens; what their content is, others know."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
+    """A file to write, beside `path`; it takes its place and its mode when it is whole and synced.
+
+    follow: where `path` is a link, the file that it points to is replaced, else the link. An error or a signal inside
+    leaves what was there and nothing else. Raises OSError where it cannot be written.
+    """
+    path = Path(os.path.realpath(path)) if follow else path
+    beside = path.with_name(f".new-{path.name}.{os.getpid()}")
+    try:
+        with open(beside, "wb", opener=_opener) as file:
+            yield file
+            file.flush()
+            if path.is_file() and not path.is_symlink():
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _opener(name: str, flags: int) -> int:
+    """Writes to no file that a link of that name points to."""
+    return os.open(name, flags | os.O_NOFOLLOW, 0o666)

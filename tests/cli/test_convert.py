@@ -1,0 +1,48 @@
+"""`seqcli convert`: to ARPA and back with the same scores, whatever the tokenizer; what a file lacks is told."""
+
+import pytest
+
+TEXTS = ["the cat saw the dog", "my computer  is zzz", "나는 수학을 공부한다", "a\\b <s>", ""]
+MISSING = "\\data\\\nngram 1=3\n\n\\1-grams:\n-99\t<s>\n-0.3\t</s>\n-0.3\ta\n\n\\end\\\n"
+
+
+def assert_same(rows, others):
+    for row, other in zip(rows, others, strict=True):
+        assert float(row[0]) == pytest.approx(float(other[0]), abs=1e-4) and row[3:] == other[3:]
+
+
+@pytest.mark.parametrize("name", ["words", "characters", "bytes", "document"])
+def test_scores_are_the_same_there_and_back(here, models, name):
+    own = here("score", *TEXTS, "-m", models(name))
+    assert here("convert", models(name), "m.arpa").code == 0
+    assert here("convert", "m.arpa", "back").code == 0
+    for model in ("m.arpa", "back"):
+        done = here("score", *TEXTS, "-m", model)
+        assert done.code == 0
+        assert_same(done.rows, own.rows)
+    assert here("convert", "back", "again.arpa").code == 0
+
+
+def test_an_arpa_of_pieces_wants_pieces(here, models, tmp_path):
+    source = models("sentencepiece")
+    own = here("score", *TEXTS, "-m", source)
+    done = here("convert", source, "m.arpa")
+    assert done.code == 0 and f"seqcli tokenize -m {source}" in done.err
+    pieces = here("tokenize", *TEXTS, "-m", source)
+    done = here("score", *[" ".join(row) for row in pieces.rows], "-m", "m.arpa")
+    assert "holds pieces" in done.err
+    assert [float(row[0]) for row in done.rows] == pytest.approx([float(row[0]) for row in own.rows], abs=1e-4)
+
+
+def test_notes_on_an_arpa_file_reach_the_user(here, tmp_path):
+    (tmp_path / "m.arpa").write_text(MISSING)
+    assert "m.arpa: no 1-gram <unk>" in here("score", "a b", "-m", "m.arpa").err
+    assert "m.arpa: no 1-gram <unk>" in here("convert", "m.arpa", "m").err
+
+
+def test_4_an_arpa_file_that_is_none_is_an_error_of_the_model(here, tmp_path):
+    (tmp_path / "damaged.arpa.gz").write_bytes(b"\x1f\x8b\x08damaged")
+    for name in ("absent.arpa", "damaged.arpa.gz"):
+        assert here("score", "a", "-m", name).code == here("convert", name, "m").code == 4
+        assert here("tokenize", "a", "-m", name).code == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged.arpa.gz"]
