@@ -20,7 +20,7 @@ import numpy as np
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.ngram.arena import Arena
 from seqcli.ngram.counts import Level
-from seqcli.ngram.table import Table
+from seqcli.ngram.table import LOG_ZERO, Table
 from seqcli.text import BOS_ID
 
 
@@ -98,13 +98,13 @@ def _chosen(values: np.ndarray | None, kept: np.ndarray | None) -> np.ndarray | 
 
 
 def _logarithms(values: np.ndarray, kept: np.ndarray | None, arena: Arena) -> np.ndarray:
-    """Natural logarithms, 0 at most, of the rows that stay."""
+    """Natural logarithms of the rows that stay: 0 at most, and of 0 what ARPA files have for it."""
     chosen = _chosen(values, kept)
     out = arena.empty(len(chosen), np.float32)
     for begin in range(0, len(chosen), arena.rows):
         with np.errstate(divide="ignore"):
             part = np.log(chosen[begin : begin + arena.rows])
-        np.minimum(part, 0, out=out[begin : begin + len(part)])
+        np.clip(part, LOG_ZERO, 0, out=out[begin : begin + len(part)])
     return out
 
 

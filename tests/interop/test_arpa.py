@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from seqcli.errors import ModelError, OutputError
@@ -170,6 +170,7 @@ _WORD = st.text("abé글\\x20<>/s", min_size=1, max_size=4)
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(lines=st.lists(st.lists(_WORD, max_size=8), min_size=1, max_size=12), order=st.integers(1, 5))
+@example(lines=[["0"], ["0", "00"], ["0", "2", "00"]], order=2)  # a back-off weight of 0
 def test_what_is_written_is_read(lines, order, tmp_path):
     text = "".join(" ".join(line) + "\n" for line in lines)
     table, words = trained(text, order=order)
