@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from seqcli import decimals
 from seqcli.errors import ModelError, OutputError
 from seqcli.interop import arpa
 from seqcli.ngram import counts, kneser_ney
@@ -284,7 +285,7 @@ def test_numbers(spellings):
     data = bytes(8) + " ".join(spellings).encode() + b" .1" + bytes(8)
     lengths = np.array([len(text) for text in spellings], np.int64)
     starts = 8 + np.cumsum(lengths + 1) - lengths - 1
-    told = arpa._numbers(np.frombuffer(data, np.uint8), starts, lengths)
+    told = decimals.parsed(np.frombuffer(data, np.uint8), starts, lengths)
     for text, value in zip(spellings, told, strict=True):
         try:
             expected = float(text)
