@@ -17,6 +17,7 @@ from seqcli.decoding.policy import Policy
 from seqcli.interfaces import OpenModel
 from seqcli.metrics import signature
 from seqcli.scoring import comparisons
+from seqcli.scoring.pairs import Pair, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
 
@@ -27,6 +28,9 @@ class LanguageModel:
 
     opened: OpenModel
 
+    def __repr__(self) -> str:
+        return f"<seqcli language model {self.opened.name}: {self.signature}>"
+
     @property
     def signature(self) -> str:
         """How its numbers are made."""
@@ -35,10 +39,33 @@ class LanguageModel:
     def score(self, texts: Sequence[str], *, contexts: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text (given its context)."""
         texts = _texts(texts)
+        if contexts is not None and len(contexts := _texts(contexts)) != len(texts):
+            raise ValueError(f"{len(contexts)} contexts for {len(texts)} texts")
         sums = score_block(self.opened, block_of(texts), contexts=contexts)
         names = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
         columns = [getattr(sums, name).tolist() for name in names]
         return [{**dict(zip(names, row)), "text": text} for text, row in zip(texts, zip(*columns), strict=True)]
+
+    def corpus(self, texts: Sequence[str]) -> dict[str, Any]:
+        """The figures of all texts together: perplexity, bits_per_byte and their like, with the signature."""
+        totals = score_block(self.opened, block_of(_texts(texts))).totals
+        names = (
+            "sentences", "tokens", "unknown", "log_prob", "perplexity", "perplexity_known", "bits_per_byte",
+            "bits_per_character",
+        )  # fmt: skip
+        return {**{name: getattr(totals, name) for name in names}, "signature": self.signature}
+
+    def pairs(self, pairs: Sequence[tuple[str, ...]]) -> dict[str, dict[str, Any]]:
+        """pairs, correct, ties and accuracy by tag, `overall` last, of minimal pairs (good, bad) or (good, bad, tag)."""
+        given = [Pair(good, bad, *(tag or ("",))) for good, bad, *tag in pairs]
+        return {
+            tag: {"pairs": t.pairs, "correct": t.correct, "ties": t.ties, "accuracy": t.accuracy}
+            for tag, (t,) in judge_pairs([self.opened], [given]).tallies.items()
+        }
+
+    def tokenize(self, text: str) -> list[dict[str, Any]]:
+        """text, id, start and end (in code points of the text) of every piece."""
+        return [piece._asdict() for piece in self.opened.tokenizer.pieces(text)]
 
     def tokens(self, text: str, *, rank: bool = False) -> list[dict[str, Any]]:
         """index, token, log_prob, order and rank of every token of a text, `</s>` too."""
@@ -91,8 +118,8 @@ class LanguageModel:
 
 
 def _texts(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise TypeError("give a list of texts, not one text")
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("give a list of texts")
     return list(texts)
 
 

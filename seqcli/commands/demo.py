@@ -72,7 +72,7 @@ def demo(
             )
             (sample,) = generate(models[name], [prompt], Settings(policy=Policy(temperature=0.7)))
             out.write(f"   {prompt}{sample.text}\n\n")
-        out.write("4. Pairs that the models have not seen: how often is the good sentence the likelier one?\n\n")
+        out.write("4. Pairs that the models have not seen: how often is the good sentence likelier?\n\n")
         rows: list[tuple[str, str, Tally]] = []
         for name, opened in models.items():
             results = judge_pairs([opened], read_pairs(str(samples.folder() / f"{name}.pairs.tsv")))
@@ -87,4 +87,4 @@ def demo(
         )
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
                   '  seqcli generate "I study" --num-samples 3\n'
-                  '  seqcli train lm YOUR.txt -o my-model && seqcli score -m my-model -i OTHER.txt | head\n')  # fmt: skip
+                  '  seqcli train lm YOUR.txt -o my-model\n  seqcli score -m my-model -i OTHER.txt | head\n')  # fmt: skip

@@ -1,0 +1,46 @@
+"""The Python door gives what the command line prints."""
+
+import json
+
+import pytest
+
+import seqcli
+
+TEXTS = ["I study machine learning", "", "the zebra sleeps", "나는 매일 수학을 공부한다"]
+
+
+@pytest.fixture(scope="module")
+def lm(model):
+    return seqcli.load(str(model))
+
+
+def test_the_same_numbers_as_the_command_line(lm, model, here):
+    rows = [json.loads(line)["scores"][0] for line in here("score", "--json", "-q", "-m", str(model), *TEXTS).out.splitlines()]
+    for mine, theirs in zip(lm.score(TEXTS), rows, strict=True):
+        assert {name: mine[name] for name in theirs if name != "model"} == {k: v for k, v in theirs.items() if k != "model"}
+    corpus = json.loads(here("score", "--json", "-q", "--level", "corpus", "-m", str(model), *TEXTS).out)
+    assert {k: v for k, v in corpus.items() if k != "model"} == pytest.approx(lm.corpus(TEXTS))
+
+
+def test_parts_add_up(lm):
+    (whole,) = lm.score(["I study machine learning"])
+    for parts in (lm.tokens(whole["text"]), lm.words(whole["text"])):
+        assert sum(part["log_prob"] for part in parts) == pytest.approx(whole["log_prob"], rel=1e-5)
+    assert [piece["text"] for piece in lm.tokenize("I  study")] == ["I", "study"]
+    assert [(piece["start"], piece["end"]) for piece in lm.tokenize("I  study")] == [(0, 1), (3, 8)]
+
+
+def test_comparisons(lm):
+    assert lm.scramble("I study machine learning")["rank"] == 1
+    assert lm.choices("my computer is very [slow|cat]")[0]["text"] == "my computer is very slow"
+    result = lm.pairs([("the cat sleeps", "sleeps cat the", "order"), ("the cat sleeps", "the cat sleeps")])
+    assert result["order"]["correct"] == 1 and result["overall"]["ties"] == 1 and result["overall"]["pairs"] == 2
+
+
+def test_what_is_no_list_of_texts_is_refused(lm):
+    for wrong in ("one text", [1]):
+        with pytest.raises(TypeError, match="list of texts"):
+            lm.score(wrong)
+    with pytest.raises(ValueError, match="1 contexts for 2 texts"):
+        lm.score(["a", "b"], contexts=["c"])
+    assert "ngram" in repr(lm)
