@@ -51,6 +51,15 @@ def save(run: Path, temporary: Path, *, step: int, tensors: Mapping[str, np.ndar
         shutil.rmtree(old, ignore_errors=True)
 
 
+def are_here(run: Path) -> bool:
+    """Whether the folder holds checkpoints, and nothing but ours: other tools call a folder so, too."""
+    place = run / FOLDER
+    if place.is_symlink() or not place.is_dir():
+        return False
+    found = list(place.iterdir())
+    return bool(found) and all(_NAME.fullmatch(p.name) and (p / PROGRESS).is_file() and (p / MANIFEST).is_file() for p in found)
+
+
 def newest(run: Path, *, reporter: Reporter) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors and progress of the newest whole checkpoint. Raises ModelError where there is none."""
     found = _all(run)

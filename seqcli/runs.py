@@ -24,7 +24,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -201,17 +201,7 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
     """
     path = Path(path)
     existed = path.exists()
-    if existed and not path.is_dir():
-        raise UsageError("the model folder is a file", where=str(path), cure="give another -o")
-    occupied = existed and not _is_interrupted(path)
-    begun = (path / checkpoints.FOLDER).is_dir()
-    if resume and not begun:
-        raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
-    if occupied and not _is_model(path) and not begun:
-        raise UsageError("folder is not empty and not a model of seqcli", where=str(path), cure="give another -o")
-    if occupied and not (force or resume):
-        cure = f"{'--resume goes on with it, ' if begun else ''}--force replaces it, or give another -o"
-        raise UsageError("holds a model already", where=str(path), cure=cure)
+    _refuse_what_may_not_be_written(path, force=force, resume=resume)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = open(path / LOCK, "a+", opener=_opener)  # noqa: SIM115 - held until the end
@@ -219,18 +209,46 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
     with lock:
         _take(lock, path)
+        _refuse_what_may_not_be_written(path, force=force, resume=resume)  # another may have been quicker
         try:
             _sign(lock)
             _sweep(path)
-            if not resume:
-                shutil.rmtree(path / checkpoints.FOLDER, ignore_errors=True)
+            if not resume and checkpoints.are_here(path):
+                shutil.rmtree(path / checkpoints.FOLDER)
             yield Draft(path, Path(tempfile.mkdtemp(prefix=".new-", dir=path)), uuid.uuid4().hex[:12])
         finally:
             _sweep(path)
-            if not (path / MANIFEST).exists() and not (path / checkpoints.FOLDER).exists():
-                (path / LOCK).unlink(missing_ok=True)
+            if not (path / MANIFEST).exists() and not checkpoints.are_here(path):
+                for name in (METRICS, LOCK):
+                    (path / name).unlink(missing_ok=True)
                 if not existed:
-                    shutil.rmtree(path, ignore_errors=True)
+                    with suppress(OSError):  # not empty: somebody else's
+                        path.rmdir()
+
+
+def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) -> None:
+    if not path.exists():
+        if resume:
+            raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
+        return
+    if not path.is_dir():
+        raise UsageError("the model folder is a file", where=str(path), cure="give another -o")
+    begun = checkpoints.are_here(path)
+    if resume and not begun:
+        raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
+    if _is_interrupted(path):
+        return
+    if not _is_model(path) and not (begun and _holds_only_ours(path)):
+        raise UsageError("folder is not empty and not a model of seqcli", where=str(path), cure="give another -o")
+    if not (force or resume):
+        cure = f"{'--resume goes on with it, ' if begun else ''}--force replaces it, or give another -o"
+        raise UsageError("holds a model already", where=str(path), cure=cure)
+
+
+def _holds_only_ours(path: Path) -> bool:
+    """A network's first training that was stopped before its first evaluation."""
+    ours = {LOCK, METRICS, checkpoints.FOLDER}
+    return all(name in ours or name.startswith(".new-") for name in os.listdir(path))
 
 
 def _is_model(path: Path) -> bool:
@@ -342,6 +360,12 @@ def _take(lock, path: Path) -> None:
         lock.seek(0)
         holder = lock.read().strip() or "another process"
         raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or give another -o") from None
+    try:
+        same = os.fstat(lock.fileno()).st_ino == os.stat(lock.name).st_ino
+    except FileNotFoundError:
+        same = False
+    if not same:  # its last holder has just removed it
+        raise BusyError("another process has just left it", where=str(path), cure="try again")
 
 
 def _sign(lock) -> None:

@@ -162,7 +162,7 @@ def train(
                 run.checkpoint(progress, optimizer, carried)
                 reporter.note(f"stopped at step {progress.step}, saved; --resume goes on from there")
                 raise SystemExit(128 + signalled[0])
-        if looked != progress.step:
+        if looked != progress.step or math.isinf(progress.best):  # stopped before it was ever judged
             _look(model, run, progress, loss=mean / max(counted, 1), rate=optimizer.param_groups[0]["lr"])
             run.checkpoint(progress, optimizer, carried)
     return progress

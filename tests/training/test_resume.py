@@ -89,3 +89,19 @@ def test_divergence_stops_before_the_update(tmp_path, corpus_path, monkeypatch):
     tensors, progress = checkpoints.newest(tmp_path / "m", reporter=SILENT)
     assert progress["progress"]["step"] == 3 and all(np.isfinite(a).all() for n, a in tensors.items() if n.startswith("weight."))
     assert Run.open(tmp_path / "m").arch == "gru"
+
+
+def test_checkpoints_of_another_tool_are_left_alone(tmp_path, corpus_path):
+    theirs = tmp_path / "experiment" / checkpoints.FOLDER / "step-00000003"
+    theirs.mkdir(parents=True)
+    (theirs / "model.pt").write_text("theirs")
+    for resume, said in ((True, "nothing to resume"), (False, "not a model of seqcli")):
+        with pytest.raises(UsageError, match=said), drafting(tmp_path / "experiment", force=not resume, resume=resume):
+            pass
+    assert (theirs / "model.pt").read_text() == "theirs"
+
+
+def test_force_begins_anew_without_the_old_checkpoints(tmp_path, corpus_path):
+    trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
+    with drafting(tmp_path / "m", force=True):
+        assert not (tmp_path / "m" / checkpoints.FOLDER).exists()
