@@ -125,20 +125,6 @@ def _header(length: bytes, file, size: int):
     return 8 + claimed, fields
 
 
-def will_read_all(tensors: Mapping[str, np.ndarray]) -> None:
-    """Tells the kernel that a long job will touch these mapped tensors everywhere: it may read ahead."""
-    for mapped in {id(_mapping(array)): _mapping(array) for array in tensors.values()}.values():
-        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
-            mapped.madvise(mmap.MADV_WILLNEED)
-
-
-def _mapping(array: np.ndarray):
-    base = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return base.obj if isinstance(base, memoryview) else base
-
-
 def sha256_of(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

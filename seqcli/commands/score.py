@@ -9,7 +9,6 @@ import typer
 from seqcli.commands.options import SEED, Machine, ModelOption, Results, TextInput, choice, whole, with_options
 from seqcli.errors import UsageError
 
-EXAMPLE = 'seqcli score "I study machine learning"'
 MODES = ("scramble", "choices", "pairs")
 
 

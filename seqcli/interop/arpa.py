@@ -46,6 +46,7 @@ from seqcli import decimals, ragged
 from seqcli.data.lines import Block, read_blocks
 from seqcli.errors import InputError, ModelError, OutputError
 from seqcli.interfaces import Tokenizer
+from seqcli.models.ngram import LARGEST_ORDER
 from seqcli.ngram.table import Table
 from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, printable, tsv_field
 from seqcli.tokenizers.bytes import Bytes
@@ -53,7 +54,6 @@ from seqcli.tokenizers.characters import Characters
 from seqcli.tokenizers.words import Words, hashes
 from seqcli.whole_file import replacing
 
-HIGHEST_ORDER = 10
 _LN10 = np.log(10)
 _MISSING = -100 * _LN10  # KenLM's log p of unknown words in a file without <unk>
 _NEVER = -99  # SRILM's log10 of 0
@@ -191,8 +191,8 @@ def _counts(runs: Iterator[tuple[int, bytes]], path: Path) -> list[int]:
             if not found or int(found[1]) != len(counts) + 1:
                 what = f"{_shown(line)} where the count of {len(counts) + 1}-grams should stand"
                 raise ModelError(what, where=where, cure=_REWRITE)
-            if len(counts) == HIGHEST_ORDER:
-                raise ModelError(f"order above {HIGHEST_ORDER}", where=where, cure="build the model with a lower order")
+            if len(counts) == LARGEST_ORDER:
+                raise ModelError(f"order above {LARGEST_ORDER}", where=where, cure="build the model with a lower order")
             counts.append(int(found[2]))
     if not counts:
         raise ModelError("no counts of n-grams", where=str(path), cure=_REWRITE)

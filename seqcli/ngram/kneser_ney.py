@@ -78,6 +78,7 @@ def smooth(
     probability[:] = _unigrams(adjusted[0], discounts[0])
     kept_below = None  # which rows of the order below stay in the model; None for all
     for n in range(2, order + 1):
+        reporter.progress(f"smoothing {n}-grams", n - 2, order - 1)
         level, a = levels[n - 1], adjusted[n - 1]
         kept = np.asarray(level.count) > thresholds[n - 1] if thresholds[n - 1] else None
         higher, backoff = _interpolate(level, a, discounts[n - 1], kept, probability, arena)
