@@ -80,7 +80,8 @@ def sentences(job: Job, *, context: str | None) -> None:
 
         def shown(block: Block) -> tuple[str, list[Totals], list[Sentences] | None, int]:
             scored = [score_block(opened, block, contexts=contexts.of(block)) for opened in job.models]
-            text = out.shown(*_sentence_columns(job, block, scored, names, table=out.mode == TABLE), json=_json(job, block, scored, out))
+            columns = _sentence_columns(job, block, scored, names, table=out.mode == TABLE)
+            text = out.shown(columns, json=_json(job, block, scored, out))
             return text, [s.totals for s in scored], scored if job.many else None, len(block.data)
 
         totals = [Totals() for _ in job.models]
@@ -99,26 +100,22 @@ def sentences(job: Job, *, context: str | None) -> None:
     comparison.report()
 
 
-def _sentence_columns(job: Job, block: Block, scored: list[Sentences], names: list[str], *, table: bool):
-    columns = []
-    for index, s in enumerate(scored):
-        values = (
-            Column("", s.log_prob / job.unit, LOG, "%.2f"),
-            Column("", s.perplexity, "%.4f", "%.4g"),
-            Column("", s.bits_per_byte, "%.4f", "%.3f"),
-            Column("", s.tokens, WHOLE),
-            Column("", s.unknown, WHOLE),
-        )
+def _sentence_columns(
+    job: Job, block: Block, scored: list[Sentences], names: list[str], *, table: bool
+) -> list[Column]:
+    named, columns = iter(names), []
+    for s in scored:
         columns += [
-            Column(name, v.values, v.format, v.shown)
-            for name, v in zip(names[index * len(SUMS) : (index + 1) * len(SUMS)], values)
+            Column(next(named), s.log_prob / job.unit, LOG, "%.2f"),
+            Column(next(named), s.perplexity, "%.4f", "%.4g"),
+            Column(next(named), s.bits_per_byte, "%.4f", "%.3f"),
+            Column(next(named), s.tokens, WHOLE),
+            Column(next(named), s.unknown, WHOLE),
         ]
     for k, name in enumerate(job.source.keep or ()):
         columns.append(Column(name, [row[k] for row in block.kept]))
     columns.append(Column("text", block.records()))
-    if table and job.many:
-        return _by_model(job, columns, len(block)),
-    return (columns,)
+    return _by_model(job, columns, len(block)) if table and job.many else columns
 
 
 def _by_model(job: Job, columns: list[Column], rows: int) -> list[Column]:
@@ -200,7 +197,7 @@ def document(job: Job) -> None:
         scored = score_documents(job.models, job.blocks)
         row = Block(1, (job.source.input or "-").encode("utf-8", "replace") + b"\n")
         columns = _sentence_columns(job, row, scored, names, table=out.mode == TABLE)
-        out.rows(*columns, json=_json(job, row, scored, out))
+        out.rows(columns, json=_json(job, row, scored, out))
     for opened, s in zip(job.models, scored):
         _summarise(job, opened, s.totals, unit="document")
 

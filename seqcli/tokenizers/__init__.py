@@ -22,6 +22,7 @@ import numpy as np
 
 from seqcli import catalog
 from seqcli.errors import ModelError, nearest
+from seqcli.interfaces import TokenBatch
 from seqcli.text import EOS_ID
 
 if TYPE_CHECKING:
@@ -82,6 +83,15 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=CURE) from None
+
+
+def rows_ended_at(line_feeds: np.ndarray, tokens: np.ndarray, *, unit: str) -> TokenBatch:
+    """Rows of tokens that stand for single bytes or characters. line_feeds: bool [P]; by line each becomes a row's `</s>`."""
+    if unit == "document":
+        return TokenBatch(tokens, np.array([len(tokens)], np.int64))
+    ends = np.flatnonzero(line_feeds)
+    tokens[ends] = EOS_ID
+    return TokenBatch(tokens, np.diff(ends, prepend=-1))
 
 
 def lines_of(ids: Iterable[int], *, end: int = EOS_ID) -> list[list[int]]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import EOS_ID, SPECIAL_IDS, SPECIALS, UNK, nfc_spans
-from seqcli.tokenizers import digest, lines_of, span
+from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, nfc_spans
+from seqcli.tokenizers import digest, lines_of, rows_ended_at, span
 
 KIND = "bytes"
 
@@ -41,11 +41,7 @@ class Bytes:
         data = np.frombuffer(lines, np.uint8)
         tokens = data.astype(np.int32)
         tokens += len(SPECIALS)
-        if unit == "document":
-            return TokenBatch(tokens, np.array([len(tokens)], np.int64))
-        ends = np.flatnonzero(data == _LINE_FEED)
-        tokens[ends] = EOS_ID
-        return TokenBatch(tokens, np.diff(ends, prepend=-1))
+        return rows_ended_at(data == _LINE_FEED, tokens, unit=unit)
 
     def pieces(self, text: str) -> list[Piece]:
         """Every byte of a character has the whole character's span."""

@@ -15,8 +15,8 @@ import numpy as np
 
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import EOS_ID, SPECIAL_IDS, SPECIALS, UNK, UNK_ID, nfc_spans
-from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
+from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, UNK_ID, nfc_spans
+from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, rows_ended_at, span, write_file
 
 KIND = "characters"
 FILE = "characters.json"
@@ -62,11 +62,7 @@ class Characters:
     def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
         points = code_points(lines.decode())
         tokens = self._ids.take(points, mode="clip")
-        if unit == "document":
-            return TokenBatch(tokens, np.array([len(tokens)], np.int64))
-        ends = np.flatnonzero(points == _LINE_FEED)
-        tokens[ends] = EOS_ID
-        return TokenBatch(tokens, np.diff(ends, prepend=-1))
+        return rows_ended_at(points == _LINE_FEED, tokens, unit=unit)
 
     def pieces(self, text: str) -> list[Piece]:
         same, origin = nfc_spans(text)
