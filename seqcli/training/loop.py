@@ -27,14 +27,14 @@ from seqcli.training.placement import Placement
 class Plan:
     """How to train. Exactly what ends it first counts: epochs, steps or minutes (0: no limit).
 
-    batch_tokens: of one step; accumulate: batches a step; width: tokens of back-propagation through time in running text.
+    batch_tokens: of one step; accumulate: batches a step; bptt: tokens of back-propagation through time in running text.
     evaluations: over the whole budget, the last one at its end; evaluate_every: so many steps instead.
     """
 
     learning_rate: float = 1e-3
     batch_tokens: int = 4096
     accumulate: int = 1
-    width: int = 128
+    bptt: int = 128
     epochs: float = 0.0
     steps: int = 0
     minutes: float = 0.0
@@ -52,7 +52,7 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("learning_rate", "batch_tokens", "accumulate", "width", "clip"):
+        for name in ("learning_rate", "batch_tokens", "accumulate", "bptt", "clip"):
             if not 0 < getattr(self, name) < 1e12:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("epochs", "steps", "minutes", "warmup", "weight_decay", "evaluations", "evaluate_every", "patience"):

@@ -145,3 +145,12 @@ def test_ranks_are_places_in_the_distribution(model):
     scores = model.score(batch(ROWS[:2]), rank=True)
     logits, _ = model.extend(np.zeros((1, 0), np.int32), np.zeros(1, np.int64))
     assert scores.rank[0] == 1 + (logits[0] > logits[0, ROWS[0][0]]).sum()
+
+
+@pytest.mark.parametrize("arch", [a for a in catalog.architectures("language") if a != "ngram"])
+def test_settings_of_a_model_and_of_its_training_have_names_of_their_own(arch):
+    """Users set both in one place, by name."""
+    from seqcli.training.loop import Plan
+
+    config = catalog.load("models", catalog.presets("language", arch)[0]).Config
+    assert not {f.name for f in dataclasses.fields(config)} & {f.name for f in dataclasses.fields(Plan)}

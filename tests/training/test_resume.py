@@ -11,11 +11,11 @@ from seqcli.tasks.language import Corpus, TokenizerChoice, neural
 
 TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
 CASES = {
-    "lstm-document": ("lstm", "document", ["width=16", "batch_tokens=64", "dropout=0.2", "weight_dropout=0.1"]),
+    "lstm-document": ("lstm", "document", ["width=16", "bptt=16", "batch_tokens=64", "dropout=0.2", "weight_dropout=0.1"]),
     "gru-line": ("gru", "line", ["width=16", "batch_tokens=64", "layers=2"]),
     "transformer-line": ("transformer", "line", ["width=16", "heads=2", "layers=1", "batch_tokens=64", "dropout=0.1"]),
     "transformer-document": ("transformer", "document", ["width=16", "heads=2", "layers=1", "window=16", "batch_tokens=64"]),
-    "feedforward-document": ("feedforward", "document", ["embedding=8", "width=16", "context=3", "batch_tokens=64"]),
+    "feedforward-document": ("feedforward", "document", ["embedding=8", "width=16", "bptt=16", "context=3", "batch_tokens=64"]),
 }
 
 

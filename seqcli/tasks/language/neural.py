@@ -131,7 +131,7 @@ def batches_of(stream: np.ndarray, unit: str, plan, *, window: int | None) -> Ba
         return Lines(stream, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window)
     if window is not None:
         return Windows(stream, width=window, batch_tokens=plan.batch_tokens, seed=plan.seed)
-    return Lanes(stream, width=plan.width, batch_tokens=plan.batch_tokens, seed=plan.seed)
+    return Lanes(stream, width=plan.bptt, batch_tokens=plan.batch_tokens, seed=plan.seed)
 
 
 class _Run:
