@@ -1,0 +1,58 @@
+"""Muon (Jordan et al. 2024): gradient descent with momentum whose steps are made orthogonal; AdamW for what is no matrix.
+
+A step along U V^T instead of U S V^T moves every direction of a weight alike, where AdamW follows the few that dominate.
+The product is approximated by Newton-Schulz iterations in bfloat16. Steps have the size that AdamW's would have
+(Liu et al. 2025, "Muon is scalable", equation 4), so that one learning rate serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, as published: singular values end between 0.7 and 1.2
+_RMS = 0.2  # of AdamW's steps, in learning rates
+
+
+class Muon(torch.optim.AdamW):
+    """AdamW, but for the groups marked `orthogonal`: their parameters are matrices [R, C]."""
+
+    def __init__(self, groups: list[dict], *, momentum: float = 0.95, iterations: int = 4, **adamw):
+        super().__init__(groups, **adamw)
+        self._momentum, self._iterations = momentum, iterations
+
+    @torch.no_grad()
+    def step(self, closure: Callable | None = None):
+        for group in self.param_groups:
+            for weight in group["params"] if group.get("orthogonal") else ():
+                if weight.grad is not None:
+                    self._step(weight, group)
+                    weight.grad = None  # AdamW passes over it
+        return super().step(closure)
+
+    def _step(self, weight: nn.Parameter, group: dict) -> None:
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+            state["step"] = torch.zeros(())  # AdamW wants one of every state that is put back
+        momentum = state["momentum"].lerp_(weight.grad, 1 - self._momentum)
+        ahead = weight.grad.lerp(momentum, self._momentum)  # Nesterov's
+        rows, columns = weight.shape
+        blocks = rows // columns if rows % columns == 0 else 1  # gates, heads: matrices of their own, stacked
+        step = orthogonal(ahead.view(blocks, rows // blocks, columns), iterations=self._iterations)
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        weight.add_(step.view_as(weight), alpha=-group["lr"] * _RMS * max(rows // blocks, columns) ** 0.5)
+
+
+def orthogonal(x: Tensor, *, iterations: int) -> Tensor:
+    """About U V^T of each x = U S V^T: [..., R, C] -> float32 [..., R, C]."""
+    a, b, c = _COEFFICIENTS
+    tall = x.shape[-2] > x.shape[-1]
+    y = (x.mT if tall else x).bfloat16()
+    y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(iterations):
+        gram = y @ y.mT
+        y = a * y + (b * gram + c * gram @ gram) @ y
+    return (y.mT if tall else y).float()

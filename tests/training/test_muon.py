@@ -1,0 +1,40 @@
+"""Muon: orthogonal steps for matrices, AdamW for the rest."""
+
+import torch
+from torch import nn
+
+from seqcli.training.muon import Muon, orthogonal
+
+
+def test_steps_are_nearly_orthogonal_and_keep_the_singular_vectors():
+    x = torch.randn(3, 12, 5, generator=torch.Generator().manual_seed(0))
+    u, _, v = torch.linalg.svd(x, full_matrices=False)
+    made = orthogonal(x, iterations=6)
+    values = (u.mT @ made @ v.mT).diagonal(dim1=-2, dim2=-1)  # of U V^T all would be 1
+    assert ((0.6 < values) & (values < 1.3)).all()
+    torch.testing.assert_close(orthogonal(x.mT, iterations=6), made.mT)
+
+
+def test_stacked_squares_step_on_their_own():
+    """The gates of a recurrent cell are matrices, stacked."""
+    gradients = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(1))
+    stacked, alone = nn.Parameter(torch.zeros(8, 4)), [nn.Parameter(torch.zeros(4, 4)) for _ in range(2)]
+    optimizers = [Muon([{"params": [p], "orthogonal": True}], lr=0.1) for p in (stacked, *alone)]
+    stacked.grad = gradients.view(8, 4).clone()
+    for weight, gradient in zip(alone, gradients, strict=True):
+        weight.grad = gradient.clone()
+    for each in optimizers:
+        each.step()
+    torch.testing.assert_close(stacked.data, torch.cat([weight.data for weight in alone]))
+
+
+def test_vectors_step_as_in_adamw():
+    start, gradient = torch.ones(7), torch.linspace(-1, 1, 7)
+    weights = [nn.Parameter(start.clone()) for _ in range(2)]
+    settings = {"lr": 0.01, "betas": (0.9, 0.99), "weight_decay": 0.1}
+    optimizers = [Muon([{"params": weights[:1]}], **settings), torch.optim.AdamW(weights[1:], **settings)]
+    for _ in range(3):
+        for weight, each in zip(weights, optimizers, strict=True):
+            weight.grad = gradient.clone()
+            each.step()
+    assert torch.equal(*weights)
