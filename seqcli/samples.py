@@ -1,4 +1,4 @@
-"""The small sample models behind commands without `-m`, built from the shipped text on first use.
+"""The small sample models behind commands without `-m` and in the demo, built from the shipped text on first use.
 
 They are toys: good enough to see what a model is. They live in `$XDG_CACHE_HOME/seqcli` (a temporary folder where that
 cannot be written); two first uses at once wait for each other.
@@ -9,15 +9,34 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seqcli import __version__
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, Reporter
 
+if TYPE_CHECKING:
+    from seqcli.tasks.language import Trained
+    from seqcli.tasks.language.neural import Request
+
 # What predicted held-out pairs best among words, pieces and characters (docs/LOG.md).
-TOKENIZER, VOCAB_SIZE, ORDER = "sentencepiece", 1000, 5
+TOKENIZER, VOCAB_SIZE = "sentencepiece", 1000
+PRESET, COUNTED = "tiny", "ngram"
+SETTINGS = {  # of each architecture beside its preset, in the order of their history
+    "ngram": {"order": 5},
+    "feedforward": {"dropout": 0.2, "learning_rate": 4e-3},
+    "rnn": {"width": 128, "dropout": 0.2, "learning_rate": 4e-3},
+    "lstm": {"width": 96, "dropout": 0.2, "learning_rate": 6e-3},
+    "gru": {"width": 96, "dropout": 0.2, "learning_rate": 6e-3},
+    "transformer": {"width": 64, "layers": 2, "dropout": 0.1, "learning_rate": 5e-3},
+}
+# Of each network: about 15 seconds on one core. No line of the samples ends without a mark; what a network says of such an
+# end is chance, which label smoothing keeps small.
+BUDGET = {"epochs": 12, "batch_tokens": 512, "warmup": 50, "evaluations": 1, "label_smoothing": 0.1}
 
 
 def folder() -> Path:
@@ -37,40 +56,74 @@ def language_of(text: str) -> str:
 
 
 def language_model(text: str, *, reporter: Reporter) -> OpenModel:
-    """The sample language model for the script of `text`."""
+    """The sample language model for the script of `text`: counted, of all of its sample."""
     from seqcli.tasks import language
 
     name = language_of(text)
-    return language.open_model(str(_built(name, reporter)), name=f"sample-{name}")
+    place, is_new = _built(name, COUNTED, reporter, whole=True)
+    if not is_new:
+        reporter.note(f"no -m: using the sample {COUNTED} model for {name}, a toy")
+    return language.open_model(str(place), name=f"sample-{name}")
 
 
-def _built(name: str, reporter: Reporter) -> Path:
-    from seqcli.models import ngram
-    from seqcli.ngram.arena import default_memory
-    from seqcli.runs import MANIFEST, drafting
+def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
+    """The sample models of a language, of all architectures: one tokenizer, one held-out part."""
+    from seqcli.runs import Run
     from seqcli.tasks import language
 
+    for arch in SETTINGS:
+        place, _ = _built(name, arch, reporter)
+        yield language.Trained(language.open_model(str(place), name=arch), Run.open(place).config)
+
+
+def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> tuple[Path, bool]:
+    """The model's folder, and whether it is new. whole: nothing is held out of the text."""
+    from seqcli.runs import MANIFEST
+
     source = folder() / f"{name}.txt"
-    recipe = f"{__version__} {TOKENIZER} {VOCAB_SIZE} {ORDER} ".encode() + source.read_bytes()
-    place = f"language-{name}-{hashlib.sha256(recipe).hexdigest()[:12]}"
+    settings = SETTINGS[arch] | ({} if arch == COUNTED else BUDGET)
+    tokenizer = TOKENIZER if arch == COUNTED else str(_built(name, COUNTED, reporter)[0])
+    recipe = f"{__version__} {TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ".encode() + source.read_bytes()
+    place = f"language-{name}-{arch}-{hashlib.sha256(recipe).hexdigest()[:12]}"
     cache = _cache()
-    target = cache / place
     with open(cache / f".{place}.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second first use waits here
-        if not (target / MANIFEST).is_file():
-            reporter.note(f"no -m: building the sample model for {name} once, a toy of {source.name}, into {cache}")
-            with drafting(target) as draft:
-                language.train_counted(
-                    draft,
-                    language.Corpus((str(source),)),
-                    language.TokenizerChoice(TOKENIZER, vocab_size=VOCAB_SIZE),
-                    ngram.Config(order=ORDER),
-                    memory=default_memory(),
-                    threads=1,
-                )
+        if (cache / place / MANIFEST).is_file():
+            return cache / place, False
+        for old in cache.glob(f".{place}-*"):  # of a first use that was ended
+            shutil.rmtree(old, ignore_errors=True)
+        why = "no -m: " if whole else ""
+        reporter.note(f"{why}building the sample {arch} model for {name} once, a toy of {source.name}, into {cache}")
+        with tempfile.TemporaryDirectory(prefix=f".{place}-", dir=cache) as new:
+            _train(Path(new) / arch, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
+            os.rename(Path(new) / arch, cache / place)
+    return cache / place, True
+
+
+def _request(arch: str, settings: dict) -> Request:
+    from seqcli.tasks.language import compared
+
+    machine = {"device": "cpu", "precision": "fp32", "threads": 1}
+    return compared.requests([arch], PRESET, [("samples", settings)], **machine)[0]
+
+
+def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
+    from seqcli import checkpoints
+    from seqcli.ngram.arena import default_memory
+    from seqcli.runs import drafting
+    from seqcli.tasks import language
+    from seqcli.tasks.language import compared, neural
+
+    corpus, choice = language.Corpus((str(source),)), language.TokenizerChoice(tokenizer, vocab_size=VOCAB_SIZE)
+    with drafting(place) as draft:
+        if request.arch == COUNTED:
+            language.train_counted(
+                draft, corpus, choice, compared.counted_config(request), memory=default_memory(),
+                holding_out=None if whole else 0, threads=1,
+            )  # fmt: skip
         else:
-            reporter.note(f"no -m: using the sample model for {name}, a toy")
-    return target
+            neural.train(draft, corpus, choice, request, valid=None, resume=False, reporter=reporter)
+            shutil.rmtree(place / checkpoints.FOLDER)
 
 
 def _cache() -> Path:

@@ -106,8 +106,8 @@ def test_two_first_uses_at_once_build_it_once(environment, tmp_path):
     assert [process.returncode for process in both] == [0, 0], answers
     assert answers[0][0] == answers[1][0] and json.loads(answers[0][0])["scores"][0]["model"] == "sample-english"
     notes = sorted(error.splitlines()[0] for _, error in answers)
-    assert notes[0].startswith("seqcli score: no -m: building the sample model for english once, a toy")
-    assert notes[1] == "seqcli score: no -m: using the sample model for english, a toy"
+    assert notes[0].startswith("seqcli score: no -m: building the sample ngram model for english once, a toy")
+    assert notes[1] == "seqcli score: no -m: using the sample ngram model for english, a toy"
     (folder,) = (tmp_path / "seqcli").glob("language-*")
     Run.open(folder).verify()
 
@@ -144,12 +144,62 @@ def test_nobodys_home_is_no_error(tmp_path, monkeypatch):
 def test_korean_text_gets_the_korean_model(cache, opened, here):
     done = here("score", LANGUAGES["korean"], "--json")
     assert json.loads(done.out)["scores"][0]["model"] == "sample-korean"
-    assert "using the sample model for korean, a toy" in done.err
+    assert "using the sample ngram model for korean, a toy" in done.err
 
 
-def test_the_demo_shows_both_languages(cache, opened, here):
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Networks that are built in no time, in a cache of their own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(samples, "BUDGET", {"steps": 2})
+    for arch in set(samples.SETTINGS) - {samples.COUNTED}:
+        monkeypatch.setitem(samples.SETTINGS, arch, {"width": 8})
+
+
+def test_the_demo_shows_both_languages_and_every_architecture(small, here):
     done = here("demo")
     assert done.code == 0, done.err
-    for text in (*LANGUAGES.values(), "My computer is very slow", "word_choice"):
+    for text in (*LANGUAGES.values(), "My computer is very slow", "word_choice", "goes on likeliest", "bits/byte"):
         assert text in done.out
-    assert "number 1 of 24" in done.out and "\x1b" not in done.out
+    assert all(done.out.count(arch) >= 5 for arch in samples.SETTINGS) and "\x1b" not in done.out
+    rank = next(line.split() for line in done.out.splitlines() if "rank of 24" in line)
+    assert rank[3] == "1" and len(rank) == 3 + len(samples.SETTINGS)
+    again = here("demo")
+    assert again.out == done.out and "building" not in again.err
+
+
+def test_sample_models_go_together(small, tmp_path):
+    trained = list(samples.every_model("english", reporter=SILENT))
+    assert [each.opened.arch for each in trained] == list(samples.SETTINGS)
+    assert len({each.opened.tokenizer.fingerprint for each in trained}) == 1
+    assert len({(each.record["data"]["tokens"], each.record["valid"]["tokens"]) for each in trained}) == 1
+    places = sorted(tmp_path.glob("seqcli/language-*"))
+    assert len(places) == len(trained) and not any((place / "checkpoints").exists() for place in places)
+
+
+def test_a_first_use_that_was_ended_leaves_nothing(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(samples.os, "rename", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(samples.every_model("english", reporter=SILENT))
+    assert all(path.suffix == ".lock" for path in tmp_path.glob("seqcli/*"))
+    (left,) = tmp_path.glob("seqcli/.language-english-*")
+    killed = left.with_name(left.stem + "-killed")
+    killed.mkdir()
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    next(samples.every_model("english", reporter=SILENT))
+    assert not killed.exists()
+
+
+@pytest.mark.slow
+def test_every_architecture_knows_the_order(tmp_path, monkeypatch):
+    """The demo's own models, a minute to build: rank 1 of 24, and better than chance on the pairs."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    trained = list(samples.every_model("english", reporter=SILENT))
+    models = [each.opened for each in trained]
+    for opened in models:
+        answer = scramble(opened, LANGUAGES["english"], sample=1000, seed=0)
+        assert (answer.rank, answer.orderings) == (1, 24), opened.name
+    results = judge_pairs(models, read_pairs(str(samples.folder() / "english.pairs.tsv")))
+    accuracy = {opened.name: tally.accuracy for opened, tally in zip(models, results.tallies["word_order"])}
+    assert min(accuracy.values()) > 0.8, accuracy

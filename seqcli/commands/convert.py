@@ -22,13 +22,13 @@ def convert(
     import shlex
     from pathlib import Path
 
-    from seqcli.interop import arpa
+    from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
     from seqcli.runs import Run, drafting
     from seqcli.tasks import language
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
-    reads, writes = (name.endswith((".arpa", ".arpa.gz")) for name in (source, target))
+    reads, writes = map(is_arpa, (source, target))
     if reads == writes:
         raise UsageError("one side must be an ARPA file", cure="seqcli convert DIR MODEL.arpa.gz, or the other way")
     if writes:

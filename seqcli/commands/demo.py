@@ -1,16 +1,21 @@
-"""`seqcli demo`: what a language model is, on the shipped samples, in a minute."""
+"""`seqcli demo`: what a language model is, and what each architecture has learnt, on the shipped samples."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seqcli.commands.options import with_options
 
+if TYPE_CHECKING:
+    from seqcli.interfaces import OpenModel
+    from seqcli.report.output import Output
+
 ORDER = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
 PROMPT = {"english": "My computer is", "korean": "나는 기계 학습"}
 CHOICE = {"english": "My computer is very [slow|shirt]", "korean": "제 컴퓨터는 아주 [느려요|맛있어요]"}
+LIKELIEST = 5
 
 
 @with_options
@@ -19,72 +24,95 @@ def demo(
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Train small models on the samples and show word order, word choice, the next word and minimal pairs."""
+    """Train small models on the samples and show word order, word choice, the next word and minimal pairs.
+
+    English by all architectures, an n-gram to a Transformer; Korean by an n-gram. The first time takes a minute or two.
+    """
     from seqcli import samples
-    from seqcli.decoding.generate import Settings, generate
-    from seqcli.decoding.next_token import NextToken
-    from seqcli.decoding.policy import Policy
-    from seqcli.metrics.minimal_pairs import Tally
-    from seqcli.report.frame import WHOLE, Column, bar
+    from seqcli.report import comparison
     from seqcli.report.output import TABLE, Output
     from seqcli.report.progress import Console
-    from seqcli.scoring.comparisons import choices, scramble
-    from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 
     reporter = Console(prefix="seqcli demo", quiet=quiet)
     with Output(color=not no_color) as out:
         if out.mode != TABLE:
             out.mode, out.color = TABLE, False  # made to be read, also in a file
-        models = {name: samples.language_model(text, reporter=reporter) for name, text in ORDER.items()}
-
+        trained = list(samples.every_model("english", reporter=reporter))
+        reporter.clear()
+        models = {
+            "english": [each.opened for each in trained],
+            "korean": [samples.language_model(ORDER["korean"], reporter=reporter)],
+        }
         out.write("\n1. Word order. A language model says how probable a text is. Which ordering of\n"
-                  "   these words does it expect?\n\n")  # fmt: skip
+                  "   these words does it expect? Shares of p in %, and the rank of the first line:\n\n")  # fmt: skip
         for name, text in ORDER.items():
-            answer = scramble(models[name], text, sample=1000, seed=0)
-            out.rows(
-                [
-                    Column("log p", [value for _, value in answer.best], "%.2f"),
-                    Column("share", [bar(share) for share in answer.best_shares]),
-                    Column("ordering", [text for text, _ in answer.best]),
-                ],
-                title=f"{text!r}: number {answer.rank} of {answer.orderings}, {answer.mass:.1%} of their mass",
-            )
-        out.write("2. Word choice. The same sentence with one word changed:\n\n")
-        for name, text in CHOICE.items():
-            answers = choices(models[name], text)
-            out.rows(
-                [
-                    Column("log p", [a.log_prob for a in answers], "%.2f"),
-                    Column("share", [bar(a.share) for a in answers]),
-                    Column("sentence", [a.text for a in answers]),
-                ]
-            )
+            _orderings(out, models[name], text)
+        out.write("2. Word choice. The same sentence with one word changed, shares in %:\n\n")
+        for name, template in CHOICE.items():
+            _choices(out, models[name], template)
         out.write("3. The next word. What does a model expect after these words, and how does it go on?\n\n")
         for name, prompt in PROMPT.items():
-            (best,) = NextToken(models[name]).after([prompt], k=5)
-            out.rows(
-                [
-                    Column("p", [p for _, p in best], "%.3f"),
-                    Column("share", [bar(p) for _, p in best]),
-                    Column("next", [token for token, _ in best]),
-                ],
-                title=f"after {prompt!r}",
-            )
-            (sample,) = generate(models[name], [prompt], Settings(policy=Policy(temperature=0.7)))
-            out.write(f"   {prompt}{sample.text}\n\n")
-        out.write("4. Pairs that the models have not seen: how often is the good sentence likelier?\n\n")
-        rows: list[tuple[str, str, Tally]] = []
-        for name, opened in models.items():
-            results = judge_pairs([opened], read_pairs(str(samples.folder() / f"{name}.pairs.tsv")))
-            rows += [(opened.name, tag, tallies[0]) for tag, tallies in results.tallies.items() if tag != OVERALL]
-        out.rows(
-            [
-                Column("model", [model for model, _, _ in rows]),
-                Column("tag", [tag for _, tag, _ in rows]),
-                Column("pairs", [t.pairs for _, _, t in rows], WHOLE),
-                Column("correct", [100 * t.accuracy for _, _, t in rows], "%.1f %%"),
-            ]
-        )
+            _continuations(out, models[name], prompt)
+        out.write("4. Pairs that the models have not seen: how often is the good sentence likelier, in %?\n\n")
+        for name in ORDER:
+            _pairs(out, models[name], str(samples.folder() / f"{name}.pairs.tsv"))
+        out.write("5. Sentences that the models have not seen: what they cost and how they are predicted.\n\n")
+        out.rows(comparison.columns({each.opened.name: each.record for each in trained}))
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
                   '  seqcli generate "I study" --num-samples 3\n'
-                  '  seqcli train lm YOUR.txt -o my-model\n  seqcli score -m my-model -i OTHER.txt | head\n')  # fmt: skip
+                  '  seqcli train lm YOUR.txt -o my-models --arch ngram --arch lstm --arch transformer\n'
+                  '  seqcli score -m my-models/lstm -i OTHER.txt | head\n')  # fmt: skip
+
+
+def _orderings(out: Output, models: list[OpenModel], text: str) -> None:
+    """The sentence, and the orderings that some model finds likeliest."""
+    from seqcli.report.frame import Column
+    from seqcli.scoring.comparisons import scramble
+
+    answers = [scramble(opened, text, sample=1000, seed=0, best=1000) for opened in models]
+    shares = [dict(zip((ordering for ordering, _ in a.best), a.best_shares)) for a in answers]
+    likeliest = sorted(shares[0], key=lambda ordering: -max(share[ordering] for share in shares))
+    shown = [text, *(ordering for ordering in likeliest if ordering != text)][:LIKELIEST]
+    columns = [Column("ordering", [*shown, f"rank of {answers[0].orderings}"])]
+    for opened, answer, share in zip(models, answers, shares):
+        cells = [f"{100 * share[ordering]:.1f}" for ordering in shown]
+        columns.append(Column(opened.name, [*cells, str(answer.rank)], align="right"))
+    out.rows(columns)
+
+
+def _choices(out: Output, models: list[OpenModel], template: str) -> None:
+    from seqcli.report.frame import Column
+    from seqcli.scoring.comparisons import choices
+
+    answers = [{answer.text: answer.share for answer in choices(opened, template)} for opened in models]
+    columns = [Column("sentence", list(answers[0]))]
+    for opened, share in zip(models, answers):
+        columns.append(Column(opened.name, [100 * share[text] for text in answers[0]], "%.1f"))
+    out.rows(columns)
+
+
+def _continuations(out: Output, models: list[OpenModel], prompt: str) -> None:
+    """The next token side by side, and a text of each model."""
+    from seqcli.decoding.generate import Settings, generate
+    from seqcli.decoding.next_token import NextToken
+    from seqcli.report.frame import Column
+
+    columns = []
+    for opened in models:
+        (best,) = NextToken(opened).after([prompt], k=LIKELIEST)
+        columns.append(Column(opened.name, [f"{token} {p:.2f}" for token, p in best]))
+    out.rows(columns, title=f"after {prompt!r}")
+    likeliest = Settings(beam_size=5)  # what such small networks draw is seldom a sentence
+    texts = [prompt + row.text for opened in models for row in generate(opened, [prompt], likeliest)]
+    out.rows([Column("model", [opened.name for opened in models]), Column("goes on likeliest", texts)])
+
+
+def _pairs(out: Output, models: list[OpenModel], path: str) -> None:
+    from seqcli.report.frame import WHOLE, Column
+    from seqcli.scoring.pairs import judge_pairs, read_pairs
+
+    tallies = judge_pairs(models, read_pairs(path)).tallies
+    columns = [Column("tag", list(tallies)), Column("pairs", [of_tag[0].pairs for of_tag in tallies.values()], WHOLE)]
+    for number, opened in enumerate(models):
+        columns.append(Column(opened.name, [100 * of_tag[number].accuracy for of_tag in tallies.values()], "%.1f"))
+    out.rows(columns)

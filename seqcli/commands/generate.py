@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Machine, ModelOption, Results, TextInput, real, whole, with_options
+from seqcli.commands.options import SEED, Machine, MixOption, ModelOption, Results, TextInput, real, whole, with_options
 from seqcli.errors import UsageError
 
 
@@ -14,6 +14,7 @@ from seqcli.errors import UsageError
 def generate(
     source: TextInput,
     model: ModelOption = None,
+    mix: MixOption = None,
     max_new_tokens: Annotated[int, typer.Option(parser=whole(1, 1_000_000), help="Stop after so many.")] = 100,
     temperature: Annotated[
         float | None, typer.Option(parser=real(0, 1e6), help="Below 1 safer, above 1 wilder, 0 the likeliest.  [default: 1]")
@@ -66,8 +67,8 @@ def generate(
         raise UsageError(f"{next(iter(given))} does not go with {'--beam-size' if next_ is None else '--next'}")
     if next_ is not None and source.keep:
         raise UsageError("--keep does not go with --next")
-    if len(model or []) > 1 and next_ is None:
-        raise UsageError("several -m need --next")
+    if len(model or []) > 1 and next_ is None and mix is None:
+        raise UsageError("several -m need --next or --mix")
     if not source.given and is_interactive():
         source.text = [""]
     policy = {name: value for name, value in drawing.items() if value is not None}
@@ -75,7 +76,8 @@ def generate(
         policy, max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size, stop=tuple(stop or ()), seed=seed
     )
     job = modes.Job(
-        source, results, results.reporter("generate", machine), model or [], machine=machine, example=modes.EXAMPLE
+        source, results, results.reporter("generate", machine), model or [], machine=machine, example=modes.EXAMPLE,
+        mix=mix,
     )
     if next_ is not None:
         modes.next_tokens(job, k=next_)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+from seqcli import torchrun
 from seqcli.commands.jobs import ModelJob as Job
 from seqcli.data.lines import Block
 from seqcli.decoding.generate import Continuation, Settings, generate, grow, samples_of
@@ -17,6 +18,7 @@ from seqcli.report.output import JSON, TABLE, Output
 from seqcli.text import printable, tsv_field
 
 EXAMPLE = 'seqcli generate "I study"'
+_TOGETHER = 1 << 13  # bytes of prompts: a few hundred
 
 
 def settings(policy: dict[str, Any], **others) -> Settings:
@@ -26,22 +28,27 @@ def settings(policy: dict[str, Any], **others) -> Settings:
 def texts(job: Job, settings: Settings, *, prompted: bool) -> None:
     """A text per record and sample."""
     keep = job.source.keep or ()
-    with job.opened() as out:
+    with job.opened(by_record=True, shared=True, size=_TOGETHER) as out:
         out.begin([*keep, "text"])
-        done = 0
-        for block in job.blocks:
-            if out.mode == TABLE:
+        if out.mode == TABLE:
+            for block in job.blocks:
                 _stream(job, out, block, settings, prompted=prompted)
-                continue
+            return
+
+        def rows_of(block: Block) -> Iterator[str]:
             for row in generate(job.models[0], block.records(), settings, first=block.first):
                 kept = block.kept[row.line - block.first] if keep else ()
                 if out.mode == JSON:
-                    out.write(json_line(_object(row, dict(zip(keep, kept)))))
+                    yield json_line(_object(row, dict(zip(keep, kept))))
                 else:
                     text = row.prompt.text + row.text if prompted else row.text
-                    out.write("\t".join(map(tsv_field, [*kept, text])) + "\n")
-                done += 1
-                job.reporter.progress("texts generated", done)
+                    yield "\t".join(map(tsv_field, [*kept, text])) + "\n"
+
+        alone = torchrun.world() == 1  # rows then come one by one
+        blocks = map(rows_of, job.blocks) if alone else job.answers(lambda block: list(rows_of(block)))
+        for done, row in enumerate(chain.from_iterable(blocks), 1):
+            out.write(row)
+            job.reporter.progress("texts generated", done)
 
 
 def _object(row: Continuation, kept: dict[str, str]) -> dict[str, Any]:

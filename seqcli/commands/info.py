@@ -20,10 +20,11 @@ def info(
     from pathlib import Path
 
     from seqcli import tokenizers
+    from seqcli.interop import is_arpa
     from seqcli.report.frame import Column
     from seqcli.report.output import JSON, TABLE, Output
 
-    if model.endswith((".arpa", ".arpa.gz")):
+    if is_arpa(model):
         values = _of_arpa(model, verify=verify)
     elif (Path(model) / tokenizers.FILE).is_file() or (model.endswith(".model") and not Path(model).is_dir()):
         values = _of_tokenizer(model, verify=verify)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain
+from typing import TypeVar
 
+from seqcli import torchrun
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
+from seqcli.data.parallel import ordered_map, shared_map
+from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter
 from seqcli.report.output import TABLE, Output
 
+Result = TypeVar("Result")
 _SOON = 1 << 15  # bytes of text in a table
 _NETWORKS = ("device", "precision", "batch_tokens")  # options for them
 
@@ -42,18 +47,26 @@ class TextJob:
         """Finds who answers: models, or tokenizers."""
         raise NotImplementedError
 
-    def opened(self, *, by_record: bool = False) -> Output:
-        """The output, after input and models have been found. by_record: on a terminal the first rows come soon."""
+    def opened(self, *, by_record: bool = False, shared: bool = False, size: int | None = None) -> Output:
+        """The output, after input and models have been found. by_record: on a terminal the first rows come soon; shared:
+        rows are made of `answers`, which all processes of torchrun give, where all else rank 0 does alone; size: of blocks,
+        in bytes of text."""
         out = self.results.opened()
-        if by_record and out.mode == TABLE:
-            self._size = _SOON
+        self._awaited = by_record and (out.line_buffered or out.mode == TABLE)
+        self._shared = shared and not self._awaited and bool(self.sources)  # else rank 0's text chooses a sample
+        if torchrun.rank():
+            if not self._shared:
+                raise SystemExit(0)
+            self.blocks = iter(())  # rank 0 reads
+        self._size = _SOON if by_record and out.mode == TABLE else size
         _ = self.blocks
         self.answering()
         return out
 
-    def workers(self, out: Output) -> int | None:
-        """Processes for rows of records: one where a reader waits for the next."""
-        return 1 if out.line_buffered or out.mode == TABLE else self.threads
+    def answers(self, function: Callable[[Block], Result]) -> Iterator[Result]:
+        """function(block) of every block, in order; one after another where a reader waits for the next."""
+        each = shared_map if self._shared else ordered_map
+        return each(function, self.blocks, workers=1 if self._awaited else self.threads)
 
     @cached_property
     def sample_model(self) -> OpenModel:
@@ -65,21 +78,35 @@ class TextJob:
 
 
 class ModelJob(TextJob):
-    """A job for language models."""
+    """A job for language models. mix: weights, or a file to fit them to; all models are then asked as one."""
+
+    def __init__(self, *arguments, mix: list[float] | str | None = None, **named):
+        super().__init__(*arguments, **named)
+        self._mix = mix
+        self._networks: list = []
+        if mix is not None and len(self.sources) < 2:
+            raise UsageError("--mix needs several -m")
+        if isinstance(mix, list) and len(mix) != len(self.sources):
+            raise UsageError(f"{len(mix)} weights for {len(self.sources)} models", where="--mix")
 
     @cached_property
     def models(self) -> list[OpenModel]:
         from seqcli.tasks import language
 
         models = language.open_models(self.sources, reporter=self.reporter) if self.sources else [self.sample_model]
-        self._place([opened.model for opened in models if hasattr(opened.model, "place")])
-        return models
+        self._networks = [opened.model for opened in models if hasattr(opened.model, "place")]
+        self._place(self._networks)
+        if self._mix is None:
+            return models
+        if isinstance(self._mix, str):
+            return [language.fitted(models, self._mix, reporter=self.reporter)]
+        return [language.mixed(models, self._mix)]
 
     def _place(self, networks: list) -> None:
         machine = self.machine
         if not networks:
             machine.without(self.reporter, *_NETWORKS, reason="n-gram models are looked up, not computed")
-        elif any(getattr(machine, name) is not None for name in (*_NETWORKS, "threads")):
+        else:
             from seqcli.training.placement import place
 
             placement = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
@@ -88,8 +115,8 @@ class ModelJob(TextJob):
 
     @property
     def threads(self) -> int | None:
-        """Of processes: one where a GPU computes, which does not outlive a fork."""
-        return 1 if self.machine.device not in (None, "cpu") else self.machine.threads
+        """Of processes: one where a network computes, whose threads, or GPU, do not outlive a fork."""
+        return 1 if self._networks else self.machine.threads
 
     @property
     def many(self) -> bool:

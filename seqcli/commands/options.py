@@ -212,8 +212,8 @@ class Machine:
     precision: Annotated[
         str | None,
         typer.Option(
-            parser=choice("auto", "fp32", "bf16", "fp16"),
-            help="Of networks' matrix products.  [default: auto in training, else fp32]",
+            parser=choice("auto", "fp32", "bf16", "fp16", "int8"),
+            help="Of networks' matrix products; int8: of their weights, to ask on a processor.  [default: auto in training, else fp32]",
         ),
     ] = None
     threads: Annotated[
@@ -230,6 +230,26 @@ class Machine:
             if getattr(self, name) is not None:
                 reporter.note(f"--{name.replace('_', '-')} changes nothing: {reason}")
 
+
+def mixture(text: str) -> list[float] | str:
+    """`0.4,0.6`: weights; anything else names a file."""
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError:
+        return text
+    if not (all(0 <= weight <= 1 for weight in weights) and abs(sum(weights) - 1) <= 1e-6):
+        raise typer.BadParameter(f"{text!r} are not weights from 0 to 1 that sum to 1, for example 0.4,0.6")
+    return weights
+
+
+mixture.__name__ = "W,W...|FILE"
+
+MixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mix", parser=mixture, help="Ask one model that mixes all -m with these weights, or with those fitted to a text."
+    ),
+]
 
 ModelOption = Annotated[
     list[str] | None,

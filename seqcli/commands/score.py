@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Machine, ModelOption, Results, TextInput, choice, whole, with_options
+from seqcli.commands.options import (
+    SEED,
+    Machine,
+    MixOption,
+    ModelOption,
+    Results,
+    TextInput,
+    choice,
+    whole,
+    with_options,
+)
 from seqcli.errors import UsageError
 
 MODES = ("scramble", "choices", "pairs")
@@ -16,6 +26,7 @@ MODES = ("scramble", "choices", "pairs")
 def score(
     source: TextInput,
     model: ModelOption = None,
+    mix: MixOption = None,
     level: Annotated[
         str, typer.Option(parser=choice("sentence", "token", "word", "corpus"), help="What a row is.")
     ] = "sentence",
@@ -48,7 +59,8 @@ def score(
     One row per record, in order. log_prob is the natural logarithm of the whole sentence's probability, with its end
     </s>; --base changes the unit. On a terminal a table, in a pipe TSV, with --json JSON Lines.
     """
-    from seqcli.commands import score_modes as modes
+    from seqcli.commands.score_modes import comparisons, job, sentences, tokens
+    from seqcli.commands.score_modes import pairs as minimal_pairs
 
     asked = [name for name, given in zip(MODES, (scramble, choices, pairs is not None)) if given]
     if len(asked) > 1 or (asked and level != "sentence"):
@@ -66,18 +78,18 @@ def score(
     if pairs is not None and (source.given or source.text_column):
         raise UsageError("--pairs reads its own file; give no other text nor --text-column")
     reporter = results.reporter("score", machine)
-    job = modes.Job(source, results, reporter, model or [], machine=machine, base=base, seed=seed)
+    asking = job.Job(source, results, reporter, model or [], machine=machine, mix=mix, base=base, seed=seed)
     if pairs is not None:
-        modes.pairs(job, pairs)
+        minimal_pairs.pairs(asking, pairs)
     elif scramble:
-        modes.scramble(job, sample=orderings or 1000)
+        comparisons.scramble(asking, sample=orderings or 1000)
     elif choices:
-        modes.choices(job)
+        comparisons.choices(asking)
     elif level in ("token", "word"):
-        modes.tokens(job, words=level == "word", context=context, rank=rank)
+        tokens.tokens(asking, words=level == "word", context=context, rank=rank)
     elif level == "corpus":
-        modes.corpus(job, document=unit == "document")
+        sentences.corpus(asking, document=unit == "document")
     elif unit == "document":
-        modes.document(job)
+        sentences.document(asking)
     else:
-        modes.sentences(job, context=context)
+        sentences.sentences(asking, context=context)

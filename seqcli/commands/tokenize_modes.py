@@ -15,7 +15,6 @@ from itertools import accumulate
 from seqcli.commands.jobs import TextJob
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
-from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.report.frame import TEXT, WHOLE, Column, json_line
@@ -65,7 +64,7 @@ class Job(TextJob):
 def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show: Callable[[object], str]) -> None:
     """One row per record: its answer under `name`, as `show` writes it in TSV and on a terminal."""
     keep = job.source.keep or ()
-    with job.opened(by_record=True) as out:
+    with job.opened(by_record=True, shared=True) as out:
         out.begin([*keep, name])
 
         def shown(block: Block) -> str:
@@ -84,7 +83,7 @@ def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show:
                 "\t".join([*map(tsv_field, cells), field]) + "\n" for cells, field in zip(kept, fields, strict=True)
             )
 
-        for text in ordered_map(shown, job.blocks, workers=job.workers(out)):
+        for text in job.answers(shown):
             out.write(text)
 
 

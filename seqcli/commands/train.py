@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import Annotated
 
 import typer
 
+from seqcli import torchrun
 from seqcli.commands.options import SEED, Machine, choice, memory_size, real, whole, with_options
 from seqcli.errors import UsageError
 
@@ -71,8 +73,13 @@ def lm(
     data: Data,
     output: Folder,
     arch: Annotated[
-        str, typer.Option(metavar="NAME", help="Architecture: ngram, feedforward, rnn, lstm, gru or transformer.")
-    ] = "ngram",
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="ngram, feedforward, rnn, lstm, gru or transformer; given again, they are compared.  [default: ngram]",
+            show_default=False,
+        ),
+    ] = None,
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="Sizes and settings: tiny, small ...  [default: small]")] = None,
     order: Annotated[int | None, typer.Option(parser=whole(1, 10), help="ngram: the longest.  [default: 5]")] = None,
     prune: Annotated[
@@ -103,6 +110,9 @@ def lm(
     strict: Strict = False,
     force: Force = False,
     resume: Annotated[bool, typer.Option("--resume", help="Networks: go on from the newest checkpoint.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Networks: events for TensorBoard in DIR, too.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Networks: draw loss over steps when done.")] = False,
+    plot_output: Annotated[str | None, typer.Option(metavar="FILE.png", help="Networks: the same as a picture.")] = None,
     quiet: Quiet = False,
     machine: Machine = None,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
@@ -112,69 +122,111 @@ def lm(
     An n-gram model is counted in one pass and smoothed by modified Kneser-Ney, with KenLM's numbers. A network is trained
     until its budget of epochs, steps or minutes is spent; the folder keeps the weights that were best on held-out text
     (--valid, or a seeded 5 % of the rows).
+
+    Several --arch are trained on one tokenizer, one held-out part and one budget each, into DIR/ARCH, and compared, best
+    first: model, parameters, seconds, tokens a second, perplexity, the same over known words, bits per byte. Settings go to
+    those that know them; --resume goes on with those that are not done.
     """
+    from pathlib import Path
+
     from seqcli import catalog
     from seqcli import config as settings
+    from seqcli.ngram.arena import default_memory
     from seqcli.report.progress import Console
-    from seqcli.runs import drafting
     from seqcli.tasks import language
+    from seqcli.tasks.language import compared
 
-    module, _ = catalog.presets("language", arch)
+    archs = arch or ["ngram"]
+    if len(set(archs)) < len(archs):
+        raise UsageError("an architecture is given twice", where="--arch")
+    counting = any(map(compared.is_counted, archs))
+    training = not all(map(compared.is_counted, archs))
     counted = {"order": order, "prune": _thresholds(prune)}
-    trained_by = {"epochs": epochs, "steps": steps, "minutes": minutes, "learning_rate": learning_rate, "seed": seed}
-    trained_by["batch_tokens"] = machine.batch_tokens
-    counting = module == "ngram"
-    for name, value in {**({} if counting else {**counted, "memory": memory}), **(trained_by if counting else {})}.items():
-        if value is not None and not (counting and name in ("seed", "batch_tokens")):
-            raise UsageError(f"--{name.replace('_', '-')} says nothing to --arch {arch}")
-    if resume and (counting or force):
+    budget = {"epochs": epochs, "steps": steps, "minutes": minutes, "learning_rate": learning_rate}
+    shown = {"tensorboard": tensorboard or None, "plot": plot or None, "plot_output": plot_output}
+    unsaid = {**({} if counting else {**counted, "memory": memory}), **({} if training else {**budget, **shown})}
+    for name, value in unsaid.items():
+        if value is not None:
+            raise UsageError(f"--{name.replace('_', '-')} says nothing to --arch {', '.join(archs)}")
+    if resume and (force or not training):
         raise UsageError(f"--resume does not go with {'--force' if force else '--arch ngram'}")
     if (limit_vocab or min_count > 1) and tokenizer not in (None, "words"):
         raise UsageError("--min-count and --limit-vocab are for --tokenizer words")
     if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
         raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+    given = {**counted, **budget}
+    if training:
+        given |= {"seed": seed, "batch_tokens": machine.batch_tokens}
     sources = (
         (config or "--config", settings.read_toml(config) if config else {}),
         ("--set", settings.parse_assignments(set_ or [])),
-        ("options", {k: v for k, v in (counted if counting else trained_by).items() if v is not None}),
+        ("options", {name: value for name, value in given.items() if value is not None}),
     )
-    if machine.precision == "fp16":
-        raise UsageError("--precision fp16 trains nothing", cure="use bf16, or fp16 to score with")
+    if tensorboard:
+        from seqcli.training import tensorboard as board
+
+        board.check()
+    if plot_output:
+        from seqcli.report import curves
+
+        curves.check(plot_output)
+    if machine.precision in ("fp16", "int8"):
+        raise UsageError(f"--precision {machine.precision} trains nothing", cure=f"use bf16, or {machine.precision} to score with")
     reporter = Console(prefix="seqcli train lm", quiet=quiet, verbose=machine.verbose)
     reading = {"unit": unit, "text_column": text_column, "encoding": encoding, "strict": strict}
     corpus = language.Corpus(tuple(data), **reading)
     held_out = language.Corpus(tuple(valid), **reading) if valid else None
     chosen = language.TokenizerChoice(tokenizer or "words", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     language.check_readable([*data, *(valid or [])], text_column=text_column)
-    if counting:
-        from seqcli.models import ngram
-        from seqcli.ngram.arena import default_memory
-
+    if not training:
         machine.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
         if seed is not None:
             reporter.note("--seed changes nothing: an n-gram model is counted")
-        model_settings = settings.resolve(ngram.Config, *sources)
-        with drafting(output, force=force) as draft:
-            trained = language.train_counted(
-                draft, corpus, chosen, model_settings, memory=memory or default_memory(), valid=held_out,
-                threads=machine.threads, reporter=reporter,
-            )  # fmt: skip
-    else:
-        from seqcli.tasks.language import neural
+    requests = compared.requests(
+        archs, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
+        threads=machine.threads, tensorboard=tensorboard,
+    )  # fmt: skip
+    if torchrun.world() > 1:
+        if len(requests) > 1:
+            raise UsageError("several processes train one network", cure="give one --arch, or do not use torchrun")
+        if torchrun.rank() and not training:
+            raise SystemExit(0)
+    many = len(requests) > 1
+    records = {}
+    for trained in compared.train(
+        {Path(output) / request.arch if many else Path(output): request for request in requests}, corpus, chosen,
+        valid=held_out, memory=memory or default_memory(), force=force, resume=resume, reporter=reporter,
+    ):  # fmt: skip
+        reporter.clear()
+        records[trained.opened.arch] = trained.record
+        for line in language.told(trained, valid or []):
+            reporter.note(f"{trained.opened.arch}: {line}" if many else line)
+    if many:
+        from seqcli.report import comparison
+        from seqcli.report.output import Output
 
-        request = neural.Request(
-            arch, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
-            threads=machine.threads,
-        )  # fmt: skip
-        neural.settings_of(request)  # what cannot be meant is said before anything is written
-        with drafting(output, force=force, resume=resume) as draft:
-            trained = neural.train(
-                draft, corpus, chosen, request, valid=held_out, resume=resume, reporter=reporter
-            )
-    reporter.clear()
-    for line in language.told(trained, valid or []):
-        reporter.note(line)
-    reporter.note(f'next: seqcli score -m {shlex.quote(output)} "a sentence"')
+        with Output() as out:
+            out.rows(comparison.columns(records))
+    folders = [str(Path(output) / name) for name in records] if many else [output]
+    if plot or plot_output:
+        _plot({name: folder for name, folder in zip(records, folders) if "progress" in records[name]}, plot, plot_output)
+    asked = " ".join(f"-m {shlex.quote(folder)}" for folder in folders)
+    reporter.note(f'next: seqcli score {asked} "a sentence"')
+
+
+def _plot(folders: dict[str, str], terminal: bool, output: str | None) -> None:
+    """The course of these trainings, on standard error and as a picture."""
+    import shutil
+
+    from seqcli.report import curves
+    from seqcli.runs import history
+
+    histories = {name: history(folder) for name, folder in folders.items()}
+    for name, events in histories.items() if terminal else ():
+        lines = curves.drawn(events, columns=min(100, shutil.get_terminal_size().columns))
+        print("\n".join(([name] if len(folders) > 1 else []) + lines), file=sys.stderr)
+    if output:
+        curves.save(histories, output)
 
 
 def _thresholds(text: str | None) -> list[int] | None:

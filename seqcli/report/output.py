@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from seqcli import torchrun
 from seqcli.errors import ClosedPipe, OutputError
 from seqcli.report import frame
 from seqcli.report.frame import Column
@@ -38,7 +39,10 @@ class Output:
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
-        if self._standard:
+        if torchrun.rank():  # rank 0 writes
+            with open(os.devnull, "wb") as file:
+                yield file
+        elif self._standard:
             try:
                 yield sys.stdout.buffer
             finally:

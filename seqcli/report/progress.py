@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 
+from seqcli import torchrun
 from seqcli.text import printable
 
 _PATIENCE = 0.5  # seconds before anything is drawn
@@ -17,10 +19,12 @@ class Console:
     """A `Reporter`. quiet: neither notes nor progress; verbose: progress also where nobody watches, as lines of a log."""
 
     def __init__(self, *, prefix: str, quiet: bool = False, verbose: bool = False):
-        self._prefix, self._quiet = prefix, quiet or sys.stderr is None
+        self._prefix, self._quiet = prefix, quiet or sys.stderr is None or torchrun.rank() > 0
         self._live = not self._quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._logged = verbose and not self._quiet and not self._live
         self._begun = time.monotonic()
+        self._first = (self._begun, 0.0)  # when the work at hand was first heard of, and what share of it was done then
+        self._last = 1.0
         self._every = _EVERY if self._live else _LOGGED
         self._next = self._begun + (_PATIENCE if self._live else _LOGGED)  # nothing is drawn before
         self._showing = False
@@ -31,24 +35,28 @@ class Console:
             print(f"{self._prefix}: {printable(line)}", file=sys.stderr)
 
     def progress(self, what: str, done: float, total: float | None = None) -> None:
-        now = time.monotonic()
+        now, share = time.monotonic(), min(1.0, done / total) if total else 0.0
+        if share < self._last:  # other work than before
+            self._first = (now, share)
+        self._last = share
         if not (self._live or self._logged) or now < self._next:
             return
         self._next = now + self._every
-        seconds = now - self._begun
-        if total:
-            share = min(1.0, done / total)
-            left = seconds / share - seconds if share > 0 else 0
-            bar = "█" * round(20 * share)
-            line = f"{what} {bar:░<20} {share:4.0%} {seconds:.0f} s, {left:.0f} s left"
-        else:
-            line = f"{what} {done:,.0f} ({seconds:.0f} s)"
+        end = f" {share:4.0%}{self._left(now, share)}" if total else f" {done:,.0f} ({_clock(now - self._begun)})"
         if self._logged:
-            self.note(line)
+            self.note(what + end)
             return
-        sys.stderr.write("\r\x1b[K" + printable(line))
+        room = shutil.get_terminal_size().columns - 1
+        width = min(20, room - len(what) - len(end) - 1) if total else 0
+        bar = f" {'█' * round(width * share):░<{width}}" if width > 3 else ""
+        sys.stderr.write("\r\x1b[K" + printable(what + bar + end)[:room])
         sys.stderr.flush()
         self._showing = True
+
+    def _left(self, now: float, share: float) -> str:
+        """How long it will take still, by how long the part that was watched took."""
+        begun, before = self._first
+        return f" {_clock((now - begun) / (share - before) * (1 - share))} left" if share > before else ""
 
     def clear(self) -> None:
         """Takes the live line away."""
@@ -56,3 +64,10 @@ class Console:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._showing = False
+
+
+def _clock(seconds: float) -> str:
+    """45 s, 3:05, 2:03:05."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}" if minutes else f"{seconds} s"

@@ -77,7 +77,7 @@ def test_help_names_what_an_option_takes(here):
     score, train = here("score", "--help").out, here("train", "lm", "--help").out
     for shown in ("--level sentence|token|word|corpus", "--unit line|document", "--base e|2|10", "--orderings N"):
         assert f" {shown} " in f"{score} ".replace("\n", " "), shown
-    for shown in ("--memory SIZE", "--precision auto|fp32|bf16|fp16", "--minutes X", "--output DIR"):
+    for shown in ("--memory SIZE", "--precision auto|fp32|bf16|fp16|int8", "--minutes X", "--output DIR"):
         assert f" {shown} " in train.replace("\n", " "), shown
     assert "--algorithm unigram|bpe " in here("train", "tokenizer", "--help").out
     assert "SentencePiece .model" in " ".join(here("tokenize", "--help").out.split())
@@ -98,6 +98,7 @@ def test_the_help_has_the_commands_in_order_and_whole(here):
         (["train", "tokenizer", "CORPUS", "-o", "new", "--tokenizer", "bytes", "--min-count", "2"], "--min-count"),
         (["train", "lm", "CORPUS", "-o", "new", "--text-column", "text"], "--text-column"),
         (["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--precision", "fp16"], "--precision fp16"),
+        (["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--precision", "int8"], "--precision int8"),
         ([*SCORE, "--orderings", "5"], "--orderings needs --scramble"),
         ([*SCORE, "--encoding", "cp949"], "--encoding"),
         (["score", "-m", "MODEL", "--pairs", "p.tsv", "--text-column", "a"], "--text-column"),

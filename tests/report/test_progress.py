@@ -34,7 +34,7 @@ def test_the_live_line_comes_and_goes(monkeypatch, impatient):
     monkeypatch.setenv("TERM", "xterm")
     console = Console(prefix="p")
     console.progress("read\x1bing", 1, 4)
-    assert " 25% " in sys.stderr.getvalue() and "read\\x1bing" in sys.stderr.getvalue()
+    assert " 25%" in sys.stderr.getvalue() and "read\\x1bing" in sys.stderr.getvalue()
     console.note("done")
     assert sys.stderr.getvalue().endswith("\r\x1b[Kp: done\n")
     console.progress("counting", 1234)
@@ -61,3 +61,33 @@ def test_progress_is_in_a_log_where_it_is_asked_for(monkeypatch, capsys):
     assert "p: reading" in capsys.readouterr().err
     Console(prefix="p", verbose=True, quiet=True).progress("reading", 1, 4)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("columns", [30, 80, 200])
+def test_the_live_line_is_one_line_and_gives_up_its_bar_first(monkeypatch, impatient, columns):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    what = "step 123456, loss 3.214, 1.921 bpb, 123k tokens/s, 12.3 GB"
+    Console(prefix="p").progress(what, 1, 2)
+    line = sys.stderr.getvalue().removeprefix("\r\x1b[K")
+    assert len(line) < columns and line.startswith(what[:20])
+    assert ("█" * 10 + "░" * 10 in line) == (columns == 200) and (" 50%" in line) == (columns > 30)
+
+
+def test_the_time_left_is_that_of_the_work_at_hand(monkeypatch, impatient):
+    """Reading took long; then a training that was half done is resumed, and takes 10 seconds for a quarter."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console(prefix="p")
+    console.progress("reading", 1, 1)
+    now[0] += 1000
+    console.progress("step", 0.5, 1)
+    now[0] += 10
+    console.progress("step", 0.75, 1)
+    assert sys.stderr.getvalue().endswith(" 75% 10 s left")
+    now[0] += 100_000
+    console.progress("step", 0.76, 1)
+    assert sys.stderr.getvalue().endswith(" 76% 25:38:37 left")

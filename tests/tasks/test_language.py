@@ -259,7 +259,7 @@ def test_valid_figures_are_those_of_scoring(tmp_path, corpus, kind, unit):
         expected += (
             score_documents([opened], blocks)[0].totals if unit == "document" else score_block(opened, next(blocks)).totals
         )
-    assert trained.valid == expected and expected.sentences == (4 if unit == "line" else 2)
+    assert trained.record["valid"] == language.summary(expected) and expected.sentences == (4 if unit == "line" else 2)
     assert Run.open(tmp_path / "m").config["valid"] == language.summary(expected)
     assert f"perplexity {expected.perplexity:.2f}" in (tmp_path / "m/README.md").read_text()
 
@@ -267,7 +267,7 @@ def test_valid_figures_are_those_of_scoring(tmp_path, corpus, kind, unit):
 def test_figures_of_nothing_are_null(tmp_path, corpus):
     (tmp_path / "empty.txt").write_text("")
     trained = train(tmp_path / "m", corpus, valid=Corpus((str(tmp_path / "empty.txt"),)))
-    assert trained.valid == Totals()
+    assert trained.record["valid"] == language.summary(Totals())
     assert "NaN" not in (Run.open(tmp_path / "m").state / "config.json").read_text()
     assert "NaN" not in (tmp_path / "m/metrics.jsonl").read_text()
     assert Run.open(tmp_path / "m").config["valid"]["perplexity"] is None

@@ -1,6 +1,7 @@
 """Language modelling: how its text is read and tokenized, how its models are made, opened and judged.
 
-`corpus` reads, `counted` and `neural` make models (only the latter brings torch), `opened` opens and evaluates them.
+`corpus` reads, `counted` and `neural` make models (only the latter brings torch), `compared` several alike; `opened` opens
+and evaluates them, `mixed` makes one of several.
 """
 
 from seqcli.tasks.language.corpus import (
@@ -14,6 +15,7 @@ from seqcli.tasks.language.corpus import (
     train_tokenizer,
 )
 from seqcli.tasks.language.counted import foreign_record, save_counted, train_counted
+from seqcli.tasks.language.mixed import fitted, mixed
 from seqcli.tasks.language.opened import TASK, evaluate, named, open_model, open_models, summary
 from seqcli.tasks.language.told import Trained, told
 
@@ -25,8 +27,10 @@ __all__ = [
     "Trained",
     "check_readable",
     "evaluate",
+    "fitted",
     "foreign_record",
     "learn_tokenizer",
+    "mixed",
     "named",
     "open_model",
     "open_models",

@@ -15,9 +15,12 @@ from seqcli.data.parallel import ordered_map
 from seqcli.data.token_store import Spool, TokenStore
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
+from seqcli.interop import is_arpa
 from seqcli.models.ngram import with_starts
 from seqcli.runs import Run, drafting_tokenizer
 from seqcli.text import BOS_ID
+
+HELD_OUT = 0.05  # of the rows, where no validation text is given
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Corpus:
         for blocks in self.files(reporter):
             for block in blocks:
                 yield block.normalised()
+
+    def read_once(self) -> str | None:
+        """A path that cannot be read again, if there is one."""
+        return next((path for path in self.paths if not (Path(path).is_file() or hub.is_hub(path))), None)
 
     def size(self) -> int | None:
         """Bytes of all files, None where one has no size (standard input)."""
@@ -80,10 +87,9 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
     if choice.name == "words":
         return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter)
     if choice.name in catalog.names("tokenizers"):
-        for path in corpus.paths:
-            if not (Path(path).is_file() or hub.is_hub(path)):
-                cure = "save it to a file, or give --tokenizer a folder"
-                raise InputError("text that is read only once cannot teach its tokenizer, too", where=path, cure=cure)
+        if once := corpus.read_once():
+            cure = "save it to a file, or give --tokenizer a folder"
+            raise InputError("text that is read only once cannot teach its tokenizer, too", where=once, cure=cure)
         tokenizer, notes = learn_tokenizer(corpus, choice)
     elif not Path(choice.name).exists() and "/" not in choice.name:
         cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
@@ -97,6 +103,19 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
         encoded = (tokenizer.encode(block.normalised(), unit=corpus.unit) for block in blocks)
         rows += _store(encoded, store, corpus.unit)
     return Reading(tokenizer, store.array(), rows, notes)
+
+
+def split(stream: np.ndarray, *, unit: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out part: a seeded choice of rows, or the end of running text."""
+    if unit == "document":
+        cut = max(1, int(len(stream) * (1 - HELD_OUT)))
+        return stream[:cut], np.concatenate([[BOS_ID], stream[cut:]]).astype(np.int32)
+    row = np.cumsum(stream == BOS_ID) - 1
+    rows = int(row[-1]) + 1
+    chosen = np.zeros(rows, bool)
+    chosen[np.random.default_rng(seed).permutation(rows)[: max(1, int(rows * HELD_OUT))]] = rows > 1
+    held_out = chosen[row]
+    return np.asarray(stream[~held_out]), np.asarray(stream[held_out])
 
 
 def learn_tokenizer(
@@ -200,7 +219,7 @@ def _store(batches: Iterable[TokenBatch], store: TokenStore, unit: str, *, begin
 
 def open_tokenizer(path: str) -> Tokenizer:
     """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file."""
-    if path.endswith((".arpa", ".arpa.gz")):
+    if is_arpa(path):
         from seqcli.interop import arpa
 
         return arpa.read(Path(path))[1]

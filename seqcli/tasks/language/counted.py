@@ -15,9 +15,10 @@ from seqcli.metrics import signature
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
 from seqcli.runs import Draft
-from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read
-from seqcli.tasks.language.opened import TASK, evaluate, open_model, summary
+from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split
+from seqcli.tasks.language.opened import TASK, evaluate, judge, open_model, summary
 from seqcli.tasks.language.told import Trained
+from seqcli.text import BOS_ID
 
 
 def train_counted(
@@ -28,17 +29,24 @@ def train_counted(
     *,
     memory: int,
     valid: Corpus | None = None,
+    holding_out: int | None = None,
     threads: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Trained:
-    """Counts an n-gram model of `corpus` into `draft` and judges it on `valid`."""
+    """Counts an n-gram model of `corpus` into `draft` and judges it on `valid`.
+
+    holding_out: the seed by which a part is held out instead, as networks hold it out, and judged on.
+    """
     begun = time.monotonic()
     reading = read(corpus, choice, folder=draft.folder, threads=threads, reporter=reporter)
     if not reading.rows:
         raise InputError("no text to learn from", where=", ".join(corpus.paths), cure="give a file with lines of text")
     vocab_size = reading.tokenizer.vocab_size
-    arena = Arena(memory=memory, tokens=len(reading.stream), folder=draft.folder)
-    counted = ngram.estimate(reading.stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
+    stream, held_out = reading.stream, None
+    if holding_out is not None:
+        stream, held_out = split(stream, unit=corpus.unit, seed=holding_out)
+    arena = Arena(memory=memory, tokens=len(stream), folder=draft.folder)
+    counted = ngram.estimate(stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
     record = {
         "arch": "ngram",
         "settings": asdict(config),
@@ -48,22 +56,21 @@ def train_counted(
         "data": {
             "files": [Path(path).name for path in corpus.paths],
             "rows": reading.rows,
-            "tokens": len(reading.stream) - reading.rows,
+            "tokens": int((stream != BOS_ID).sum()),
         },
         **counted.record,
+        "parameters": sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f"),
         "seconds": round(time.monotonic() - begun, 3),
     }
-    totals = None
-    if valid is not None:
+    if valid is not None or held_out is not None:
         model = ngram.load(record["settings"], counted.tensors, vocab_size=vocab_size)
         opened = OpenModel(draft.path.name, "ngram", corpus.unit, reading.tokenizer, model)
-        totals = evaluate(opened, valid)
-        record["valid"] = summary(totals)
+        record["valid"] = summary(judge(opened, held_out) if valid is None else evaluate(opened, valid))
     reporter.progress("saving", 1, 1)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
     draft.save(task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=reading.tokenizer, card=_card(record))
     draft.log({"event": "trained", **record})
-    return Trained(open_model(str(draft.path)), record, totals)
+    return Trained(open_model(str(draft.path)), record)
 
 
 def save_counted(draft: Draft, opened: OpenModel, *, source: str) -> None:

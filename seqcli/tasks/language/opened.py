@@ -7,21 +7,25 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
 
+import numpy as np
+
 from seqcli import catalog
 from seqcli.errors import ModelError
-from seqcli.interfaces import SILENT, OpenModel, Reporter
+from seqcli.interfaces import SILENT, OpenModel, Reporter, TokenBatch
+from seqcli.interop import is_arpa
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs import Run, version_of
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.corpus import Corpus
+from seqcli.text import BOS_ID, UNK_ID
 
 TASK = "language"
 
 
 def open_model(source: str, *, name: str | None = None, reporter: Reporter = SILENT) -> OpenModel:
     """A language model from a model folder or an ARPA file; the reporter is told what the file lacks."""
-    if source.endswith((".arpa", ".arpa.gz")):
+    if is_arpa(source):
         from seqcli.interop import arpa
 
         table, tokenizer, unit = arpa.read(Path(source), note=reporter.note)
@@ -85,6 +89,23 @@ def evaluate(opened: OpenModel, corpus: Corpus) -> Totals:
             for block in blocks:
                 totals += score_block(opened, block).totals
     return totals
+
+
+def judge(opened: OpenModel, stream: np.ndarray) -> Totals:
+    """Totals of rows of tokens (int32 [T], `<s>` before each) under a model, in bytes and characters of their text."""
+    begins = np.flatnonzero(stream == BOS_ID)
+    batch = TokenBatch(stream[stream != BOS_ID], np.diff(begins, append=len(stream)) - 1)
+    log_prob, unknown = opened.model.score(batch).log_prob, batch.tokens == UNK_ID
+    text = opened.tokenizer.decode(batch.tokens.tolist()) + "\n" * opened.ends
+    return Totals(
+        sentences=len(begins),
+        tokens=len(batch.tokens),
+        unknown=int(unknown.sum()),
+        log_prob=float(log_prob.sum(dtype=np.float64)),
+        log_prob_unknown=float(log_prob[unknown].sum(dtype=np.float64)),
+        bytes=len(text.encode()),
+        characters=len(text),
+    )
 
 
 def summary(totals: Totals) -> dict[str, float | None]:

@@ -7,21 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqcli.interfaces import OpenModel
-from seqcli.metrics.perplexity import Totals
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training says when it is done."""
+    """The model that a training has saved, and what it wrote down; `valid` of that: figures of held-out text."""
 
     opened: OpenModel
     record: dict[str, Any]
-    valid: Totals | None
 
 
 def told(trained: Trained, valid: Iterable[str]) -> Iterator[str]:
-    """What a training says when it is done, in lines."""
-    record, v = trained.record, trained.valid
+    """In lines. valid: the files of held-out text, if it was not a part of the text itself."""
+    record, judged = trained.record, trained.record.get("valid")
     size = f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens"
     if "ngrams" in record:
         grams = ", ".join(f"{count:,}" for count in record["ngrams"])
@@ -33,8 +31,22 @@ def told(trained: Trained, valid: Iterable[str]) -> Iterator[str]:
             f"{p['tokens'] / max(p['seconds'], 1e-9):,.0f} tokens/s, {record['precision']}"
         )
         yield f"best held-out loss {p['best']:.4f} nats a token, at step {p['best_step']:,}"
-    if v is not None:
+    if judged:
+        perplexity, known, bits = (_shown(judged[name]) for name in ("perplexity", "perplexity_known", "bits_per_byte"))
+        in_windows = f" (in windows of {judged['window']:,})" if "window" in judged else ""
         yield (
-            f"on {', '.join(valid)}: perplexity {v.perplexity:.4g} ({v.perplexity_known:.4g} without {v.unknown:,} "
-            f"unknown of {v.tokens:,} tokens), {v.bits_per_byte:.4f} bits per byte"
+            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: perplexity {perplexity} ({known} without {judged['unknown']:,} "
+            f"unknown of {judged['tokens']:,} tokens), {bits} bits per byte"
         )
+
+
+def _shown(figure: float | None) -> str:
+    return "none" if figure is None else f"{figure:.4f}" if figure < 10 else f"{figure:.4g}"
+
+
+def speed(record: dict[str, Any]) -> float:
+    """Tokens a second of a training: of all its passes over the text."""
+    read, seconds = (record["progress"][name] for name in ("tokens", "seconds")) if "progress" in record else (
+        record["data"]["tokens"], record["seconds"]
+    )  # fmt: skip
+    return read / max(seconds, 1e-9)

@@ -1,0 +1,193 @@
+"""Sums over records, documents and whole corpora, with the differences between models."""
+
+from __future__ import annotations
+
+import math
+
+from seqcli.commands.score_modes.job import LOG, Contexts, Job
+from seqcli.data.lines import Block
+from seqcli.interfaces import OpenModel
+from seqcli.metrics.bootstrap import PairedBootstrap
+from seqcli.metrics.perplexity import Totals
+from seqcli.report.frame import WHOLE, Column, turned
+from seqcli.report.output import JSON, TABLE, Output
+from seqcli.scoring.sentences import Sentences, score_block, score_documents
+
+SUMS = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
+
+
+def sentences(job: Job, *, context: str | None) -> None:
+    contexts = Contexts(context)
+    with job.opened(by_record=True, shared=True) as out:
+        names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
+        out.begin([*names, *(job.source.keep or ()), "text"])
+
+        def shown(block: Block) -> tuple[str, list[Totals], list[Sentences] | None, int]:
+            scored = [score_block(opened, block, contexts=contexts.of(block)) for opened in job.models]
+            columns = _sentence_columns(job, block, scored, names, table=out.mode == TABLE)
+            text = out.shown(columns, json=_json(job, block, scored, out))
+            return text, [s.totals for s in scored], scored if job.many else None, len(block.data)
+
+        totals = [Totals() for _ in job.models]
+        comparison = _Comparison(job)
+        done = 0
+        for text, more, scored, size in job.answers(shown):
+            out.write(text)
+            totals = [a + b for a, b in zip(totals, more)]
+            if scored:
+                comparison.add(scored)
+            done += size
+            job.reporter.progress("bytes scored", done)
+        contexts.check(totals[0].sentences)
+    for opened, total in zip(job.models, totals):
+        _summarise(job, opened, total)
+    comparison.report()
+
+
+def _sentence_columns(
+    job: Job, block: Block, scored: list[Sentences], names: list[str], *, table: bool
+) -> list[Column]:
+    named, columns = iter(names), []
+    for s in scored:
+        columns += [
+            Column(next(named), s.log_prob / job.unit, LOG, "%.2f"),
+            Column(next(named), s.perplexity, "%.4f", "%.4g"),
+            Column(next(named), s.bits_per_byte, "%.4f", "%.3f"),
+            Column(next(named), s.tokens, WHOLE),
+            Column(next(named), s.unknown, WHOLE),
+        ]
+    for k, name in enumerate(job.source.keep or ()):
+        columns.append(Column(name, [row[k] for row in block.kept]))
+    columns.append(Column("text", block.records()))
+    return _by_model(job, columns, len(block)) if table and job.many else columns
+
+
+def _by_model(job: Job, columns: list[Column], rows: int) -> list[Column]:
+    """For eyes: a row per record and model, instead of five columns a model."""
+    models, sums = len(job.models), len(SUMS)
+    tall = [Column("model", [m.name for _ in range(rows) for m in job.models])]
+    for k, name in enumerate(SUMS):
+        parts = [columns[m * sums + k] for m in range(models)]
+        tall.append(Column(name, [p.values[r] for r in range(rows) for p in parts], parts[0].format, parts[0].shown))
+    for column in columns[models * sums :]:
+        tall.append(Column(column.name, [v if m == 0 else "" for v in column.values for m in range(models)]))
+    return tall
+
+
+def _json(job: Job, block: Block, scored: list[Sentences], out: Output):
+    if out.mode != JSON:
+        return None
+    columns = [
+        (opened.name, (s.log_prob / job.unit).tolist(), s.perplexity.tolist(), s.bits_per_byte.tolist(),
+         s.tokens.tolist(), s.unknown.tolist())
+        for opened, s in zip(job.models, scored)
+    ]  # fmt: skip
+    keep = job.source.keep or ()
+    return (
+        {
+            "line": block.first + i,
+            "text": text,
+            **(dict(zip(keep, block.kept[i])) if keep else {}),
+            "scores": [
+                {"model": name, **{key: column[i] for key, column in zip(SUMS, values)}} for name, *values in columns
+            ],
+        }
+        for i, text in enumerate(block.records())
+    )
+
+
+def _summarise(job: Job, opened: OpenModel, total: Totals, *, unit: str = "line") -> None:
+    if not total.sentences:
+        job.reporter.note(f"{opened.name}: no records  {job.signature(opened)}")
+        return
+    unknown = " (unknown words: compare with care)" if total.unknown else ""
+    job.reporter.note(
+        f"{opened.name}: {total.sentences:,} records, {total.tokens:,} tokens, {total.unknown:,} unknown{unknown}; "
+        f"perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte  {job.signature(opened, unit=unit)}"
+    )
+
+
+class _Comparison:
+    """Differences between the first model and each other, with their intervals."""
+
+    def __init__(self, job: Job):
+        self._job = job
+        self._pairs = [PairedBootstrap() for _ in job.models[1:]]
+        self._any = False
+
+    def add(self, scored: list[Sentences]) -> None:
+        self._any = True
+        for pair, other in zip(self._pairs, scored[1:]):
+            pair.add(-scored[0].log_prob / math.log(2), -other.log_prob / math.log(2), other.bytes)
+
+    def report(self) -> None:
+        if not self._any:
+            return
+        first = self._job.models[0].name
+        for pair, other in zip(self._pairs, self._job.models[1:]):
+            mean, low, high = pair.interval(seed=self._job.seed)
+            verdict = "no clear difference" if low <= 0 <= high else f"{first if mean < 0 else other.name} is better"
+            self._job.reporter.note(
+                f"{first} - {other.name}: {mean:+.4f} bits per byte, 95 % interval {low:+.4f} to {high:+.4f} "
+                f"(paired bootstrap): {verdict}"
+            )
+
+
+def document(job: Job) -> None:
+    """One row per input: all of it is one text."""
+    with job.opened() as out:
+        names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
+        out.begin([*names, "text"])
+        scored = score_documents(job.models, job.blocks)
+        row = Block(1, (job.source.input or "-").encode("utf-8", "replace") + b"\n")
+        columns = _sentence_columns(job, row, scored, names, table=out.mode == TABLE)
+        out.rows(columns, json=_json(job, row, scored, out))
+    for opened, s in zip(job.models, scored):
+        _summarise(job, opened, s.totals, unit="document")
+
+
+CORPUS = (
+    "model", "sentences", "tokens", "unknown", "log_prob", "perplexity", "perplexity_known", "bits_per_byte",
+    "bits_per_character", "signature",
+)  # fmt: skip
+
+
+def corpus(job: Job, *, document: bool) -> None:
+    unit = "document" if document else "line"
+    with job.opened(shared=not document) as out:
+        out.begin(CORPUS)
+        totals = [Totals() for _ in job.models]
+        comparison = _Comparison(job)
+        if document:
+            totals = [scored.totals for scored in score_documents(job.models, job.blocks)]
+        else:
+
+            def sums(block: Block) -> tuple[list[Totals], list[Sentences] | None]:
+                scored = [score_block(opened, block) for opened in job.models]
+                return [s.totals for s in scored], scored if job.many else None
+
+            for more, scored in job.answers(sums):
+                totals = [a + b for a, b in zip(totals, more)]
+                if scored:
+                    comparison.add(scored)
+                job.reporter.progress("records scored", totals[0].sentences)
+        columns = [
+            Column("model", [m.name for m in job.models]),
+            Column("sentences", [t.sentences for t in totals], WHOLE),
+            Column("tokens", [t.tokens for t in totals], WHOLE),
+            Column("unknown", [t.unknown for t in totals], WHOLE),
+            Column("log_prob", [t.log_prob / job.unit for t in totals], LOG, "%.1f"),
+            Column("perplexity", [t.perplexity for t in totals], "%.4f", "%.2f"),
+            Column("perplexity_known", [t.perplexity_known for t in totals], "%.4f", "%.2f"),
+            Column("bits_per_byte", [t.bits_per_byte for t in totals], "%.4f"),
+            Column("bits_per_character", [t.bits_per_character for t in totals], "%.4f"),
+            Column("signature", [job.signature(m, unit=unit) for m in job.models]),
+        ]
+        if out.mode == TABLE:
+            out.rows(turned(columns[:-1]))
+            for m in job.models:
+                job.reporter.note(f"{m.name}: {job.signature(m, unit=unit)}")
+        else:
+            out.rows(columns)
+    if not document:
+        comparison.report()
