@@ -2,10 +2,10 @@
 
     state.safetensors   weights, optimizer, random states, carried state
     progress.json       step, epoch, place in it, best; settings and data, to see that they are still the same
-    manifest.json       sizes and checksums, written last
+    manifest.json       the step and checksums, written last
 
 A checkpoint is written into a hidden folder, synced and renamed; the two newest stay. Reading takes the newest that is
-whole, with a note where a newer one is not.
+whole, with a note where a newer one is not; such a one goes when the next is saved.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 from seqcli import tensor_file
 from seqcli.errors import ModelError
 from seqcli.interfaces import Reporter
+from seqcli.whole_file import write_json
 
 FOLDER, STATE, PROGRESS, MANIFEST = "checkpoints", "state.safetensors", "progress.json", "manifest.json"
 _NAME = re.compile(r"step-\d{8,}")
@@ -34,21 +35,25 @@ def save(run: Path, temporary: Path, *, step: int, tensors: Mapping[str, np.ndar
     new = temporary / "checkpoint"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    named = {name: tensor_file.tensor(np.atleast_1d(array)) for name, array in tensors.items()}
-    sums = {STATE: tensor_file.write(new / STATE, named)}
-    sums[PROGRESS] = _write_json(new / PROGRESS, progress)
-    sizes = {name: {"size": (new / name).stat().st_size, "sha256": digest} for name, digest in sums.items()}
-    _write_json(new / MANIFEST, sizes)
+    sums = {STATE: tensor_file.write(new / STATE, {name: tensor_file.tensor(array) for name, array in tensors.items()})}
+    write_json(new / PROGRESS, progress)
+    sums[PROGRESS] = tensor_file.sha256_of(new / PROGRESS)
+    write_json(new / MANIFEST, {"step": step, "sha256": sums})
     tensor_file.sync(new)
     place = run / FOLDER
     place.mkdir(exist_ok=True)
     target = place / f"step-{step:08d}"
-    if target.exists():
-        shutil.rmtree(target)
+    if target.exists():  # damaged, or it would have been resumed from
+        os.rename(target, temporary / "damaged")
     os.rename(new, target)
     tensor_file.sync(place)
-    for old in _all(run)[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    found = _all(run)
+    kept = [old for old in found if _step(old) <= step][-_KEPT:]
+    for old in found:
+        if old not in kept:
+            os.rename(old, temporary / "old")  # first: half of one is never among them
+            shutil.rmtree(temporary / "old", ignore_errors=True)
+    shutil.rmtree(temporary / "damaged", ignore_errors=True)
 
 
 def are_here(run: Path) -> bool:
@@ -75,23 +80,21 @@ def newest(run: Path, *, reporter: Reporter) -> tuple[dict[str, np.ndarray], dic
 def _all(run: Path) -> list[Path]:
     """Oldest first, by their steps."""
     places = [p for p in (run / FOLDER).glob("step-*") if _NAME.fullmatch(p.name)]
-    return sorted(places, key=lambda p: int(p.name[5:]))
+    return sorted(places, key=_step)
+
+
+def _step(place: Path) -> int:
+    return int(place.name.removeprefix("step-"))
 
 
 def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
-        sums = json.loads((place / MANIFEST).read_bytes())
+        manifest = json.loads((place / MANIFEST).read_bytes())
+        if manifest["step"] != _step(place):
+            raise ModelError("of another step", where=str(place))
         for name in (STATE, PROGRESS):
-            if tensor_file.sha256_of(place / name) != sums[name]["sha256"]:
+            if tensor_file.sha256_of(place / name) != manifest["sha256"][name]:
                 raise ModelError("checksum differs", where=str(place / name))
         return tensor_file.read(place / STATE), json.loads((place / PROGRESS).read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(str(error), where=str(place)) from None
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> str:
-    with open(path, "wb") as file:
-        file.write((json.dumps(value, indent=1) + "\n").encode())
-        file.flush()
-        os.fsync(file.fileno())
-    return tensor_file.sha256_of(path)

@@ -10,11 +10,13 @@ import errno
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 
 import typer
 from typer.core import TyperGroup
 
+from seqcli import torchrun
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 
 COMMANDS = {  # in the order of the help
@@ -26,6 +28,8 @@ COMMANDS = {  # in the order of the help
     "info": "Show what a model is.",
     "demo": "See what a language model is.",
 }
+SHARED = {"train lm", "score", "generate", "tokenize"}  # by all processes of torchrun; of any other, rank 0 is enough
+_FIRST_WORD = 3.0  # seconds in which torchrun ends the others when rank 0 has failed
 
 
 class _InOrder(TyperGroup):
@@ -74,6 +78,8 @@ def run(arguments: list[str]) -> int:
     """The exit code of one command."""
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seqcli --help | head -1` ends quietly
+    if torchrun.rank() and (_command(arguments).removeprefix("seqcli ") not in SHARED or {"-h", "--help"} & {*arguments}):
+        return 0
     try:
         if arguments[:1] == ["--version"]:
             _print_version()
@@ -100,6 +106,9 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
     command = _command(arguments)
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
+    if torchrun.rank():  # what fails on every rank is said by the first
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(_FIRST_WORD)
     if isinstance(error, typer.TyperException):
         command = error.ctx.command_path if getattr(error, "ctx", None) else command
         message = error.format_message()

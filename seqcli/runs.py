@@ -4,6 +4,7 @@
     DIR/state-00000001/        config.json, model.safetensors, tokenizer/
     DIR/README.md              the model card
     DIR/metrics.jsonl          one JSON line per event of training
+    DIR/tensorboard/           the same for TensorBoard, where it was asked for
     DIR/.lock                  held by the process that writes
 
 A state is written into a hidden folder, synced, renamed; then the manifest is replaced, which is the commit; then
@@ -31,13 +32,13 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import __version__, catalog, checkpoints, tensor_file, tokenizers
+from seqcli import __version__, catalog, checkpoints, tensor_file, tokenizers, torchrun
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
-from seqcli.whole_file import replacing
+from seqcli.whole_file import replacing, write_json
 
 FORMAT = 1
-MANIFEST, LOCK, CARD, METRICS = "manifest.json", ".lock", "README.md", "metrics.jsonl"
+MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "metrics.jsonl", "tensorboard"
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 _STATE = re.compile(r"state-\d{8}")
 _LARGEST_JSON = 1 << 24
@@ -162,7 +163,7 @@ class Draft:
         (new / TOKENIZER).mkdir(parents=True)
         checksums = {WEIGHTS: tensor_file.write(new / WEIGHTS, tensors)}
         tokenizers.save(tokenizer, new / TOKENIZER)
-        _write_json(new / CONFIG, config)
+        write_json(new / CONFIG, config)
         files = {}
         for file in sorted(f for f in new.rglob("*") if f.is_file()):
             name = file.relative_to(new).as_posix()
@@ -191,6 +192,26 @@ class Draft:
         with open(self.path / METRICS, "a", encoding="utf-8", opener=_opener) as file:
             file.write(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n")
 
+    @property
+    def boards(self) -> Path:
+        """Where TensorBoard's files of this run go."""
+        return self.path / BOARDS / self.run_id
+
+
+def history(path: Path | str) -> list[dict[str, Any]]:
+    """The events of the last training into a folder; what a resumed one did again counts once."""
+    events: list[dict[str, Any]] = []
+    with open(Path(path) / METRICS, encoding="utf-8") as file:
+        for line in file:
+            with suppress(ValueError):  # a line that was cut off when its process was killed
+                event = json.loads(line)
+                if event["event"] in ("started", "trained"):
+                    events = []
+                if event["event"] == "resumed":
+                    events = [e for e in events if e.get("step", 0) <= event["step"]]
+                events.append(event)
+    return events
+
 
 @contextmanager
 def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> Iterator[Draft]:
@@ -200,6 +221,10 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
     given, or holds what seqcli did not make; BusyError where another process is writing it.
     """
     path = Path(path)
+    if torchrun.rank():  # rank 0 holds the folder and writes it
+        with tempfile.TemporaryDirectory(prefix="seqcli-") as own:
+            yield Draft(path, Path(own), "")
+        return
     existed = path.exists()
     _refuse_what_may_not_be_written(path, force=force, resume=resume)
     try:
@@ -214,13 +239,16 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
             _sign(lock)
             _sweep(path)
             if not resume and checkpoints.are_here(path):
-                shutil.rmtree(path / checkpoints.FOLDER)
+                os.rename(path / checkpoints.FOLDER, path / ".new-old")  # at once: half of them would be nobody's
+                shutil.rmtree(path / ".new-old")
             yield Draft(path, Path(tempfile.mkdtemp(prefix=".new-", dir=path)), uuid.uuid4().hex[:12])
         finally:
             _sweep(path)
             if not (path / MANIFEST).exists() and not checkpoints.are_here(path):
                 for name in (METRICS, LOCK):
                     (path / name).unlink(missing_ok=True)
+                if (path / BOARDS).is_dir() and not (path / BOARDS).is_symlink():
+                    shutil.rmtree(path / BOARDS)
                 if not existed:
                     with suppress(OSError):  # not empty: somebody else's
                         path.rmdir()
@@ -246,9 +274,9 @@ def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) ->
 
 
 def _holds_only_ours(path: Path) -> bool:
-    """A network's first training that was stopped before its first evaluation."""
-    ours = {LOCK, METRICS, checkpoints.FOLDER}
-    return all(name in ours or name.startswith(".new-") for name in os.listdir(path))
+    """A network's first training that was stopped before its first evaluation was saved."""
+    ours = {LOCK, METRICS, BOARDS, checkpoints.FOLDER}
+    return all(name in ours or name.startswith(".new-") or _STATE.fullmatch(name) for name in os.listdir(path))
 
 
 def _is_model(path: Path) -> bool:
@@ -263,12 +291,17 @@ def _is_interrupted(path: Path) -> bool:
     """Whether a folder is empty, or holds what a first training leaves that did not reach its manifest."""
     names = os.listdir(path)
     begun = any(name.startswith(".new-") for name in names)
-    return all(name == LOCK or name.startswith(".new-") or (begun and _STATE.fullmatch(name)) for name in names)
+    ours = [LOCK, METRICS, BOARDS] if LOCK in names else []
+    if begun and not any((path / checkpoints.FOLDER).glob("*")):
+        ours.append(checkpoints.FOLDER)
+    return all(name in ours or name.startswith(".new-") or (begun and _STATE.fullmatch(name)) for name in names)
 
 
 def _sweep(path: Path) -> None:
     """Removes temporary files and the states that are not current: of this training, or of an interrupted one."""
     current = _read_json(path / MANIFEST).get("current") if (path / MANIFEST).exists() else None
+    with suppress(OSError):  # not there, or not empty
+        (path / checkpoints.FOLDER).rmdir()
     for entry in sorted(path.iterdir(), reverse=True):  # states before .new-*, which says whose they are
         if entry.name.startswith(".new-") or (_STATE.fullmatch(entry.name) and entry.name != current):
             if entry.is_dir() and not entry.is_symlink():
@@ -397,10 +430,6 @@ def _file_name(name: str) -> str:
     if not re.fullmatch(r"(tokenizer/)?[a-z][a-z0-9_-]*\.[a-z]+", name):
         raise ValueError(name)
     return name
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read_json(path: Path, *, sha256: str | None = None) -> dict[str, Any]:

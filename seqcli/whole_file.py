@@ -1,13 +1,14 @@
-"""Files that are the old one or the new one, whole, whatever happens; what their content is, others know."""
+"""Files that are written whole: the old one or the new one, whatever happens; what their content is, others know."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 @contextmanager
@@ -30,6 +31,14 @@ def replacing(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes and syncs a new file."""
+    with open(path, "wb") as file:
+        file.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _opener(name: str, flags: int) -> int:

@@ -5,6 +5,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,33 @@ def seqcli(environment, tmp_path):
             input=stdin, capture_output=True, cwd=cwd, env={**environment, **(env or {})}, timeout=120,
         )  # fmt: skip
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def ranks(environment, tmp_path):
+    """`ranks("score", "-m", ...)`: the command in two processes, as torchrun starts them; what each of them said.
+
+    The input, if any, is there for whoever reads it first, as with torchrun.
+    """
+
+    def run(*arguments: object, stdin: bytes = b"", module: str = "seqcli", world: int = 2) -> list[Done]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            job = {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        job |= {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1", "TMPDIR": "/tmp"}
+        (tmp_path / "stdin").write_bytes(stdin)
+        with open(tmp_path / "stdin", "rb") as given:
+            processes = [
+                subprocess.Popen(
+                    [sys.executable, "-m", module, *map(str, arguments)], stdin=given, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, cwd=tmp_path, env={**environment, **job, "RANK": str(r), "LOCAL_RANK": str(r)},
+                )
+                for r in range(world)
+            ]  # fmt: skip
+            said = [process.communicate(timeout=120) for process in processes]
+        return [Done(process.returncode, out.decode(), err.decode()) for process, (out, err) in zip(processes, said)]
 
     return run
 

@@ -23,7 +23,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "ragged": (0, "numpy", ""),
     "decimals": (0, "numpy", ""),
     "whole_file": (0, "", ""),
-    "whole_file": (0, "", ""),
+    "torchrun": (0, "", ""),
     "tokenizers": (1, "numpy", ""),
     "nn": (2, "numpy torch", ""),
     "ngram": (2, "numpy", ""),

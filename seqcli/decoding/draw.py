@@ -19,5 +19,9 @@ def draw(log_prob: np.ndarray, u: np.ndarray) -> np.ndarray:
 
     log_prob: [B, V]; u: [B], in [0, 1). Returns int64 [B]. Tokens of -inf are never drawn.
     """
-    sums = np.exp(log_prob).cumsum(axis=1)
-    return np.array([np.searchsorted(row, at * row[-1], side="right") for row, at in zip(sums, u)], np.int64)
+    drawn = np.empty(len(log_prob), np.int64)
+    for row, (values, at) in enumerate(zip(log_prob, u)):
+        may = np.flatnonzero(values > -np.inf)
+        sums = np.exp(values[may]).cumsum()
+        drawn[row] = may[np.searchsorted(sums, at * sums[-1], side="right")]
+    return drawn

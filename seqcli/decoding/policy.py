@@ -34,14 +34,17 @@ class Policy:
 
         logits: [B, V], one of a row finite. history: int [B, T], the tokens of each row so far, `<s>` where it is shorter.
         """
-        x = logits.astype(np.float64)
+        x = logits
         if self.repetition_penalty != 1 and history is not None:
+            x = logits.astype(np.float64)
             there = np.take_along_axis(x, history, axis=1)
             penalised = np.where(there > 0, there / self.repetition_penalty, there * self.repetition_penalty)
             np.put_along_axis(x, history, penalised, axis=1)
-        x -= x.max(axis=1, keepdims=True)
         if self.temperature == 0:
-            return _only(x, top_mask(x, 1))
+            likeliest = np.full(x.shape, -np.inf)
+            likeliest[np.arange(len(x)), x.argmax(axis=1)] = 0
+            return likeliest
+        x = x - x.max(axis=1, keepdims=True).astype(np.float64)
         with np.errstate(over="ignore"):  # to -inf
             x /= self.temperature
         if self.top_k is not None:
@@ -58,7 +61,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Log-probabilities of logits, which are such up to a constant a row: float64 [B, V]."""
     x = logits.astype(np.float64)
     x -= x.max(axis=1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    x -= np.log(np.exp(x).sum(axis=1, keepdims=True))
+    return x
 
 
 def top_mask(values: np.ndarray, k: int) -> np.ndarray:

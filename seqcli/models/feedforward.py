@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from seqcli.nn.initialise import initialise
 from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
 from seqcli.text import BOS_ID
 
@@ -68,9 +69,9 @@ class FeedForwardBody(nn.Module):
         super().__init__()
         self.context = config.context
         self.embedding = nn.Embedding(vocab_size, config.embedding)
-        self.hidden = nn.Linear(config.embedding * config.context, config.width)
-        self.out = nn.Linear(config.width, config.embedding)
-        self.direct = nn.Linear(config.embedding * config.context, config.embedding, bias=False) if config.direct else None
+        self.hidden = Linear(config.embedding * config.context, config.width)
+        self.out = Linear(config.width, config.embedding)
+        self.direct = Linear(config.embedding * config.context, config.embedding, bias=False) if config.direct else None
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, tokens: Tensor, state: Window | None) -> tuple[Tensor, Window]:
@@ -88,11 +89,12 @@ class FeedForwardBody(nn.Module):
 
 class FeedForwardModel(NeuralLanguageModel):
     carried = Window
+    linear = True
 
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()
         self.body = FeedForwardBody(config, vocab_size=vocab_size)
-        self.head = nn.Linear(config.embedding, vocab_size)
+        self.head = Linear(config.embedding, vocab_size)
         initialise(self, deviation=0.05)
         if config.tied:
             self.head.weight = self.body.embedding.weight

@@ -10,17 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
+from seqcli.nn.attention import attended_in
 from seqcli.nn.initialise import initialise
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.linear import Linear
 from seqcli.nn.positions import KINDS
 from seqcli.nn.stack import ACTIVATIONS, NORMS, TransformerStack
 from seqcli.nn.weights import restored
 
 TASK = "language"
 CAUSAL = True
+_ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache holds, and the allocator keeps
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,19 @@ class Config:
 
 
 class Transformer(NeuralLanguageModel):
+    linear = True
+
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()
         hidden = config.hidden or (round(config.width * 8 / 3 / 32) * 32 or 32 if config.activation == "swiglu" else 4 * config.width)
         self.window = config.window
+        self.batch_tokens = max(256, min(self.batch_tokens, _ACTIVATIONS // hidden))
         self.body = TransformerStack(
             vocab_size=vocab_size, width=config.width, layers=config.layers, heads=config.heads,
             groups=config.groups or config.heads, hidden=hidden, window=config.window, positions=config.positions,
             activation=config.activation, norm_kind=config.norm, bias=config.bias, dropout=config.dropout,
         )  # fmt: skip
-        self.head = nn.Linear(config.width, vocab_size, bias=False)
+        self.head = Linear(config.width, vocab_size, bias=False)
         initialise(self, depth=config.layers)
         if config.tied:
             self.head.weight = self.body.embedding.weight
@@ -73,19 +79,19 @@ class Transformer(NeuralLanguageModel):
         return self.body(tokens, state)
 
     def beginning(self, rows: int) -> KVCache:
-        body = self.body
+        body, device = self.body, self.device
         return KVCache.empty(
-            rows, layers=len(body.layers), heads=body.groups, width=body.head_width, like=self.head.weight
-        )
+            rows, layers=len(body.layers), groups=body.groups, width=body.head_width,
+            dtype=attended_in(self.products, device=device), device=device,
+        )  # fmt: skip
 
     def read(self, tokens: Tensor, state: KVCache) -> tuple[Tensor, KVCache]:
         """In steps of at most half a window; before a window is full, its later half is read again as a new one."""
         half = max(1, self.window // 2)
         for part in tokens.split(half, dim=1):
-            if int(state.lengths.max()) + part.shape[1] > self.window:
+            if state.longest + part.shape[1] > self.window:
                 kept = min(int(state.lengths.min()), half)
-                again = state.last(kept).to(tokens.device)
-                _, state = self.features(again, self.beginning(len(again)))
+                _, state = self.features(state.last(kept), self.beginning(len(tokens)))
             features, state = self.features(part, state)
         return features, state
 

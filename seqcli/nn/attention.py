@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli.nn.kv_cache import KVCache
+from seqcli.nn.linear import Linear
 from seqcli.nn.positions import rotate
+
+
+def attended_in(products: torch.dtype, *, device: torch.device) -> torch.dtype:
+    """What queries meet keys in: on a processor PyTorch's fused attention is slower in bfloat16, for one row 4 to 14 times."""
+    return torch.float32 if device.type == "cpu" else products
 
 
 class SelfAttention(nn.Module):
@@ -19,31 +25,30 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int, *, groups: int, bias: bool, dropout: float):
         super().__init__()
         self.heads, self.groups, self.head_width, self.dropout = heads, groups, width // heads, dropout
-        self.qkv = nn.Linear(width, (heads + 2 * groups) * self.head_width, bias=bias)
-        self.out = nn.Linear(width, width, bias=bias)
+        self.qkv = Linear(width, (heads + 2 * groups) * self.head_width, bias=bias)
+        self.out = Linear(width, width, bias=bias)
 
-    def forward(self, x: Tensor, *, angle: Tensor | None, cache: KVCache | None, layer: int) -> Tensor:
-        """x [B, T, D] -> [B, T, D]. angle: rotary angles of these tokens; cache: of what was read before."""
+    def forward(
+        self, x: Tensor, *, turn: tuple[Tensor, Tensor] | None, cache: KVCache | None, mask: Tensor | None, layer: int
+    ) -> Tensor:
+        """x [B, T, D] -> [B, T, D].
+
+        turn: of these tokens, by rotary positions; cache: of what was read before; mask: bool [B or 1, 1, T, S], None where
+        tokens see all before them.
+        """
         rows, count, width = x.shape
-        qkv = self.qkv(x).view(rows, count, self.heads + 2 * self.groups, self.head_width).transpose(1, 2)
-        q, k, v = qkv.split([self.heads, self.groups, self.groups], dim=1)  # [B, H, T, K], [B, G, T, K] twice
-        if angle is not None:
-            q, k = rotate(q, angle), rotate(k, angle)
-        mask, causal = None, count > 1
+        qkv = self.qkv(x)
+        if not self.training:
+            qkv = qkv.to(attended_in(qkv.dtype, device=x.device))
+        qkv = qkv.view(rows, count, self.heads + 2 * self.groups, self.head_width)
+        qk, v = qkv.split([self.heads + self.groups, self.groups], dim=2)
+        if turn is not None:
+            qk = rotate(qk, *turn)
+        q, k = qk.split([self.heads, self.groups], dim=2)  # [B, T, H, K], [B, T, G, K]
         if cache is not None:
-            mask, causal = _mask(cache, count, device=x.device), count > 1 and int(cache.lengths.max()) == 0
-            k, v = cache.write(layer, k, v)
-        dropout = self.dropout if self.training else 0.0
+            k, v = cache.add(layer, k, v)  # [B, S, G, K]
         y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=None if causal else mask, dropout_p=dropout, is_causal=causal, enable_gqa=self.groups != self.heads
-        )
+            *(each.transpose(1, 2) for each in (q, k, v)), attn_mask=mask, is_causal=mask is None and count > 1,
+            dropout_p=self.dropout if self.training else 0.0, enable_gqa=self.groups != self.heads,
+        )  # fmt: skip
         return self.out(y.transpose(1, 2).reshape(rows, count, width))
-
-
-def _mask(cache: KVCache, count: int, *, device: torch.device) -> Tensor | None:
-    """bool [B, 1, T, S]: token t of row b sees the first lengths[b] + t + 1 positions. None where that is all of them."""
-    if cache.even and count == 1:
-        return None
-    seen = cache.lengths[:, None] + torch.arange(1, count + 1)  # [B, T]
-    positions = torch.arange(int(cache.lengths.max()) + count)
-    return (positions < seen[:, :, None])[:, None].to(device)

@@ -9,73 +9,103 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_ROOM = 64  # positions are allocated so many at a time
+_ROOM = 64  # positions are allocated so many at a time, or half as many as there are
+
+
+class _Room:
+    """Space for S positions of B rows, which a state and those that go on from it share.
+
+    parts: tokens int64 [B, S]; keys, then values of each layer [B, S, G, K]. written: positions taken in it so far.
+    """
+
+    def __init__(self, parts: list[Tensor], written: int):
+        self.parts, self.written = parts, written
+
+    @property
+    def size(self) -> int:
+        return self.parts[0].shape[1]
+
+    def moved(self, kept: int, *, need: int) -> _Room:
+        """Its first `kept` positions, in new space for `need` and some more."""
+        size = need + max(_ROOM, need // 2)
+        return _Room([_padded(part[:, :kept], size) for part in self.parts], kept)
 
 
 class KVCache:
-    """keys, values: per layer [B, H, S, K], S >= the longest length; lengths: int64 [B] on the CPU.
+    """lengths: int64 [B], tokens that each row has read, on the CPU; longest: of them; even: all are alike.
 
-    tokens: int64 [B, S'], what was read, for a window that has to begin anew.
+    A state stays what it is: where another has already gone on from it in the same room, the next takes a copy.
     """
 
-    def __init__(self, keys: list[Tensor], values: list[Tensor], lengths: Tensor, tokens: Tensor):
-        self.keys, self.values, self.lengths, self.tokens = keys, values, lengths, tokens
+    def __init__(self, room: _Room, lengths: np.ndarray, *, new: int = 0):
+        self.lengths, self.longest = lengths, int(lengths.max())
+        self.even = self.longest == int(lengths.min())
+        self._room, self._new = room, new
+        self.positions = self._positions() if new else None  # of the new tokens, int64 [B or 1, T]
 
     @classmethod
-    def empty(cls, rows: int, *, layers: int, heads: int, width: int, like: Tensor) -> KVCache:
-        nothing = [like.new_empty(rows, heads, 0, width) for _ in range(layers)]
-        zeros = torch.zeros(rows, dtype=torch.int64)
-        return cls(nothing, list(nothing), zeros, zeros.new_empty(rows, 0))
+    def empty(cls, rows: int, *, layers: int, groups: int, width: int, dtype: torch.dtype, device: torch.device) -> KVCache:
+        tokens = torch.empty(rows, 0, dtype=torch.int64, device=device)
+        return cls(_Room([tokens] + [tokens.new_empty(rows, 0, groups, width, dtype=dtype)] * 2 * layers, 0), np.zeros(rows, np.int64))
 
-    @property
-    def even(self) -> bool:
-        """All rows have the same length."""
-        return bool((self.lengths == self.lengths[0]).all())
+    def after(self, tokens: Tensor) -> KVCache:
+        """The state after tokens [B, T] more, to which every layer has yet to `add` their keys and values."""
+        room, count = self._room, tokens.shape[1]
+        need = self.longest + count
+        if room.written != self.longest or room.size < need:
+            room = room.moved(self.longest, need=need)
+        room.written = need
+        state = KVCache(room, self.lengths + count, new=count)
+        state._write(0, tokens)
+        return state
 
-    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Adds keys and values [B, H, T, K] of new tokens (lengths grow by `advance`); returns all up to them."""
-        count, longest = keys.shape[2], int(self.lengths.max())
-        end = longest + count
-        if self.keys[layer].shape[2] < end:
-            room = (end + _ROOM - 1) // _ROOM * _ROOM - self.keys[layer].shape[2]
-            for kept in (self.keys, self.values):
-                kept[layer] = torch.cat([kept[layer], kept[layer].new_zeros(*kept[layer].shape[:2], room, kept[layer].shape[3])], 2)
+    def add(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes those of the new tokens, [B, T, G, K]; returns all up to them, [B, S, G, K]."""
+        return self._write(1 + 2 * layer, keys), self._write(2 + 2 * layer, values)
+
+    def mask(self) -> Tensor | None:
+        """bool [B or 1, 1, T, S]: a new token sees the positions up to its own. None where that is all, or all that are new."""
+        if self.even and self._new in (1, self.longest):
+            return None
+        seen = torch.arange(self.longest, device=self.positions.device)
+        return (seen <= self.positions[:, :, None])[:, None]
+
+    def _positions(self) -> Tensor:
+        device = self._room.parts[0].device
         if self.even:
-            self.keys[layer][:, :, longest:end], self.values[layer][:, :, longest:end] = keys, values
-        else:
-            row = torch.arange(len(self.lengths))[:, None]
-            place = self.lengths[:, None] + torch.arange(count)  # [B, T]
-            self.keys[layer][row, :, place] = keys.transpose(1, 2)
-            self.values[layer][row, :, place] = values.transpose(1, 2)
-        return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
+            return torch.arange(self.longest - self._new, self.longest, device=device)[None]
+        return (torch.from_numpy(self.lengths - self._new)[:, None] + torch.arange(self._new)).to(device)
 
-    def advance(self, tokens: Tensor) -> KVCache:
-        """After tokens [B, T] have been written in every layer."""
-        count, longest = tokens.shape[1], int(self.lengths.max())
-        read = torch.cat([self.tokens[:, :longest], torch.zeros_like(tokens, device="cpu")], 1)
-        read.scatter_(1, self.lengths[:, None] + torch.arange(count), tokens.cpu())
-        return KVCache(self.keys, self.values, self.lengths + count, read)
+    def _write(self, number: int, new: Tensor) -> Tensor:
+        part = self._room.parts[number]
+        if self.even:
+            part[:, self.longest - self._new : self.longest] = new
+        else:
+            part[torch.arange(len(part), device=part.device)[:, None], self.positions] = new.to(part.dtype)
+        return part[:, : self.longest]
 
     def last(self, count: int) -> Tensor:
         """The last `count` tokens of every row, int64 [B, count]; all rows have that many."""
-        return self.tokens.gather(1, self.lengths[:, None] - count + torch.arange(count))
+        tokens = self._room.parts[0]
+        places = torch.from_numpy(self.lengths - count)[:, None] + torch.arange(count)
+        return tokens.gather(1, places.to(tokens.device))
 
     def reorder(self, rows: np.ndarray) -> KVCache:
-        index = torch.from_numpy(np.asarray(rows, np.int64))
-        where = index.to(self.keys[0].device)
-        keys, values = ([tensor[where] for tensor in kept] for kept in (self.keys, self.values))
-        return KVCache(keys, values, self.lengths[index], self.tokens[index])
+        rows = np.asarray(rows, np.int64)
+        if np.array_equal(rows, np.arange(len(self.lengths))):
+            return self
+        where = torch.from_numpy(rows).to(self._room.parts[0].device)
+        return KVCache(_Room([part[where] for part in self._room.parts], self.longest), self.lengths[rows])
 
     def joined(self, states: list[KVCache]) -> KVCache:
-        room = max(state.keys[0].shape[2] for state in states)
+        lengths = np.concatenate([state.lengths for state in states])
+        size = max(state._room.size for state in states)
+        parts = [torch.cat([_padded(part, size) for part in each]) for each in zip(*(state._room.parts for state in states))]
+        return KVCache(_Room(parts, int(lengths.max())), lengths)
 
-        def wide(tensor: Tensor) -> Tensor:
-            return torch.cat([tensor, tensor.new_zeros(*tensor.shape[:2], room - tensor.shape[2], tensor.shape[3])], 2)
 
-        keys, values = (
-            [torch.cat([wide(getattr(state, name)[layer]) for state in states]) for layer in range(len(self.keys))]
-            for name in ("keys", "values")
-        )
-        longest = max(state.tokens.shape[1] for state in states)
-        tokens = [torch.nn.functional.pad(state.tokens, (0, longest - state.tokens.shape[1])) for state in states]
-        return KVCache(keys, values, torch.cat([state.lengths for state in states]), torch.cat(tokens))
+def _padded(part: Tensor, size: int) -> Tensor:
+    """[B, S, ...] -> [B, size, ...]: zeros, for what is not attended to must still be finite."""
+    wide = part.new_zeros(part.shape[0], size, *part.shape[2:])
+    wide[:, : part.shape[1]] = part
+    return wide

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from seqcli.interfaces import Scores, State, TokenBatch
+from seqcli.nn.cross_entropy import linear_cross_entropy
+from seqcli.nn.linear import hold
 from seqcli.text import BOS_ID
 
-_LOGITS = 1 << 23  # entries of [tokens, V] that exist at a time
+_LOGITS = 1 << 21  # entries of [tokens, V] that exist at a time: they stay in the cache
 
 
 def _inference(method: Callable) -> Callable:
@@ -28,7 +29,7 @@ def _inference(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def run(self, *arguments, **named):
-        exact = self.products == torch.float32  # within an autocast of training nothing is changed
+        exact = self.linear or self.products == torch.float32  # within an autocast of training nothing is changed
         with torch.inference_mode(), nullcontext() if exact else torch.autocast(self.device.type, self.products):
             return method(self, *arguments, **named)
 
@@ -45,6 +46,7 @@ class NeuralLanguageModel(nn.Module):
     window: int | None = None
     batch_tokens = 8192  # scored in one pass, padding included
     products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked, not trained
+    linear = False  # all its matrix products are `Linear`s, which know how they multiply: no autocast
     horizon = None  # a document is scored as one row
     carried: type | None = None  # the state that training carries over running text: `arrays()` and `of(arrays)`
     head: nn.Linear
@@ -66,13 +68,27 @@ class NeuralLanguageModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.head.weight.device
+        return next(self.body.parameters()).device  # of the embedding
 
     def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
-        """Where and how it answers: a `training.placement.Placement`."""
+        """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
         self.to(placement.device)
-        self.products, self.precision = placement.dtype, placement.precision
+        self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
+        self.precision = placement.precision
+        hold(self, placement.dtype)
         self.batch_tokens = batch_tokens or self.batch_tokens
+
+    @contextmanager
+    def in_windows(self, window: int) -> Iterator[int]:
+        """Scores long rows in overlapping windows of so many tokens, many at a time, even where a carried state could read
+        them: one token after another takes a minute where this takes seconds. Gives the window, its own if it has one."""
+        own = self.window, self.batch_tokens
+        if self.window is None:
+            self.window, self.batch_tokens = window, 32 * window
+        try:
+            yield self.window
+        finally:
+            self.window, self.batch_tokens = own
 
     @property
     def vocab_size(self) -> int:
@@ -136,10 +152,9 @@ class NeuralLanguageModel(nn.Module):
         log_probs, ranks = [], []
         for part, wanted in zip(*(x.split(max(1, _LOGITS // self.vocab_size)) for x in (features, targets))):
             logits = self.logits(part)
-            own = logits.gather(-1, wanted[:, None])
-            log_probs.append((own - logits.logsumexp(-1, keepdim=True))[:, 0])
             if rank:
-                ranks.append(1 + (logits > own).sum(-1))
+                ranks.append(1 + (logits > logits.gather(-1, wanted[:, None])).sum(-1))
+            log_probs.append(logits.log_softmax(-1).gather(-1, wanted[:, None])[:, 0])  # one pass where logsumexp takes five
         empty = np.zeros(0, np.float32)
         lp = torch.cat(log_probs).cpu().numpy() if log_probs else empty
         return lp, (torch.cat(ranks).cpu().numpy() if ranks else empty.astype(np.int64)) if rank else None
@@ -181,9 +196,7 @@ class NeuralLanguageModel(nn.Module):
         features, state = self.features(tokens, state)
         counted = targets >= 0
         features, targets = features[counted], targets[counted]
-        total = features.new_zeros((), dtype=torch.float32)
-        for part, wanted in zip(features.split(_LOGITS // self.vocab_size), targets.split(_LOGITS // self.vocab_size)):
-            total = total + F.cross_entropy(self.head(part).float(), wanted, reduction="sum", label_smoothing=smoothing)
+        total = linear_cross_entropy(features, self.head.weight, self.head.bias, targets, smoothing=smoothing)
         return total, int(counted.sum()), state
 
 

@@ -17,11 +17,16 @@ def angles(positions: Tensor, width: int, *, base: float = 10000.0) -> Tensor:
     return positions[..., None].float() * frequencies
 
 
-def rotate(x: Tensor, angle: Tensor) -> Tensor:
-    """Turns pairs (x_i, x_(i + K/2)) of x [B, H, T, K] by angle [B or 1, 1, T, K/2]: dot products then see distances only."""
-    left, right = x.float().chunk(2, dim=-1)
+def turns(positions: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """What `rotate` multiplies vectors at these positions by: cosines and sines, float32 [..., width] each."""
+    angle = angles(positions, width)
     cos, sin = angle.cos(), angle.sin()
-    return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1).type_as(x)
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turns pairs (x_i, x_(i + K/2)) of x [..., K] by the angles of `turns`: dot products then see distances only."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin).type_as(x)
 
 
 class Sinusoids(nn.Module):

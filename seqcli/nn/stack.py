@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from seqcli.nn.attention import SelfAttention
 from seqcli.nn.kv_cache import KVCache
-from seqcli.nn.positions import Sinusoids, angles
+from seqcli.nn.linear import Linear
+from seqcli.nn.positions import Sinusoids, turns
 
 NORMS = ("rms", "layer")
 ACTIVATIONS = ("swiglu", "gelu", "relu2")
@@ -24,8 +25,8 @@ class FeedForward(nn.Module):
     def __init__(self, width: int, hidden: int, *, activation: str, bias: bool):
         super().__init__()
         self.activation = activation
-        self.up = nn.Linear(width, hidden * (2 if activation == "swiglu" else 1), bias=bias)
-        self.out = nn.Linear(hidden, width, bias=bias)
+        self.up = Linear(width, hidden * (2 if activation == "swiglu" else 1), bias=bias)
+        self.out = Linear(hidden, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D]"""
@@ -79,16 +80,17 @@ class TransformerStack(nn.Module):
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> tuple[Tensor, KVCache | None]:
         """tokens int64 [B, T] -> [B, T, D]; with a cache, tokens follow what it holds, and it is written."""
-        count = tokens.shape[1]
-        before = torch.zeros(1, dtype=torch.int64) if cache is None else cache.lengths
-        place = (before[:, None] + torch.arange(count)).to(tokens.device)  # [B or 1, T]
-        x = self.embedding(tokens)
-        angle = None
+        if cache is None:
+            mask, place = None, torch.arange(tokens.shape[1], device=tokens.device)[None]
+        else:
+            cache = cache.after(tokens)
+            mask, place = cache.mask(), cache.positions  # [B or 1, T]
+        x, turn = self.embedding(tokens), None
         if self.rotary:
-            angle = angles(place, self.head_width)[:, None]  # [B or 1, 1, T, K/2]
+            turn = tuple(each[:, :, None] for each in turns(place, self.head_width))  # [B or 1, T, 1, K]
         else:
             x = x + self.positions(place)
         x = self.dropout(x)
         for index, layer in enumerate(self.layers):
-            x = layer(x, angle=angle, cache=cache, layer=index)
-        return self.norm(x), None if cache is None else cache.advance(tokens)
+            x = layer(x, turn=turn, cache=cache, mask=mask, layer=index)
+        return self.norm(x), cache

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seqcli.errors import ModelError
 
@@ -17,8 +17,22 @@ def arrays(model: nn.Module) -> dict[str, np.ndarray]:
     for name, tensor in model.state_dict(keep_vars=True).items():
         if id(tensor) not in seen:
             seen.add(id(tensor))
-            named[name] = tensor.detach().cpu().numpy()
+            named[name] = whole(tensor.detach()).cpu().numpy()
     return named
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Put together, where every rank holds a part of it: all of them must ask."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def like(tensor: Tensor, own: Tensor) -> Tensor:
+    """This rank's part of it, where `own` is a part; all of them must ask."""
+    if not hasattr(own, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor.to(own.device), own.device_mesh, own.placements)
 
 
 def restored(make: Callable[[], nn.Module], named: Mapping[str, np.ndarray]) -> nn.Module:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import torch
 
+from seqcli import torchrun
 from seqcli.errors import UsageError
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 
 
 @dataclass(frozen=True)
 class Placement:
-    """autocast computes matrix products in `dtype`; weights and sums stay float32."""
+    """autocast computes matrix products in `dtype`; weights and sums stay float32. int8 is to ask, not to train."""
 
     device: torch.device
     dtype: torch.dtype
@@ -27,7 +28,7 @@ class Placement:
 
 
 def place(device: str = "auto", precision: str = "auto", *, threads: int | None = None) -> Placement:
-    """auto: a GPU if there is one; bfloat16 where the processor multiplies in it."""
+    """auto: a GPU if there is one, under torchrun one each; bfloat16 where the processor multiplies in it."""
     if threads:
         torch.set_num_threads(threads)
     if device == "auto":
@@ -36,9 +37,14 @@ def place(device: str = "auto", precision: str = "auto", *, threads: int | None 
         where = torch.device(device)
         if where.type == "cuda" and not torch.cuda.is_available():
             raise RuntimeError("no CUDA device")
+        if where.type == "cuda" and torchrun.world() > 1:
+            where = torch.device("cuda", torchrun.local_rank())
+            torch.cuda.set_device(where)
         torch.empty(1, device=where)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"no such device: {device!r} ({str(error).splitlines()[0]})", cure="use --device cpu") from None
+    if precision == "int8" and where.type != "cpu":
+        raise UsageError(f"--precision int8 is for processors, not for {where.type}", cure="use --precision bf16")
     if precision == "auto":
         precision = "bf16" if _multiplies_bfloat16(where) else "fp32"
     return Placement(where, PRECISIONS[precision])

@@ -11,6 +11,7 @@ from seqcli.decoding.prompt import padded
 from seqcli.interfaces import SILENT, TokenBatch
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
+from seqcli.tasks.language.mixed import Mixture
 from seqcli.text import BOS_ID, EOS_ID
 
 V = 12
@@ -49,9 +50,15 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module", params=catalog.architectures("language"))
+@pytest.fixture(scope="module", params=[*catalog.architectures("language"), "mix"])
 def model(request):
-    name, presets = catalog.presets("language", request.param)
+    if request.param == "mix":
+        return Mixture([made("ngram"), made("lstm"), made("transformer")], [0.5, 0.2, 0.3])
+    return made(request.param)
+
+
+def made(arch: str):
+    name, presets = catalog.presets("language", arch)
     module = catalog.load("models", name)
     fields = {field.name for field in dataclasses.fields(module.Config)}
     config = module.Config(**{key: value for key, value in {**presets["tiny"], "width": 32}.items() if key in fields})
@@ -150,7 +157,7 @@ def test_ranks_are_places_in_the_distribution(model):
 @pytest.mark.parametrize("arch", [a for a in catalog.architectures("language") if a != "ngram"])
 def test_settings_of_a_model_and_of_its_training_have_names_of_their_own(arch):
     """Users set both in one place, by name."""
-    from seqcli.training.loop import Plan
+    from seqcli.training.plan import Plan
 
     config = catalog.load("models", catalog.presets("language", arch)[0]).Config
     assert not {f.name for f in dataclasses.fields(config)} & {f.name for f in dataclasses.fields(Plan)}

@@ -8,7 +8,7 @@ import torch
 
 from seqcli.interfaces import TokenBatch
 from seqcli.models import transformer
-from seqcli.nn.positions import angles, rotate
+from seqcli.nn.positions import rotate, turns
 
 V = 20
 
@@ -22,7 +22,7 @@ def model_of(**settings):
     return model
 
 
-def slow_attention(attention, x, angle):
+def slow_attention(attention, x, turn):
     """Softmax of q k / sqrt(K) over the positions up to one's own, head by head (Vaswani et al. 2017, equation 1)."""
     heads, groups, width = attention.heads, attention.groups, attention.head_width
     out = torch.zeros_like(x)
@@ -30,8 +30,8 @@ def slow_attention(attention, x, angle):
     for h in range(heads):
         g = h * groups // heads
         q, k, v = (qkv[:, :, i][:, None] for i in (h, heads + g, heads + groups + g))
-        if angle is not None:
-            q, k = rotate(q, angle), rotate(k, angle)
+        if turn is not None:
+            q, k = (rotate(each.transpose(1, 2), *turn).transpose(1, 2) for each in (q, k))
         weights = q[:, 0] @ k[:, 0].transpose(1, 2) / math.sqrt(width)
         weights = weights.masked_fill(torch.ones_like(weights).triu(1).bool(), -torch.inf).softmax(-1)
         out[:, :, h * width : (h + 1) * width] = weights @ v[:, 0]
@@ -43,15 +43,57 @@ def slow_attention(attention, x, angle):
 def test_attention_is_the_formula(groups, positions):
     model = model_of(groups=groups, positions=positions)
     attention, x = model.body.layers[0].attention, torch.randn(2, 7, 16)
-    angle = angles(torch.arange(7)[None], 4)[:, None] if positions == "rotary" else None
-    fast = attention(x, angle=angle, cache=None, layer=0)
-    torch.testing.assert_close(fast, slow_attention(attention, x, angle), rtol=1e-4, atol=1e-5)
+    turn = tuple(each[:, :, None] for each in turns(torch.arange(7)[None], 4)) if positions == "rotary" else None
+    fast = attention(x, turn=turn, cache=None, mask=None, layer=0)
+    torch.testing.assert_close(fast, slow_attention(attention, x, turn), rtol=1e-4, atol=1e-5)
+
+
+def test_rotating_is_a_rotation_by_the_angle():
+    """Su et al. (2021), equation 34: the pair (1, 0) at position p becomes (cos p f, sin p f)."""
+    x = torch.tensor([1.0, 1.0, 0.0, 0.0])  # pairs (x_0, x_2), (x_1, x_3) with f = 1, 1/100
+    turned = rotate(x, *turns(torch.tensor(5), 4))
+    torch.testing.assert_close(turned, torch.tensor([math.cos(5), math.cos(0.05), math.sin(5), math.sin(0.05)]))
+
+
+def test_the_stack_is_that_of_pytorch():
+    """Its encoder layers, norm first, under a causal mask, with our weights."""
+    stack = model_of(positions="learned", activation="gelu", norm="layer", bias=True).body
+    theirs = torch.nn.TransformerEncoderLayer(
+        16, 4, 64, dropout=0, activation=lambda x: torch.nn.functional.gelu(x, approximate="tanh"), batch_first=True, norm_first=True
+    )
+    tokens = torch.randint(3, V, (2, 9))
+    x = stack.embedding(tokens) + stack.positions(torch.arange(9))
+    for layer in stack.layers:
+        theirs.load_state_dict({
+            "self_attn.in_proj_weight": layer.attention.qkv.weight, "self_attn.in_proj_bias": layer.attention.qkv.bias,
+            "self_attn.out_proj.weight": layer.attention.out.weight, "self_attn.out_proj.bias": layer.attention.out.bias,
+            "linear1.weight": layer.feedforward.up.weight, "linear1.bias": layer.feedforward.up.bias,
+            "linear2.weight": layer.feedforward.out.weight, "linear2.bias": layer.feedforward.out.bias,
+            "norm1.weight": layer.attention_norm.weight, "norm1.bias": layer.attention_norm.bias,
+            "norm2.weight": layer.feedforward_norm.weight, "norm2.bias": layer.feedforward_norm.bias,
+        })  # fmt: skip
+        x = theirs(x, src_mask=torch.nn.Transformer.generate_square_subsequent_mask(9))
+    torch.testing.assert_close(stack(tokens)[0], stack.norm(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [[4, 4], [2, 4]])
+def test_two_ways_on_from_one_state_do_not_meet(lengths):
+    model = model_of()
+    tokens = np.arange(3, 11, dtype=np.int32).reshape(2, 4)
+    _, state = model.extend(tokens, np.array(lengths))
+    one = np.array([1, 1])
+    _, first = model.extend(np.array([[5], [6]], np.int32), one, state)
+    model.extend(np.array([[7], [8]], np.int32), one, state)
+    on = model.extend(np.array([[9], [9]], np.int32), one, first)[0]
+    for row, length in enumerate(lengths):
+        whole = np.concatenate([tokens[row, :length], [5 + row, 9]]).astype(np.int32)
+        np.testing.assert_allclose(on[row], model.extend(whole[None], np.array([length + 2]))[0][0], rtol=0, atol=2e-5)
 
 
 def test_rotary_products_depend_on_distance_alone():
     q, k = torch.randn(2, 1, 1, 1, 8).unbind(0)
     products = [
-        (rotate(q, angles(torch.tensor([[i]]), 8)[:, None]) * rotate(k, angles(torch.tensor([[i - 3]]), 8)[:, None])).sum()
+        (rotate(q, *turns(torch.tensor([i]), 8)) * rotate(k, *turns(torch.tensor([i - 3]), 8))).sum()
         for i in (3, 10, 400)
     ]
     torch.testing.assert_close(torch.stack(products), products[0].expand(3), rtol=1e-4, atol=1e-4)

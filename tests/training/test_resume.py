@@ -25,6 +25,14 @@ def corpus_path(tmp_path):
     return str(tmp_path / "text.txt")
 
 
+WAYS = {  # of training, besides the models': none may depend on how much of the budget is spent
+    "ema": ["ema=0.5"],
+    "muon": ["optimizer=muon"],
+    "plateau": ["schedule=plateau", "evaluate_every=1", "learning_rate=50.0", "optimizer=sgd"],
+    "accumulate": ["accumulate=3", "label_smoothing=0.1"],
+}
+
+
 def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
     arch, unit, settings = CASES[case]
     values = config.parse_assignments([*settings, f"steps={steps}", "warmup=2", "schedule=constant", "evaluate_every=3", *more])
@@ -37,16 +45,44 @@ def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
     return checkpoints.newest(folder, reporter=SILENT)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_resumed_is_bitwise_equal(tmp_path, corpus_path, case):
-    whole, progress = trained(tmp_path / "whole", corpus_path, case, steps=7)
-    trained(tmp_path / "parts", corpus_path, case, steps=4)
-    parts, resumed = trained(tmp_path / "parts", corpus_path, case, steps=7, resume=True)
-    assert whole.keys() == parts.keys() and any(name.startswith("optimizer.") for name in whole)
+@pytest.mark.parametrize("case, way", [*((case, "") for case in CASES), *(("lstm-document", way) for way in WAYS)])
+def test_resumed_is_bitwise_equal(tmp_path, corpus_path, case, way):
+    more = WAYS.get(way, [])
+    whole, progress = trained(tmp_path / "whole", corpus_path, case, steps=7, more=more)
+    trained(tmp_path / "parts", corpus_path, case, steps=4, more=more)
+    parts, resumed = trained(tmp_path / "parts", corpus_path, case, steps=7, resume=True, more=more)
+    kinds = {name.partition(".")[0] for name in whole}
+    assert kinds >= {"weight", "random"} and ("average" in kinds) == (way == "ema") and ("optimizer" in kinds) == (way != "plateau")
+    assert whole.keys() == parts.keys()
     for name, array in whole.items():
         assert np.array_equal(array, parts[name]), name
-    for field in ("step", "epoch", "index", "tokens"):
+    for field in ("step", "epoch", "index", "tokens", "factor", "best", "since_best"):
         assert progress["progress"][field] == resumed["progress"][field]
+    assert (progress["progress"]["factor"] < 1) == (way == "plateau")
+    whole, parts = (Run.open(tmp_path / name).tensors() for name in ("whole", "parts"))
+    assert all(np.array_equal(array, parts[name]) for name, array in whole.items())
+
+
+def test_what_is_saved_and_judged_is_the_average(tmp_path, corpus_path):
+    """From the middle of the budget on, of plain gradient descent: ASGD."""
+    more = ["optimizer=sgd", "average=0.5", "learning_rate=1.0", "evaluate_every=1"]
+    weights, save = [], checkpoints.save
+
+    def watched(*places, tensors, **named):
+        weights.append({name: np.array(array) for name, array in tensors.items()})
+        save(*places, tensors=tensors, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "save", watched)
+        last, _ = trained(tmp_path / "m", corpus_path, "gru-line", steps=6, more=more)
+    averaged = [saved for saved in weights if "average.count" in saved]
+    assert [int(saved["average.count"]) for saved in averaged] == [1, 2, 3]
+    run = Run.open(tmp_path / "m")
+    assert run.config["progress"]["best_step"] == 6, "the average should be best here"
+    for name, array in run.tensors().items():
+        mean = np.mean([saved[f"weight.{name}"] for saved in averaged], axis=0)
+        assert np.allclose(array, mean, atol=1e-6) and np.array_equal(array, last[f"average.{name}"])
+        assert not np.array_equal(array, last[f"weight.{name}"])
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, corpus_path):

@@ -1,0 +1,68 @@
+"""What training says of itself: mean loss and speed since they were last written down, and the live line."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+
+from seqcli.interfaces import Reporter
+from seqcli.training import memory
+
+_EVERY = 0.1  # seconds between two lines: making one takes as long as some tiny models take for a step
+_SMOOTH = 0.02  # part of the newest step in what is shown
+
+
+class Meter:
+    """bytes_per_token: of the training text, for bits per byte; None where that has no meaning."""
+
+    def __init__(self, reporter: Reporter, device: torch.device, *, bytes_per_token: float | None):
+        self._reporter, self._device, self._bytes = reporter, device, bytes_per_token
+        self._sums = self._smooth = (0.0, 0.0, 0.0)
+        self._steps, self._shown = 0, 0.0
+
+    def add(self, loss: float, tokens: int, seconds: float) -> None:
+        """A step: its loss in nats, summed over its tokens."""
+        self._steps += 1
+        part, step = max(_SMOOTH, 1 / self._steps), (loss, tokens, seconds)
+        self._sums = tuple(a + b for a, b in zip(self._sums, step))
+        self._smooth = tuple(a + part * (b - a) for a, b in zip(self._smooth, step))
+
+    def taken(self) -> dict[str, float]:
+        """Since it was called last: nats a token, bits per byte, tokens a second. Nothing where no step was taken."""
+        (loss, tokens, seconds), self._sums = self._sums, (0.0, 0.0, 0.0)
+        if not tokens:
+            return {}
+        bits = {"bits_per_byte": self._bits(loss / tokens)} if self._bytes else {}
+        return {"loss": loss / tokens, **bits, "tokens_per_second": round(tokens / max(seconds, 1e-9), 1)}
+
+    def show(self, step: int, share: float) -> None:
+        """The live line, of the last fifty steps or so."""
+        now = time.monotonic()
+        if now < self._shown + _EVERY:
+            return
+        self._shown = now
+        loss, tokens, seconds = self._smooth
+        mean = loss / max(tokens, 1)
+        bits = f", {self._bits(mean):.3f} bpb" if self._bytes else ""
+        self._reporter.progress(
+            f"step {step}, loss {mean:.3f}{bits}, {_short(tokens / max(seconds, 1e-9))} tokens/s{self._memory()}", share, 1
+        )
+
+    def _bits(self, nats: float) -> float:
+        return nats / math.log(2) / self._bytes
+
+    def _memory(self) -> str:
+        used = [n for n in (memory.resident(),) if n]
+        if self._device.type == "cuda":
+            used.append(torch.cuda.max_memory_allocated(self._device))
+        return f", {'+'.join(f'{n / 1e9:.1f}' for n in used)} GB" if used else ""
+
+
+def _short(number: float) -> str:
+    """In four characters or so: 950, 9.5k, 950k, 9.5M."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{letter}" if number < 10 * size else f"{number / size:.0f}{letter}"
+    return f"{number:.0f}"

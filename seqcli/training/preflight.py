@@ -1,0 +1,56 @@
+"""Before the first step: whether the disk has room for what training saves, and the machine memory for what it holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from seqcli import torchrun
+from seqcli.errors import OutputError
+from seqcli.training import memory
+from seqcli.training.optim import OPTIMIZERS
+from seqcli.training.placement import Placement
+from seqcli.training.plan import Plan
+
+_MARGIN = 1.1
+_LOGITS = 1 << 27  # at most so many exist at a time: nn/cross_entropy
+
+
+def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int, folder: Path) -> None:
+    """Raises OutputError. model: may lie on the meta device, where it costs nothing; folder: where it will be saved.
+
+    Memory is a lower bound, without the layers' own: what it refuses could not run.
+    """
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    averaged = bool(plan.ema or plan.average)
+    checkpoint = weights * (1 + OPTIMIZERS[plan.optimizer] + averaged)
+    logits = min(plan.batch_tokens * vocab_size, _LOGITS) * placement.dtype.itemsize
+    parts = torchrun.world() if plan.shard else 1
+    needed, free = (checkpoint + weights) // parts + logits, _free(placement.device)
+    if free is not None and needed > free:
+        raise OutputError(
+            f"not enough memory: weights, gradients, optimizer and logits take {_size(needed)}, {_size(free)} are free",
+            where=str(placement.device), cure="use a smaller --preset or --batch-tokens",
+        )  # fmt: skip
+    needed = int(_MARGIN * (3 * checkpoint + 2 * weights)) - _occupied(folder)  # the two newest, the best, and the next of each
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise OutputError(
+            f"not enough disk: checkpoints and the model take {_size(needed)}, {_size(free)} are free",
+            where=str(folder), cure="free some, or give another -o",
+        )  # fmt: skip
+
+
+def _free(device: torch.device) -> int | None:
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory.available()
+
+
+def _occupied(folder: Path) -> int:
+    """By what an earlier part of the run saved: it will be replaced."""
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number > 1e8 else f"{number / 1e6:.1f} MB"

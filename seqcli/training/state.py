@@ -1,0 +1,52 @@
+"""All tensors that resuming needs, as named arrays, and back: weights, optimizer, average, random states, carried state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqcli.nn import weights
+from seqcli.training.averaging import Average
+
+
+def arrays(model: nn.Module, optimizer: torch.optim.Optimizer, average: Average, carried: Any) -> dict[str, np.ndarray]:
+    """Names begin with what they are of: `weight.`, `optimizer.`, `average.`, `random.`, `carried.`"""
+    tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
+    if model.device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.arrays().items()}
+    if carried is not None:
+        tensors |= {f"carried.{name}": tensor for name, tensor in carried.arrays().items()}
+    own = {f"weight.{name}": array for name, array in weights.arrays(model).items()}
+    return own | {name: weights.whole(tensor).cpu().numpy() for name, tensor in tensors.items()}
+
+
+def restore(named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> Any:
+    """Puts back what `arrays` gave; returns the carried state."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, array in named.items():
+        kind, _, rest = name.partition(".")
+        parts.setdefault(kind, {})[rest] = torch.from_numpy(np.array(array))
+    with torch.no_grad():
+        own = model.state_dict()
+        for name, tensor in parts["weight"].items():
+            own[name].copy_(weights.like(tensor, own[name]))
+    learnt = [weight for group in optimizer.param_groups for weight in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts.get("optimizer", {}).items():
+        index, _, key = name.partition(".")
+        weight = learnt[int(index)]
+        state.setdefault(int(index), {})[key] = weights.like(tensor, weight) if tensor.shape == weight.shape else tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    average.restore(parts.get("average", {}))
+    torch.set_rng_state(parts["random"]["cpu"])
+    if "cuda" in parts["random"] and model.device.type == "cuda":
+        torch.cuda.set_rng_state(parts["random"]["cuda"], model.device)
+    carried = {name: tensor.to(model.device) for name, tensor in parts.get("carried", {}).items()}
+    return model.carried.of(carried) if carried else None
