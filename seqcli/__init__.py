@@ -8,9 +8,17 @@
 __version__ = "0.1.0"
 
 
-def load(model: str):
-    """The model in a folder (or an ARPA file), with the verbs of the command line as methods."""
+def load(model: str, *, device: str = "cpu", precision: str = "fp32", threads: int | None = None):
+    """The model in a folder (or an ARPA file), with the verbs of the command line as methods.
+
+    device, precision (fp32, bf16, int8) and threads are for networks.
+    """
     from seqcli.api import LanguageModel
     from seqcli.tasks import language
 
-    return LanguageModel(language.open_model(model))
+    opened = language.open_model(model)
+    if hasattr(opened.model, "place"):
+        from seqcli.training.placement import place
+
+        opened.model.place(place(device, precision, threads=threads))
+    return LanguageModel(opened)

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.linear import Linear
 from seqcli.nn.recurrence import CELLS, Hidden, RecurrentStack
 from seqcli.nn.weights import restored
 
@@ -54,7 +55,7 @@ class Recurrent(NeuralLanguageModel):
             vocab_size=vocab_size, cell=config.cell, embedding=embedding, width=config.width, layers=config.layers,
             dropout=config.dropout, weight_dropout=config.weight_dropout, word_dropout=config.word_dropout, out=out,
         )  # fmt: skip
-        self.head = nn.Linear(out, vocab_size)
+        self.head = Linear(out, vocab_size)
         nn.init.normal_(self.body.embedding.weight, std=1 / math.sqrt(embedding))
         nn.init.zeros_(self.head.bias)
         if config.tied:

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from seqcli.interfaces import Scores, State, TokenBatch
 from seqcli.nn.cross_entropy import linear_cross_entropy
-from seqcli.nn.linear import hold
+from seqcli.nn.linear import Linear, hold
 from seqcli.text import BOS_ID
 
-_LOGITS = 1 << 21  # entries of [tokens, V] that exist at a time: they stay in the cache
+_PRODUCT = 1 << 24  # logits of one matrix product, which likes many rows
+_LOGITS = 1 << 21  # of them that become probabilities at a time: they stay in the cache
 
 
 def _inference(method: Callable) -> Callable:
@@ -49,7 +50,7 @@ class NeuralLanguageModel(nn.Module):
     linear = False  # all its matrix products are `Linear`s, which know how they multiply: no autocast
     horizon = None  # a document is scored as one row
     carried: type | None = None  # the state that training carries over running text: `arrays()` and `of(arrays)`
-    head: nn.Linear
+    head: Linear
 
     def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """tokens: int64 [B, T], `<s>` included where a row begins. Returns [B, T, D] and the state after the last.
@@ -79,16 +80,20 @@ class NeuralLanguageModel(nn.Module):
         self.batch_tokens = batch_tokens or self.batch_tokens
 
     @contextmanager
-    def in_windows(self, window: int) -> Iterator[int]:
-        """Scores long rows in overlapping windows of so many tokens, many at a time, even where a carried state could read
-        them: one token after another takes a minute where this takes seconds. Gives the window, its own if it has one."""
-        own = self.window, self.batch_tokens
+    def quickly(self, *, window: int, products: torch.dtype) -> Iterator[int]:
+        """Scores in the precision of training, and long rows in overlapping windows of so many tokens, many at a time, even
+        where a carried state could read them: that takes seconds where one token after another takes a minute.
+
+        Gives the window, the model's own if it has one.
+        """
+        own = self.window, self.batch_tokens, self.products
+        self.products = products
         if self.window is None:
             self.window, self.batch_tokens = window, 32 * window
         try:
             yield self.window
         finally:
-            self.window, self.batch_tokens = own
+            self.window, self.batch_tokens, self.products = own
 
     @property
     def vocab_size(self) -> int:
@@ -150,20 +155,20 @@ class NeuralLanguageModel(nn.Module):
     def _judge(self, features: Tensor, targets: Tensor, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """log p and rank of targets [n] from features [n, D], so many logits at a time as memory is worth."""
         log_probs, ranks = [], []
-        for part, wanted in zip(*(x.split(max(1, _LOGITS // self.vocab_size)) for x in (features, targets))):
-            logits = self.logits(part)
-            if rank:
-                ranks.append(1 + (logits > logits.gather(-1, wanted[:, None])).sum(-1))
-            log_probs.append(logits.log_softmax(-1).gather(-1, wanted[:, None])[:, 0])  # one pass where logsumexp takes five
+        for part, wanted in zip(*(x.split(max(1, _PRODUCT // self.vocab_size)) for x in (features, targets))):
+            some = max(1, _LOGITS // self.vocab_size)
+            for raw, token in zip(self.head(part).split(some), wanted[:, None].split(some)):
+                logits = _float(raw)
+                if rank:
+                    ranks.append(1 + (logits > logits.gather(-1, token)).sum(-1))
+                log_probs.append(logits.log_softmax(-1).gather(-1, token)[:, 0])  # fused, where logsumexp takes five passes
         empty = np.zeros(0, np.float32)
         lp = torch.cat(log_probs).cpu().numpy() if log_probs else empty
         return lp, (torch.cat(ranks).cpu().numpy() if ranks else empty.astype(np.int64)) if rank else None
 
     def logits(self, features: Tensor) -> Tensor:
         """float32 [..., V]; `<s>` is impossible."""
-        logits = self.head(features).float()
-        logits[..., BOS_ID] = -torch.inf
-        return logits
+        return _float(self.head(features))
 
     # Stepping
 
@@ -198,6 +203,12 @@ class NeuralLanguageModel(nn.Module):
         features, targets = features[counted], targets[counted]
         total = linear_cross_entropy(features, self.head.weight, self.head.bias, targets, smoothing=smoothing)
         return total, int(counted.sum()), state
+
+
+def _float(logits: Tensor) -> Tensor:
+    logits = logits.float()
+    logits[..., BOS_ID] = -torch.inf
+    return logits
 
 
 def _row(batch: TokenBatch, starts: np.ndarray, row: int) -> np.ndarray:

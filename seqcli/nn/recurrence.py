@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqcli.nn.linear import Linear
+
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
@@ -77,7 +79,7 @@ class RecurrentStack(nn.Module):
         self.layers = nn.ModuleList(
             CELLS[cell](inside, outside, batch_first=True) for inside, outside in pairwise(widths)
         )
-        self.project = nn.Identity() if widths[-1] == out else nn.Linear(widths[-1], out, bias=False)
+        self.project = nn.Identity() if widths[-1] == out else Linear(widths[-1], out, bias=False)
         self.dropout = LockedDropout(dropout)
 
     def forward(self, tokens: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:

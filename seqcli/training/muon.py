@@ -27,7 +27,7 @@ class Muon(torch.optim.AdamW):
     def step(self, closure: Callable | None = None):
         for group in self.param_groups:
             for weight in group["params"] if group.get("orthogonal") else ():
-                if weight.grad is not None:
+                if weight.grad is not None and weight.ndim == 2:
                     self._step(weight, group)
                     weight.grad = None  # AdamW passes over it
         return super().step(closure)

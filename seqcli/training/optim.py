@@ -22,7 +22,7 @@ def optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     weights = [p for p in model.parameters() if p.requires_grad]
     tables = {model.head.weight, *(m.weight for m in model.modules() if isinstance(m, nn.Embedding))}  # a row a token
     groups = [
-        {"params": [p for p in weights if p.ndim == 2 and p not in tables], "weight_decay": plan.weight_decay},
+        {"params": [p for p in weights if p.ndim >= 2 and p not in tables], "weight_decay": plan.weight_decay},
         {"params": [p for p in weights if p in tables], "weight_decay": plan.weight_decay},
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]

@@ -15,7 +15,6 @@ import pytest
 
 from seqcli import tensor_file
 from seqcli.runs import drafting
-from seqcli.tasks import language
 
 
 def one_line(done, *, command: str) -> str:

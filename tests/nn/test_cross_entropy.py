@@ -45,4 +45,4 @@ def test_no_targets_are_no_loss():
     x, weight, offset, targets = parts(0, 5, bias=True)
     total = cross_entropy.linear_cross_entropy(x, weight, offset, targets)
     total.backward()
-    assert float(total) == 0 and not weight.grad.any()
+    assert total.item() == 0 and not weight.grad.any()

@@ -26,13 +26,15 @@ _SAMPLE = 200_000  # tokens whose bytes are counted
 
 
 class Keeper:
-    """A `training.loop.Run`. record: what is written down of the training; valid: a corpus, or a stream of tokens."""
+    """A `training.loop.Run`. record: what is written down of the training; valid: a corpus, or a stream of tokens;
+    products: the dtype of matrix products."""
 
     def __init__(
         self, draft: Draft, opened: OpenModel, record: Mapping[str, Any], *,
-        stream: np.ndarray, valid: Corpus | np.ndarray, begun: float, board: bool = False,
+        stream: np.ndarray, valid: Corpus | np.ndarray, products: Any, begun: float, board: bool = False,
     ):  # fmt: skip
         self._draft, self._opened, self._record, self._valid, self._begun = draft, opened, record, valid, begun
+        self._products = products
         self._figures: dict[str, Any] = {}
         self._board = None
         if board and not torchrun.rank():
@@ -45,7 +47,7 @@ class Keeper:
 
     def evaluate(self) -> float:
         """Nats per token of the held-out text."""
-        with self._opened.model.in_windows(_WINDOW) as window:
+        with self._opened.model.quickly(window=_WINDOW, products=self._products) as window:
             totals = (judge if isinstance(self._valid, np.ndarray) else evaluate)(self._opened, self._valid)
         self._figures = {**summary(totals), "loss": -totals.log_prob / max(totals.tokens, 1)}
         if self._opened.unit == "document":

@@ -112,8 +112,8 @@ def train(
     }
     opened = OpenModel(draft.path.name, request.arch, corpus.unit, reading.tokenizer, model)
     run = Keeper(
-        draft, opened, record, stream=stream, valid=valid if valid is not None else held_out, begun=begun,
-        board=request.tensorboard,
+        draft, opened, record, stream=stream, valid=valid if valid is not None else held_out,
+        products=placement.dtype, begun=begun, board=request.tensorboard,
     )  # fmt: skip
     resumed = run.resumed(reporter) if resume else None
     run.log({"event": "resumed", "step": resumed[0].step} if resumed else {"event": "started", **record})
