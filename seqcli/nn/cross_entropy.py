@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _AT_ONCE = 1 << 21  # logits in float32 that exist at a time: they stay in the cache
-_KEPT = 1 << 27  # gradients of logits that exist at a time
+KEPT = 1 << 27  # gradients of logits that exist at a time
 
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
@@ -39,7 +39,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_x = torch.empty_like(inner)
         grad_weight = torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
-        some, most = max(1, _AT_ONCE // vocab), max(1, _KEPT // vocab)
+        some, most = max(1, _AT_ONCE // vocab), max(1, KEPT // vocab)
         logits = torch.empty(min(some, len(x)), vocab, device=x.device)  # used again: fresh memory costs more than the sums
         grads = torch.empty(min(most, len(x)), vocab, dtype=dtype, device=x.device)
         for rows, wanted, out in zip(inner.split(most), targets.split(most), grad_x.split(most)):

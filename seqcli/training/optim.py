@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seqcli.training.plan import Plan
 
 OPTIMIZERS = {"adamw": 2, "muon": 2, "sgd": 0}  # numbers that each remembers of a weight
+_RISING = 0.1  # of the budget is warm-up at most
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt", "wsd", "plateau")
 
 
@@ -37,7 +38,8 @@ def optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 
 def rate(step: int, share: float, plan: Plan) -> float:
     """Factor of the learning rate at `step`, `share` of the budget being spent. Besides, `Progress.factor` is plateau's."""
-    rise, left, floor = min(1.0, (step + 1) / max(1, plan.warmup)), max(0.0, 1 - share), plan.floor
+    rise = min(1.0, max((step + 1) / max(1, plan.warmup), share / _RISING))
+    left, floor = max(0.0, 1 - share), plan.floor
     if plan.schedule == "cosine":
         return rise * (floor + (1 - floor) * 0.5 * (1 - math.cos(math.pi * left)))
     if plan.schedule == "linear":

@@ -13,7 +13,8 @@ from seqcli.training.optim import OPTIMIZERS, SCHEDULES
 class Plan:
     """How to train. Exactly what ends it first counts: epochs, steps or minutes (0: no limit).
 
-    batch_tokens: of one step; accumulate: batches a step; bptt: tokens of back-propagation through time in running text.
+    batch_tokens: of one batch (0: a hundredth of the text, 256 to 4,096); accumulate: batches a step; bptt: tokens of
+    back-propagation through time in running text.
     floor: where cosine, linear and wsd end, and the least of plateau; cooldown: the share of the budget in which wsd
     falls; decay: of the rate, by plateau, when an evaluation is not better.
     ema: decay of a moving average of the weights; average: the last share of the budget, over which they are averaged
@@ -25,7 +26,7 @@ class Plan:
 
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
-    batch_tokens: int = 4096
+    batch_tokens: int = 0
     accumulate: int = 1
     bptt: int = 128
     epochs: float = 0.0
@@ -51,10 +52,10 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("learning_rate", "batch_tokens", "accumulate", "bptt", "clip", "save_minutes"):
+        for name in ("learning_rate", "accumulate", "bptt", "clip", "save_minutes"):
             if not 0 < getattr(self, name) < 1e12:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("epochs", "steps", "minutes", "warmup", "weight_decay", "evaluations", "evaluate_every", "patience"):
+        for name in ("batch_tokens", "epochs", "steps", "minutes", "warmup", "weight_decay", "evaluations", "evaluate_every", "patience"):
             if not 0 <= getattr(self, name) < 1e12:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("floor", "cooldown", "decay", "beta1", "beta2", "label_smoothing", "ema", "average"):

@@ -10,13 +10,13 @@ from torch import nn
 
 from seqcli import torchrun
 from seqcli.errors import OutputError
+from seqcli.nn.cross_entropy import KEPT
 from seqcli.training import memory
 from seqcli.training.optim import OPTIMIZERS
 from seqcli.training.placement import Placement
 from seqcli.training.plan import Plan
 
 _MARGIN = 1.1
-_LOGITS = 1 << 27  # at most so many exist at a time: nn/cross_entropy
 
 
 def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int, folder: Path) -> None:
@@ -27,7 +27,7 @@ def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     averaged = bool(plan.ema or plan.average)
     checkpoint = weights * (1 + OPTIMIZERS[plan.optimizer] + averaged)
-    logits = min(plan.batch_tokens * vocab_size, _LOGITS) * placement.dtype.itemsize
+    logits = min(plan.batch_tokens * vocab_size, KEPT) * placement.dtype.itemsize
     parts = torchrun.world() if plan.shard else 1
     needed, free = (checkpoint + weights) // parts + logits, _free(placement.device)
     if free is not None and needed > free:

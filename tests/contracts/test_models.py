@@ -161,3 +161,13 @@ def test_settings_of_a_model_and_of_its_training_have_names_of_their_own(arch):
 
     config = catalog.load("models", catalog.presets("language", arch)[0]).Config
     assert not {f.name for f in dataclasses.fields(config)} & {f.name for f in dataclasses.fields(Plan)}
+
+
+@pytest.mark.parametrize("arch", [a for a in catalog.architectures("language") if a != "ngram"])
+def test_every_preset_can_be_meant(arch):
+    """What a preset says is known to its model or to training."""
+    from seqcli.tasks.language.neural import Request, settings_of
+
+    for preset in catalog.presets("language", arch)[1]:
+        module, settings, plan = settings_of(Request(arch, preset, ()))
+        assert plan.epochs and isinstance(settings, module.Config)

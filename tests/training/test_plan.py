@@ -22,6 +22,10 @@ def test_schedules_warm_up_and_end_where_they_should(schedule):
     assert all(a >= b for a, b in pairwise(course[10:]))
 
 
+def test_warm_up_takes_a_tenth_of_a_short_budget():
+    assert rate(0, 0.0, Plan(steps=20, warmup=100)) == 0.01 and rate(2, 0.1, Plan(steps=20, warmup=100, schedule="constant")) == 1
+
+
 def test_plateau_halves_the_rate_when_an_evaluation_is_not_better():
     plan, progress = Plan(steps=9, schedule="plateau", decay=0.5, floor=0.2), Progress()
     seen = [(progress.judge(value, plan), progress.factor) for value in (3.0, 2.0, 2.0, 1.5, 1.6, 1.7, 1.8)]

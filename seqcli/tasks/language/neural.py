@@ -83,6 +83,8 @@ def train(
     stream, held_out = reading.stream, None
     if valid is None:
         stream, held_out = split(reading.stream, unit=corpus.unit, seed=plan.seed)
+    if not plan.batch_tokens:
+        plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // 100, 256), 4096))
     vocab_size = reading.tokenizer.vocab_size
     with torch.device("meta"):  # its sizes, without its memory
         outline = module.build(settings, vocab_size=vocab_size)
