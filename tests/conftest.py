@@ -148,7 +148,7 @@ def here(capsysbinary, monkeypatch, tmp_path, tmp_path_factory):
         cli.app.registered_groups.clear()
         capsysbinary.readouterr()
         with open(given / "stdin", "rb") as file:
-            monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file, closed=False, fileno=file.fileno))
+            monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file, closed=False, fileno=file.fileno, close=file.close))
             code = cli.run([str(argument) for argument in arguments])
         out, err = capsysbinary.readouterr()
         return Done(code, out.decode(), err.decode())
