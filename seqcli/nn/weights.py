@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from seqcli.errors import ModelError
 
@@ -35,13 +36,27 @@ def like(tensor: Tensor, own: Tensor) -> Tensor:
     return distribute_tensor(tensor.to(own.device), own.device_mesh, own.placements)
 
 
+def outline(make: Callable[[], nn.Module]) -> nn.Module:
+    """The model that `make` builds, without the memory of its weights: on the device "meta"."""
+    with torch.device("meta"), _Undrawn():
+        return make()
+
+
+class _Undrawn(TorchFunctionMode):
+    """Weights do not begin at random: to draw on the meta device, torch would import its compiler, which takes a second."""
+
+    def __torch_function__(self, function, types, arguments=(), named=None):
+        if getattr(function, "__module__", None) == "torch.nn.init" or function in (Tensor.normal_, Tensor.uniform_):
+            return arguments[0] if arguments else named["tensor"]
+        return function(*arguments, **(named or {}))
+
+
 def restored(make: Callable[[], nn.Module], named: Mapping[str, np.ndarray]) -> nn.Module:
     """The model that `make` builds, with these weights. Raises ModelError where names or shapes differ.
 
-    It is built without memory first ("meta"), so that settings that lie cost nothing.
+    Its outline is built first, so that settings that lie cost nothing.
     """
-    with torch.device("meta"):
-        model = make()
+    model = outline(make)
     expected = model.state_dict(keep_vars=True)
     twins: dict[int, str] = {}
     alias = {name: twins.setdefault(id(tensor), name) for name, tensor in expected.items()}

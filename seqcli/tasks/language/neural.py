@@ -70,6 +70,7 @@ def train(
     """Trains into `draft`. resume: go on from its newest checkpoint."""
     import torch
 
+    from seqcli.nn import weights
     from seqcli.training import loop, preflight, ranks
     from seqcli.training.placement import place
 
@@ -86,8 +87,7 @@ def train(
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // 100, 256), 4096))
     vocab_size = reading.tokenizer.vocab_size
-    with torch.device("meta"):  # its sizes, without its memory
-        outline = module.build(settings, vocab_size=vocab_size)
+    outline = weights.outline(lambda: module.build(settings, vocab_size=vocab_size))
     if not torchrun.rank():
         preflight.check(outline, plan, placement, vocab_size=vocab_size, folder=draft.path)
     torch.manual_seed(plan.seed)
