@@ -25,6 +25,8 @@ from collections import defaultdict
 from datetime import date
 from pathlib import Path
 
+import kenlm_5gram
+
 SEQCLI = [sys.executable, "-m", "seqcli"]
 VOCAB_SIZE = 8000
 
@@ -54,13 +56,7 @@ def pairs(folder: Path) -> list[tuple[str, str, str]]:
 
 def kenlm(train: Path, judged: list[tuple[str, str, str]], *, programs: Path, folder: Path) -> dict[str, float]:
     """Accuracy by paradigm of KenLM's 5-gram over words."""
-    import kenlm as module
-
-    arpa = folder / "k.arpa"
-    with open(train, "rb") as source, open(arpa, "wb") as target:
-        command = [str(programs / "lmplz"), "-o", "5", "--skip_symbols", "-S", "2G"]
-        subprocess.run(command, stdin=source, stdout=target, stderr=subprocess.DEVNULL, check=True)
-    model, right = module.Model(str(arpa)), defaultdict(list)
+    model, right = kenlm_5gram.estimated(train, programs=programs, folder=folder), defaultdict(list)
     for good, bad, tag in judged:
         for name in (tag, "overall"):
             right[name].append(model.score(good) > model.score(bad))

@@ -22,18 +22,14 @@ import time
 from datetime import date
 from pathlib import Path
 
+import kenlm_5gram
+
 SEQCLI = [sys.executable, "-m", "seqcli"]
 
 
 def kenlm(train: Path, valid: Path, *, programs: Path, folder: Path) -> tuple[float, float]:
     """Perplexity and perplexity over known words of KenLM's 5-gram."""
-    import kenlm as module
-
-    arpa = folder / "k.arpa"
-    with open(train, "rb") as source, open(arpa, "wb") as target:
-        command = [str(programs / "lmplz"), "-o", "5", "--skip_symbols", "-S", "2G"]
-        subprocess.run(command, stdin=source, stdout=target, stderr=subprocess.DEVNULL, check=True)
-    model = module.Model(str(arpa))
+    model = kenlm_5gram.estimated(train, programs=programs, folder=folder)
     every = [score for line in valid.read_text(encoding="utf-8").splitlines() for score in model.full_scores(line)]
     known = [log10 for log10, _, unknown in every if not unknown]
     return 10 ** (-sum(log10 for log10, *_ in every) / len(every)), 10 ** (-sum(known) / len(known))

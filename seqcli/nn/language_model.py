@@ -30,7 +30,8 @@ def _inference(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def run(self, *arguments, **named):
-        exact = self.casts or self.products == torch.float32  # within an autocast of training nothing is changed
+        cast = self.linear and self.head.held  # by the products themselves
+        exact = cast or self.products == torch.float32  # within an autocast of training nothing is changed
         with torch.inference_mode(), nullcontext() if exact else torch.autocast(self.device.type, self.products):
             return method(self, *arguments, **named)
 
@@ -47,8 +48,7 @@ class NeuralLanguageModel(nn.Module):
     window: int | None = None
     batch_tokens = 8192  # scored in one pass, padding included
     products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked, not trained
-    linear = False  # all its matrix products are `Linear`s
-    casts = False  # which, once held, know their dtype: no autocast
+    linear = False  # all its matrix products are `Linear`s, which once held know their dtype: no autocast
     horizon = None  # a document is scored as one row
     carried: type | None = None  # the state that training carries over running text: `arrays()` and `of(arrays)`
     head: Linear
@@ -78,7 +78,6 @@ class NeuralLanguageModel(nn.Module):
         self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
         self.precision = placement.precision
         hold(self, placement.dtype)
-        self.casts = self.linear
         self.batch_tokens = batch_tokens or self.batch_tokens
 
     @contextmanager

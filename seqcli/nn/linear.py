@@ -24,12 +24,16 @@ class Linear(nn.Linear):
 
     _product: Callable[[Tensor], Tensor] | None = None
 
+    @property
+    def held(self) -> bool:
+        return self._product is not None
+
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias) if self._product is None else self._product(x)
 
     def hold(self, dtype: torch.dtype) -> None:
         """Weights from now on as `dtype` wants them; they do not change any more, and this module's are given up."""
-        assert self._product is None, "weights are held once"
+        assert not self.held, "weights are held once"
         weight = self.weight.detach()
         bias = None if self.bias is None else self.bias.detach().to(torch.bfloat16 if dtype == torch.int8 else dtype)
         if dtype == torch.int8:
