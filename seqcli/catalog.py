@@ -34,8 +34,17 @@ def architectures(task: str) -> list[str]:
 
 def presets(task: str, arch: str) -> tuple[str, dict[str, dict[str, Any]]]:
     """The module that makes an architecture, and its presets: settings by name. Nothing is imported."""
+    values = _preset_file(task, arch)
+    return values["module"], {name: settings for name, settings in values.items() if isinstance(settings, dict)}
+
+
+def is_counted(task: str, arch: str) -> bool:
+    """Whether an architecture is estimated at once (its module has `estimate`) rather than trained step by step (`build`)."""
+    return _preset_file(task, arch).get("counted", False)
+
+
+def _preset_file(task: str, arch: str) -> dict[str, Any]:
     known = architectures(task)
     if arch not in known:
         raise UsageError(f"unknown architecture {arch!r}", where="--arch", cure=nearest(arch, known))
-    values = tomllib.loads((Path(__file__).parent / "presets" / task / f"{arch}.toml").read_text(encoding="utf-8"))
-    return values.pop("module"), values
+    return tomllib.loads((Path(__file__).parent / "presets" / task / f"{arch}.toml").read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ from seqcli.interfaces import OpenModel, Reporter
 
 if TYPE_CHECKING:
     from seqcli.tasks.language import Trained
-    from seqcli.tasks.language.neural import Request
+    from seqcli.training.request import Request
 
 # What predicted held-out pairs best among words, pieces and characters (docs/LOG.md).
 TOKENIZER, VOCAB_SIZE = "sentencepiece", 1000
@@ -101,10 +101,10 @@ def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> 
 
 
 def _request(arch: str, settings: dict) -> Request:
-    from seqcli.tasks.language import compared
+    from seqcli.training.request import requests
 
     machine = {"device": "cpu", "precision": "fp32", "threads": 1}
-    return compared.requests([arch], PRESET, [("samples", settings)], **machine)[0]
+    return requests("language", [arch], PRESET, [("samples", settings)], **machine)[0]
 
 
 def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
@@ -112,13 +112,14 @@ def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole
     from seqcli.ngram.arena import default_memory
     from seqcli.runs import drafting
     from seqcli.tasks import language
-    from seqcli.tasks.language import compared, neural
+    from seqcli.tasks.language import neural
+    from seqcli.training.request import settings_of
 
     corpus, choice = language.Corpus((str(source),)), language.TokenizerChoice(tokenizer, vocab_size=VOCAB_SIZE)
     with drafting(place) as draft:
         if request.arch == COUNTED:
             language.train_counted(
-                draft, corpus, choice, compared.counted_config(request), memory=default_memory(),
+                draft, corpus, choice, settings_of(request)[1], memory=default_memory(),
                 holding_out=None if whole else 0, threads=1,
             )  # fmt: skip
         else:

@@ -135,12 +135,13 @@ def lm(
     from seqcli.report.progress import Console
     from seqcli.tasks import language
     from seqcli.tasks.language import compared
+    from seqcli.training import request
 
     archs = arch or ["ngram"]
     if len(set(archs)) < len(archs):
         raise UsageError("an architecture is given twice", where="--arch")
-    counting = any(map(compared.is_counted, archs))
-    training = not all(map(compared.is_counted, archs))
+    counting = any(catalog.is_counted("language", name) for name in archs)
+    training = not all(catalog.is_counted("language", name) for name in archs)
     counted = {"order": order, "prune": _thresholds(prune)}
     budget = {"epochs": epochs, "steps": steps, "minutes": minutes, "learning_rate": learning_rate}
     shown = {"tensorboard": tensorboard or None, "plot": plot or None, "plot_output": plot_output}
@@ -182,8 +183,8 @@ def lm(
         machine.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
         if seed is not None:
             reporter.note("--seed changes nothing: an n-gram model is counted")
-    requests = compared.requests(
-        archs, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
+    requests = request.requests(
+        language.TASK, archs, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
         threads=machine.threads, tensorboard=tensorboard,
     )  # fmt: skip
     if torchrun.world() > 1:
@@ -194,7 +195,7 @@ def lm(
     many = len(requests) > 1
     records = {}
     for trained in compared.train(
-        {Path(output) / request.arch if many else Path(output): request for request in requests}, corpus, chosen,
+        {Path(output) / each.arch if many else Path(output): each for each in requests}, corpus, chosen,
         valid=held_out, memory=memory or default_memory(), force=force, resume=resume, reporter=reporter,
     ):  # fmt: skip
         reporter.clear()

@@ -34,6 +34,7 @@ class Run(Protocol):
     """What the loop reports to."""
 
     bytes_per_token: float | None
+    counted: str  # what the loss is a sum over: tokens, texts
 
     def evaluate(self) -> float:
         """The headline figure, lower is better."""
@@ -58,7 +59,7 @@ def train(
     optimizer, average, carried = optim.optimizer(model, plan), Average(model, plan), None
     if saved_tensors is not None:
         carried = state.restore(ranks.own(saved_tensors, reporter), model, optimizer, average)
-    meter = Meter(reporter, placement.device, bytes_per_token=run.bytes_per_token)
+    meter = Meter(reporter, placement.device, bytes_per_token=run.bytes_per_token, counted=run.counted)
     begun, before = time.monotonic(), progress.seconds
     saved, saved_at = progress.step, before
 

@@ -15,10 +15,11 @@ _SMOOTH = 0.02  # part of the newest step in what is shown
 
 
 class Meter:
-    """bytes_per_token: of the training text, for bits per byte; None where that has no meaning."""
+    """bytes_per_token: of the training text, for bits per byte; None where that has no meaning; counted: what the loss is
+    a sum over."""
 
-    def __init__(self, reporter: Reporter, device: torch.device, *, bytes_per_token: float | None):
-        self._reporter, self._device, self._bytes = reporter, device, bytes_per_token
+    def __init__(self, reporter: Reporter, device: torch.device, *, bytes_per_token: float | None, counted: str = "tokens"):
+        self._reporter, self._device, self._bytes, self._counted = reporter, device, bytes_per_token, counted
         self._sums = self._smooth = (0.0, 0.0, 0.0)
         self._steps, self._shown = 0, 0.0
 
@@ -35,7 +36,7 @@ class Meter:
         if not tokens:
             return {}
         bits = {"bits_per_byte": self._bits(loss / tokens)} if self._bytes else {}
-        return {"loss": loss / tokens, **bits, "tokens_per_second": round(tokens / max(seconds, 1e-9), 1)}
+        return {"loss": loss / tokens, **bits, f"{self._counted}_per_second": round(tokens / max(seconds, 1e-9), 1)}
 
     def show(self, step: int, share: float) -> None:
         """The live line, of the last fifty steps or so."""
@@ -47,7 +48,7 @@ class Meter:
         mean = loss / max(tokens, 1)
         bits = f", {self._bits(mean):.3f} bpb" if self._bytes else ""
         self._reporter.progress(
-            f"step {step}, loss {mean:.3f}{bits}, {_short(tokens / max(seconds, 1e-9))} tokens/s{self._memory()}", share, 1
+            f"step {step}, loss {mean:.3f}{bits}, {_short(tokens / max(seconds, 1e-9))} {self._counted}/s{self._memory()}", share, 1
         )
 
     def _bits(self, nats: float) -> float:

@@ -166,8 +166,8 @@ def test_settings_of_a_model_and_of_its_training_have_names_of_their_own(arch):
 @pytest.mark.parametrize("arch", [a for a in catalog.architectures("language") if a != "ngram"])
 def test_every_preset_can_be_meant(arch):
     """What a preset says is known to its model or to training."""
-    from seqcli.tasks.language.neural import Request, settings_of
+    from seqcli.training.request import Request, settings_of
 
     for preset in catalog.presets("language", arch)[1]:
-        module, settings, plan = settings_of(Request(arch, preset, ()))
+        module, settings, plan = settings_of(Request("language", arch, preset, ()))
         assert plan.epochs and isinstance(settings, module.Config)

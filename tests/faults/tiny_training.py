@@ -34,7 +34,7 @@ class Training:
         with drafting(folder, resume=resume, force=force) as draft:
             neural.train(
                 draft, Corpus((str(self.corpus),), unit="document"), TokenizerChoice("characters"),
-                neural.Request("gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
+                neural.Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
                 valid=None, resume=resume, reporter=SILENT,
             )  # fmt: skip
 

@@ -39,7 +39,7 @@ def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
     with drafting(folder, resume=resume) as draft:
         neural.train(
             draft, Corpus((corpus_path,), unit=unit), TokenizerChoice("characters"),
-            neural.Request(arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
+            neural.Request("language", arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
             valid=None, resume=resume, reporter=SILENT,
         )  # fmt: skip
     return checkpoints.newest(folder, reporter=SILENT)

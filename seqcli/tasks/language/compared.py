@@ -6,57 +6,21 @@ seed. One architecture alone is trained as always: an n-gram model then learns f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from seqcli import catalog, checkpoints, config
-from seqcli.errors import InputError, UsageError, nearest
+from seqcli import catalog, checkpoints
+from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import Reporter
-from seqcli.models import ngram
 from seqcli.runs import MANIFEST, Draft, Run, drafting
 from seqcli.tasks.language import neural
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice
 from seqcli.tasks.language.counted import train_counted
-from seqcli.tasks.language.neural import Request
-from seqcli.tasks.language.opened import open_model
+from seqcli.tasks.language.opened import TASK, open_model
 from seqcli.tasks.language.told import Trained
-
-
-def is_counted(arch: str) -> bool:
-    return catalog.presets("language", arch)[0] == "ngram"
-
-
-def requests(
-    archs: Sequence[str], preset: str | None, settings: Sequence[tuple[str, Mapping[str, Any]]], **machine: Any
-) -> list[Request]:
-    """What each is asked: the preset and of the settings those that it knows.
-
-    Raises UsageError for what none of them knows, and for values that cannot be meant.
-    """
-    presets = {arch: catalog.presets("language", arch)[1] for arch in archs}
-    if preset and not any(preset in of_arch for of_arch in presets.values()):
-        known = dict.fromkeys(name for of_arch in presets.values() for name in of_arch)
-        raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(known)}")
-    known = {arch: _known(arch) for arch in archs}
-    for where, values in settings:
-        for key in values:
-            if not any(key in names for names in known.values()):
-                raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, set().union(*known.values())))
-    made = [
-        Request(
-            arch,
-            preset if preset in presets[arch] else None,
-            tuple((where, {k: v for k, v in values.items() if k in known[arch]}) for where, values in settings),
-            **machine,
-        )
-        for arch in archs
-    ]
-    for request in made:
-        counted_config(request) if is_counted(request.arch) else neural.settings_of(request)
-    return made
+from seqcli.training.request import Request, settings_of
 
 
 def train(
@@ -75,20 +39,20 @@ def train(
         if (parent / MANIFEST).is_file():
             raise UsageError("is a model, and no place for several", where=str(parent), cure="give another -o")
     begun = {path: resume and (not many or _is_begun(path)) for path in places}
-    seeds = [neural.settings_of(request)[2].seed for request in places.values() if not is_counted(request.arch)]
+    seeds = [settings_of(request)[2].seed for request in places.values() if not catalog.is_counted(TASK, request.arch)]
     new = {path.parent for path in places if not path.parent.exists()}
     with ExitStack() as stack:
         stack.callback(_remove_empty, new)
         drafts: dict[Path, Draft] = {}
         for path, request in places.items():
-            if not (begun[path] and is_counted(request.arch)):  # else it is done
+            if not (begun[path] and catalog.is_counted(TASK, request.arch)):  # else it is done
                 drafts[path] = stack.enter_context(drafting(path, force=force, resume=begun[path]))
         for path, request in places.items():
             if path not in drafts:
                 trained = _done(path, request)
-            elif is_counted(request.arch):
+            elif catalog.is_counted(TASK, request.arch):
                 trained = train_counted(
-                    drafts[path], corpus, choice, counted_config(request), memory=memory, valid=valid,
+                    drafts[path], corpus, choice, settings_of(request)[1], memory=memory, valid=valid,
                     holding_out=seeds[0] if seeds and valid is None else None, threads=request.threads, reporter=reporter,
                 )  # fmt: skip
             else:
@@ -97,22 +61,6 @@ def train(
                 )
             yield trained
             choice = TokenizerChoice(str(path.resolve()))
-
-
-def _known(arch: str) -> set[str]:
-    """The settings of an architecture, and of its training if it is not counted."""
-    kinds = [catalog.load("models", catalog.presets("language", arch)[0]).Config]
-    if not is_counted(arch):
-        from seqcli.training.plan import Plan
-
-        kinds.append(Plan)
-    return {field.name for kind in kinds for field in fields(kind)}
-
-
-def counted_config(request: Request) -> ngram.Config:
-    preset = request.preset or "small"
-    values = catalog.presets("language", request.arch)[1][preset]
-    return config.resolve(ngram.Config, (f"preset {preset}", values), *request.settings)
 
 
 def _is_begun(path: Path) -> bool:
@@ -127,7 +75,7 @@ def _remove_empty(folders: set[Path]) -> None:
 
 def _done(path: Path, request: Request) -> Trained:
     """What was counted before, with the same settings."""
-    record, wanted = Run.open(path).config, asdict(counted_config(request))
+    record, wanted = Run.open(path).config, asdict(settings_of(request)[1])
     for name, value in wanted.items():
         was = record["settings"][name]
         if was != (list(value) if isinstance(value, tuple) else value):

@@ -8,60 +8,26 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seqcli import catalog, config, torchrun
+from seqcli import torchrun
 from seqcli.data.batches import Batches, Lanes, Lines, Windows
-from seqcli.errors import InputError, UsageError, nearest
-from seqcli.interfaces import OpenModel, Reporter
+from seqcli.errors import InputError
+from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature
 from seqcli.runs import Draft, Run
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split
-from seqcli.tasks.language.keeping import Keeper, fingerprint
-from seqcli.tasks.language.opened import open_model
+from seqcli.tasks.language.opened import TASK, evaluate, judge, open_model, summary
 from seqcli.tasks.language.told import Trained
 from seqcli.text import BOS_ID
+from seqcli.training.request import Request, settings_of
 
-EPOCHS = 10  # where no budget is given
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for. arch, preset: of `presets/language`; settings: (where they stand, values), later ones first."""
-
-    arch: str
-    preset: str | None
-    settings: tuple[tuple[str, Mapping[str, Any]], ...]
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    tensorboard: bool = False
-
-
-def settings_of(request: Request):
-    """(module, its Config, the training Plan) of a request. Raises UsageError for what cannot be meant."""
-    from seqcli.training.plan import Plan
-
-    module_name, presets = catalog.presets("language", request.arch)
-    preset = request.preset or ("small" if "small" in presets else next(iter(presets)))
-    if preset not in presets:
-        raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(presets)}")
-    module = catalog.load("models", module_name)
-    sources = [(f"preset {preset}", presets[preset]), *request.settings]
-    if not any(budget in values for _, values in sources for budget in ("epochs", "steps", "minutes")):
-        sources.append(("default", {"epochs": EPOCHS}))
-    known = {f.name for f in dataclasses.fields(module.Config)}, {f.name for f in dataclasses.fields(Plan)}
-    for where, values in sources:
-        for key in values:
-            if key not in known[0] | known[1]:
-                raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, known[0] | known[1]))
-    shares = [[(where, {k: v for k, v in values.items() if k in names}) for where, values in sources] for names in known]
-    return module, config.resolve(module.Config, *shares[0]), config.resolve(Plan, *shares[1])
-
+_WINDOW = 1024  # in which running text is judged
+_SAMPLE = 200_000  # tokens whose bytes are counted
 
 def train(
     draft: Draft, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
@@ -72,6 +38,7 @@ def train(
 
     from seqcli.nn import weights
     from seqcli.training import loop, preflight, ranks
+    from seqcli.training.keeping import Keeper, fingerprint
     from seqcli.training.placement import place
 
     # 1. Settings, text, tokens
@@ -114,8 +81,9 @@ def train(
     }
     opened = OpenModel(draft.path.name, request.arch, corpus.unit, reading.tokenizer, model)
     run = Keeper(
-        draft, opened, record, stream=stream, valid=valid if valid is not None else held_out,
-        products=placement.dtype, begun=begun, board=request.tensorboard,
+        draft, model, record, task=TASK, tokenizer=reading.tokenizer, card=_card, begun=begun, board=request.tensorboard,
+        judge=lambda: _judged(opened, held_out if valid is None else valid, products=placement.dtype),
+        bytes_per_token=_bytes_per_token(stream, reading.tokenizer),
     )  # fmt: skip
     resumed = run.resumed(reporter) if resume else None
     run.log({"event": "resumed", "step": resumed[0].step} if resumed else {"event": "started", **record})
@@ -137,3 +105,32 @@ def batches_of(stream: np.ndarray, unit: str, plan, *, window: int | None) -> Ba
     if window is not None:
         return Windows(stream, width=window, batch_tokens=plan.batch_tokens, seed=plan.seed)
     return Lanes(stream, width=plan.bptt, batch_tokens=plan.batch_tokens, seed=plan.seed)
+
+
+def _judged(opened: OpenModel, valid: Corpus | np.ndarray, *, products: Any) -> tuple[float, dict[str, Any]]:
+    """Nats per token of held-out text, a corpus or a stream of tokens, and all its figures.
+
+    products: the dtype of matrix products.
+    """
+    with opened.model.quickly(window=_WINDOW, products=products) as window:
+        totals = (judge if isinstance(valid, np.ndarray) else evaluate)(opened, valid)
+    figures = {**summary(totals), "loss": -totals.log_prob / max(totals.tokens, 1)}
+    if opened.unit == "document":
+        figures["window"] = window
+    return figures["loss"], figures
+
+
+def _bytes_per_token(stream: np.ndarray, tokenizer: Tokenizer) -> float:
+    sample = stream[:_SAMPLE]
+    sample = sample[sample != BOS_ID]
+    return len(tokenizer.decode(sample.tolist()).encode()) / max(len(sample), 1)
+
+
+def _card(record: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    return (
+        f"# A language model ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; tokenizer "
+        f"{record['tokenizer']}; {record['data']['rows']:,} rows of {', '.join(record['data']['files'])}; "
+        f"{record['progress']['step']:,} steps. Held-out loss: {record['valid']['loss']:.4f} nats a token.\n\n"
+        f"Ask it: `seqcli score -m DIR \"a sentence\"`.\n"
+    )

@@ -1,0 +1,98 @@
+"""What the loop reports to: judges the network on held-out text, logs, keeps the best weights and checkpoints.
+
+Of several ranks all judge (each on all of the text: no rank waits, none is quicker for it), and rank 0 alone writes.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from seqcli import checkpoints, tensor_file, torchrun
+from seqcli.errors import UsageError
+from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.nn import weights
+from seqcli.runs import Draft
+from seqcli.training.plan import RESUMABLE, Progress
+
+
+class Keeper:
+    """A `training.loop.Run`.
+
+    record: what is written down of the training; judge: gives the headline figure, lower is better, and all figures of
+    held-out text; card: makes the model card of the whole record.
+    """
+
+    def __init__(
+        self, draft: Draft, model: nn.Module, record: Mapping[str, Any], *, task: str, tokenizer: Tokenizer,
+        judge: Callable[[], tuple[float, dict[str, Any]]], card: Callable[[Mapping[str, Any]], str], begun: float,
+        bytes_per_token: float | None = None, counted: str = "tokens", board: bool = False,
+    ):  # fmt: skip
+        self._draft, self._model, self._record, self._begun = draft, model, record, begun
+        self._task, self._tokenizer, self._judge, self._card = task, tokenizer, judge, card
+        self.bytes_per_token, self.counted = bytes_per_token, counted
+        self._figures: dict[str, Any] = {}
+        self._board = None
+        if board and not torchrun.rank():
+            from seqcli.training.tensorboard import Board
+
+            self._board = Board(draft.boards)
+
+    def evaluate(self) -> float:
+        """The headline figure of the held-out text."""
+        headline, self._figures = self._judge()
+        return headline
+
+    def log(self, event: Mapping[str, Any]) -> None:
+        if not torchrun.rank():
+            self._draft.log(event)
+        if self._board:
+            self._board.add(event)
+
+    def best(self, progress: Progress) -> None:
+        seconds = round(time.monotonic() - self._begun, 3)
+        record = {**self._record, "valid": self._figures, "progress": asdict(progress), "seconds": seconds}
+        tensors = {name: tensor_file.tensor(array) for name, array in weights.arrays(self._model).items()}
+        if torchrun.rank():
+            return
+        self._draft.save(
+            task=self._task, arch=self._record["arch"], config=record, tensors=tensors, tokenizer=self._tokenizer,
+            card=self._card(record),
+        )  # fmt: skip
+
+    def checkpoint(self, progress: Progress, tensors: Mapping[str, np.ndarray]) -> None:
+        if torchrun.rank():
+            return
+        checkpoints.save(
+            self._draft.path, self._draft.folder, step=progress.step, tensors=tensors,
+            progress={"progress": asdict(progress), "same": self._same},
+        )  # fmt: skip
+
+    @property
+    def _same(self) -> dict[str, Any]:
+        """What a resumed run must share with its beginning."""
+        of_text = {"tokenizer": self._record["tokenizer"], "text": self._record["data"]["fingerprint"]}
+        return {**self._record["settings"], **self._record["training"], **of_text}
+
+    def resumed(self, reporter: Reporter) -> tuple[Progress, dict[str, np.ndarray]]:
+        """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise."""
+        tensors, saved = checkpoints.newest(self._draft.path, reporter=reporter)
+        for name, now in self._same.items():
+            if name not in RESUMABLE and now != (then := saved["same"].get(name)):
+                cure = "resume with the settings and the text it began with"
+                raise UsageError(f"{name} was {then!r}, is {now!r}", where="--resume", cure=cure)
+        return Progress(**saved["progress"]), tensors
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Of what is trained on: tokens, labels."""
+    sum_ = 0
+    for array in arrays:
+        sum_ = zlib.crc32(np.ascontiguousarray(array), sum_)
+    return f"{sum_:08x}"
