@@ -3,7 +3,7 @@
 Shape letters, here and everywhere:
 
     B rows   T target length   S source length   V vocabulary   D width   H heads   K head width
-    L layers   N order   W window   P tokens of all rows of a batch one after another ("packed")
+    L layers   N order   W window   C labels   P tokens of all rows of a batch one after another ("packed")
 
 Logarithms are natural inside; log10 (ARPA) and bits exist only at the border.
 """
@@ -111,6 +111,13 @@ class LanguageModel(Protocol):
         are log-probabilities up to a constant a row; that of `<s>` is -inf. Beginning, a forced prefix and a step by one
         token are all calls of it.
         """
+
+
+class Classifier(Protocol):
+    """p(label | text), n-gram, bag of words and neural alike."""
+
+    def classify(self, batch: TokenBatch) -> np.ndarray:
+        """Logits of every row, float32 [B, C]: natural log p(label | row) up to a constant a row."""
 
 
 class Reporter(Protocol):

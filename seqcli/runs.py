@@ -155,14 +155,15 @@ class Draft:
         arch: str,
         config: Mapping[str, Any],
         tensors: Mapping[str, tensor_file.Tensor],
-        tokenizer: Tokenizer,
+        tokenizer: Tokenizer | None,
         card: str,
     ) -> None:
-        """Writes a state and makes it the current one."""
+        """Writes a state and makes it the current one. tokenizer: None for a model that reads text."""
         new = self.folder / "state"
         (new / TOKENIZER).mkdir(parents=True)
         checksums = {WEIGHTS: tensor_file.write(new / WEIGHTS, tensors)}
-        tokenizers.save(tokenizer, new / TOKENIZER)
+        if tokenizer is not None:
+            tokenizers.save(tokenizer, new / TOKENIZER)
         write_json(new / CONFIG, config)
         files = {}
         for file in sorted(f for f in new.rglob("*") if f.is_file()):

@@ -9,6 +9,7 @@ from functools import cache
 
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"  # ids 0, 1, 2 in every tokenizer
 UNK_ID, BOS_ID, EOS_ID = 0, 1, 2
+PAD = -1  # no token: what fills a padded row where that must be known
 SPECIALS = (UNK, BOS, EOS)
 SPECIAL_IDS = (UNK_ID, BOS_ID, EOS_ID)
 

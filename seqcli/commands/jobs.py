@@ -30,6 +30,7 @@ class TextJob:
         self.machine, self._example = machine, example
         self._size: int | None = None  # of blocks
         self.beginning = ""  # of the text, to see its script by
+        self._networks: list = []
 
     @cached_property
     def blocks(self) -> Iterator[Block]:
@@ -39,9 +40,23 @@ class TextJob:
         self.beginning = first.data.decode() if first else ""
         return iter(()) if first is None else chain([first], blocks)
 
+    def place(self, models: list, *, otherwise: str) -> None:
+        """Networks among the models go where the options say; otherwise: why those options change nothing."""
+        machine = self.machine
+        self._networks = [model for model in models if hasattr(model, "place")]
+        if not self._networks:
+            machine.without(self.reporter, *_NETWORKS, reason=otherwise)
+            return
+        from seqcli.training.placement import place
+
+        placement = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
+        for network in self._networks:
+            network.place(placement, batch_tokens=machine.batch_tokens)
+
     @property
     def threads(self) -> int | None:
-        return self.machine.threads
+        """Of processes: one where a network computes, whose threads, or GPU, do not outlive a fork."""
+        return 1 if self._networks else self.machine.threads
 
     def answering(self) -> None:
         """Finds who answers: models, or tokenizers."""
@@ -83,7 +98,6 @@ class ModelJob(TextJob):
     def __init__(self, *arguments, mix: list[float] | str | None = None, **named):
         super().__init__(*arguments, **named)
         self._mix = mix
-        self._networks: list = []
         if mix is not None and len(self.sources) < 2:
             raise UsageError("--mix needs several -m")
         if isinstance(mix, list) and len(mix) != len(self.sources):
@@ -94,29 +108,12 @@ class ModelJob(TextJob):
         from seqcli.tasks import language
 
         models = language.open_models(self.sources, reporter=self.reporter) if self.sources else [self.sample_model]
-        self._networks = [opened.model for opened in models if hasattr(opened.model, "place")]
-        self._place(self._networks)
+        self.place([opened.model for opened in models], otherwise="n-gram models are looked up, not computed")
         if self._mix is None:
             return models
         if isinstance(self._mix, str):
             return [language.fitted(models, self._mix, reporter=self.reporter)]
         return [language.mixed(models, self._mix)]
-
-    def _place(self, networks: list) -> None:
-        machine = self.machine
-        if not networks:
-            machine.without(self.reporter, *_NETWORKS, reason="n-gram models are looked up, not computed")
-        else:
-            from seqcli.training.placement import place
-
-            placement = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
-            for network in networks:
-                network.place(placement, batch_tokens=machine.batch_tokens)
-
-    @property
-    def threads(self) -> int | None:
-        """Of processes: one where a network computes, whose threads, or GPU, do not outlive a fork."""
-        return 1 if self._networks else self.machine.threads
 
     @property
     def many(self) -> bool:

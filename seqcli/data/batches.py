@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from seqcli.text import BOS_ID
+from seqcli.text import BOS_ID, PAD
 
 _SORTED_TOGETHER = 64  # batches whose rows are sorted by length with one another
 _ROUND = 8  # lengths are padded to multiples of it: kernels prepared for a shape are used again
@@ -18,7 +18,10 @@ NOT_COUNTED = -1
 
 
 class Example(NamedTuple):
-    """inputs, targets: int64 [B, T]; a target is the next input, NOT_COUNTED where there is none. carries: state goes on."""
+    """inputs, targets: int64 [B, T]; a target is the next input, NOT_COUNTED where there is none. carries: state goes on.
+
+    Of labelled rows targets are their labels, int64 [B].
+    """
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -80,6 +83,22 @@ class Lines:
                 groups.append(rows[begin:end])
                 begin = end
         return groups
+
+
+class Labelled(Lines):
+    """Rows of a stream with a label each, padded with PAD. What is longer than `longest` is cut off."""
+
+    def __init__(self, stream: np.ndarray, labels: np.ndarray, *, batch_tokens: int, seed: int, longest: int):
+        super().__init__(stream, batch_tokens=batch_tokens, seed=seed)
+        assert len(labels) == len(self._lengths), "every row has a label, and a token"
+        self._labels, self._lengths = labels, np.minimum(self._lengths + 1, longest)  # `<s>` is read, too
+
+    def get(self, epoch: int, index: int) -> Example:
+        rows = self._plan(epoch)[index]
+        inputs = np.full((len(rows), int(_rounded(self._lengths[rows].max()))), PAD, np.int64)
+        for line, row in zip(inputs, rows):
+            line[: self._lengths[row]] = self._stream[self._begins[row] : self._begins[row] + self._lengths[row]]
+        return Example(inputs, self._labels[rows].astype(np.int64))
 
 
 def _rounded(length):

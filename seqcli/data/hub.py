@@ -7,10 +7,10 @@ Rows are streamed: what is not read is not downloaded, and nothing is prepared o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
-from seqcli.data.tables import Rows, cell_of, places_of
+from seqcli.data.tables import Asked, Rows, cell_of, places_of
 from seqcli.errors import InputError
 
 SCHEME = "hf:"
@@ -28,7 +28,7 @@ def check(path: str) -> None:
     _opened(path)
 
 
-def read_rows(path: str, columns: Sequence[str | None]) -> Iterator[Rows]:
+def read_rows(path: str, columns: Sequence[Asked]) -> Iterator[Rows]:
     """The asked columns of a data set; None asks for the text column."""
     first = 1
     for cells in _batches(path, columns):
@@ -54,7 +54,7 @@ def _opened(path: str):
         raise _bad_input(error, path) from None
 
 
-def _batches(path: str, columns: Sequence[str | None]) -> Iterator[list[tuple[str, ...]]]:
+def _batches(path: str, columns: Sequence[Asked]) -> Iterator[list[tuple[str, ...]]]:
     dataset = _opened(path)
     try:
         names = dataset.column_names or list(next(iter(dataset), {}))
@@ -64,11 +64,22 @@ def _batches(path: str, columns: Sequence[str | None]) -> Iterator[list[tuple[st
         return
     # By number, too: a data set always has names.
     asked = [names[place] for place in places_of(columns, names, path)]
+    text_of = {name: _text_of((dataset.features or {}).get(name)) for name in asked}
     try:
-        for batch in dataset.select_columns(list(dict.fromkeys(asked))).iter(batch_size=_ROWS):
-            yield list(zip(*([cell_of(value) for value in batch[name]] for name in asked)))
+        for batch in dataset.select_columns(list(text_of)).iter(batch_size=_ROWS):
+            yield list(zip(*(map(text_of[name], batch[name]) for name in asked)))
     except Exception as error:
         raise _bad_input(error, path) from None
+
+
+def _text_of(feature: object) -> Callable[[object], str]:
+    """What turns a value of a column into text: classes have names, and -1 is how their rows say that they have none."""
+    import datasets
+
+    if not isinstance(feature, datasets.ClassLabel) or not feature.names:
+        return cell_of
+    names = dict(enumerate(feature.names))
+    return lambda value: names.get(value, "" if value == -1 else cell_of(value))
 
 
 def _bad_input(error: Exception, path: str) -> Exception:

@@ -20,8 +20,41 @@ from seqcli.data.lines import read_blocks as read_lines
 from seqcli.errors import InputError, UsageError, listed, nearest
 
 TEXT_COLUMNS = ("text", "sentence", "document", "review")
+_NO_BREAKS = bytes(byte for byte in range(256) if byte not in b"\t\n")
 _ROWS = 4096
 _LARGEST_CSV_ROW = 1 << 24  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """A column by what it holds: the first of `usual` that the file has, unless the user gives its `name`.
+
+    may_lack: a JSON object after the first may be without it or have null there; that is an empty cell, as in the
+    other formats.
+    """
+
+    holds: str
+    usual: tuple[str, ...]
+    name: str | None = None
+    may_lack: bool = False
+
+    def found(self, names: Sequence[str], *, where: str, kind: str = "column") -> str:
+        """Its name. Raises UsageError where the user has to say."""
+        if self.name is not None:
+            return self.name
+        known = next((name for name in self.usual if name in names), None)
+        if known is None:
+            cure = f"--{self.holds}-column, one of {listed(names)}" + (" or #N" if kind == "column" else "")
+            raise UsageError(f"which {kind} is the {self.holds}?", where=where, cure=cure)
+        return known
+
+
+TEXT = Wanted("text", TEXT_COLUMNS)
+Asked = str | Wanted | None  # a name or `#N`; None is TEXT
+
+
+def _wanted(column: Asked) -> Wanted:
+    return TEXT if column is None else Wanted("text", (), name=column) if isinstance(column, str) else column
 
 
 class Rows(NamedTuple):
@@ -46,12 +79,17 @@ def is_table(path: str) -> bool:
 
 
 def read_blocks(
-    path: str, *, column: str | None = None, keep: Sequence[str] = (), encoding: str | None = None, strict: bool = False
+    path: str, *, column: str | None = None, keep: Sequence[Asked] = (), encoding: str | None = None, strict: bool = False
 ) -> Iterator[Block]:
     """The records of a text column, other columns kept beside them.
 
     column: None takes the first of text, sentence, document, review that the file has.
     """
+    if kind_of(path) == "tsv":  # cells without line feeds: what was split need not be searched and joined again
+        return (
+            Block(first, text, replaced, kept=tuple(zip(*map(_lines, kept))))
+            for first, (text, *kept), replaced in _tsv_columns(path, [column, *keep], encoding=encoding, strict=strict)
+        )
     return blocks_of(read_rows(path, [column, *keep], encoding=encoding, strict=strict))
 
 
@@ -63,7 +101,7 @@ def blocks_of(rows: Iterator[Rows]) -> Iterator[Block]:
 
 
 def read_rows(
-    path: str, columns: Sequence[str | None], *, encoding: str | None = None, strict: bool = False
+    path: str, columns: Sequence[Asked], *, encoding: str | None = None, strict: bool = False
 ) -> Iterator[Rows]:
     """The asked columns of `path`; None asks for the text column.
 
@@ -86,16 +124,11 @@ def read_rows(
             yield from _arrow(path, columns, _parquet, file)
 
 
-def _places(columns: Sequence[str | None], header: list[str], path: str) -> list[int]:
+def _places(columns: Sequence[Asked], header: list[str], path: str) -> list[int]:
     """Where the columns stand in a row; `#N` by number, names by `header`."""
     places = []
     for column in columns:
-        if column is None:
-            known = [name for name in TEXT_COLUMNS if name in header]
-            if not known:
-                cure = f"--text-column, one of {listed(header)} or #N"
-                raise UsageError("which column is the text?", where=path, cure=cure)
-            column = known[0]
+        column = _wanted(column).found(header, where=path)
         if column.startswith("#") and column[1:].isdigit() and int(column[1:]) > 0:
             places.append(int(column[1:]) - 1)
         elif column in header:
@@ -105,7 +138,7 @@ def _places(columns: Sequence[str | None], header: list[str], path: str) -> list
     return places
 
 
-def places_of(columns: Sequence[str | None], names: list[str], path: str) -> list[int]:
+def places_of(columns: Sequence[Asked], names: list[str], path: str) -> list[int]:
     """Where the columns stand among all `names`, the first of which is `#1`."""
     places = _places(columns, names, path)
     if max(places) >= len(names):
@@ -113,62 +146,88 @@ def places_of(columns: Sequence[str | None], names: list[str], path: str) -> lis
     return places
 
 
-def _by_number(columns: Sequence[str | None]) -> bool:
+def _by_number(columns: Sequence[Asked]) -> bool:
     """All columns given as `#N`: the file has no header."""
-    return all(column is not None and column.startswith("#") for column in columns)
+    return all((_wanted(column).name or "").startswith("#") for column in columns)
 
 
-def _tsv(path: str, columns: Sequence[str | None], **reading) -> Iterator[Rows]:
+def _tsv(path: str, columns: Sequence[Asked], **reading) -> Iterator[Rows]:
+    for first, found, replaced in _tsv_columns(path, columns, **reading):
+        yield Rows(first, list(zip(*map(_lines, found))), replaced)
+
+
+def _lines(column: bytes) -> list[str]:
+    return column.decode().split("\n")[:-1]
+
+
+def _tsv_columns(path: str, columns: Sequence[Asked], **reading) -> Iterator[tuple[int, list[bytes], int]]:
+    """As Rows, but each asked column as lines."""
     places = _places(columns, [], path) if _by_number(columns) else None
     first = 1
     for block in read_lines(path, **reading):
-        records = block.records()
-        number = block.first
+        data, number = block.data, block.first
         if places is None:
-            places = _places(columns, records.pop(0).split("\t"), path)
+            header, _, data = data.partition(b"\n")
+            places = _places(columns, header.decode().split("\t"), path)
             number += 1
-        cells = []
-        for line, record in enumerate(records, number):
-            fields = record.split("\t") if record else [""] * (max(places) + 1)
-            try:
-                cells.append(tuple(fields[place] for place in places))
-            except IndexError:
-                raise InputError(
-                    f"{len(fields)} fields, column {max(places) + 1} is wanted", where=f"{path}, line {line}"
-                ) from None
-        yield Rows(first, cells, block.replaced)
-        first += len(cells)
+        yield first, _split(data, places, path, number), block.replaced
+        first += data.count(b"\n")
 
 
-def _jsonl(path: str, columns: Sequence[str | None], *, encoding: str | None, strict: bool) -> Iterator[Rows]:
+def _split(data: bytes, places: list[int], path: str, first: int) -> list[bytes]:
+    """The columns at `places` of tab-separated rows, the first of which is line `first`."""
+    breaks = data.translate(None, _NO_BREAKS)
+    width = breaks.find(b"\n") + 1  # of the first row
+    if max(places) < width and breaks == breaks[:width] * (len(breaks) // width):
+        fields = data.replace(b"\n", b"\t").split(b"\t")[:-1]  # all rows are alike: split at once
+        return [b"\n".join(fields[place::width]) + b"\n" for place in places]
+    columns = [[] for _ in places]
+    for line, row in enumerate(data.split(b"\n")[:-1], first):
+        fields = row.split(b"\t") if row else [b""] * (max(places) + 1)
+        if len(fields) <= max(places):
+            raise InputError(f"{len(fields)} fields, column {max(places) + 1} is wanted", where=f"{path}, line {line}")
+        for column, place in zip(columns, places):
+            column.append(fields[place] + b"\n")
+    return list(map(b"".join, columns))
+
+
+def _jsonl(path: str, columns: Sequence[Asked], *, encoding: str | None, strict: bool) -> Iterator[Rows]:
+    wanted, seen = list(map(_wanted, columns)), False
     for block in read_lines(path, encoding=encoding, strict=strict):
         cells, halves = [], 0
         for line, record in enumerate(block.records(), block.first):
+            where = f"{path}, line {line}"
             try:
                 value = json.loads(record)
             except (ValueError, RecursionError) as error:
-                raise InputError(f"not JSON ({error})", where=f"{path}, line {line}") from None
+                raise InputError(f"not JSON ({error})", where=where) from None
             if not isinstance(value, dict):
-                raise InputError("not a JSON object", where=f"{path}, line {line}")
+                raise InputError("not a JSON object", where=where)
             row = []
-            for column in columns:
-                name = column or next((name for name in TEXT_COLUMNS if name in value), None)
-                if name is None:
-                    cure = f"--text-column, one of {listed(value)}"
-                    raise UsageError("which field is the text?", where=f"{path}, line {line}", cure=cure)
+            for column in wanted:
+                name = column.found(value, where=where, kind="field")
+                if column.may_lack and value.get(name) is None and (seen or name in value):
+                    row.append("")
+                    continue
                 if name not in value:
-                    raise InputError(f"no field {name!r}", where=f"{path}, line {line}", cure=nearest(name, value))
+                    raise InputError(f"no field {name!r}", where=where, cure=nearest(name, value))
                 if value[name] is None:
-                    raise InputError(f"field {name!r} is null", where=f"{path}, line {line}")
+                    raise InputError(f"field {name!r} is null", where=where)
                 cell = value[name] if isinstance(value[name], str) else json.dumps(value[name], ensure_ascii=False)
                 if not cell.isascii():  # JSON can spell half a character: "\ud800"
                     cell, found = LONE_SURROGATE.subn("\ufffd", cell)
                     halves += found
                     if found and strict:
                         cure = "drop --strict to replace it"
-                        raise InputError("half a character (a lone surrogate)", where=f"{path}, line {line}", cure=cure)
+                        raise InputError("half a character (a lone surrogate)", where=where, cure=cure)
                 row.append(cell)
             cells.append(tuple(row))
+            if not seen:
+                wanted = [
+                    dataclasses.replace(column, name=column.found(value, where=where)) if column.may_lack else column
+                    for column in wanted
+                ]
+                seen = True
         yield Rows(block.first, cells, block.replaced + halves)
 
 
@@ -202,7 +261,7 @@ class _Text(io.RawIOBase):
         return size
 
 
-def _arrow(path: str, columns: Sequence[str | None], batches: Callable, file) -> Iterator[Rows]:
+def _arrow(path: str, columns: Sequence[Asked], batches: Callable, file) -> Iterator[Rows]:
     import pyarrow  # 0.2 s, only for these two formats
 
     first = 1
@@ -218,7 +277,7 @@ def _arrow(path: str, columns: Sequence[str | None], batches: Callable, file) ->
         raise InputError(f"not {kind_of(path)} ({message})", where=path) from None
 
 
-def _found(columns: Sequence[str | None], names: list[str], path: str) -> list[int] | list[str]:
+def _found(columns: Sequence[Asked], names: list[str], path: str) -> list[int] | list[str]:
     """The columns by name, so that no others need be read, or by place where names are not unique."""
     places = places_of(columns, names, path)
     return [names[place] for place in places] if len(set(names)) == len(names) else places
@@ -229,7 +288,7 @@ def _only(found: list[int] | list[str]) -> list[str] | None:
     return list(dict.fromkeys(found)) if isinstance(found[0], str) else None
 
 
-def _csv(file: _Text, columns: Sequence[str | None], path: str) -> Iterator[list]:
+def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[list]:
     import pyarrow
     from pyarrow import csv
 
@@ -256,7 +315,7 @@ def _csv(file: _Text, columns: Sequence[str | None], path: str) -> Iterator[list
         raise pyarrow.ArrowInvalid("a quote is not closed")
 
 
-def _parquet(file, columns: Sequence[str | None], path: str) -> Iterator[list]:
+def _parquet(file, columns: Sequence[Asked], path: str) -> Iterator[list]:
     from pyarrow import parquet
 
     table = parquet.ParquetFile(file)
@@ -268,5 +327,6 @@ def _parquet(file, columns: Sequence[str | None], path: str) -> Iterator[list]:
 def cell_of(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
+    if isinstance(value, bool):
+        return "true" if value else "false"  # as in JSON
     return "" if value is None else value if isinstance(value, str) else str(value)
-

@@ -1,6 +1,7 @@
 """How a number was made, in one string: every summary carries it.
 
     lm:ngram|tok:words-1107269#1f3a|unit:line|bos:y|eos:y|base:e|prec:fp32|v:0.1.0
+    clf:lstm|tok:sentencepiece-8000#1f3a|norm:nfc|n:10000|v:0.1.0
 """
 
 from __future__ import annotations
@@ -26,4 +27,14 @@ def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e")
         "prec": getattr(opened.model, "precision", "fp32"),
         "v": __version__,
     }
+    return _joined(parts)
+
+
+def of_classifier(arch: str, *, tokenizer: str, texts: int) -> str:
+    """tokenizer: as `tokenizer_label` gives it, "" for a model that reads text itself; texts: how many it was judged on."""
+    parts = {"clf": arch, "tok": tokenizer or "none", "norm": "nfc", "n": texts, "v": __version__}
+    return _joined(parts)
+
+
+def _joined(parts: dict[str, object]) -> str:
     return "|".join(f"{key}:{value}" for key, value in parts.items())

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from seqcli.interfaces import Scores, State, TokenBatch
 from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.linear import Linear, hold
+from seqcli.nn.padding import of_like_length, padded
 from seqcli.text import BOS_ID
 
 _PRODUCT = 1 << 24  # logits of one matrix product, which likes many rows
@@ -109,7 +110,7 @@ class NeuralLanguageModel(nn.Module):
         log_prob = np.empty(len(batch.tokens), np.float32)
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
         starts = batch.starts
-        for rows in _of_like_length(batch.lengths, budget=self.batch_tokens, most=self.window or self.batch_tokens):
+        for rows in of_like_length(batch.lengths, budget=self.batch_tokens, most=self.window or self.batch_tokens):
             if batch.lengths[rows[0]] + len(start) > (self.window or self.batch_tokens) + 1:
                 parts = [self._score_long(np.concatenate([start, _row(batch, starts, rows[0])]), len(start), rank)]
             else:
@@ -122,18 +123,14 @@ class NeuralLanguageModel(nn.Module):
         return Scores(log_prob, rank=ranks)
 
     def _score_rows(self, rows: list[np.ndarray], start: np.ndarray, rank: bool) -> list[tuple]:
-        longest = max(map(len, rows)) + len(start)
-        tokens = np.zeros((len(rows), longest), np.int64)
-        for line, row in zip(tokens, rows):
-            line[: len(start) + len(row)] = np.concatenate([start, row])
-        padded = torch.from_numpy(tokens).to(self.device)
-        features, _ = self.features(padded[:, :-1])
+        tokens = torch.from_numpy(padded([np.concatenate([start, row]) for row in rows], fill=0)).to(self.device)
+        features, _ = self.features(tokens[:, :-1])
         before = len(start) - 1
-        kept = torch.zeros(padded.shape[0], padded.shape[1] - 1, dtype=torch.bool)
+        kept = torch.zeros(tokens.shape[0], tokens.shape[1] - 1, dtype=torch.bool)
         for line, row in zip(kept, rows):
             line[before : before + len(row)] = True
         kept = kept.to(self.device)
-        lp, rk = self._judge(features[kept], padded[:, 1:][kept], rank)
+        lp, rk = self._judge(features[kept], tokens[:, 1:][kept], rank)
         cuts = np.cumsum([len(row) for row in rows])[:-1]
         return list(zip(np.split(lp, cuts), np.split(rk, cuts) if rank else [None] * len(rows)))
 
@@ -230,17 +227,3 @@ def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[Tensor
             row[places >= shown] = True
             shown = max(shown, int(places[-1]) + 1)
         yield seen, new
-
-
-def _of_like_length(lengths: np.ndarray, *, budget: int, most: int) -> Iterator[np.ndarray]:
-    """Rows, shortest first, in groups of at most `budget` tokens with their padding; rows above `most` stand alone."""
-    order = np.argsort(lengths, kind="stable")
-    begin = 0
-    for end in range(1, len(order) + 1):
-        if end < len(order):
-            longest = lengths[order[end]] + 1
-            if (end - begin + 1) * longest <= budget and longest <= most:
-                continue
-        if end > begin:
-            yield order[begin:end]
-            begin = end

@@ -61,42 +61,33 @@ class LockedDropout(nn.Module):
         return x * F.dropout(torch.ones_like(x[:, :1]), self.share)
 
 
-class RecurrentStack(nn.Module):
-    """Embedding and recurrent layers: tokens [B, T] to features [B, T, out]. For a tied head `out` is the embedding's width.
+class RecurrentLayers(nn.Module):
+    """Recurrent layers one above the other, `widths` [in, ..., out]: [B, T, in] to [B, T, out] and the state after the last.
 
-    dropout: of inputs, between layers and of the output; weight_dropout: of the recurrent matrices;
-    word_dropout: of rows of the embedding.
+    dropout: of inputs, between layers and of the output; weight_dropout: of the recurrent matrices; embedding: what makes
+    the inputs, for a class that has one: first of its weights, as it is first in the flow.
     """
 
     def __init__(
-        self, *, vocab_size: int, cell: str, embedding: int, width: int, layers: int, dropout: float,
-        weight_dropout: float, word_dropout: float, out: int,
-    ):  # fmt: skip
+        self, *, cell: str, widths: list[int], dropout: float, weight_dropout: float, embedding: nn.Embedding | None = None
+    ):
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, embedding)
-        self.weight_dropout, self.word_dropout = weight_dropout, word_dropout
-        widths = [embedding] + [width] * (layers - 1) + [out if layers > 1 else width]
+        if embedding is not None:
+            self.embedding = embedding
+        self.weight_dropout = weight_dropout
         self.layers = nn.ModuleList(
             CELLS[cell](inside, outside, batch_first=True) for inside, outside in pairwise(widths)
         )
-        self.project = nn.Identity() if widths[-1] == out else Linear(widths[-1], out, bias=False)
         self.dropout = LockedDropout(dropout)
 
-    def forward(self, tokens: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
-        x = self.dropout(self._embedded(tokens))
-        after = []
+    def forward(self, x: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
+        x, after = self.dropout(x), []
         for index, layer in enumerate(self.layers):
             before = None if state is None else state.layers[index]
             x, hidden = self._run(layer, x, before)
             x = self.dropout(x)
             after.append(hidden)
-        return self.project(x), Hidden(after)
-
-    def _embedded(self, tokens: Tensor) -> Tensor:
-        weight = self.embedding.weight
-        if self.training and self.word_dropout:
-            weight = weight * F.dropout(torch.ones_like(weight[:, :1]), self.word_dropout)
-        return F.embedding(tokens, weight)
+        return x, Hidden(after)
 
     def _run(self, layer: nn.RNNBase, x: Tensor, before: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         if before is not None and len(before) == 1:
@@ -107,3 +98,44 @@ class RecurrentStack(nn.Module):
         else:
             x, after = layer(x, before)
         return x, after if isinstance(after, tuple) else (after,)
+
+
+class RecurrentStack(RecurrentLayers):
+    """Embedding and recurrent layers: tokens [B, T] to features [B, T, out]. For a tied head `out` is the embedding's width.
+
+    word_dropout: of rows of the embedding; the others are those of `RecurrentLayers`.
+    """
+
+    def __init__(
+        self, *, vocab_size: int, cell: str, embedding: int, width: int, layers: int, dropout: float,
+        weight_dropout: float, word_dropout: float, out: int,
+    ):  # fmt: skip
+        widths = [embedding] + [width] * (layers - 1) + [out if layers > 1 else width]
+        super().__init__(
+            cell=cell, widths=widths, dropout=dropout, weight_dropout=weight_dropout,
+            embedding=nn.Embedding(vocab_size, embedding),
+        )  # fmt: skip
+        self.word_dropout = word_dropout
+        self.project = nn.Identity() if widths[-1] == out else Linear(widths[-1], out, bias=False)
+
+    def forward(self, tokens: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
+        return self.run(self.embedded(tokens), state)
+
+    def run(self, x: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
+        """What follows the embedding: [B, T, E] -> [B, T, out]."""
+        x, state = super().forward(x, state)
+        return self.project(x), state
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """[B, T] -> [B, T, E]; in training without some of the words."""
+        weight = self.embedding.weight
+        if self.training and self.word_dropout:
+            weight = weight * F.dropout(torch.ones_like(weight[:, :1]), self.word_dropout)
+        return F.embedding(tokens, weight)
+
+
+def backwards(x: Tensor, lengths: Tensor) -> Tensor:
+    """[B, T, D] with the first `lengths` [B] of each row in reverse; padding stays where it is. Its own inverse."""
+    place = torch.arange(x.shape[1], device=x.device)[None]  # [1, T]
+    index = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
+    return x.gather(1, index[..., None].expand_as(x))

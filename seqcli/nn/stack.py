@@ -1,10 +1,12 @@
-"""A stack of causal Transformer layers: attention and a feed-forward network, each around a residual connection.
+"""A stack of Transformer layers, causal or not: attention and a feed-forward network, each around a residual connection.
 
 Pre-norm (Xiong et al. 2020); GELU, or SwiGLU (Shazeer 2020); LayerNorm, or RMSNorm (Zhang and Sennrich 2019).
 GPT-2 is norm="layer", bias=True, activation="gelu", positions="learned".
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +15,48 @@ from torch.nn import functional as F
 from seqcli.nn.attention import SelfAttention
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.linear import Linear
+from seqcli.nn.positions import KINDS as POSITIONS
 from seqcli.nn.positions import Sinusoids, turns
 
 NORMS = ("rms", "layer")
 ACTIVATIONS = ("swiglu", "gelu", "relu2")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """width D, a multiple of heads; groups: heads of keys (0: as many as heads); hidden 0: 4 D, or 8/3 D for SwiGLU."""
+
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    groups: int = 0
+    hidden: int = 0
+    window: int = 256
+    positions: str = "rotary"
+    activation: str = "swiglu"
+    norm: str = "rms"
+    bias: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        if min(self.width, self.layers, self.heads, self.window) < 1 or max(self.width, self.window) > 1 << 20:
+            raise ValueError("width, layers, heads and window must be positive, and not above a million")
+        if self.width % self.heads or (self.groups and self.heads % self.groups):
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}")
+        if self.positions == "rotary" and self.width // self.heads % 2:
+            raise ValueError(f"rotary positions need an even head width, got {self.width // self.heads}")
+        for value, known in ((self.positions, POSITIONS), (self.activation, ACTIVATIONS), (self.norm, NORMS)):
+            if value not in known:
+                raise ValueError(f"{value!r} is not one of {', '.join(known)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and less than 1, got {self.dropout}")
+
+    @property
+    def inner(self) -> int:
+        """The width inside the feed-forward networks."""
+        if self.hidden or self.activation != "swiglu":
+            return self.hidden or 4 * self.width
+        return round(self.width * 8 / 3 / 32) * 32 or 32
 
 
 class FeedForward(nn.Module):
@@ -56,32 +96,39 @@ class Layer(nn.Module):
 
 
 class TransformerStack(nn.Module):
-    """Token embeddings, positions, `layers` layers and a last norm: tokens [B, T] to features [B, T, D]."""
+    """Token embeddings, positions, `layers` layers and a last norm: tokens [B, T] to features [B, T, D].
 
-    def __init__(
-        self, *, vocab_size: int, width: int, layers: int, heads: int, groups: int, hidden: int, window: int,
-        positions: str, activation: str, norm_kind: str, bias: bool, dropout: float,
-    ):  # fmt: skip
+    A decoder's tokens see themselves and those before them; an encoder's, where `real` is given, all real ones.
+    """
+
+    def __init__(self, shape: Shape, *, vocab_size: int):
         super().__init__()
-        self.heads, self.groups, self.head_width, self.window = heads, groups, width // heads, window
-        self.rotary = positions == "rotary"
-        self.embedding = nn.Embedding(vocab_size, width)
-        if positions == "learned":
-            self.positions = nn.Embedding(window, width)
-        elif positions == "sinusoidal":
-            self.positions = Sinusoids(width)
-        self.dropout = nn.Dropout(dropout)
+        self.heads, self.groups = shape.heads, shape.groups or shape.heads
+        self.head_width, self.window = shape.width // shape.heads, shape.window
+        self.rotary = shape.positions == "rotary"
+        self.embedding = nn.Embedding(vocab_size, shape.width)
+        if shape.positions == "learned":
+            self.positions = nn.Embedding(shape.window, shape.width)
+        elif shape.positions == "sinusoidal":
+            self.positions = Sinusoids(shape.width)
+        self.dropout = nn.Dropout(shape.dropout)
         self.layers = nn.ModuleList(
-            Layer(width=width, heads=heads, groups=groups, hidden=hidden, activation=activation, norm_kind=norm_kind,
-                  bias=bias, dropout=dropout)
-            for _ in range(layers)
+            Layer(width=shape.width, heads=shape.heads, groups=self.groups, hidden=shape.inner, activation=shape.activation,
+                  norm_kind=shape.norm, bias=shape.bias, dropout=shape.dropout)
+            for _ in range(shape.layers)
         )  # fmt: skip
-        self.norm = norm(norm_kind, width, bias=bias)
+        self.norm = norm(shape.norm, shape.width, bias=shape.bias)
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> tuple[Tensor, KVCache | None]:
-        """tokens int64 [B, T] -> [B, T, D]; with a cache, tokens follow what it holds, and it is written."""
+    def forward(
+        self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None
+    ) -> tuple[Tensor, KVCache | None]:
+        """tokens int64 [B, T] -> [B, T, D]; with a cache, tokens follow what it holds, and it is written.
+
+        real: bool [B, T], the tokens that all tokens see.
+        """
         if cache is None:
-            mask, place = None, torch.arange(tokens.shape[1], device=tokens.device)[None]
+            mask = None if real is None else real[:, None, None]  # [B, 1, 1, T]
+            place = torch.arange(tokens.shape[1], device=tokens.device)[None]
         else:
             cache = cache.after(tokens)
             mask, place = cache.mask(), cache.positions  # [B or 1, T]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from statistics import stdev
 from typing import Any
 
 from seqcli.report.frame import WHOLE, Column
@@ -26,6 +27,36 @@ def columns(records: Mapping[str, Mapping[str, Any]]) -> list[Column]:
         Column("known words", figure("perplexity_known"), "%.4f", "%.2f"),
         Column("bits/byte", figure("bits_per_byte"), "%.4f"),
     ]
+
+
+def of_classifiers(records: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """A row for each architecture, best first: accuracy, macro F1 and seconds as means over its runs, with deviations."""
+    by_arch: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        by_arch.setdefault(record["arch"], []).append(record)
+    rows = sorted(by_arch.items(), key=lambda row: -_mean([r["valid"]["accuracy"] for r in row[1]]))
+
+    def figures(get: Callable[[Mapping[str, Any]], float]) -> list[list[float]]:
+        return [[get(record) for record in of_arch] for _, of_arch in rows]
+
+    accuracy = figures(lambda record: 100 * record["valid"]["accuracy"])
+    several = any(len(values) > 1 for values in accuracy)
+    columns = [
+        Column("model", [arch for arch, _ in rows]),
+        Column("parameters", [of_arch[0]["parameters"] for _, of_arch in rows], WHOLE),
+        Column("seconds", list(map(_mean, figures(lambda record: record["seconds"]))), "%.2f"),
+        Column("accuracy %", list(map(_mean, accuracy)), "%.2f"),
+    ]
+    if several:
+        columns.append(Column("runs", list(map(len, accuracy)), WHOLE))
+        columns.append(Column("deviation", [stdev(values) if len(values) > 1 else None for values in accuracy], "%.2f"))
+    columns.append(Column("macro F1", list(map(_mean, figures(lambda record: record["valid"]["macro_f1"]))), "%.4f"))
+    columns.append(Column("loss", list(map(_mean, figures(lambda record: record["valid"]["loss"]))), "%.4f"))
+    return columns
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _bits(record: Mapping[str, Any]) -> float:

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import torchrun
 from seqcli.data.batches import Batches, Lanes, Lines, Windows
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature
-from seqcli.runs import Draft, Run
+from seqcli.runs import Draft
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split
 from seqcli.tasks.language.opened import TASK, evaluate, judge, open_model, summary
 from seqcli.tasks.language.told import Trained
@@ -34,14 +33,10 @@ def train(
     valid: Corpus | None, resume: bool, reporter: Reporter,
 ) -> Trained:  # fmt: skip
     """Trains into `draft`. resume: go on from its newest checkpoint."""
-    import torch
-
-    from seqcli.nn import weights
-    from seqcli.training import loop, preflight, ranks
-    from seqcli.training.keeping import Keeper, fingerprint
+    from seqcli.training import fitting
+    from seqcli.training.keeping import fingerprint
     from seqcli.training.placement import place
 
-    # 1. Settings, text, tokens
     begun = time.monotonic()
     module, settings, plan = settings_of(request)
     placement = place(request.device, request.precision, threads=request.threads)
@@ -54,49 +49,36 @@ def train(
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // 100, 256), 4096))
     vocab_size = reading.tokenizer.vocab_size
-    outline = weights.outline(lambda: module.build(settings, vocab_size=vocab_size))
-    if not torchrun.rank():
-        preflight.check(outline, plan, placement, vocab_size=vocab_size, folder=draft.path)
-    torch.manual_seed(plan.seed)
-    model = module.build(settings, vocab_size=vocab_size).to(placement.device)
-    if torchrun.rank():
-        torch.manual_seed(plan.seed + torchrun.rank())  # the same weights, another dropout
-    batches = batches_of(stream, corpus.unit, plan, window=model.window)
-    # 2. What the loop reports to
-    record = {
-        "arch": request.arch,
-        "module": module.__name__.rpartition(".")[2],
-        "settings": asdict(settings),
-        "training": asdict(plan),
-        "unit": corpus.unit,
-        "vocab_size": vocab_size,
-        "tokenizer": signature.tokenizer_label(reading.tokenizer),
-        "data": {
-            "files": [Path(p).name for p in corpus.paths], "rows": reading.rows,
-            "tokens": int((stream != BOS_ID).sum()), "fingerprint": fingerprint(stream),
+
+    def judged(model) -> tuple[float, dict[str, Any]]:
+        opened = OpenModel(draft.path.name, request.arch, corpus.unit, reading.tokenizer, model)
+        return _judged(opened, held_out if valid is None else valid, products=placement.dtype)
+
+    work = fitting.Work(
+        task=TASK,
+        make=lambda: module.build(settings, vocab_size=vocab_size),
+        batches=lambda model: batches_of(stream, corpus.unit, plan, window=model.window),
+        judge=judged,
+        record={
+            "arch": request.arch,
+            "module": module.__name__.rpartition(".")[2],
+            "settings": asdict(settings),
+            "training": asdict(plan),
+            "unit": corpus.unit,
+            "vocab_size": vocab_size,
+            "tokenizer": signature.tokenizer_label(reading.tokenizer),
+            "data": {
+                "files": [Path(p).name for p in corpus.paths], "rows": reading.rows,
+                "tokens": int((stream != BOS_ID).sum()), "fingerprint": fingerprint(stream),
+            },
         },
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "precision": placement.precision,
-        "device": placement.device.type,
-    }
-    opened = OpenModel(draft.path.name, request.arch, corpus.unit, reading.tokenizer, model)
-    run = Keeper(
-        draft, model, record, task=TASK, tokenizer=reading.tokenizer, card=_card, begun=begun, board=request.tensorboard,
-        judge=lambda: _judged(opened, held_out if valid is None else valid, products=placement.dtype),
+        tokenizer=reading.tokenizer,
+        card=_card,
+        outputs=vocab_size,
         bytes_per_token=_bytes_per_token(stream, reading.tokenizer),
     )  # fmt: skip
-    resumed = run.resumed(reporter) if resume else None
-    run.log({"event": "resumed", "step": resumed[0].step} if resumed else {"event": "started", **record})
-    # 3. The loop
-    with ranks.joined(placement.device) as together:
-        if plan.shard:
-            together.shard(model)
-        together.agree(f"{record['tokenizer']} {record['data']['fingerprint']}", what="text")
-        progress = loop.train(
-            model, batches, plan, run, placement=placement, ranks=together, reporter=reporter, resumed=resumed
-        )
-    best = Run.open(draft.path).config
-    return Trained(open_model(str(draft.path)), {**best, "progress": asdict(progress), "seconds": progress.seconds})
+    record = fitting.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
+    return Trained(open_model(str(draft.path)), record)
 
 
 def batches_of(stream: np.ndarray, unit: str, plan, *, window: int | None) -> Batches:

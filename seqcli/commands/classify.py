@@ -1,0 +1,67 @@
+"""`seqcli classify`: which label does a text have, and how sure is that?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seqcli.commands.options import Machine, Results, TextInput, real, whole, with_options
+from seqcli.errors import UsageError
+
+
+@with_options
+def classify(
+    source: TextInput,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR; again with --evaluate.", show_default=False),
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(parser=whole(1, 10**6), help="JSON and tables: so many labels, likeliest first.")] = None,
+    threshold: Annotated[float, typer.Option(parser=real(0, 1), help="A label less probable than this becomes ?.")] = 0.0,
+    label_prefix: Annotated[str, typer.Option(metavar="TEXT", help="Before every label, such as __label__.")] = "",
+    explain: Annotated[bool, typer.Option("--explain", help="A row for each word: what it adds to the log-odds of the label.")] = False,
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="Compare with the labels of the input.")] = False,
+    label_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="With --evaluate, of a table: a name, or #N.")] = None,
+    errors: Annotated[int, typer.Option(parser=whole(0, 10**6), help="With --evaluate: so many of the most confident mistakes.")] = 0,
+    calibrate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Labelled texts to fit the temperature of the probabilities to.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(parser=real(0.01, 1000), help="Of the probabilities.  [default: fitted in training]")
+    ] = None,
+    results: Results = None,
+    machine: Machine = None,
+) -> None:
+    """Label texts: sentiment, topics, whatever a classifier was trained on.
+
+    One row per record, in order: label, probability, text. On a terminal a table, in a pipe TSV, with --json JSON Lines.
+    Without -m the sample model for the text's script tells positive from negative. --evaluate reports accuracy, macro F1,
+    every label's figures and the confusion matrix; with several -m side by side, with a paired test.
+    """
+    from seqcli.commands.classify_modes import evaluation, explanation, rows
+    from seqcli.commands.classify_modes.job import Job
+
+    if evaluate and explain:
+        raise UsageError("--evaluate does not go with --explain")
+    if not evaluate and (label_column is not None or errors) and calibrate is None:
+        raise UsageError(f"{'--errors' if errors else '--label-column'} needs --evaluate")
+    if len(model or []) > 1 and not evaluate:
+        raise UsageError("several -m are compared with --evaluate only")
+    if calibrate is not None and temperature is not None:
+        raise UsageError("--calibrate finds the --temperature: give one of them")
+    if evaluate and (source.text or top_k or source.keep):
+        raise UsageError("--evaluate reads labelled texts from --input FILE, without --keep and --top-k")
+    if explain and (source.keep or top_k):
+        raise UsageError("--explain does not go with --keep and --top-k")
+    reporter = results.reporter("classify", machine)
+    job = Job(
+        source, results, reporter, model or [], machine=machine, threshold=threshold, prefix=label_prefix,
+        calibrate=calibrate, temperature=temperature, label_column=label_column,
+    )  # fmt: skip
+    if evaluate:
+        evaluation.evaluate(job, errors=errors)
+    elif explain:
+        explanation.explain(job)
+    else:
+        rows.rows(job, top_k=top_k)

@@ -1,0 +1,164 @@
+"""How often the labels are right: figures, the confusion matrix, the surest mistakes, and whether one of two is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from seqcli.commands.classify_modes.job import Job
+from seqcli.data import lines
+from seqcli.errors import UsageError
+from seqcli.report.frame import WHOLE, Column
+from seqcli.report.output import JSON, TABLE, Output
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from seqcli.metrics.classification import Report
+    from seqcli.tasks.classification import OpenClassifier, Texts
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What one classifier says of labelled texts."""
+
+    opened: OpenClassifier
+    texts: Texts
+    best: np.ndarray  # int64 [N], -1 below the threshold
+    share: np.ndarray  # float64 [N], of the best
+    loss: float
+
+    @cached_property
+    def report(self) -> Report:
+        from seqcli.metrics import classification
+
+        return classification.report(self.texts.targets, self.best, classes=len(self.opened.labels))
+
+    def figures(self) -> dict[str, Any]:
+        from seqcli.metrics import calibration
+        from seqcli.metrics.signature import of_classifier
+
+        opened = self.opened
+        return {
+            "model": opened.name,
+            **self.report.as_json(opened.labels),
+            "loss": self.loss,
+            "calibration_error": calibration.expected_calibration_error(self.share, self.best == self.texts.targets),
+            "temperature": opened.temperature,
+            "signature": of_classifier(opened.arch, tokenizer=opened.features, texts=len(self.texts)),
+        }
+
+    def mistakes(self, count: int) -> list[dict[str, Any]]:
+        """Those that it was surest of."""
+        wrong = (self.best != self.texts.targets) & (self.best >= 0)
+        surest = [k for k in (-self.share).argsort(kind="stable").tolist() if wrong[k]][:count]
+        labels, records = self.opened.labels, self.texts.data.decode().split("\n") if surest else []
+        return [
+            {"line": k + 1, "truth": labels[self.texts.targets[k]], "label": labels[self.best[k]],
+             "probability": float(self.share[k]), "text": records[k]}
+            for k in surest
+        ]  # fmt: skip
+
+
+def evaluate(job: Job, *, errors: int) -> None:
+    """One report for each classifier; of several the paired test against the first."""
+    path = job.source.input or lines.STDIN
+    if path == lines.STDIN and lines.is_interactive():
+        raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
+    texts = None if job.sources else job.labelled_files(path).read(reporter=job.reporter)
+    job.blocks = iter(())  # the texts come with their labels
+    if texts is not None:
+        job.beginning = texts.data[:4096].decode("utf-8", "ignore")
+    answers = []
+    with job.results.opened() as out:
+        for opened in job.classifiers:
+            if texts is None:
+                texts = job.labelled_files(path).read(labels=opened.labels, reporter=job.reporter)
+            answers.append(_answers(job, opened, texts.relabelled(opened.labels, where=path)))
+            job.reporter.clear()
+            _shown(job, out, answers[-1], errors)
+    for other in answers[1:]:
+        job.reporter.note(_difference(answers[0], other))
+
+
+def _answers(job: Job, opened: OpenClassifier, texts: Texts) -> _Answers:
+    from seqcli.metrics import calibration, classification
+    from seqcli.tasks.classification import softmax
+
+    logits = job.logits_of(opened, texts)
+    shares = softmax(logits / opened.temperature)
+    best = shares.argmax(axis=1)
+    share = shares[range(len(best)), best]
+    best[share < job.threshold] = classification.UNDECIDED
+    return _Answers(opened, texts, best, share, calibration.log_loss(logits, texts.targets, temperature=opened.temperature))
+
+
+def _shown(job: Job, out: Output, answers: _Answers, errors: int) -> None:
+    figures, mistakes, opened = answers.figures(), answers.mistakes(errors), answers.opened
+    if out.mode == JSON:
+        out.rows([], json=[figures | ({"errors": mistakes} if errors else {})])
+    elif out.mode == TABLE:
+        from seqcli.report import confusion
+
+        report = answers.report
+        out.rows(_summary(opened, report, figures), title=opened.name)
+        out.rows([
+            Column("label", opened.labels), Column("precision", report.precision, "%.4f"), Column("recall", report.recall, "%.4f"),
+            Column("F1", report.f1, "%.4f"), Column("support", report.support, WHOLE),
+        ])  # fmt: skip
+        out.write(confusion.picture(report.confusion, opened.labels, color=out.color))
+        if mistakes:
+            columns = [Column(name, [str(row[name]) for row in mistakes]) for name in ("line", "truth", "label", "text")]
+            columns.insert(3, Column("probability", [row["probability"] for row in mistakes], "%.3f"))
+            out.rows(columns, title="the surest mistakes")
+    else:
+        out.rows(_plain(figures, mistakes))
+
+
+def _summary(opened: OpenClassifier, report: Report, figures: dict[str, Any]) -> list[Column]:
+    low, high = report.interval()
+    rows_ = {
+        "texts": f"{report.texts:,}" + (f", {report.undecided:,} undecided" if report.undecided else ""),
+        "accuracy": f"{100 * report.accuracy:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})",
+        "macro F1": f"{report.macro_f1:.4f}",
+        "majority": f"{100 * report.baseline:.2f} % are {opened.labels[report.majority]}",
+        "loss": f"{figures['loss']:.4f} nats a text",
+        "calibration": f"error {figures['calibration_error']:.4f} at temperature {opened.temperature:.3f}",
+        "signature": figures["signature"],
+    }
+    return [Column("what", list(rows_)), Column("value", list(rows_.values()))]
+
+
+def _plain(figures: dict[str, Any], mistakes: list[dict[str, Any]]) -> list[Column]:
+    """For pipes: model, figure, of which label, value; a mistake's value is its text."""
+    rows_: list[tuple[str, str, str]] = []
+    for name, value in figures.items():
+        if name == "labels":
+            rows_ += [(key, row["label"], row[key]) for row in value for key in ("precision", "recall", "f1", "support")]
+        elif name == "confusion":
+            labels = [row["label"] for row in figures["labels"]]
+            rows_ += [(name, f"{truth} as {said}", n) for truth, row in zip(labels, value) for said, n in zip(labels, row)]
+        elif name != "model":
+            rows_.append((name, "", value))
+    rows_ += [("error", f"{row['truth']} as {row['label']}", f"{row['probability']:.6f} {row['text']}") for row in mistakes]
+    values = [f"{value:.6f}" if isinstance(value, float) else str(value) for _, _, value in rows_]
+    return [
+        Column("model", [figures["model"]] * len(rows_)), Column("figure", [name for name, _, _ in rows_]),
+        Column("label", [label for _, label, _ in rows_]), Column("value", values),
+    ]  # fmt: skip
+
+
+def _difference(first: _Answers, other: _Answers) -> str:
+    import numpy as np
+
+    from seqcli.metrics import classification
+
+    place = {label: k for k, label in enumerate(other.opened.labels)}
+    same = np.array([*(place.get(label, -1) for label in first.opened.labels), -1])
+    test = classification.paired(other.texts.targets, same[first.best], other.best)
+    verdict = ": no clear difference" if test.p > 0.05 else ""
+    return (
+        f"{first.opened.name} alone is right about {test.only_first:,} texts, {other.opened.name} alone about "
+        f"{test.only_second:,} (McNemar, exact): p = {test.p:.2g}{verdict}"
+    )

@@ -1,0 +1,101 @@
+"""What every question of `seqcli classify` has in hand: classifiers, and how their labels are shown."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from seqcli.commands.jobs import TextJob
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from seqcli.tasks.classification import LabelledFiles, OpenClassifier, Texts
+
+EXAMPLE = 'seqcli classify "What a wonderful film"'
+UNSURE = "?"
+SHARE = "%.6f"
+
+
+class Job(TextJob):
+    """Records, classifiers and how their answers are shown."""
+
+    def __init__(
+        self, *arguments, threshold: float, prefix: str, calibrate: str | None, temperature: float | None,
+        label_column: str | None, **named,
+    ):  # fmt: skip
+        super().__init__(*arguments, example=EXAMPLE, **named)
+        self.threshold, self.prefix = threshold, prefix
+        self._calibrate, self._temperature, self._label_column = calibrate, temperature, label_column
+
+    @cached_property
+    def classifiers(self) -> list[OpenClassifier]:
+        from seqcli.tasks import classification
+        from seqcli.tasks.language.opened import named
+
+        if self.sources:
+            opened = [classification.open_classifier(path, name=name) for name, path in named(self.sources)]
+        else:
+            from seqcli import samples
+
+            opened = [samples.classifier(self.beginning, reporter=self.reporter)]
+        self.place([each.model for each in opened], otherwise="these classifiers are no networks")
+        if self._temperature is not None:
+            opened = [each.at(self._temperature) for each in opened]
+        if self._calibrate is not None:
+            opened = [self._calibrated(each) for each in opened]
+        return opened
+
+    @property
+    def classifier(self) -> OpenClassifier:
+        return self.classifiers[0]
+
+    def answering(self) -> None:
+        _ = self.classifiers
+
+    def labelled_files(self, path: str) -> LabelledFiles:
+        from seqcli.tasks.classification import LabelledFiles
+
+        source = self.source
+        return LabelledFiles(
+            (path,), text_column=source.text_column, label_column=self._label_column, encoding=source.encoding, strict=source.strict
+        )
+
+    def _calibrated(self, opened: OpenClassifier) -> OpenClassifier:
+        from seqcli.metrics import calibration
+        from seqcli.tasks.classification import softmax
+
+        texts = self.labelled_files(self._calibrate).read(labels=opened.labels, reporter=self.reporter)
+        logits = self.logits_of(opened, texts)
+
+        def error(temperature: float) -> float:
+            shares = softmax(logits / temperature)
+            return calibration.expected_calibration_error(shares.max(axis=1), shares.argmax(axis=1) == texts.targets)
+
+        found = calibration.temperature(logits, texts.targets, pseudo_count=1)
+        self.reporter.note(
+            f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {len(texts):,} texts of {self._calibrate}: "
+            f"expected calibration error {error(opened.temperature):.4f} -> {error(found):.4f}, "
+            f"loss {calibration.log_loss(logits, texts.targets, temperature=opened.temperature):.4f} -> "
+            f"{calibration.log_loss(logits, texts.targets, temperature=found):.4f} nats; --temperature {found:.3f} gives the same"
+        )
+        return opened.at(found)
+
+    def logits_of(self, opened: OpenClassifier, texts: Texts) -> np.ndarray:
+        """Of labelled texts: float64 [N, C]."""
+        import numpy as np
+
+        from seqcli.data.parallel import ordered_map
+
+        parts = []
+        for logits in ordered_map(opened.logits, texts.blocks(), workers=self.threads):
+            parts.append(logits)
+            self.reporter.progress("texts classified", sum(map(len, parts)), len(texts))
+        return np.concatenate([np.zeros((0, len(opened.labels))), *parts])
+
+    def shown(self, labels: list[str], best: np.ndarray, share: np.ndarray) -> list[str]:
+        """The label of each row, with its prefix; UNSURE below the threshold."""
+        names = [self.prefix + label for label in labels]
+        if not self.threshold:
+            return [names[label] for label in best.tolist()]
+        return [names[label] if sure else UNSURE for label, sure in zip(best.tolist(), (share >= self.threshold).tolist())]

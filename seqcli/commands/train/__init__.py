@@ -1,0 +1,11 @@
+"""`seqcli train`: a tokenizer, or a model of text, from text."""
+
+import typer
+
+from seqcli.commands.train.classifier import classifier
+from seqcli.commands.train.lm import lm
+from seqcli.commands.train.tokenizer import tokenizer
+
+app = typer.Typer(help="Train a tokenizer or a model.", no_args_is_help=True, rich_markup_mode=None)
+for command in (tokenizer, lm, classifier):
+    app.command(command.__name__)(command)

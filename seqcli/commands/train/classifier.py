@@ -1,0 +1,163 @@
+"""`seqcli train classifier`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from seqcli import torchrun
+from seqcli.commands.options import Machine, choice, whole, with_options
+from seqcli.commands.train.options import (
+    Budget,
+    Data,
+    Debug,
+    Folder,
+    MinCount,
+    Order,
+    Preset,
+    Reading,
+    Settings,
+    Valid,
+    VocabSize,
+    Writing,
+    check_training_precision,
+    refuse_unheard,
+)  # fmt: skip
+from seqcli.errors import UsageError
+
+
+@with_options
+def classifier(
+    data: Data,
+    output: Folder,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="ngram, bag, cnn, rnn, lstm, gru or transformer; given again, they are compared.  [default: bag]",
+            show_default=False,
+        ),
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
+    preset: Preset = None,
+    order: Order = None,
+    budget: Budget = None,
+    settings: Settings = None,
+    runs: Annotated[
+        int, typer.Option(parser=whole(1, 1000), help="Train so many, with seeds one after another, into DIR/seed-N.")
+    ] = 1,
+    metric: Annotated[
+        str, typer.Option(parser=choice("accuracy", "macro_f1", "loss"), help="Networks: what decides which weights are best.")
+    ] = "accuracy",
+    label_weights: Annotated[
+        str | None, typer.Option(metavar="balanced|LABEL=W,...", help="How much a text of each label counts.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(metavar="DIR", help="rnn, lstm, gru, transformer: begin with the body of this language model.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="KIND|DIR", help="sentencepiece, words, characters, bytes, or a folder with one; not for bag.  [default: sentencepiece]", show_default=False)
+    ] = None,
+    vocab_size: VocabSize = None,
+    min_count: MinCount = 1,
+    valid: Valid = None,
+    reading: Reading = None,
+    writing: Writing = None,
+    machine: Machine = None,
+    debug: Debug = False,
+) -> None:
+    """Train a classifier of texts: sentiment, topics, kinds of questions.
+
+    DATA has a column of texts and one of labels, or lines `__label__x some text`. ngram and bag are counted or fitted in
+    seconds without torch; the others are networks, of which the folder keeps the weights that were best on held-out texts
+    (--valid, or a seeded tenth, at most 5,000).
+
+    Several --arch learn from the same texts, into DIR/ARCH, and are compared, best first; with --runs N of each figure the
+    mean and the deviation over N seeds are shown.
+    """
+    from seqcli import catalog
+    from seqcli.report import comparison
+    from seqcli.report.output import Output
+    from seqcli.report.progress import Console
+    from seqcli.tasks import classification
+    from seqcli.tasks.classification import several, told
+    from seqcli.tasks.language import TokenizerChoice
+    from seqcli.training import request
+
+    # 1. What is asked
+    task, archs = classification.TASK, arch or ["bag"]
+    if len(set(archs)) < len(archs):
+        raise UsageError("an architecture is given twice", where="--arch")
+    training = not all(catalog.is_counted(task, name) for name in archs)
+    refuse_unheard(archs, {
+        **({} if "ngram" in archs else {"order": order}),
+        **({} if training else {**writing.of_networks, "init": init, "steps": budget.steps, "minutes": budget.minutes}),
+    })  # fmt: skip
+    if writing.resume and (writing.force or not training):
+        raise UsageError(f"--resume does not go with {'--force' if writing.force else '--arch ' + archs[0]}")
+    if min_count > 1 and tokenizer not in ("words", "characters"):
+        raise UsageError("--min-count is for --tokenizer words or characters")
+    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
+        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+    if init and tokenizer:
+        raise UsageError("--init brings its tokenizer", cure="leave --tokenizer out")
+    if init and len(archs) > 1:
+        raise UsageError("--init is for one --arch")
+    shared = [(init, classification.settings_of_body(init, archs[0]))] if init else []
+    given = {"order": order, **budget.given, "seed": settings.seed, "batch_tokens": machine.batch_tokens}
+    if not training:
+        machine.without(
+            Console(prefix="seqcli train classifier", quiet=writing.quiet), "device", "precision", "batch_tokens",
+            reason=f"{' and '.join(archs)} are no networks",
+        )  # fmt: skip
+        given |= {"batch_tokens": None}
+    if archs == ["ngram"]:
+        given |= {"seed": None}
+    requests = request.requests(
+        task, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
+        precision=machine.precision or "auto", threads=machine.threads, tensorboard=writing.tensorboard,
+    )  # fmt: skip
+    writing.check()
+    check_training_precision(machine)
+    if torchrun.world() > 1:
+        if len(requests) * runs > 1:
+            raise UsageError("several processes train one network", cure="give one --arch and no --runs, or do not use torchrun")
+        if torchrun.rank() and not training:
+            raise SystemExit(0)
+    # 2. The texts
+    reporter = Console(prefix="seqcli train classifier", quiet=writing.quiet, verbose=machine.verbose)
+    columns = {"label_column": label_column, **vars(reading)}
+    files = classification.LabelledFiles(tuple(data), **columns)
+    held_out = classification.LabelledFiles(tuple(valid), **columns) if valid else None
+    for each in (files, held_out) if held_out else (files,):
+        each.check()
+    texts = files.read(reporter=reporter)
+    if held_out:
+        texts, judged = texts, held_out.read(labels=texts.labels, reporter=reporter)
+    else:
+        texts, judged = classification.split(texts, seed=settings.seed or 0)
+    reporter.note(told.texts(texts, judged))
+    learnt_from = classification.Given(
+        texts, judged, tuple(data), weights=classification.label_weights(label_weights, texts), metric=metric,
+        threads=machine.threads,
+    )  # fmt: skip
+    chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count)
+    # 3. The classifiers
+    places = several.places(output, requests, runs, seed=settings.seed or 0)
+    records = {}
+    for path, trained in several.train_all(
+        places, learnt_from, chosen, force=writing.force, resume=writing.resume, init=init, reporter=reporter
+    ):
+        reporter.clear()
+        name = path.name if len(archs) == 1 else trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
+        records[name] = (path, trained.record)
+        for line in told.told(trained, valid or []):
+            reporter.note(f"{name}: {line}" if len(places) > 1 else line)
+    if len(places) > 1:
+        with Output() as out:
+            out.rows(comparison.of_classifiers([record for _, record in records.values()]))
+    writing.draw({name: str(path) for name, (path, record) in records.items() if "progress" in record})
+    best = max(records.values(), key=lambda each: each[1]["valid"]["accuracy"])[0]
+    reporter.note(f'next: seqcli classify -m {shlex.quote(str(best))} "a sentence"')

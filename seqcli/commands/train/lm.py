@@ -1,0 +1,147 @@
+"""`seqcli train lm`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from seqcli import torchrun
+from seqcli.commands.options import Machine, choice, memory_size, with_options
+from seqcli.commands.train.options import (
+    Budget,
+    Data,
+    Debug,
+    Folder,
+    MinCount,
+    Order,
+    Preset,
+    Reading,
+    Settings,
+    Valid,
+    VocabSize,
+    Writing,
+    check_training_precision,
+    refuse_unheard,
+    thresholds,
+)  # fmt: skip
+from seqcli.errors import UsageError
+
+
+@with_options
+def lm(
+    data: Data,
+    output: Folder,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="ngram, feedforward, rnn, lstm, gru or transformer; given again, they are compared.  [default: ngram]",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Preset = None,
+    order: Order = None,
+    prune: Annotated[
+        str | None, typer.Option(metavar="N,N...", help="ngram: per order, drop what was seen so often or less: 0,0,1 (as lmplz).")
+    ] = None,
+    memory: Annotated[
+        int | None, typer.Option(parser=memory_size, help="ngram: beyond it, disk.  [default: half of all]")
+    ] = None,
+    budget: Budget = None,
+    settings: Settings = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="KIND|DIR", help="words, sentencepiece, characters, bytes, or a folder with one.  [default: words]")
+    ] = None,
+    vocab_size: VocabSize = None,
+    min_count: MinCount = 1,
+    limit_vocab: Annotated[str | None, typer.Option(metavar="FILE", help="File of the words to know; others are <unk>.")] = None,
+    unit: Annotated[
+        str, typer.Option(parser=choice("line", "document"), help="A sentence a line, or one text a file.")
+    ] = "line",
+    valid: Valid = None,
+    reading: Reading = None,
+    writing: Writing = None,
+    machine: Machine = None,
+    debug: Debug = False,
+) -> None:
+    """Train a language model.
+
+    An n-gram model is counted in one pass and smoothed by modified Kneser-Ney, with KenLM's numbers. A network is trained
+    until its budget of epochs, steps or minutes is spent; the folder keeps the weights that were best on held-out text
+    (--valid, or a seeded 5 % of the rows).
+
+    Several --arch are trained on one tokenizer, one held-out part and one budget each, into DIR/ARCH, and compared, best
+    first: model, parameters, seconds, tokens a second, perplexity, the same over known words, bits per byte. Settings go to
+    those that know them; --resume goes on with those that are not done.
+    """
+    from pathlib import Path
+
+    from seqcli import catalog
+    from seqcli.ngram.arena import default_memory
+    from seqcli.report.progress import Console
+    from seqcli.tasks import language
+    from seqcli.tasks.language import compared
+    from seqcli.training import request
+
+    archs = arch or ["ngram"]
+    if len(set(archs)) < len(archs):
+        raise UsageError("an architecture is given twice", where="--arch")
+    counting = any(catalog.is_counted("language", name) for name in archs)
+    training = not all(catalog.is_counted("language", name) for name in archs)
+    counted = {"order": order, "prune": thresholds(prune)}
+    refuse_unheard(archs, {
+        **({} if counting else {**counted, "memory": memory}), **({} if training else budget.given | writing.of_networks)
+    })  # fmt: skip
+    resume, force = writing.resume, writing.force
+    if resume and (force or not training):
+        raise UsageError(f"--resume does not go with {'--force' if force else '--arch ngram'}")
+    if (limit_vocab or min_count > 1) and tokenizer not in (None, "words"):
+        raise UsageError("--min-count and --limit-vocab are for --tokenizer words")
+    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
+        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+    given = {**counted, **budget.given}
+    if training:
+        given |= {"seed": settings.seed, "batch_tokens": machine.batch_tokens}
+    sources = settings.sources(given)
+    writing.check()
+    check_training_precision(machine)
+    reporter = Console(prefix="seqcli train lm", quiet=writing.quiet, verbose=machine.verbose)
+    corpus = language.Corpus(tuple(data), unit=unit, **vars(reading))
+    held_out = language.Corpus(tuple(valid), unit=unit, **vars(reading)) if valid else None
+    chosen = language.TokenizerChoice(tokenizer or "words", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
+    language.check_readable([*data, *(valid or [])], text_column=reading.text_column)
+    if not training:
+        machine.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
+        if settings.seed is not None:
+            reporter.note("--seed changes nothing: an n-gram model is counted")
+    requests = request.requests(
+        language.TASK, archs, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
+        threads=machine.threads, tensorboard=writing.tensorboard,
+    )  # fmt: skip
+    if torchrun.world() > 1:
+        if len(requests) > 1:
+            raise UsageError("several processes train one network", cure="give one --arch, or do not use torchrun")
+        if torchrun.rank() and not training:
+            raise SystemExit(0)
+    many = len(requests) > 1
+    records = {}
+    for trained in compared.train(
+        {Path(output) / each.arch if many else Path(output): each for each in requests}, corpus, chosen,
+        valid=held_out, memory=memory or default_memory(), force=force, resume=resume, reporter=reporter,
+    ):  # fmt: skip
+        reporter.clear()
+        records[trained.opened.arch] = trained.record
+        for line in language.told(trained, valid or []):
+            reporter.note(f"{trained.opened.arch}: {line}" if many else line)
+    if many:
+        from seqcli.report import comparison
+        from seqcli.report.output import Output
+
+        with Output() as out:
+            out.rows(comparison.columns(records))
+    folders = [str(Path(output) / name) for name in records] if many else [output]
+    writing.draw({name: folder for name, folder in zip(records, folders) if "progress" in records[name]})
+    asked = " ".join(f"-m {shlex.quote(folder)}" for folder in folders)
+    reporter.note(f'next: seqcli score {asked} "a sentence"')

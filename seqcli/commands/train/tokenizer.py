@@ -1,0 +1,51 @@
+"""`seqcli train tokenizer`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from seqcli.commands.options import SEED, Machine, choice, with_options
+from seqcli.commands.train.options import Data, Debug, Folder, MinCount, Reading, VocabSize
+from seqcli.errors import UsageError
+
+
+@with_options
+def tokenizer(
+    data: Data,
+    output: Folder,
+    kind: Annotated[str, typer.Option("--tokenizer", metavar="KIND", help="sentencepiece, words, characters or bytes.")] = "sentencepiece",
+    algorithm: Annotated[
+        str | None, typer.Option(parser=choice("unigram", "bpe"), help="Of sentencepiece.  [default: unigram]")
+    ] = None,
+    vocab_size: VocabSize = None,
+    min_count: MinCount = 1,
+    reading: Reading = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a tokenizer that is there.")] = False,
+    seed: SEED = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False,
+    machine: Machine = None,
+    debug: Debug = False,
+) -> None:
+    """Learn a tokenizer from text."""
+    from seqcli.report.progress import Console
+    from seqcli.tasks import language
+
+    if algorithm and kind != "sentencepiece":
+        raise UsageError("--algorithm is for --tokenizer sentencepiece")
+    if min_count > 1 and kind not in ("words", "characters"):
+        raise UsageError("--min-count is for --tokenizer words or characters")
+    reporter = Console(prefix="seqcli train tokenizer", quiet=quiet, verbose=machine.verbose)
+    machine.without(
+        reporter, "device", "precision", "threads", "batch_tokens", reason="a tokenizer is learnt by one processor core"
+    )
+    if seed:
+        reporter.note("--seed changes nothing: nothing about a tokenizer is drawn by chance")
+    corpus = language.Corpus(tuple(data), **vars(reading))
+    choice_ = language.TokenizerChoice(kind, vocab_size=vocab_size, min_count=min_count, algorithm=algorithm)
+    made = language.train_tokenizer(corpus, choice_, output, force=force, reporter=reporter)
+    reporter.clear()
+    reporter.note(f"{kind} tokenizer of {made.vocab_size:,} pieces in {output}")
+    reporter.note(f'next: seqcli tokenize -m {shlex.quote(output)} "a sentence"')

@@ -1,0 +1,73 @@
+"""Convolutional classifier (Kim 2014): filters that look for short sequences of tokens, and of each its strongest match."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.linear import Linear
+from seqcli.nn.weights import restored
+
+TASK = "classification"
+
+
+@dataclass(frozen=True)
+class Config:
+    """filters: of each width; widths: tokens that a filter sees; embedding: of tokens; word_dropout: see `NeuralClassifier`."""
+
+    embedding: int = 128
+    filters: int = 128
+    widths: tuple[int, ...] = (3, 4, 5)
+    dropout: float = 0.5
+    word_dropout: float = 0.0
+    window: int = 512
+
+    def __post_init__(self):
+        if not (1 <= self.embedding <= 1 << 16 and 1 <= self.filters <= 1 << 16):
+            raise ValueError("embedding and filters must be 1 to 65536")
+        if not self.widths or not all(1 <= width <= 64 for width in self.widths):
+            raise ValueError(f"widths must be 1 to 64 tokens, got {list(self.widths)}")
+        if not 2 <= self.window <= 1 << 20:
+            raise ValueError(f"window must be 2 to a million, got {self.window}")
+        for share in (self.dropout, self.word_dropout):
+            if not 0 <= share < 1:
+                raise ValueError(f"a dropout must be at least 0 and less than 1, got {share}")
+
+
+class CnnClassifier(NeuralClassifier):
+    def __init__(self, config: Config, *, vocab_size: int, labels: int):
+        super().__init__()
+        self.window, self.word_dropout = config.window, config.word_dropout
+        self.body = nn.ModuleDict({
+            "embedding": nn.Embedding(vocab_size, config.embedding),
+            "filters": nn.ModuleList(Linear(width * config.embedding, config.filters) for width in config.widths),
+        })  # fmt: skip
+        self._widths, self.dropout = config.widths, nn.Dropout(config.dropout)
+        self.head = Linear(config.filters * len(config.widths), labels)
+        nn.init.normal_(self.body["embedding"].weight, std=1 / math.sqrt(config.embedding))
+        nn.init.zeros_(self.head.bias)
+
+    def features(self, tokens: Tensor, real: Tensor) -> Tensor:
+        x = self.body["embedding"](tokens) * real[..., None]  # [B, T, E], zero beyond the end
+        pooled = []
+        for width, filters in zip(self._widths, self.body["filters"]):
+            seen = F.pad(x, (0, 0, width - 1, 0)).unfold(1, width, 1).flatten(2)  # [B, T, E x width], up to each token
+            found = filters(seen).masked_fill(~real[..., None], -torch.inf)
+            pooled.append(F.relu(found.amax(dim=1)))
+        return self.dropout(torch.cat(pooled, dim=-1))
+
+
+def build(config: Config, *, vocab_size: int, labels: int) -> CnnClassifier:
+    return CnnClassifier(config, vocab_size=vocab_size, labels=labels)
+
+
+def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NeuralClassifier:
+    config = Config(**{**settings, "widths": tuple(settings["widths"])})
+    return restored(lambda: build(config, vocab_size=vocab_size, labels=labels), named)

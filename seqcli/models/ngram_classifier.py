@@ -1,0 +1,97 @@
+"""n-gram classifier: a language model of each label's texts, and Bayes' rule (numpy; no torch).
+
+    log p(label | text) = log p(label) + log p(text | label) + constant
+
+Counted, not trained. With order 1 it is naive Bayes with Kneser-Ney's smoothing. Sums over many tokens that are not
+independent are too sure of themselves; the temperature of the opened classifier mends that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.errors import ModelError
+from seqcli.interfaces import Reporter, TokenBatch
+from seqcli.models import ngram
+from seqcli.models.ngram import Counted, NgramModel
+from seqcli.ngram.arena import Arena
+from seqcli.text import BOS_ID
+
+TASK = "classification"
+_LABELS = 10_000  # with a table each
+
+
+@dataclass(frozen=True)
+class Config(ngram.Config):
+    order: int = 3
+
+
+class NgramClassifier:
+    """models: one a label; log_prior: float64 [C]."""
+
+    def __init__(self, models: list[NgramModel], log_prior: np.ndarray):
+        self.models, self.log_prior = models, log_prior
+
+    def classify(self, batch: TokenBatch) -> np.ndarray:
+        logits = np.empty((len(batch.lengths), len(self.models)), np.float32)
+        row = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
+        for label, model in enumerate(self.models):
+            log_prob = model.score(batch).log_prob
+            logits[:, label] = np.bincount(row, log_prob, minlength=len(logits)) + self.log_prior[label]
+        return logits
+
+
+def estimate(
+    batch: TokenBatch, targets: np.ndarray, config: Config, *, vocab_size: int, labels: int,
+    weights: np.ndarray | None = None, arena: Callable[[int], Arena], reporter: Reporter,
+) -> Counted:  # fmt: skip
+    """Counts the rows of each label. targets: int32 [B]; weights: float [C], of each label in the prior (None: 1).
+
+    arena: makes one for so many tokens.
+    """
+    row = np.repeat(targets, batch.lengths)
+    tensors, grams, fallback = {}, [], []
+    for label in range(labels):
+        own = TokenBatch(batch.tokens[row == label], batch.lengths[targets == label])
+        stream, _ = ngram.with_starts([own], np.array([BOS_ID], np.int32))
+        quiet = _OnlyProgress(reporter)
+        made = ngram.estimate(stream, config, vocab_size=vocab_size, arena=arena(len(stream)), reporter=quiet)
+        tensors |= {f"{label}/{name}": array for name, array in made.tensors.items()}
+        grams.append(made.record["ngrams"])
+        fallback.append(bool(made.record["fallback_discounts"]))
+    if any(fallback):
+        reporter.note(f"too little text for some Kneser-Ney discounts of {sum(fallback)} labels; using 0.5, 1, 1.5 there")
+    counts = np.bincount(targets, minlength=labels) * (1.0 if weights is None else weights)
+    tensors["log_prior"] = np.log(counts / counts.sum())
+    return Counted(tensors, {"ngrams": [sum(of_order) for of_order in zip(*grams)]})
+
+
+def load(
+    config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int, labels: int
+) -> NgramClassifier:
+    if not 2 <= labels <= _LABELS or np.shape(tensors.get("log_prior")) != (labels,):
+        raise ModelError("log_prior does not fit the labels", cure="restore the model or train again")
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in tensors.items():
+        label, sign, rest = name.partition("/")
+        if sign:
+            parts.setdefault(label, {})[rest] = array
+    settings = {"order": config["order"], "prune": config["prune"]}
+    try:
+        models = [ngram.load(settings, parts[str(label)], vocab_size=vocab_size) for label in range(labels)]
+    except KeyError as error:
+        raise ModelError(f"no table of label {error}", cure="restore the model or train again") from None
+    return NgramClassifier(models, np.array(tensors["log_prior"], np.float64))
+
+
+class _OnlyProgress:
+    """Passes no notes on: a hundred labels would say the same a hundred times."""
+
+    def __init__(self, reporter: Reporter):
+        self.progress = reporter.progress
+
+    def note(self, line: str) -> None:
+        pass

@@ -1,0 +1,99 @@
+"""Recurrent classifier, many to one: a hidden state sums up the row, in both directions; cell rnn, lstm or gru.
+
+Bidirectional (Schuster and Paliwal 1997), the two directions side by side as in ELMo (Peters et al. 2018): each is a stack
+of its own, so the forward one has the shape of a language model's body and may begin as one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqcli.nn import pooling
+from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.linear import Linear
+from seqcli.nn.pooling import Pooling
+from seqcli.nn.recurrence import CELLS, RecurrentLayers, RecurrentStack, backwards
+from seqcli.nn.weights import restored
+
+TASK = "classification"
+
+
+@dataclass(frozen=True)
+class Config:
+    """width: of the hidden layers of one direction; embedding: of tokens (0: as width).
+
+    tied: the body ends in the embedding's width, as that of a language model with a tied head does; word_dropout: see
+    `NeuralClassifier`.
+    """
+
+    cell: str = "lstm"
+    width: int = 128
+    embedding: int = 0
+    layers: int = 1
+    bidirectional: bool = True
+    tied: bool = False
+    pooling: tuple[str, ...] = ("max",)
+    dropout: float = 0.0
+    weight_dropout: float = 0.0
+    word_dropout: float = 0.0
+    window: int = 512
+
+    def __post_init__(self):
+        if self.cell not in CELLS:
+            raise ValueError(f"cell {self.cell!r} is not one of {', '.join(CELLS)}")
+        if not (1 <= self.width <= 1 << 16 and 0 <= self.embedding <= 1 << 16 and 1 <= self.layers <= 64):
+            raise ValueError("width and embedding must be 1 to 65536, layers 1 to 64")
+        if not 2 <= self.window <= 1 << 20:
+            raise ValueError(f"window must be 2 to a million, got {self.window}")
+        for share in (self.dropout, self.weight_dropout, self.word_dropout):
+            if not 0 <= share < 1:
+                raise ValueError(f"a dropout must be at least 0 and less than 1, got {share}")
+        pooling.check(self.pooling)
+
+
+class RecurrentClassifier(NeuralClassifier):
+    def __init__(self, config: Config, *, vocab_size: int, labels: int):
+        super().__init__()
+        self.window, self.word_dropout = config.window, config.word_dropout
+        embedding = config.embedding or config.width
+        out = embedding if config.tied else config.width
+        dropouts = {"dropout": config.dropout, "weight_dropout": config.weight_dropout}
+        self.body = RecurrentStack(
+            vocab_size=vocab_size, cell=config.cell, embedding=embedding, width=config.width, layers=config.layers,
+            word_dropout=0.0, out=out, **dropouts,
+        )  # fmt: skip
+        self.pooling, self.back, self.back_pooling, width = Pooling(config.pooling, out), None, None, 0
+        if config.bidirectional:
+            self.back = RecurrentLayers(cell=config.cell, widths=[embedding] + [config.width] * config.layers, **dropouts)
+            self.back_pooling = Pooling(config.pooling, config.width)
+            width = self.back_pooling.width
+        self.head = Linear(self.pooling.width + width, labels)
+        nn.init.normal_(self.body.embedding.weight, std=1 / math.sqrt(embedding))
+        nn.init.zeros_(self.head.bias)
+        for layer in [*self.body.layers, *(self.back.layers if self.back else [])]:
+            nn.init.orthogonal_(layer.weight_hh_l0)
+            if config.cell == "lstm":  # remember by default (Jozefowicz et al. 2015)
+                nn.init.ones_(layer.bias_hh_l0[layer.hidden_size : 2 * layer.hidden_size].detach())
+
+    def features(self, tokens: Tensor, real: Tensor) -> Tensor:
+        embedded = self.body.embedded(tokens)
+        pooled = self.pooling(self.body.run(embedded)[0], real)
+        if self.back is None:
+            return pooled
+        back, _ = self.back(backwards(embedded, real.sum(dim=1)))  # in its own order: its last has read the first token
+        return torch.cat([pooled, self.back_pooling(back, real)], dim=-1)
+
+
+def build(config: Config, *, vocab_size: int, labels: int) -> RecurrentClassifier:
+    return RecurrentClassifier(config, vocab_size=vocab_size, labels=labels)
+
+
+def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NeuralClassifier:
+    config = Config(**{**settings, "pooling": tuple(settings["pooling"])})
+    return restored(lambda: build(config, vocab_size=vocab_size, labels=labels), named)

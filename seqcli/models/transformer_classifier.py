@@ -1,0 +1,64 @@
+"""Transformer encoder classifier: every token sees all others, then the row is pooled (Vaswani et al. 2017, Devlin et al. 2019).
+
+Its body has the shape of the Transformer language model's and may begin as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor, nn
+
+from seqcli.nn import pooling
+from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.initialise import initialise
+from seqcli.nn.linear import Linear
+from seqcli.nn.pooling import Pooling
+from seqcli.nn.stack import Shape, TransformerStack
+from seqcli.nn.weights import restored
+
+TASK = "classification"
+
+
+@dataclass(frozen=True)
+class Config(Shape):
+    """Of the stack; causal: tokens see those before them only, as in the language model; word_dropout: see `NeuralClassifier`."""
+
+    window: int = 512
+    pooling: tuple[str, ...] = ("mean",)
+    causal: bool = False
+    word_dropout: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.window < 2:
+            raise ValueError("window must be at least 2")
+        if not 0 <= self.word_dropout < 1:
+            raise ValueError(f"word_dropout must be at least 0 and less than 1, got {self.word_dropout}")
+        pooling.check(self.pooling)
+
+
+class TransformerClassifier(NeuralClassifier):
+    def __init__(self, config: Config, *, vocab_size: int, labels: int):
+        super().__init__()
+        self.window, self.word_dropout, self._causal = config.window, config.word_dropout, config.causal
+        self.body = TransformerStack(config, vocab_size=vocab_size)
+        self.pooling = Pooling(config.pooling, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = Linear(self.pooling.width, labels)
+        initialise(self, depth=config.layers)
+
+    def features(self, tokens: Tensor, real: Tensor) -> Tensor:
+        x, _ = self.body(tokens, real=None if self._causal else real)
+        return self.dropout(self.pooling(x, real))
+
+
+def build(config: Config, *, vocab_size: int, labels: int) -> TransformerClassifier:
+    return TransformerClassifier(config, vocab_size=vocab_size, labels=labels)
+
+
+def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NeuralClassifier:
+    config = Config(**{**settings, "pooling": tuple(settings["pooling"])})
+    return restored(lambda: build(config, vocab_size=vocab_size, labels=labels), named)

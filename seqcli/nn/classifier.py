@@ -1,0 +1,88 @@
+"""What all neural classifiers share: features of a whole row, a head, the loss, and the border to numpy.
+
+An architecture says how a row becomes features (`features`). Letters as in `interfaces.py`, and C labels. Rows are padded
+on the right with PAD, which every architecture keeps out of its features.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqcli.interfaces import TokenBatch
+from seqcli.nn.linear import Linear, hold
+from seqcli.nn.padding import of_like_length, padded
+from seqcli.text import BOS_ID, EOS_ID, PAD, UNK_ID
+
+
+class NeuralClassifier(nn.Module):
+    """log p(label | tokens) up to a constant. Weights are named `body.*`, as a language model's of the same shape, and others.
+
+    window: the longest stretch of tokens seen at once; a longer row is the mean of its windows' logits, weighted by their
+    tokens. word_dropout: the share of tokens that are `<unk>` while it learns, anew in each step.
+    """
+
+    window: int = 512
+    word_dropout = 0.0
+    batch_tokens = 8192  # read in one pass, padding included
+    products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked, not trained
+    carried = None  # nothing goes on from batch to batch
+    label_weights: Tensor | None = None  # [C], of a row of each label in the loss
+    head: Linear
+
+    def features(self, tokens: Tensor, real: Tensor) -> Tensor:
+        """tokens: int64 [B, T], `<s>` first; real: bool [B, T], False for padding. Returns [B, D]."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens int64 [B, T], PAD on the right -> logits float32 [B, C]."""
+        real = tokens != PAD
+        if self.training and self.word_dropout:
+            dropped = (torch.rand(tokens.shape, device=tokens.device) < self.word_dropout) & (tokens > EOS_ID)
+            tokens = tokens.masked_fill(dropped, UNK_ID)
+        return self.head(self.features(tokens.clamp_min(0), real)).float()
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device if not self.head.held else next(self.body.parameters()).device
+
+    def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
+        """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
+        self.to(placement.device)
+        self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
+        self.precision = placement.precision
+        hold(self, placement.dtype)
+        self.batch_tokens = batch_tokens or self.batch_tokens
+
+    @torch.inference_mode()
+    def classify(self, batch: TokenBatch) -> np.ndarray:
+        """Logits of every row, float32 [B, C]."""
+        starts, lengths = batch.starts, batch.lengths
+        pieces, owners = [], []  # a row is one piece, or its windows
+        for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist())):
+            for begin in range(0, max(length, 1), self.window - 1):
+                pieces.append((start + begin, min(self.window - 1, length - begin)))
+                owners.append(row)
+        begins, sizes = np.array(pieces, np.int64).reshape(-1, 2).T
+        logits = np.zeros((len(pieces), self.head.out_features), np.float64)
+        cast = self.products != torch.float32 and not self.head.held  # held products know their dtype; cells stay exact
+        with torch.autocast(self.device.type, self.products, enabled=cast):
+            for group in of_like_length(sizes, budget=self.batch_tokens, most=self.batch_tokens):
+                rows = [np.append(BOS_ID, batch.tokens[begins[i] : begins[i] + sizes[i]]) for i in group]
+                logits[group] = self(torch.from_numpy(padded(rows, fill=PAD)).to(self.device)).cpu().numpy()
+        weights = np.maximum(sizes, 1)
+        total = np.zeros((len(lengths), logits.shape[1]))
+        np.add.at(total, owners, logits * weights[:, None])
+        return (total / np.bincount(owners, weights, minlength=len(lengths))[:, None]).astype(np.float32)
+
+    def loss(self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0) -> tuple[Tensor, int, None]:
+        """Summed cross-entropy in nats of targets [B] (negative: not counted), their number, no state."""
+        counted = targets >= 0
+        total = F.cross_entropy(
+            self(tokens)[counted], targets[counted], weight=self.label_weights, label_smoothing=smoothing, reduction="sum"
+        )
+        return total, int(counted.sum()), None

@@ -1,0 +1,46 @@
+"""From a feature for every token to features of the whole row: many to one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seqcli.nn.linear import Linear
+
+KINDS = ("max", "mean", "last", "attention")
+
+
+class Pooling(nn.Module):
+    """[B, T, D] and which of the tokens are real -> [B, kinds x D], one part of each kind after another.
+
+    max: of every feature the largest (Collobert et al. 2011); mean; last: of the last token, what a recurrence has summed
+    up; attention: a mean with learnt weights, softmax of u x (Yang et al. 2016, without the inner layer).
+    """
+
+    def __init__(self, kinds: tuple[str, ...], width: int):
+        super().__init__()
+        self.kinds, self.width = kinds, width * len(kinds)
+        if "attention" in kinds:
+            self.attention = Linear(width, 1, bias=False)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        return torch.cat([getattr(self, f"_{kind}")(x, real) for kind in self.kinds], dim=-1)
+
+    def _max(self, x: Tensor, real: Tensor) -> Tensor:
+        return x.masked_fill(~real[..., None], torch.finfo(x.dtype).min).amax(dim=1)
+
+    def _mean(self, x: Tensor, real: Tensor) -> Tensor:
+        return (x * real[..., None]).sum(dim=1) / real.sum(dim=1, keepdim=True)
+
+    def _last(self, x: Tensor, real: Tensor) -> Tensor:
+        return x[torch.arange(len(x), device=x.device), real.sum(dim=1) - 1]
+
+    def _attention(self, x: Tensor, real: Tensor) -> Tensor:
+        scores = self.attention(x)[..., 0].float().masked_fill(~real, -torch.inf)  # [B, T]
+        return (scores.softmax(dim=1).to(x.dtype)[..., None] * x).sum(dim=1)
+
+
+def check(kinds: tuple[str, ...]) -> None:
+    """Raises ValueError for what is no pooling."""
+    if not kinds or len(set(kinds)) < len(kinds) or not set(kinds) <= set(KINDS):
+        raise ValueError(f"pooling {list(kinds)} must be one or several of {', '.join(KINDS)}")

@@ -1,0 +1,25 @@
+"""Classification: how labelled text is read, how classifiers are made, opened and judged.
+
+`corpus` reads, `making` makes them (only its networks bring torch), `several` many alike, `opened` opens them.
+"""
+
+from seqcli.tasks.classification.corpus import LabelledFiles, Texts, label_weights, split
+from seqcli.tasks.classification.making import METRICS, Given, Trained, settings_of_body, train
+from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, open_classifier, softmax
+
+__all__ = [
+    "METRICS",
+    "TASK",
+    "Given",
+    "LabelledFiles",
+    "OpenClassifier",
+    "Texts",
+    "Trained",
+    "figures",
+    "label_weights",
+    "open_classifier",
+    "settings_of_body",
+    "softmax",
+    "split",
+    "train",
+]

@@ -1,0 +1,150 @@
+"""Labelled texts for classifiers: files, what is held out of them, and their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seqcli import catalog
+from seqcli.data import hub, lines
+from seqcli.data.labelled import Labelled, read_all
+from seqcli.data.parallel import ordered_map
+from seqcli.errors import InputError, UsageError, nearest
+from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
+from seqcli.ragged import gather
+from seqcli.tasks.language.corpus import TokenizerChoice, learn_tokenizer, open_tokenizer
+
+HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # of the texts, where no validation text is given
+_BLOCK = 1 << 18  # bytes of text that are tokenized at a time
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Files of labelled texts and how to read them."""
+
+    paths: tuple[str, ...]
+    text_column: str | None = None
+    label_column: str | None = None
+    encoding: str | None = None
+    strict: bool = False
+
+    def check(self) -> None:
+        """Before any work: every file can be opened."""
+        for path in self.paths:
+            if hub.is_hub(path):
+                hub.check(path)
+            elif not Path(path).is_fifo():
+                with lines.opened(path):
+                    pass
+
+    def read(self, *, labels: list[str] | None = None, reporter: Reporter = SILENT) -> Texts:
+        """labels: those that a model knows, where one is to be judged."""
+        return Texts.of(
+            read_all(
+                self.paths, text_column=self.text_column, label_column=self.label_column, encoding=self.encoding,
+                strict=self.strict, labels=labels, reporter=reporter,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Texts with their labels in memory: text n has the label `labels[targets[n]]`."""
+
+    data: bytes  # normalised lines
+    targets: np.ndarray  # int32 [N]
+    labels: list[str]
+
+    unit = "line"  # as what a tokenizer is taught it
+
+    @classmethod
+    def of(cls, labelled: Labelled) -> Texts:
+        return cls(b"".join(labelled.blocks), labelled.targets, labelled.labels)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def only(self, rows: np.ndarray) -> Texts:
+        """Some of them. rows: bool [N]."""
+        data = np.frombuffer(self.data, np.uint8)
+        ends = np.flatnonzero(data == ord("\n")) + 1
+        starts = np.concatenate([[0], ends[:-1]])
+        kept = gather(data, starts[rows], (ends - starts)[rows]).tobytes()
+        return Texts(kept, self.targets[rows], self.labels)
+
+    def relabelled(self, labels: list[str], *, where: str) -> Texts:
+        """The same texts for a model with other labels, or the same in another order. Raises InputError for one that it lacks."""
+        for label in self.labels:
+            if label not in labels:
+                raise InputError(f"label {label!r} is none of the model's", where=where, cure=nearest(label, labels))
+        place = np.array([labels.index(label) for label in self.labels], np.int32)
+        return Texts(self.data, place[self.targets], labels)
+
+    def blocks(self) -> Iterator[bytes]:
+        """The lines, some at a time."""
+        begin = 0
+        while begin < len(self.data):
+            end = self.data.find(b"\n", min(begin + _BLOCK, len(self.data) - 1)) + 1
+            yield self.data[begin:end]
+            begin = end
+
+    def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
+        """What a tokenizer learns from."""
+        return self.blocks()
+
+    def encoded(self, encode, *, threads: int | None = None) -> TokenBatch:
+        """All of them as tokens, on all cores."""
+        batches = list(ordered_map(encode, self.blocks(), workers=threads))
+        tokens = np.concatenate([np.zeros(0, np.int32), *(batch.tokens for batch in batches)])
+        return TokenBatch(tokens, np.concatenate([np.zeros(0, np.int64), *(batch.lengths for batch in batches)]))
+
+
+def split(texts: Texts, *, seed: int) -> tuple[Texts, Texts]:
+    """Training and held-out part: a seeded choice, of every label in its share."""
+    rng = np.random.default_rng(seed)
+    share = min(HELD_OUT, MOST_HELD_OUT / max(len(texts), 1))
+    held_out = np.zeros(len(texts), bool)
+    for label in range(len(texts.labels)):
+        own = rng.permutation(np.flatnonzero(texts.targets == label))
+        held_out[own[: round(share * len(own))]] = True
+    if not held_out.any():
+        held_out[rng.integers(len(texts))] = True
+    return texts.only(~held_out), texts.only(held_out)
+
+
+def tokenizer_for(texts: Texts, choice: TokenizerChoice, *, reporter: Reporter) -> Tokenizer:
+    """Learnt from the texts, or opened."""
+    if choice.name in catalog.names("tokenizers"):
+        tokenizer, notes = learn_tokenizer(texts, choice)
+        for note in notes:
+            reporter.note(note)
+        return tokenizer
+    if not Path(choice.name).exists() and "/" not in choice.name:
+        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
+        raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
+    return open_tokenizer(choice.name)
+
+
+def label_weights(given: str | None, texts: Texts) -> np.ndarray | None:
+    """`balanced`: every label counts as much as any other; `LABEL=WEIGHT,...`: others 1. float64 [C], 1 in the mean of texts."""
+    if given is None:
+        return None
+    counts = np.bincount(texts.targets, minlength=len(texts.labels))
+    if given == "balanced":
+        weights = 1 / np.maximum(counts, 1)
+    else:
+        weights = np.ones(len(texts.labels))
+        for part in given.split(","):
+            label, _, value = part.rpartition("=")
+            if label not in texts.labels:
+                raise UsageError(f"no label {label!r}", where="--label-weights", cure=f"one of {', '.join(texts.labels[:20])}")
+            try:
+                weights[texts.labels.index(label)] = float(value)
+            except ValueError:
+                raise UsageError(f"not a number: {value!r}", where="--label-weights", cure="for example spam=5,ham=1") from None
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights * counts).sum() > 0):
+            raise UsageError("weights must be at least 0, and not all 0", where="--label-weights")
+    return weights * counts.sum() / (weights * counts).sum()

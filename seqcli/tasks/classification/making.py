@@ -1,0 +1,209 @@
+"""From labelled texts to a model folder: counted (numpy), or trained by `training/loop` (torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqcli import catalog, tensor_file
+from seqcli.errors import ModelError, UsageError
+from seqcli.interfaces import Reporter, TokenBatch, Tokenizer
+from seqcli.metrics import signature
+from seqcli.ngram.arena import Arena, default_memory
+from seqcli.runs import Draft, Run
+from seqcli.tasks.classification.corpus import Texts, TokenizerChoice, tokenizer_for
+from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, open_classifier
+from seqcli.text import BOS_ID
+from seqcli.training.request import Request, settings_of
+
+METRICS = {"loss": 1, "accuracy": -1, "macro_f1": -1}  # and whether lower is better
+_BATCHES = 200  # an epoch has so many or more, if its texts are that many
+
+
+@dataclass(frozen=True)
+class Given:
+    """What every architecture learns from. weights: float64 [C] of the labels, None for 1; files: for the record."""
+
+    texts: Texts
+    valid: Texts
+    files: tuple[str, ...]
+    weights: np.ndarray | None = None
+    metric: str = "accuracy"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The classifier that a training has saved, and what it wrote down; `valid` of that: figures of held-out text."""
+
+    opened: OpenClassifier
+    record: dict[str, Any]
+
+
+def train(
+    draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *,
+    resume: bool = False, init: str | None = None, reporter: Reporter,
+) -> Trained:  # fmt: skip
+    """Makes one classifier. init: a language model whose body it begins with."""
+    if catalog.is_counted(TASK, request.arch):
+        record = _count(draft, given, choice, request, reporter=reporter)
+    else:
+        record = _fit(draft, given, choice, request, resume=resume, init=init, reporter=reporter)
+    return Trained(open_classifier(str(draft.path), name=draft.path.name), record)
+
+
+def _record(given: Given, request: Request, module: Any, settings: Any, *, tokens: TokenBatch, label: str) -> dict[str, Any]:
+    return {
+        "arch": request.arch,
+        "module": module.__name__.rpartition(".")[2],
+        "settings": asdict(settings),
+        "labels": given.texts.labels,
+        "label_weights": None if given.weights is None else given.weights.tolist(),
+        "tokenizer": label,
+        "data": {
+            "files": [Path(path).name for path in given.files], "rows": len(given.texts), "tokens": len(tokens.tokens),
+            "held_out": len(given.valid), "counts": np.bincount(given.texts.targets, minlength=len(given.texts.labels)).tolist(),
+        },
+    }  # fmt: skip
+
+
+def _count(draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> dict[str, Any]:
+    begun = time.monotonic()
+    module, settings, _ = settings_of(request)
+    labels, tokenizer = len(given.texts.labels), None
+    if hasattr(module, "encoder"):  # it reads text, not tokens
+        encode, label, sizes = module.encoder(asdict(settings)), module.features_label(settings), {}
+    else:
+        tokenizer = tokenizer_for(given.texts, choice, reporter=reporter)
+        encode, label = tokenizer.encode, signature.tokenizer_label(tokenizer)
+        sizes = {"vocab_size": tokenizer.vocab_size}
+    batch = given.texts.encoded(encode, threads=given.threads)
+    about = {"labels": labels, "weights": given.weights, "reporter": reporter, **sizes}
+    if tokenizer is not None:
+        about["arena"] = lambda tokens: Arena(memory=default_memory(), tokens=tokens, folder=draft.folder)
+    counted = module.estimate(batch, given.texts.targets, settings, **about)
+    record = {**_record(given, request, module, settings, tokens=batch, label=label), **counted.record}
+    model = module.load(record["settings"], counted.tensors, labels=labels, **sizes)
+    valid = given.valid.encoded(encode, threads=given.threads)
+    record["valid"] = figures(model.classify(valid).astype(np.float64), given.valid.targets)
+    record["parameters"] = sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f")
+    record["seconds"] = round(time.monotonic() - begun, 3)
+    tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
+    draft.save(task=TASK, arch=request.arch, config=record, tensors=tensors, tokenizer=tokenizer, card=_card(record))
+    draft.log({"event": "trained", **record})
+    return record
+
+
+def _fit(
+    draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *,
+    resume: bool, init: str | None, reporter: Reporter,
+) -> dict[str, Any]:  # fmt: skip
+    import torch
+
+    from seqcli.data.batches import Labelled
+    from seqcli.training import fitting
+    from seqcli.training.keeping import fingerprint
+    from seqcli.training.placement import place
+
+    begun = time.monotonic()
+    module, settings, plan = settings_of(request)
+    body = _body_of(init) if init else None
+    tokenizer = body.tokenizer if body else tokenizer_for(given.texts, choice, reporter=reporter)
+    placement = place(request.device, request.precision, threads=request.threads)
+    batch = given.texts.encoded(tokenizer.encode, threads=given.threads)
+    valid = given.valid.encoded(tokenizer.encode, threads=given.threads)
+    stream = _with_starts(batch)
+    if not plan.batch_tokens:
+        plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 4096))
+    if (long := int((batch.lengths + 1 > settings.window).sum())):
+        reporter.note(f"{long:,} texts are longer than {settings.window:,} tokens: learnt from up to there (--set window=N)")
+    labels = len(given.texts.labels)
+    weights = None if given.weights is None else torch.tensor(given.weights, dtype=torch.float32)
+
+    def make():
+        model = module.build(settings, vocab_size=tokenizer.vocab_size, labels=labels)
+        model.label_weights = None if weights is None else weights.to(placement.device)
+        return model
+
+    def judge(model) -> tuple[float, dict[str, Any]]:
+        model.products = placement.dtype
+        found = figures(model.classify(valid).astype(np.float64), given.valid.targets)
+        return METRICS[given.metric] * found[given.metric], found
+
+    record = _record(given, request, module, settings, tokens=batch, label=signature.tokenizer_label(tokenizer))
+    record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
+    record["data"]["fingerprint"] = fingerprint(stream, given.texts.targets)
+    work = fitting.Work(
+        task=TASK, make=make, judge=judge, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
+        batches=lambda model: Labelled(
+            stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=settings.window
+        ),
+        begin=body.into if body else None,
+    )  # fmt: skip
+    return fitting.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
+
+
+def _with_starts(batch: TokenBatch) -> np.ndarray:
+    """Rows one after another, `<s>` before each: int32 [T]."""
+    return np.insert(batch.tokens, batch.starts, BOS_ID)
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What of a language model a classifier may begin with."""
+
+    name: str
+    source: str
+    tokenizer: Tokenizer
+    tensors: Mapping[str, np.ndarray]
+
+    def into(self, model: Any) -> None:
+        """Copies its weights. Raises ModelError where the shapes differ."""
+        import torch
+
+        own = model.state_dict()
+        for name, array in self.tensors.items():
+            if name not in own or tuple(own[name].shape) != array.shape:
+                found = tuple(own[name].shape) if name in own else "missing"
+                raise ModelError(
+                    f"its body is of another shape: {name} is {array.shape}, here {found}", where=self.source,
+                    cure="give its settings with --set, such as width, embedding, layers, tied",
+                )  # fmt: skip
+            with torch.no_grad():
+                own[name].copy_(torch.from_numpy(np.array(array)))
+
+
+def _body_of(source: str) -> _Body:
+    run = Run.open(source).expect("language")
+    tensors = {name: array for name, array in run.tensors().items() if name.startswith("body.")}
+    if not tensors:
+        raise ModelError("has no body to begin with: it was counted", where=source, cure="give a trained rnn, lstm, gru or transformer")
+    return _Body(run.path.name, source, run.tokenizer(), tensors)
+
+
+def settings_of_body(source: str, arch: str) -> dict[str, Any]:
+    """The settings that a classifier of this architecture must share with a language model to begin with its body."""
+    run = Run.open(source).expect("language")
+    if run.arch != arch:
+        raise UsageError(f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}")
+    module = catalog.load("models", catalog.presets(TASK, arch)[0])
+    known = {field.name for field in dataclasses.fields(module.Config)} - {"dropout", "weight_dropout", "word_dropout", "window"}
+    return {name: value for name, value in run.config["settings"].items() if name in known}
+
+
+def _card(record: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    return (
+        f"# A classifier ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; reads "
+        f"{record['tokenizer']}; {record['data']['rows']:,} texts of {', '.join(record['data']['files'])}; labels "
+        f"{', '.join(record['labels'][:50])}.\n\nOf {record['valid']['texts']:,} held-out texts {100 * record['valid']['accuracy']:.2f} % "
+        f"are right, macro F1 {record['valid']['macro_f1']:.4f}.\n\nAsk it: `seqcli classify -m DIR \"a sentence\"`.\n"
+    )
+
+

@@ -1,0 +1,110 @@
+"""Opening classifiers and asking them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from seqcli import catalog
+from seqcli.data.lines import Block
+from seqcli.errors import ModelError
+from seqcli.interfaces import Classifier, TokenBatch
+from seqcli.metrics import signature
+from seqcli.runs import Run, version_of
+from seqcli.tasks.language.opened import named
+
+TASK = "classification"
+
+
+@dataclass(frozen=True)
+class OpenClassifier:
+    """A classifier with its labels and what turns lines into its tokens. temperature: of its probabilities."""
+
+    name: str
+    arch: str
+    labels: list[str]
+    encode: Callable[[bytes], TokenBatch]
+    model: Classifier
+    temperature: float = 1.0
+    features: str = ""  # what it reads, in a signature: the tokenizer's label
+
+    def logits(self, block: Block | bytes) -> np.ndarray:
+        """Of every record, float64 [B, C], natural logarithms up to a constant a row, at temperature 1."""
+        lines = block if isinstance(block, bytes) else block.normalised()
+        return self.model.classify(self.encode(lines)).astype(np.float64)
+
+    def probabilities(self, block: Block | bytes) -> np.ndarray:
+        """Of every record and label, float64 [B, C]."""
+        return softmax(self.logits(block) / self.temperature)
+
+    def at(self, temperature: float) -> OpenClassifier:
+        return replace(self, temperature=temperature)
+
+    @property
+    def signature(self) -> str:
+        """How its answers are made."""
+        return signature.of_classifier(
+            self.arch, tokenizer=self.features, labels=len(self.labels), temperature=self.temperature,
+            precision=getattr(self.model, "precision", "fp32"),
+        )  # fmt: skip
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """float64 [B, C] -> probabilities of each row."""
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
+    """A classifier from a model folder, `DIR` or `NAME=DIR`."""
+    if name is None:
+        name, source = next(named([source]))
+    version = version_of(source)
+    try:
+        return _opened(source, name)
+    except ModelError:
+        if version_of(source) == version:
+            raise
+        return open_classifier(source, name=name)  # a training replaced it while it was read
+
+
+def _opened(source: str, name: str) -> OpenClassifier:
+    run = Run.open(source).expect(TASK)
+    module_name = run.config.get("module", "")
+    if module_name not in catalog.names("models"):
+        raise ModelError(f"unknown architecture {module_name!r}", where=source, cure="upgrade seqcli or train again")
+    try:
+        labels, settings = list(map(str, run.config["labels"])), run.config["settings"]
+        temperature = float(run.config["valid"]["temperature"])
+        if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
+            raise ValueError("labels or temperature")
+        module = catalog.load("models", module_name)
+        if hasattr(module, "encoder"):  # it reads text, not tokens
+            encode, sizes = module.encoder(settings), {}
+        else:
+            tokenizer = run.tokenizer()
+            encode, sizes = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}
+        model = module.load(settings, run.tensors(), labels=len(labels), **sizes)
+    except ModelError as error:
+        raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"damaged settings ({error})", where=source, cure="restore it or train again") from None
+    return OpenClassifier(name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""))
+
+
+def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """Of held-out texts: loss in nats a text, accuracy, macro F1, and the temperature that makes the loss least."""
+    from seqcli.metrics import calibration, classification
+
+    predicted = logits.argmax(axis=1)
+    report = classification.report(targets, predicted, classes=logits.shape[1])
+    return {
+        "texts": len(targets),
+        "loss": calibration.log_loss(logits, targets),
+        "accuracy": report.accuracy,
+        "macro_f1": report.macro_f1,
+        "temperature": calibration.temperature(logits, targets),
+    }

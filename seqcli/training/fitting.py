@@ -1,0 +1,78 @@
+"""From a network that is yet to be built to one that is trained and saved: what all tasks do around the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqcli import torchrun
+from seqcli.data.batches import Batches
+from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.nn import weights
+from seqcli.runs import Draft, Run
+from seqcli.training import loop, preflight, ranks
+from seqcli.training.keeping import Keeper
+from seqcli.training.placement import Placement
+from seqcli.training.plan import Plan
+from seqcli.training.request import Request
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task hands over. `make` builds the network, outlined or with weights; the others are asked once it is there.
+
+    record: what is written down besides parameters, precision and device; judge: gives the headline figure of held-out text,
+    lower is better, and all its figures; outputs: the width of the head, for the memory of its logits; counted: what the
+    loss is a sum over; begin: puts weights in that were learnt before.
+    """
+
+    task: str
+    make: Callable[[], nn.Module]
+    batches: Callable[[nn.Module], Batches]
+    judge: Callable[[nn.Module], tuple[float, dict[str, Any]]]
+    record: dict[str, Any]
+    tokenizer: Tokenizer
+    card: Callable[[Mapping[str, Any]], str]
+    outputs: int
+    counted: str = "tokens"
+    bytes_per_token: float | None = None
+    begin: Callable[[nn.Module], None] | None = None
+
+
+def fit(
+    work: Work, draft: Draft, plan: Plan, request: Request, *, placement: Placement, resume: bool, begun: float,
+    reporter: Reporter,
+) -> dict[str, Any]:  # fmt: skip
+    """Trains into `draft` and returns the record. begun: when it all began, by `time.monotonic`."""
+    if not torchrun.rank():
+        preflight.check(weights.outline(work.make), plan, placement, vocab_size=work.outputs, folder=draft.path)
+    torch.manual_seed(plan.seed)
+    model = work.make()
+    if work.begin:
+        work.begin(model)
+    model.to(placement.device)
+    if torchrun.rank():
+        torch.manual_seed(plan.seed + torchrun.rank())  # the same weights, another dropout
+    record = {
+        **work.record, "parameters": sum(p.numel() for p in model.parameters()), "precision": placement.precision,
+        "device": placement.device.type,
+    }  # fmt: skip
+    run = Keeper(
+        draft, model, record, task=work.task, tokenizer=work.tokenizer, judge=lambda: work.judge(model), card=work.card,
+        begun=begun, bytes_per_token=work.bytes_per_token, counted=work.counted, board=request.tensorboard,
+    )  # fmt: skip
+    resumed = run.resumed(reporter) if resume else None
+    run.log({"event": "resumed", "step": resumed[0].step} if resumed else {"event": "started", **record})
+    with ranks.joined(placement.device) as together:
+        if plan.shard:
+            together.shard(model)
+        together.agree(f"{record['tokenizer']} {record['data']['fingerprint']}", what="text")
+        progress = loop.train(
+            model, work.batches(model), plan, run, placement=placement, ranks=together, reporter=reporter, resumed=resumed
+        )
+    best = Run.open(draft.path).config
+    return {**best, "progress": asdict(progress), "seconds": progress.seconds}
