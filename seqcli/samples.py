@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, Reporter
 
 if TYPE_CHECKING:
+    from seqcli.tasks.classification import OpenClassifier
     from seqcli.tasks.language import Trained
     from seqcli.training.request import Request
 
@@ -34,6 +35,7 @@ SETTINGS = {  # of each architecture beside its preset, in the order of their hi
     "gru": {"width": 96, "dropout": 0.2, "learning_rate": 6e-3},
     "transformer": {"width": 64, "layers": 2, "dropout": 0.1, "learning_rate": 5e-3},
 }
+CLASSIFIER, CLASSIFYING = "bag", {"buckets": 1 << 18}
 # Of each network: about 15 seconds on one core. No line of the samples ends without a mark; what a network says of such an
 # end is chance, which label smoothing keeps small.
 BUDGET = {"epochs": 12, "batch_tokens": 512, "warmup": 50, "evaluations": 1, "label_smoothing": 0.1}
@@ -66,6 +68,31 @@ def language_model(text: str, *, reporter: Reporter) -> OpenModel:
     return language.open_model(str(place), name=f"sample-{name}")
 
 
+def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
+    """The sample classifier of sentiment for the script of `text`."""
+    from seqcli.tasks import classification
+
+    name = language_of(text)
+    source = folder() / f"{name}.sentiment.tsv"
+
+    def train(place: Path) -> None:
+        from seqcli.runs import drafting
+        from seqcli.tasks.language import TokenizerChoice
+        from seqcli.training.request import requests
+
+        (request,) = requests(classification.TASK, [CLASSIFIER], PRESET, [("samples", CLASSIFYING)], threads=1)
+        texts, held_out = classification.split(classification.LabelledFiles((str(source),)).read(), seed=0)
+        given = classification.Given(texts, held_out, (source.name,), threads=1)
+        with drafting(place) as draft:
+            classification.train(draft, given, TokenizerChoice(), request, reporter=reporter)
+
+    recipe = f"{__version__} {CLASSIFIER} {PRESET} {CLASSIFYING}".encode()
+    place, is_new = _once(f"sentiment-{name}-{CLASSIFIER}", recipe, source, train, why="no -m: ", reporter=reporter)
+    if not is_new:
+        reporter.note(f"no -m: using the sample {CLASSIFIER} model of sentiment for {name}, a toy")
+    return classification.open_classifier(str(place), name=f"sample-sentiment-{name}")
+
+
 def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
     """The sample models of a language, of all architectures: one tokenizer, one held-out part."""
     from seqcli.runs import Run
@@ -77,14 +104,25 @@ def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
 
 
 def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> tuple[Path, bool]:
-    """The model's folder, and whether it is new. whole: nothing is held out of the text."""
-    from seqcli.runs import MANIFEST
-
+    """The language model's folder, and whether it is new. whole: nothing is held out of the text."""
     source = folder() / f"{name}.txt"
     settings = SETTINGS[arch] | ({} if arch == COUNTED else BUDGET)
     tokenizer = TOKENIZER if arch == COUNTED else str(_built(name, COUNTED, reporter)[0])
-    recipe = f"{__version__} {TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ".encode() + source.read_bytes()
-    place = f"language-{name}-{arch}-{hashlib.sha256(recipe).hexdigest()[:12]}"
+    recipe = f"{__version__} {TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ".encode()
+
+    def train(place: Path) -> None:
+        _train(place, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
+
+    return _once(f"language-{name}-{arch}", recipe, source, train, why="no -m: " if whole else "", reporter=reporter)
+
+
+def _once(
+    name: str, recipe: bytes, source: Path, train: Callable[[Path], None], *, why: str, reporter: Reporter
+) -> tuple[Path, bool]:
+    """The folder that `train` makes of `source` by a recipe, and whether it is new; who comes second waits."""
+    from seqcli.runs import MANIFEST
+
+    place = f"{name}-{hashlib.sha256(recipe + source.read_bytes()).hexdigest()[:12]}"
     cache = _cache()
     with open(cache / f".{place}.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second first use waits here
@@ -92,11 +130,10 @@ def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> 
             return cache / place, False
         for old in cache.glob(f".{place}-*"):  # of a first use that was ended
             shutil.rmtree(old, ignore_errors=True)
-        why = "no -m: " if whole else ""
-        reporter.note(f"{why}building the sample {arch} model for {name} once, a toy of {source.name}, into {cache}")
+        reporter.note(f"{why}building the sample model {name} once, a toy of {source.name}, into {cache}")
         with tempfile.TemporaryDirectory(prefix=f".{place}-", dir=cache) as new:
-            _train(Path(new) / arch, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
-            os.rename(Path(new) / arch, cache / place)
+            train(Path(new) / name)
+            os.rename(Path(new) / name, cache / place)
     return cache / place, True
 
 

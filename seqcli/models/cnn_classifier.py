@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.ensemble import several
 from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
 
@@ -20,16 +21,19 @@ TASK = "classification"
 
 @dataclass(frozen=True)
 class Config:
-    """filters: of each width; widths: tokens that a filter sees; embedding: of tokens; word_dropout: see `NeuralClassifier`."""
+    """filters: of each width; widths: tokens that a filter sees; embedding: of tokens; word_dropout: see `NeuralClassifier`; members: see `nn/ensemble`."""
 
     embedding: int = 128
     filters: int = 128
     widths: tuple[int, ...] = (3, 4, 5)
     dropout: float = 0.5
     word_dropout: float = 0.0
+    members: int = 1
     window: int = 512
 
     def __post_init__(self):
+        if not 1 <= self.members <= 1000:
+            raise ValueError(f"members must be 1 to 1000, got {self.members}")
         if not (1 <= self.embedding <= 1 << 16 and 1 <= self.filters <= 1 << 16):
             raise ValueError("embedding and filters must be 1 to 65536")
         if not self.widths or not all(1 <= width <= 64 for width in self.widths):
@@ -64,8 +68,8 @@ class CnnClassifier(NeuralClassifier):
         return self.dropout(torch.cat(pooled, dim=-1))
 
 
-def build(config: Config, *, vocab_size: int, labels: int) -> CnnClassifier:
-    return CnnClassifier(config, vocab_size=vocab_size, labels=labels)
+def build(config: Config, *, vocab_size: int, labels: int) -> NeuralClassifier:
+    return several(lambda: CnnClassifier(config, vocab_size=vocab_size, labels=labels), config.members)
 
 
 def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NeuralClassifier:

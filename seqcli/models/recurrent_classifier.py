@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seqcli.nn import pooling
 from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.ensemble import several
 from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
 from seqcli.nn.recurrence import CELLS, RecurrentLayers, RecurrentStack, backwards
@@ -29,7 +30,7 @@ class Config:
     """width: of the hidden layers of one direction; embedding: of tokens (0: as width).
 
     tied: the body ends in the embedding's width, as that of a language model with a tied head does; word_dropout: see
-    `NeuralClassifier`.
+    `NeuralClassifier`; members: see `nn/ensemble`.
     """
 
     cell: str = "lstm"
@@ -42,9 +43,12 @@ class Config:
     dropout: float = 0.0
     weight_dropout: float = 0.0
     word_dropout: float = 0.0
+    members: int = 1
     window: int = 512
 
     def __post_init__(self):
+        if not 1 <= self.members <= 1000:
+            raise ValueError(f"members must be 1 to 1000, got {self.members}")
         if self.cell not in CELLS:
             raise ValueError(f"cell {self.cell!r} is not one of {', '.join(CELLS)}")
         if not (1 <= self.width <= 1 << 16 and 0 <= self.embedding <= 1 << 16 and 1 <= self.layers <= 64):
@@ -90,8 +94,8 @@ class RecurrentClassifier(NeuralClassifier):
         return torch.cat([pooled, self.back_pooling(back, real)], dim=-1)
 
 
-def build(config: Config, *, vocab_size: int, labels: int) -> RecurrentClassifier:
-    return RecurrentClassifier(config, vocab_size=vocab_size, labels=labels)
+def build(config: Config, *, vocab_size: int, labels: int) -> NeuralClassifier:
+    return several(lambda: RecurrentClassifier(config, vocab_size=vocab_size, labels=labels), config.members)
 
 
 def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NeuralClassifier:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seqcli.nn import pooling
 from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.ensemble import several
 from seqcli.nn.initialise import initialise
 from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
@@ -24,15 +25,18 @@ TASK = "classification"
 
 @dataclass(frozen=True)
 class Config(Shape):
-    """Of the stack; causal: tokens see those before them only, as in the language model; word_dropout: see `NeuralClassifier`."""
+    """Of the stack; causal: tokens see those before them only, as in the language model; word_dropout: see `NeuralClassifier`; members: see `nn/ensemble`."""
 
     window: int = 512
     pooling: tuple[str, ...] = ("mean",)
     causal: bool = False
     word_dropout: float = 0.0
+    members: int = 1
 
     def __post_init__(self):
         super().__post_init__()
+        if not 1 <= self.members <= 1000:
+            raise ValueError(f"members must be 1 to 1000, got {self.members}")
         if self.window < 2:
             raise ValueError("window must be at least 2")
         if not 0 <= self.word_dropout < 1:
@@ -55,8 +59,8 @@ class TransformerClassifier(NeuralClassifier):
         return self.dropout(self.pooling(x, real))
 
 
-def build(config: Config, *, vocab_size: int, labels: int) -> TransformerClassifier:
-    return TransformerClassifier(config, vocab_size=vocab_size, labels=labels)
+def build(config: Config, *, vocab_size: int, labels: int) -> NeuralClassifier:
+    return several(lambda: TransformerClassifier(config, vocab_size=vocab_size, labels=labels), config.members)
 
 
 def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NeuralClassifier:

@@ -48,7 +48,15 @@ class NeuralClassifier(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.head.weight.device if not self.head.held else next(self.body.parameters()).device
+        return next(self.body.parameters()).device  # of the embedding
+
+    @property
+    def held(self) -> bool:
+        return self.head.held
+
+    @property
+    def labels(self) -> int:
+        return self.head.out_features
 
     def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
         """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
@@ -68,8 +76,8 @@ class NeuralClassifier(nn.Module):
                 pieces.append((start + begin, min(self.window - 1, length - begin)))
                 owners.append(row)
         begins, sizes = np.array(pieces, np.int64).reshape(-1, 2).T
-        logits = np.zeros((len(pieces), self.head.out_features), np.float64)
-        cast = self.products != torch.float32 and not self.head.held  # held products know their dtype; cells stay exact
+        logits = np.zeros((len(pieces), self.labels), np.float64)
+        cast = self.products != torch.float32 and not self.held  # held products know their dtype; cells stay exact
         with torch.autocast(self.device.type, self.products, enabled=cast):
             for group in of_like_length(sizes, budget=self.batch_tokens, most=self.batch_tokens):
                 rows = [np.append(BOS_ID, batch.tokens[begins[i] : begins[i] + sizes[i]]) for i in group]

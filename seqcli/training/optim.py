@@ -21,7 +21,8 @@ SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt", "wsd", "plateau")
 def optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019), Muon, or plain gradient descent. Matrices decay; biases, gains and other vectors do not."""
     weights = [p for p in model.parameters() if p.requires_grad]
-    tables = {model.head.weight, *(m.weight for m in model.modules() if isinstance(m, nn.Embedding))}  # a row a token
+    named = [(name.rpartition(".")[2], part) for name, part in model.named_modules()]
+    tables = {part.weight for name, part in named if name == "head" or isinstance(part, nn.Embedding)}  # a row a token, a label
     groups = [
         {"params": [p for p in weights if p.ndim >= 2 and p not in tables], "weight_decay": plan.weight_decay},
         {"params": [p for p in weights if p in tables], "weight_decay": plan.weight_decay},

@@ -193,7 +193,7 @@ def settings_of_body(source: str, arch: str) -> dict[str, Any]:
     if run.arch != arch:
         raise UsageError(f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}")
     module = catalog.load("models", catalog.presets(TASK, arch)[0])
-    known = {field.name for field in dataclasses.fields(module.Config)} - {"dropout", "weight_dropout", "word_dropout", "window"}
+    known = {field.name for field in dataclasses.fields(module.Config)} - {"dropout", "weight_dropout", "word_dropout", "window", "members"}
     return {name: value for name, value in run.config["settings"].items() if name in known}
 
 

@@ -1,0 +1,133 @@
+"""Bag-of-n-grams classifier: fastText's idea (Joulin et al. 2017), hashed character and word n-grams (numpy; no torch).
+
+It reads text, not tokens: `encoder` gives what turns lines into features, and there is no tokenizer. The engine is `bag/`;
+here it gets the interfaces of a model, and its defaults follow from how much text there is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.bag.features import Features
+from seqcli.bag.learner import Bag, Plan, given_head, learn
+from seqcli.errors import InputError, ModelError
+from seqcli.interfaces import Reporter, TokenBatch
+from seqcli.models.ngram import Counted
+
+TASK = "classification"
+_LARGEST_ORDER = 10
+_CURE = "restore the model or train again"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a bag holds, and how it is learnt.
+
+    buckets: of the hash table, a power of two; shortest, longest: character n-grams (longest 0: none); words: word n-grams
+    up to it (0: none); lowercase: whether A is read as a; width: numbers of an embedding where labels are more than 16;
+    epochs, batch_rows: 0 for as the number of texts asks; learning_rate: of the first step; seed: of the order of texts.
+    """
+
+    buckets: int = 1 << 21
+    shortest: int = 2
+    longest: int = 4
+    words: int = 2
+    lowercase: bool = True
+    width: int = 32
+    epochs: int = 0
+    learning_rate: float = 10.0
+    batch_rows: int = 0
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.buckets not in (1 << bits for bits in range(8, 29)):
+            raise ValueError(f"buckets must be a power of two from 2^8 to 2^28, got {self.buckets}")
+        if self.longest and not 1 <= self.shortest <= self.longest <= _LARGEST_ORDER:
+            raise ValueError(
+                f"character n-grams must be 1 <= shortest <= longest <= {_LARGEST_ORDER}, got {self.shortest} to {self.longest}"
+            )
+        if self.longest < 0 or not 0 <= self.words <= _LARGEST_ORDER:
+            raise ValueError(f"longest and words must be 0 to {_LARGEST_ORDER}, got {self.longest} and {self.words}")
+        if not self.longest and not self.words:
+            raise ValueError("longest and words are both 0: nothing to read")
+        if not 1 <= self.width <= 1024:
+            raise ValueError(f"width must be 1 to 1024, got {self.width}")
+        if self.epochs < 0 or self.batch_rows < 0 or self.seed < 0:
+            raise ValueError("epochs, batch_rows and seed must not be negative")
+        if not 0 < self.learning_rate <= 1000:
+            raise ValueError(f"learning_rate must be above 0 and at most 1000, got {self.learning_rate}")
+
+
+class BagClassifier:
+    """A `Classifier` over a `Bag`."""
+
+    def __init__(self, bag: Bag):
+        self.bag = bag
+
+    def classify(self, batch: TokenBatch) -> np.ndarray:
+        return self.bag.logits(batch)
+
+
+def encoder(settings: Mapping) -> Callable[[bytes], TokenBatch]:
+    """What turns lines (UTF-8 in NFC, each ended by a line feed) into rows of features, ids below `buckets`."""
+    config = _config(settings)
+    longest = config.longest
+    features = Features(
+        bits=config.buckets.bit_length() - 1, shortest=config.shortest if longest else 1, longest=longest,
+        words=config.words, lower=config.lowercase,
+    )  # fmt: skip
+    return features.encode
+
+
+def features_label(config: Config) -> str:
+    """What is read, for a signature: `char2-4+word1-2/2^21`."""
+    characters = [f"char{config.shortest}-{config.longest}"] if config.longest else []
+    words = [f"word1-{config.words}"] if config.words else []
+    return "+".join([*characters, *words]) + f"/2^{config.buckets.bit_length() - 1}" + ("/lower" if config.lowercase else "")
+
+
+def plan_for(config: Config, rows: int) -> Plan:
+    """Three passes over 140,000 texts, seven over 60,000, twenty over 5,000; batches of 16 to 256, 64 or more a pass."""
+    epochs = config.epochs or min(max(math.ceil(400_000 / max(rows, 1)), 2), 20)
+    batch = config.batch_rows or min(max(rows // 64, 16), 256)
+    return Plan(epochs=epochs, rate=config.learning_rate, rows=batch, seed=config.seed)
+
+
+def estimate(
+    batch: TokenBatch, targets: np.ndarray, config: Config, *,
+    labels: int, weights: np.ndarray | None = None, reporter: Reporter,
+) -> Counted:  # fmt: skip
+    """Learns from rows of features. targets: int [B]; weights: float [C], what the loss of each label's rows is times.
+
+    The same rows in the same order give the same arrays.
+    """
+    if not len(batch.tokens):
+        raise InputError("no text to learn from", cure="give at least one line with a word")
+    plan = plan_for(config, len(targets))
+    bag = learn(
+        batch, targets, labels=labels, buckets=config.buckets, width=config.width, plan=plan, weights=weights, reporter=reporter
+    )
+    used = int(np.count_nonzero(bag.embeddings.any(axis=1)))
+    record = {"features": len(batch.tokens), "buckets_used": used, "epochs": plan.epochs, "batch_rows": plan.rows}
+    return Counted({"embeddings": bag.embeddings, "head": bag.head, "bias": bag.bias}, record)
+
+
+def load(settings: Mapping, tensors: Mapping[str, np.ndarray], *, labels: int) -> BagClassifier:
+    config = _config(settings)
+    given = given_head(labels)
+    width = config.width if given is None else len(given)
+    shapes = {"embeddings": (config.buckets, width), "head": (width, labels), "bias": (labels,)}
+    for name, shape in shapes.items():
+        found = tensors.get(name)
+        if found is None or found.shape != shape or found.dtype != np.float32:
+            raise ModelError(f"{name} does not fit the settings", cure=_CURE)
+    return BagClassifier(Bag(tensors["embeddings"], tensors["head"], tensors["bias"]))
+
+
+def _config(settings: Mapping) -> Config:
+    names = Config.__dataclass_fields__
+    return Config(**{name: settings[name] for name in names if name in settings})

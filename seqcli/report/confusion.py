@@ -1,0 +1,125 @@
+"""Which label is taken for which: the confusion matrix as a picture for a terminal, or its most frequent confusions.
+
+A cell is a count and a shade, its share of the row, so that it reads without colours too. What a terminal is too narrow
+for, and more labels than an eye compares, are listed instead.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from itertools import chain
+from string import ascii_lowercase
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from seqcli.report.frame import WHOLE, Column, render, table
+from seqcli.text import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_LABELS = 12
+MOST_CONFUSIONS = 20
+UNDECIDED = "?"
+_NARROWEST = 6  # cells of a row's label
+_NOTHING = "·"
+
+
+def picture(
+    confusion: np.ndarray,
+    labels: Sequence[str],
+    *,
+    undecided: np.ndarray | None = None,
+    color: bool = True,
+    width: int | None = None,
+) -> str:
+    """The matrix, or where it does not fit the most frequent confusions, as lines for a terminal.
+
+    confusion: int [C, C], rows are the truth; undecided: int [C], texts that were given no label.
+    """
+    width = width or shutil.get_terminal_size().columns
+    drawn = matrix(confusion, labels, undecided=undecided, width=width)
+    if drawn is not None:
+        return render(drawn, color=color, width=width)
+    columns = confusions(confusion, labels, undecided=undecided)
+    if not columns[0].values:
+        return render(Text("no label was taken for another"), color=color, width=width)
+    return table(columns, title="most frequent confusions", color=color, width=width)
+
+
+def confusions(
+    confusion: np.ndarray, labels: Sequence[str], *, undecided: np.ndarray | None = None, most: int = MOST_CONFUSIONS
+) -> list[Column]:
+    """The label, what it was taken for, how often, and how much of the label that is; most frequent first."""
+    rows = _with_undecided(confusion, undecided)
+    names = [*labels, UNDECIDED]
+    wrong = [(-n, i, j) for i, row in enumerate(rows) for j, n in enumerate(row) if n and i != j]
+    found = sorted(wrong)[:most]
+    return [
+        Column("label", [names[i] for _, i, _ in found]),
+        Column("taken for", [names[j] for _, _, j in found]),
+        Column("texts", [-n for n, _, _ in found], WHOLE),
+        Column("share", [-n / sum(rows[i]) for n, i, _ in found], "%.4f", "%.3f"),
+    ]
+
+
+def matrix(
+    confusion: np.ndarray, labels: Sequence[str], *, undecided: np.ndarray | None = None, width: int = 80
+) -> Text | None:
+    """The picture, or None where there are too many labels for it or for `width`."""
+    if len(labels) > MOST_LABELS:
+        return None
+    rows = _with_undecided(confusion, undecided)
+    names = [printable(label) for label in labels]
+    last = [UNDECIDED] if len(rows[0]) > len(labels) else []
+    longest = max(map(cell_len, names))
+    letters = list(ascii_lowercase[: len(names)])
+    # The names above the columns where they fit; else a letter for each, and at last cells as narrow as can be.
+    for shades, gap, heads in ((2, 2, names), (2, 2, letters), (1, 1, letters)):
+        keys = [f"{letter} " if heads is letters else "" for letter in letters]
+        cell = shades + (shades > 1) + _digits(rows)
+        sizes = [gap + max(cell, cell_len(head)) for head in [*heads, *last]]
+        room = width - sum(sizes) - len(keys[0])
+        if room >= min(longest, _NARROWEST if heads is letters else longest):
+            fitted = [_fitted(name, min(room, longest)) for name in names]
+            return _drawn(rows, fitted, keys, [*heads, *last], sizes, shades=shades)
+    return None
+
+
+def _with_undecided(confusion: np.ndarray, undecided: np.ndarray | None) -> list[list[int]]:
+    rows = confusion.tolist()
+    return [[*row, n] for row, n in zip(rows, undecided.tolist())] if undecided is not None and undecided.any() else rows
+
+
+def _fitted(name: str, size: int) -> str:
+    """`name` in exactly so many cells of the terminal; Hangul takes two each."""
+    return set_cell_size(name, size) if cell_len(name) <= size else set_cell_size(name, size - 1) + "…"
+
+
+def _drawn(
+    rows: list[list[int]], names: list[str], keys: list[str], heads: list[str], sizes: list[int], *, shades: int
+) -> Text:
+    text, digits = Text(no_wrap=True, overflow="ignore"), _digits(rows)
+    text.append("rows: the true label; columns: what it was called\n", "dim")
+    text.append(" " * (cell_len(keys[0] + names[0])))
+    for head, size in zip(heads, sizes):
+        text.append(" " * (size - cell_len(head)) + head, "bold")
+    for i, (key, name, row) in enumerate(zip(keys, names, rows)):
+        text.append(f"\n{key}{name}", "bold")
+        for j, (n, size) in enumerate(zip(row, sizes)):
+            style = "dim" if not n else "green" if i == j else "red" if j < len(rows) else "yellow"
+            text.append(_cell(n, sum(row), digits=digits, shades=shades).rjust(size), style)
+    return text
+
+
+def _cell(n: int, of: int, *, digits: int, shades: int) -> str:
+    """679 of 5,000 is `░░ 679`: up to a quarter, a half, three quarters, all."""
+    shade = "░▒▓█"[(4 * n - 1) // of] if n else ""
+    return shade * shades + " " * (shades > 1) + str(n).rjust(digits) if n else _NOTHING
+
+
+def _digits(rows: list[list[int]]) -> int:
+    return max(len(str(n)) for n in chain(*rows))
