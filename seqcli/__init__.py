@@ -13,12 +13,17 @@ def load(model: str, *, device: str = "cpu", precision: str = "fp32", threads: i
 
     device, precision (fp32, bf16, int8) and threads are for networks.
     """
-    from seqcli.api import LanguageModel
-    from seqcli.tasks import language
+    from seqcli.api import Classifier, LanguageModel
+    from seqcli.interop import is_arpa
+    from seqcli.runs import Run
+    from seqcli.tasks import classification, language
 
-    opened = language.open_model(model)
+    if not is_arpa(model) and Run.open(model).task == classification.TASK:
+        opened, door = classification.open_classifier(model), Classifier
+    else:
+        opened, door = language.open_model(model), LanguageModel
     if hasattr(opened.model, "place"):
         from seqcli.training.placement import place
 
         opened.model.place(place(device, precision, threads=threads))
-    return LanguageModel(opened)
+    return door(opened)

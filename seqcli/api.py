@@ -17,9 +17,11 @@ from seqcli.decoding.policy import Policy
 from seqcli.interfaces import OpenModel
 from seqcli.metrics import signature
 from seqcli.scoring import comparisons
+from seqcli.scoring.influence import influences
 from seqcli.scoring.pairs import Pair, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
+from seqcli.tasks.classification import OpenClassifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +117,36 @@ class LanguageModel:
         """token and probability of the k likeliest next tokens, likeliest first."""
         (best,) = NextToken(self.opened).after([prompt], k=k)
         return [{"token": token, "probability": p} for token, p in best]
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """An opened classifier."""
+
+    opened: OpenClassifier
+
+    def __repr__(self) -> str:
+        return f"<seqcli classifier {self.opened.name}: {self.opened.arch}, {len(self.labels)} labels>"
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.opened.labels)
+
+    def classify(self, texts: Sequence[str], *, top_k: int | None = None) -> list[dict[str, Any]]:
+        """text, label, probability and labels (the top_k likeliest, None for all) of each text."""
+        texts = _texts(texts)
+        rows = []
+        for text, shares in zip(texts, self.opened.probabilities(block_of(texts)).tolist(), strict=True):
+            likeliest = sorted(range(len(shares)), key=lambda label: -shares[label])[:top_k]
+            labels = [{"label": self.opened.labels[label], "probability": shares[label]} for label in likeliest]
+            rows.append({"text": text, **labels[0], "labels": labels})
+        return rows
+
+    def explain(self, text: str) -> dict[str, Any]:
+        """label, probability and words: each word with the change of the label's log-odds that it brings (nats)."""
+        found = influences(self.opened.logits, text, temperature=self.opened.temperature)
+        words = [{"word": word, "change": change} for word, change in zip(found.words, found.changes.tolist())]
+        return {"label": self.opened.labels[found.best], "probability": found.probability, "words": words}
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

@@ -87,9 +87,12 @@ def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
             classification.train(draft, given, TokenizerChoice(), request, reporter=reporter)
 
     recipe = f"{__version__} {CLASSIFIER} {PRESET} {CLASSIFYING}".encode()
-    place, is_new = _once(f"sentiment-{name}-{CLASSIFIER}", recipe, source, train, why="no -m: ", reporter=reporter)
+    what = f"the sample {CLASSIFIER} model of sentiment for {name}"
+    place, is_new = _once(
+        f"sentiment-{name}-{CLASSIFIER}", recipe, source, train, note=f"no -m: building {what}", reporter=reporter
+    )
     if not is_new:
-        reporter.note(f"no -m: using the sample {CLASSIFIER} model of sentiment for {name}, a toy")
+        reporter.note(f"no -m: using {what}, a toy")
     return classification.open_classifier(str(place), name=f"sample-sentiment-{name}")
 
 
@@ -113,11 +116,12 @@ def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> 
     def train(place: Path) -> None:
         _train(place, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
 
-    return _once(f"language-{name}-{arch}", recipe, source, train, why="no -m: " if whole else "", reporter=reporter)
+    note = f"{'no -m: ' if whole else ''}building the sample {arch} model for {name}"
+    return _once(f"language-{name}-{arch}", recipe, source, train, note=note, reporter=reporter)
 
 
 def _once(
-    name: str, recipe: bytes, source: Path, train: Callable[[Path], None], *, why: str, reporter: Reporter
+    name: str, recipe: bytes, source: Path, train: Callable[[Path], None], *, note: str, reporter: Reporter
 ) -> tuple[Path, bool]:
     """The folder that `train` makes of `source` by a recipe, and whether it is new; who comes second waits."""
     from seqcli.runs import MANIFEST
@@ -130,7 +134,7 @@ def _once(
             return cache / place, False
         for old in cache.glob(f".{place}-*"):  # of a first use that was ended
             shutil.rmtree(old, ignore_errors=True)
-        reporter.note(f"{why}building the sample model {name} once, a toy of {source.name}, into {cache}")
+        reporter.note(f"{note} once, a toy of {source.name}, into {cache}")
         with tempfile.TemporaryDirectory(prefix=f".{place}-", dir=cache) as new:
             train(Path(new) / name)
             os.rename(Path(new) / name, cache / place)

@@ -44,3 +44,17 @@ def test_what_is_no_list_of_texts_is_refused(lm):
     with pytest.raises(ValueError, match="1 contexts for 2 texts"):
         lm.score(["a", "b"], contexts=["c"])
     assert "ngram" in repr(lm)
+
+
+def test_a_classifier_answers_as_on_the_command_line(tmp_path, here):
+    lines = [f"__label__{label} it was {word} {n}" for n in range(20) for label, word in (("good", "fine"), ("bad", "awful"))]
+    (tmp_path / "train.txt").write_text("\n".join(lines) + "\n")
+    here("train", "classifier", str(tmp_path / "train.txt"), "-o", str(tmp_path / "m"), "--preset", "tiny", "-q")
+    classifier = seqcli.load(str(tmp_path / "m"))
+    assert classifier.labels == ["bad", "good"]
+    rows = classifier.classify(["it was fine", "", "awful"])
+    shown = [json.loads(line) for line in here("classify", "-m", str(tmp_path / "m"), "--json", "it was fine", "", "awful").out.splitlines()]
+    assert rows == [{key: row[key] for key in ("text", "label", "probability", "labels")} for row in shown]
+    assert [row["label"] for row in rows][::2] == ["good", "bad"]
+    explained = classifier.explain("it was fine")
+    assert max(explained["words"], key=lambda word: word["change"])["word"] == "fine"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import Machine, Results, TextInput, real, whole, with_options
+from seqcli.commands.options import Machine, MixOption, Results, TextInput, real, whole, with_options
 from seqcli.errors import UsageError
 
 
@@ -17,6 +17,7 @@ def classify(
         list[str] | None,
         typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR; again with --evaluate.", show_default=False),
     ] = None,
+    mix: MixOption = None,
     top_k: Annotated[int | None, typer.Option(parser=whole(1, 10**6), help="JSON and tables: so many labels, likeliest first.")] = None,
     threshold: Annotated[float, typer.Option(parser=real(0, 1), help="A label less probable than this becomes ?.")] = 0.0,
     label_prefix: Annotated[str, typer.Option(metavar="TEXT", help="Before every label, such as __label__.")] = "",
@@ -46,8 +47,8 @@ def classify(
         raise UsageError("--evaluate does not go with --explain")
     if not evaluate and (label_column is not None or errors) and calibrate is None:
         raise UsageError(f"{'--errors' if errors else '--label-column'} needs --evaluate")
-    if len(model or []) > 1 and not evaluate:
-        raise UsageError("several -m are compared with --evaluate only")
+    if len(model or []) > 1 and not evaluate and mix is None:
+        raise UsageError("several -m are compared with --evaluate, or asked as one with --mix")
     if calibrate is not None and temperature is not None:
         raise UsageError("--calibrate finds the --temperature: give one of them")
     if evaluate and (source.text or top_k or source.keep):
@@ -56,7 +57,7 @@ def classify(
         raise UsageError("--explain does not go with --keep and --top-k")
     reporter = results.reporter("classify", machine)
     job = Job(
-        source, results, reporter, model or [], machine=machine, threshold=threshold, prefix=label_prefix,
+        source, results, reporter, model or [], machine=machine, mix=mix, threshold=threshold, prefix=label_prefix,
         calibrate=calibrate, temperature=temperature, label_column=label_column,
     )  # fmt: skip
     if evaluate:

@@ -11,10 +11,15 @@ from seqcli.commands.options import with_options
 if TYPE_CHECKING:
     from seqcli.interfaces import OpenModel
     from seqcli.report.output import Output
+    from seqcli.tasks.classification import OpenClassifier
 
 ORDER = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
 PROMPT = {"english": "My computer is", "korean": "나는 기계 학습"}
 CHOICE = {"english": "My computer is very [slow|shirt]", "korean": "제 컴퓨터는 아주 [느려요|맛있어요]"}
+OPINIONS = {
+    "english": ["What a wonderful film", "The plot is thin and the jokes are dull", "It is slow, but I loved every minute of it"],
+    "korean": ["정말 감동적인 영화였어요", "시간이 아까운 지루한 영화", "기대는 안 했는데 아주 재미있게 봤어요"],
+}
 LIKELIEST = 5
 
 
@@ -24,7 +29,7 @@ def demo(
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Train small models on the samples and show word order, word choice, the next word and minimal pairs.
+    """Train small models on the samples and show word order, word choice, the next word, minimal pairs and sentiment.
 
     English by all architectures, an n-gram to a Transformer; Korean by an n-gram. The first time takes a minute or two.
     """
@@ -58,10 +63,16 @@ def demo(
             _pairs(out, models[name], str(samples.folder() / f"{name}.pairs.tsv"))
         out.write("5. Sentences that the models have not seen: what they cost and how they are predicted.\n\n")
         out.rows(comparison.columns({each.opened.name: each.record for each in trained}))
+        out.write("6. Many to one. Is an opinion positive or negative? A bag of hashed n-grams, of\n"
+                  "   sample opinions, in a second; what each word of the last one adds:\n\n")  # fmt: skip
+        for name, texts in OPINIONS.items():
+            _opinions(out, samples.classifier(ORDER[name], reporter=reporter), texts)
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
                   '  seqcli generate "I study" --num-samples 3\n'
                   '  seqcli train lm YOUR.txt -o my-models --arch ngram --arch lstm --arch transformer\n'
-                  '  seqcli score -m my-models/lstm -i OTHER.txt | head\n')  # fmt: skip
+                  '  seqcli score -m my-models/lstm -i OTHER.txt | head\n'
+                  '  seqcli classify "This is not what I had hoped for" --explain\n'
+                  '  seqcli train classifier YOUR.tsv -o my-classifier --arch bag\n')  # fmt: skip
 
 
 def _orderings(out: Output, models: list[OpenModel], text: str) -> None:
@@ -116,3 +127,17 @@ def _pairs(out: Output, models: list[OpenModel], path: str) -> None:
     for number, opened in enumerate(models):
         columns.append(Column(opened.name, [100 * of_tag[number].accuracy for of_tag in tallies.values()], "%.1f"))
     out.rows(columns)
+
+
+def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
+    """The label of each, and the words of the last."""
+    from seqcli.report.frame import Column
+    from seqcli.scoring.influence import influences
+
+    found = [influences(opened.logits, text, temperature=opened.temperature) for text in texts]
+    out.rows([
+        Column("label", [opened.labels[each.best] for each in found]), Column("probability", [each.probability for each in found], "%.3f"),
+        Column("text", texts),
+    ])  # fmt: skip
+    last = found[-1]
+    out.rows([Column("word", last.words), Column(f"for {opened.labels[last.best]}", last.changes, "%+.2f")])

@@ -92,16 +92,21 @@ class TextJob:
         return samples.language_model(self.beginning, reporter=self.reporter)
 
 
+def check_mix(mix: list[float] | str | None, sources: list[str]) -> None:
+    """Before models are opened: weights are for several, one each."""
+    if mix is not None and len(sources) < 2:
+        raise UsageError("--mix needs several -m")
+    if isinstance(mix, list) and len(mix) != len(sources):
+        raise UsageError(f"{len(mix)} weights for {len(sources)} models", where="--mix")
+
+
 class ModelJob(TextJob):
     """A job for language models. mix: weights, or a file to fit them to; all models are then asked as one."""
 
     def __init__(self, *arguments, mix: list[float] | str | None = None, **named):
         super().__init__(*arguments, **named)
+        check_mix(mix, self.sources)
         self._mix = mix
-        if mix is not None and len(self.sources) < 2:
-            raise UsageError("--mix needs several -m")
-        if isinstance(mix, list) and len(mix) != len(self.sources):
-            raise UsageError(f"{len(mix)} weights for {len(self.sources)} models", where="--mix")
 
     @cached_property
     def models(self) -> list[OpenModel]:

@@ -36,12 +36,13 @@ class NgramClassifier:
         self.models, self.log_prior = models, log_prior
 
     def classify(self, batch: TokenBatch) -> np.ndarray:
-        logits = np.empty((len(batch.lengths), len(self.models)), np.float32)
+        logits = np.empty((len(batch.lengths), len(self.models)))
         row = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
         for label, model in enumerate(self.models):
             log_prob = model.score(batch).log_prob
             logits[:, label] = np.bincount(row, log_prob, minlength=len(logits)) + self.log_prior[label]
-        return logits
+        best = logits.max(axis=1, keepdims=True)  # taken off: a long text's sums differ in digits that float32 has not
+        return (logits - best).astype(np.float32)
 
 
 def estimate(
@@ -65,7 +66,8 @@ def estimate(
     if any(fallback):
         reporter.note(f"too little text for some Kneser-Ney discounts of {sum(fallback)} labels; using 0.5, 1, 1.5 there")
     counts = np.bincount(targets, minlength=labels) * (1.0 if weights is None else weights)
-    tensors["log_prior"] = np.log(counts / counts.sum())
+    with np.errstate(divide="ignore"):  # a weight of 0: never that label
+        tensors["log_prior"] = np.log(counts / counts.sum())
     return Counted(tensors, {"ngrams": [sum(of_order) for of_order in zip(*grams)]})
 
 

@@ -40,6 +40,7 @@ class NeuralClassifier(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens int64 [B, T], PAD on the right -> logits float32 [B, C]."""
+        tokens = tokens[:, : self.window]  # what is beyond is padding: batches are rounded up to lengths that kernels like
         real = tokens != PAD
         if self.training and self.word_dropout:
             dropped = (torch.rand(tokens.shape, device=tokens.device) < self.word_dropout) & (tokens > EOS_ID)

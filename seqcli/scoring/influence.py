@@ -10,6 +10,7 @@ import numpy as np
 from seqcli.text import WORD
 
 _AT_ONCE = 1 << 20  # bytes of texts that lack a word
+_CERTAIN = 1e6  # nats: where all other labels are impossible
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,21 @@ def influences(logits: Callable[[bytes], np.ndarray], text: str, *, temperature:
     """logits: of lines, float64 [B, C]."""
     spans = [match.span() for match in WORD.finditer(text)]
     whole = _line(text)
-    odds = _log_odds(logits(whole) / temperature)[0]
-    best = int(odds.argmax())
+    given = logits(whole) / temperature
+    best = int(given[0].argmax())
+    odds = _log_odds(given, best)[0]
     step = max(1, _AT_ONCE // max(len(whole), 1))
     parts = []
     for begin in range(0, len(spans), step):
-        without = [_line(text[:start] + text[end:].lstrip(" ") if not start else text[:start].rstrip(" ") + text[end:]) for start, end in spans[begin : begin + step]]
-        parts.append(_log_odds(logits(b"".join(without)) / temperature)[:, best])
-    changes = odds[best] - np.concatenate([np.zeros(0), *parts])
-    return Influences([text[start:end] for start, end in spans], changes, best, float(1 / (1 + np.exp(-odds[best]))))
+        without = [_line(_without(text, start, end)) for start, end in spans[begin : begin + step]]
+        parts.append(_log_odds(logits(b"".join(without)) / temperature, best))
+    changes = odds - np.concatenate([np.zeros(0), *parts])
+    return Influences([text[start:end] for start, end in spans], changes, best, float(1 / (1 + np.exp(-odds))))
+
+
+def _without(text: str, start: int, end: int) -> str:
+    """The text without a word, and without the blanks that parted it from the word before."""
+    return text[:start].rstrip(" ") + text[end:] if start else text[end:].lstrip(" ")
 
 
 def _line(text: str) -> bytes:
@@ -46,12 +53,10 @@ def _line(text: str) -> bytes:
     return nfc(text.replace("\n", " ")).encode() + b"\n"
 
 
-def _log_odds(logits: np.ndarray) -> np.ndarray:
-    """log p / (1 - p) of every label, float64 [B, C], exact where p is all but 1."""
-    best = logits.max(axis=1, keepdims=True)
-    shares = np.exp(logits - best)
-    others = shares.sum(axis=1, keepdims=True) - shares
-    if logits.shape[1] == 2:
-        return logits - logits[:, ::-1]
+def _log_odds(logits: np.ndarray, label: int) -> np.ndarray:
+    """log p / (1 - p) of one label, float64 [B]: from the others' sum, as 1 - p has no digits where p is all but 1."""
+    others = np.delete(logits, label, axis=1)
+    likeliest = others.max(axis=1).clip(-_CERTAIN)
     with np.errstate(divide="ignore"):
-        return logits - best - np.log(np.maximum(others, np.finfo(float).tiny))
+        rest = likeliest + np.log(np.exp(others - likeliest[:, None]).sum(axis=1))
+    return (logits[:, label] - rest).clip(-_CERTAIN, _CERTAIN)

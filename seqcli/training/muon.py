@@ -1,13 +1,14 @@
 """Muon (Jordan et al. 2024): gradient descent with momentum whose steps are made orthogonal; AdamW for what is no matrix.
 
 A step along U V^T instead of U S V^T moves every direction of a weight alike, where AdamW follows the few that dominate.
-The product is approximated by Newton-Schulz iterations in bfloat16. Steps have the size that AdamW's would have
+The product is approximated by Newton-Schulz iterations, in bfloat16 where that is fast. Steps have the size that AdamW's would have
 (Liu et al. 2025, "Muon is scalable", equation 4), so that one learning rate serves both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -46,11 +47,17 @@ class Muon(torch.optim.AdamW):
         weight.add_(step.view_as(weight), alpha=-group["lr"] * _RMS * max(rows // blocks, columns) ** 0.5)
 
 
+@cache
+def _products(device: str) -> torch.dtype:
+    """bfloat16 is precise enough; a processor that does not multiply in it is ten times as slow as in float32."""
+    return torch.bfloat16 if device != "cpu" or torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
 def orthogonal(x: Tensor, *, iterations: int) -> Tensor:
     """About U V^T of each x = U S V^T: [..., R, C] -> float32 [..., R, C]."""
     a, b, c = _COEFFICIENTS
     tall = x.shape[-2] > x.shape[-1]
-    y = (x.mT if tall else x).bfloat16()
+    y = (x.mT if tall else x).to(_products(x.device.type))
     y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(iterations):
         gram = y @ y.mT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from seqcli.commands.jobs import TextJob
+from seqcli.commands.jobs import TextJob, check_mix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,9 +22,11 @@ class Job(TextJob):
 
     def __init__(
         self, *arguments, threshold: float, prefix: str, calibrate: str | None, temperature: float | None,
-        label_column: str | None, **named,
+        label_column: str | None, mix: list[float] | str | None, **named,
     ):  # fmt: skip
         super().__init__(*arguments, example=EXAMPLE, **named)
+        check_mix(mix, self.sources)
+        self._mix = mix
         self.threshold, self.prefix = threshold, prefix
         self._calibrate, self._temperature, self._label_column = calibrate, temperature, label_column
 
@@ -40,6 +42,11 @@ class Job(TextJob):
 
             opened = [samples.classifier(self.beginning, reporter=self.reporter)]
         self.place([each.model for each in opened], otherwise="these classifiers are no networks")
+        if isinstance(self._mix, str):
+            texts = self.labelled_files(self._mix).read(labels=opened[0].labels, reporter=self.reporter)
+            opened = [classification.fitted(opened, texts, where=self._mix, reporter=self.reporter)]
+        elif self._mix:
+            opened = [classification.mixed(opened, self._mix)]
         if self._temperature is not None:
             opened = [each.at(self._temperature) for each in opened]
         if self._calibrate is not None:

@@ -1,10 +1,12 @@
 """Classification: how labelled text is read, how classifiers are made, opened and judged.
 
-`corpus` reads, `making` makes them (only its networks bring torch), `several` many alike, `opened` opens them.
+`corpus` reads, `making` makes them (only its networks bring torch), `several` many alike, `opened` opens them, `mixed` makes one of
+several.
 """
 
 from seqcli.tasks.classification.corpus import LabelledFiles, Texts, label_weights, split
 from seqcli.tasks.classification.making import METRICS, Given, Trained, settings_of_body, train
+from seqcli.tasks.classification.mixed import fitted, mixed
 from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, open_classifier, softmax
 
 __all__ = [
@@ -16,7 +18,9 @@ __all__ = [
     "Texts",
     "Trained",
     "figures",
+    "fitted",
     "label_weights",
+    "mixed",
     "open_classifier",
     "settings_of_body",
     "softmax",

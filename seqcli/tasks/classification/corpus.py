@@ -103,15 +103,21 @@ class Texts:
 
 
 def split(texts: Texts, *, seed: int) -> tuple[Texts, Texts]:
-    """Training and held-out part: a seeded choice, of every label in its share."""
+    """Training and held-out part: a seeded choice, of every label in its share; no label loses all of its texts.
+
+    Raises InputError where there is nothing to spare.
+    """
     rng = np.random.default_rng(seed)
     share = min(HELD_OUT, MOST_HELD_OUT / max(len(texts), 1))
     held_out = np.zeros(len(texts), bool)
     for label in range(len(texts.labels)):
         own = rng.permutation(np.flatnonzero(texts.targets == label))
         held_out[own[: round(share * len(own))]] = True
-    if not held_out.any():
-        held_out[rng.integers(len(texts))] = True
+    if not held_out.any():  # so few: one of the label that has most
+        own = np.flatnonzero(texts.targets == np.bincount(texts.targets).argmax())
+        if len(own) < 2:
+            raise InputError("one text of each label, and none to judge on", cure="give more, or others with --valid FILE")
+        held_out[rng.choice(own)] = True
     return texts.only(~held_out), texts.only(held_out)
 
 
