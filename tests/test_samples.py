@@ -69,14 +69,22 @@ def test_the_language_is_that_of_the_text():
     assert samples.language_of("the Korean word 나 means I") == "english"
 
 
-def test_the_files_are_what_make_writes(tmp_path):
+@pytest.mark.parametrize(
+    "script, written",
+    [
+        ("make.py", ["english.txt", "korean.txt"]),
+        ("make_labelled.py", ["english.sentiment.tsv", "korean.sentiment.tsv"]),
+        ("make_pairs.py", ["english-korean.tsv"]),
+    ],
+)
+def test_the_files_are_what_the_scripts_write(tmp_path, script, written):
     shutil.copytree(samples.folder(), tmp_path / "sample_data")
-    for name in LANGUAGES:
-        (tmp_path / "sample_data" / f"{name}.txt").unlink()
-    done = subprocess.run([sys.executable, "sample_data/make.py"], cwd=tmp_path, capture_output=True, text=True)
+    for name in written:
+        (tmp_path / "sample_data" / name).unlink()
+    done = subprocess.run([sys.executable, f"sample_data/{script}"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for name in LANGUAGES:
-        assert (tmp_path / f"sample_data/{name}.txt").read_bytes() == (samples.folder() / f"{name}.txt").read_bytes()
+    for name in written:
+        assert (tmp_path / "sample_data" / name).read_bytes() == (samples.folder() / name).read_bytes()
 
 
 def test_particles_follow_the_word_before_them():

@@ -6,6 +6,7 @@ goes into windows at random places, or into lanes that are read on and on, for m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -86,19 +87,30 @@ class Lines:
 
 
 class Labelled(Lines):
-    """Rows of a stream with a label each, padded with PAD. What is longer than `longest` is cut off."""
+    """Rows of a stream with a label each, padded with PAD. What is longer than `longest` is cut off.
 
-    def __init__(self, stream: np.ndarray, labels: np.ndarray, *, batch_tokens: int, seed: int, longest: int):
+    changed: what a row's tokens become, given a generator of this epoch and batch (`data/piece_dropout`).
+    """
+
+    def __init__(
+        self, stream: np.ndarray, labels: np.ndarray, *, batch_tokens: int, seed: int, longest: int,
+        changed: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+    ):  # fmt: skip
         super().__init__(stream, batch_tokens=batch_tokens, seed=seed)
         assert len(labels) == len(self._lengths), "every row has a label, and a token"
         self._labels, self._lengths = labels, np.minimum(self._lengths + 1, longest)  # `<s>` is read, too
+        self._longest, self._changed = longest, changed
 
     def get(self, epoch: int, index: int) -> Example:
-        rows = self._plan(epoch)[index]
-        inputs = np.full((len(rows), int(_rounded(self._lengths[rows].max()))), PAD, np.int64)
+        numbers = self._plan(epoch)[index]
+        rows = [self._stream[self._begins[n] : self._begins[n] + self._lengths[n]] for n in numbers]
+        if self._changed:
+            rng = np.random.default_rng([self._seed, epoch, index, 1])
+            rows = [self._changed(row, rng)[: self._longest] for row in rows]
+        inputs = np.full((len(rows), int(_rounded(max(map(len, rows))))), PAD, np.int64)
         for line, row in zip(inputs, rows):
-            line[: self._lengths[row]] = self._stream[self._begins[row] : self._begins[row] + self._lengths[row]]
-        return Example(inputs, self._labels[rows].astype(np.int64))
+            line[: len(row)] = row
+        return Example(inputs, self._labels[numbers].astype(np.int64))
 
 
 def _rounded(length):

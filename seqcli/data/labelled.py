@@ -180,10 +180,12 @@ def read_all(
     encoding: str | None = None,
     strict: bool = False,
     labels: Sequence[str] | None = None,
+    fewest: int = 2,
     reporter: Reporter = SILENT,
 ) -> Labelled:
     """The texts of all `paths`, to train on (labels=None) or to judge a model that knows `labels`.
 
+    fewest: labels that are needed where none are given; 1 where a model not yet known is to be judged.
     Raises what `read_labelled` raises; InputError where there is nothing, where a label is not in `labels`, or where
     there is but one to train on.
     """
@@ -209,10 +211,10 @@ def read_all(
         raise InputError("no texts", where=everywhere)
     if labels is not None:
         return Labelled(blocks, found, list(labels))
-    if len(number) == 1:
+    if len(number) < fewest:
         (only,) = number
         cure = "a classifier needs two" + ("; --label-column says where they are" if any(map(_is_table, paths)) else "")
-        raise InputError(f"only one label, {only!r}, in {len(found):,} texts", where=everywhere, cure=cure)
+        raise InputError(f"only one label, {only!r}, in {len(found):,} {'text' if len(found) == 1 else 'texts'}", where=everywhere, cure=cure)
     ordered = in_order(number)
     place = np.empty(len(number), np.int32)
     place[[number[label] for label in ordered]] = np.arange(len(ordered))

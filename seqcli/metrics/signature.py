@@ -30,10 +30,25 @@ def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e")
     return _joined(parts)
 
 
-def of_classifier(arch: str, *, tokenizer: str, texts: int) -> str:
-    """tokenizer: as `tokenizer_label` gives it, "" for a model that reads text itself; texts: how many it was judged on."""
-    parts = {"clf": arch, "tok": tokenizer or "none", "norm": "nfc", "n": texts, "v": __version__}
-    return _joined(parts)
+def of_classifier(
+    arch: str, *, tokenizer: str, labels: int | None = None, temperature: float | None = None, precision: str | None = None,
+    texts: int | None = None,
+) -> str:  # fmt: skip
+    """tokenizer: as `tokenizer_label` gives it, "" for a model that reads text itself; texts: how many it was judged on.
+
+    What is None is left out.
+    """
+    parts = {
+        "clf": arch,
+        "tok": tokenizer or "none",
+        "norm": "nfc",
+        "labels": labels,
+        "temp": None if temperature is None else f"{temperature:.4g}",
+        "prec": precision,
+        "n": texts,
+        "v": __version__,
+    }
+    return _joined({key: value for key, value in parts.items() if value is not None})
 
 
 def _joined(parts: dict[str, object]) -> str:

@@ -84,7 +84,8 @@ class Keeper:
         """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise."""
         tensors, saved = checkpoints.newest(self._draft.path, reporter=reporter)
         for name, now in self._same.items():
-            if name not in RESUMABLE and now != (then := saved["same"].get(name)):
+            then = saved["same"].get(name, now)  # else the setting is younger than the checkpoint
+            if name not in RESUMABLE and now != then:
                 cure = "resume with the settings and the text it began with"
                 raise UsageError(f"{name} was {then!r}, is {now!r}", where="--resume", cure=cure)
         return Progress(**saved["progress"]), tensors

@@ -19,6 +19,7 @@ class Plan:
     falls; decay: of the rate, by plateau, when an evaluation is not better.
     ema: decay of a moving average of the weights; average: the last share of the budget, over which they are averaged
     uniformly (0: neither). What is evaluated and saved is the average.
+    piece_dropout: the share of pieces that classifiers read as smaller ones, anew in each epoch.
     evaluations: over the whole budget, the last one at its end; evaluate_every: so many steps instead.
     save_minutes: a checkpoint so often, besides one at each evaluation.
     shard: each of several processes holds a part of a transformer's weights, gradients and moments, not all (FSDP2).
@@ -42,6 +43,7 @@ class Plan:
     beta2: float = 0.99
     clip: float = 1.0
     label_smoothing: float = 0.0
+    piece_dropout: float = 0.0
     ema: float = 0.0
     average: float = 0.0
     evaluations: int = 4
@@ -58,7 +60,7 @@ class Plan:
         for name in ("batch_tokens", "epochs", "steps", "minutes", "warmup", "weight_decay", "evaluations", "evaluate_every", "patience"):
             if not 0 <= getattr(self, name) < 1e12:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("floor", "cooldown", "decay", "beta1", "beta2", "label_smoothing", "ema", "average"):
+        for name in ("floor", "cooldown", "decay", "beta1", "beta2", "label_smoothing", "piece_dropout", "ema", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and less than 1, got {getattr(self, name)}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):

@@ -230,6 +230,8 @@ def test_labels_that_a_model_knows(write):
 def test_too_little_to_train_on(write):
     with pytest.raises(InputError, match=r"only one label, 'a', in 2 texts.*--label-column"):
         read_all([write("a.tsv", "text\tlabel\nx\ta\ny\ta\n")])
+    made = read_all([write("a.tsv", "text\tlabel\nx\ta\n")], fewest=1)
+    assert made.labels == ["a"] and made.targets.tolist() == [0]
     for name, data in {"b.tsv": "text\tlabel\n", "c.tsv": "", "d.txt": ""}.items():
         with pytest.raises(InputError, match=f"no texts: .*{name}"):
             read_all([write(name, data)])

@@ -120,4 +120,6 @@ def test_paired_of_many():
 def test_the_signature():
     made = of_classifier("lstm", tokenizer="sentencepiece-8000#1f3a", texts=10_000)
     assert made == f"clf:lstm|tok:sentencepiece-8000#1f3a|norm:nfc|n:10000|v:{__version__}"
+    made = of_classifier("cnn", tokenizer="words-9#0", labels=2, temperature=1.25, precision="fp32")
+    assert made == f"clf:cnn|tok:words-9#0|norm:nfc|labels:2|temp:1.25|prec:fp32|v:{__version__}"
     assert "|tok:none|" in of_classifier("bag", tokenizer="", texts=1)

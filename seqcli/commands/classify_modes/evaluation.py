@@ -107,7 +107,7 @@ def _shown(job: Job, out: Output, answers: _Answers, errors: int) -> None:
             Column("label", opened.labels), Column("precision", report.precision, "%.4f"), Column("recall", report.recall, "%.4f"),
             Column("F1", report.f1, "%.4f"), Column("support", report.support, WHOLE),
         ])  # fmt: skip
-        out.write(confusion.picture(report.confusion, opened.labels, color=out.color))
+        out.write(confusion.picture(report.confusion, opened.labels, undecided=report.undecided_by_label, color=out.color) + "\n")
         if mistakes:
             columns = [Column(name, [str(row[name]) for row in mistakes]) for name in ("line", "truth", "label", "text")]
             columns.insert(3, Column("probability", [row["probability"] for row in mistakes], "%.3f"))

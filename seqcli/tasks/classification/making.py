@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,7 +24,8 @@ from seqcli.text import BOS_ID
 from seqcli.training.request import Request, settings_of
 
 METRICS = {"loss": 1, "accuracy": -1, "macro_f1": -1}  # and whether lower is better
-_BATCHES = 200  # an epoch has so many or more, if its texts are that many
+_BATCHES = 500  # an epoch has so many or more, if its texts are that many
+_READ = 240_000  # texts that a network reads, where no budget is given: passes follow from how many there are
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _record(given: Given, request: Request, module: Any, settings: Any, *, token
     return {
         "arch": request.arch,
         "module": module.__name__.rpartition(".")[2],
-        "settings": asdict(settings),
+        "settings": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings).items()},  # as JSON gives it back
         "labels": given.texts.labels,
         "label_weights": None if given.weights is None else given.weights.tolist(),
         "tokenizer": label,
@@ -107,12 +109,13 @@ def _fit(
     import torch
 
     from seqcli.data.batches import Labelled
+    from seqcli.data.piece_dropout import PieceDropout
     from seqcli.training import fitting
     from seqcli.training.keeping import fingerprint
     from seqcli.training.placement import place
 
     begun = time.monotonic()
-    module, settings, plan = settings_of(request)
+    module, settings, plan = settings_of(_with_budget(request, len(given.texts)))
     body = _body_of(init) if init else None
     tokenizer = body.tokenizer if body else tokenizer_for(given.texts, choice, reporter=reporter)
     placement = place(request.device, request.precision, threads=request.threads)
@@ -120,9 +123,10 @@ def _fit(
     valid = given.valid.encoded(tokenizer.encode, threads=given.threads)
     stream = _with_starts(batch)
     if not plan.batch_tokens:
-        plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 4096))
+        plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 2048))
     if (long := int((batch.lengths + 1 > settings.window).sum())):
         reporter.note(f"{long:,} texts are longer than {settings.window:,} tokens: learnt from up to there (--set window=N)")
+    changed = PieceDropout(tokenizer.vocabulary(), plan.piece_dropout) if plan.piece_dropout else None
     labels = len(given.texts.labels)
     weights = None if given.weights is None else torch.tensor(given.weights, dtype=torch.float32)
 
@@ -142,11 +146,20 @@ def _fit(
     work = fitting.Work(
         task=TASK, make=make, judge=judge, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(
-            stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=settings.window
+            stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=settings.window,
+            changed=changed,
         ),
         begin=body.into if body else None,
     )  # fmt: skip
     return fitting.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
+
+
+def _with_budget(request: Request, texts: int) -> Request:
+    """Two passes over 140,000 texts, four over 60,000, fifteen over 5,000, where nothing else is said."""
+    if any(budget in values for _, values in request.settings for budget in ("epochs", "steps", "minutes")):
+        return request
+    epochs = min(max(math.ceil(_READ / max(texts, 1)), 2), 15)
+    return dataclasses.replace(request, settings=(*request.settings, ("default", {"epochs": epochs})))
 
 
 def _with_starts(batch: TokenBatch) -> np.ndarray:

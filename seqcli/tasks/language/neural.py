@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.data.batches import Batches, Lanes, Lines, Windows
-from seqcli.errors import InputError
+from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature
 from seqcli.runs import Draft
@@ -39,6 +39,8 @@ def train(
 
     begun = time.monotonic()
     module, settings, plan = settings_of(request)
+    if plan.piece_dropout:
+        raise UsageError("piece_dropout is for classifiers", where="--set", cure="leave it out")
     placement = place(request.device, request.precision, threads=request.threads)
     reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter)
     if not reading.rows:
