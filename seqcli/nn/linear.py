@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _FEW = 16  # rows up to which multiplying by int8 weights is faster than widening them first
+_STRIDE = 16  # numbers that PyTorch's int8 kernel reads at a time: a row that is no multiple of it is read beyond its end
 
 
 class Linear(nn.Linear):
@@ -83,7 +84,7 @@ class _Int8:
 
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.to(torch.bfloat16).reshape(-1, x.shape[-1])
-        if len(rows) <= _FEW:
+        if len(rows) <= _FEW and rows.shape[1] % _STRIDE == 0:
             y = torch._weight_int8pack_mm(rows, self._weight, self._scale)
         else:
             y = F.linear(rows, self._weight.to(torch.bfloat16)) * self._scale

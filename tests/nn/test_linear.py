@@ -15,12 +15,13 @@ from seqcli.training.placement import place
 NETWORKS = [arch for arch in catalog.architectures("language") if arch != "ngram"]
 
 
+@pytest.mark.parametrize("width, out", [(64, 48), (24, 5), (8, 3)])
 @pytest.mark.parametrize("rows", [1, 3, 40])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype, error", [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.int8, 3e-2)])
-def test_a_held_product_is_the_product(dtype, error, bias, rows):
+def test_a_held_product_is_the_product(dtype, error, bias, rows, width, out):
     torch.manual_seed(0)
-    linear, x = Linear(64, 48, bias=bias), torch.randn(2, rows, 64)
+    linear, x = Linear(width, out, bias=bias), torch.randn(2, rows, width)
     with torch.inference_mode():
         exact = linear(x)
         linear.hold(dtype)
