@@ -43,7 +43,8 @@ def wilson(successes: int, trials: int, *, z: float = 1.959964) -> tuple[float, 
     p, n = successes / trials, trials
     centre = p + z * z / (2 * n)
     spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, (centre - spread) / (1 + z * z / n)), min(1.0, (centre + spread) / (1 + z * z / n))
+    low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    return min(max(0.0, low), p), max(min(1.0, high), p)  # at 0 and 1 rounding would leave the proportion out
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
