@@ -120,6 +120,36 @@ class Classifier(Protocol):
         """Logits of every row, float32 [B, C]: natural log p(label | row) up to a constant a row."""
 
 
+class Given(Protocol):
+    """A translator given B sources: p(token | the tokens before it, source b), a language model of their translations."""
+
+    def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
+        """Scores every token of every row; row b is read as a translation of source b."""
+
+    def extend(
+        self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None
+    ) -> tuple[np.ndarray, State]:
+        """As `LanguageModel.extend`. Without a state row b begins to translate source b; `State.reorder` takes sources along."""
+
+    def attention(self, batch: TokenBatch) -> list[np.ndarray]:
+        """Where row b looks in source b at each of its tokens: float32 [T, S], `</s>` of both too; rows sum to 1.
+
+        By forced decoding, so it belongs to these tokens, whatever a search did to find them.
+        """
+
+
+class Translator(Protocol):
+    """p(target | source)."""
+
+    vocab_size: int  # of the target
+    window: int  # the longest source that it reads, in tokens, `</s>` too
+
+    def encode(self, batch: TokenBatch) -> Any:
+        """What `given` needs to know of sources, rows that end in `</s>` and are none longer than `window`."""
+
+    def given(self, memory: Any) -> Given: ...
+
+
 class Reporter(Protocol):
     """Where long work says how far it is; `report/` draws it, tests collect it."""
 
@@ -163,3 +193,14 @@ class OpenModel:
             return batch
         kept = batch.tokens != EOS_ID
         return TokenBatch(batch.tokens[kept], batch.lengths - 1)
+
+
+@dataclass(frozen=True)
+class OpenTranslator:
+    """A translator with the tokenizers of both sides, ready to be asked."""
+
+    name: str
+    arch: str
+    source: Tokenizer
+    target: Tokenizer
+    model: Translator
