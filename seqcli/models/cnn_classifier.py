@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.dropout import Dropout
 from seqcli.nn.ensemble import several
 from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
@@ -53,7 +54,7 @@ class CnnClassifier(NeuralClassifier):
             "embedding": nn.Embedding(vocab_size, config.embedding),
             "filters": nn.ModuleList(Linear(width * config.embedding, config.filters) for width in config.widths),
         })  # fmt: skip
-        self._widths, self.dropout = config.widths, nn.Dropout(config.dropout)
+        self._widths, self.dropout = config.widths, Dropout(config.dropout)
         self.head = Linear(config.filters * len(config.widths), labels)
         nn.init.normal_(self.body["embedding"].weight, std=1 / math.sqrt(config.embedding))
         nn.init.zeros_(self.head.bias)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqcli.nn.dropout import Dropout
 from seqcli.nn.initialise import initialise
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
@@ -72,7 +73,7 @@ class FeedForwardBody(nn.Module):
         self.hidden = Linear(config.embedding * config.context, config.width)
         self.out = Linear(config.width, config.embedding)
         self.direct = Linear(config.embedding * config.context, config.embedding, bias=False) if config.direct else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, tokens: Tensor, state: Window | None) -> tuple[Tensor, Window]:
         """tokens [B, T] -> [B, T, E]: every position sees itself and the W - 1 before it; before a row stands `<s>`."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seqcli.nn import pooling
 from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.dropout import Dropout
 from seqcli.nn.ensemble import several
 from seqcli.nn.initialise import initialise
 from seqcli.nn.linear import Linear
@@ -50,7 +51,7 @@ class TransformerClassifier(NeuralClassifier):
         self.window, self.word_dropout, self._causal = config.window, config.word_dropout, config.causal
         self.body = TransformerStack(config, vocab_size=vocab_size)
         self.pooling = Pooling(config.pooling, config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = Linear(self.pooling.width, labels)
         initialise(self, depth=config.layers)
 

@@ -1,6 +1,7 @@
-"""Multi-head self-attention (Vaswani et al. 2017, section 3.2), heads of keys shared in groups (Ainslie et al. 2023).
+"""Multi-head attention (Vaswani et al. 2017, section 3.2): of a text to itself, heads of keys shared in groups (Ainslie et al. 2023),
+and to the memory of a source.
 
-Computed by PyTorch's fused scaled dot-product attention, but for training in bfloat16 on a processor.
+Computed by PyTorch's fused scaled dot-product attention, but for training on a processor in bfloat16 or with dropout.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqcli.nn import recording
+from seqcli.nn.dropout import dropout
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.linear import Linear
+from seqcli.nn.memory import Memory
 from seqcli.nn.positions import rotate
 
 
@@ -47,27 +51,57 @@ class SelfAttention(nn.Module):
         q, k = qk.split([self.heads, self.groups], dim=2)  # [B, T, H, K], [B, T, G, K]
         if cache is not None:
             k, v = cache.add(layer, k, v)  # [B, S, G, K]
-        attend = _by_products if self.training and x.device.type == "cpu" and q.dtype == torch.bfloat16 else _fused
-        y = attend(
-            *(each.transpose(1, 2) for each in (q, k, v)), mask=mask, causal=mask is None and count > 1,
-            dropout=self.dropout if self.training else 0.0,
-        )  # fmt: skip
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        y = attend(q, k, v, mask=mask, causal=mask is None and count > 1, dropped=self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).reshape(rows, count, width))
 
 
-def _fused(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropout: float) -> Tensor:
-    """softmax(q k^T / sqrt(K)) v: [B, H, T, K], and k and v [B, G, S, K] -> [B, H, T, K]."""
+class CrossAttention(nn.Module):
+    """Tokens of a translation attend to the states of their source."""
+
+    def __init__(self, width: int, heads: int, *, bias: bool, dropout: float):
+        super().__init__()
+        self.heads, self.head_width, self.dropout = heads, width // heads, dropout
+        self.q = Linear(width, width, bias=bias)
+        self.kv = Linear(width, 2 * width, bias=bias)
+        self.out = Linear(width, width, bias=bias)
+
+    def keys(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of states [B, S, D], [B, H, S, K] each: once for all tokens to come."""
+        kv = self.kv(states)
+        if not self.training:
+            kv = kv.to(attended_in(kv.dtype, device=kv.device))
+        kv = kv.unflatten(-1, (2, self.heads, self.head_width)).permute(2, 0, 3, 1, 4)
+        return kv[0], kv[1]
+
+    def forward(self, x: Tensor, memory: Memory, *, layer: int) -> Tensor:
+        """x [B, T, D] -> [B, T, D]; the rows of `memory.each` next to each other have the same source."""
+        rows, count, width = x.shape
+        k, v = memory.keys[layer]
+        q = self.q(x).to(k.dtype).view(len(k), memory.each * count, self.heads, self.head_width).transpose(1, 2)
+        mask = memory.real[:, None, None]  # [B, 1, 1, S]
+        if recording.wanted():
+            recording.add((q @ k.mT * self.head_width**-0.5).masked_fill(~mask, -torch.inf).softmax(-1))
+        y = attend(q, k, v, mask=mask, causal=False, dropped=self.dropout if self.training else 0.0)
+        return self.out(y.transpose(1, 2).reshape(rows, count, width))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropped: float) -> Tensor:
+    """softmax(q k^T / sqrt(K)) v: q [B, H, T, K], k and v [B, G, S, K] -> [B, H, T, K]. dropped: of the weights."""
+    if q.device.type == "cpu" and q.requires_grad and (dropped or q.dtype == torch.bfloat16):
+        return _by_products(q, k, v, mask=mask, causal=causal, dropped=dropped)
     return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout, enable_gqa=k.shape[1] != q.shape[1]
+        q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropped, enable_gqa=k.shape[1] != q.shape[1]
     )
 
 
-def _by_products(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropout: float) -> Tensor:
-    """The same where a processor trains in bfloat16: the fused kernel's backward pass takes 2 to 15 times as long as all of this."""
+def _by_products(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropped: float) -> Tensor:
+    """The same where a processor trains in bfloat16: the fused kernel's backward pass takes 2 to 15 times as long as all of this.
+    With dropout PyTorch has no fused kernel there."""
     k, v = (each.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for each in (k, v))
     scores = (q * q.shape[-1] ** -0.5) @ k.mT  # [B, H, T, S]
     if causal:
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
     if mask is not None:
         scores = scores + torch.zeros(mask.shape, dtype=scores.dtype).masked_fill(~mask, -torch.inf)
-    return F.dropout(scores.softmax(-1), dropout) @ v
+    return dropout(scores.softmax(-1), dropped) @ v

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqcli.nn.dropout import dropout
 from seqcli.nn.linear import Linear
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -58,7 +59,7 @@ class LockedDropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.share:
             return x
-        return x * F.dropout(torch.ones_like(x[:, :1]), self.share)
+        return x * dropout(torch.ones_like(x[:, :1]), self.share)
 
 
 class RecurrentLayers(nn.Module):
@@ -93,7 +94,7 @@ class RecurrentLayers(nn.Module):
         if before is not None and len(before) == 1:
             before = before[0]
         if self.training and self.weight_dropout:
-            dropped = F.dropout(layer.weight_hh_l0, self.weight_dropout)
+            dropped = dropout(layer.weight_hh_l0, self.weight_dropout)
             x, after = torch.func.functional_call(layer, {"weight_hh_l0": dropped}, (x, before))
         else:
             x, after = layer(x, before)
@@ -130,7 +131,7 @@ class RecurrentStack(RecurrentLayers):
         """[B, T] -> [B, T, E]; in training without some of the words."""
         weight = self.embedding.weight
         if self.training and self.word_dropout:
-            weight = weight * F.dropout(torch.ones_like(weight[:, :1]), self.word_dropout)
+            weight = weight * dropout(torch.ones_like(weight[:, :1]), self.word_dropout)
         return F.embedding(tokens, weight)
 
 

@@ -1,30 +1,38 @@
 """A stack of Transformer layers, causal or not: attention and a feed-forward network, each around a residual connection.
 
-Pre-norm (Xiong et al. 2020); GELU, or SwiGLU (Shazeer 2020); LayerNorm, or RMSNorm (Zhang and Sennrich 2019).
+With a memory, between them, attention to the states of a source. Pre-norm (Xiong et al. 2020), or post-norm (Vaswani et al. 2017); GELU, or SwiGLU (Shazeer 2020); LayerNorm, or RMSNorm (Zhang and Sennrich 2019).
 GPT-2 is norm="layer", bias=True, activation="gelu", positions="learned".
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqcli.nn.attention import SelfAttention
+from seqcli.nn.attention import CrossAttention, SelfAttention
+from seqcli.nn.dropout import Dropout
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.linear import Linear
+from seqcli.nn.memory import Memory
 from seqcli.nn.positions import KINDS as POSITIONS
 from seqcli.nn.positions import Sinusoids, turns
 
 NORMS = ("rms", "layer")
-ACTIVATIONS = ("swiglu", "gelu", "relu2")
+NORM_PLACES = ("pre", "post")
+ACTIVATIONS = ("swiglu", "gelu", "relu2", "relu")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """width D, a multiple of heads; groups: heads of keys (0: as many as heads); hidden 0: 4 D, or 8/3 D for SwiGLU."""
+    """width D, a multiple of heads; groups: heads of keys (0: as many as heads); hidden 0: 4 D, or 8/3 D for SwiGLU.
+
+    norm_place: before each sublayer, or after its residual sum; scaled: embeddings are multiplied by sqrt(D).
+    """
 
     width: int = 128
     layers: int = 4
@@ -35,6 +43,8 @@ class Shape:
     positions: str = "rotary"
     activation: str = "swiglu"
     norm: str = "rms"
+    norm_place: str = "pre"
+    scaled: bool = False
     bias: bool = False
     dropout: float = 0.0
 
@@ -45,7 +55,7 @@ class Shape:
             raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}")
         if self.positions == "rotary" and self.width // self.heads % 2:
             raise ValueError(f"rotary positions need an even head width, got {self.width // self.heads}")
-        for value, known in ((self.positions, POSITIONS), (self.activation, ACTIVATIONS), (self.norm, NORMS)):
+        for value, known in ((self.positions, POSITIONS), (self.activation, ACTIVATIONS), (self.norm, NORMS), (self.norm_place, NORM_PLACES)):
             if value not in known:
                 raise ValueError(f"{value!r} is not one of {', '.join(known)}")
         if not 0 <= self.dropout < 1:
@@ -74,7 +84,9 @@ class FeedForward(nn.Module):
         if self.activation == "swiglu":
             gate, x = x.chunk(2, dim=-1)
             return self.out(F.silu(gate) * x)
-        return self.out(F.gelu(x, approximate="tanh") if self.activation == "gelu" else F.relu(x).square())
+        if self.activation == "gelu":
+            return self.out(F.gelu(x, approximate="tanh"))
+        return self.out(F.relu(x) if self.activation == "relu" else F.relu(x).square())
 
 
 def norm(kind: str, width: int, *, bias: bool) -> nn.Module:
@@ -82,49 +94,61 @@ def norm(kind: str, width: int, *, bias: bool) -> nn.Module:
 
 
 class Layer(nn.Module):
-    def __init__(self, *, width, heads, groups, hidden, activation, norm_kind, bias, dropout):
-        super().__init__()
-        self.attention_norm = norm(norm_kind, width, bias=bias)
-        self.attention = SelfAttention(width, heads, groups=groups, bias=bias, dropout=dropout)
-        self.feedforward_norm = norm(norm_kind, width, bias=bias)
-        self.feedforward = FeedForward(width, hidden, activation=activation, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+    """crossed: it attends to a memory, too."""
 
-    def forward(self, x: Tensor, **attending) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), **attending))
-        return x + self.dropout(self.feedforward(self.feedforward_norm(x)))
+    def __init__(self, shape: Shape, *, crossed: bool):
+        super().__init__()
+        width, bias, make = shape.width, shape.bias, lambda: norm(shape.norm, shape.width, bias=shape.bias)
+        self.post = shape.norm_place == "post"
+        self.attention_norm = make()
+        self.attention = SelfAttention(width, shape.heads, groups=shape.groups or shape.heads, bias=bias, dropout=shape.dropout)
+        if crossed:
+            self.cross_norm = make()
+            self.cross = CrossAttention(width, shape.heads, bias=bias, dropout=shape.dropout)
+        self.feedforward_norm = make()
+        self.feedforward = FeedForward(width, shape.inner, activation=shape.activation, bias=bias)
+        self.dropout = Dropout(shape.dropout)
+
+    def forward(self, x: Tensor, *, memory: Memory | None, layer: int, **attending) -> Tensor:
+        x = self._around(x, self.attention_norm, lambda x: self.attention(x, layer=layer, **attending))
+        if memory is not None:
+            x = self._around(x, self.cross_norm, lambda x: self.cross(x, memory, layer=layer))
+        return self._around(x, self.feedforward_norm, self.feedforward)
+
+    def _around(self, x: Tensor, norm: nn.Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.post:
+            return norm(x + self.dropout(sublayer(x)))
+        return x + self.dropout(sublayer(norm(x)))
 
 
 class TransformerStack(nn.Module):
     """Token embeddings, positions, `layers` layers and a last norm: tokens [B, T] to features [B, T, D].
 
-    A decoder's tokens see themselves and those before them; an encoder's, where `real` is given, all real ones.
+    A decoder's tokens see themselves and those before them, and where it is `crossed` a memory; an encoder's, where `real` is
+    given, all real ones. embedding: shared with another stack, if given.
     """
 
-    def __init__(self, shape: Shape, *, vocab_size: int):
+    def __init__(self, shape: Shape, *, vocab_size: int, crossed: bool = False, embedding: nn.Embedding | None = None):
         super().__init__()
         self.heads, self.groups = shape.heads, shape.groups or shape.heads
         self.head_width, self.window = shape.width // shape.heads, shape.window
         self.rotary = shape.positions == "rotary"
-        self.embedding = nn.Embedding(vocab_size, shape.width)
+        self.scale = math.sqrt(shape.width) if shape.scaled else 1.0
+        self.embedding = embedding or nn.Embedding(vocab_size, shape.width)
         if shape.positions == "learned":
             self.positions = nn.Embedding(shape.window, shape.width)
         elif shape.positions == "sinusoidal":
             self.positions = Sinusoids(shape.width)
-        self.dropout = nn.Dropout(shape.dropout)
-        self.layers = nn.ModuleList(
-            Layer(width=shape.width, heads=shape.heads, groups=self.groups, hidden=shape.inner, activation=shape.activation,
-                  norm_kind=shape.norm, bias=shape.bias, dropout=shape.dropout)
-            for _ in range(shape.layers)
-        )  # fmt: skip
-        self.norm = norm(shape.norm, shape.width, bias=shape.bias)
+        self.dropout = Dropout(shape.dropout)
+        self.layers = nn.ModuleList(Layer(shape, crossed=crossed) for _ in range(shape.layers))
+        self.norm = nn.Identity() if shape.norm_place == "post" else norm(shape.norm, shape.width, bias=shape.bias)
 
     def forward(
-        self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None
+        self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None, memory: Memory | None = None
     ) -> tuple[Tensor, KVCache | None]:
         """tokens int64 [B, T] -> [B, T, D]; with a cache, tokens follow what it holds, and it is written.
 
-        real: bool [B, T], the tokens that all tokens see.
+        real: bool [B, T], the tokens that all tokens see; memory: of the sources, B rows.
         """
         if cache is None:
             mask = None if real is None else real[:, None, None]  # [B, 1, 1, T]
@@ -133,11 +157,17 @@ class TransformerStack(nn.Module):
             cache = cache.after(tokens)
             mask, place = cache.mask(), cache.positions  # [B or 1, T]
         x, turn = self.embedding(tokens), None
+        if self.scale != 1:
+            x = x * self.scale
         if self.rotary:
             turn = tuple(each[:, :, None] for each in turns(place, self.head_width))  # [B or 1, T, 1, K]
         else:
             x = x + self.positions(place)
         x = self.dropout(x)
         for index, layer in enumerate(self.layers):
-            x = layer(x, turn=turn, cache=cache, mask=mask, layer=index)
+            x = layer(x, turn=turn, cache=cache, mask=mask, memory=memory, layer=index)
         return self.norm(x), cache
+
+    def keys(self, states: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Of every layer that attends to states [B, S, D]: its keys and values of them."""
+        return [layer.cross.keys(states) for layer in self.layers]

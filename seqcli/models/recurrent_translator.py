@@ -1,0 +1,203 @@
+"""Recurrent translator with attention: cell rnn, lstm or gru; the encoder reads the source in both directions.
+
+additive: attention of Bahdanau et al. (2015), v tanh(W s + U h). multiplicative: of Luong et al. (2015, "general"), s W h.
+Both by the decoder's new state, whose output with what was attended to makes the token's features (Luong et al., equation 5)
+and, by input feeding (section 3.3), a part of the next input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqcli.nn import recording
+from seqcli.nn.cells import GATES, Cell
+from seqcli.nn.dropout import Dropout, dropout
+from seqcli.nn.linear import Linear
+from seqcli.nn.memory import Memory
+from seqcli.nn.recurrence import CELLS, LockedDropout, RecurrentLayers, RecurrentStack, backwards
+from seqcli.nn.translator import NeuralTranslator
+from seqcli.nn.weights import restored
+
+TASK = "translation"
+ATTENTIONS = ("additive", "multiplicative")
+
+
+@dataclass(frozen=True)
+class Config:
+    """width: of the decoder's state, and of both directions of the encoder together; embedding: of tokens, and of features."""
+
+    cell: str = "gru"
+    width: int = 512
+    embedding: int = 256
+    layers: int = 1
+    attention: str = "additive"
+    input_feeding: bool = True
+    dropout: float = 0.0
+    word_dropout: float = 0.0
+    tied: bool = True
+    window: int = 512
+
+    def __post_init__(self):
+        if self.cell not in CELLS:
+            raise ValueError(f"cell {self.cell!r} is not one of {', '.join(CELLS)}")
+        if self.attention not in ATTENTIONS:
+            raise ValueError(f"attention {self.attention!r} is not one of {', '.join(ATTENTIONS)}")
+        if not (2 <= self.width <= 1 << 16 and 1 <= self.embedding <= 1 << 16 and 1 <= self.layers <= 64):
+            raise ValueError("width must be 2 to 65536, embedding 1 to 65536, layers 1 to 64")
+        if self.width % 2:
+            raise ValueError(f"width {self.width} must be even: half of it reads forward, half backward")
+        if not 2 <= self.window <= 1 << 20:
+            raise ValueError(f"window must be 2 to a million, got {self.window}")
+        for share in (self.dropout, self.word_dropout):
+            if not 0 <= share < 1:
+                raise ValueError(f"a dropout must be at least 0 and less than 1, got {share}")
+
+
+class Encoder(nn.Module):
+    """Source tokens [B, S] to states [B, S, D]."""
+
+    def __init__(self, config: Config, *, source_size: int):
+        super().__init__()
+        half, widths = config.width // 2, {"cell": config.cell, "dropout": config.dropout, "weight_dropout": 0.0}
+        self.forth = RecurrentStack(
+            vocab_size=source_size, embedding=config.embedding, width=half, layers=config.layers,
+            word_dropout=config.word_dropout, out=half, **widths,
+        )  # fmt: skip
+        self.back = RecurrentLayers(widths=[config.embedding] + [half] * config.layers, **widths)
+
+    def forward(self, source: Tensor, real: Tensor) -> Tensor:
+        embedded, lengths = self.forth.embedded(source), real.sum(dim=1)
+        forth, _ = self.forth.run(embedded)
+        back, _ = self.back(backwards(embedded, lengths))
+        return torch.cat([forth, backwards(back, lengths)], dim=-1)
+
+
+@dataclass(frozen=True)
+class Said:
+    """After the last token: of each layer the cell's state, [B, D] each, and the features [B, E] that are fed to the next step."""
+
+    cells: list[tuple[Tensor, ...]]
+    fed: Tensor
+
+    def reorder(self, rows: np.ndarray) -> Said:
+        where = torch.from_numpy(np.asarray(rows, np.int64)).to(self.fed.device)
+        return Said([tuple(part[where] for part in layer) for layer in self.cells], self.fed[where])
+
+    def joined(self, states: list[Said]) -> Said:
+        layers = zip(*(state.cells for state in states))
+        return Said([tuple(map(torch.cat, zip(*parts))) for parts in layers], torch.cat([state.fed for state in states]))
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: Config, *, vocab_size: int, embedding: nn.Embedding | None):
+        super().__init__()
+        width, size, gates = config.width, config.embedding, GATES[config.cell]
+        self.embedding = embedding or nn.Embedding(vocab_size, size)
+        self.additive, self.feeding, self.share = config.attention == "additive", config.input_feeding, config.dropout
+        self.begin = Linear(width, width)
+        self.input = Linear(size, gates * width)
+        if config.input_feeding:
+            self.feed = Linear(size, gates * width, bias=False)
+        self.cells = nn.ModuleList(Cell(config.cell, width) for _ in range(config.layers))
+        self.between = nn.ModuleList(Linear(width, gates * width) for _ in range(config.layers - 1))
+        self.keys = Linear(width, width, bias=False)
+        if self.additive:
+            self.query = Linear(width, width)
+            self.energy = Linear(width, 1, bias=False)
+        self.out = Linear(2 * width, size)
+        self.locked, self.dropout = LockedDropout(config.dropout), Dropout(config.dropout)
+
+    def remember(self, states: Tensor, real: Tensor) -> Memory:
+        weights = real[..., None] / real.sum(dim=1)[:, None, None]
+        first = torch.tanh(self.begin((states * weights).sum(dim=1))).float()  # [B, D], of the mean of all states
+        return Memory(real, [(states, self.keys(states).float())], extra=(first,))
+
+    def beginning(self, memory: Memory) -> Said:
+        first = memory.extra[0].repeat_interleave(memory.each, dim=0)
+        cells = [(first, torch.zeros_like(first)) if cell.kind == "lstm" else (first,) for cell in self.cells]
+        return Said(cells, first.new_zeros(len(first), self.out.out_features))
+
+    def forward(self, tokens: Tensor, memory: Memory, state: Said) -> tuple[Tensor, Said]:
+        inputs = self.input(self.locked(self.embedding(tokens)))  # [B, T, G D]
+        cells, fed, made, looked = list(state.cells), state.fed, [], []
+        masks = self._masks(state)
+        for step in inputs.unbind(dim=1):
+            gates = step + self.feed(fed) if self.feeding else step
+            for layer, cell in enumerate(self.cells):
+                if layer:
+                    gates = self.between[layer - 1](below)
+                cells[layer] = cell(gates, cells[layer])
+                below = cells[layer][0] if masks is None else cells[layer][0] * masks[layer]
+            seen, weights = self.look(below, memory)
+            fed = torch.tanh(self.out(torch.cat([below, seen], dim=-1)))
+            made.append(fed)
+            looked.append(weights)
+        if recording.wanted():
+            recording.add(torch.stack(looked, dim=1)[:, None])
+        return self.dropout(torch.stack(made, dim=1)), Said(cells, fed)
+
+    def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """What rows [B k, D] attend to in sources [B, S, D]: [B k, D], and the weights [B k, S]."""
+        states, keys = memory.keys[0]
+        rows = state.view(len(keys), memory.each, -1)  # [B, k, D]
+        if self.additive:
+            scores = self.energy(torch.tanh(self.query(rows)[:, :, None] + keys[:, None]))[..., 0]  # [B, k, S]
+        else:
+            scores = rows.to(keys.dtype) @ keys.mT
+        weights = scores.float().masked_fill(~memory.real[:, None], -torch.inf).softmax(-1)
+        seen = weights.to(states.dtype) @ states
+        return seen.reshape(state.shape).to(state.dtype), weights.reshape(len(state), -1)
+
+    def _masks(self, state: Said) -> list[Tensor] | None:
+        """Of each layer's output, one for all steps (Gal and Ghahramani 2016)."""
+        if not (self.training and self.share):
+            return None
+        return [dropout(torch.ones_like(cell[0]), self.share) for cell in state.cells]
+
+
+class Body(nn.Module):
+    """joint: encoder and decoder share their embedding."""
+
+    def __init__(self, config: Config, *, source_size: int, vocab_size: int, joint: bool):
+        super().__init__()
+        self.encoder = Encoder(config, source_size=source_size)
+        self.decoder = Decoder(config, vocab_size=vocab_size, embedding=self.encoder.forth.embedding if joint else None)
+
+
+class RecurrentTranslator(NeuralTranslator):
+    def __init__(self, config: Config, *, source_size: int, vocab_size: int, joint: bool):
+        super().__init__()
+        self.window = config.window
+        self.body = Body(config, source_size=source_size, vocab_size=vocab_size, joint=joint)
+        self.head = Linear(config.embedding, vocab_size)
+        for embedding in (self.body.encoder.forth.embedding, self.body.decoder.embedding):
+            nn.init.normal_(embedding.weight, std=1 / math.sqrt(config.embedding))
+        nn.init.zeros_(self.head.bias)
+        if config.tied:
+            self.head.weight = self.body.decoder.embedding.weight
+        for layer in [*self.body.encoder.forth.layers, *self.body.encoder.back.layers]:
+            nn.init.orthogonal_(layer.weight_hh_l0)
+
+    def remember(self, source: Tensor, real: Tensor) -> Memory:
+        return self.body.decoder.remember(self.body.encoder(source, real), real)
+
+    def beginning(self, memory: Memory) -> Said:
+        return self.body.decoder.beginning(memory)
+
+    def features(self, tokens: Tensor, memory: Memory, state: Said | None = None) -> tuple[Tensor, Said]:
+        return self.body.decoder(tokens, memory, state or self.beginning(memory))
+
+
+def build(config: Config, *, source_size: int, vocab_size: int, joint: bool) -> RecurrentTranslator:
+    return RecurrentTranslator(config, source_size=source_size, vocab_size=vocab_size, joint=joint)
+
+
+def load(settings: Mapping, named: Mapping[str, np.ndarray], *, source_size: int, vocab_size: int, joint: bool) -> NeuralTranslator:
+    config = Config(**settings)
+    return restored(lambda: build(config, source_size=source_size, vocab_size=vocab_size, joint=joint), named)

@@ -1,0 +1,60 @@
+"""What a decoder knows of its sources: their states, and per layer the keys and values made of them, once.
+
+Beams and samples of one source stand next to each other and share its memory: none of it is copied for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Memory:
+    """real: bool [B, S], False for padding; keys: of each layer a tuple of tensors [B, ...]; extra: further tensors [B, ...];
+    each: rows that attend to each source, so B x each rows in all."""
+
+    real: Tensor
+    keys: list[tuple[Tensor, ...]]
+    extra: tuple[Tensor, ...] = ()
+    each: int = 1
+
+    @property
+    def rows(self) -> int:
+        return len(self.real) * self.each
+
+    def reorder(self, rows: np.ndarray) -> Memory:
+        """Of these rows (int64 [B']), repeats allowed."""
+        sources = np.asarray(rows, np.int64) // self.each
+        begins = np.flatnonzero(np.diff(sources, prepend=-1))  # of runs of the same source
+        each, rest = divmod(len(sources), max(len(begins), 1))
+        if rest or not np.array_equal(np.repeat(sources[begins], each), sources):
+            begins, each = np.arange(len(sources)), 1
+        kept = sources[begins]
+        if np.array_equal(kept, np.arange(len(self.real))):
+            return replace(self, each=each)
+        where = torch.from_numpy(kept).to(self.real.device)
+        return Memory(
+            self.real[where], [tuple(part[where] for part in layer) for layer in self.keys],
+            tuple(part[where] for part in self.extra), each,
+        )  # fmt: skip
+
+    def joined(self, memories: list[Memory]) -> Memory:
+        """The rows of several parts of one memory, one after another: as many positions in each."""
+        flat = [memory.reorder(np.arange(memory.rows)) for memory in memories]
+        flat = [m if m.each == 1 else m._apart() for m in flat]
+        return Memory(
+            torch.cat([m.real for m in flat]),
+            [tuple(torch.cat(parts) for parts in zip(*layers)) for layers in zip(*(m.keys for m in flat))],
+            tuple(torch.cat(parts) for parts in zip(*(m.extra for m in flat))),
+        )  # fmt: skip
+
+    def _apart(self) -> Memory:
+        """Every row with its own copy."""
+        where = torch.arange(len(self.real), device=self.real.device).repeat_interleave(self.each)
+        return Memory(
+            self.real[where], [tuple(part[where] for part in layer) for layer in self.keys], tuple(part[where] for part in self.extra)
+        )  # fmt: skip

@@ -1,0 +1,174 @@
+"""What all neural translators share: a source becomes a memory, given which they are language models of its translations.
+
+An architecture says how a source is read (`remember`) and how a translation goes on (`features`). Letters as in
+`interfaces.py`; rows are padded on the right, sources with PAD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqcli.interfaces import Scores, TokenBatch
+from seqcli.nn import recording
+from seqcli.nn.cross_entropy import linear_cross_entropy
+from seqcli.nn.linear import Linear, hold
+from seqcli.nn.memory import Memory
+from seqcli.nn.padding import padded
+from seqcli.text import BOS_ID, PAD
+
+
+class NeuralTranslator(nn.Module):
+    """p(target | source) from `remember`, `features` and a linear head. Weights are named `body.*` and `head.*`.
+
+    window: the longest source that is read, in tokens with its `</s>`; a longer one has to be cut.
+    """
+
+    window: int = 512
+    batch_tokens = 8192  # that decoding reads in one pass
+    products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked, not trained
+    carried = None  # nothing goes on from batch to batch
+    head: Linear
+
+    def remember(self, source: Tensor, real: Tensor) -> Memory:
+        """source: int64 [B, S], its `</s>` included; real: bool [B, S], False for padding."""
+        raise NotImplementedError
+
+    def features(self, tokens: Tensor, memory: Memory, state: Any = None) -> tuple[Tensor, Any]:
+        """tokens: int64 [B, T] of translations, `<s>` where one begins. Returns [B, T, D] and the state after the last.
+
+        Without a state rows begin, and none need be returned; `beginning` makes one for those that go on.
+        """
+        raise NotImplementedError
+
+    def beginning(self, memory: Memory) -> Any:
+        """The state of translations of which nothing has been read: a `State` that also has `joined(states)`."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.body.parameters()).device
+
+    @property
+    def vocab_size(self) -> int:
+        return self.head.weight.shape[0]
+
+    def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
+        """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
+        self.to(placement.device)
+        self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
+        self.precision = placement.precision
+        hold(self, placement.dtype)
+        self.batch_tokens = batch_tokens or self.batch_tokens
+
+    def asked(self):
+        """The context in which it answers: no gradients, products in its precision."""
+        cast = self.products != torch.float32 and not self.head.held  # held products know their dtype
+        return torch.autocast(self.device.type, self.products, enabled=cast)
+
+    @torch.inference_mode()
+    def encode(self, batch: TokenBatch) -> Memory:
+        """What is known of these sources, all read together."""
+        tokens = torch.from_numpy(padded(_rows(batch), fill=PAD)).to(self.device)
+        with self.asked():
+            return self.remember(tokens.clamp_min(0), tokens != PAD)
+
+    def given(self, memory: Memory) -> Given:
+        return Given(self, memory)
+
+    def loss(self, source: Tensor, target: Tensor, *, state: None = None, smoothing: float = 0.0) -> tuple[Tensor, int, None]:
+        """Summed cross-entropy in nats of target [B, T + 1] after its `<s>`, given source [B, S], the number of tokens, no state.
+
+        Both padded with PAD.
+        """
+        memory = self.remember(source.clamp_min(0), source != PAD)
+        features, _ = self.features(target[:, :-1].clamp_min(0), memory)
+        wanted = target[:, 1:]
+        counted = wanted != PAD
+        total = linear_cross_entropy(features[counted], self.head.weight, self.head.bias, wanted[counted], smoothing=smoothing)
+        return total, int(counted.sum()), None
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """The state of translations and the memory of their sources."""
+
+    own: Any
+    memory: Memory
+
+    def reorder(self, rows: np.ndarray) -> Conditioned:
+        return Conditioned(self.own.reorder(rows), self.memory.reorder(rows))
+
+
+class Given:
+    """A translator given its sources: a language model, row b of which translates source b. `interfaces.Given`."""
+
+    def __init__(self, model: NeuralTranslator, memory: Memory):
+        self._model, self._memory = model, memory
+        self.vocab_size = model.vocab_size
+
+    @torch.inference_mode()
+    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None = None) -> tuple[np.ndarray, Conditioned]:
+        """See `interfaces.LanguageModel.extend`; without a state row b begins to translate source b."""
+        if state is None:
+            tokens = np.concatenate([np.full((len(tokens), 1), BOS_ID), tokens], axis=1)
+            lengths = lengths + 1
+            state = Conditioned(self._model.beginning(self._memory), self._memory)
+        assert (lengths > 0).all(), "only a beginning may be empty"
+        groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+        logits, states = np.empty((len(tokens), self.vocab_size), np.float32), []
+        for rows in groups:
+            before = state if len(groups) == 1 else state.reorder(rows)
+            part = torch.from_numpy(tokens[rows, : lengths[rows[0]]].astype(np.int64)).to(self._model.device)
+            with self._model.asked():
+                features, after = self._model.features(part, before.memory, before.own)
+                logits[rows] = self._model.head(features[:, -1]).float().cpu().numpy()
+            states.append(Conditioned(after, before.memory))
+        logits[:, BOS_ID] = -np.inf
+        if len(groups) == 1:
+            return logits, states[0]
+        joined = Conditioned(
+            states[0].own.joined([s.own for s in states]), states[0].memory.joined([s.memory for s in states])
+        )  # fmt: skip
+        return logits, joined.reorder(np.argsort(np.concatenate(groups)))
+
+    @torch.inference_mode()
+    def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
+        """Natural log p of every token of row b given source b."""
+        features, tokens = self._forced(batch)
+        kept = tokens[:, 1:] != PAD
+        wanted, log_probs, ranks = tokens[:, 1:][kept][:, None], [], []
+        for part, token in zip(features[kept].split(2048), wanted.split(2048)):
+            with self._model.asked():
+                logits = self._model.head(part).float()
+            logits[:, BOS_ID] = -torch.inf
+            log_probs.append(logits.log_softmax(-1).gather(-1, token)[:, 0])
+            ranks.append(1 + (logits > logits.gather(-1, token)).sum(-1))
+        return Scores(torch.cat(log_probs).cpu().numpy(), rank=torch.cat(ranks).cpu().numpy() if rank else None)
+
+    @torch.inference_mode()
+    def attention(self, batch: TokenBatch) -> list[np.ndarray]:
+        """Where row b looks in source b when it says each of its tokens: float32 [T, S], rows sum to 1.
+
+        Of several layers and heads the mean. By forced decoding: whatever a search did, they belong to these tokens.
+        """
+        with recording.recorded() as maps:
+            self._forced(batch)
+        mean = torch.stack([weights.mean(dim=1) for weights in maps]).mean(dim=0).cpu().numpy()  # [B, T, S]
+        sizes = self._memory.real.sum(dim=1).tolist()
+        return [rows[:length, :size] for rows, length, size in zip(mean, batch.lengths.tolist(), sizes, strict=True)]
+
+    def _forced(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+        """Features [B, T, D] and tokens [B, T + 1], `<s>` first."""
+        tokens = torch.from_numpy(padded([np.append(BOS_ID, row) for row in _rows(batch)], fill=PAD)).to(self._model.device)
+        with self._model.asked():
+            features, _ = self._model.features(tokens[:, :-1].clamp_min(0), self._memory)
+        return features, tokens
+
+
+def _rows(batch: TokenBatch) -> list[np.ndarray]:
+    return np.split(batch.tokens, np.cumsum(batch.lengths)[:-1])
