@@ -49,13 +49,14 @@ def search(model, *sources: int, **settings):
     return beam.search(model, log_prob, Prefixes([(source,) for source in sources]), **settings)
 
 
-def everything(model, source: int, *, penalty: float) -> list[tuple[float, list[int]]]:
-    """All sequences that end, or are cut at LONGEST, with their scores, best first."""
+def everything(model, source: int, *, penalty: float, prefix=(), longest: int = LONGEST) -> list[tuple[float, list[int]]]:
+    """All sequences that end, or are cut at `longest` tokens, with their scores, best first."""
     found = []
-    for length in range(1, LONGEST + 1):
-        for ids in product([0, 2, 3], repeat=length):
-            if END not in ids[:-1] and (ids[-1] == END or length == LONGEST):
-                found.append((model.log_prob(source, ids) / length**penalty, list(ids)))
+    for length in range(1, longest - len(prefix) + 1):
+        for more in product([0, 2, 3], repeat=length):
+            ids = [*prefix, *more]
+            if END not in more[:-1] and (more[-1] == END or len(ids) == longest):
+                found.append((model.log_prob(source, ids) / len(ids) ** penalty, ids))
     return sorted(found, reverse=True)
 
 
@@ -85,6 +86,41 @@ def test_a_beam_that_drops_nothing_finds_the_best_of_all(seed, penalty):
     np.testing.assert_allclose([h.score for h in found], [score for score, _ in expected], rtol=1e-6)
     for h in found:
         assert h.log_prob == pytest.approx(model.log_prob(9, h.ids)) and h.ended == (h.ids[-1] == END)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+@pytest.mark.parametrize("prefix", [[3], [0, 3], [0, 0]])
+def test_a_forced_beginning_counts_in_the_score(prefix, penalty):
+    model = Toy(5)
+    log_prob = log_softmax(model.logits((9, *prefix))[None]) + model.log_prob(9, prefix)
+    (found,) = beam.search(
+        model, log_prob, Prefixes([(9, *prefix)]), beam_size=3**LONGEST, n_best=4, length_penalty=penalty, prefix=prefix,
+        max_new_tokens=LONGEST - len(prefix), end=END, never=NEVER,
+    )  # fmt: skip
+    expected = everything(model, 9, penalty=penalty, prefix=prefix)[:4]
+    assert [h.ids for h in found] == [ids for _, ids in expected]
+    np.testing.assert_allclose([h.score for h in found], [score for score, _ in expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0, 2.0])
+def test_each_source_has_its_own_greatest_length(penalty):
+    model, longest = Toy(3, end=-2.0), np.array([1, 4, 2, 3])
+    found = search(model, *range(4), beam_size=81, n_best=1, max_new_tokens=longest, length_penalty=penalty)
+    for source, ((best,), most) in enumerate(zip(found, longest)):
+        assert best.ids == everything(model, source, penalty=penalty, longest=most)[0][1]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_no_n_tokens_come_twice(n):
+    def repeats(ids):
+        grams = [tuple(ids[at : at + n]) for at in range(len(ids) - n + 1)]
+        return len(set(grams)) < len(grams)
+
+    for seed in range(10):
+        model = Toy(seed, end=-3.0)
+        (found,) = search(model, 1, beam_size=3**LONGEST, n_best=5, no_repeat_ngram=n)
+        allowed = [ids for _, ids in everything(model, 1, penalty=0.0) if not repeats(ids)]
+        assert [h.ids for h in found] == allowed[:5]
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0, 2.0])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.decoding.draw import draw, numbers
-from seqcli.decoding.policy import Policy, log_softmax, top, top_mask
+from seqcli.decoding.policy import Policy, log_normaliser, log_softmax, top, top_mask
 
 LOGITS = st.lists(
     st.lists(st.sampled_from([-math.inf, -3.0, -1.0, 0.0, 0.5, 0.5, 2.0, 700.0]), min_size=5, max_size=5).filter(
@@ -81,6 +81,26 @@ def test_the_largest_come_first_and_of_equal_ones_the_earlier(rows, k):
     expected = [sorted(range(6), key=lambda i, row=row: (-row[i], i))[:k] for row in rows]
     assert top(values, k).tolist() == expected
     assert [np.flatnonzero(row).tolist() for row in top_mask(values, k)] == [sorted(row) for row in expected]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 2**32), st.integers(1, 5), st.sampled_from([1, 127, 128, 640, 1000, 2561]), st.integers(1, 12),
+    st.sampled_from([2, 30, 10**6]), st.sampled_from([np.float32, np.float64]),
+)  # fmt: skip
+def test_of_many_values_the_same_are_the_largest(seed, rows, size, k, kinds, dtype):
+    """kinds: few make ties, within blocks and across them."""
+    values = np.random.default_rng(seed).integers(0, kinds, (rows, size)).astype(dtype)
+    values[:, ::7] = -np.inf
+    assert np.array_equal(top(values, k), np.argsort(-values, axis=1, kind="stable")[:, :k])
+
+
+@pytest.mark.parametrize("scale", [0, 1, 30])
+def test_the_sum_of_probabilities_in_float32(scale):
+    logits = np.random.default_rng(0).normal(size=(50, 10_000), scale=scale).astype(np.float32) - 40
+    logits[:, 5] = -np.inf
+    exact = logits[:, 0] - log_softmax(logits)[:, 0]
+    np.testing.assert_allclose(log_normaliser(logits), exact, atol=2e-6)
 
 
 def test_a_sample_has_its_own_numbers():
