@@ -1,7 +1,7 @@
 """A model folder: what lies in it, how it is opened, how it is saved so that it is always whole.
 
     DIR/manifest.json          the one pointer: format, run, task, architecture, the current state, sizes and checksums
-    DIR/state-00000001/        config.json, model.safetensors, tokenizer/
+    DIR/state-00000001/        config.json, model.safetensors, tokenizer/ (or tokenizer.source/ and tokenizer.target/)
     DIR/README.md              the model card
     DIR/metrics.jsonl          one JSON line per event of training
     DIR/tensorboard/           the same for TensorBoard, where it was asked for
@@ -40,6 +40,7 @@ from seqcli.whole_file import replacing, write_json
 FORMAT = 1
 MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "metrics.jsonl", "tensorboard"
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
+SIDES = (f"{TOKENIZER}.source", f"{TOKENIZER}.target")
 _STATE = re.compile(r"state-\d{8}")
 _LARGEST_JSON = 1 << 24
 _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
@@ -114,6 +115,12 @@ class Run:
     def tokenizer(self) -> Tokenizer:
         return tokenizers.load(self.state / TOKENIZER)
 
+    def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        """Of source and target: the same, where there is one of both."""
+        if not (self.state / SIDES[0]).is_dir():
+            return (self.tokenizer(),) * 2
+        return tuple(tokenizers.load(self.state / side) for side in SIDES)
+
     def verify(self) -> None:
         """Reads every file whole and compares checksums. Raises ModelError at the first that differs."""
         for name in self.manifest["files"]:
@@ -155,15 +162,18 @@ class Draft:
         arch: str,
         config: Mapping[str, Any],
         tensors: Mapping[str, tensor_file.Tensor],
-        tokenizer: Tokenizer | None,
+        tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer] | None,
         card: str,
     ) -> None:
-        """Writes a state and makes it the current one. tokenizer: None for a model that reads text."""
+        """Writes a state and makes it the current one. tokenizer: None for a model that reads text; two are of source and target."""
         new = self.folder / "state"
-        (new / TOKENIZER).mkdir(parents=True)
+        parts = dict(zip(SIDES, tokenizer)) if isinstance(tokenizer, tuple) else {TOKENIZER: tokenizer}
+        for folder in parts:
+            (new / folder).mkdir(parents=True)
         checksums = {WEIGHTS: tensor_file.write(new / WEIGHTS, tensors)}
-        if tokenizer is not None:
-            tokenizers.save(tokenizer, new / TOKENIZER)
+        for folder, each in parts.items():
+            if each is not None:
+                tokenizers.save(each, new / folder)
         write_json(new / CONFIG, config)
         files = {}
         for file in sorted(f for f in new.rglob("*") if f.is_file()):
@@ -171,7 +181,7 @@ class Draft:
             files[name] = {"size": file.stat().st_size, "sha256": checksums.get(name) or tensor_file.sha256_of(file)}
             if name not in checksums:
                 tensor_file.sync(file)
-        for folder in (new / TOKENIZER, new):
+        for folder in (*(new / name for name in parts), new):
             tensor_file.sync(folder)
         state = self.path / f"state-{_last_state(self.path) + 1:08d}"
         os.rename(new, state)
@@ -428,7 +438,7 @@ def _opener(name: str, flags: int) -> int:
 
 def _file_name(name: str) -> str:
     """A manifest's file name, if it is one that `Draft.save` could have written."""
-    if not re.fullmatch(r"(tokenizer/)?[a-z][a-z0-9_-]*\.[a-z]+", name):
+    if not re.fullmatch(r"(tokenizer(\.source|\.target)?/)?[a-z][a-z0-9_-]*\.[a-z]+", name):
         raise ValueError(name)
     return name
 

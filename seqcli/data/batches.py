@@ -11,17 +11,17 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from seqcli.interfaces import TokenBatch
 from seqcli.text import BOS_ID, PAD
 
 _SORTED_TOGETHER = 64  # batches whose rows are sorted by length with one another
-_ROUND = 8  # lengths are padded to multiples of it: kernels prepared for a shape are used again
 NOT_COUNTED = -1
 
 
 class Example(NamedTuple):
     """inputs, targets: int64 [B, T]; a target is the next input, NOT_COUNTED where there is none. carries: state goes on.
 
-    Of labelled rows targets are their labels, int64 [B].
+    Of labelled rows targets are their labels, int64 [B]; of pairs inputs are sources and targets translations, `<s>` first.
     """
 
     inputs: np.ndarray
@@ -39,6 +39,8 @@ class Batches(Protocol):
 class Lines:
     """Rows of a stream in batches of about `batch_tokens` tokens, padding included; every row once an epoch."""
 
+    round_to = 8  # lengths are padded to multiples of it: kernels prepared for a shape are used again
+
     def __init__(self, stream: np.ndarray, *, batch_tokens: int, seed: int, longest: int | None = None):
         self._stream, self._seed, self._budget = stream, seed, batch_tokens
         begins = np.flatnonzero(stream == BOS_ID)
@@ -55,7 +57,7 @@ class Lines:
 
     def get(self, epoch: int, index: int) -> Example:
         rows = self._plan(epoch)[index]
-        longest = int(_rounded(self._lengths[rows].max()))
+        longest = int(self._rounded(self._lengths[rows].max()))
         inputs, targets = np.zeros((len(rows), longest), np.int64), np.full((len(rows), longest), NOT_COUNTED, np.int64)
         for line, row in enumerate(rows):
             begin, length = self._begins[row], self._lengths[row]
@@ -80,10 +82,13 @@ class Lines:
     def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
         groups, begin = [], 0
         for end in range(1, len(rows) + 1):
-            if end == len(rows) or (end - begin + 1) * _rounded(self._lengths[rows[end]]) > self._budget:
+            if end == len(rows) or (end - begin + 1) * self._rounded(self._lengths[rows[end]]) > self._budget:
                 groups.append(rows[begin:end])
                 begin = end
         return groups
+
+    def _rounded(self, length):
+        return (length + self.round_to - 1) // self.round_to * self.round_to
 
 
 class Labelled(Lines):
@@ -107,14 +112,44 @@ class Labelled(Lines):
         if self._changed:
             rng = np.random.default_rng([self._seed, epoch, index, 1])
             rows = [self._changed(row, rng)[: self._longest] for row in rows]
-        inputs = np.full((len(rows), int(_rounded(max(map(len, rows))))), PAD, np.int64)
+        inputs = np.full((len(rows), int(self._rounded(max(map(len, rows))))), PAD, np.int64)
         for line, row in zip(inputs, rows):
             line[: len(row)] = row
         return Example(inputs, self._labels[numbers].astype(np.int64))
 
 
-def _rounded(length):
-    return (length + _ROUND - 1) // _ROUND * _ROUND
+class Pairs(Lines):
+    """Sources and translations, rows of two batches, padded with PAD; `<s>` stands before a translation.
+
+    A pair counts as the longer of the two, `<s>` included. changed: see `Labelled`; of the source and of the target.
+    """
+
+    round_to = 2
+
+    def __init__(
+        self, source: TokenBatch, target: TokenBatch, *, batch_tokens: int, seed: int,
+        changed: tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], ...] = (),
+    ):  # fmt: skip
+        self._sides, self._seed, self._budget, self._changed = (source, target), seed, batch_tokens, changed
+        self._lengths = np.maximum(source.lengths, target.lengths + 1)
+        self._begins = tuple(side.starts for side in self._sides)
+        self._epoch, self._groups = -1, []
+
+    def get(self, epoch: int, index: int) -> Example:
+        numbers = self._plan(epoch)[index]
+        rng = np.random.default_rng([self._seed, epoch, index, 1])
+        return Example(*(self._padded(side, numbers, rng) for side in (0, 1)))
+
+    def _padded(self, side: int, numbers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        batch, begins = self._sides[side], self._begins[side]
+        rows = [batch.tokens[begins[n] : begins[n] + batch.lengths[n]] for n in numbers]
+        if self._changed:
+            rows = [self._changed[side](row, rng) for row in rows]
+        table = np.full((len(rows), int(self._rounded(max(map(len, rows)) + side))), PAD, np.int64)
+        table[:, :side] = BOS_ID
+        for line, row in zip(table, rows):
+            line[side : side + len(row)] = row
+        return table
 
 
 class Windows:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from seqcli import catalog
-from seqcli.data import hub, lines
+from seqcli.data import hub, lines, texts
 from seqcli.data.labelled import Labelled, read_all
-from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError, UsageError, nearest
-from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
-from seqcli.ragged import gather
-from seqcli.tasks.language.corpus import TokenizerChoice, learn_tokenizer, open_tokenizer
+from seqcli.interfaces import SILENT, Reporter
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # of the texts, where no validation text is given
-_BLOCK = 1 << 18  # bytes of text that are tokenized at a time
 
 
 @dataclass(frozen=True)
@@ -51,14 +45,11 @@ class LabelledFiles:
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
+class Texts(texts.Texts):
     """Texts with their labels in memory: text n has the label `labels[targets[n]]`."""
 
-    data: bytes  # normalised lines
     targets: np.ndarray  # int32 [N]
     labels: list[str]
-
-    unit = "line"  # as what a tokenizer is taught it
 
     @classmethod
     def of(cls, labelled: Labelled) -> Texts:
@@ -69,11 +60,7 @@ class Texts:
 
     def only(self, rows: np.ndarray) -> Texts:
         """Some of them. rows: bool [N]."""
-        data = np.frombuffer(self.data, np.uint8)
-        ends = np.flatnonzero(data == ord("\n")) + 1
-        starts = np.concatenate([[0], ends[:-1]])
-        kept = gather(data, starts[rows], (ends - starts)[rows]).tobytes()
-        return Texts(kept, self.targets[rows], self.labels)
+        return Texts(self.lines_at(rows), self.targets[rows], self.labels)
 
     def relabelled(self, labels: list[str], *, where: str) -> Texts:
         """The same texts for a model with other labels, or the same in another order. Raises InputError for one that it lacks."""
@@ -82,24 +69,6 @@ class Texts:
                 raise InputError(f"label {label!r} is none of the model's", where=where, cure=nearest(label, labels))
         place = np.array([labels.index(label) for label in self.labels], np.int32)
         return Texts(self.data, place[self.targets], labels)
-
-    def blocks(self) -> Iterator[bytes]:
-        """The lines, some at a time."""
-        begin = 0
-        while begin < len(self.data):
-            end = self.data.find(b"\n", min(begin + _BLOCK, len(self.data) - 1)) + 1
-            yield self.data[begin:end]
-            begin = end
-
-    def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
-        """What a tokenizer learns from."""
-        return self.blocks()
-
-    def encoded(self, encode, *, threads: int | None = None) -> TokenBatch:
-        """All of them as tokens, on all cores."""
-        batches = list(ordered_map(encode, self.blocks(), workers=threads))
-        tokens = np.concatenate([np.zeros(0, np.int32), *(batch.tokens for batch in batches)])
-        return TokenBatch(tokens, np.concatenate([np.zeros(0, np.int64), *(batch.lengths for batch in batches)]))
 
 
 def split(texts: Texts, *, seed: int) -> tuple[Texts, Texts]:
@@ -119,19 +88,6 @@ def split(texts: Texts, *, seed: int) -> tuple[Texts, Texts]:
             raise InputError("one text of each label, and none to judge on", cure="give more, or others with --valid FILE")
         held_out[rng.choice(own)] = True
     return texts.only(~held_out), texts.only(held_out)
-
-
-def tokenizer_for(texts: Texts, choice: TokenizerChoice, *, reporter: Reporter) -> Tokenizer:
-    """Learnt from the texts, or opened."""
-    if choice.name in catalog.names("tokenizers"):
-        tokenizer, notes = learn_tokenizer(texts, choice)
-        for note in notes:
-            reporter.note(note)
-        return tokenizer
-    if not Path(choice.name).exists() and "/" not in choice.name:
-        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
-        raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
-    return open_tokenizer(choice.name)
 
 
 def label_weights(given: str | None, texts: Texts) -> np.ndarray | None:

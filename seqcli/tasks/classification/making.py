@@ -18,8 +18,9 @@ from seqcli.interfaces import Reporter, TokenBatch, Tokenizer
 from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs import Draft, Run
-from seqcli.tasks.classification.corpus import Texts, TokenizerChoice, tokenizer_for
+from seqcli.tasks.classification.corpus import Texts
 from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, open_classifier
+from seqcli.tasks.language.corpus import TokenizerChoice, tokenizer_for
 from seqcli.text import BOS_ID
 from seqcli.training.request import Request, settings_of
 

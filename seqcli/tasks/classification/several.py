@@ -11,9 +11,9 @@ from seqcli import catalog, checkpoints
 from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter
 from seqcli.runs import MANIFEST, Draft, Run, drafting
-from seqcli.tasks.classification.corpus import TokenizerChoice
 from seqcli.tasks.classification.making import Given, Trained, train
 from seqcli.tasks.classification.opened import TASK, open_classifier
+from seqcli.tasks.language.corpus import TokenizerChoice
 from seqcli.training.request import Request
 
 

@@ -12,6 +12,7 @@ from seqcli import catalog, tokenizers
 from seqcli.data import hub, lines, tables
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
+from seqcli.data.texts import Texts
 from seqcli.data.token_store import Spool, TokenStore
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
@@ -119,7 +120,7 @@ def split(stream: np.ndarray, *, unit: str, seed: int) -> tuple[np.ndarray, np.n
 
 
 def learn_tokenizer(
-    corpus: Corpus, choice: TokenizerChoice, *, reporter: Reporter = SILENT
+    corpus: Corpus | Texts, choice: TokenizerChoice, *, reporter: Reporter = SILENT
 ) -> tuple[Tokenizer, list[str]]:
     """A tokenizer of that kind learnt from the corpus, and what a user should know of it.
 
@@ -129,6 +130,19 @@ def learn_tokenizer(
     if choice.name == "sentencepiece" and choice.algorithm:
         settings["algorithm"] = choice.algorithm
     return catalog.load("tokenizers", choice.name).train(corpus.all_lines(reporter), **settings)
+
+
+def tokenizer_for(texts: Corpus | Texts, choice: TokenizerChoice, *, reporter: Reporter) -> Tokenizer:
+    """Learnt from texts that are at hand, or opened."""
+    if choice.name in catalog.names("tokenizers"):
+        tokenizer, notes = learn_tokenizer(texts, choice)
+        for note in notes:
+            reporter.note(note)
+        return tokenizer
+    if not Path(choice.name).exists() and "/" not in choice.name:
+        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
+        raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
+    return open_tokenizer(choice.name)
 
 
 def train_tokenizer(

@@ -1,0 +1,111 @@
+"""Pairs of texts, a source and its translation: two columns of tables, or the lines of two files side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+
+from seqcli.data import hub, lines, tables
+from seqcli.data.lines import Block, block_of
+from seqcli.data.texts import Texts
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import SILENT, Reporter
+
+SOURCE = tables.Wanted("source", ("source", "src"), may_lack=True)
+TARGET = tables.Wanted("target", ("target", "tgt", "trg", "translation"), may_lack=True)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Source n is translated by target n; neither is blank."""
+
+    source: Texts
+    target: Texts
+    blank: int = 0  # pairs left out, for one of them was
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def only(self, rows: np.ndarray) -> Pairs:
+        """Some of them. rows: bool [N]."""
+        return Pairs(Texts(self.source.lines_at(rows)), Texts(self.target.lines_at(rows)))
+
+    @property
+    def both(self) -> Texts:
+        """What a tokenizer of both learns from."""
+        return Texts(self.source.data + self.target.data)
+
+
+def read_tables(
+    paths: Sequence[str], *, source_column: str | None = None, target_column: str | None = None, encoding: str | None = None,
+    strict: bool = False, reporter: Reporter = SILENT,
+) -> Pairs:  # fmt: skip
+    """Of .tsv, .csv, .jsonl, .parquet files and data sets of the hub.
+
+    source_column: None takes the first of source, src that there is; target_column: of target, tgt, trg, translation.
+    Raises UsageError for a column that is not there, InputError where there are no pairs.
+    """
+    asked = [
+        tables.Wanted(side.holds, side.usual, name=name, may_lack=True)
+        for side, name in ((SOURCE, source_column), (TARGET, target_column))
+    ]
+    return _kept((pair for path in paths for pair in _of_table(path, asked, encoding, strict, reporter)), ", ".join(paths))
+
+
+def _of_table(path: str, asked: list[tables.Wanted], encoding, strict, reporter: Reporter) -> Iterator[tuple[str, str]]:
+    if hub.is_hub(path):
+        rows = hub.read_rows(path, asked)
+    elif tables.is_table(path):
+        rows = tables.read_rows(path, asked, encoding=encoding, strict=strict)
+    else:
+        cure = "give a .tsv, .csv, .jsonl or .parquet file, or two files of lines: --source FILE --target FILE"
+        raise UsageError("pairs need two columns", where=path, cure=cure)
+    replaced = 0
+    for _, cells, malformed in rows:
+        replaced += malformed
+        yield from cells
+    _note(replaced, path, reporter)
+
+
+def read_lines(
+    source: str, target: str, *, encoding: str | None = None, strict: bool = False, reporter: Reporter = SILENT
+) -> Pairs:
+    """Of two files of lines. Raises InputError where they do not have the same number."""
+
+    def pairs() -> Iterator[tuple[str, str]]:
+        sides = [_records(path, encoding, strict, reporter) for path in (source, target)]
+        for number, pair in enumerate(zip_longest(*sides)):
+            if None in pair:
+                longer = 1 + sum(1 for _ in sides[pair.index(None) ^ 1]) + number
+                counts = (number, longer) if pair[0] is None else (longer, number)
+                raise InputError(f"{counts[0]:,} and {counts[1]:,} lines are no pairs", where=f"{source}, {target}")
+            yield pair
+
+    return _kept(pairs(), f"{source}, {target}")
+
+
+def _records(path: str, encoding, strict, reporter: Reporter) -> Iterator[str]:
+    for block in lines.noting(lines.read_blocks(path, encoding=encoding, strict=strict), path, reporter):
+        yield from block.records()
+
+
+def _note(replaced: int, path: str, reporter: Reporter) -> None:
+    for _ in lines.noting([Block(1, b"", replaced)], path, reporter):
+        pass
+
+
+def _kept(pairs: Iterator[tuple[str, str]], where: str) -> Pairs:
+    """Those with two texts."""
+    kept, blank = [], 0
+    for pair in pairs:
+        if all(text.strip() for text in pair):
+            kept.append(pair)
+        else:
+            blank += 1
+    if not kept:
+        raise InputError("no pairs" + (f": one side of {blank:,} is blank" if blank else ""), where=where)
+    source, target = (Texts(block_of(side).normalised()) for side in zip(*kept))
+    return Pairs(source, target, blank)

@@ -1,0 +1,51 @@
+"""Lines of text held in memory, to be learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.data.parallel import ordered_map
+from seqcli.interfaces import SILENT, Reporter, TokenBatch
+from seqcli.ragged import gather
+
+_BLOCK = 1 << 18  # bytes of text that are tokenized at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Normalised lines, one after another."""
+
+    data: bytes
+
+    unit = "line"  # as what a tokenizer is taught it
+
+    def __len__(self) -> int:
+        return self.data.count(b"\n")
+
+    def lines_at(self, rows: np.ndarray) -> bytes:
+        """Some of them. rows: bool [N]."""
+        data = np.frombuffer(self.data, np.uint8)
+        ends = np.flatnonzero(data == ord("\n")) + 1
+        starts = np.concatenate([[0], ends[:-1]])
+        return gather(data, starts[rows], (ends - starts)[rows]).tobytes()
+
+    def blocks(self) -> Iterator[bytes]:
+        """The lines, some at a time."""
+        begin = 0
+        while begin < len(self.data):
+            end = self.data.find(b"\n", min(begin + _BLOCK, len(self.data) - 1)) + 1
+            yield self.data[begin:end]
+            begin = end
+
+    def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
+        """What a tokenizer learns from."""
+        return self.blocks()
+
+    def encoded(self, encode: Callable[[bytes], TokenBatch], *, threads: int | None = None) -> TokenBatch:
+        """All of them as tokens, on all cores."""
+        batches = list(ordered_map(encode, self.blocks(), workers=threads))
+        tokens = np.concatenate([np.zeros(0, np.int32), *(batch.tokens for batch in batches)])
+        return TokenBatch(tokens, np.concatenate([np.zeros(0, np.int64), *(batch.lengths for batch in batches)]))
