@@ -29,7 +29,7 @@ COMMANDS = {  # in the order of the help
     "info": "Show what a model is.",
     "demo": "See what a language model is.",
 }
-SHARED = {"train lm", "train classifier", "classify", "score", "generate", "tokenize"}  # by all processes of torchrun; of any other, rank 0 is enough
+SHARED = {"train lm", "train classifier", "train translator", "classify", "score", "generate", "tokenize"}  # by all processes of torchrun; of any other, rank 0 is enough
 _FIRST_WORD = 3.0  # seconds in which torchrun ends the others when rank 0 has failed
 
 

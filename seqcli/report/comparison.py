@@ -55,6 +55,20 @@ def of_classifiers(records: Sequence[Mapping[str, Any]]) -> list[Column]:
     return columns
 
 
+def of_translators(records: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """A row for each, best chrF first."""
+    rows = sorted(records, key=lambda record: -record["valid"]["chrf"])
+    return [
+        Column("model", [record["arch"] for record in rows]),
+        Column("parameters", [record["parameters"] for record in rows], WHOLE),
+        Column("seconds", [record["seconds"] for record in rows], "%.1f"),
+        Column("tokens/s", [r["progress"]["tokens"] / max(r["progress"]["seconds"], 1e-9) for r in rows], "%.0f"),
+        Column("perplexity", [record["valid"]["perplexity"] for record in rows], "%.4f", "%.2f"),
+        Column("BLEU", [record["valid"]["bleu"] for record in rows], "%.2f"),
+        Column("chrF", [record["valid"]["chrf"] for record in rows], "%.2f"),
+    ]
+
+
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 

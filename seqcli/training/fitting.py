@@ -35,7 +35,7 @@ class Work:
     batches: Callable[[nn.Module], Batches]
     judge: Callable[[nn.Module], tuple[float, dict[str, Any]]]
     record: dict[str, Any]
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer]  # of source and target
     card: Callable[[Mapping[str, Any]], str]
     outputs: int
     counted: str = "tokens"

@@ -30,7 +30,7 @@ class Keeper:
     """
 
     def __init__(
-        self, draft: Draft, model: nn.Module, record: Mapping[str, Any], *, task: str, tokenizer: Tokenizer,
+        self, draft: Draft, model: nn.Module, record: Mapping[str, Any], *, task: str, tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer],
         judge: Callable[[], tuple[float, dict[str, Any]]], card: Callable[[Mapping[str, Any]], str], begun: float,
         bytes_per_token: float | None = None, counted: str = "tokens", board: bool = False,
     ):  # fmt: skip

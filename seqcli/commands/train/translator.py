@@ -1,0 +1,136 @@
+"""`seqcli train translator`."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqcli import torchrun
+from seqcli.commands.options import Machine, choice, with_options
+from seqcli.commands.train.options import (
+    Budget,
+    Debug,
+    Folder,
+    MinCount,
+    Preset,
+    Settings,
+    VocabSize,
+    Writing,
+    check_training_precision,
+)
+from seqcli.errors import UsageError
+
+
+@with_options
+def translator(
+    output: Folder,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DATA]...", help="Tables of pairs: .tsv, .csv, .jsonl, .parquet; .gz too; hf:NAME[:CONFIG][@SPLIT].", show_default=False),
+    ] = None,
+    source: Annotated[str | None, typer.Option(metavar="FILE", help="Sentences, a line each, instead of DATA.")] = None,
+    target: Annotated[str | None, typer.Option(metavar="FILE", help="Their translations, line by line.")] = None,
+    source_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
+    target_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
+    valid: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Held-out table to judge the model on.")] = None,
+    valid_source: Annotated[str | None, typer.Option(metavar="FILE", help="The same as lines of sentences.")] = None,
+    valid_target: Annotated[str | None, typer.Option(metavar="FILE", help="Their translations, line by line.")] = None,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="rnn, lstm, gru or transformer; given again, they are compared.  [default: transformer]", show_default=False),
+    ] = None,
+    preset: Preset = None,
+    budget: Budget = None,
+    settings: Settings = None,
+    metric: Annotated[str, typer.Option(parser=choice("chrf", "bleu", "loss"), help="What decides which weights are best.")] = "chrf",
+    init: Annotated[str | None, typer.Option(metavar="DIR", help="Begin with the weights of this translator.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="KIND|DIR", help="sentencepiece, words, characters, bytes, or a folder with one.  [default: sentencepiece]", show_default=False)
+    ] = None,
+    separate: Annotated[bool, typer.Option("--separate", help="A tokenizer for each side, not one of both.")] = False,
+    vocab_size: VocabSize = None,
+    min_count: MinCount = 1,
+    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False,
+    writing: Writing = None,
+    machine: Machine = None,
+    debug: Debug = False,
+) -> None:
+    """Train a translator: recurrent with attention, or a Transformer.
+
+    The folder keeps the weights that were best on held-out pairs: --valid, or a seeded twentieth, at most 1,000. Several
+    --arch learn from the same pairs with one tokenizer, into DIR/ARCH, and are compared.
+    """
+    from seqcli import catalog
+    from seqcli.report import comparison
+    from seqcli.report.output import Output
+    from seqcli.report.progress import Console
+    from seqcli.runs import drafting
+    from seqcli.tasks import translation
+    from seqcli.tasks.language import TokenizerChoice
+    from seqcli.tasks.translation import told
+    from seqcli.tasks.translation.making import settings_of_init
+    from seqcli.training import request
+
+    # 1. What is asked
+    archs = arch or ["transformer"]
+    if len(set(archs)) < len(archs):
+        raise UsageError("an architecture is given twice", where="--arch")
+    if writing.resume and writing.force:
+        raise UsageError("--resume does not go with --force")
+    if min_count > 1 and tokenizer not in ("words", "characters"):
+        raise UsageError("--min-count is for --tokenizer words or characters")
+    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
+        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+    if init and (tokenizer or separate or len(archs) > 1):
+        raise UsageError("--init is for one --arch and brings its tokenizers", cure="leave --tokenizer and --separate out")
+    shared = [(init, settings_of_init(init))] if init else []
+    given = {**budget.given, "seed": settings.seed, "batch_tokens": machine.batch_tokens}
+    requests = request.requests(
+        translation.TASK, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
+        precision=machine.precision or "auto", threads=machine.threads, tensorboard=writing.tensorboard,
+    )  # fmt: skip
+    writing.check()
+    check_training_precision(machine)
+    if torchrun.world() > 1 and len(requests) > 1:
+        raise UsageError("several processes train one network", cure="give one --arch, or do not use torchrun")
+    files = translation.PairFiles(
+        tuple(data or ()), source=source, target=target, source_column=source_column, target_column=target_column,
+        encoding=encoding, strict=strict,
+    )  # fmt: skip
+    held_out = None
+    if valid or valid_source or valid_target:
+        held_out = replace(files, paths=tuple(valid or ()), source=valid_source, target=valid_target)
+    for each in (files, held_out) if held_out else (files,):
+        each.check()
+    # 2. The pairs
+    reporter = Console(prefix="seqcli train translator", quiet=writing.quiet, verbose=machine.verbose)
+    pairs = files.read(reporter=reporter)
+    pairs, judged = (pairs, held_out.read(reporter=reporter)) if held_out else translation.split(pairs, seed=settings.seed or 0)
+    reporter.note(told.pairs(pairs, judged))
+    learnt_from = translation.Given(
+        pairs, judged, files.files, separate=separate, metric=metric, threads=machine.threads
+    )
+    chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count)
+    # 3. The translators
+    records = {}
+    for each in requests:
+        path = Path(output) / each.arch if len(requests) > 1 else Path(output)
+        with drafting(path, force=writing.force, resume=writing.resume) as draft:
+            trained = translation.train(draft, learnt_from, chosen, each, resume=writing.resume, init=init, reporter=reporter)
+        reporter.clear()
+        records[each.arch] = (path, trained.record)
+        for line in told.told(trained.record, held_out.files if held_out else ()):
+            reporter.note(f"{each.arch}: {line}" if len(requests) > 1 else line)
+        if not separate and not init:
+            chosen = TokenizerChoice(str(path.resolve()))
+    if len(requests) > 1:
+        with Output() as out:
+            out.rows(comparison.of_translators([record for _, record in records.values()]))
+    writing.draw({name: str(path) for name, (path, _) in records.items()})
+    best = max(records.values(), key=lambda each: each[1]["valid"]["chrf"])[0]
+    reporter.note(f'next: seqcli translate -m {shlex.quote(str(best))} "a sentence"')

@@ -1,0 +1,109 @@
+"""Pairs for translators: files, what is held out of them, and what is too long or too unlike to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seqcli.data import hub, lines
+from seqcli.data.pairs import Pairs, read_lines, read_tables
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import SILENT, Reporter, TokenBatch
+
+HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text is given
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """Tables of pairs, or a file of sources and one of targets, and how to read them."""
+
+    paths: tuple[str, ...] = ()
+    source: str | None = None
+    target: str | None = None
+    source_column: str | None = None
+    target_column: str | None = None
+    encoding: str | None = None
+    strict: bool = False
+
+    def check(self) -> None:
+        """Before any work: what is given makes pairs, and every file can be opened."""
+        if (self.source is None) != (self.target is None):
+            given, other = ("--source", "--target") if self.target is None else ("--target", "--source")
+            raise UsageError(f"{given} needs {other}", cure="give two files of lines, or a table with two columns")
+        if bool(self.paths) == (self.source is not None):
+            what = "both tables and files of lines are given" if self.paths else "no pairs are given"
+            raise UsageError(what, cure="give DATA with two columns, or --source FILE --target FILE")
+        for path in self.files:
+            if hub.is_hub(path):
+                hub.check(path)
+            elif not Path(path).is_fifo():
+                with lines.opened(path):
+                    pass
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.paths or (self.source, self.target)
+
+    def read(self, *, reporter: Reporter = SILENT) -> Pairs:
+        reading = {"encoding": self.encoding, "strict": self.strict, "reporter": reporter}
+        if self.paths:
+            columns = {"source_column": self.source_column, "target_column": self.target_column}
+            return read_tables(self.paths, **columns, **reading)
+        return read_lines(self.source, self.target, **reading)
+
+
+def split(pairs: Pairs, *, seed: int) -> tuple[Pairs, Pairs]:
+    """Training and held-out part, a seeded choice of sources: pairs of one source stay together.
+
+    Raises InputError where there is nothing to spare.
+    """
+    sources = pairs.source.data.split(b"\n")[:-1]
+    distinct = {source: number for number, source in enumerate(dict.fromkeys(sources))}
+    if len(distinct) < 2:
+        raise InputError("one sentence, and none to judge on", cure="give more, or others with --valid FILE")
+    number = np.array([distinct[source] for source in sources])
+    share = min(HELD_OUT, MOST_HELD_OUT / len(pairs))
+    chosen = np.random.default_rng(seed).permutation(len(distinct))[: max(1, round(share * len(distinct)))]
+    held_out = np.isin(number, chosen)
+    return pairs.only(~held_out), pairs.only(held_out)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Pairs as tokens, row n of both."""
+
+    source: TokenBatch
+    target: TokenBatch
+
+    def only(self, rows: np.ndarray) -> Encoded:
+        return Encoded(*(_only(side, rows) for side in (self.source, self.target)))
+
+    def fit(self, *, longest: int, ratio: float) -> tuple[Encoded, dict[str, int]]:
+        """Those of at most `longest` tokens a side of which neither has more than `ratio` times the other's (and 10 more),
+        and how many were left out of either reason."""
+        a, b = self.source.lengths, self.target.lengths
+        long = np.maximum(a, b) > longest
+        unlike = ~long & (np.maximum(a, b) > ratio * np.minimum(a, b) + 10)
+        kept = ~(long | unlike)
+        return self.only(kept), {"long": int(long.sum()), "unlike": int(unlike.sum())}
+
+    def cut(self, longest: int) -> Encoded:
+        """All pairs, sources of more than `longest` tokens without what is beyond, but for their `</s>`."""
+        lengths = self.source.lengths
+        if not (lengths > longest).any():
+            return self
+        place = np.arange(len(self.source.tokens)) - np.repeat(self.source.starts, lengths)
+        kept = (place < longest - 1) | (place == np.repeat(lengths, lengths) - 1)
+        return Encoded(TokenBatch(self.source.tokens[kept], np.minimum(lengths, longest)), self.target)
+
+
+def _only(batch: TokenBatch, rows: np.ndarray) -> TokenBatch:
+    return TokenBatch(batch.tokens[np.repeat(rows, batch.lengths)], batch.lengths[rows])
+
+
+def names_of(files: Iterable[str]) -> list[str]:
+    """For the record: files without their folders."""
+    return [path if hub.is_hub(path) else Path(path).name for path in files]

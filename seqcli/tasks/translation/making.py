@@ -1,0 +1,147 @@
+"""From pairs to a model folder, trained by `training/loop` (torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from seqcli.data.pairs import Pairs
+from seqcli.errors import InputError, ModelError
+from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
+from seqcli.metrics import signature
+from seqcli.runs import Draft, Run
+from seqcli.tasks.language.corpus import TokenizerChoice, tokenizer_for
+from seqcli.tasks.translation.corpus import Encoded, names_of
+from seqcli.tasks.translation.judging import METRICS, Judge
+from seqcli.tasks.translation.opened import TASK, open_translator
+from seqcli.training.request import Request, settings_of
+
+_RATIO = 3.0  # of tokens of the two sides, beyond which they are no translations of each other
+
+
+@dataclass(frozen=True)
+class Given:
+    """What every architecture learns from. files: for the record; separate: a tokenizer for each side; metric: what decides
+    which weights are best, of `judging.METRICS`."""
+
+    pairs: Pairs
+    valid: Pairs
+    files: tuple[str, ...]
+    separate: bool = False
+    metric: str = "chrf"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The translator that a training has saved, and what it wrote down; `valid` of that: figures of held-out pairs."""
+
+    opened: OpenTranslator
+    record: dict[str, Any]
+
+
+def train(
+    draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *,
+    resume: bool = False, init: str | None = None, reporter: Reporter,
+) -> Trained:  # fmt: skip
+    """Makes one translator. init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
+    from seqcli.data.batches import Pairs as Batches
+    from seqcli.data.piece_dropout import PieceDropout
+    from seqcli.training import fitting
+    from seqcli.training.keeping import fingerprint
+    from seqcli.training.placement import place
+
+    begun = time.monotonic()
+    module, settings, plan = settings_of(request)
+    first = Run.open(init).expect(TASK) if init else None
+    sides = first.tokenizers() if first else _tokenizers(given, choice, reporter)
+    placement = place(request.device, request.precision, threads=request.threads)
+    encoded, left_out = _encoded(given.pairs, sides, given.threads).fit(longest=settings.window, ratio=_RATIO)
+    if any(left_out.values()):
+        reporter.note(
+            f"left out {left_out['long']:,} pairs of more than {settings.window:,} tokens, {left_out['unlike']:,} of lengths too unlike"
+        )
+    if not len(encoded.source.lengths):
+        raise InputError("no pairs are left to learn from", cure="give more, or a greater --set window=N")
+    judge = Judge(given.valid, _encoded(given.valid, sides, given.threads).cut(settings.window), sides[1])
+    if not plan.batch_tokens:
+        words = max(len(encoded.source.tokens), len(encoded.target.tokens))
+        plan = dataclasses.replace(plan, batch_tokens=min(max(words // 200, 256), 4096))
+    changed = tuple(PieceDropout(side.vocabulary(), plan.piece_dropout) for side in sides) if plan.piece_dropout else ()
+    sizes = {"source_size": sides[0].vocab_size, "vocab_size": sides[1].vocab_size, "joint": sides[0] is sides[1]}
+
+    def judged(model: Any) -> tuple[float, dict[str, Any]]:
+        model.products = placement.dtype
+        found = judge.figures(model)
+        return METRICS[given.metric] * found[given.metric], found
+
+    record = {
+        "arch": request.arch,
+        "module": module.__name__.rpartition(".")[2],
+        "settings": asdict(settings),
+        "tokenizer": " ".join(dict.fromkeys(map(signature.tokenizer_label, sides))),
+        "training": asdict(plan),
+        "metric": given.metric,
+        "init": first.path.name if first else None,
+        "data": {
+            "files": names_of(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
+            "target_tokens": len(encoded.target.tokens), "held_out": len(given.valid), "left_out": left_out,
+            "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens),
+        },
+    }  # fmt: skip
+    work = fitting.Work(
+        task=TASK, make=lambda: module.build(settings, **sizes), judge=judged, record=record,
+        tokenizer=sides[0] if sizes["joint"] else sides, card=_card, outputs=sizes["vocab_size"],
+        batches=lambda model: Batches(
+            encoded.source, encoded.target, batch_tokens=plan.batch_tokens, seed=plan.seed, changed=changed
+        ),
+        begin=(lambda model: _begin(model, first, source=init)) if first else None,
+    )  # fmt: skip
+    record = fitting.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
+    return Trained(open_translator(str(draft.path), name=draft.path.name), record)
+
+
+def settings_of_init(source: str) -> dict[str, Any]:
+    """The settings that a translator must share with another whose weights it begins with."""
+    settings = Run.open(source).expect(TASK).config["settings"]
+    return {name: value for name, value in settings.items() if not name.endswith("dropout")}
+
+
+def _tokenizers(given: Given, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
+    if given.separate:
+        return tuple(tokenizer_for(side, choice, reporter=reporter) for side in (given.pairs.source, given.pairs.target))
+    return (tokenizer_for(given.pairs.both, choice, reporter=reporter),) * 2
+
+
+def _encoded(pairs: Pairs, sides: tuple[Tokenizer, Tokenizer], threads: int | None) -> Encoded:
+    texts = (pairs.source, pairs.target)
+    return Encoded(*(text.encoded(side.encode, threads=threads) for text, side in zip(texts, sides)))
+
+
+def _begin(model: Any, run: Run, *, source: str) -> None:
+    """Puts another translator's weights in. Raises ModelError where the shapes differ."""
+    import torch
+
+    own, tensors = model.state_dict(), run.tensors()
+    for name, array in tensors.items():
+        if name not in own or tuple(own[name].shape) != array.shape:
+            raise ModelError(f"is of another shape: {name}", where=source, cure="give the same --arch and settings")
+        with torch.no_grad():
+            own[name].copy_(torch.from_numpy(np.array(array)))
+
+
+def _card(record: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    judged = record["valid"]
+    return (
+        f"# A translator ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; "
+        f"{record['tokenizer']}; {record['data']['rows']:,} pairs of {', '.join(record['data']['files'])}.\n\n"
+        f"Of {judged['pairs']:,} held-out pairs: perplexity {judged['perplexity']:.2f} a token, BLEU {judged['bleu']:.2f} "
+        f"({judged['bleu_signature']}), chrF {judged['chrf']:.2f} ({judged['chrf_signature']}).\n\n"
+        f"Ask it: `seqcli translate -m DIR \"a sentence\"`.\n"
+    )
