@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from seqcli.decoding.policy import log_normaliser, top
+from seqcli.decoding.policy import forbid_repeats, log_normaliser, top
 from seqcli.interfaces import State
 
 
@@ -65,7 +65,7 @@ def search(
     logits, total = log_prob.copy(), np.zeros((len(sources), 1))  # log p of an extension: a logit + its row's total
     while len(sources):
         # 1. The best of all extensions
-        _forbid_repeats(logits, ids, n=no_repeat_ngram)
+        forbid_repeats(logits, ids.reshape(len(logits), -1), n=no_repeat_ngram)
         likeliest = top(logits, beam_size)  # [B live, k]
         extended = np.take_along_axis(logits, likeliest, axis=1) + total.reshape(-1, 1)
         width, each = ids.shape[1], likeliest.shape[1]
@@ -99,14 +99,3 @@ def search(
         total -= log_normaliser(logits).reshape(total.shape)
         logits[:, never] = -np.inf
     return found
-
-
-def _forbid_repeats(logits: np.ndarray, ids: np.ndarray, *, n: int) -> None:
-    """-inf for tokens that complete n tokens which stand in their hypothesis; logits: [B live, V], ids: [B, live, length]."""
-    ids = ids.reshape(len(logits), -1)
-    if not n or ids.shape[1] < n:
-        return
-    grams = np.lib.stride_tricks.sliding_window_view(ids, n, axis=1)  # [B live, length - n + 1, n]
-    begun = ids[:, None, ids.shape[1] - n + 1 :]
-    rows, at = np.nonzero((grams[:, :, :-1] == begun).all(axis=2))
-    logits[rows, grams[rows, at, -1]] = -np.inf

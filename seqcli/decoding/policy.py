@@ -60,6 +60,19 @@ class Policy:
         return x
 
 
+def forbid_repeats(logits: np.ndarray, ids: np.ndarray, *, n: int) -> None:
+    """-inf, in place, for tokens that complete n tokens which stand in their row already (Paulus et al. 2018, section 2.5).
+
+    logits: [B, V]; ids: int [B, T]; n: 0 forbids nothing.
+    """
+    if not n or ids.shape[1] < n:
+        return
+    grams = np.lib.stride_tricks.sliding_window_view(ids, n, axis=1)  # [B, T - n + 1, n]
+    last = ids[:, None, ids.shape[1] - n + 1 :]  # the n - 1 tokens that end a row
+    rows, places = np.nonzero((grams[:, :, :-1] == last).all(axis=2))
+    logits[rows, grams[rows, places, -1]] = -np.inf
+
+
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Log-probabilities of logits, which are such up to a constant a row: float64 [B, V]."""
     x = logits.astype(np.float64)

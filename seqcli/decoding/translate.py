@@ -1,0 +1,186 @@
+"""Translations of lines, in their order: by beam search or drawn, lines of like length together, long ones in windows.
+
+A blank line stays blank and no model sees it. `<unk>` is never said: it is no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from seqcli.data.lines import block_of
+from seqcli.decoding import beam
+from seqcli.decoding.draw import numbers
+from seqcli.decoding.policy import Policy, log_softmax
+from seqcli.decoding.sample import sample
+from seqcli.decoding.windows import windows
+from seqcli.errors import UsageError
+from seqcli.interfaces import OpenTranslator, TokenBatch
+from seqcli.nn.padding import of_like_length
+from seqcli.text import EOS_ID, UNK_ID, nfc
+
+_READ = 1024  # lines among which those of like length are found
+_AT_ONCE = 1 << 22  # so many logits are held at a time
+_BATCH_TOKENS = 4096  # of sources read together, where the model does not say
+_MORE = 10  # tokens of a translation beside `max_length_ratio` of the source's
+
+
+@dataclass(frozen=True)
+class Settings:
+    """num_samples: draw so many by `policy` and `seed` instead of searching for the `n_best` likeliest.
+
+    max_length_ratio: tokens of a translation to those of its source; prefix: what every translation begins with, whole
+    tokens of it; see `beam.search` for the others.
+    """
+
+    beam_size: int = 5
+    n_best: int = 1
+    length_penalty: float = 1.0
+    max_length_ratio: float = 2.0
+    no_repeat_ngram: int = 0
+    prefix: str = ""
+    num_samples: int | None = None
+    policy: Policy = field(default_factory=Policy)
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.n_best > self.beam_size:
+            cure = f"use a beam of {self.n_best}"
+            raise UsageError(f"a beam of {self.beam_size} finds no {self.n_best} translations", cure=cure)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """parts: token ids of each window's translation, `</s>` too where it has an end; log_prob: natural, of all of them;
+    score: what hypotheses compare by, summed over windows."""
+
+    text: str
+    parts: list[list[int]]
+    log_prob: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Translation:
+    """source: as given; parts: the tokens of its windows, `</s>` too (int32 [S]), none where it is blank; hypotheses: best
+    first, or as they were drawn, one at least."""
+
+    line: int
+    source: str
+    parts: list[np.ndarray]
+    hypotheses: list[Hypothesis]
+
+    @property
+    def best(self) -> Hypothesis:
+        return self.hypotheses[0]
+
+
+class _Part(NamedTuple):
+    """A window of a line."""
+
+    line: int
+    number: int
+    tokens: np.ndarray
+
+
+def translate(
+    opened: OpenTranslator, lines: Iterable[str], settings: Settings, *, first: int = 1
+) -> Iterator[Translation]:
+    """A translation of each line, in order; the first is line `first`. No line's depends on its neighbours."""
+    numbered = enumerate(lines, first)
+    while chunk := list(islice(numbered, _READ)):
+        parts = _parts(opened, chunk)
+        found = _found(opened, [part for each in parts for part in each], settings)
+        for (line, text), each in zip(chunk, parts):
+            yield _joined(opened, line, text, [(part.tokens, found[line, part.number]) for part in each])
+
+
+def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_Part]]:
+    """The windows of each line."""
+    block = block_of(text for _, text in lines)
+    batch = opened.source.encode(block.normalised())
+    room = opened.model.window - 1  # beside `</s>`
+    parts = []
+    for (line, text), tokens in zip(lines, np.split(batch.tokens, batch.lengths.cumsum()[:-1])):
+        if len(tokens) == 1 or text.isspace():  # nothing but `</s>`
+            spans = []
+        elif len(tokens) <= opened.model.window:
+            spans = [(0, len(tokens) - 1)]
+        else:
+            spans = windows(text, [piece.start for piece in opened.source.pieces(text.replace("\n", " "))], most=room)
+        parts.append([_Part(line, number, np.append(tokens[a:b], tokens[-1])) for number, (a, b) in enumerate(spans)])
+    return parts
+
+
+def _found(opened: OpenTranslator, parts: list[_Part], settings: Settings) -> dict[tuple[int, int], list[beam.Hypothesis]]:
+    """The hypotheses of each part, by line and number."""
+    forced = opened.target.encode((nfc(settings.prefix) + "\n").encode()).tokens[:-1] if settings.prefix else ()
+    at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.num_samples or settings.beam_size)))
+    found = {}
+    # A line's translation begins with the prefix, not each window's
+    beginnings = [part for part in parts if part.number == 0]
+    for prefix, group in ((forced, beginnings), ((), [part for part in parts if part.number])):
+        for rows in together(opened, [len(part.tokens) for part in group], at_once=at_once):
+            batch = [group[row] for row in rows]
+            for part, hypotheses in zip(batch, _decoded(opened, batch, settings, prefix=prefix)):
+                found[part.line, part.number] = hypotheses
+    return found
+
+
+def together(opened: OpenTranslator, lengths: Sequence[int], *, at_once: int) -> Iterator[np.ndarray]:
+    """Sources of like length that are read in one pass, at most `at_once`: their indices."""
+    budget = getattr(opened.model, "batch_tokens", _BATCH_TOKENS)
+    for rows in of_like_length(np.array(lengths, np.int64), budget=budget, most=budget):
+        yield from (rows[begin : begin + at_once] for begin in range(0, len(rows), at_once))
+
+
+def _decoded(
+    opened: OpenTranslator, parts: list[_Part], settings: Settings, *, prefix: Sequence[int]
+) -> list[list[beam.Hypothesis]]:
+    lengths = np.array([len(part.tokens) for part in parts])
+    given = opened.model.given(opened.model.encode(TokenBatch(np.concatenate([part.tokens for part in parts]), lengths)))
+    rows = len(parts)
+    begun = np.tile(np.asarray(prefix, np.int32), (rows, 1))  # [B, P]
+    logits, state = given.extend(begun, np.full(rows, len(prefix), np.int64))
+    log_prob = log_softmax(logits)
+    log_prob[:, UNK_ID] = -np.inf
+    if len(prefix):
+        forced = given.score(TokenBatch(begun.ravel(), np.full(rows, len(prefix), np.int64))).log_prob
+        log_prob += forced.reshape(begun.shape).sum(axis=1, dtype=np.float64)[:, None]
+    limits = {
+        "length_penalty": settings.length_penalty, "no_repeat_ngram": settings.no_repeat_ngram, "prefix": prefix,
+        "end": EOS_ID, "never": [UNK_ID],
+    }  # fmt: skip
+    longest = np.ceil(settings.max_length_ratio * lengths).astype(np.int64) + _MORE
+    if settings.num_samples is None:
+        return beam.search(
+            given, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest, **limits
+        )
+    each = settings.num_samples
+    random = [numbers(settings.seed, line=part.line, sample=k + (part.number << 32)) for part in parts for k in range(each)]
+    copies = np.repeat(np.arange(rows), each)
+    drawn = sample(
+        given, log_prob[copies], state.reorder(copies), policy=settings.policy, random=random, max_new_tokens=longest[copies], **limits
+    )
+    return [drawn[row * each : (row + 1) * each] for row in range(rows)]
+
+
+def _joined(
+    opened: OpenTranslator, line: int, text: str, parts: list[tuple[np.ndarray, list[beam.Hypothesis]]]
+) -> Translation:
+    """The k-th hypothesis of a line is the k-th of each window (the last of one that has fewer)."""
+    hypotheses = []
+    for k in range(max((len(found) for _, found in parts), default=1)):
+        chosen = [found[min(k, len(found) - 1)] for _, found in parts]
+        texts = [opened.target.decode(hypothesis.ids) for hypothesis in chosen]
+        if len(texts) > 1:
+            texts = [text for each in texts if (text := each.strip())]
+        hypotheses.append(Hypothesis(
+            " ".join(texts), [hypothesis.ids for hypothesis in chosen],
+            sum(hypothesis.log_prob for hypothesis in chosen), sum(hypothesis.score for hypothesis in chosen),
+        ))  # fmt: skip
+    return Translation(line, text, [tokens for tokens, _ in parts], hypotheses)
