@@ -29,6 +29,8 @@ class PieceDropout:
 
     def __call__(self, tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """tokens: int32 [T] -> int32 [T'], T' at least T."""
+        if not len(self._ids):  # words of a vocabulary that spell no other
+            return tokens
         spelled = (rng.random(len(tokens)) < self._share) & (self._lengths[tokens] > 1)
         lengths = np.where(spelled, self._lengths[tokens], 1)
         owner = np.repeat(np.arange(len(tokens)), lengths)

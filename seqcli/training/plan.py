@@ -19,7 +19,7 @@ class Plan:
     falls; decay: of the rate, by plateau, when an evaluation is not better.
     ema: decay of a moving average of the weights; average: the last share of the budget, over which they are averaged
     uniformly (0: neither). What is evaluated and saved is the average.
-    piece_dropout: the share of pieces that classifiers read as smaller ones, anew in each epoch.
+    piece_dropout: the share of pieces that classifiers and translators read as smaller ones, anew in each epoch.
     evaluations: over the whole budget, the last one at its end; evaluate_every: so many steps instead.
     save_minutes: a checkpoint so often, besides one at each evaluation.
     shard: each of several processes holds a part of a transformer's weights, gradients and moments, not all (FSDP2).

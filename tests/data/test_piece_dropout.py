@@ -27,3 +27,8 @@ def test_the_text_stays(ids, share, seed):
     assert (found == dropped(tokens, np.random.default_rng(seed))).all()
     if share == 0:
         assert (found == tokens).all()
+
+
+def test_where_nothing_can_be_spelled_all_stays():
+    tokens = np.array([3, 4, 2], np.int32)
+    assert PieceDropout(["<unk>", "<s>", "</s>", "one", "two"], 1.0)(tokens, np.random.default_rng(0)).tolist() == [3, 4, 2]

@@ -1,0 +1,121 @@
+"""tasks/translation: what is learnt from, training whole and in parts, and that a small translator learns to translate."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from seqcli import checkpoints
+from seqcli.data.pairs import Pairs
+from seqcli.data.texts import Texts
+from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.interfaces import SILENT, TokenBatch
+from seqcli.runs import Run, drafting
+from seqcli.tasks import translation
+from seqcli.tasks.language import TokenizerChoice
+from seqcli.tasks.translation.corpus import Encoded
+from seqcli.tasks.translation.making import settings_of_init
+from seqcli.training.request import Request
+
+WORDS = {"one": "uno", "two": "due", "three": "tre", "four": "quattro", "five": "cinque", "six": "sei"}
+
+
+def sentences(count: int, seed: int) -> Pairs:
+    """Words for words, the other way round."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.choice(list(WORDS), size=rng.integers(1, 6)).tolist() for _ in range(count)]
+    source, target = (" ".join(row) for row in rows), (" ".join(WORDS[word] for word in row[::-1]) for row in rows)
+    return Pairs(*(Texts("".join(line + "\n" for line in side).encode()) for side in (source, target)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+PAIRS = sentences(400, 1)
+HELD_OUT = sentences(40, 2)
+
+
+def trained(path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS, **settings):
+    shared = [(init, settings_of_init(init))] if init else []
+    request = Request(
+        translation.TASK, arch, "tiny", (*shared, ("test", {"batch_tokens": 512, **settings})), device="cpu", precision="fp32", threads=1
+    )
+    given = translation.Given(pairs, HELD_OUT, ("made.tsv",), separate=separate, metric="loss", threads=1)
+    with drafting(path, resume=resume, force=not resume) as draft:
+        return translation.train(draft, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT)
+
+
+@pytest.mark.parametrize("arch, settings", [("gru", {"width": 64, "embedding": 32}), ("transformer", {"width": 64})])
+def test_it_learns_to_translate(tmp_path, arch, settings):
+    made = trained(tmp_path / "m", arch, steps=350, dropout=0.0, learning_rate=5e-3, label_smoothing=0.0, evaluations=1, **settings)
+    assert made.record["valid"]["bleu"] > 90 and made.record["valid"]["perplexity"] < 1.3
+    assert made.record["valid"]["pairs"] == 40 and "tok:13a" in made.record["valid"]["bleu_signature"]
+    source = made.opened.source.encode(b"one two three\n")
+    target = made.opened.target.encode(b"tre due uno\n")
+    looked = made.opened.model.given(made.opened.model.encode(source)).attention(target)[0]
+    if arch == "gru":  # it has one map; of several layers and heads the mean says less
+        assert looked.argmax(axis=1)[:3].tolist() == [2, 1, 0]
+
+
+CASES = {"gru": {"word_dropout": 0.1}, "lstm": {"layers": 2}, "transformer": {"dropout": 0.2, "ema": 0.5, "piece_dropout": 0.3}}
+
+
+@pytest.mark.parametrize("arch", CASES)
+def test_resumed_is_bitwise_equal(tmp_path, arch):
+    settings = {**CASES[arch], "width": 16, "warmup": 2, "schedule": "constant", "evaluate_every": 2, "pairs": sentences(60, 3)}
+    trained(tmp_path / "whole", arch, steps=7, **settings)
+    trained(tmp_path / "parts", arch, steps=4, **settings)
+    trained(tmp_path / "parts", arch, steps=7, resume=True, **settings)
+    (whole, progress), (parts, resumed) = (checkpoints.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys() and all(np.array_equal(array, parts[name]) for name, array in whole.items())
+    for field in ("step", "epoch", "index", "tokens", "best", "best_step"):
+        assert progress["progress"][field] == resumed["progress"][field]
+
+
+def test_a_folder_with_two_tokenizers_is_opened_and_verified(tmp_path):
+    made = trained(tmp_path / "m", "transformer", steps=2, separate=True, width=16)
+    assert made.opened.source.vocab_size == made.opened.target.vocab_size == 3 + len(WORDS)
+    assert "one" in made.opened.source.vocabulary() and "uno" in made.opened.target.vocabulary()
+    Run.open(tmp_path / "m").verify()
+    manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    assert {name.partition("/")[0] for name in manifest["files"]} == {"config.json", "model.safetensors", "tokenizer.source", "tokenizer.target"}
+
+
+def test_it_begins_with_another_ones_weights(tmp_path):
+    first = trained(tmp_path / "a", "gru", steps=30, width=32)
+    second = trained(tmp_path / "b", "gru", steps=1, init=str(tmp_path / "a"), learning_rate=1e-9)
+    assert second.record["valid"]["loss"] == pytest.approx(first.record["valid"]["loss"], abs=1e-4)
+    with pytest.raises(ModelError, match="another shape"):
+        trained(tmp_path / "c", "gru", steps=1, init=str(tmp_path / "a"), width=16)
+    with pytest.raises((ModelError, UsageError)):
+        trained(tmp_path / "d", "transformer", steps=1, init=str(tmp_path / "a"))
+
+
+def test_pairs_of_one_source_are_held_out_together():
+    lines = [f"source {n % 30}" for n in range(300)]
+    pairs = Pairs(Texts("".join(f"{line}\n" for line in lines).encode()), Texts("".join(f"t {n}\n" for n in range(300)).encode()))
+    learnt, held = translation.split(pairs, seed=3)
+    assert not {*learnt.source.data.split(b"\n")[:-1]} & {*held.source.data.split(b"\n")[:-1]}
+    assert len(learnt) + len(held) == 300 and 5 <= len(held) <= 30
+    assert held.source.data == translation.split(pairs, seed=3)[1].source.data
+    with pytest.raises(InputError, match="none to judge on"):
+        translation.split(Pairs(Texts(b"a\na\n"), Texts(b"b\nc\n")), seed=0)
+
+
+def test_what_is_too_long_or_unlike_is_left_out_and_counted():
+    lengths = np.array([[3, 4], [50, 2], [4, 50], [20, 16]])
+    sides = [TokenBatch(np.repeat(np.arange(4, dtype=np.int32), part), part) for part in lengths.T]
+    kept, counts = Encoded(*sides).fit(longest=40, ratio=2)
+    assert counts == {"long": 2, "unlike": 0} and kept.source.lengths.tolist() == [3, 20]
+    kept, counts = Encoded(*sides).fit(longest=100, ratio=2)
+    assert counts == {"long": 0, "unlike": 2} and kept.target.tokens.tolist() == [0] * 4 + [3] * 16
+    cut = Encoded(*sides).cut(5)
+    assert cut.source.lengths.tolist() == [3, 5, 4, 5] and math.isclose(cut.target.lengths.sum(), 72)
