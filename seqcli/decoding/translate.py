@@ -178,7 +178,7 @@ def _joined(
         chosen = [found[min(k, len(found) - 1)] for _, found in parts]
         texts = [opened.target.decode(hypothesis.ids) for hypothesis in chosen]
         if len(texts) > 1:
-            texts = [text for each in texts if (text := each.strip())]
+            texts = list(filter(None, map(str.strip, texts)))
         hypotheses.append(Hypothesis(
             " ".join(texts), [hypothesis.ids for hypothesis in chosen],
             sum(hypothesis.log_prob for hypothesis in chosen), sum(hypothesis.score for hypothesis in chosen),

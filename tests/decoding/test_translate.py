@@ -88,7 +88,7 @@ def test_a_line_of_5000_words_is_translated_in_windows():
     words = [f"w{n % 97}" + "." * (n % 9 == 0) for n in range(5000)]
     translation, other = translate(opened, [" ".join(words), "b"], Settings(beam_size=2, n_best=2))
     assert translation.best.text.split() == [word.upper() for word in words] and other.best.text == "B"
-    assert len(translation.parts) > 70 and len(translation.hypotheses) == 2
+    assert translation.source == " ".join(words) and len(translation.parts) > 70 and len(translation.hypotheses) == 2
     assert all(bytes((tokens[:-1] - 3).tolist()).rstrip().endswith(b".") for tokens in translation.parts[:-1])  # sentences stay whole
     (one,) = translate(opened, ["b" + " " * 1000 + "c"], Settings(beam_size=1))
     assert one.best.text.split() == ["B", "C"] and len(one.parts) == 2

@@ -1,0 +1,114 @@
+"""Where a translator looked when it said what it said: its attention by forced decoding of finished translations.
+
+Pieces have their places in the texts as given and as printed, so attention sums up to words, and words that look at words are
+an alignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.decoding.translate import Translation, together
+from seqcli.interfaces import OpenTranslator, Piece, TokenBatch
+from seqcli.text import EOS, EOS_ID, WORD
+
+_AT_ONCE = 64  # translations
+_UNFINISHED = ("\ufffd", "\x1a")  # how a text ends whose last character has not all its tokens
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Of one translation: weights float32 [T, S], rows sum to 1; source [S] and target [T]: pieces, `</s>` too. Windows stand
+    one after another and do not look at each other."""
+
+    source_text: str
+    target_text: str
+    source: list[Piece]
+    target: list[Piece]
+    weights: np.ndarray
+
+    def of_words(self) -> np.ndarray:
+        """Summed over the pieces of each word of source and target between white space: float64 [target words, source words].
+
+        A piece belongs to the first word that ends after it begins.
+        """
+        rows, columns = _words(self.target_text, self.target), _words(self.source_text, self.source)
+        return rows @ self.weights.astype(np.float64) @ columns.T
+
+    def alignment(self) -> list[tuple[int, int]]:
+        """(source word, target word) for each target word and the word that it looks at most, in the order of the source."""
+        words = self.of_words()
+        return sorted((int(row.argmax()), target) for target, row in enumerate(words)) if words.size else []
+
+
+def attentions(opened: OpenTranslator, translations: Sequence[Translation]) -> list[Attention]:
+    """Of the best hypothesis of each."""
+    parts = [(t, k) for t, translation in enumerate(translations) for k in range(len(translation.parts))]
+    found = {}
+    for rows in together(opened, [len(translations[t].parts[k]) for t, k in parts], at_once=_AT_ONCE):
+        batch = [parts[row] for row in rows]
+        sources = _batch([translations[t].parts[k] for t, k in batch])
+        targets = _batch([translations[t].best.parts[k] for t, k in batch])
+        found |= zip(batch, opened.model.given(opened.model.encode(sources)).attention(targets), strict=True)
+    return [
+        _whole(opened, translation, [found[t, k] for k in range(len(translation.parts))]) for t, translation in enumerate(translations)
+    ]
+
+
+def _whole(opened: OpenTranslator, translation: Translation, maps: list[np.ndarray]) -> Attention:
+    weights = np.zeros((sum(len(each) for each in maps), sum(each.shape[1] for each in maps)), np.float32)
+    row = column = 0
+    for each in maps:
+        weights[row : row + len(each), column : column + each.shape[1]] = each
+        row, column = row + len(each), column + each.shape[1]
+    source = list(_source_pieces(opened, translation))
+    target = list(_target_pieces(opened, translation))
+    return Attention(translation.source, translation.best.text, source, target, weights)
+
+
+def _source_pieces(opened: OpenTranslator, translation: Translation) -> Iterator[Piece]:
+    """The pieces of the text that are in a window."""
+    pieces = iter(opened.source.pieces(translation.source.replace("\n", " "))) if translation.parts else iter(())
+    at = 0
+    for tokens in translation.parts:
+        for token in tokens[:-1].tolist():
+            piece = next(piece for piece in pieces if piece.id == token)  # those of blank windows are passed over
+            at = piece.end
+            yield piece
+        yield Piece(EOS, EOS_ID, at, at)
+
+
+def _target_pieces(opened: OpenTranslator, translation: Translation) -> Iterator[Piece]:
+    """The tokens of each window's translation with their places in the text, by how far those before them reach."""
+    vocabulary, text, at = opened.target.vocabulary(), translation.best.text, 0
+    for ids in translation.best.parts:
+        said = opened.target.decode(ids)
+        begins = 0
+        if len(translation.best.parts) > 1:  # joined without the blanks around them
+            at = text.find(said.strip(), at)
+            begins = at - (len(said) - len(said.lstrip()))
+        reach = [0]
+        for count in range(1, len(ids) + 1):
+            so_far = opened.target.decode(ids[:count])
+            reach.append(reach[-1] if so_far.endswith(_UNFINISHED) else len(so_far))
+        reach[-1] = len(said)
+        for id, start, end in zip(ids, reach, reach[1:]):
+            yield Piece(vocabulary[id], id, max(0, begins + start), begins + end)
+        at += len(said.strip())
+
+
+def _words(text: str, pieces: list[Piece]) -> np.ndarray:
+    """Which pieces belong to which word of `text`: float64 0 or 1 [words, pieces]."""
+    ends = [match.end() for match in WORD.finditer(text)]
+    member = np.zeros((len(ends), len(pieces)))
+    word = np.searchsorted(ends, [piece.start for piece in pieces], side="right")
+    place = [k for k, piece in enumerate(pieces) if word[k] < len(ends) and piece.id != EOS_ID]
+    member[word[place], place] = 1
+    return member
+
+
+def _batch(rows: list[np.ndarray | list[int]]) -> TokenBatch:
+    return TokenBatch(np.concatenate(rows).astype(np.int32), np.array([len(row) for row in rows]))
