@@ -8,52 +8,40 @@ from typing import Any
 import numpy as np
 
 from seqcli.data.pairs import Pairs
-from seqcli.decoding import beam
-from seqcli.decoding.policy import log_softmax
-from seqcli.interfaces import TokenBatch, Tokenizer, Translator
+from seqcli.decoding.translate import Settings, translate
+from seqcli.interfaces import OpenTranslator, TokenBatch, Tokenizer, Translator
 from seqcli.metrics import translation
+from seqcli.nn.padding import of_like_length
 from seqcli.tasks.translation.corpus import Encoded
-from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 
-BEAM, PENALTY = 5, 1.0
-_SENTENCES = 64  # translated together
 METRICS = {"loss": 1, "bleu": -1, "chrf": -1}  # and whether lower is better
+_BATCH_TOKENS = 4096
 
 
 class Judge:
-    """pairs: held-out ones, with their tokens."""
+    """pairs: held-out ones; encoded: the same as tokens of the two tokenizers `sides`."""
 
-    def __init__(self, pairs: Pairs, encoded: Encoded, target: Tokenizer):
-        self._encoded, self._target = encoded, target
-        self._references = pairs.target.data.decode().split("\n")[:-1]
-        order = np.argsort(encoded.source.lengths, kind="stable")
-        self._groups = [order[begin : begin + _SENTENCES] for begin in range(0, len(order), _SENTENCES)]
+    def __init__(self, pairs: Pairs, encoded: Encoded, sides: tuple[Tokenizer, Tokenizer]):
+        self._encoded, self._sides = encoded, sides
+        self._sources, self._references = (text.data.decode().split("\n")[:-1] for text in (pairs.source, pairs.target))
 
     def figures(self, model: Translator) -> dict[str, Any]:
-        """loss: nats a token of the reference."""
-        nats, tokens, said = 0.0, 0, [""] * len(self._references)
-        for rows in self._groups:
-            source, target = (_rows(side, rows) for side in (self._encoded.source, self._encoded.target))
-            given = model.given(model.encode(source))
-            nats -= float(given.score(target).log_prob.sum(dtype=np.float64))
-            tokens += len(target.tokens)
-            for row, text in zip(rows, self._said(given, source.lengths)):
-                said[row] = text
-        report = translation.report(said, self._references)
+        """loss: nats a token of the references; bleu, chrf: 0 to 100, with their signatures."""
+        loss = self._nats(model) / len(self._encoded.target.tokens)
+        translated = translate(OpenTranslator("", "", *self._sides, model), self._sources, Settings())
+        report = translation.report([each.best.text for each in translated], self._references)
         return {
-            "pairs": len(said), "loss": nats / tokens, "perplexity": math.exp(min(nats / tokens, 700)), "bleu": report.bleu,
+            "pairs": len(self._sources), "loss": loss, "perplexity": math.exp(min(loss, 700)), "bleu": report.bleu,
             "chrf": report.chrf, "bleu_signature": report.bleu_signature, "chrf_signature": report.chrf_signature,
         }  # fmt: skip
 
-    def _said(self, given: Any, lengths: np.ndarray) -> list[str]:
-        logits, state = given.extend(np.zeros((len(lengths), 0), np.int32), np.zeros(len(lengths), np.int64))
-        log_prob = log_softmax(logits)
-        log_prob[:, [UNK_ID, BOS_ID]] = -np.inf
-        found = beam.search(
-            given, log_prob, state, beam_size=BEAM, max_new_tokens=2 * lengths + 10, length_penalty=PENALTY, end=EOS_ID,
-            never=[UNK_ID, BOS_ID],
-        )  # fmt: skip
-        return [self._target.decode(hypotheses[0].ids).replace("\n", " ").strip() for hypotheses in found]
+    def _nats(self, model: Translator) -> float:
+        source, target = self._encoded.source, self._encoded.target
+        longer, nats = np.maximum(source.lengths, target.lengths), 0.0
+        for rows in of_like_length(longer, budget=_BATCH_TOKENS, most=_BATCH_TOKENS):
+            given = model.given(model.encode(_rows(source, rows)))
+            nats -= float(given.score(_rows(target, rows)).log_prob.sum(dtype=np.float64))
+        return nats
 
 
 def _rows(batch: TokenBatch, rows: np.ndarray) -> TokenBatch:
