@@ -23,13 +23,14 @@ COMMANDS = {  # in the order of the help
     "tokenize": "Split text into tokens, and back.",
     "train": "Train a tokenizer or a model.",
     "generate": "Go on with a text.",
+    "translate": "Translate texts.",
     "classify": "Label texts.",
     "score": "Score text, orderings, choices and pairs.",
     "convert": "Convert n-gram models to ARPA and back.",
     "info": "Show what a model is.",
     "demo": "See what a language model is.",
 }
-SHARED = {"train lm", "train classifier", "train translator", "classify", "score", "generate", "tokenize"}  # by all processes of torchrun; of any other, rank 0 is enough
+SHARED = {"train lm", "train classifier", "train translator", "classify", "score", "generate", "translate", "tokenize"}  # by all processes of torchrun; of any other, rank 0 is enough
 _FIRST_WORD = 3.0  # seconds in which torchrun ends the others when rank 0 has failed
 
 
@@ -53,10 +54,13 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from seqcli.commands import classify, convert, demo, generate, info, score, tokenize, train
+    from seqcli.commands import classify, convert, demo, generate, info, score, tokenize, train, translate
 
     app.add_typer(train.app, name="train", short_help=COMMANDS["train"])
-    for command in (tokenize.tokenize, generate.generate, classify.classify, score.score, convert.convert, info.info, demo.demo):
+    for command in (
+        tokenize.tokenize, generate.generate, translate.translate, classify.classify, score.score, convert.convert, info.info,
+        demo.demo,
+    ):  # fmt: skip
         app.command(command.__name__, short_help=COMMANDS[command.__name__])(command)
 
 

@@ -52,6 +52,13 @@ class Settings:
             cure = f"use a beam of {self.n_best}"
             raise UsageError(f"a beam of {self.beam_size} finds no {self.n_best} translations", cure=cure)
 
+    @property
+    def how(self) -> dict[str, object]:
+        """In a signature."""
+        if self.num_samples is None:
+            return {"beam": self.beam_size, "penalty": f"{self.length_penalty:g}"}
+        return {"temperature": f"{self.policy.temperature:g}", "seed": self.seed}
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -181,6 +188,6 @@ def _joined(
             texts = list(filter(None, map(str.strip, texts)))
         hypotheses.append(Hypothesis(
             " ".join(texts), [hypothesis.ids for hypothesis in chosen],
-            sum(hypothesis.log_prob for hypothesis in chosen), sum(hypothesis.score for hypothesis in chosen),
+            sum((hypothesis.log_prob for hypothesis in chosen), 0.0), sum((hypothesis.score for hypothesis in chosen), 0.0),
         ))  # fmt: skip
     return Translation(line, text, [tokens for tokens, _ in parts], hypotheses)

@@ -2,12 +2,13 @@
 
     lm:ngram|tok:words-1107269#1f3a|unit:line|bos:y|eos:y|base:e|prec:fp32|v:0.1.0
     clf:lstm|tok:sentencepiece-8000#1f3a|norm:nfc|n:10000|v:0.1.0
+    mt:transformer|tok:sentencepiece-8000#1f3a|beam:5|penalty:1|prec:fp32|v:0.1.0
 """
 
 from __future__ import annotations
 
 from seqcli import __version__
-from seqcli.interfaces import OpenModel
+from seqcli.interfaces import OpenModel, OpenTranslator
 
 
 def tokenizer_label(tokenizer) -> str:
@@ -49,6 +50,13 @@ def of_classifier(
         "v": __version__,
     }
     return _joined({key: value for key, value in parts.items() if value is not None})
+
+
+def of_translator(opened: OpenTranslator, **how: object) -> str:
+    """how: translations were found, or texts scored. The tokenizer of sources is named where it is another one."""
+    source, target = tokenizer_label(opened.source), tokenizer_label(opened.target)
+    parts = {"mt": opened.arch, **({} if source == target else {"src": source}), "tok": target, **how}
+    return _joined({**parts, "prec": getattr(opened.model, "precision", "fp32"), "v": __version__})
 
 
 def _joined(parts: dict[str, object]) -> str:

@@ -27,6 +27,14 @@ def report(translations: Sequence[str], references: Sequence[str], *, tokenize: 
     return Report(*scores, str(bleu.get_signature()), str(chrf.get_signature()))
 
 
+def sentence_chrf(translations: Sequence[str], references: Sequence[str], *, lowercase: bool = False) -> list[float]:
+    """chrF of each sentence on its own."""
+    from sacrebleu.metrics import CHRF
+
+    metric = CHRF(lowercase=lowercase)
+    return [metric.sentence_score(said, [reference]).score for said, reference in zip(translations, references, strict=True)]
+
+
 def usual(references: Sequence[str]) -> str:
     """`char` for mostly Korean references, whose words take many endings, else `13a`."""
     text = "".join(references[:1000])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from seqcli.report.frame import WHOLE, Column, render, table
+from seqcli.report.frame import WHOLE, Column, render, shade, table
 from seqcli.text import printable
 
 if TYPE_CHECKING:
@@ -116,9 +116,8 @@ def _drawn(
 
 
 def _cell(n: int, of: int, *, digits: int, shades: int) -> str:
-    """679 of 5,000 is `░░ 679`: up to a quarter, a half, three quarters, all."""
-    shade = "░▒▓█"[(4 * n - 1) // of] if n else ""
-    return shade * shades + " " * (shades > 1) + str(n).rjust(digits) if n else _NOTHING
+    """679 of 5,000 is `░░ 679`."""
+    return shade(n / of) * shades + " " * (shades > 1) + str(n).rjust(digits) if n else _NOTHING
 
 
 def _digits(rows: list[list[int]]) -> int:

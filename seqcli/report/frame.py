@@ -154,6 +154,11 @@ def bar(share: float, *, width: int = 12) -> str:
     return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
 
 
+def shade(share: float) -> str:
+    """A share of 1 as a cell's shade, up to a quarter, a half, three quarters, all; none of it is a blank."""
+    return "░▒▓█"[min(4, math.ceil(4 * share)) - 1] if share > 0 else " "
+
+
 def _shown(column: Column, value: Any) -> str:
     if value is None:
         return "-"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 
+from seqcli.commands.in_step import InStep
 from seqcli.commands.jobs import ModelJob
 from seqcli.commands.options import Machine, Results, TextInput
-from seqcli.data.lines import Block, read_blocks
-from seqcli.errors import InputError
+from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel, Reporter
 from seqcli.metrics import signature
 
@@ -35,24 +35,17 @@ class Contexts:
     """What stands before each record and is not counted: one text for all, or a file's lines in step."""
 
     def __init__(self, context: str | None):
-        self._where = context
-        self._lines: list[str] | None = None if context is None else [context]
+        self._one, self._lines = context, None
         if context is not None and os.path.isfile(context):  # of Path, a long text would be an error
-            self._lines = [line for block in read_blocks(context) for line in block.records()]
+            lines = InStep(context, what="contexts")
+            self._one, self._lines = (lines[0], None) if len(lines) == 1 else (None, lines)
 
     def of(self, block: Block) -> list[str] | None:
-        if self._lines is None:
-            return None
-        if len(self._lines) == 1:
-            return self._lines * len(block)
-        self._expect(block.first - 1 + len(block) <= len(self._lines), "more")
-        return self._lines[block.first - 1 : block.first - 1 + len(block)]
+        if self._lines is not None:
+            return self._lines.of(block)
+        return None if self._one is None else [self._one] * len(block)
 
     def check(self, records: int) -> None:
         """At the end: no line was left over."""
-        self._expect(self._lines is None or len(self._lines) <= max(records, 1), "fewer")
-
-    def _expect(self, sound: bool, what: str) -> None:
-        if not sound:
-            cure = "give one line per record"
-            raise InputError(f"{len(self._lines)} contexts for {what} records", where=self._where, cure=cure)
+        if self._lines is not None:
+            self._lines.check(records)

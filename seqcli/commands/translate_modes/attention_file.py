@@ -1,0 +1,53 @@
+"""Attention in a file: a line of JSON for each record, or a PNG of the first ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seqcli.commands.translate_modes.job import Answers
+from seqcli.commands.translate_modes.rows import as_json, names
+from seqcli.interfaces import Reporter
+from seqcli.report import heatmap
+from seqcli.report.output import Output
+
+
+class AttentionFile:
+    """A context manager: the file is there when all is done."""
+
+    def __init__(self, path: str, *, reporter: Reporter):
+        heatmap.check(path)
+        self._path, self._reporter = path, reporter
+        self._out = Output(path, json=True) if path.endswith(".json") else None
+        self._maps: list[tuple[Any, list[str], list[str]]] = []
+        self._left_out = 0
+
+    def __enter__(self) -> AttentionFile:
+        if self._out:
+            self._out.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._out:
+            self._out.__exit__(*error)
+
+    def add(self, answers: Answers) -> None:
+        if self._out:
+            self._out.rows([], json=(
+                {"line": t.line, **as_json(each)} for t, each in zip(answers.translations, answers.attentions)
+            ))  # fmt: skip
+            return
+        for each in answers.attentions:
+            if len(each.target) and len(self._maps) < heatmap.MOST_MAPS and max(each.weights.shape) <= heatmap.MOST_TOKENS:
+                self._maps.append((each.weights, *names(each)))
+            else:
+                self._left_out += len(each.target) > 0
+
+    def finish(self) -> None:
+        if self._out:
+            return
+        if not self._maps:
+            self._reporter.note(f"no attention to draw: {self._path} is not written")
+        elif not heatmap.save(self._maps, self._path):
+            self._reporter.note(f"no font here has all characters of {self._path}; install Noto Sans CJK or NanumGothic")
+        if self._left_out:
+            self._reporter.note(f"{self._path} has {len(self._maps)} records; a .json has the other {self._left_out:,} too")

@@ -1,0 +1,62 @@
+"""Translations against references: BLEU and chrF with their signatures, and the worst sentences."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from seqcli.commands.in_step import InStep
+from seqcli.commands.translate_modes.job import Answers, Job
+from seqcli.whole_file import replacing
+
+
+class Judged:
+    """path: of the references, a line each record; metrics: of a JSON file of the figures; worst: so many sentences."""
+
+    def __init__(self, job: Job, path: str, *, tokenize: str | None, lowercase: bool, metrics: str | None, worst: int):
+        self._job, self._references = job, InStep(path, what="references")
+        self._tokenize, self._lowercase, self._metrics, self._worst = tokenize, lowercase, metrics, worst
+        self._said: list[str] = []
+        self._expected: list[str] = []
+        self._sources: list[str] = []
+
+    def add(self, answers: Answers) -> None:
+        self._expected += self._references.of(answers.block)
+        self._said += [translation.best.text for translation in answers.translations]
+        if self._worst:
+            self._sources += [translation.source for translation in answers.translations]
+
+    def finish(self) -> None:
+        self._references.check(len(self._said))
+        figures, note = self._figures(), self._job.reporter.note
+        note(f"{figures['model']}: {figures['records']:,} records  {figures['signature']}")
+        for metric, shown in (("bleu", "BLEU"), ("chrf", "chrF")):
+            if metric in figures:
+                note(f"{shown} {figures[metric]['score']:.2f}  {figures[metric]['signature']}")
+        for row in figures.get("worst", ()):
+            said = f"{row['source']} -> {row['translation']} (reference: {row['reference']})"
+            note(f"line {row['line']:,}, chrF {row['chrf']:.1f}: {said}")
+        if self._metrics:
+            with replacing(Path(self._metrics)) as file:
+                file.write((json.dumps(figures, ensure_ascii=False, indent=1) + "\n").encode())
+
+    def _figures(self) -> dict[str, Any]:
+        from seqcli.metrics import translation
+
+        figures: dict[str, Any] = {
+            "model": self._job.translator.name, "records": len(self._said), "signature": self._job.signature
+        }  # fmt: skip
+        if not self._said:
+            return figures
+        report = translation.report(self._said, self._expected, tokenize=self._tokenize, lowercase=self._lowercase)
+        figures["bleu"] = {"score": report.bleu, "signature": report.bleu_signature}
+        figures["chrf"] = {"score": report.chrf, "signature": report.chrf_signature}
+        if self._worst:
+            chrf = translation.sentence_chrf(self._said, self._expected, lowercase=self._lowercase)
+            order = sorted(range(len(chrf)), key=chrf.__getitem__)[: self._worst]
+            figures["worst"] = [
+                {"line": k + 1, "chrf": chrf[k], "source": self._sources[k], "translation": self._said[k], "reference": self._expected[k]}
+                for k in order
+            ]  # fmt: skip
+        return figures

@@ -1,0 +1,113 @@
+"""Where a translator looked: source tokens across, target tokens downwards, a shade for each pair.
+
+A row's darkest cell is green where there are colours; shades alone say the same. What is too wide for the terminal is folded
+into several pictures below each other; the names above the columns are written downwards, a Hangul syllable filling two cells.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from seqcli.errors import UsageError
+from seqcli.report.frame import render, shade
+from seqcli.text import printable
+from seqcli.whole_file import replacing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_COLUMNS = 80
+MOST_TOKENS = 200  # of a side, that eyes can follow
+MOST_MAPS = 12  # of a PNG
+_CELL = 2  # cells of a column
+_LABEL = 16  # cells of a row's name, at most
+_HEAD = 8  # characters of a column's name, at most
+_SHOWN = 0.05  # less is a dot
+_HANGUL = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "UnDotum", "Baekmuk Gulim")
+
+
+def picture(
+    weights: np.ndarray, source: Sequence[str], target: Sequence[str], *, color: bool = True, width: int | None = None
+) -> str:
+    """Lines for a terminal, none wider than `width` and `MOST_COLUMNS`.
+
+    weights: [T, S], rows sum to 1; source: S names, target: T names.
+    """
+    if not len(target):
+        return ""
+    if max(weights.shape) > MOST_TOKENS:
+        return f"too long for a picture: {len(source):,} source tokens and {len(target):,} of the translation\n"
+    width = min(width or shutil.get_terminal_size().columns, MOST_COLUMNS)
+    return render(drawn(weights, source, target, width=width), color=color, width=width)
+
+
+def drawn(weights: np.ndarray, source: Sequence[str], target: Sequence[str], *, width: int) -> Text:
+    names = [_fitted(printable(name), min(_LABEL, width // 3)) for name in target]
+    label = max(map(cell_len, names))
+    at_once = max(1, (width - label - 1) // _CELL)
+    text = Text(no_wrap=True, overflow="ignore")
+    for begin in range(0, len(source), at_once):
+        columns = range(begin, min(begin + at_once, len(source)))
+        text.append("\n" * (begin > 0))
+        for line in _downwards([printable(source[column]) for column in columns]):
+            text.append(f"{' ' * (label + 1)}{line}".rstrip() + "\n", "bold")
+        for name, row in zip(names, weights):
+            text.append(set_cell_size(name, label) + " ", "bold")
+            darkest = int(row.argmax())
+            for column in columns:
+                share = float(row[column])
+                style = "green" if column == darkest else "" if share >= _SHOWN else "dim"
+                text.append(shade(share) * _CELL if share >= _SHOWN else "· ", style)
+            text.append("\n")
+    text.right_crop(1)
+    return text
+
+
+def _downwards(names: list[str]) -> list[str]:
+    """Column heads, the characters of a name below each other, ending above its column."""
+    names = [name if len(name) <= _HEAD else name[: _HEAD - 1] + "…" for name in names]
+    height = max(map(len, names))
+    return ["".join(set_cell_size(name.rjust(height)[line], _CELL) for name in names) for line in range(height)]
+
+
+def _fitted(name: str, size: int) -> str:
+    return name if cell_len(name) <= size else set_cell_size(name, size - 1) + "…"
+
+
+def check(path: str) -> None:
+    """Before any work. Raises UsageError where attention cannot be written to `path`."""
+    if not path.endswith((".json", ".png")):
+        raise UsageError("attention is written to a .json or a .png", where=path)
+    if path.endswith(".png") and find_spec("matplotlib") is None:
+        raise UsageError("a PNG needs matplotlib", where=path, cure="pip install 'seqcli[plot]', or name a .json")
+
+
+def save(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]], path: str) -> bool:
+    """A PNG of (weights, source names, target names), below each other; False where no font here has some character."""
+    import warnings
+
+    from matplotlib import font_manager, rc_context
+    from matplotlib.figure import Figure
+
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    sizes = [(1.5 + 0.3 * len(source), 1.5 + 0.3 * len(target)) for _, source, target in maps]
+    with rc_context({"font.family": ["DejaVu Sans", *(name for name in _HANGUL if name in known)]}):
+        height = sum(height for _, height in sizes)
+        figure = Figure(figsize=(max([4.0, *(width for width, _ in sizes)]), height), layout="constrained")
+        grid = figure.subplots(len(maps), squeeze=False, gridspec_kw={"height_ratios": [height for _, height in sizes]})
+        for axes, (weights, source, target) in zip(grid[:, 0], maps):
+            axes.imshow(weights, cmap="Greys", vmin=0, vmax=1)
+            axes.set_xticks(range(len(source)), source, rotation=90, parse_math=False)
+            axes.set_yticks(range(len(target)), target, parse_math=False)
+            axes.xaxis.tick_top()
+        with replacing(Path(path)) as file, warnings.catch_warnings(record=True) as lacking:
+            warnings.filterwarnings("always", "Glyph .* missing")
+            figure.savefig(file, format="png", dpi=150)
+    return not lacking

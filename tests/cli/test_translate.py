@@ -1,0 +1,140 @@
+"""`seqcli translate`: N records in, N rows out; n-best, JSON, attention, references, and what is refused.
+
+The translator is a toy that says its source again in capitals; one network is trained to see that it takes the toy's place.
+"""
+
+import json
+import os
+import re
+
+import pytest
+from toy_translator import toy
+
+from seqcli.tasks import translation
+from seqcli.text import tsv_field
+
+TEXTS = {
+    "blank and space-only lines": (b"\n \n\t\n\na cat\n\n", ["", "", "", "", "A CAT", ""]),
+    "nothing": (b"", []),
+    "no final newline": (b"a cat\nb", ["A CAT", "B"]),
+    "CRLF": (b"a\r\n\r\nb\r\n", ["A", "", "B"]),
+    "control characters": (b"a\0b\n\x1b[31m\na\x0bb\rc\n", ["A\0B", "\x1b[31M", "A\vB\rC"]),
+    "malformed UTF-8": (b"a\xff\n\xc0\xaf\nb\n", ["A\ufffd", "\ufffd\ufffd", "B"]),
+    "Hangul and emoji": ("한글 👩‍👩‍👧\n".encode(), ["한글 👩‍👩‍👧"]),
+    "tabs and backslashes": (b"a\tb\\c\n", ["A\tB\\C"]),
+}
+
+
+@pytest.fixture(autouse=True)
+def capitals(monkeypatch):
+    """Every folder is the toy."""
+    opened = toy()
+    monkeypatch.setattr(translation, "open_translator", lambda source: opened)
+    return opened
+
+
+@pytest.mark.parametrize("data, expected", TEXTS.values(), ids=list(TEXTS))
+def test_a_translation_for_every_record(here, data, expected):
+    done = here("translate", "-m", "toy", stdin=data)
+    assert done.code == 0 and [row for (row,) in done.rows] == [tsv_field(text) for text in expected]
+    rows = [json.loads(line) for line in here("translate", "-m", "toy", "--json", stdin=data).out.split("\n")[:-1]]
+    assert [row["line"] for row in rows] == list(range(1, len(expected) + 1))
+    assert [row["translation"] for row in rows] == expected
+
+
+def test_a_line_of_5000_words(here):
+    words = [f"w{n % 10}" for n in range(5000)]
+    done = here("translate", "-m", "toy", "--beam-size", 1, stdin=(" ".join(words) + "\n\na\n").encode())
+    assert [row for (row,) in done.rows] == [" ".join(words).upper(), "", "A"]
+    assert done.err == "seqcli translate: 1 records had more than 64 tokens and were translated in windows\n"
+
+
+def test_what_stands_beside_a_translation(here, tmp_path):
+    done = here("translate", "a cat", "", "-m", "toy", "--with-scores", "--alignment", "--header")
+    header, first, blank = done.rows
+    assert header == ["translation", "log_prob", "alignment"] and blank == ["", "0.000000", ""]
+    assert first[0] == "A CAT" and -0.1 < float(first[1]) < 0 and first[2] == "0-0 1-1"
+    (tmp_path / "t.tsv").write_text("text\tid\na cat\t7\n")
+    assert here("translate", "-i", "t.tsv", "--keep", "id", "-m", "toy").rows == [["A CAT", "7"]]
+
+
+def test_the_n_best_as_moses_writes_them(here):
+    done = here("translate", "a|||b", "", "-m", "toy", "--n-best", 3)
+    rows = [line.split(" ||| ") for line in done.out.splitlines()]
+    assert [row[0] for row in rows] == ["0", "0", "0", "1"] and rows[0][1] == "A&#124;&#124;&#124;B" and rows[3][1] == ""
+    scores = [float(row[2]) for row in rows]
+    assert scores[:3] == sorted(scores[:3], reverse=True)
+    (first, _) = [json.loads(line) for line in here("translate", "a|||b", "", "-m", "toy", "--n-best", 3, "--json").out.splitlines()]
+    assert first["translation"] == "A|||B" == first["n_best"][0]["translation"] and first["source"] == "a|||b"
+    assert [round(each["log_prob"], 6) for each in first["n_best"]] == scores[:3]
+
+
+def test_draws_are_seeded(here):
+    ask = ["translate", "a cat", "b", "-m", "toy", "--num-samples", 2, "--temperature", 4]
+    first = here(*ask).out
+    assert first == here(*ask).out != here(*ask, "--seed", 1).out
+    assert [line.split(" ||| ")[0] for line in first.splitlines()] == ["0", "0", "1", "1"]
+    assert here("translate", "a cat", "-m", "toy", "--temperature", 0).out == "A CAT\n"
+
+
+def test_attention_in_a_pipe_is_on_standard_error(here):
+    done = here("translate", "a cat", "", "-m", "toy", "--attention")
+    assert done.out == "A CAT\n\n" and "\x1b" not in done.err
+    assert re.search(r"^A +██· · · · · ", done.err, re.M) and re.search(r"^</s> +· · · · · ██", done.err, re.M)
+    assert here("translate", "a cat", "-m", "toy", "--attention", "-q").err == ""
+    (row,) = [json.loads(line) for line in here("translate", "a cat", "-m", "toy", "--attention", "--json").out.splitlines()]
+    shown = row["attention"]
+    assert shown["source"] == ["a", "<0x20>", "c", "a", "t", "</s>"] and shown["target"][0] == "A"
+    assert [round(sum(weights), 2) for weights in shown["weights"]] == [1.0] * 6
+
+
+def test_attention_in_a_file(here, tmp_path):
+    done = here("translate", "a cat", "", "-m", "toy", "--attention-output", "map.json")
+    rows = [json.loads(line) for line in (tmp_path / "map.json").read_text().splitlines()]
+    assert done.code == 0 and [row["line"] for row in rows] == [1, 2] and rows[1]["weights"] == []
+    pytest.importorskip("matplotlib")
+    done = here("translate", "한", *["b"] * 14, "-m", "toy", "--attention-output", "map.png")
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG") and "the other 3 too" in done.err
+    assert here("translate", "", "-m", "toy", "--attention-output", "none.png").code == 0 and not (tmp_path / "none.png").exists()
+
+
+def test_references(here, tmp_path):
+    (tmp_path / "right.txt").write_text("A CAT SAW A DOG\nWRONG\n\n")
+    said = ["translate", "a cat saw a dog", "b", "", "-m", "toy", "--reference", "right.txt"]
+    done = here(*said, "--metrics", "m.json", "--worst", 1)
+    assert done.code == 0 and done.out == "A CAT SAW A DOG\nB\n\n"
+    assert re.search(r"BLEU \d+\.\d\d  nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp\|version:", done.err)
+    assert re.search(r"chrF \d+\.\d\d  nrefs:1\|case:mixed\|eff:yes\|nc:6\|nw:0\|space:no\|version:", done.err)
+    assert "line 2, chrF 0.0: b -> B (reference: WRONG)" in done.err or "line 3, chrF 0.0" in done.err
+    figures = json.loads((tmp_path / "m.json").read_text())
+    assert figures["records"] == 3 and figures["signature"].startswith("mt:toy|tok:bytes-259#") and len(figures["worst"]) == 1
+    (tmp_path / "right.txt").write_text("한국어 문장\n" * 3)
+    assert "|tok:char|" in here(*said).err and "|tok:none|" in here(*said, "--bleu-tokenize", "none").err
+    assert "|case:lc|" in here(*said, "--lowercase").err
+
+
+@pytest.mark.parametrize("lines, what", [(2, "2 references for more records"), (4, "4 references for fewer records")])
+def test_3_references_out_of_step(here, tmp_path, lines, what):
+    (tmp_path / "right.txt").write_text("x\n" * lines)
+    done = here("translate", "a", "b", "c", "-m", "toy", "--reference", "right.txt", "-o", "out", "--metrics", "m.json")
+    assert done.code == 3 and what in done.err and os.listdir(tmp_path) == ["right.txt"]
+
+
+@pytest.mark.parametrize(
+    "arguments, code, what",
+    [
+        (["--n-best", "9"], 2, "use a beam of 9"),
+        (["--n-best", "2", "--top-k", "3"], 2, "--top-k does not go with --n-best"),
+        (["--temperature", "2", "--beam-size", "3"], 2, "--temperature does not go with --beam-size"),
+        (["--n-best", "2", "--alignment"], 2, "use --json"),
+        (["--worst", "2"], 2, "--worst needs --reference"),
+        (["--attention-output", "map.txt"], 2, ".json or a .png"),
+        (["--max-length-ratio", "nan"], 2, "0.01 to 100"),
+        (["--reference", "absent"], 3, "no such file: absent"),
+        (["-i", "x", "-i", "absent"], 2, "both texts and --input"),
+    ],
+    ids=str,
+)
+def test_what_is_refused(here, tmp_path, arguments, code, what):
+    done = here("translate", "a", "-m", "toy", *arguments)
+    assert done.code == code and what in done.err and done.err.count("\n") == 1 and done.out == "" and not os.listdir(tmp_path)
