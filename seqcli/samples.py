@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from seqcli import __version__
 from seqcli.errors import InputError
-from seqcli.interfaces import OpenModel, Reporter
+from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 
 if TYPE_CHECKING:
     from seqcli.tasks.classification import OpenClassifier
@@ -36,6 +36,9 @@ SETTINGS = {  # of each architecture beside its preset, in the order of their hi
     "transformer": {"width": 64, "layers": 2, "dropout": 0.1, "learning_rate": 5e-3},
 }
 CLASSIFIER, CLASSIFYING = "bag", {"buckets": 1 << 18}
+TRANSLATOR = "gru"  # whose attention aligns words: of a Transformer's layers and heads none does alone
+TRANSLATED = 1500  # pieces of both languages
+TRANSLATING = {"epochs": 20, "batch_tokens": 256, "warmup": 50, "evaluations": 1}
 # Of each network: about 15 seconds on one core. No line of the samples ends without a mark; what a network says of such an
 # end is chance, which label smoothing keeps small.
 BUDGET = {"epochs": 12, "batch_tokens": 512, "warmup": 50, "evaluations": 1, "label_smoothing": 0.1}
@@ -94,6 +97,38 @@ def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
     if not is_new:
         reporter.note(f"no -m: using {what}, a toy")
     return classification.open_classifier(str(place), name=f"sample-sentiment-{name}")
+
+
+def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
+    """The sample translator from the script of `text`: English to Korean, or Korean to English."""
+    from seqcli.tasks import translation
+
+    name = language_of(text)
+    other = "english" if name == "korean" else "korean"
+    source = folder() / "english-korean.tsv"
+
+    def train(place: Path) -> None:
+        from seqcli import checkpoints
+        from seqcli.runs import drafting
+        from seqcli.tasks.language import TokenizerChoice
+        from seqcli.training.request import requests
+
+        machine = {"device": "cpu", "precision": "fp32", "threads": 1}
+        (request,) = requests(translation.TASK, [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **machine)
+        pairs, held_out = translation.split(
+            translation.PairFiles((str(source),), source_column=name, target_column=other).read(), seed=0
+        )
+        given = translation.Given(pairs, held_out, (source.name,), threads=1)
+        with drafting(place) as draft:
+            translation.train(draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter)
+            shutil.rmtree(place / checkpoints.FOLDER)
+
+    recipe = f"{__version__} {TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}".encode()
+    what = f"the sample {TRANSLATOR} model from {name} to {other}"
+    place, is_new = _once(f"{name}-{other}-{TRANSLATOR}", recipe, source, train, note=f"no -m: building {what}", reporter=reporter)
+    if not is_new:
+        reporter.note(f"no -m: using {what}, a toy")
+    return translation.open_translator(str(place), name=f"sample-{name}-{other}")
 
 
 def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
