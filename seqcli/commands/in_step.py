@@ -19,6 +19,10 @@ class InStep:
     def __getitem__(self, place: int) -> str:
         return self._lines[place]
 
+    @property
+    def beginning(self) -> str:
+        return "\n".join(self._lines[:100])
+
     def of(self, block: Block) -> list[str]:
         """Of the records of a block. Raises InputError where there are too few."""
         self._expect(block.first - 1 + len(block) <= len(self._lines), "more")

@@ -46,6 +46,9 @@ def score(
     context: Annotated[
         str | None, typer.Option(metavar="TEXT|FILE", help="Text, or file of a text per record, that is given and not counted.")
     ] = None,
+    given: Annotated[
+        str | None, typer.Option("--source", metavar="FILE", help="File of a source per record: p(text | source) by a translator.")
+    ] = None,
     unit: Annotated[
         str | None,
         typer.Option(parser=choice("line", "document"), help="document: all of the input is one text, one row."),
@@ -73,12 +76,15 @@ def score(
         raise UsageError("--context goes with --level sentence, token or word")
     if unit == "document" and (asked or level in ("token", "word")):
         raise UsageError("--unit document goes with --level sentence or corpus")
+    if given is not None and (asked or context is not None or unit == "document" or mix is not None):
+        other = f"--{asked[0]}" if asked else "--context" if context is not None else "--mix" if mix is not None else "--unit document"
+        raise UsageError(f"--source does not go with {other}")
     if source.keep and (asked or level != "sentence"):
         raise UsageError("--keep goes with --level sentence")
     if pairs is not None and (source.given or source.text_column):
         raise UsageError("--pairs reads its own file; give no other text nor --text-column")
     reporter = results.reporter("score", machine)
-    asking = job.Job(source, results, reporter, model or [], machine=machine, mix=mix, base=base, seed=seed)
+    asking = job.Job(source, results, reporter, model or [], machine=machine, mix=mix, base=base, seed=seed, given=given)
     if pairs is not None:
         minimal_pairs.pairs(asking, pairs)
     elif scramble:

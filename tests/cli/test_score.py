@@ -5,14 +5,16 @@ The judge is `next_distribution`, which walks the model one token at a time and 
 
 import json
 import math
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
+from toy_translator import toy
 
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.minimal_pairs import wilson
 from seqcli.metrics.signature import of_language_model
-from seqcli.tasks import language
+from seqcli.tasks import language, translation
 
 TEXTS = ["the cat saw the dog", "", "a zebra saw the cat", "나는 기계 학습을 공부한다"]
 SUMS = ["log_prob", "perplexity", "bits_per_byte", "tokens", "unknown"]
@@ -358,3 +360,44 @@ def test_pairs_under_two_models_are_compared(here, model, models, opened, second
     own = [[log_p(m, good) > log_p(m, bad) + 1e-5 for good, bad, _ in PAIRS] for m in (opened, second)]
     only = [sum(a and not b for a, b in zip(*own)), sum(b and not a for a, b in zip(*own))]
     assert f"only words right: {only[0]}, only characters right: {only[1]}; McNemar's exact test p = " in done.err
+
+
+# --- a translator given sources ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def capitals(monkeypatch):
+    """Every folder is the toy, which says its source again in capitals."""
+    opened = toy()
+    monkeypatch.setattr(translation, "open_translator", lambda path, name: replace(opened, name=name))
+    return opened
+
+
+def test_translations_given_their_sources(here, capitals, tmp_path):
+    (tmp_path / "sources.txt").write_text("a cat\nb\n\n" + "c" * 100 + "\n")
+    ask = ["score", "A CAT", "A CAT", "", "C", "-m", "toy", "--source", "sources.txt"]
+    done = here(*ask)
+    right, wrong, blank, cut = [float(row[0]) for row in done.rows]
+    assert right > -0.1 > -20 > wrong and blank > -0.1 > cut and [row[3] for row in done.rows] == ["6", "6", "1", "2"]
+    assert "|unit:line|base:e|prec:fp32|" in done.err and "toy: 4 records" in done.err and "mt:toy|tok:bytes-259#" in done.err
+    assert "the ends of 1 sources" in done.err
+    tokens = here(*ask, "--level", "token", "--rank").rows
+    assert [row[2] for row in tokens[:6]] == ["A", "<0x20>", "C", "A", "T", "</s>"] and tokens[0][4] == "1"
+    assert sum(float(row[3]) for row in tokens[:6]) == pytest.approx(right, abs=1e-5)
+    assert [row[2] for row in here(*ask, "--level", "word").rows[:3]] == ["A", "CAT", "</s>"]
+    (corpus,) = in_json(here(*ask, "--level", "corpus", "--json"))
+    assert corpus["log_prob"] == pytest.approx(right + wrong + blank + cut, abs=1e-4)
+
+
+@pytest.mark.parametrize("level", ["sentence", "token", "word", "corpus"])
+@pytest.mark.parametrize("lines, what", [(1, "1 sources for more records"), (3, "3 sources for fewer records")])
+def test_3_sources_out_of_step(here, capitals, tmp_path, level, lines, what):
+    (tmp_path / "sources.txt").write_text("a\n" * lines)
+    done = here("score", "A", "B", "-m", "toy", "--source", "sources.txt", "--level", level, "-o", "out")
+    assert done.code == 3 and what in done.err and not (tmp_path / "out").exists()
+
+
+def test_what_does_not_go_with_sources(here, capitals, tmp_path):
+    for more in (["--context", "x"], ["--scramble"], ["--unit", "document"]):
+        done = here("score", "A", "-m", "toy", "--source", "s.txt", *more)
+        assert done.code == 2 and f"--source does not go with {more[0]}" in done.err

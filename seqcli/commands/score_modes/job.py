@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from functools import cached_property
 
 from seqcli.commands.in_step import InStep
 from seqcli.commands.jobs import ModelJob
 from seqcli.commands.options import Machine, Results, TextInput
-from seqcli.data.lines import Block
-from seqcli.interfaces import OpenModel, Reporter
+from seqcli.data.lines import Block, block_of
+from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.metrics import signature
 
 EXAMPLE = 'seqcli score "I study machine learning"'
@@ -18,16 +19,55 @@ LOG = "%.6f"
 
 
 class Job(ModelJob):
-    """What every mode needs: the records, the opened models, the unit of logarithms."""
+    """What every mode needs: the records, the opened models, the unit of logarithms. given: a file of sources, a line each
+    record, which translators are given."""
 
     def __init__(
         self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *,
-        machine: Machine, mix: list[float] | str | None, base: str, seed: int,
+        machine: Machine, mix: list[float] | str | None, base: str, seed: int, given: str | None = None,
     ):  # fmt: skip
         super().__init__(source, results, reporter, sources, machine=machine, example=EXAMPLE, mix=mix)
         self.base, self.unit, self.seed = base, _UNIT[base], seed
+        self._given = None if given is None else InStep(given, what="sources")
+        self._cut = 0
 
-    def signature(self, opened: OpenModel, *, unit: str = "line") -> str:
+    @cached_property
+    def models(self) -> list[OpenModel] | list[OpenTranslator]:
+        if self._given is None:
+            return super().models
+        from seqcli.tasks import translation
+        from seqcli.tasks.language.opened import named
+
+        opened = [translation.open_translator(path, name=name) for name, path in named(self.sources)]
+        if not opened:
+            from seqcli import samples
+
+            _ = self.blocks
+            opened = [samples.translator(self._given.beginning, reporter=self.reporter)]
+        self.place([each.model for each in opened], otherwise="these translators are no networks")
+        return opened
+
+    def asked(self, block: Block) -> list[OpenModel]:
+        """Who scores the records of a block: the models, or translators given the block's sources."""
+        if self._given is None:
+            return self.models
+        from seqcli.scoring.conditioned import given_sources
+
+        sources = block_of(self._given.of(block)).normalised()
+        asked = [given_sources(opened, sources) for opened in self.models]
+        self._cut += asked[0].model.cut
+        return asked
+
+    def check(self, records: int) -> None:
+        """At the end: no source was left over."""
+        if self._given is not None:
+            self._given.check(records)
+        if self._cut:
+            self.reporter.note(f"the ends of {self._cut:,} sources were too far for the model to read")
+
+    def signature(self, opened: OpenModel | OpenTranslator, *, unit: str = "line") -> str:
+        if self._given is not None:
+            return signature.of_translator(opened, unit=unit, base=self.base)
         return signature.of_language_model(opened, unit=unit, base=self.base)
 
 

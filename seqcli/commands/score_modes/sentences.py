@@ -23,7 +23,7 @@ def sentences(job: Job, *, context: str | None) -> None:
         out.begin([*names, *(job.source.keep or ()), "text"])
 
         def shown(block: Block) -> tuple[str, list[Totals], list[Sentences] | None, int]:
-            scored = [score_block(opened, block, contexts=contexts.of(block)) for opened in job.models]
+            scored = [score_block(opened, block, contexts=contexts.of(block)) for opened in job.asked(block)]
             columns = _sentence_columns(job, block, scored, names, table=out.mode == TABLE)
             text = out.shown(columns, json=_json(job, block, scored, out))
             return text, [s.totals for s in scored], scored if job.many else None, len(block.data)
@@ -39,6 +39,7 @@ def sentences(job: Job, *, context: str | None) -> None:
             done += size
             job.reporter.progress("bytes scored", done)
         contexts.check(totals[0].sentences)
+        job.check(totals[0].sentences)
     for opened, total in zip(job.models, totals):
         _summarise(job, opened, total)
     comparison.report()
@@ -163,7 +164,7 @@ def corpus(job: Job, *, document: bool) -> None:
         else:
 
             def sums(block: Block) -> tuple[list[Totals], list[Sentences] | None]:
-                scored = [score_block(opened, block) for opened in job.models]
+                scored = [score_block(opened, block) for opened in job.asked(block)]
                 return [s.totals for s in scored], scored if job.many else None
 
             for more, scored in job.answers(sums):
@@ -171,6 +172,7 @@ def corpus(job: Job, *, document: bool) -> None:
                 if scored:
                     comparison.add(scored)
                 job.reporter.progress("records scored", totals[0].sentences)
+            job.check(totals[0].sentences)
         columns = [
             Column("model", [m.name for m in job.models]),
             Column("sentences", [t.sentences for t in totals], WHOLE),

@@ -19,7 +19,7 @@ def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
         def shown(block: Block) -> tuple[str, int]:
             given = contexts.of(block)
             answers = []
-            for opened in job.models:
+            for opened in job.asked(block):
                 ask = score_words(opened, block, contexts=given) if words else score_tokens(opened, block, contexts=given, rank=rank)
                 answers += [(opened.name, row) for row in ask]
             answers.sort(key=lambda answer: answer[1].line)  # a record's models together, however it came into a block
@@ -42,3 +42,4 @@ def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
             out.write(text)
             records += more
         contexts.check(records)
+        job.check(records)

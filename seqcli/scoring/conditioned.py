@@ -1,0 +1,49 @@
+"""A translator given sources is a language model of their translations: whatever asks a language model can ask it.
+
+A source that is longer than the translator reads is cut at its end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seqcli.interfaces import OpenModel, OpenTranslator, Scores, TokenBatch, Translator
+from seqcli.nn.padding import of_like_length
+from seqcli.text import EOS_ID
+
+_BATCH_TOKENS = 4096  # that are read together, where the translator does not say
+
+
+def given_sources(opened: OpenTranslator, lines: bytes) -> OpenModel:
+    """A language model whose row b is a translation of line b."""
+    model = Conditioned(opened.model, opened.source.encode(lines))
+    return OpenModel(opened.name, opened.arch, "line", opened.target, model)
+
+
+class Conditioned:
+    """sources: a row of every row that will be scored."""
+
+    def __init__(self, model: Translator, sources: TokenBatch):
+        self._model, self.vocab_size = model, model.vocab_size
+        rows = np.split(sources.tokens, sources.lengths.cumsum()[:-1])
+        self._sources = [np.append(row[: model.window - 1], EOS_ID) if len(row) > model.window else row for row in rows]
+        self.cut = int((sources.lengths > model.window).sum())  # sources of which the end is not read
+
+    def score(self, batch: TokenBatch, *, context: Any = None, rank: bool = False) -> Scores:
+        """See `interfaces.LanguageModel.score`; there is no context."""
+        assert context is None and len(batch.lengths) == len(self._sources)
+        budget = getattr(self._model, "batch_tokens", _BATCH_TOKENS)
+        log_prob = np.empty(len(batch.tokens), np.float32)
+        ranks = np.empty(len(batch.tokens), np.int64) if rank else None
+        lengths = np.maximum(batch.lengths, [len(source) for source in self._sources])
+        for rows in of_like_length(lengths, budget=budget, most=budget):
+            places = np.concatenate([np.arange(batch.lengths[row]) + batch.starts[row] for row in rows])
+            sources = [self._sources[row] for row in rows]
+            given = self._model.given(self._model.encode(TokenBatch(np.concatenate(sources), np.array(list(map(len, sources))))))
+            scores = given.score(TokenBatch(batch.tokens[places], batch.lengths[rows]), rank=rank)
+            log_prob[places] = scores.log_prob
+            if rank:
+                ranks[places] = scores.rank
+        return Scores(log_prob, rank=ranks)
