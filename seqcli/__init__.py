@@ -13,13 +13,16 @@ def load(model: str, *, device: str = "cpu", precision: str = "fp32", threads: i
 
     device, precision (fp32, bf16, int8) and threads are for networks.
     """
-    from seqcli.api import Classifier, LanguageModel
+    from seqcli.api import Classifier, LanguageModel, Translator
     from seqcli.interop import is_arpa
     from seqcli.runs import Run
-    from seqcli.tasks import classification, language
+    from seqcli.tasks import classification, language, translation
 
-    if not is_arpa(model) and Run.open(model).task == classification.TASK:
+    task = language.TASK if is_arpa(model) else Run.open(model).task
+    if task == classification.TASK:
         opened, door = classification.open_classifier(model), Classifier
+    elif task == translation.TASK:
+        opened, door = translation.open_translator(model), Translator
     else:
         opened, door = language.open_model(model), LanguageModel
     if hasattr(opened.model, "place"):

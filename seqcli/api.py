@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqcli.data.lines import block_of
+from seqcli.decoding.attention import attentions
 from seqcli.decoding.generate import Settings, generate
 from seqcli.decoding.next_token import NextToken
 from seqcli.decoding.policy import Policy
-from seqcli.interfaces import OpenModel
+from seqcli.decoding.translate import Settings as Translating
+from seqcli.decoding.translate import translate
+from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.metrics import signature
 from seqcli.scoring import comparisons
+from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.influence import influences
 from seqcli.scoring.pairs import Pair, judge_pairs
 from seqcli.scoring.sentences import score_block
@@ -147,6 +151,56 @@ class Classifier:
         found = influences(self.opened.logits, text, temperature=self.opened.temperature)
         words = [{"word": word, "change": change} for word, change in zip(found.words, found.changes.tolist())]
         return {"label": self.opened.labels[found.best], "probability": found.probability, "words": words}
+
+
+@dataclasses.dataclass(frozen=True)
+class Translator:
+    """An opened translator."""
+
+    opened: OpenTranslator
+
+    def __repr__(self) -> str:
+        return f"<seqcli translator {self.opened.name}: {signature.of_translator(self.opened)}>"
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        beam_size: int = 5,
+        n_best: int = 1,
+        length_penalty: float = 1.0,
+        max_length_ratio: float = 2.0,
+        no_repeat_ngram: int = 0,
+        prefix: str = "",
+        num_samples: int | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """source, translation, log_prob and n_best of each text; with num_samples they are drawn."""
+        settings = Translating(
+            beam_size=beam_size, n_best=n_best, length_penalty=length_penalty, max_length_ratio=max_length_ratio,
+            no_repeat_ngram=no_repeat_ngram, prefix=prefix, num_samples=num_samples,
+            policy=Policy(temperature=temperature, top_k=top_k, top_p=top_p), seed=seed,
+        )  # fmt: skip
+        rows = []
+        for found in translate(self.opened, _texts(texts), settings):
+            n_best = [{"translation": each.text, "log_prob": each.log_prob} for each in found.hypotheses]
+            rows.append({"source": found.source, **n_best[0], "n_best": n_best})
+        return rows
+
+    def attention(self, text: str) -> dict[str, Any]:
+        """source and target: the pieces; weights: where each of the target's looked, a list a row; alignment: pairs of words."""
+        (found,) = attentions(self.opened, list(translate(self.opened, [text], Translating())))
+        source, target = ([piece.text for piece in side] for side in (found.source, found.target))
+        return {"source": source, "target": target, "weights": found.weights.tolist(), "alignment": found.alignment()}
+
+    def score(self, texts: Sequence[str], sources: Sequence[str]) -> list[dict[str, Any]]:
+        """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text, given its source."""
+        if len(sources := _texts(sources)) != len(texts := _texts(texts)):
+            raise ValueError(f"{len(sources)} sources for {len(texts)} texts")
+        return LanguageModel(given_sources(self.opened, block_of(sources).normalised())).score(texts)
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

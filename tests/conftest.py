@@ -87,6 +87,23 @@ def opened(model) -> OpenModel:
 
 
 @pytest.fixture(scope="session")
+def translator(tmp_path_factory) -> Path:
+    """A translator from English to Korean that has learnt next to nothing: a network of one second."""
+    folder = tmp_path_factory.mktemp("translator")
+    lines = (CHECKOUT / "sample_data" / "english-korean.tsv").read_text("utf-8").split("\n")[:80]
+    (folder / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    command = [
+        "train", "translator", folder / "pairs.tsv", "-o", folder / "tiny", "--source-column", "english", "--target-column",
+        "korean", "--preset", "tiny", "--steps", 20, "--set", "width=16", "--vocab-size", 400, "--precision", "fp32",
+        "--threads", 1, "-q",
+    ]  # fmt: skip
+    cli.app.registered_commands.clear()
+    cli.app.registered_groups.clear()
+    assert cli.run([str(word) for word in command]) == 0
+    return folder / "tiny"
+
+
+@pytest.fixture(scope="session")
 def environment(tmp_path_factory) -> dict[str, str]:
     """Of the processes that tests start: nothing of this machine's user is touched."""
     kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TERM", "COLUMNS")}

@@ -21,6 +21,8 @@ print("code", code, *sorted(set(sys.modules) & set({HEAVY})), file=sys.stderr)
         (["--version"], ""),
         (["score", "--help"], "pydantic"),  # typer's own
         (["train", "lm", "--help"], "pydantic"),
+        (["translate", "--help"], "pydantic"),
+        (["translate", "I study", "-m", "TRANSLATOR", "--alignment"], "pydantic numpy torch sentencepiece"),
         (["scoer"], "pydantic"),
         (["score", "the cat", "-m", "MODEL"], "pydantic numpy"),
         (["score", "the cat", "-m", "MODEL", "--json", "--scramble"], "pydantic numpy"),
@@ -32,8 +34,8 @@ print("code", code, *sorted(set(sys.modules) & set({HEAVY})), file=sys.stderr)
     ],
     ids=" ".join,
 )
-def test_only_what_is_needed_is_imported(environment, model, corpus, tmp_path, arguments, allowed):
-    arguments = [{"MODEL": str(model), "CORPUS": str(corpus)}.get(word, word) for word in arguments]
+def test_only_what_is_needed_is_imported(environment, model, translator, corpus, tmp_path, arguments, allowed):
+    arguments = [{"MODEL": str(model), "TRANSLATOR": str(translator), "CORPUS": str(corpus)}.get(word, word) for word in arguments]
     done = subprocess.run(
         [sys.executable, "-c", CODE, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

@@ -67,6 +67,14 @@ def test_a_long_table_comes_in_parts(terminal, model, tmp_path):
     assert sum(line.strip() == "3" for line in shown.text.splitlines()) == 5000
 
 
+def test_translations_and_where_they_look(terminal, translator):
+    shown = terminal("translate", "I am taking\x1b pictures now.", "", "-m", translator, "--max-length-ratio", 0.2, "--attention", "--with-scores", "-q", NO_COLOR="1")
+    assert shown.code == 0 and "\x1b" not in shown.text and "\t" not in shown.text
+    assert re.search(r"source +translation +log_prob", shown.text) and "taking\\x1b" in shown.text
+    assert re.search(r"(██|▓▓|▒▒|░░|· ){12}$", shown.text, re.M)
+    assert all(len(line) <= 80 for line in shown.text.split("\n"))
+
+
 @pytest.mark.parametrize("command", ["score", "tokenize"])
 def test_2_no_text_at_a_terminal_is_an_example_at_once(terminal, model, command):
     shown = terminal(command, "-m", model)

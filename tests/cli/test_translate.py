@@ -1,15 +1,20 @@
 """`seqcli translate`: N records in, N rows out; n-best, JSON, attention, references, and what is refused.
 
-The translator is a toy that says its source again in capitals; one network is trained to see that it takes the toy's place.
+The translator is a toy that says its source again in capitals; a network that has learnt next to nothing takes its place in
+the end.
 """
 
 import json
 import os
 import re
 
+import numpy as np
 import pytest
 from toy_translator import toy
 
+import seqcli
+from seqcli.decoding.translate import Settings, translate
+from seqcli.interfaces import TokenBatch
 from seqcli.tasks import translation
 from seqcli.text import tsv_field
 
@@ -27,9 +32,9 @@ TEXTS = {
 
 @pytest.fixture(autouse=True)
 def capitals(monkeypatch):
-    """Every folder is the toy."""
-    opened = toy()
-    monkeypatch.setattr(translation, "open_translator", lambda source: opened)
+    """The folder "toy" is the toy."""
+    opened, others = toy(), translation.open_translator
+    monkeypatch.setattr(translation, "open_translator", lambda source, **more: opened if source == "toy" else others(source, **more))
     return opened
 
 
@@ -138,3 +143,58 @@ def test_3_references_out_of_step(here, tmp_path, lines, what):
 def test_what_is_refused(here, tmp_path, arguments, code, what):
     done = here("translate", "a", "-m", "toy", *arguments)
     assert done.code == code and what in done.err and done.err.count("\n") == 1 and done.out == "" and not os.listdir(tmp_path)
+
+
+# --- a network --------------------------------------------------------------------------------------------------------
+
+SOURCES = ["I am taking pictures now.", "", "I gave my sister a box.", "한글 \U0001f642", "Now.", "sister " * 20]
+
+
+def test_a_network_says_the_same_whatever_the_batch(here, translator, tmp_path):
+    stdin = "".join(line + "\n" for line in SOURCES).encode()
+    for how in ([], ["--n-best", 3, "--no-repeat-ngram", 2], ["--num-samples", 2, "--top-k", 9], ["--prefix", "저는"]):
+        ask = ["translate", "-m", translator, "--json", "--threads", 1, *how]
+        (rows, alone) = ([json.loads(line) for line in here(*ask, *more, stdin=stdin).out.splitlines()] for more in ([], ["--batch-tokens", 1]))
+        assert [row["source"] for row in rows] == SOURCES and rows[1]["translation"] == ""
+        for row, other in zip(rows, alone, strict=True):
+            assert [each["translation"] for each in row["n_best"]] == [each["translation"] for each in other["n_best"]]
+            assert row["log_prob"] == pytest.approx(other["log_prob"], abs=1e-4)
+        assert "--prefix" not in how or all(row["translation"].startswith("저는") for row in rows if row["source"])
+
+
+def test_the_score_of_a_search_is_that_of_forced_decoding(translator):
+    opened = translation.open_translator(str(translator))
+    for found in translate(opened, SOURCES, Settings(n_best=2, prefix="저는")):
+        for hypothesis in found.hypotheses[: len(found.parts)]:
+            (source,), (ids,) = found.parts, hypothesis.parts
+            given = opened.model.given(opened.model.encode(TokenBatch(source, np.array([len(source)]))))
+            forced = given.score(TokenBatch(np.array(ids, np.int32), np.array([len(ids)]))).log_prob
+            assert hypothesis.log_prob == pytest.approx(forced.sum(dtype=np.float64), abs=1e-5 * len(ids))
+
+
+def test_a_text_is_scored_as_in_python(here, translator, tmp_path):
+    (tmp_path / "s.txt").write_text("".join(line + "\n" for line in SOURCES), encoding="utf-8")
+    texts = ["저는 지금 사진을 찍고 있어요.", "", "b", "c", "", "한글"]
+    scored = here("score", *texts, "--source", "s.txt", "-m", translator).rows
+    door = seqcli.load(str(translator))
+    assert [row["log_prob"] for row in door.score(texts, SOURCES)] == pytest.approx([float(row[0]) for row in scored], abs=1e-4)
+
+
+def test_the_python_door(here, translator):
+    door = seqcli.load(str(translator))
+    shown = [json.loads(line) for line in here("translate", *SOURCES, "-m", translator, "--json", "--n-best", 2).out.splitlines()]
+    for mine, theirs in zip(door.translate(SOURCES, n_best=2), shown, strict=True):
+        assert {**mine, "log_prob": 0, "n_best": []} == {**{name: theirs[name] for name in mine}, "log_prob": 0, "n_best": []}
+        assert mine["log_prob"] == pytest.approx(theirs["log_prob"], abs=1e-4)
+    looked = door.attention(SOURCES[0])
+    assert len(looked["weights"]) == len(looked["target"]) and looked["source"][-1] == "</s>"
+    assert [sum(row) for row in looked["weights"]] == pytest.approx([1] * len(looked["target"]), abs=1e-5)
+    assert "transformer" in repr(door)
+    with pytest.raises(TypeError, match="list of texts"):
+        door.translate("one text")
+
+
+def test_4_a_model_of_another_task(here, model, translator):
+    for command in (["translate", "a", "-m", model], ["score", "a", "-m", translator], ["translate", "a", "-m", "absent"]):
+        done = here(*command)
+        assert done.code == 4 and done.err.count("\n") == 1

@@ -61,10 +61,12 @@ class Job(TextJob):
         """All blocks, in order; at the end a note on sources that were too long."""
         records = cut = 0
         for answers in self.answers(self._translated):
+            self.reporter.clear()
             yield answers
             records += len(answers.block)
             cut += sum(len(translation.parts) > 1 for translation in answers.translations)
             self.reporter.progress("records translated", records)
+        self.reporter.clear()
         if cut:
             self.reporter.note(
                 f"{cut:,} records had more than {self.translator.model.window:,} tokens and were translated in windows"
