@@ -64,6 +64,14 @@ def test_a_network_generates_the_texts_of_one_process(here, ranks, corpus, tmp_p
     assert first.out == one.out and first.out.count("\n") == 100
 
 
+def test_a_translator_says_what_it_says_alone(here, ranks, translator, tmp_path):
+    (tmp_path / "sources").write_text("I am here.\n\nNow.\n" * 1500)  # two blocks
+    command = ["translate", "-m", translator, "-i", "sources", "--beam-size", 1, "--max-length-ratio", 0.1, "--threads", 1, "--alignment"]
+    one, (first, second) = here(*command), ranks(*command)
+    assert (first.code, second.code, second.out) == (0, 0, "")
+    assert first.out == one.out and first.out.count("\n") == 4500
+
+
 @pytest.mark.parametrize(
     "command",
     [
