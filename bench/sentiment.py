@@ -2,18 +2,21 @@
 
     python bench/sentiment.py [--part nsmc] [--threads 2] [--keep FOLDER] [--data ../shared/data]
 
-nsmc     learns from `ratings_train` less a seeded held-out part, which chooses the weights to keep; judged on `ratings_dev`
+nsmc     a language model reads the reviews (less the texts of `ratings_dev`), a classifier begins with its body and learns from
+         `ratings_train` less a seeded held-out part, which chooses the weights to keep; judged on `ratings_dev`
 sst2     learns from the phrases of `train` that are not in 700 seeded sentences of `sentences.train`; these choose the weights,
          `sentences.dev` (872) judges, three seeds
 trec     five seeded folds; each network holds out a tenth of its own four for choosing
 samples  the sample models, made from sample_data/ alone, on a seeded 500 of `sentences.dev` and of `ratings_dev`
 
-Each row is the command that trains; `--keep` leaves the models there (`bench/classify.py -m` takes them for their throughput).
+Of each part several kinds of classifiers are trained, and judged alone and as one, with equal weights (`classify --mix`). `--keep` leaves
+the models there (`bench/classify.py -m` takes them for their throughput).
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import random
 import subprocess
@@ -25,29 +28,69 @@ from pathlib import Path
 from classify import DATA, FOLDS, SEED, SEQCLI, labelled, unpacked, write
 
 SENTENCES, RUNS, SAMPLED = 700, 3, 500
-RECIPES = {
-    "nsmc": ["--arch", "gru", "--set", "members=4", "--set", "piece_dropout=0.1", "--epochs", "3"],
-    "sst2": ["--arch", "gru", "--set", "members=5", "--epochs", "3", "--runs", str(RUNS)],
-    "trec": ["--arch", "gru", "--set", "members=5"],
-}
+LANGUAGE = ["--arch", "lstm", "--vocab-size", "8000", "--minutes", "33"]
+DROPOUTS = ["--set", "dropout=0.3", "--set", "weight_dropout=0.2", "--set", "piece_dropout=0.1"]
+WORDS = ["--tokenizer", "words", "--epochs", "3"]
+RECIPES = {  # of each part, by architecture; a learning rate is half the preset's where the body has learnt already
+    "nsmc": {"lstm": [*DROPOUTS, "--learning-rate", "2e-3", "--epochs", "2"], "bag": []},
+    "sst2": {
+        "gru": ["--set", "members=5", "--epochs", "3"], "cnn": ["--set", "members=5", *WORDS], "lstm": ["--set", "members=3", *WORDS], "bag": [],
+    },
+    "trec": {
+        "gru": ["--set", "members=3", "--set", "piece_dropout=0.1", "--epochs", "8"],
+        "cnn": ["--set", "members=5", "--tokenizer", "words", "--epochs", "8"], "bag": [],
+    },
+}  # fmt: skip
 
 
 def table(path: Path, rows: list[tuple[str, str]]) -> Path:
     return write(path, ["label\ttext", *(f"{label}\t{text}" for label, text in rows)])
 
 
-def accuracy(judged: Path, model: Path | None = None) -> float:
-    """As `classify --evaluate` reports it; without a model, of the sample model for the text's script."""
-    command = [*SEQCLI, "classify", "-q", *(["-m", str(model)] if model else []), "--evaluate", "--json", "-i", str(judged)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["accuracy"]
+def accuracy(judged: Path, *models: Path) -> float:
+    """As `classify --evaluate` reports it, of several as one; without a model, of the sample model for the text's script."""
+    shares = ["--mix", ",".join(f"{weight:.4f}" for weight in even(len(models)))] if len(models) > 1 else []
+    command = [*SEQCLI, "classify", "-q", *(part for model in models for part in ("-m", str(model))), *shares]
+    done = subprocess.run([*command, "--evaluate", "--json", "-i", str(judged)], capture_output=True, check=True)
+    return json.loads(done.stdout)["accuracy"]
 
 
-def trained(part: str, learnt: Path, model: Path, *, valid: Path | None, threads: int) -> float:
-    """Wall seconds of the whole process."""
-    command = [*SEQCLI, "train", "classifier", str(learnt), "-o", str(model), *RECIPES[part], "--threads", str(threads), "--force", "-q"]
-    begun = time.perf_counter()
-    subprocess.run(command + (["--valid", str(valid)] if valid else []), check=True)
-    return time.perf_counter() - begun
+def even(count: int) -> list[float]:
+    """So many weights that sum to 1 as they are written."""
+    share = round(1 / count, 4)
+    return [*[share] * (count - 1), 1 - (count - 1) * share]
+
+
+def trained(part: str, learnt: Path, folder: Path, *, valid: Path | None, threads: int, seed: int = 0, init: Path | None = None) -> list[Path]:
+    """A model of each architecture."""
+    models = []
+    for arch, options in RECIPES[part].items():
+        command = [*SEQCLI, "train", "classifier", str(learnt), "-o", str(folder / arch), "--arch", arch, *options, "--seed", str(seed)]
+        if init and arch == "lstm":
+            command += ["--init", str(init)]
+        if valid:
+            command += ["--valid", str(valid)]
+        subprocess.run([*command, "--threads", str(threads), "--force", "-q"], check=True)
+        models.append(folder / arch)
+    return models
+
+
+class Found:
+    """Accuracies of each model of a part and of all as one, over its runs, and the seconds that the training took."""
+
+    def __init__(self, part: str):
+        self._part, self._rows, self._seconds, self._begun = part, {}, 0.0, time.perf_counter()
+
+    def add(self, models: list[Path], judged: Path) -> None:
+        self._seconds += time.perf_counter() - self._begun
+        for name, some in [*((model.name, [model]) for model in models), (" + ".join(model.name for model in models), models)]:
+            self._rows.setdefault(name, []).append(100 * accuracy(judged, *some))
+        self._begun = time.perf_counter()
+
+    def tell(self) -> None:
+        for name, each in self._rows.items():
+            print(f"{self._part}: {sum(each) / len(each):.2f} % ({', '.join(f'{of:.2f}' for of in each)}) {name}")
+        print(f"{self._part}: trained in {self._seconds:.0f} s", flush=True)
 
 
 def without(phrases: list[tuple[str, str]], sentences: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -58,8 +101,14 @@ def without(phrases: list[tuple[str, str]], sentences: list[tuple[str, str]]) ->
 
 def nsmc(data: Path, folder: Path, *, threads: int) -> None:
     learnt, judged = (unpacked(data, f"nsmc/{name}", folder=folder) for name in ("ratings_train", "ratings_dev"))
-    seconds = trained("nsmc", learnt, folder / "nsmc", valid=None, threads=threads)
-    told("nsmc", [accuracy(judged, folder / "nsmc")], seconds)
+    unseen = {text for _, text in labelled(judged)}
+    reviews = gzip.decompress((data / "nsmc" / "reviews.txt.gz").read_bytes()).decode().split("\n")[:-1]
+    kept = write(folder / "reviews.txt", [line for line in reviews if line not in unseen])
+    found = Found("nsmc")
+    command = [*SEQCLI, "train", "lm", str(kept), "-o", str(folder / "reviews"), *LANGUAGE, "--tokenizer", "sentencepiece"]
+    subprocess.run([*command, "--threads", str(threads), "--force", "-q"], check=True)
+    found.add(trained("nsmc", learnt, folder / "nsmc", valid=None, threads=threads, seed=1, init=folder / "reviews"), judged)
+    found.tell()
 
 
 def sst2(data: Path, folder: Path, *, threads: int) -> None:
@@ -68,21 +117,20 @@ def sst2(data: Path, folder: Path, *, threads: int) -> None:
     phrases = without(labelled(unpacked(data, "sst2/train", folder=folder)), sentences[:SENTENCES])
     learnt = table(folder / "sst2_learnt.tsv", phrases)
     valid = table(folder / "sst2_valid.tsv", sentences[:SENTENCES])
-    seconds = trained("sst2", learnt, folder / "sst2", valid=valid, threads=threads)
-    judged = unpacked(data, "sst2/sentences.dev", folder=folder)
-    told("sst2", [accuracy(judged, folder / "sst2" / f"seed-{seed}") for seed in range(RUNS)], seconds)
+    judged, found = unpacked(data, "sst2/sentences.dev", folder=folder), Found("sst2")
+    for seed in range(RUNS):
+        found.add(trained("sst2", learnt, folder / f"sst2-{seed}", valid=valid, threads=threads, seed=seed), judged)
+    found.tell()
 
 
 def trec(data: Path, folder: Path, *, threads: int) -> None:
-    rows = labelled(unpacked(data, "trec/train", folder=folder))
+    rows, found = labelled(unpacked(data, "trec/train", folder=folder)), Found("trec")
     random.Random(SEED).shuffle(rows)
-    found, seconds = [], 0.0
     for fold in range(FOLDS):
         learnt = table(folder / "trec_learnt.tsv", [row for number, row in enumerate(rows) if number % FOLDS != fold])
         judged = table(folder / "trec_judged.tsv", rows[fold::FOLDS])
-        seconds += trained("trec", learnt, folder / "trec", valid=None, threads=threads)
-        found.append(accuracy(judged, folder / "trec"))
-    told("trec", found, seconds)
+        found.add(trained("trec", learnt, folder / "trec", valid=None, threads=threads), judged)
+    found.tell()
 
 
 def samples(data: Path, folder: Path, *, threads: int) -> None:
@@ -91,11 +139,6 @@ def samples(data: Path, folder: Path, *, threads: int) -> None:
         names = {"0": "negative", "1": "positive"}
         judged = table(folder / "sampled.tsv", [(names.get(label, label), text) for label, text in rows])
         print(f"sample model on {SAMPLED} of {name}: {100 * accuracy(judged):.1f} %", flush=True)
-
-
-def told(part: str, found: list[float], seconds: float) -> None:
-    each = ", ".join(f"{100 * of:.2f}" for of in found)
-    print(f"{part}: {100 * sum(found) / len(found):.2f} % ({each}), trained in {seconds:.0f} s: {' '.join(RECIPES[part])}", flush=True)
 
 
 PARTS = {function.__name__: function for function in (nsmc, sst2, trec, samples)}

@@ -160,6 +160,7 @@ def small(monkeypatch, tmp_path):
     """Networks that are built in no time, in a cache of their own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(samples, "BUDGET", {"steps": 2})
+    monkeypatch.setattr(samples, "TRANSLATING", {"steps": 2, "width": 16})
     for arch in set(samples.SETTINGS) - {samples.COUNTED}:
         monkeypatch.setitem(samples.SETTINGS, arch, {"width": 8})
 
@@ -167,7 +168,8 @@ def small(monkeypatch, tmp_path):
 def test_the_demo_shows_both_languages_and_every_architecture(small, here):
     done = here("demo")
     assert done.code == 0, done.err
-    for text in (*LANGUAGES.values(), "My computer is very slow", "word_choice", "goes on likeliest", "bits/byte"):
+    shown = ("My computer is very slow", "word_choice", "goes on likeliest", "bits/byte", "Many to many", "I want to drink coffee.")
+    for text in (*LANGUAGES.values(), *shown):
         assert text in done.out
     assert all(done.out.count(arch) >= 5 for arch in samples.SETTINGS) and "\x1b" not in done.out
     rank = next(line.split() for line in done.out.splitlines() if "rank of 24" in line)
@@ -197,6 +199,26 @@ def test_a_first_use_that_was_ended_leaves_nothing(small, tmp_path, monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     next(samples.every_model("english", reporter=SILENT))
     assert not killed.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text, translation, looks", [
+    ("I want to drink coffee.", "저는 커피를 마시고 싶어요.", {0: 0, 1: 4}),
+    ("제 방에 책이 있어요.", "There is a book in the room.", {3: 2, 6: 1}),
+])  # fmt: skip
+def test_the_sample_translators_look_at_what_they_translate(tmp_path, monkeypatch, text, translation, looks):
+    """The true ones, half a minute each to build. looks: of words of the translation, at which word of the text."""
+    from seqcli.decoding.attention import attentions
+    from seqcli.decoding.translate import Settings, translate
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    opened = samples.translator(text, reporter=SILENT)
+    made = list(translate(opened, [text], Settings()))
+    assert made[0].best.text == translation
+    (looked,) = attentions(opened, made)
+    assert {target: source for source, target in looked.alignment() if target in looks} == looks
+    assert looked.weights.max(axis=1).mean() > 2 / looked.weights.shape[1]  # far from even
+    assert Run.open(next(tmp_path.glob("seqcli/*-gru-*"))).config["valid"]["chrf"] > 50
 
 
 @pytest.mark.slow

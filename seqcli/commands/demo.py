@@ -9,7 +9,7 @@ import typer
 from seqcli.commands.options import with_options
 
 if TYPE_CHECKING:
-    from seqcli.interfaces import OpenModel
+    from seqcli.interfaces import OpenModel, OpenTranslator
     from seqcli.report.output import Output
     from seqcli.tasks.classification import OpenClassifier
 
@@ -20,6 +20,7 @@ OPINIONS = {
     "english": ["What a wonderful film", "The plot is thin and the jokes are dull", "It is slow, but I loved every minute of it"],
     "korean": ["정말 감동적인 영화였어요", "시간이 아까운 지루한 영화", "기대는 안 했는데 아주 재미있게 봤어요"],
 }
+SENTENCES = {"english": ["I want to drink coffee.", "There is a shirt in the room."], "korean": ["저는 커피를 마시고 싶어요.", "제 방에 책이 있어요."]}
 LIKELIEST = 5
 
 
@@ -29,9 +30,9 @@ def demo(
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Train small models on the samples and show word order, word choice, the next word, minimal pairs and sentiment.
+    """Train small models on the samples and show word order, word choice, the next word, sentiment and translation.
 
-    English by all architectures, an n-gram to a Transformer; Korean by an n-gram. The first time takes a minute or two.
+    English by all architectures, an n-gram to a Transformer; Korean by an n-gram. The first time takes two minutes or so.
     """
     from seqcli import samples
     from seqcli.report import comparison
@@ -67,12 +68,18 @@ def demo(
                   "   sample opinions, in a second; what each word of the last one adds:\n\n")  # fmt: skip
         for name, texts in OPINIONS.items():
             _opinions(out, samples.classifier(ORDER[name], reporter=reporter), texts)
+        out.write("7. Many to many. A recurrent network reads a sentence, another says it in the other\n"
+                  "   language; for every token that it says (downwards) it looks back (across):\n\n")  # fmt: skip
+        for name, texts in SENTENCES.items():
+            _translations(out, samples.translator(texts[0], reporter=reporter), texts)
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
                   '  seqcli generate "I study" --num-samples 3\n'
                   '  seqcli train lm YOUR.txt -o my-models --arch ngram --arch lstm --arch transformer\n'
                   '  seqcli score -m my-models/lstm -i OTHER.txt | head\n'
                   '  seqcli classify "This is not what I had hoped for" --explain\n'
-                  '  seqcli train classifier YOUR.tsv -o my-classifier --arch bag\n')  # fmt: skip
+                  '  seqcli train classifier YOUR.tsv -o my-classifier --arch bag\n'
+                  '  seqcli translate "The bank closes at four." --attention\n'
+                  '  seqcli train translator YOUR.tsv -o my-translator --arch gru\n')  # fmt: skip
 
 
 def _orderings(out: Output, models: list[OpenModel], text: str) -> None:
@@ -141,3 +148,17 @@ def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
     ])  # fmt: skip
     last = found[-1]
     out.rows([Column("word", last.words), Column(f"for {opened.labels[last.best]}", last.changes, "%+.2f")])
+
+
+def _translations(out: Output, opened: OpenTranslator, texts: list[str]) -> None:
+    """Of each, and where the last one's tokens came from."""
+    from seqcli.decoding.attention import attentions
+    from seqcli.decoding.translate import Settings, translate
+    from seqcli.report import heatmap
+    from seqcli.report.frame import Column
+
+    made = list(translate(opened, texts, Settings()))
+    out.rows([Column("text", texts), Column("translation", [each.best.text for each in made])])
+    (looked,) = attentions(opened, made[-1:])
+    names = ([piece.text for piece in side] for side in (looked.source, looked.target))
+    out.write(heatmap.picture(looked.weights, *names, color=out.color) + "\n")
