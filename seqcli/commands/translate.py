@@ -98,9 +98,8 @@ def translate(
     with ExitStack() as files:
         listeners = []
         if reference is not None:
-            listeners.append(Judged(
-                job, reference, tokenize=bleu_tokenize, lowercase=lowercase, metrics=metrics, worst=worst
-            ))  # fmt: skip
+            judged = Judged(job, reference, tokenize=bleu_tokenize, lowercase=lowercase, metrics=metrics, worst=worst)
+            listeners.append(files.enter_context(judged))
         if attention_output is not None:
             from seqcli.commands.translate_modes.attention_file import AttentionFile  # brings rich
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
@@ -18,7 +17,6 @@ from rich.text import Text
 from seqcli.errors import UsageError
 from seqcli.report.frame import render, shade
 from seqcli.text import printable
-from seqcli.whole_file import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,8 +87,9 @@ def check(path: str) -> None:
         raise UsageError("a PNG needs matplotlib", where=path, cure="pip install 'seqcli[plot]', or name a .json")
 
 
-def save(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]], path: str) -> bool:
-    """A PNG of (weights, source names, target names), below each other; False where no font here has some character."""
+def png(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]]) -> tuple[bytes, bool]:
+    """A PNG of (weights, source names, target names), below each other; and whether fonts here have all characters."""
+    import io
     import warnings
 
     from matplotlib import font_manager, rc_context
@@ -107,7 +106,8 @@ def save(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]], path: 
             axes.set_xticks(range(len(source)), source, rotation=90, parse_math=False)
             axes.set_yticks(range(len(target)), target, parse_math=False)
             axes.xaxis.tick_top()
-        with replacing(Path(path)) as file, warnings.catch_warnings(record=True) as lacking:
+        drawn = io.BytesIO()
+        with warnings.catch_warnings(record=True) as lacking:
             warnings.filterwarnings("always", "Glyph .* missing")
-            figure.savefig(file, format="png", dpi=150)
-    return not lacking
+            figure.savefig(drawn, format="png", dpi=150)
+    return drawn.getvalue(), not lacking

@@ -118,6 +118,24 @@ def test_references(here, tmp_path):
     assert "|case:lc|" in here(*said, "--lowercase").err
 
 
+@pytest.mark.parametrize("option", ["--metrics", "--attention-output", "-o"])
+def test_5_files_that_cannot_be_written(here, tmp_path, option):
+    (tmp_path / "right.txt").write_text("A\n")
+    for name in ("absent/m.json", *(["absent/m.png"] if option == "--attention-output" else [])):
+        done = here("translate", "a", "-m", "toy", "--reference", "right.txt", "-q", option, name)
+        assert done.code == 5 and name in done.err and done.err.count("\n") == 1 and os.listdir(tmp_path) == ["right.txt"]
+
+
+def test_metrics_into_a_fifo_are_written_to_it(here, tmp_path):
+    """What is no regular file is not replaced."""
+    (tmp_path / "right.txt").write_text("A\n")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert here("translate", "a", "-m", "toy", "--reference", "right.txt", "-q", "--metrics", "pipe").code == 0
+    assert (tmp_path / "pipe").is_fifo() and json.loads(os.read(reader, 1 << 16))["records"] == 1
+    os.close(reader)
+
+
 @pytest.mark.parametrize("lines, what", [(2, "2 references for more records"), (4, "4 references for fewer records")])
 def test_3_references_out_of_step(here, tmp_path, lines, what):
     (tmp_path / "right.txt").write_text("x\n" * lines)

@@ -55,9 +55,8 @@ def test_what_has_no_picture():
         heatmap.check("map.pdf")
 
 
-def test_a_png_names_what_no_font_has(tmp_path):
+def test_a_png_and_what_no_font_has():
     pytest.importorskip("matplotlib")
-    path = str(tmp_path / "map.png")
-    assert heatmap.save([(WEIGHTS, ["a", "$x^2$", "c"], ["d", "e"])] * 2, path)
-    assert not heatmap.save([(WEIGHTS, ["\U0010fffd"] * 3, ["d", "e"])], path)
-    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    drawn, whole = heatmap.png([(WEIGHTS, ["a", "$x^2$", "c"], ["d", "e"])] * 2)
+    assert drawn.startswith(b"\x89PNG") and whole
+    assert not heatmap.png([(WEIGHTS, ["\U0010fffd"] * 3, ["d", "e"])])[1]

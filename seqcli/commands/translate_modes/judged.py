@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from seqcli.commands.in_step import InStep
 from seqcli.commands.translate_modes.job import Answers, Job
-from seqcli.whole_file import replacing
+from seqcli.report.frame import json_line
+from seqcli.report.output import Output
 
 
 class Judged:
-    """path: of the references, a line each record; metrics: of a JSON file of the figures; worst: so many sentences."""
+    """A context manager. path: of the references, a line each record; metrics: of a JSON file of the figures, there when all
+    is done; worst: so many sentences."""
 
     def __init__(self, job: Job, path: str, *, tokenize: str | None, lowercase: bool, metrics: str | None, worst: int):
         self._job, self._references = job, InStep(path, what="references")
-        self._tokenize, self._lowercase, self._metrics, self._worst = tokenize, lowercase, metrics, worst
+        self._tokenize, self._lowercase, self._worst = tokenize, lowercase, worst
+        self._metrics = None if metrics is None else Output(metrics, json=True)
         self._said: list[str] = []
         self._expected: list[str] = []
         self._sources: list[str] = []
+
+    def __enter__(self) -> Judged:
+        if self._metrics:
+            self._metrics.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._metrics:
+            self._metrics.__exit__(*error)
 
     def add(self, answers: Answers) -> None:
         self._expected += self._references.of(answers.block)
@@ -38,8 +48,7 @@ class Judged:
             said = f"{row['source']} -> {row['translation']} (reference: {row['reference']})"
             note(f"line {row['line']:,}, chrF {row['chrf']:.1f}: {said}")
         if self._metrics:
-            with replacing(Path(self._metrics)) as file:
-                file.write((json.dumps(figures, ensure_ascii=False, indent=1) + "\n").encode())
+            self._metrics.write(json_line(figures))
 
     def _figures(self) -> dict[str, Any]:
         from seqcli.metrics import translation
