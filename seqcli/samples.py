@@ -38,7 +38,7 @@ SETTINGS = {  # of each architecture beside its preset, in the order of their hi
 CLASSIFIER, CLASSIFYING = "bag", {"buckets": 1 << 18}
 TRANSLATOR = "gru"  # whose attention aligns words: of a Transformer's layers and heads none does alone
 TRANSLATED = 1500  # pieces of both languages
-TRANSLATING = {"epochs": 15, "batch_tokens": 256, "warmup": 50, "evaluations": 1}
+TRANSLATING = {"epochs": 20, "batch_tokens": 256, "warmup": 50, "evaluations": 1}
 # Of each network: about 15 seconds on one core. No line of the samples ends without a mark; what a network says of such an
 # end is chance, which label smoothing keeps small.
 BUDGET = {"epochs": 12, "batch_tokens": 512, "warmup": 50, "evaluations": 1, "label_smoothing": 0.1}
