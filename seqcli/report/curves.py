@@ -6,14 +6,14 @@ Loss is in nats a token. Training's is a line, the held-out text's a mark at eac
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from seqcli.errors import UsageError
-from seqcli.whole_file import replacing
+from seqcli.report.output import Output, check_folder
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column
 _EARLY = 0.05  # share of the steps that does not decide how high the picture is
@@ -61,6 +61,7 @@ def check(path: str) -> None:
         raise UsageError("a picture's name ends in .png", where=path)
     if find_spec("matplotlib") is None:
         raise UsageError("a PNG needs matplotlib", where=path, cure="pip install 'seqcli[plot]'")
+    check_folder(path)
 
 
 def save(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: str) -> None:
@@ -77,8 +78,10 @@ def save(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: str) -> Non
     high, low = max(high for high, _ in ranges), min(low for _, low in ranges)
     axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axes.legend()
-    with replacing(Path(path)) as file:
-        figure.savefig(file, format="png", dpi=150)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150)
+    with Output(path) as out:
+        out.write(drawn.getvalue())
 
 
 def _range(training: Points, held_out: Points, last: float) -> tuple[float, float]:

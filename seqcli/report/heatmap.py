@@ -16,6 +16,7 @@ from rich.text import Text
 
 from seqcli.errors import UsageError
 from seqcli.report.frame import render, shade
+from seqcli.report.output import check_folder
 from seqcli.text import printable
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def check(path: str) -> None:
         raise UsageError("attention is written to a .json or a .png", where=path)
     if path.endswith(".png") and find_spec("matplotlib") is None:
         raise UsageError("a PNG needs matplotlib", where=path, cure="pip install 'seqcli[plot]', or name a .json")
+    check_folder(path)
 
 
 def png(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]]) -> tuple[bytes, bool]:

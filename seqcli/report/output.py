@@ -105,3 +105,12 @@ class Output:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         where = "standard output" if self._standard else self.path
         raise OutputError(f"cannot write ({error.strerror})", where=where) from None
+
+
+def check_folder(path: str) -> None:
+    """Before any work whose result goes to `path`. Raises OutputError where its folder is not there or takes no files."""
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise OutputError("no such folder", where=str(folder), cure="make it first, or name another")
+    if not os.access(folder, os.W_OK):
+        raise OutputError("no permission to write", where=str(folder), cure="name another folder")

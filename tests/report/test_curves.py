@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from seqcli.errors import UsageError
+from seqcli.errors import OutputError, UsageError
 from seqcli.report import curves
 
 EVENTS = [{"event": "started"}, *({"event": "progress", "step": n, "loss": 10 / n} for n in range(1, 101))]
@@ -41,3 +41,10 @@ def test_2_what_cannot_be_a_picture(monkeypatch):
 def test_a_picture(tmp_path):
     curves.save({"lstm": EVENTS, "gru": EVENTS[:1] + EVENTS[-4:]}, str(tmp_path / "a.png"))
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_that_is_not_there_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(curves, "find_spec", lambda name: True)
+    with pytest.raises(OutputError, match="no such folder"):
+        curves.check(str(tmp_path / "missing" / "a.png"))
+    curves.check(str(tmp_path / "a.png"))
