@@ -111,6 +111,6 @@ def check_folder(path: str) -> None:
     """Before any work whose result goes to `path`. Raises OutputError where its folder is not there or takes no files."""
     folder = Path(path).resolve().parent
     if not folder.is_dir():
-        raise OutputError("no such folder", where=str(folder), cure="make it first, or name another")
+        raise OutputError("cannot write (no such folder)", where=path, cure="make it first, or name another")
     if not os.access(folder, os.W_OK):
-        raise OutputError("no permission to write", where=str(folder), cure="name another folder")
+        raise OutputError("cannot write (no permission)", where=path, cure="name another folder")
