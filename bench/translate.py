@@ -1,17 +1,21 @@
-"""Translating: JoeyNMT and seqcli on the same files, segmentation, model and batches, in one run.
+"""Translating: JoeyNMT and seqcli on the same files, segmentation, model, batches and minutes, in one run.
 
-    python bench/translate.py --joey PYTHON [--part speed] [--updates 100] [--threads 2] [--data ../shared/data]
+    python bench/translate.py --joey PYTHON [--part speed] [--minutes 5] [--threads 2] [--data ../shared/data]
 
-speed    Multi30k English-German (`tok/`), Transformer of 4 + 4 layers of 128, 10,000 joint subwords: target tokens/s in training and
-         sentences/s of test2016 by a beam of 5, each system by the model that it has just trained
-tatoeba  English-Korean both ways, `dev`: rnn, lstm, gru and transformer side by side; no peer
+speed     Multi30k English-German (`tok/`), Transformer of 4 + 4 layers of 128, 10,000 joint subwords, trained for the same minutes:
+          target tokens/s; then of test2016 by a beam of 5: sentences/s and tokenised BLEU
+multi30k  the preset of each `--arch`, trained for `--minutes` from each `--seed`, on `tok/` and on raw text; no peer
+tatoeba   English-Korean both ways, judged on `dev`: rnn, lstm, gru and transformer side by side; no peer
 
-PYTHON is that of an environment with JoeyNMT 2.3 (`pip install joeynmt`); where it is not given the bench measures seqcli alone.
+PYTHON is that of an environment with JoeyNMT 2.3 (`pip install joeynmt`); where it is not given, or has none, seqcli is measured alone.
 
-Text is cut into subwords beforehand and both split it at spaces. A batch of 4,096 counts, in both, sentences times the longest source
-or translation among them, `<s>` or `</s>` and padding included; JoeyNMT takes sentences as they come, seqcli those of like length, so that more of
-the same budget is text. A token counts where it is a real one of the target, `</s>` too. seqcli computes matrix products in bfloat16 where
-the processor can; JoeyNMT in float32, it offers no other on a processor. The first fifth of the updates is not counted.
+In `speed` text is cut into subwords beforehand and both split it at spaces. A batch of 4,096 is sentences times the longest source or
+translation among them, so padding counts. JoeyNMT takes sentences as they come, counts `</s>`, and ends a batch with the sentence that
+reaches 4,096; seqcli takes sentences of like length, counts `<s>` and `</s>` of a translation, and stays below: `a batch` says how many
+real target tokens (`</s>` too) each finds room for, and only these make tokens/s. seqcli is shown in float32 and in bfloat16, which it
+takes by itself where the processor can; JoeyNMT refuses half precision on a processor. Minutes begin after start-up; the first fifth of
+them is left out of tokens/s. Model and dropout are the same; JoeyNMT's learning rates are the published ones, seqcli's its preset's.
+Decoding is a whole process; `started` leaves out what one sentence alone takes.
 """
 
 from __future__ import annotations
@@ -19,20 +23,25 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import logging
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
-from statistics import mean
+from threading import Timer
+
+from seqcli.metrics import translation
 
 SEQCLI = [sys.executable, "-m", "seqcli"]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-SIDES, PIECES, BATCH, BEAM = ("en", "de"), 10_000, 4096, 5
+SIDES, FILES, PIECES, BATCH, BEAM = ("en", "de"), ("train", "val", "test2016"), 10_000, 4096, 5
 ARCHS = ("rnn", "lstm", "gru", "transformer")
 SHAPE = {"width": 128, "layers": 4, "heads": 4, "hidden": 256, "activation": "relu", "dropout": 0.3, "label_smoothing": 0.1}
 
@@ -44,7 +53,6 @@ use_cuda: False
 data:
   train: {folder}/train
   dev: {folder}/val
-  test: {folder}/test2016
   dataset_type: plain
   src: {{lang: en, level: word, lowercase: False, voc_file: {folder}/vocabulary, max_length: 200}}
   trg: {{lang: de, level: word, lowercase: False, voc_file: {folder}/vocabulary, max_length: 200}}
@@ -60,10 +68,8 @@ training:
   batch_size: {batch}
   batch_type: token
   epochs: 1000
-  updates: {updates}
-  logging_freq: {often}
-  validation_freq: {updates}
-  keep_best_ckpts: 1
+  logging_freq: 2
+  validation_freq: 1000000
   overwrite: True
   shuffle: True
 model:
@@ -76,111 +82,223 @@ model:
 """
 
 
-def run(command: list[str], *, threads: int, stdin: Path | None = None) -> tuple[float, str]:
-    """Wall seconds and what was said."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+@dataclass
+class Row:
+    """tokens: real ones of the target; started: without start-up."""
+
+    tokens_a_second: float
+    tokens_a_batch: float
+    sentences_a_second: float
+    started: float
+    bleu: float
+
+
+def environment(threads: int) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+
+
+def run(command: list[str], *, threads: int, stdin: str | Path = os.devnull, stdout: str | Path = os.devnull) -> float:
+    """Wall seconds."""
     begun = time.perf_counter()
-    with open(stdin or os.devnull, "rb") as given:
-        done = subprocess.run(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    with open(stdin, "rb") as given, open(stdout, "wb") as said:
+        done = subprocess.run(command, stdin=given, stdout=said, stderr=subprocess.PIPE, text=True, env=environment(threads))
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}")
-    return time.perf_counter() - begun, done.stdout
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return time.perf_counter() - begun
 
 
-def prepared(data: Path, folder: Path) -> None:
-    """Subwords of all parts, and their vocabulary as JoeyNMT reads it."""
-    for part in ("train", "val", "test2016"):
-        for side in SIDES:
-            (folder / f"{part}.{side}.txt").write_bytes(gzip.decompress((data / "multi30k" / "tok" / f"{part}.{side}.gz").read_bytes()))
-    texts = [str(folder / f"train.{side}.txt") for side in SIDES]
-    settings = ["--tokenizer", "sentencepiece", "--vocab-size", str(PIECES)]
-    run([*SEQCLI, "train", "tokenizer", *texts, "-o", str(folder / "pieces"), *settings, "-q"], threads=2)
-    seen: dict[str, None] = {}
-    for part in ("train", "val", "test2016"):
-        for side in SIDES:
-            run([*SEQCLI, "tokenize", "-m", str(folder / "pieces"), "-i", str(folder / f"{part}.{side}.txt"), "-o", str(folder / f"{part}.{side}")], threads=2)
-            if part == "train":
-                seen |= dict.fromkeys((folder / f"{part}.{side}").read_text(encoding="utf-8").split())
-    (folder / "vocabulary").write_text("".join(f"{piece}\n" for piece in ["<unk>", "<pad>", "<s>", "</s>", *seen]), encoding="utf-8")
+def unpacked(data: Path, folder: Path) -> None:
+    """All parts of one folder of Multi30k."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (f"{part}.{side}" for part in FILES for side in SIDES):
+        (folder / name).write_bytes(gzip.decompress((data / f"{name}.gz").read_bytes()))
 
 
-def joey(python: str, folder: Path, *, updates: int, threads: int) -> dict[str, float]:
-    config = folder / "joey.yaml"
-    often = max(1, updates // 10)
-    config.write_text(JOEY.format(folder=folder, beam=BEAM, batch=BATCH, updates=updates, often=often))
-    _, said = run([python, "-m", "joeynmt", "train", "--skip-test", str(config)], threads=threads)
-    speeds = [float(number) for number in re.findall(r"Tokens per Sec:\s+(\d+)", said)]
-    seconds, _ = run([python, "-m", "joeynmt", "translate", str(config)], threads=threads, stdin=folder / "test2016.en")
-    return {"tokens_per_second": mean(speeds[len(speeds) // 5 :]), "seconds": seconds}
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def ours(folder: Path, *, updates: int, threads: int, precision: str) -> dict[str, float]:
-    model = folder / f"seqcli-{precision}"
-    settings = [part for name, value in SHAPE.items() for part in ("--set", f"{name}={value}")]
-    run([
-        *SEQCLI, "train", "translator", "--source", str(folder / "train.en"), "--target", str(folder / "train.de"),
-        "--valid-source", str(folder / "val.en"), "--valid-target", str(folder / "val.de"), "-o", str(model), "--tokenizer", "words",
-        "--batch-tokens", str(BATCH), "--steps", str(updates), "--threads", str(threads), "--precision", precision, *settings,
-        "--set", "evaluations=1", "-q",
-    ], threads=threads)  # fmt: skip
-    events = [json.loads(line) for line in (model / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    progress = [event for event in events if event["event"] == "progress"]
-    progress = progress[len(progress) // 5 :]
-    first, last = progress[0], progress[-1]
-    seconds, _ = run([
-        *SEQCLI, "translate", "-m", str(model), "-i", str(folder / "test2016.en"), "-o", str(folder / "out"), "--beam-size", str(BEAM),
-        "--threads", str(threads), "-q",
-    ], threads=threads)  # fmt: skip
-    return {"tokens_per_second": (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"]), "seconds": seconds}
+# --- speed
 
 
 def speed(given: argparse.Namespace, folder: Path) -> None:
-    prepared(given.data, folder)
-    lines = (folder / "test2016.en").read_bytes().count(b"\n")
-    peer = joey(given.joey, folder, updates=given.updates, threads=given.threads) if given.joey else None
-    rows = {"JoeyNMT": peer} if peer else {}
+    segmented(given.data, folder)
+    rows = {}
+    if missing := why_no_joey(given.joey):
+        print(f"{missing}: seqcli alone")
+    else:
+        rows["JoeyNMT"] = joey(given.joey, folder, minutes=given.minutes, threads=given.threads)
     for precision in ("fp32", "bf16"):
-        rows[f"seqcli {precision}"] = ours(folder, updates=given.updates, threads=given.threads, precision=precision)
-    print(f"{'':14}{'target tokens/s':>18}{'ratio':>8}{f'sentences/s, beam {BEAM}':>26}{'ratio':>8}")
+        rows[f"seqcli {precision}"] = ours(folder, minutes=given.minutes, threads=given.threads, precision=precision)
+    told(rows, minutes=given.minutes)
+
+
+def told(rows: dict[str, Row], *, minutes: float) -> None:
+    """Figures, and in brackets how many times the peer's."""
+    names, peer = list(Row.__annotations__), rows.get("JoeyNMT")
+    heads = ["target tokens/s", "a batch", f"sentences/s, beam {BEAM}", "started", f"BLEU after {minutes:g} min"]
+    print("".join(f"{head:>{24 if place else 38}}" for place, head in enumerate(heads)))
     for name, row in rows.items():
-        ratios = [row["tokens_per_second"] / peer["tokens_per_second"], peer["seconds"] / row["seconds"]] if peer else [float("nan")] * 2
-        print(f"{name:14}{row['tokens_per_second']:18,.0f}{ratios[0]:8.2f}{lines / row['seconds']:26.1f}{ratios[1]:8.2f}")
-    print("whole processes translate, start-up included; ratios above 1: seqcli is faster")
+        cells = []
+        for field in names:
+            of, share = getattr(row, field), getattr(row, field) / getattr(peer, field) if peer and getattr(peer, field) else 0
+            shown = f"{of:.2f}" if field == "bleu" else f"{of:,.1f}" if of < 1000 else f"{of:,.0f}"
+            cells.append(f"{shown} ({share:.2f})" if share and row is not peer else shown)
+        print(f"{name:14}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+
+
+def segmented(data: Path, folder: Path) -> None:
+    """Subwords of all parts, and their vocabulary as JoeyNMT reads it."""
+    unpacked(data / "multi30k" / "tok", folder / "tok")
+    pieces, texts = folder / "pieces", [str(folder / "tok" / f"train.{side}") for side in SIDES]
+    run([*SEQCLI, "train", "tokenizer", *texts, "-o", str(pieces), "--tokenizer", "sentencepiece", "--vocab-size", str(PIECES), "--force", "-q"], threads=2)
+    for name in (f"{part}.{side}" for part in FILES for side in SIDES):
+        run([*SEQCLI, "tokenize", "-q", "-m", str(pieces)], threads=2, stdin=folder / "tok" / name, stdout=folder / name)
+    seen = dict.fromkeys(piece for side in SIDES for line in lines(folder / f"train.{side}") for piece in line.split())
+    (folder / "vocabulary").write_text("".join(f"{piece}\n" for piece in ["<unk>", "<pad>", "<s>", "</s>", *seen]), encoding="utf-8")
+
+
+def why_no_joey(python: str | None) -> str | None:
+    if python is None:
+        return "no JoeyNMT (--joey PYTHON)"
+    try:
+        found = subprocess.run([python, "-c", "import joeynmt.training"], capture_output=True, text=True)
+    except OSError as error:
+        return f"no JoeyNMT: {error}"
+    return f"no JoeyNMT: {found.stderr.splitlines()[-1]}" if found.returncode else None
+
+
+def joey(python: str, folder: Path, *, minutes: float, threads: int) -> Row:
+    """It has no option for minutes: interrupted after them it saves what it has."""
+    config = folder / "joey.yaml"
+    config.write_text(JOEY.format(folder=folder, beam=BEAM, batch=BATCH), encoding="utf-8")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a bench in the background ignores it, and so would its child
+    command, log = [python, "-m", "joeynmt", "train", "--skip-test", str(config)], folder / "joey.log"
+    with open(log, "w", encoding="utf-8") as said, subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment(threads)
+    ) as process:
+        for line in process.stderr:
+            said.write(line)
+            if re.search(r"EPOCH 1$", line):
+                Timer(60 * minutes, process.send_signal, [signal.SIGINT]).start()
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed: see {log}")
+    progress = re.findall(r"^(\S+ \S+?),(\d+) .* Step: +(\d+),.*Tokens per Sec: +(\d+)", log.read_text(encoding="utf-8"), re.MULTILINE)
+    tokens, clock, at = 0.0, None, []
+    for day, thousandths, step, rate in progress:
+        now = datetime.fromisoformat(day).timestamp() + int(thousandths) / 1000
+        tokens += int(rate) * (now - clock) if clock else 0.0
+        clock = now
+        at.append((now, tokens, int(step)))
+    return Row(*steady(at), *decoded([python, "-m", "joeynmt", "translate", str(config)], folder, threads=threads))
+
+
+def ours(folder: Path, *, minutes: float, threads: int, precision: str) -> Row:
+    model = folder / f"seqcli-{precision}"
+    run([
+        *SEQCLI, "train", "translator", "--source", str(folder / "train.en"), "--target", str(folder / "train.de"),
+        "--valid-source", str(folder / "val.en"), "--valid-target", str(folder / "val.de"), "-o", str(model), "--tokenizer", "words",
+        "--batch-tokens", str(BATCH), "--minutes", str(minutes), "--threads", str(threads), "--precision", precision,
+        *(part for name, value in SHAPE.items() for part in ("--set", f"{name}={value}")), "--set", "evaluations=1", "--force", "-q",
+    ], threads=threads)  # fmt: skip
+    events = map(json.loads, lines(model / "metrics.jsonl"))
+    at = [(event["seconds"], event["tokens"], event["step"]) for event in events if event["event"] == "progress"]
+    command = [*SEQCLI, "translate", "-q", "-m", str(model), "--beam-size", str(BEAM), "--threads", str(threads)]
+    return Row(*steady(at), *decoded(command, folder, threads=threads))
+
+
+def steady(at: list[tuple[float, float, int]]) -> tuple[float, float]:
+    """Tokens a second and a batch. at: seconds, tokens and steps so far, now and then."""
+    if len(at) < 5:
+        sys.exit("too few steps to tell a speed: give more --minutes")
+    (begun, before, first), (ended, after, last) = at[len(at) // 5], at[-1]
+    return (after - before) / (ended - begun), (after - before) / (last - first)
+
+
+def decoded(command: list[str], folder: Path, *, threads: int) -> tuple[float, float, float]:
+    """Sentences a second of test2016, with and without start-up, and BLEU of words that spaces part, as they are."""
+    sources, said = lines(folder / "test2016.en"), folder / "said"
+    (folder / "one").write_text(sources[0] + "\n", encoding="utf-8")
+    alone = run(command, threads=threads, stdin=folder / "one", stdout=said)
+    seconds = run(command, threads=threads, stdin=folder / "test2016.en", stdout=said)
+    logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # the text is tokenised, as is meant
+    texts = ["".join(line.split()).replace("▁", " ").strip() for line in lines(said)]
+    bleu = translation.report(texts, lines(folder / "tok" / "test2016.de"), tokenize="none").bleu
+    return len(sources) / seconds, (len(sources) - 1) / (seconds - alone), bleu
+
+
+# --- multi30k
+
+
+def multi30k(given: argparse.Namespace, folder: Path) -> None:
+    """tok: the figure of multi-bleu.perl, as published; raw: sacreBLEU's own."""
+    for kind, place, tokenize in (("tok", given.data / "multi30k" / "tok", "none"), ("raw", given.data / "multi30k", "13a")):
+        unpacked(place, texts := folder / kind)
+        for arch, seed in ((arch, seed) for arch in given.arch or ("transformer",) for seed in given.seed or (0,)):
+            model = folder / f"{kind}-{arch}-{seed}"
+            files = [part for option, name in (("", "train"), ("valid-", "val")) for side, language in zip(("source", "target"), SIDES)
+                     for part in (f"--{option}{side}", str(texts / f"{name}.{language}"))]  # fmt: skip
+            run([
+                *SEQCLI, "train", "translator", *files, "-o", str(model), "--arch", arch, "--vocab-size", str(PIECES), "--seed", str(seed),
+                "--minutes", str(given.minutes), "--threads", str(given.threads), "--force", "-q",
+            ], threads=given.threads)  # fmt: skip
+            run([
+                *SEQCLI, "translate", "-q", "-m", str(model), "-i", str(texts / "test2016.en"), "--beam-size", str(BEAM), "--reference",
+                str(texts / "test2016.de"), "--bleu-tokenize", tokenize, "--metrics", str(folder / "figures.json"),
+                "--threads", str(given.threads),
+            ], threads=given.threads)  # fmt: skip
+            figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+            shown = (f"{name} {figures[key]['score']:.2f} ({figures[key]['signature']})" for key, name in (("bleu", "BLEU"), ("chrf", "chrF")))
+            print(f"{kind}, {arch}, {given.minutes:g} minutes, seed {seed}: {', '.join(shown)}", flush=True)
+
+
+# --- tatoeba
 
 
 def tatoeba(given: argparse.Namespace, folder: Path) -> None:
     for part in ("train", "dev"):
         (folder / f"{part}.tsv").write_bytes(gzip.decompress((given.data / "tatoeba-ko-en" / f"{part}.tsv.gz").read_bytes()))
     for source, target in (("en", "ko"), ("ko", "en")):
-        archs = [part for arch in ARCHS for part in ("--arch", arch)]
-        _, said = run([
+        archs, models = given.arch or ARCHS, folder / f"{source}-{target}"
+        run([
             *SEQCLI, "train", "translator", str(folder / "train.tsv"), "--valid", str(folder / "dev.tsv"), "--source-column", source,
-            "--target-column", target, "-o", str(folder / f"{source}-{target}"), *archs, "--vocab-size", "4000", "--preset", "tiny",
-            "--epochs", str(given.epochs), "--threads", str(given.threads), "-q",
+            "--target-column", target, "-o", str(models), *(part for arch in archs for part in ("--arch", arch)), "--vocab-size", "4000",
+            "--preset", "tiny", "--epochs", str(given.epochs), "--threads", str(given.threads), "--force", "-q",
         ], threads=given.threads)  # fmt: skip
-        record = json.loads(next((folder / f"{source}-{target}" / "gru").glob("state-*/config.json")).read_text(encoding="utf-8"))
-        print(f"{source}-{target}: {record['valid']['bleu_signature']}, {record['valid']['chrf_signature']}\n{said}", flush=True)
+        places = {arch: models / arch if len(archs) > 1 else models for arch in archs}
+        records = {arch: json.loads(next(place.glob("state-*/config.json")).read_text(encoding="utf-8")) for arch, place in places.items()}
+        valid = next(iter(records.values()))["valid"]
+        print(f"\n{source}-{target}, {valid['pairs']} of dev, {given.epochs:g} epochs: {valid['bleu_signature']}; {valid['chrf_signature']}")
+        for arch, record in records.items():
+            figures = "".join(f"{name} {record['valid'][key]:6.2f}  " for key, name in (("chrf", "chrF"), ("bleu", "BLEU"), ("perplexity", "perplexity")))
+            print(f"{arch:12}{figures}{record['parameters']:,} parameters, {record['seconds']:.0f} s", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--joey", help="the Python of an environment with JoeyNMT")
-    parser.add_argument("--part", choices=("speed", "tatoeba"), action="append")
-    parser.add_argument("--updates", type=int, default=100)
-    parser.add_argument("--epochs", type=float, default=15)
+    parser.add_argument("--joey", metavar="PYTHON", help="of an environment with JoeyNMT")
+    parser.add_argument("--part", choices=PARTS, action="append")
+    parser.add_argument("--minutes", type=float, default=5, help="of each training of speed and multi30k")
+    parser.add_argument("--epochs", type=float, default=15, help="of tatoeba")
+    parser.add_argument("--arch", choices=ARCHS, action="append", help="of multi30k (else transformer) and tatoeba (else all)")
+    parser.add_argument("--seed", type=int, action="append", help="of multi30k")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--keep", type=Path, help="a folder for files and models")
     parser.add_argument("--data", type=Path, default=DATA)
     given = parser.parse_args()
     if not given.data.is_dir():
         sys.exit(f"{given.data} is missing (--data FOLDER with multi30k and tatoeba-ko-en): nothing to measure")
-    print(f"{date.today()}, {platform.machine()}, {given.threads} threads")
+    load = " ".join(f"{of:.1f}" for of in os.getloadavg())
+    print(f"{date.today()}, {platform.machine()}, {given.threads} threads, load before {load}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.keep or Path(temporary)
+        folder = (given.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        for part in given.part or ("speed", "tatoeba"):
-            {"speed": speed, "tatoeba": tatoeba}[part](given, folder.resolve())
+        for part in given.part or PARTS:
+            PARTS[part](given, folder)
+    print(f"load after {' '.join(f'{of:.1f}' for of in os.getloadavg())}")
 
+
+PARTS = {function.__name__: function for function in (speed, multi30k, tatoeba)}
 
 if __name__ == "__main__":
     main()
