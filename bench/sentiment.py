@@ -31,14 +31,14 @@ SENTENCES, RUNS, SAMPLED = 700, 3, 500
 LANGUAGE = ["--arch", "lstm", "--vocab-size", "8000", "--minutes", "33"]
 DROPOUTS = ["--set", "dropout=0.3", "--set", "weight_dropout=0.2", "--set", "piece_dropout=0.1"]
 WORDS = ["--tokenizer", "words", "--epochs", "3"]
-RECIPES = {  # of each part, by architecture; a learning rate is half the preset's where the body has learnt already
+RECIPES = {  # of each part, by architecture, the first word; a learning rate is half the preset's where the body has learnt already
     "nsmc": {"lstm": [*DROPOUTS, "--learning-rate", "2e-3", "--epochs", "2"], "bag": []},
     "sst2": {
         "gru": ["--set", "members=5", "--epochs", "3"], "cnn": ["--set", "members=5", *WORDS], "lstm": ["--set", "members=3", *WORDS], "bag": [],
     },
     "trec": {
-        "gru": ["--set", "members=3", "--set", "piece_dropout=0.1", "--epochs", "8"],
-        "cnn": ["--set", "members=5", "--tokenizer", "words", "--epochs", "8"], "bag": [],
+        "cnn": ["--set", "members=5", "--set", "piece_dropout=0.1", "--epochs", "8"],
+        "cnn of words": ["--set", "members=3", "--tokenizer", "words", "--min-count", "2", "--epochs", "8"], "bag": [],
     },
 }  # fmt: skip
 
@@ -64,14 +64,15 @@ def even(count: int) -> list[float]:
 def trained(part: str, learnt: Path, folder: Path, *, valid: Path | None, threads: int, seed: int = 0, init: Path | None = None) -> list[Path]:
     """A model of each architecture."""
     models = []
-    for arch, options in RECIPES[part].items():
-        command = [*SEQCLI, "train", "classifier", str(learnt), "-o", str(folder / arch), "--arch", arch, *options, "--seed", str(seed)]
+    for name, options in RECIPES[part].items():
+        arch = name.split()[0]
+        command = [*SEQCLI, "train", "classifier", str(learnt), "-o", str(folder / name), "--arch", arch, *options, "--seed", str(seed)]
         if init and arch == "lstm":
             command += ["--init", str(init)]
         if valid:
             command += ["--valid", str(valid)]
         subprocess.run([*command, "--threads", str(threads), "--force", "-q"], check=True)
-        models.append(folder / arch)
+        models.append(folder / name)
     return models
 
 
