@@ -56,7 +56,7 @@ data:
   dataset_type: plain
   src: {{lang: en, level: word, lowercase: False, voc_file: {folder}/vocabulary, max_length: 200}}
   trg: {{lang: de, level: word, lowercase: False, voc_file: {folder}/vocabulary, max_length: 200}}
-testing: {{beam_size: {beam}, beam_alpha: 1.0, batch_size: 64, batch_type: sentence, max_output_length: 100, eval_metrics: [bleu]}}
+testing: {{beam_size: {beam}, beam_alpha: 1.0, batch_size: 64, batch_type: sentence, max_output_length: -1, eval_metrics: [bleu]}}
 training:
   optimizer: adam
   adam_betas: [0.9, 0.98]
