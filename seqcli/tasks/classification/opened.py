@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from seqcli import catalog
 from seqcli.data.lines import Block
-from seqcli.errors import ModelError
 from seqcli.interfaces import Classifier, TokenBatch
 from seqcli.metrics import signature
-from seqcli.runs import Run, version_of
+from seqcli.runs import Run
 from seqcli.tasks.language.opened import named
+from seqcli.tasks.opening import opened
 
 TASK = "classification"
 
@@ -62,36 +62,20 @@ def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
     """A classifier from a model folder, `DIR` or `NAME=DIR`."""
     if name is None:
         name, source = next(named([source]))
-    version = version_of(source)
-    try:
-        return _opened(source, name)
-    except ModelError:
-        if version_of(source) == version:
-            raise
-        return open_classifier(source, name=name)  # a training replaced it while it was read
+    return opened(source, TASK, lambda run, module: _of_run(run, module, name))
 
 
-def _opened(source: str, name: str) -> OpenClassifier:
-    run = Run.open(source).expect(TASK)
-    module_name = run.config.get("module", "")
-    if module_name not in catalog.names("models"):
-        raise ModelError(f"unknown architecture {module_name!r}", where=source, cure="upgrade seqcli or train again")
-    try:
-        labels, settings = list(map(str, run.config["labels"])), run.config["settings"]
-        temperature = float(run.config["valid"]["temperature"])
-        if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
-            raise ValueError("labels or temperature")
-        module = catalog.load("models", module_name)
-        if hasattr(module, "encoder"):  # it reads text, not tokens
-            encode, sizes = module.encoder(settings), {}
-        else:
-            tokenizer = run.tokenizer()
-            encode, sizes = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}
-        model = module.load(settings, run.tensors(), labels=len(labels), **sizes)
-    except ModelError as error:
-        raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"damaged settings ({error})", where=source, cure="restore it or train again") from None
+def _of_run(run: Run, module: ModuleType, name: str) -> OpenClassifier:
+    labels, settings = list(map(str, run.config["labels"])), run.config["settings"]
+    temperature = float(run.config["valid"]["temperature"])
+    if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
+        raise ValueError("labels or temperature")
+    if hasattr(module, "encoder"):  # it reads text, not tokens
+        encode, sizes = module.encoder(settings), {}
+    else:
+        tokenizer = run.tokenizer()
+        encode, sizes = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}
+    model = module.load(settings, run.tensors(), labels=len(labels), **sizes)
     return OpenClassifier(name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""))
 
 

@@ -6,18 +6,18 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
-from seqcli import catalog
-from seqcli.errors import ModelError
 from seqcli.interfaces import SILENT, OpenModel, Reporter, TokenBatch
 from seqcli.interop import is_arpa
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
-from seqcli.runs import Run, version_of
+from seqcli.runs import Run
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.corpus import Corpus
+from seqcli.tasks.opening import opened
 from seqcli.text import BOS_ID, UNK_ID
 
 TASK = "language"
@@ -30,31 +30,15 @@ def open_model(source: str, *, name: str | None = None, reporter: Reporter = SIL
 
         table, tokenizer, unit = arpa.read(Path(source), note=reporter.note)
         return OpenModel(name or _stem(source), "ngram", unit, tokenizer, ngram.NgramModel(table))
-    version = version_of(source)
-    try:
-        return _opened(source, name)
-    except ModelError:
-        if version_of(source) == version:
-            raise
-        return open_model(source, name=name)  # a training replaced it while it was read
+    return opened(source, TASK, lambda run, module: _of_run(run, module, name or _stem(source)))
 
 
-def _opened(source: str, name: str | None) -> OpenModel:
-    run = Run.open(source).expect(TASK)
-    module = run.config.get("module", run.arch)
-    if module not in catalog.names("models"):
-        raise ModelError(f"unknown architecture {module!r}", where=source, cure="upgrade seqcli or train again")
-    tokenizer = run.tokenizer()
-    try:
-        unit, settings = run.config["unit"], run.config["settings"]
-        if unit not in ("line", "document"):
-            raise ValueError(f"unit {unit!r}")
-        model = catalog.load("models", module).load(settings, run.tensors(), vocab_size=tokenizer.vocab_size)
-    except ModelError as error:
-        raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"damaged settings ({error})", where=source, cure="restore it or train again") from None
-    return OpenModel(name or _stem(source), run.arch, unit, tokenizer, model)
+def _of_run(run: Run, module: ModuleType, name: str) -> OpenModel:
+    tokenizer, unit = run.tokenizer(), run.config["unit"]
+    if unit not in ("line", "document"):
+        raise ValueError(f"unit {unit!r}")
+    model = module.load(run.config["settings"], run.tensors(), vocab_size=tokenizer.vocab_size)
+    return OpenModel(name, run.arch, unit, tokenizer, model)
 
 
 def open_models(sources: Iterable[str], *, reporter: Reporter = SILENT) -> list[OpenModel]:
