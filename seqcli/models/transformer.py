@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from seqcli.nn.attention import attended_in
 from seqcli.nn.initialise import initialise
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.language_model import NeuralLanguageModel
@@ -49,11 +48,7 @@ class Transformer(NeuralLanguageModel):
         return self.body(tokens, state)
 
     def beginning(self, rows: int) -> KVCache:
-        body, device = self.body, self.device
-        return KVCache.empty(
-            rows, layers=len(body.layers), groups=body.groups, width=body.head_width,
-            dtype=attended_in(self.products, device=device), device=device,
-        )  # fmt: skip
+        return self.body.beginning(rows, products=self.products)
 
     def read(self, tokens: Tensor, state: KVCache) -> tuple[Tensor, KVCache]:
         """In steps of at most half a window; before a window is full, its later half is read again as a new one."""

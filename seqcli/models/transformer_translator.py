@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor, nn
 
-from seqcli.nn.attention import attended_in
 from seqcli.nn.initialise import initialise
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.linear import Linear
@@ -77,11 +76,7 @@ class TransformerTranslator(NeuralTranslator):
         return self.body.decoder(tokens, state, memory=memory)
 
     def beginning(self, memory: Memory) -> KVCache:
-        decoder, device = self.body.decoder, self.device
-        return KVCache.empty(
-            memory.rows, layers=len(decoder.layers), groups=decoder.groups, width=decoder.head_width,
-            dtype=attended_in(self.products, device=device), device=device,
-        )  # fmt: skip
+        return self.body.decoder.beginning(memory.rows, products=self.products)
 
 
 def build(config: Config, *, source_size: int, vocab_size: int, joint: bool) -> TransformerTranslator:

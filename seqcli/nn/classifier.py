@@ -6,20 +6,19 @@ on the right with PAD, which every architecture keeps out of its features.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from seqcli.interfaces import TokenBatch
-from seqcli.nn.linear import Linear, hold
+from seqcli.nn.answering import Answering
+from seqcli.nn.linear import Linear
 from seqcli.nn.padding import of_like_length, padded
 from seqcli.text import BOS_ID, EOS_ID, PAD, UNK_ID
 
 
-class NeuralClassifier(nn.Module):
+class NeuralClassifier(Answering):
     """log p(label | tokens) up to a constant. Weights are named `body.*`, as a language model's of the same shape, and others.
 
     window: the longest stretch of tokens seen at once; a longer row is the mean of its windows' logits, weighted by their
@@ -28,8 +27,6 @@ class NeuralClassifier(nn.Module):
 
     window: int = 512
     word_dropout = 0.0
-    batch_tokens = 8192  # read in one pass, padding included
-    products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked, not trained
     carried = None  # nothing goes on from batch to batch
     label_weights: Tensor | None = None  # [C], of a row of each label in the loss
     head: Linear
@@ -48,24 +45,8 @@ class NeuralClassifier(nn.Module):
         return self.head(self.features(tokens.clamp_min(0), real)).float()
 
     @property
-    def device(self) -> torch.device:
-        return next(self.body.parameters()).device  # of the embedding
-
-    @property
-    def held(self) -> bool:
-        return self.head.held
-
-    @property
     def labels(self) -> int:
         return self.head.out_features
-
-    def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
-        """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
-        self.to(placement.device)
-        self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
-        self.precision = placement.precision
-        hold(self, placement.dtype)
-        self.batch_tokens = batch_tokens or self.batch_tokens
 
     @torch.inference_mode()
     def classify(self, batch: TokenBatch) -> np.ndarray:
@@ -78,8 +59,7 @@ class NeuralClassifier(nn.Module):
                 owners.append(row)
         begins, sizes = np.array(pieces, np.int64).reshape(-1, 2).T
         logits = np.zeros((len(pieces), self.labels), np.float64)
-        cast = self.products != torch.float32 and not self.held  # held products know their dtype; cells stay exact
-        with torch.autocast(self.device.type, self.products, enabled=cast):
+        with self.cast():
             for group in of_like_length(sizes, budget=self.batch_tokens, most=self.batch_tokens):
                 rows = [np.append(BOS_ID, batch.tokens[begins[i] : begins[i] + sizes[i]]) for i in group]
                 logits[group] = self(torch.from_numpy(padded(rows, fill=PAD)).to(self.device)).cpu().numpy()

@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqcli.interfaces import Scores, State, TokenBatch
+from seqcli.nn import log_probs, stepping
+from seqcli.nn.answering import Answering
 from seqcli.nn.cross_entropy import linear_cross_entropy
-from seqcli.nn.linear import Linear, hold
+from seqcli.nn.linear import Linear
 from seqcli.nn.padding import of_like_length, padded
 from seqcli.text import BOS_ID
-
-_PRODUCT = 1 << 24  # logits of one matrix product, which likes many rows
-_LOGITS = 1 << 21  # of them that become probabilities at a time: they stay in the cache
 
 
 def _inference(method: Callable) -> Callable:
@@ -39,7 +38,7 @@ def _inference(method: Callable) -> Callable:
     return run
 
 
-class NeuralLanguageModel(nn.Module):
+class NeuralLanguageModel(Answering):
     """p(token | earlier tokens) from `features` and a linear head. Weights are named `body.*` and `head.*`.
 
     window: the longest stretch of tokens seen at once (None: any length, carried by the state); longer rows are scored
@@ -47,8 +46,6 @@ class NeuralLanguageModel(nn.Module):
     """
 
     window: int | None = None
-    batch_tokens = 8192  # scored in one pass, padding included
-    products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked, not trained
     linear = False  # all its matrix products are `Linear`s, which once held know their dtype: no autocast
     horizon = None  # a document is scored as one row
     carried: type | None = None  # the state that training carries over running text: `arrays()` and `of(arrays)`
@@ -68,18 +65,6 @@ class NeuralLanguageModel(nn.Module):
     def read(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """`features` of more tokens than a window may hold."""
         return self.features(tokens, state)
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.body.parameters()).device  # of the embedding
-
-    def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
-        """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
-        self.to(placement.device)
-        self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
-        self.precision = placement.precision
-        hold(self, placement.dtype)
-        self.batch_tokens = batch_tokens or self.batch_tokens
 
     @contextmanager
     def quickly(self, *, window: int, products: torch.dtype) -> Iterator[int]:
@@ -151,46 +136,24 @@ class NeuralLanguageModel(nn.Module):
         return lp, np.concatenate([part[1] for part in parts])[given - 1 :] if rank else None
 
     def _judge(self, features: Tensor, targets: Tensor, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        """log p and rank of targets [n] from features [n, D], so many logits at a time as memory is worth."""
-        log_probs, ranks = [], []
-        for part, wanted in zip(*(x.split(max(1, _PRODUCT // self.vocab_size)) for x in (features, targets))):
-            some = max(1, _LOGITS // self.vocab_size)
-            for raw, token in zip(self.head(part).split(some), wanted[:, None].split(some)):
-                logits = _float(raw)
-                if rank:
-                    ranks.append(1 + (logits > logits.gather(-1, token)).sum(-1))
-                log_probs.append(logits.log_softmax(-1).gather(-1, token)[:, 0])  # fused, where logsumexp takes five passes
-        empty = np.zeros(0, np.float32)
-        lp = torch.cat(log_probs).cpu().numpy() if log_probs else empty
-        return lp, (torch.cat(ranks).cpu().numpy() if ranks else empty.astype(np.int64)) if rank else None
+        return log_probs.of_targets(self.head, features, targets, rank=rank)
 
     def logits(self, features: Tensor) -> Tensor:
         """float32 [..., V]; `<s>` is impossible."""
-        return _float(self.head(features))
+        return log_probs.logits(self.head, features)
 
     # Stepping
 
     @_inference
     def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
-        """See `interfaces.LanguageModel.extend`. Rows of one length are read together, then all states are joined."""
-        if state is None:
-            tokens = np.concatenate([np.full((len(tokens), 1), BOS_ID), tokens], axis=1)
-            lengths = lengths + 1
-        assert (lengths > 0).all(), "only a beginning may be empty"
-        groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
-        logits, states = np.empty((len(tokens), self.vocab_size), np.float32), []
-        for rows in groups:
-            part = torch.from_numpy(tokens[rows, : lengths[rows[0]]].astype(np.int64)).to(self.device)
-            if state is None:
-                before = self.beginning(len(rows))
-            else:
-                before = state if len(groups) == 1 else state.reorder(rows)
-            features, after = self.read(part, before)
-            logits[rows] = self.logits(features[:, -1]).cpu().numpy()
-            states.append(after)
-        if len(groups) == 1:
-            return logits, states[0]
-        return logits, states[0].joined(states).reorder(np.argsort(np.concatenate(groups)))
+        """See `interfaces.LanguageModel.extend`."""
+        return stepping.extend(
+            tokens, lengths, state, begin=lambda rows: self.beginning(len(rows)), read=self._next, device=self.device
+        )
+
+    def _next(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        features, after = self.read(tokens, state)
+        return self.logits(features[:, -1]), after
 
     # Training
 
@@ -201,12 +164,6 @@ class NeuralLanguageModel(nn.Module):
         features, targets = features[counted], targets[counted]
         total = linear_cross_entropy(features, self.head.weight, self.head.bias, targets, smoothing=smoothing)
         return total, int(counted.sum()), state
-
-
-def _float(logits: Tensor) -> Tensor:
-    logits = logits.float()
-    logits[..., BOS_ID] = -torch.inf
-    return logits
 
 
 def _row(batch: TokenBatch, starts: np.ndarray, row: int) -> np.ndarray:

@@ -36,25 +36,20 @@ class Memory:
         kept = sources[begins]
         if np.array_equal(kept, np.arange(len(self.real))):
             return replace(self, each=each)
-        where = torch.from_numpy(kept).to(self.real.device)
-        return Memory(
-            self.real[where], [tuple(part[where] for part in layer) for layer in self.keys],
-            tuple(part[where] for part in self.extra), each,
-        )  # fmt: skip
+        return replace(self._at(torch.from_numpy(kept)), each=each)
 
     def joined(self, memories: list[Memory]) -> Memory:
         """The rows of several parts of one memory, one after another: as many positions in each."""
-        flat = [memory.reorder(np.arange(memory.rows)) for memory in memories]
-        flat = [m if m.each == 1 else m._apart() for m in flat]
+        flat = [m if m.each == 1 else m._at(torch.arange(len(m.real)).repeat_interleave(m.each)) for m in memories]
         return Memory(
             torch.cat([m.real for m in flat]),
             [tuple(torch.cat(parts) for parts in zip(*layers)) for layers in zip(*(m.keys for m in flat))],
             tuple(torch.cat(parts) for parts in zip(*(m.extra for m in flat))),
         )  # fmt: skip
 
-    def _apart(self) -> Memory:
-        """Every row with its own copy."""
-        where = torch.arange(len(self.real), device=self.real.device).repeat_interleave(self.each)
+    def _at(self, sources: Tensor) -> Memory:
+        """Copies of these sources, int64 [B'], a row each."""
+        where = sources.to(self.real.device)
         return Memory(
             self.real[where], [tuple(part[where] for part in layer) for layer in self.keys], tuple(part[where] for part in self.extra)
         )  # fmt: skip

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqcli.nn.attention import CrossAttention, SelfAttention
+from seqcli.nn.attention import CrossAttention, SelfAttention, attended_in
 from seqcli.nn.dropout import Dropout
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.linear import Linear
@@ -167,6 +167,14 @@ class TransformerStack(nn.Module):
         for index, layer in enumerate(self.layers):
             x = layer(x, turn=turn, cache=cache, mask=mask, memory=memory, layer=index)
         return self.norm(x), cache
+
+    def beginning(self, rows: int, *, products: torch.dtype) -> KVCache:
+        """An empty cache of so many rows; products: the type that they are computed in."""
+        device = self.embedding.weight.device
+        return KVCache.empty(
+            rows, layers=len(self.layers), groups=self.groups, width=self.head_width,
+            dtype=attended_in(products, device=device), device=device,
+        )  # fmt: skip
 
     def keys(self, states: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Of every layer that attends to states [B, S, D]: its keys and values of them."""

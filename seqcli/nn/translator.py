@@ -11,26 +11,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqcli.interfaces import Scores, TokenBatch
-from seqcli.nn import recording
+from seqcli.nn import log_probs, recording, stepping
+from seqcli.nn.answering import Answering
 from seqcli.nn.cross_entropy import linear_cross_entropy
-from seqcli.nn.linear import Linear, hold
+from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
 from seqcli.nn.padding import padded
 from seqcli.text import BOS_ID, PAD
 
 
-class NeuralTranslator(nn.Module):
+class NeuralTranslator(Answering):
     """p(target | source) from `remember`, `features` and a linear head. Weights are named `body.*` and `head.*`.
 
     window: the longest source that is read, in tokens with its `</s>`; a longer one has to be cut.
     """
 
     window: int = 512
-    batch_tokens = 8192  # that decoding reads in one pass
-    products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked, not trained
     carried = None  # nothing goes on from batch to batch
     head: Linear
 
@@ -50,31 +49,14 @@ class NeuralTranslator(nn.Module):
         raise NotImplementedError
 
     @property
-    def device(self) -> torch.device:
-        return next(self.body.parameters()).device
-
-    @property
     def vocab_size(self) -> int:
         return self.head.weight.shape[0]
-
-    def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
-        """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
-        self.to(placement.device)
-        self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
-        self.precision = placement.precision
-        hold(self, placement.dtype)
-        self.batch_tokens = batch_tokens or self.batch_tokens
-
-    def asked(self):
-        """The context in which it answers: no gradients, products in its precision."""
-        cast = self.products != torch.float32 and not self.head.held  # held products know their dtype
-        return torch.autocast(self.device.type, self.products, enabled=cast)
 
     @torch.inference_mode()
     def encode(self, batch: TokenBatch) -> Memory:
         """What is known of these sources, all read together."""
         tokens = torch.from_numpy(padded(_rows(batch), fill=PAD)).to(self.device)
-        with self.asked():
+        with self.cast():
             return self.remember(tokens.clamp_min(0), tokens != PAD)
 
     def given(self, memory: Memory) -> Given:
@@ -103,6 +85,9 @@ class Conditioned:
     def reorder(self, rows: np.ndarray) -> Conditioned:
         return Conditioned(self.own.reorder(rows), self.memory.reorder(rows))
 
+    def joined(self, states: list[Conditioned]) -> Conditioned:
+        return Conditioned(self.own.joined([s.own for s in states]), self.memory.joined([s.memory for s in states]))
+
 
 class Given:
     """A translator given its sources: a language model, row b of which translates source b. `interfaces.Given`."""
@@ -114,41 +99,25 @@ class Given:
     @torch.inference_mode()
     def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None = None) -> tuple[np.ndarray, Conditioned]:
         """See `interfaces.LanguageModel.extend`; without a state row b begins to translate source b."""
-        if state is None:
-            tokens = np.concatenate([np.full((len(tokens), 1), BOS_ID), tokens], axis=1)
-            lengths = lengths + 1
-            state = Conditioned(self._model.beginning(self._memory), self._memory)
-        assert (lengths > 0).all(), "only a beginning may be empty"
-        groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
-        logits, states = np.empty((len(tokens), self.vocab_size), np.float32), []
-        for rows in groups:
-            before = state if len(groups) == 1 else state.reorder(rows)
-            part = torch.from_numpy(tokens[rows, : lengths[rows[0]]].astype(np.int64)).to(self._model.device)
-            with self._model.asked():
-                features, after = self._model.features(part, before.memory, before.own)
-                logits[rows] = self._model.head(features[:, -1]).float().cpu().numpy()
-            states.append(Conditioned(after, before.memory))
-        logits[:, BOS_ID] = -np.inf
-        if len(groups) == 1:
-            return logits, states[0]
-        joined = Conditioned(
-            states[0].own.joined([s.own for s in states]), states[0].memory.joined([s.memory for s in states])
-        )  # fmt: skip
-        return logits, joined.reorder(np.argsort(np.concatenate(groups)))
+        return stepping.extend(tokens, lengths, state, begin=self._beginning, read=self._next, device=self._model.device)
+
+    def _beginning(self, rows: np.ndarray) -> Conditioned:
+        memory = self._memory.reorder(rows)
+        return Conditioned(self._model.beginning(memory), memory)
+
+    def _next(self, tokens: Tensor, state: Conditioned) -> tuple[Tensor, Conditioned]:
+        with self._model.cast():
+            features, after = self._model.features(tokens, state.memory, state.own)
+            return log_probs.logits(self._model.head, features[:, -1]), Conditioned(after, state.memory)
 
     @torch.inference_mode()
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
         """Natural log p of every token of row b given source b."""
         features, tokens = self._forced(batch)
         kept = tokens[:, 1:] != PAD
-        wanted, log_probs, ranks = tokens[:, 1:][kept][:, None], [], []
-        for part, token in zip(features[kept].split(2048), wanted.split(2048)):
-            with self._model.asked():
-                logits = self._model.head(part).float()
-            logits[:, BOS_ID] = -torch.inf
-            log_probs.append(logits.log_softmax(-1).gather(-1, token)[:, 0])
-            ranks.append(1 + (logits > logits.gather(-1, token)).sum(-1))
-        return Scores(torch.cat(log_probs).cpu().numpy(), rank=torch.cat(ranks).cpu().numpy() if rank else None)
+        with self._model.cast():
+            found = log_probs.of_targets(self._model.head, features[kept], tokens[:, 1:][kept], rank=rank)
+        return Scores(found[0], rank=found[1])
 
     @torch.inference_mode()
     def attention(self, batch: TokenBatch) -> list[np.ndarray]:
@@ -165,7 +134,7 @@ class Given:
     def _forced(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """Features [B, T, D] and tokens [B, T + 1], `<s>` first."""
         tokens = torch.from_numpy(padded([np.append(BOS_ID, row) for row in _rows(batch)], fill=PAD)).to(self._model.device)
-        with self._model.asked():
+        with self._model.cast():
             features, _ = self._model.features(tokens[:, :-1].clamp_min(0), self._memory)
         return features, tokens
 
