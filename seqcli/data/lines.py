@@ -273,9 +273,14 @@ def noting(blocks: Iterable[Block], path: str, reporter: Reporter) -> Iterator[B
     for block in blocks:
         replaced += block.replaced
         yield block
-    if replaced:
+    note_replaced(replaced, path, reporter)
+
+
+def note_replaced(count: int, path: str, reporter: Reporter) -> None:
+    """count: malformed UTF-8 sequences."""
+    if count:
         where = "standard input" if path == STDIN else path
-        reporter.note(f"{replaced} malformed UTF-8 sequences became U+FFFD: {where}; --strict stops at the first")
+        reporter.note(f"{count} malformed UTF-8 sequences became U+FFFD: {where}; --strict stops at the first")
 
 
 def is_interactive() -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import numpy as np
 
 from seqcli.data import hub, lines, tables
-from seqcli.data.lines import Block, block_of
+from seqcli.data.lines import block_of
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
@@ -48,10 +48,7 @@ def read_tables(
     source_column: None takes the first of source, src that there is; target_column: of target, tgt, trg, translation.
     Raises UsageError for a column that is not there, InputError where there are no pairs.
     """
-    asked = [
-        tables.Wanted(side.holds, side.usual, name=name, may_lack=True)
-        for side, name in ((SOURCE, source_column), (TARGET, target_column))
-    ]
+    asked = [replace(SOURCE, name=source_column), replace(TARGET, name=target_column)]
     return _kept((pair for path in paths for pair in _of_table(path, asked, encoding, strict, reporter)), ", ".join(paths))
 
 
@@ -67,7 +64,7 @@ def _of_table(path: str, asked: list[tables.Wanted], encoding, strict, reporter:
     for _, cells, malformed in rows:
         replaced += malformed
         yield from cells
-    _note(replaced, path, reporter)
+    lines.note_replaced(replaced, path, reporter)
 
 
 def read_lines(
@@ -90,11 +87,6 @@ def read_lines(
 def _records(path: str, encoding, strict, reporter: Reporter) -> Iterator[str]:
     for block in lines.noting(lines.read_blocks(path, encoding=encoding, strict=strict), path, reporter):
         yield from block.records()
-
-
-def _note(replaced: int, path: str, reporter: Reporter) -> None:
-    for _ in lines.noting([Block(1, b"", replaced)], path, reporter):
-        pass
 
 
 def _kept(pairs: Iterator[tuple[str, str]], where: str) -> Pairs:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-TOKENIZERS = ("13a", "char", "intl", "none")
-
 
 @dataclass(frozen=True)
 class Report:

@@ -1,7 +1,6 @@
 """tasks/translation: what is learnt from, training whole and in parts, and that a small translator learns to translate."""
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -10,12 +9,14 @@ from seqcli import checkpoints
 from seqcli.data.pairs import Pairs
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, ModelError, UsageError
-from seqcli.interfaces import SILENT, TokenBatch
+from seqcli.interfaces import SILENT, Scores, TokenBatch
 from seqcli.runs import Run, drafting
+from seqcli.scoring.conditioned import Conditioned
 from seqcli.tasks import translation
 from seqcli.tasks.language import TokenizerChoice
 from seqcli.tasks.translation.corpus import Encoded
 from seqcli.tasks.translation.making import settings_of_init
+from seqcli.text import EOS_ID
 from seqcli.training.request import Request
 
 WORDS = {"one": "uno", "two": "due", "three": "tre", "four": "quattro", "five": "cinque", "six": "sei"}
@@ -117,5 +118,28 @@ def test_what_is_too_long_or_unlike_is_left_out_and_counted():
     assert counts == {"long": 2, "unlike": 0} and kept.source.lengths.tolist() == [3, 20]
     kept, counts = Encoded(*sides).fit(longest=100, ratio=2)
     assert counts == {"long": 0, "unlike": 2} and kept.target.tokens.tolist() == [0] * 4 + [3] * 16
-    cut = Encoded(*sides).cut(5)
-    assert cut.source.lengths.tolist() == [3, 5, 4, 5] and math.isclose(cut.target.lengths.sum(), 72)
+
+
+def test_held_out_sources_that_are_too_long_are_read_up_to_their_end():
+    """Of the same pairs, by a translator that reads five tokens; all of the targets are scored."""
+    lengths, read = np.array([[3, 4], [50, 2], [4, 50], [20, 16]]), {}
+
+    class Spy:
+        window, vocab_size = 5, 4
+
+        def encode(self, batch):
+            read.update(zip(batch.tokens[batch.starts].tolist(), batch.lengths.tolist()))
+            assert (batch.tokens[batch.lengths.cumsum() - 1] == EOS_ID).all()
+
+        def given(self, memory):
+            return self
+
+        def score(self, batch, *, rank):
+            return Scores(np.ones(len(batch.tokens), np.float32))
+
+    tokens = np.repeat(np.arange(3, 7, dtype=np.int32), lengths[:, 0])
+    tokens[lengths[:, 0].cumsum() - 1] = EOS_ID
+    conditioned = Conditioned(Spy(), TokenBatch(tokens, lengths[:, 0]))
+    target = TokenBatch(np.zeros(lengths[:, 1].sum(), np.int32), lengths[:, 1])
+    assert conditioned.score(target).log_prob.sum() == 72
+    assert conditioned.cut == 2 and read == {3: 3, 4: 5, 5: 4, 6: 5}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from seqcli.data import hub, lines, texts
+from seqcli.data import texts
 from seqcli.data.labelled import Labelled, read_all
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
+from seqcli.tasks.language.corpus import check_readable
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # of the texts, where no validation text is given
 
@@ -27,12 +27,7 @@ class LabelledFiles:
 
     def check(self) -> None:
         """Before any work: every file can be opened."""
-        for path in self.paths:
-            if hub.is_hub(path):
-                hub.check(path)
-            elif not Path(path).is_fifo():
-                with lines.opened(path):
-                    pass
+        check_readable(self.paths)
 
     def read(self, *, labels: list[str] | None = None, reporter: Reporter = SILENT) -> Texts:
         """labels: those that a model knows, where one is to be judged."""

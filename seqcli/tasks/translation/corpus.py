@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from seqcli.data import hub, lines
+from seqcli.data import hub
 from seqcli.data.pairs import Pairs, read_lines, read_tables
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch
+from seqcli.tasks.language.corpus import check_readable
 
 HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text is given
 
@@ -36,12 +37,7 @@ class PairFiles:
         if bool(self.paths) == (self.source is not None):
             what = "both tables and files of lines are given" if self.paths else "no pairs are given"
             raise UsageError(what, cure="give DATA with two columns, or --source FILE --target FILE")
-        for path in self.files:
-            if hub.is_hub(path):
-                hub.check(path)
-            elif not Path(path).is_fifo():
-                with lines.opened(path):
-                    pass
+        check_readable(self.files)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -89,15 +85,6 @@ class Encoded:
         unlike = ~long & (np.maximum(a, b) > ratio * np.minimum(a, b) + 10)
         kept = ~(long | unlike)
         return self.only(kept), {"long": int(long.sum()), "unlike": int(unlike.sum())}
-
-    def cut(self, longest: int) -> Encoded:
-        """All pairs, sources of more than `longest` tokens without what is beyond, but for their `</s>`."""
-        lengths = self.source.lengths
-        if not (lengths > longest).any():
-            return self
-        place = np.arange(len(self.source.tokens)) - np.repeat(self.source.starts, lengths)
-        kept = (place < longest - 1) | (place == np.repeat(lengths, lengths) - 1)
-        return Encoded(TokenBatch(self.source.tokens[kept], np.minimum(lengths, longest)), self.target)
 
 
 def _only(batch: TokenBatch, rows: np.ndarray) -> TokenBatch:

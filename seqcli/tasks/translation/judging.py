@@ -9,13 +9,12 @@ import numpy as np
 
 from seqcli.data.pairs import Pairs
 from seqcli.decoding.translate import Settings, translate
-from seqcli.interfaces import OpenTranslator, TokenBatch, Tokenizer, Translator
+from seqcli.interfaces import OpenTranslator, Tokenizer, Translator
 from seqcli.metrics import translation
-from seqcli.nn.padding import of_like_length
+from seqcli.scoring.conditioned import Conditioned
 from seqcli.tasks.translation.corpus import Encoded
 
 METRICS = {"loss": 1, "bleu": -1, "chrf": -1}  # and whether lower is better
-_BATCH_TOKENS = 4096
 
 
 class Judge:
@@ -27,24 +26,11 @@ class Judge:
 
     def figures(self, model: Translator) -> dict[str, Any]:
         """loss: nats a token of the references; bleu, chrf: 0 to 100, with their signatures."""
-        loss = self._nats(model) / len(self._encoded.target.tokens)
+        log_prob = Conditioned(model, self._encoded.source).score(self._encoded.target).log_prob
+        loss = -float(log_prob.sum(dtype=np.float64)) / len(log_prob)
         translated = translate(OpenTranslator("", "", *self._sides, model), self._sources, Settings())
         report = translation.report([each.best.text for each in translated], self._references)
         return {
             "pairs": len(self._sources), "loss": loss, "perplexity": math.exp(min(loss, 700)), "bleu": report.bleu,
             "chrf": report.chrf, "bleu_signature": report.bleu_signature, "chrf_signature": report.chrf_signature,
         }  # fmt: skip
-
-    def _nats(self, model: Translator) -> float:
-        source, target = self._encoded.source, self._encoded.target
-        longer, nats = np.maximum(source.lengths, target.lengths), 0.0
-        for rows in of_like_length(longer, budget=_BATCH_TOKENS, most=_BATCH_TOKENS):
-            given = model.given(model.encode(_rows(source, rows)))
-            nats -= float(given.score(_rows(target, rows)).log_prob.sum(dtype=np.float64))
-        return nats
-
-
-def _rows(batch: TokenBatch, rows: np.ndarray) -> TokenBatch:
-    starts = batch.starts
-    parts = [batch.tokens[starts[row] : starts[row] + batch.lengths[row]] for row in rows]
-    return TokenBatch(np.concatenate(parts), batch.lengths[rows])

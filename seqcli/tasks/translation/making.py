@@ -68,7 +68,7 @@ def train(
         )
     if not len(encoded.source.lengths):
         raise InputError("no pairs are left to learn from", cure="give more, or a greater --set window=N")
-    judge = Judge(given.valid, _encoded(given.valid, sides, given.threads).cut(settings.window), sides)
+    judge = Judge(given.valid, _encoded(given.valid, sides, given.threads), sides)
     if not plan.batch_tokens:
         words = max(len(encoded.source.tokens), len(encoded.target.tokens))
         plan = dataclasses.replace(plan, batch_tokens=min(max(words // 200, 256), 4096))
