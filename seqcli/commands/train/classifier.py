@@ -22,7 +22,10 @@ from seqcli.commands.train.options import (
     Valid,
     VocabSize,
     Writing,
+    check_archs,
+    check_min_count,
     check_training_precision,
+    check_vocab_size,
     refuse_unheard,
 )  # fmt: skip
 from seqcli.errors import UsageError
@@ -88,8 +91,7 @@ def classifier(
 
     # 1. What is asked
     task, archs = classification.TASK, arch or ["bag"]
-    if len(set(archs)) < len(archs):
-        raise UsageError("an architecture is given twice", where="--arch")
+    check_archs(archs)
     training = not all(catalog.is_counted(task, name) for name in archs)
     refuse_unheard(archs, {
         **({} if "ngram" in archs else {"order": order}),
@@ -97,10 +99,8 @@ def classifier(
     })  # fmt: skip
     if writing.resume and (writing.force or not training):
         raise UsageError(f"--resume does not go with {'--force' if writing.force else '--arch ' + archs[0]}")
-    if min_count > 1 and tokenizer not in ("words", "characters"):
-        raise UsageError("--min-count is for --tokenizer words or characters")
-    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
-        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+    check_min_count(min_count, tokenizer)
+    check_vocab_size(vocab_size, tokenizer)
     if init and tokenizer:
         raise UsageError("--init brings its tokenizer", cure="leave --tokenizer out")
     if init and len(archs) > 1:

@@ -22,7 +22,9 @@ from seqcli.commands.train.options import (
     Valid,
     VocabSize,
     Writing,
+    check_archs,
     check_training_precision,
+    check_vocab_size,
     refuse_unheard,
     thresholds,
 )  # fmt: skip
@@ -86,8 +88,7 @@ def lm(
     from seqcli.training import request
 
     archs = arch or ["ngram"]
-    if len(set(archs)) < len(archs):
-        raise UsageError("an architecture is given twice", where="--arch")
+    check_archs(archs)
     counting = any(catalog.is_counted("language", name) for name in archs)
     training = not all(catalog.is_counted("language", name) for name in archs)
     counted = {"order": order, "prune": thresholds(prune)}
@@ -99,8 +100,7 @@ def lm(
         raise UsageError(f"--resume does not go with {'--force' if force else '--arch ngram'}")
     if (limit_vocab or min_count > 1) and tokenizer not in (None, "words"):
         raise UsageError("--min-count and --limit-vocab are for --tokenizer words")
-    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
-        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+    check_vocab_size(vocab_size, tokenizer)
     given = {**counted, **budget.given}
     if training:
         given |= {"seed": settings.seed, "batch_tokens": machine.batch_tokens}

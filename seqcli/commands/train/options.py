@@ -122,6 +122,25 @@ def refuse_unheard(archs: list[str], options: dict[str, object]) -> None:
             raise UsageError(f"--{name.replace('_', '-')} says nothing to --arch {', '.join(archs)}")
 
 
+def check_archs(archs: list[str]) -> None:
+    if len(set(archs)) < len(archs):
+        raise UsageError("an architecture is given twice", where="--arch")
+
+
+def check_vocab_size(vocab_size: int | None, tokenizer: str | None) -> None:
+    """A vocabulary can be small or large only where it is learnt."""
+    from seqcli import catalog
+
+    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
+        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+
+
+def check_min_count(min_count: int, tokenizer: str | None) -> None:
+    """Of pieces that are no words or characters, none are counted."""
+    if min_count > 1 and tokenizer not in ("words", "characters"):
+        raise UsageError("--min-count is for --tokenizer words or characters")
+
+
 def check_training_precision(machine: Machine) -> None:
     if machine.precision in ("fp16", "int8"):
         raise UsageError(

@@ -20,7 +20,10 @@ from seqcli.commands.train.options import (
     Settings,
     VocabSize,
     Writing,
+    check_archs,
+    check_min_count,
     check_training_precision,
+    check_vocab_size,
 )
 from seqcli.errors import UsageError
 
@@ -65,7 +68,6 @@ def translator(
     The folder keeps the weights that were best on held-out pairs: --valid, or a seeded twentieth, at most 1,000. Several
     --arch learn from the same pairs with one tokenizer, into DIR/ARCH, and are compared.
     """
-    from seqcli import catalog
     from seqcli.report import comparison
     from seqcli.report.output import Output
     from seqcli.report.progress import Console
@@ -78,14 +80,11 @@ def translator(
 
     # 1. What is asked
     archs = arch or ["transformer"]
-    if len(set(archs)) < len(archs):
-        raise UsageError("an architecture is given twice", where="--arch")
+    check_archs(archs)
     if writing.resume and writing.force:
         raise UsageError("--resume does not go with --force")
-    if min_count > 1 and tokenizer not in ("words", "characters"):
-        raise UsageError("--min-count is for --tokenizer words or characters")
-    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
-        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+    check_min_count(min_count, tokenizer)
+    check_vocab_size(vocab_size, tokenizer)
     if init and (tokenizer or separate or len(archs) > 1):
         raise UsageError("--init is for one --arch and brings its tokenizers", cure="leave --tokenizer and --separate out")
     shared = [(init, settings_of_init(init))] if init else []
