@@ -65,9 +65,7 @@ def language_model(text: str, *, reporter: Reporter) -> OpenModel:
     from seqcli.tasks import language
 
     name = language_of(text)
-    place, is_new = _built(name, COUNTED, reporter, whole=True)
-    if not is_new:
-        reporter.note(f"no -m: using the sample {COUNTED} model for {name}, a toy")
+    place = _built(name, COUNTED, reporter, whole=True)
     return language.open_model(str(place), name=f"sample-{name}")
 
 
@@ -91,11 +89,7 @@ def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
 
     recipe = f"{__version__} {CLASSIFIER} {PRESET} {CLASSIFYING}".encode()
     what = f"the sample {CLASSIFIER} model of sentiment for {name}"
-    place, is_new = _once(
-        f"sentiment-{name}-{CLASSIFIER}", recipe, source, train, note=f"no -m: building {what}", reporter=reporter
-    )
-    if not is_new:
-        reporter.note(f"no -m: using {what}, a toy")
+    place = _once(f"sentiment-{name}-{CLASSIFIER}", recipe, source, train, what=what, asked=True, reporter=reporter)
     return classification.open_classifier(str(place), name=f"sample-sentiment-{name}")
 
 
@@ -125,9 +119,7 @@ def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
 
     recipe = f"{__version__} {TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}".encode()
     what = f"the sample {TRANSLATOR} model from {name} to {other}"
-    place, is_new = _once(f"{name}-{other}-{TRANSLATOR}", recipe, source, train, note=f"no -m: building {what}", reporter=reporter)
-    if not is_new:
-        reporter.note(f"no -m: using {what}, a toy")
+    place = _once(f"{name}-{other}-{TRANSLATOR}", recipe, source, train, what=what, asked=True, reporter=reporter)
     return translation.open_translator(str(place), name=f"sample-{name}-{other}")
 
 
@@ -137,28 +129,31 @@ def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
     from seqcli.tasks import language
 
     for arch in SETTINGS:
-        place, _ = _built(name, arch, reporter)
+        place = _built(name, arch, reporter)
         yield language.Trained(language.open_model(str(place), name=arch), Run.open(place).config)
 
 
-def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> tuple[Path, bool]:
-    """The language model's folder, and whether it is new. whole: nothing is held out of the text."""
+def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> Path:
+    """The language model's folder. whole: nothing is held out of the text, as where no -m is given."""
     source = folder() / f"{name}.txt"
     settings = SETTINGS[arch] | ({} if arch == COUNTED else BUDGET)
-    tokenizer = TOKENIZER if arch == COUNTED else str(_built(name, COUNTED, reporter)[0])
+    tokenizer = TOKENIZER if arch == COUNTED else str(_built(name, COUNTED, reporter))
     recipe = f"{__version__} {TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ".encode()
 
     def train(place: Path) -> None:
         _train(place, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
 
-    note = f"{'no -m: ' if whole else ''}building the sample {arch} model for {name}"
-    return _once(f"language-{name}-{arch}", recipe, source, train, note=note, reporter=reporter)
+    what = f"the sample {arch} model for {name}"
+    return _once(f"language-{name}-{arch}", recipe, source, train, what=what, asked=whole, reporter=reporter)
 
 
 def _once(
-    name: str, recipe: bytes, source: Path, train: Callable[[Path], None], *, note: str, reporter: Reporter
-) -> tuple[Path, bool]:
-    """The folder that `train` makes of `source` by a recipe, and whether it is new; who comes second waits."""
+    name: str, recipe: bytes, source: Path, train: Callable[[Path], None], *, what: str, asked: bool, reporter: Reporter
+) -> Path:
+    """The folder that `train` makes of `source` by a recipe; who comes second waits.
+
+    what: is in it; asked: no -m was given, and whoever asked is told that a toy answers, whether it is new or not.
+    """
     from seqcli.runs import MANIFEST
 
     place = f"{name}-{hashlib.sha256(recipe + source.read_bytes()).hexdigest()[:12]}"
@@ -166,14 +161,16 @@ def _once(
     with open(cache / f".{place}.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second first use waits here
         if (cache / place / MANIFEST).is_file():
-            return cache / place, False
+            if asked:
+                reporter.note(f"no -m: using {what}, a toy")
+            return cache / place
         for old in cache.glob(f".{place}-*"):  # of a first use that was ended
             shutil.rmtree(old, ignore_errors=True)
-        reporter.note(f"{note} once, a toy of {source.name}, into {cache}")
+        reporter.note(f"{'no -m: ' if asked else ''}building {what} once, a toy of {source.name}, into {cache}")
         with tempfile.TemporaryDirectory(prefix=f".{place}-", dir=cache) as new:
             train(Path(new) / name)
             os.rename(Path(new) / name, cache / place)
-    return cache / place, True
+    return cache / place
 
 
 def _request(arch: str, settings: dict) -> Request:
