@@ -36,34 +36,17 @@ class Batches(Protocol):
     def get(self, epoch: int, index: int) -> Example: ...
 
 
-class Lines:
-    """Rows of a stream in batches of about `batch_tokens` tokens, padding included; every row once an epoch."""
+class OfLikeLength:
+    """Rows in batches of about `batch_tokens` tokens, padding included; every row once an epoch. lengths: int64 [N]."""
 
     round_to = 8  # lengths are padded to multiples of it: kernels prepared for a shape are used again
 
-    def __init__(self, stream: np.ndarray, *, batch_tokens: int, seed: int, longest: int | None = None):
-        self._stream, self._seed, self._budget = stream, seed, batch_tokens
-        begins = np.flatnonzero(stream == BOS_ID)
-        lengths = np.diff(begins, append=len(stream)) - 1
-        if longest is not None:  # what a window cannot hold is cut
-            cuts = [(b + o, min(longest, n - o)) for b, n in zip(begins, lengths) for o in range(0, n, longest)]
-            begins, lengths = (np.array(part, np.int64) for part in zip(*cuts))
-        kept = lengths > 0
-        self._begins, self._lengths = begins[kept], lengths[kept]
+    def __init__(self, lengths: np.ndarray, *, batch_tokens: int, seed: int):
+        self._lengths, self._seed, self._budget = lengths, seed, batch_tokens
         self._epoch, self._groups = -1, []
 
     def length(self, epoch: int) -> int:
         return len(self._plan(epoch))
-
-    def get(self, epoch: int, index: int) -> Example:
-        rows = self._plan(epoch)[index]
-        longest = int(self._rounded(self._lengths[rows].max()))
-        inputs, targets = np.zeros((len(rows), longest), np.int64), np.full((len(rows), longest), NOT_COUNTED, np.int64)
-        for line, row in enumerate(rows):
-            begin, length = self._begins[row], self._lengths[row]
-            inputs[line, :length] = self._stream[begin : begin + length]
-            targets[line, :length] = self._stream[begin + 1 : begin + length + 1]
-        return Example(inputs, targets)
 
     def _plan(self, epoch: int) -> list[np.ndarray]:
         if epoch != self._epoch:
@@ -87,11 +70,42 @@ class Lines:
                 begin = end
         return groups
 
+    def _padded(self, rows: list[np.ndarray]) -> np.ndarray:
+        """int64 [B, T]: rows one below the other, PAD on the right."""
+        table = np.full((len(rows), int(self._rounded(max(map(len, rows))))), PAD, np.int64)
+        for line, row in zip(table, rows):
+            line[: len(row)] = row
+        return table
+
     def _rounded(self, length):
         return (length + self.round_to - 1) // self.round_to * self.round_to
 
 
-class Labelled(Lines):
+class Lines(OfLikeLength):
+    """Rows of a stream; longest: what is longer is cut into several."""
+
+    def __init__(self, stream: np.ndarray, *, batch_tokens: int, seed: int, longest: int | None = None):
+        self._stream = stream
+        begins, lengths = _rows(stream)
+        if longest is not None:  # what a window cannot hold is cut
+            cuts = [(b + o, min(longest, n - o)) for b, n in zip(begins, lengths) for o in range(0, n, longest)]
+            begins, lengths = (np.array(part, np.int64) for part in zip(*cuts))
+        kept = lengths > 0
+        self._begins = begins[kept]
+        super().__init__(lengths[kept], batch_tokens=batch_tokens, seed=seed)
+
+    def get(self, epoch: int, index: int) -> Example:
+        rows = self._plan(epoch)[index]
+        longest = int(self._rounded(self._lengths[rows].max()))
+        inputs, targets = np.zeros((len(rows), longest), np.int64), np.full((len(rows), longest), NOT_COUNTED, np.int64)
+        for line, row in enumerate(rows):
+            begin, length = self._begins[row], self._lengths[row]
+            inputs[line, :length] = self._stream[begin : begin + length]
+            targets[line, :length] = self._stream[begin + 1 : begin + length + 1]
+        return Example(inputs, targets)
+
+
+class Labelled(OfLikeLength):
     """Rows of a stream with a label each, padded with PAD. What is longer than `longest` is cut off.
 
     changed: what a row's tokens become, given a generator of this epoch and batch (`data/piece_dropout`).
@@ -101,10 +115,10 @@ class Labelled(Lines):
         self, stream: np.ndarray, labels: np.ndarray, *, batch_tokens: int, seed: int, longest: int,
         changed: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     ):  # fmt: skip
-        super().__init__(stream, batch_tokens=batch_tokens, seed=seed)
-        assert len(labels) == len(self._lengths), "every row has a label, and a token"
-        self._labels, self._lengths = labels, np.minimum(self._lengths + 1, longest)  # `<s>` is read, too
-        self._longest, self._changed = longest, changed
+        self._begins, lengths = _rows(stream)
+        assert len(labels) == len(lengths) and (lengths > 0).all(), "every row has a label, and a token"
+        super().__init__(np.minimum(lengths + 1, longest), batch_tokens=batch_tokens, seed=seed)  # `<s>` is read, too
+        self._stream, self._labels, self._longest, self._changed = stream, labels, longest, changed
 
     def get(self, epoch: int, index: int) -> Example:
         numbers = self._plan(epoch)[index]
@@ -112,13 +126,10 @@ class Labelled(Lines):
         if self._changed:
             rng = np.random.default_rng([self._seed, epoch, index, 1])
             rows = [self._changed(row, rng)[: self._longest] for row in rows]
-        inputs = np.full((len(rows), int(self._rounded(max(map(len, rows))))), PAD, np.int64)
-        for line, row in zip(inputs, rows):
-            line[: len(row)] = row
-        return Example(inputs, self._labels[numbers].astype(np.int64))
+        return Example(self._padded(rows), self._labels[numbers].astype(np.int64))
 
 
-class Pairs(Lines):
+class Pairs(OfLikeLength):
     """Sources and translations, rows of two batches, padded with PAD; `<s>` stands before a translation.
 
     A pair counts as the longer of the two, `<s>` included. changed: see `Labelled`; of the source and of the target.
@@ -130,26 +141,26 @@ class Pairs(Lines):
         self, source: TokenBatch, target: TokenBatch, *, batch_tokens: int, seed: int,
         changed: tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], ...] = (),
     ):  # fmt: skip
-        self._sides, self._seed, self._budget, self._changed = (source, target), seed, batch_tokens, changed
-        self._lengths = np.maximum(source.lengths, target.lengths + 1)
+        super().__init__(np.maximum(source.lengths, target.lengths + 1), batch_tokens=batch_tokens, seed=seed)
+        self._sides, self._changed = (source, target), changed
         self._begins = tuple(side.starts for side in self._sides)
-        self._epoch, self._groups = -1, []
 
     def get(self, epoch: int, index: int) -> Example:
         numbers = self._plan(epoch)[index]
         rng = np.random.default_rng([self._seed, epoch, index, 1])
-        return Example(*(self._padded(side, numbers, rng) for side in (0, 1)))
+        source, target = (self._rows_of(side, numbers, rng) for side in (0, 1))
+        return Example(self._padded(source), self._padded([np.append(BOS_ID, row) for row in target]))
 
-    def _padded(self, side: int, numbers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _rows_of(self, side: int, numbers: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
         batch, begins = self._sides[side], self._begins[side]
         rows = [batch.tokens[begins[n] : begins[n] + batch.lengths[n]] for n in numbers]
-        if self._changed:
-            rows = [self._changed[side](row, rng) for row in rows]
-        table = np.full((len(rows), int(self._rounded(max(map(len, rows)) + side))), PAD, np.int64)
-        table[:, :side] = BOS_ID
-        for line, row in zip(table, rows):
-            line[side : side + len(row)] = row
-        return table
+        return [self._changed[side](row, rng) for row in rows] if self._changed else rows
+
+
+def _rows(stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the rows of a stream begin, at their `<s>`, and how many tokens follow it."""
+    begins = np.flatnonzero(stream == BOS_ID)
+    return begins, np.diff(begins, append=len(stream)) - 1
 
 
 class Windows:
