@@ -43,6 +43,7 @@ SEQCLI = [sys.executable, "-m", "seqcli"]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIDES, FILES, PIECES, BATCH, BEAM = ("en", "de"), ("train", "val", "test2016"), 10_000, 4096, 5
 ARCHS = ("rnn", "lstm", "gru", "transformer")
+TEXTS = {"tok": ("tok", "none"), "raw": (".", "13a")}  # folder, and how sacreBLEU takes words
 SHAPE = {"width": 128, "layers": 4, "heads": 4, "hidden": 256, "activation": "relu", "dropout": 0.3, "label_smoothing": 0.1}
 
 JOEY = """
@@ -232,8 +233,9 @@ def decoded(command: list[str], folder: Path, *, threads: int) -> tuple[float, f
 
 def multi30k(given: argparse.Namespace, folder: Path) -> None:
     """tok: the figure of multi-bleu.perl, as published; raw: sacreBLEU's own."""
-    for kind, place, tokenize in (("tok", given.data / "multi30k" / "tok", "none"), ("raw", given.data / "multi30k", "13a")):
-        unpacked(place, texts := folder / kind)
+    for kind in given.text or TEXTS:
+        place, tokenize = TEXTS[kind]
+        unpacked(given.data / "multi30k" / place, texts := folder / kind)
         for arch, seed in ((arch, seed) for arch in given.arch or ("transformer",) for seed in given.seed or (0,)):
             model = folder / f"{kind}-{arch}-{seed}"
             files = [part for option, name in (("", "train"), ("valid-", "val")) for side, language in zip(("source", "target"), SIDES)
@@ -282,6 +284,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=15, help="of tatoeba")
     parser.add_argument("--arch", choices=ARCHS, action="append", help="of multi30k (else transformer) and tatoeba (else all)")
     parser.add_argument("--seed", type=int, action="append", help="of multi30k")
+    parser.add_argument("--text", choices=TEXTS, action="append", help="of multi30k (else both)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--keep", type=Path, help="a folder for files and models")
     parser.add_argument("--data", type=Path, default=DATA)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
+from seqcli.nn.initialise import initialise_recurrent
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.recurrence import CELLS, Hidden, RecurrentStack
@@ -60,10 +61,7 @@ class Recurrent(NeuralLanguageModel):
         nn.init.zeros_(self.head.bias)
         if config.tied:
             self.head.weight = self.body.embedding.weight
-        for layer in self.body.layers:
-            nn.init.orthogonal_(layer.weight_hh_l0)
-            if config.cell == "lstm":  # remember by default (Jozefowicz et al. 2015)
-                nn.init.ones_(layer.bias_hh_l0[layer.hidden_size : 2 * layer.hidden_size].detach())
+        initialise_recurrent(self.body.layers)
 
     def features(self, tokens: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
         return self.body(tokens, state)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seqcli.nn import pooling
 from seqcli.nn.classifier import NeuralClassifier
 from seqcli.nn.ensemble import several
+from seqcli.nn.initialise import initialise_recurrent
 from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
 from seqcli.nn.recurrence import CELLS, RecurrentLayers, RecurrentStack, backwards
@@ -80,10 +81,7 @@ class RecurrentClassifier(NeuralClassifier):
         self.head = Linear(self.pooling.width + width, labels)
         nn.init.normal_(self.body.embedding.weight, std=1 / math.sqrt(embedding))
         nn.init.zeros_(self.head.bias)
-        for layer in [*self.body.layers, *(self.back.layers if self.back else [])]:
-            nn.init.orthogonal_(layer.weight_hh_l0)
-            if config.cell == "lstm":  # remember by default (Jozefowicz et al. 2015)
-                nn.init.ones_(layer.bias_hh_l0[layer.hidden_size : 2 * layer.hidden_size].detach())
+        initialise_recurrent([*self.body.layers, *(self.back.layers if self.back else [])])
 
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
         embedded = self.body.embedded(tokens)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from seqcli.nn import recording
 from seqcli.nn.cells import GATES, Cell
 from seqcli.nn.dropout import Dropout, dropout
+from seqcli.nn.initialise import initialise_recurrent
 from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
 from seqcli.nn.recurrence import CELLS, LockedDropout, RecurrentLayers, RecurrentStack, backwards
@@ -181,8 +182,7 @@ class RecurrentTranslator(NeuralTranslator):
         nn.init.zeros_(self.head.bias)
         if config.tied:
             self.head.weight = self.body.decoder.embedding.weight
-        for layer in [*self.body.encoder.forth.layers, *self.body.encoder.back.layers]:
-            nn.init.orthogonal_(layer.weight_hh_l0)
+        initialise_recurrent([*self.body.encoder.forth.layers, *self.body.encoder.back.layers])
 
     def remember(self, source: Tensor, real: Tensor) -> Memory:
         return self.body.decoder.remember(self.body.encoder(source, real), real)

@@ -1,8 +1,9 @@
-"""How weights begin. Small normal values, and residual outputs scaled down by depth (Radford et al. 2019)."""
+"""How weights begin: normal values, residual outputs scaled down by depth (Radford et al. 2019); recurrent ones orthogonal."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from torch import nn
 
@@ -15,3 +16,11 @@ def initialise(module: nn.Module, *, deviation: float = 0.02, depth: int = 0) ->
             nn.init.normal_(part.weight, std=deviation * scale)
             if getattr(part, "bias", None) is not None:
                 nn.init.zeros_(part.bias)
+
+
+def initialise_recurrent(layers: Iterable[nn.RNNBase]) -> None:
+    """Of one layer each. Cells of an LSTM remember by default: their forget gates' bias is 1 (Jozefowicz et al. 2015)."""
+    for layer in layers:
+        nn.init.orthogonal_(layer.weight_hh_l0)
+        if isinstance(layer, nn.LSTM):
+            nn.init.ones_(layer.bias_hh_l0[layer.hidden_size : 2 * layer.hidden_size].detach())
