@@ -143,3 +143,33 @@ def test_held_out_sources_that_are_too_long_are_read_up_to_their_end():
     target = TokenBatch(np.zeros(lengths[:, 1].sum(), np.int32), lengths[:, 1])
     assert conditioned.score(target).log_prob.sum() == 72
     assert conditioned.cut == 2 and read == {3: 3, 4: 5, 5: 4, 6: 5}
+
+
+# --- several alike ----------------------------------------------------------------------------------------------------
+
+
+def several(here, tmp_path, *options, archs=("gru", "transformer")):
+    for name, side in (("a", PAIRS.source), ("b", PAIRS.target)):
+        (tmp_path / name).write_bytes(b"".join(side.blocks()))
+    return here(
+        "train", "translator", "--source", "a", "--target", "b", "-o", "m", *(part for arch in archs for part in ("--arch", arch)), "--preset", "tiny", "--steps", 3,
+        "--tokenizer", "words", "--set", "width=16", "--threads", 1, *options,
+    )  # fmt: skip
+
+
+def test_several_are_compared_and_gone_on_with(here, tmp_path):
+    assert several(here, tmp_path, archs=("gru", "lstm")).code == 0
+    before = {arch: Run.open(tmp_path / "m" / arch) for arch in ("gru", "lstm")}
+    done = several(here, tmp_path, "--resume", archs=("gru", "lstm", "transformer"))
+    assert done.code == 0, done.err
+    assert {row[0] for row in done.rows} == {"gru", "lstm", "transformer"}
+    for arch, run in before.items():
+        assert Run.open(tmp_path / "m" / arch).config["valid"] == run.config["valid"]
+
+
+def test_a_folder_that_is_taken_is_told_before_any_training(here, tmp_path):
+    (tmp_path / "m/transformer").mkdir(parents=True)
+    (tmp_path / "m/transformer/mine.txt").write_text("mine")
+    done = several(here, tmp_path)
+    assert done.code == 2 and "m/transformer" in done.err
+    assert not (tmp_path / "m/gru").exists() and (tmp_path / "m/transformer/mine.txt").exists()

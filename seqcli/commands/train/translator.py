@@ -71,8 +71,8 @@ def translator(
     from seqcli.report import comparison
     from seqcli.report.output import Output
     from seqcli.report.progress import Console
-    from seqcli.runs import drafting
     from seqcli.tasks import translation
+    from seqcli.tasks.drafts import drafts
     from seqcli.tasks.language import TokenizerChoice
     from seqcli.tasks.translation import told
     from seqcli.tasks.translation.making import settings_of_init
@@ -116,18 +116,20 @@ def translator(
     )
     chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count)
     # 3. The translators
-    records = {}
-    for each in requests:
-        path = Path(output) / each.arch if len(requests) > 1 else Path(output)
-        with drafting(path, force=writing.force, resume=writing.resume) as draft:
-            trained = translation.train(draft, learnt_from, chosen, each, resume=writing.resume, init=init, reporter=reporter)
-        reporter.clear()
-        records[each.arch] = (path, trained.record)
-        for line in told.told(trained.record, held_out.files if held_out else ()):
-            reporter.note(f"{each.arch}: {line}" if len(requests) > 1 else line)
-        if not separate and not init:
-            chosen = TokenizerChoice(str(path.resolve()))
-    if len(requests) > 1:
+    records, many = {}, len(requests) > 1
+    places = {Path(output) / each.arch if many else Path(output): each for each in requests}
+    with drafts(places, translation.TASK, force=writing.force, resume=writing.resume) as drafted:
+        for place in drafted:
+            trained = translation.train(
+                place.draft, learnt_from, chosen, place.request, resume=place.begun, init=init, reporter=reporter
+            )
+            reporter.clear()
+            records[place.request.arch] = (place.path, trained.record)
+            for line in told.told(trained.record, held_out.files if held_out else ()):
+                reporter.note(f"{place.request.arch}: {line}" if many else line)
+            if not separate and not init:
+                chosen = TokenizerChoice(str(place.path.resolve()))
+    if many:
         with Output() as out:
             out.rows(comparison.of_translators([record for _, record in records.values()]))
     writing.draw({name: str(path) for name, (path, _) in records.items()})
