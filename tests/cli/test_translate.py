@@ -52,7 +52,7 @@ def test_a_line_of_5000_words(here):
     words = [f"w{n % 10}" for n in range(5000)]
     done = here("translate", "-m", "toy", "--beam-size", 1, stdin=(" ".join(words) + "\n\na\n").encode())
     assert [row for (row,) in done.rows] == [" ".join(words).upper(), "", "A"]
-    assert done.err == "seqcli translate: 1 records had more than 64 tokens and were translated in windows\n"
+    assert done.err == "seqcli translate: 1 of 3 records had more than 64 tokens and were translated in windows\n"
 
 
 def test_what_stands_beside_a_translation(here, tmp_path):

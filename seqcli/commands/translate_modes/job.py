@@ -69,7 +69,7 @@ class Job(TextJob):
         self.reporter.clear()
         if cut:
             self.reporter.note(
-                f"{cut:,} records had more than {self.translator.model.window:,} tokens and were translated in windows"
+                f"{cut:,} of {records:,} records had more than {self.translator.model.window:,} tokens and were translated in windows"
             )
 
     def _translated(self, block: Block) -> Answers:
