@@ -54,10 +54,10 @@ def folder() -> Path:
 
 
 def language_of(text: str) -> str:
-    """`korean` where letters are mostly Hangul, else `english`."""
+    """`korean` where there is more Hangul than Latin, a syllable being worth three letters; else `english`."""
     hangul = sum("가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ" for char in text)
     latin = sum(char.isalpha() and char.isascii() for char in text)
-    return "korean" if 2 * hangul > latin else "english"
+    return "korean" if 3 * hangul > latin else "english"
 
 
 def language_model(text: str, *, reporter: Reporter) -> OpenModel:

@@ -63,6 +63,7 @@ def test_the_language_is_that_of_the_text():
         "": "english",
         "!?": "english",
         "나는 ML을 공부한다": "korean",
+        "나는 machine learning을 공부한다": "korean",
         "ㅋㅋ": "korean",
     }
     assert {text: samples.language_of(text) for text in texts} == texts
