@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import with_options
+from seqcli.commands.options import Results, with_options
 
 
 @with_options
 def info(
     model: Annotated[str, typer.Argument(metavar="DIR", help="Model or tokenizer folder, .arpa, .arpa.gz or .model file.")],
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its checksum.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
+    results: Results = None,
 ) -> None:
     """Show a model's task, architecture, size, tokenizer, data and figures."""
     from pathlib import Path
@@ -22,18 +21,19 @@ def info(
     from seqcli import tokenizers
     from seqcli.interop import is_arpa
     from seqcli.report.frame import Column
-    from seqcli.report.output import JSON, TABLE, Output
+    from seqcli.report.output import JSON, TABLE
 
     if is_arpa(model):
-        values = _of_arpa(model, verify=verify)
+        values = _of_arpa(model, verify=verify, quiet=results.quiet)
     elif (Path(model) / tokenizers.FILE).is_file() or (model.endswith(".model") and not Path(model).is_dir()):
         values = _of_tokenizer(model, verify=verify)
     else:
         values = _of_run(model, verify=verify)
-    with Output(json=json) as out:
+    with results.opened() as out:
         if out.mode == JSON:
             out.rows([], json=[values])
         else:
+            out.begin(["what", "value"])
             rows = list(_flat(values))
             columns = [Column("what", [name for name, _ in rows]), Column("value", [value for _, value in rows])]
             out.rows(columns, title=model if out.mode == TABLE else None)
@@ -58,14 +58,14 @@ def _of_run(model: str, *, verify: bool) -> dict:
     }
 
 
-def _of_arpa(model: str, *, verify: bool) -> dict:
+def _of_arpa(model: str, *, verify: bool, quiet: bool) -> dict:
     """Reading it verifies all that an ARPA file says about itself."""
     from pathlib import Path
 
     from seqcli.report.progress import Console
     from seqcli.tasks import language
 
-    opened = language.open_model(model, reporter=Console(prefix="seqcli info"))
+    opened = language.open_model(model, reporter=Console(prefix="seqcli info", quiet=quiet))
     return {
         "model": model,
         "task": language.TASK,
