@@ -6,6 +6,8 @@ The classifiers are three small ones, made once: a bag (no tokenizer), n-grams, 
 import gzip
 import json
 import math
+import re
+import sys
 
 import numpy as np
 import pytest
@@ -301,6 +303,26 @@ def test_several_classifiers_and_a_paired_test(here, places, texts):
     done = here("classify", "--evaluate", "-i", texts, "-m", places("bag"), "-m", f"n={places('ngram')}", "--json")
     assert [value["model"] for value in in_json(done)] == ["bag", "n"]
     assert "bag alone is right about 0 texts, n alone about 0 (McNemar, exact): p = 1: no clear difference" in done.err
+
+
+def test_figures_have_a_header(here, bag, texts):
+    plain = here("classify", "--evaluate", "-i", texts, "-m", bag, "-m", f"again={bag}").rows
+    done = here("classify", "--evaluate", "-i", texts, "-m", bag, "-m", f"again={bag}", "--header")
+    assert done.rows == [["model", "figure", "label", "value"], *plain]
+
+
+def test_the_prefix_stands_before_every_label(here, bag, tmp_path, monkeypatch):
+    (tmp_path / "j.tsv").write_text(table(JUDGED))
+    command = ["classify", "--evaluate", "-i", "j.tsv", "-m", bag, "--errors", 1, "--label-prefix", "__label__"]
+    (value,) = in_json(here(*command, "--json"))
+    both = {"__label__bad", "__label__good"}
+    assert {row["label"] for row in value["labels"]} == both and value["majority_label"] in both
+    assert {value["errors"][0]["truth"], value["errors"][0]["label"]} == both
+    named = {word for row in here(*command).rows for word in row[2].split() if word != "as"}
+    assert named == both
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for done in (here(*command, "--no-color"), here("classify", "a fine film", "-m", bag, "--top-k", 2, "--label-prefix", "__label__", "--no-color")):
+        assert done.code == 0 and len(re.findall(r"\b(__label__)?(good|bad)\b", done.out)) == done.out.count("__label__") > 1
 
 
 def test_one_label_can_be_judged(here, bag, tmp_path):

@@ -24,6 +24,7 @@ class _Answers:
     """What one classifier says of labelled texts."""
 
     opened: OpenClassifier
+    names: list[str]  # of the labels, as they are shown
     texts: Texts
     best: np.ndarray  # int64 [N], -1 below the threshold
     share: np.ndarray  # float64 [N], of the best
@@ -42,7 +43,7 @@ class _Answers:
         opened = self.opened
         return {
             "model": opened.name,
-            **self.report.as_json(opened.labels),
+            **self.report.as_json(self.names),
             "loss": self.loss,
             "calibration_error": calibration.expected_calibration_error(self.share, self.best == self.texts.targets),
             "temperature": opened.temperature,
@@ -53,9 +54,9 @@ class _Answers:
         """Those that it was surest of."""
         wrong = (self.best != self.texts.targets) & (self.best >= 0)
         surest = [k for k in (-self.share).argsort(kind="stable").tolist() if wrong[k]][:count]
-        labels, records = self.opened.labels, self.texts.data.decode().split("\n") if surest else []
+        names, records = self.names, self.texts.data.decode().split("\n") if surest else []
         return [
-            {"line": k + 1, "truth": labels[self.texts.targets[k]], "label": labels[self.best[k]],
+            {"line": k + 1, "truth": names[self.texts.targets[k]], "label": names[self.best[k]],
              "probability": float(self.share[k]), "text": records[k]}
             for k in surest
         ]  # fmt: skip
@@ -77,7 +78,7 @@ def evaluate(job: Job, *, errors: int) -> None:
                 texts = job.labelled_files(path).read(labels=opened.labels, reporter=job.reporter)
             answers.append(_answers(job, opened, texts.relabelled(opened.labels, where=path)))
             job.reporter.clear()
-            _shown(job, out, answers[-1], errors)
+            _shown(out, answers[-1], errors)
     for other in answers[1:]:
         job.reporter.note(_difference(answers[0], other))
 
@@ -91,40 +92,42 @@ def _answers(job: Job, opened: OpenClassifier, texts: Texts) -> _Answers:
     best = shares.argmax(axis=1)
     share = shares[range(len(best)), best]
     best[share < job.threshold] = classification.UNDECIDED
-    return _Answers(opened, texts, best, share, calibration.log_loss(logits, texts.targets, temperature=opened.temperature))
+    return _Answers(opened, job.names(opened.labels), texts, best, share, calibration.log_loss(logits, texts.targets, temperature=opened.temperature))
 
 
-def _shown(job: Job, out: Output, answers: _Answers, errors: int) -> None:
-    figures, mistakes, opened = answers.figures(), answers.mistakes(errors), answers.opened
+def _shown(out: Output, answers: _Answers, errors: int) -> None:
+    figures, mistakes, names = answers.figures(), answers.mistakes(errors), answers.names
     if out.mode == JSON:
         out.rows([], json=[figures | ({"errors": mistakes} if errors else {})])
     elif out.mode == TABLE:
         from seqcli.report import confusion
 
         report = answers.report
-        out.rows(_summary(opened, report, figures), title=opened.name)
+        out.rows(_summary(report, figures), title=figures["model"])
         out.rows([
-            Column("label", opened.labels), Column("precision", report.precision, "%.4f"), Column("recall", report.recall, "%.4f"),
+            Column("label", names), Column("precision", report.precision, "%.4f"), Column("recall", report.recall, "%.4f"),
             Column("F1", report.f1, "%.4f"), Column("support", report.support, WHOLE),
         ])  # fmt: skip
-        out.write(confusion.picture(report.confusion, opened.labels, undecided=report.undecided_by_label, color=out.color) + "\n")
+        out.write(confusion.picture(report.confusion, names, undecided=report.undecided_by_label, color=out.color) + "\n")
         if mistakes:
             columns = [Column(name, [str(row[name]) for row in mistakes]) for name in ("line", "truth", "label", "text")]
             columns.insert(3, Column("probability", [row["probability"] for row in mistakes], "%.3f"))
             out.rows(columns, title="the surest mistakes")
     else:
-        out.rows(_plain(figures, mistakes))
+        columns = _plain(figures, mistakes)
+        out.begin([column.name for column in columns])
+        out.rows(columns)
 
 
-def _summary(opened: OpenClassifier, report: Report, figures: dict[str, Any]) -> list[Column]:
+def _summary(report: Report, figures: dict[str, Any]) -> list[Column]:
     low, high = report.interval()
     rows_ = {
         "texts": f"{report.texts:,}" + (f", {report.undecided:,} undecided" if report.undecided else ""),
         "accuracy": f"{100 * report.accuracy:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})",
         "macro F1": f"{report.macro_f1:.4f}",
-        "majority": f"{100 * report.baseline:.2f} % are {opened.labels[report.majority]}",
+        "majority": f"{100 * report.baseline:.2f} % are {figures['majority_label']}",
         "loss": f"{figures['loss']:.4f} nats a text",
-        "calibration": f"error {figures['calibration_error']:.4f} at temperature {opened.temperature:.3f}",
+        "calibration": f"error {figures['calibration_error']:.4f} at temperature {figures['temperature']:.3f}",
         "signature": figures["signature"],
     }
     return [Column("what", list(rows_)), Column("value", list(rows_.values()))]

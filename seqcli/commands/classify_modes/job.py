@@ -100,9 +100,13 @@ class Job(TextJob):
             self.reporter.progress("texts classified", sum(map(len, parts)), len(texts))
         return np.concatenate([np.zeros((0, len(opened.labels))), *parts])
 
+    def names(self, labels: list[str]) -> list[str]:
+        """As they are shown: with their prefix."""
+        return [self.prefix + label for label in labels]
+
     def shown(self, labels: list[str], best: np.ndarray, share: np.ndarray) -> list[str]:
         """The label of each row, with its prefix; UNSURE below the threshold."""
-        names = [self.prefix + label for label in labels]
+        names = self.names(labels)
         if not self.threshold:
             return [names[label] for label in best.tolist()]
         return [names[label] if sure else UNSURE for label, sure in zip(best.tolist(), (share >= self.threshold).tolist())]

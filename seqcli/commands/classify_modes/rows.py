@@ -28,7 +28,7 @@ def rows(job: Job, *, top_k: int | None) -> None:
             share = shares[range(len(best)), best]
             columns = [Column("label", job.shown(opened.labels, best, share)), Column("probability", share, SHARE, "%.3f")]
             if top_k and top_k > 1 and out.mode == TABLE:
-                columns += _others(opened.labels, shares, top_k)
+                columns += _others(job.names(opened.labels), shares, top_k)
             columns += [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(keep)]
             columns.append(Column("text", block.records()))
             json = _json(job, block, opened, shares, columns, top_k) if out.mode == JSON else None
@@ -54,7 +54,7 @@ def _others(labels: list[str], shares: np.ndarray, top_k: int) -> list[Column]:
 def _json(
     job: Job, block: Block, opened: OpenClassifier, shares: np.ndarray, columns: list[Column], top_k: int | None
 ) -> Iterator[dict[str, Any]]:
-    keep, names = job.source.keep or (), [job.prefix + label for label in opened.labels]
+    keep, names = job.source.keep or (), job.names(opened.labels)
     order = (-shares).argsort(axis=1, kind="stable")[:, :top_k]
     for i, (text, label) in enumerate(zip(block.records(), columns[0].values)):
         likeliest = [{"label": names[k], "probability": float(shares[i, k])} for k in order[i].tolist()]
