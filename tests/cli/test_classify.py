@@ -259,6 +259,16 @@ def test_undecided_texts_are_wrong_and_called_nothing(here, bag, tmp_path):
     assert value["confusion"] == matrix and sum(undecided) > 0
     assert value["accuracy"] == pytest.approx((matrix[0][0] + matrix[1][1]) / len(JUDGED))
     assert [row["support"] for row in value["labels"]] == [sum(row) + n for row, n in zip(matrix, undecided)]
+    (plain,) = in_json(here("classify", "--evaluate", "-i", "j.tsv", "-m", bag, "--json"))
+    assert value["calibration_error"] == plain["calibration_error"] and value["loss"] == plain["loss"]
+
+
+def test_the_signature_says_how_the_answers_were_made(here, places, texts):
+    command = ["classify", "--evaluate", "-i", texts, "-m", places("cnn"), "--json"]
+    exact, rough, hot = (in_json(here(*command, *more))[0]["signature"] for more in ([], ["--precision", "int8"], ["--temperature", 2]))
+    how = open_classifier(str(places("cnn"))).signature
+    assert exact.split("|n:")[0] == how.split("|v:")[0] and f"|n:{len(PAIRS)}|" in exact and "|labels:2|" in exact
+    assert rough == exact.replace("|prec:fp32|", "|prec:int8|") != exact and "|temp:2|" in hot
 
 
 @pytest.mark.parametrize("form", ["tsv", "fasttext", "jsonl", "numbers", "stdin"])

@@ -27,8 +27,9 @@ class _Answers:
     names: list[str]  # of the labels, as they are shown
     texts: Texts
     best: np.ndarray  # int64 [N], -1 below the threshold
-    share: np.ndarray  # float64 [N], of the best
+    share: np.ndarray  # float64 [N], of the likeliest
     loss: float
+    calibration_error: float  # of the likeliest, undecided or not
 
     @cached_property
     def report(self) -> Report:
@@ -37,7 +38,6 @@ class _Answers:
         return classification.report(self.texts.targets, self.best, classes=len(self.opened.labels))
 
     def figures(self) -> dict[str, Any]:
-        from seqcli.metrics import calibration
         from seqcli.metrics.signature import of_classifier
 
         opened = self.opened
@@ -45,9 +45,12 @@ class _Answers:
             "model": opened.name,
             **self.report.as_json(self.names),
             "loss": self.loss,
-            "calibration_error": calibration.expected_calibration_error(self.share, self.best == self.texts.targets),
+            "calibration_error": self.calibration_error,
             "temperature": opened.temperature,
-            "signature": of_classifier(opened.arch, tokenizer=opened.features, texts=len(self.texts)),
+            "signature": of_classifier(
+                opened.arch, tokenizer=opened.features, labels=len(self.names), temperature=opened.temperature,
+                precision=getattr(opened.model, "precision", "fp32"), texts=len(self.texts),
+            ),
         }
 
     def mistakes(self, count: int) -> list[dict[str, Any]]:
@@ -91,8 +94,10 @@ def _answers(job: Job, opened: OpenClassifier, texts: Texts) -> _Answers:
     shares = softmax(logits / opened.temperature)
     best = shares.argmax(axis=1)
     share = shares[range(len(best)), best]
+    loss = calibration.log_loss(logits, texts.targets, temperature=opened.temperature)
+    error = calibration.expected_calibration_error(share, best == texts.targets)
     best[share < job.threshold] = classification.UNDECIDED
-    return _Answers(opened, job.names(opened.labels), texts, best, share, calibration.log_loss(logits, texts.targets, temperature=opened.temperature))
+    return _Answers(opened, job.names(opened.labels), texts, best, share, loss, error)
 
 
 def _shown(out: Output, answers: _Answers, errors: int) -> None:
