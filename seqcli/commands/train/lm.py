@@ -14,6 +14,7 @@ from seqcli.commands.train.options import (
     Data,
     Debug,
     Folder,
+    LimitVocab,
     MinCount,
     Order,
     Preset,
@@ -23,6 +24,8 @@ from seqcli.commands.train.options import (
     VocabSize,
     Writing,
     check_archs,
+    check_limit_vocab,
+    check_min_count,
     check_training_precision,
     check_vocab_size,
     refuse_unheard,
@@ -58,7 +61,7 @@ def lm(
     ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
-    limit_vocab: Annotated[str | None, typer.Option(metavar="FILE", help="File of the words to know; others are <unk>.")] = None,
+    limit_vocab: LimitVocab = None,
     unit: Annotated[
         str, typer.Option(parser=choice("line", "document"), help="A sentence a line, or one text a file.")
     ] = "line",
@@ -98,8 +101,8 @@ def lm(
     resume, force = writing.resume, writing.force
     if resume and (force or not training):
         raise UsageError(f"--resume does not go with {'--force' if force else '--arch ngram'}")
-    if (limit_vocab or min_count > 1) and tokenizer not in (None, "words"):
-        raise UsageError("--min-count and --limit-vocab are for --tokenizer words")
+    check_min_count(min_count, tokenizer or "words")
+    check_limit_vocab(limit_vocab, tokenizer or "words")
     check_vocab_size(vocab_size, tokenizer)
     given = {**counted, **budget.given}
     if training:

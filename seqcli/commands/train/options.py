@@ -14,6 +14,7 @@ Data = Annotated[list[str], typer.Argument(metavar="DATA", help="Files: .txt (a 
 Folder = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="New folder for the model.")]
 VocabSize = Annotated[int | None, typer.Option(parser=whole(4, 2**31 - 1), help="Largest vocabulary.")]
 MinCount = Annotated[int, typer.Option(parser=whole(1, 2**31 - 1), help="Words seen less often are <unk>.")]
+LimitVocab = Annotated[str | None, typer.Option(metavar="FILE", help="File of the words to know; others are <unk>.")]
 Debug = Annotated[bool, typer.Option("--debug", hidden=True)]
 Preset = Annotated[str | None, typer.Option(metavar="NAME", help="Sizes and settings: tiny, small ...  [default: small]")]
 Order = Annotated[int | None, typer.Option(parser=whole(1, 10), help="ngram: the longest.")]
@@ -139,6 +140,17 @@ def check_min_count(min_count: int, tokenizer: str | None) -> None:
     """Of pieces that are no words or characters, none are counted."""
     if min_count > 1 and tokenizer not in ("words", "characters"):
         raise UsageError("--min-count is for --tokenizer words or characters")
+
+
+def check_limit_vocab(limit_vocab: str | None, tokenizer: str | None) -> None:
+    """Of other pieces than words none are listed; and the list is there."""
+    if limit_vocab is None:
+        return
+    if tokenizer != "words":
+        raise UsageError("--limit-vocab is for --tokenizer words")
+    from seqcli.tasks.language import check_readable
+
+    check_readable([limit_vocab])
 
 
 def check_training_precision(machine: Machine) -> None:

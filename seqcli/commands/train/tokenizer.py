@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from seqcli.commands.options import SEED, Machine, choice, with_options
-from seqcli.commands.train.options import Data, Debug, Folder, MinCount, Reading, VocabSize
+from seqcli.commands.train.options import (
+    Data,
+    Debug,
+    Folder,
+    LimitVocab,
+    MinCount,
+    Reading,
+    VocabSize,
+    check_limit_vocab,
+    check_min_count,
+)
 from seqcli.errors import UsageError
 
 
@@ -22,6 +32,7 @@ def tokenizer(
     ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
+    limit_vocab: LimitVocab = None,
     reading: Reading = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a tokenizer that is there.")] = False,
     seed: SEED = 0,
@@ -35,8 +46,8 @@ def tokenizer(
 
     if algorithm and kind != "sentencepiece":
         raise UsageError("--algorithm is for --tokenizer sentencepiece")
-    if min_count > 1 and kind not in ("words", "characters"):
-        raise UsageError("--min-count is for --tokenizer words or characters")
+    check_min_count(min_count, kind)
+    check_limit_vocab(limit_vocab, kind)
     reporter = Console(prefix="seqcli train tokenizer", quiet=quiet, verbose=machine.verbose)
     machine.without(
         reporter, "device", "precision", "threads", "batch_tokens", reason="a tokenizer is learnt by one processor core"
@@ -44,7 +55,9 @@ def tokenizer(
     if seed:
         reporter.note("--seed changes nothing: nothing about a tokenizer is drawn by chance")
     corpus = language.Corpus(tuple(data), **vars(reading))
-    choice_ = language.TokenizerChoice(kind, vocab_size=vocab_size, min_count=min_count, algorithm=algorithm)
+    choice_ = language.TokenizerChoice(
+        kind, vocab_size=vocab_size, min_count=min_count, limit=limit_vocab, algorithm=algorithm
+    )
     made = language.train_tokenizer(corpus, choice_, output, force=force, reporter=reporter)
     reporter.clear()
     reporter.note(f"{kind} tokenizer of {made.vocab_size:,} pieces in {output}")

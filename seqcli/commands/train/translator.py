@@ -15,12 +15,14 @@ from seqcli.commands.train.options import (
     Budget,
     Debug,
     Folder,
+    LimitVocab,
     MinCount,
     Preset,
     Settings,
     VocabSize,
     Writing,
     check_archs,
+    check_limit_vocab,
     check_min_count,
     check_training_precision,
     check_vocab_size,
@@ -57,6 +59,7 @@ def translator(
     separate: Annotated[bool, typer.Option("--separate", help="A tokenizer for each side, not one of both.")] = False,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
+    limit_vocab: LimitVocab = None,
     encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False,
     writing: Writing = None,
@@ -84,6 +87,7 @@ def translator(
     if writing.resume and writing.force:
         raise UsageError("--resume does not go with --force")
     check_min_count(min_count, tokenizer)
+    check_limit_vocab(limit_vocab, tokenizer)
     check_vocab_size(vocab_size, tokenizer)
     if init and (tokenizer or separate or len(archs) > 1):
         raise UsageError("--init is for one --arch and brings its tokenizers", cure="leave --tokenizer and --separate out")
@@ -114,7 +118,7 @@ def translator(
     learnt_from = translation.Given(
         pairs, judged, files.files, separate=separate, metric=metric, threads=machine.threads
     )
-    chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count)
+    chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     # 3. The translators
     records, many = {}, len(requests) > 1
     places = {Path(output) / each.arch if many else Path(output): each for each in requests}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +80,6 @@ class Reading:
     tokenizer: Tokenizer
     stream: np.ndarray
     rows: int
-    notes: list[str] = field(default_factory=list)
 
 
 def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int | None, reporter: Reporter) -> Reading:
@@ -103,7 +102,7 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
     for blocks in corpus.files(reporter):
         encoded = (tokenizer.encode(block.normalised(), unit=corpus.unit) for block in blocks)
         rows += _store(encoded, store, corpus.unit)
-    return Reading(tokenizer, store.array(), rows, notes)
+    return Reading(tokenizer, store.array(), rows)
 
 
 def split(stream: np.ndarray, *, unit: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,6 +125,8 @@ def learn_tokenizer(
 
     reporter: hears of malformed text; nobody does where the same text is read again.
     """
+    if choice.limit:
+        return _learn_listed_words(corpus.all_lines(reporter), choice)
     settings = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
     if choice.name == "sentencepiece" and choice.algorithm:
         settings["algorithm"] = choice.algorithm
@@ -184,10 +185,7 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
             spool.add(distinct.hashes, distinct.index, distinct.line_words, np.array([number]))
             done += block_size
             reporter.progress("reading", done, size)
-    if learner.symbols:
-        reporter.note(f"{learner.symbols} <s>, </s> or <unk> written in the text count as spaces")
-    tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
-    notes = tokenizers.lowered(choice.vocab_size, tokenizer.vocab_size)
+    tokenizer, notes = _vocabulary(learner, choice, only=only)
     for note in notes:
         reporter.note(note)
     store, rows, before = TokenStore(folder), 0, -1
@@ -195,7 +193,7 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
         batch = words.with_line_ends(tokenizer.ids_of(hashes)[index], line_words)
         rows += _store([batch], store, corpus.unit, begins=int(number[0]) != before)
         before = int(number[0])
-    return Reading(tokenizer, store.array(), rows, notes)
+    return Reading(tokenizer, store.array(), rows)
 
 
 def _distinct_words(block: Block):
@@ -205,6 +203,17 @@ def _distinct_words(block: Block):
     return len(lines_), Distinct(lines_)
 
 
+def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice) -> tuple[Tokenizer, list[str]]:
+    from seqcli.tokenizers import words
+
+    only, learner = _listed_words(choice.limit), words.Learner()
+    for block in blocks:
+        learner.add(words.Distinct(block))
+    if not learner.types:
+        raise InputError("no text to learn a vocabulary from")
+    return _vocabulary(learner, choice, only=only)
+
+
 def _listed_words(path: str):
     """The words of a file, as a vocabulary."""
     from seqcli.tokenizers import words
@@ -212,7 +221,16 @@ def _listed_words(path: str):
     learner = words.Learner()
     for block in lines.read_blocks(path):
         learner.add(words.Distinct(block.normalised()))
+    if not learner.types:
+        raise InputError("no words to limit the vocabulary to", where=path)
     return learner.finish()
+
+
+def _vocabulary(learner, choice: TokenizerChoice, *, only) -> tuple[Tokenizer, list[str]]:
+    """What was collected, within the limits of `choice`, and what a user should know of it. only: words to keep, or None."""
+    tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
+    notes = [f"{learner.symbols} <s>, </s> or <unk> written in the text count as spaces"] if learner.symbols else []
+    return tokenizer, notes + tokenizers.lowered(choice.vocab_size, tokenizer.vocab_size)
 
 
 def _store(batches: Iterable[TokenBatch], store: TokenStore, unit: str, *, begins: bool = True) -> int:
