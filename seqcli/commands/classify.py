@@ -23,7 +23,7 @@ def classify(
     label_prefix: Annotated[str, typer.Option(metavar="TEXT", help="Before every label, such as __label__.")] = "",
     explain: Annotated[bool, typer.Option("--explain", help="A row for each word: what it adds to the log-odds of the label.")] = False,
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Compare with the labels of the input.")] = False,
-    label_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="With --evaluate, of a table: a name, or #N.")] = None,
+    label_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table of labelled texts: a name, or #N.")] = None,
     errors: Annotated[int, typer.Option(parser=whole(0, 10**6), help="With --evaluate: so many of the most confident mistakes.")] = 0,
     calibrate: Annotated[
         str | None, typer.Option(metavar="FILE", help="Labelled texts to fit the temperature of the probabilities to.")
@@ -45,8 +45,10 @@ def classify(
 
     if evaluate and explain:
         raise UsageError("--evaluate does not go with --explain")
-    if not evaluate and (label_column is not None or errors) and calibrate is None:
-        raise UsageError(f"{'--errors' if errors else '--label-column'} needs --evaluate")
+    if errors and not evaluate:
+        raise UsageError("--errors needs --evaluate")
+    if label_column is not None and not (evaluate or calibrate is not None or isinstance(mix, str)):
+        raise UsageError("--label-column needs --evaluate, --calibrate or --mix FILE")
     if len(model or []) > 1 and not evaluate and mix is None:
         raise UsageError("several -m are compared with --evaluate, or asked as one with --mix")
     if calibrate is not None and temperature is not None:

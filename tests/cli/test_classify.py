@@ -361,6 +361,26 @@ def test_calibrated_it_says_what_it_found(here, bag, tmp_path):
     assert done.rows == here("classify", *ASKED, "-m", bag, "--temperature", found).rows
 
 
+def test_a_table_to_fit_to_has_columns_of_its_own(here, places, tmp_path):
+    both = ["-m", places("bag"), "-m", places("ngram")]
+    (tmp_path / "usual.tsv").write_text(table(JUDGED))
+    (tmp_path / "own.tsv").write_text(table(JUDGED, names=("x", "y")), encoding="utf-16")
+    (tmp_path / "plain.txt").write_text("".join(text + "\n" for text in ASKED))
+    (tmp_path / "utf-16.txt").write_text("".join(text + "\n" for text in ASKED), encoding="utf-16")
+    (tmp_path / "judged.txt").write_text("".join(f"__label__{label} {text}\n" for text, label in JUDGED), encoding="utf-16")
+    own = ["--text-column", "x", "--label-column", "y", "--encoding", "utf-16"]
+    for fit in (["-m", places("bag"), "--calibrate"], [*both, "--mix"]):
+        want = here("classify", "-i", "plain.txt", *fit, "usual.tsv")
+        for asked in (ASKED, ["-i", "utf-16.txt"]):
+            done = here("classify", *asked, *fit, "own.tsv", *own)
+            assert done.code == 0 and done.rows == want.rows != [], done.err
+        judged = here("classify", "--evaluate", "-i", "judged.txt", *fit, "own.tsv", *own, "--json")
+        assert in_json(judged)[0]["texts"] == len(JUDGED)
+    for asked in (ASKED, ["-i", "plain.txt"]):  # no file has columns
+        done = here("classify", *asked, "-m", places("bag"), "--calibrate", "judged.txt", "--text-column", "x")
+        assert done.code == 2 and "--text-column" in one_line(done)
+
+
 @pytest.mark.parametrize("arch", ["bag", "ngram"])
 def test_a_word_is_worth_what_goes_with_it(here, places, arch):
     text = "a fine awful film"
@@ -411,7 +431,9 @@ USAGE = {
     "columns kept by an evaluation": (["--evaluate", "-i", "TEXTS", "--keep", "a"], "--keep"),
     "two modes": (["--evaluate", "-i", "TEXTS", "--explain"], "--explain"),
     "errors of nothing": (["a", "--errors", 3], "--evaluate"),
+    "errors of what is fitted to": (["a", "--errors", 3, "--calibrate", "TEXTS"], "--evaluate"),
     "labels of nothing": (["a", "--label-column", "x"], "--evaluate"),
+    "labels of weights": (["a", "-m", "BAG", "--mix", "0.5,0.5", "--label-column", "x"], "--evaluate"),
     "several side by side": (["a", "-m", "BAG"], "--evaluate"),
     "two temperatures": (["a", "--temperature", 2, "--calibrate", "TEXTS"], "--calibrate"),
     "top-k of an explanation": (["a", "--explain", "--top-k", 2], "--top-k"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from seqcli.commands.jobs import TextJob, check_mix
+from seqcli.commands.options import TextInput
+from seqcli.data import hub, lines, tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +31,13 @@ class Job(TextJob):
         check_mix(mix, self.sources)
         self._mix = mix
         self.threshold, self.prefix = threshold, prefix
-        self._calibrate, self._temperature, self._label_column = calibrate, temperature, label_column
+        self._calibrate, self._temperature = calibrate, temperature
+        fitted_to = [path for path in (calibrate, mix) if isinstance(path, str)]
+        self._tables = [path for path in fitted_to if _is_table(path)]
+        self._columns = {"text_column": self.source.text_column, "label_column": label_column}
+        self._encoding = self.source.encoding
+        if fitted_to:
+            self.source = _without_others(self.source, columns=bool(self._tables))
 
     @cached_property
     def classifiers(self) -> list[OpenClassifier]:
@@ -63,10 +72,8 @@ class Job(TextJob):
     def labelled_files(self, path: str) -> LabelledFiles:
         from seqcli.tasks.classification import LabelledFiles
 
-        source = self.source
-        return LabelledFiles(
-            (path,), text_column=source.text_column, label_column=self._label_column, encoding=source.encoding, strict=source.strict
-        )
+        columns = self._columns if _is_table(path) or not self._tables else {}
+        return LabelledFiles((path,), **columns, encoding=self._encoding, strict=self.source.strict)
 
     def _calibrated(self, opened: OpenClassifier) -> OpenClassifier:
         from seqcli.metrics import calibration
@@ -110,3 +117,14 @@ class Job(TextJob):
         if not self.threshold:
             return [names[label] for label in best.tolist()]
         return [names[label] if sure else UNSURE for label, sure in zip(best.tolist(), (share >= self.threshold).tolist())]
+
+
+def _is_table(path: str) -> bool:
+    return tables.is_table(path) or hub.is_hub(path)
+
+
+def _without_others(source: TextInput, *, columns: bool) -> TextInput:
+    """The input without options that are for labelled files. columns: one of these is a table."""
+    if columns and (source.text or not tables.is_table(source.input or lines.STDIN)):
+        source = replace(source, text_column=None)
+    return replace(source, encoding=None) if source.text else source
