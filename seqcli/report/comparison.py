@@ -29,12 +29,14 @@ def columns(records: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     ]
 
 
-def of_classifiers(records: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """A row for each architecture, best first: accuracy, macro F1 and seconds as means over its runs, with deviations."""
+def of_classifiers(records: Sequence[Mapping[str, Any]], *, metric: str) -> list[Column]:
+    """A row for each architecture, best first by `metric`: accuracy, macro F1 and seconds as means over its runs, with deviations."""
+    from seqcli.tasks.classification import METRICS
+
     by_arch: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         by_arch.setdefault(record["arch"], []).append(record)
-    rows = sorted(by_arch.items(), key=lambda row: -_mean([r["valid"]["accuracy"] for r in row[1]]))
+    rows = sorted(by_arch.items(), key=lambda row: METRICS[metric] * _mean([r["valid"][metric] for r in row[1]]))
 
     def figures(get: Callable[[Mapping[str, Any]], float]) -> list[list[float]]:
         return [[get(record) for record in of_arch] for _, of_arch in rows]

@@ -456,6 +456,23 @@ def test_2_what_cannot_be_meant(here, bag, texts, tmp_path, arguments, cure):
     assert done.code == 2 and cure in one_line(done)
 
 
+UNHEARD = {
+    "metric of one bag": ["--metric", "macro_f1"],
+    "metric of one ngram": ["--arch", "ngram", "--metric", "accuracy"],
+    "tokenizer of a bag": ["--tokenizer", "words"],
+    "vocabulary of a bag": ["--vocab-size", 100],
+    "rare words of a bag": ["--min-count", 2],
+    "runs of an ngram": ["--arch", "ngram", "--runs", 3],
+    "vocabulary of a body": ["--arch", "lstm", "--init", "there", "--vocab-size", 100],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", UNHEARD.values(), ids=UNHEARD)
+def test_2_what_says_nothing_to_a_training(here, texts, tmp_path, arguments):
+    done = here("train", "classifier", texts, "-o", "new", *arguments)
+    assert done.code == 2 and arguments[-2] in one_line(done, command="train classifier") and not list(tmp_path.iterdir())
+
+
 INPUT = {
     "no label": ("a.tsv", "text\tlabel\na\tgood\nb\t\nc\tbad\n", "line 3"),
     "no label on a line": ("a.txt", "__label__good a\nb\n__label__bad c\n", "line 2"),

@@ -310,3 +310,20 @@ def test_runs_are_compared_by_mean_and_deviation(here, tmp_path):
     assert table["ngram"][4] == "1" and table["ngram"][5] in ("", "nan", "-")
     means = [float(row[3]) for row in done.rows]
     assert means == sorted(means, reverse=True)
+
+
+def test_the_metric_says_which_is_best(here, tmp_path):
+    valid = ["rain\tbad", "rain\tgood", "rain\tgood"]  # both err as often, the n-grams with less certainty
+    for name, rows in (("texts", [*valid, *["sun\tgood"] * 9]), ("valid", valid)):
+        (tmp_path / f"{name}.tsv").write_text("text\tlabel\n" + "".join(row + "\n" for row in rows))
+    command = [
+        "train", "classifier", "texts.tsv", "--valid", "valid.tsv", "--arch", "bag", "--arch", "ngram", "--preset", "tiny",
+        "--tokenizer", "words", "--label-weights", "bad=2.5", "--threads", 1,
+    ]  # fmt: skip
+    best = {}
+    for metric, column, sign in (("accuracy", 3, -1), ("loss", 5, 1)):
+        done = here(*command, "-o", metric, "--metric", metric)
+        assert done.code == 0, done.err
+        best[metric], figures = done.rows[0][0], [sign * float(row[column]) for row in done.rows]
+        assert figures == sorted(figures) and f"seqcli classify -m {metric}/{best[metric]} " in done.err.splitlines()[-1]
+    assert best == {"accuracy": "bag", "loss": "ngram"}

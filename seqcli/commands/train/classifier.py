@@ -52,8 +52,12 @@ def classifier(
         int, typer.Option(parser=whole(1, 1000), help="Train so many, with seeds one after another, into DIR/seed-N.")
     ] = 1,
     metric: Annotated[
-        str, typer.Option(parser=choice("accuracy", "macro_f1", "loss"), help="Networks: what decides which weights are best.")
-    ] = "accuracy",
+        str | None,
+        typer.Option(
+            parser=choice("accuracy", "macro_f1", "loss"),
+            help="Decides which weights of a network, and which of several classifiers, are best.  [default: accuracy]",
+        ),
+    ] = None,
     label_weights: Annotated[
         str | None, typer.Option(metavar="balanced|LABEL=W,...", help="How much a text of each label counts.")
     ] = None,
@@ -93,16 +97,21 @@ def classifier(
     task, archs = classification.TASK, arch or ["bag"]
     check_archs(archs)
     training = not all(catalog.is_counted(task, name) for name in archs)
+    of_tokens = {"tokenizer": tokenizer, "vocab_size": vocab_size, "min_count": min_count if min_count > 1 else None}
     refuse_unheard(archs, {
         **({} if "ngram" in archs else {"order": order}),
         **({} if training else {**writing.of_networks, "init": init, "steps": budget.steps, "minutes": budget.minutes}),
+        **({"runs": runs if runs > 1 else None} if archs == ["ngram"] else {}),
+        **({} if training or len(archs) > 1 or runs > 1 else {"metric": metric}),
+        **(of_tokens if archs == ["bag"] else {}),
     })  # fmt: skip
+    metric = metric or "accuracy"
     if writing.resume and (writing.force or not training):
         raise UsageError(f"--resume does not go with {'--force' if writing.force else '--arch ' + archs[0]}")
     check_min_count(min_count, tokenizer)
     check_vocab_size(vocab_size, tokenizer)
-    if init and tokenizer:
-        raise UsageError("--init brings its tokenizer", cure="leave --tokenizer out")
+    if init and (tokenizer or vocab_size):
+        raise UsageError("--init brings its tokenizer", cure="leave --tokenizer and --vocab-size out")
     if init and len(archs) > 1:
         raise UsageError("--init is for one --arch")
     shared = [(init, classification.settings_of_body(init, archs[0]))] if init else []
@@ -157,7 +166,7 @@ def classifier(
             reporter.note(f"{name}: {line}" if len(places) > 1 else line)
     if len(places) > 1:
         with Output() as out:
-            out.rows(comparison.of_classifiers([record for _, record in records.values()]))
+            out.rows(comparison.of_classifiers([record for _, record in records.values()], metric=metric))
     writing.draw({name: str(path) for name, (path, record) in records.items() if "progress" in record})
-    best = max(records.values(), key=lambda each: each[1]["valid"]["accuracy"])[0]
+    best = min(records.values(), key=lambda each: classification.METRICS[metric] * each[1]["valid"][metric])[0]
     reporter.note(f'next: seqcli classify -m {shlex.quote(str(best))} "a sentence"')
