@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import Machine, MixOption, Results, TextInput, real, whole, with_options
+from seqcli.commands.options import SEED, Machine, MixOption, Results, TextInput, real, whole, with_options
 from seqcli.errors import UsageError
 
 
@@ -31,6 +31,7 @@ def classify(
     temperature: Annotated[
         float | None, typer.Option(parser=real(0.01, 1000), help="Of the probabilities.  [default: fitted in training]")
     ] = None,
+    seed: SEED = 0,  # of nothing: every command takes one
     results: Results = None,
     machine: Machine = None,
 ) -> None:
