@@ -18,14 +18,14 @@ from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import Settings as Translating
 from seqcli.decoding.translate import translate
 from seqcli.interfaces import OpenModel, OpenTranslator
-from seqcli.metrics import signature
+from seqcli.metrics import calibration, classification, signature
 from seqcli.scoring import comparisons
 from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.influence import influences
 from seqcli.scoring.pairs import Pair, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
-from seqcli.tasks.classification import OpenClassifier
+from seqcli.tasks.classification import OpenClassifier, softmax
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +130,12 @@ class Classifier:
     opened: OpenClassifier
 
     def __repr__(self) -> str:
-        return f"<seqcli classifier {self.opened.name}: {self.opened.arch}, {len(self.labels)} labels>"
+        return f"<seqcli classifier {self.opened.name}: {self.signature}>"
+
+    @property
+    def signature(self) -> str:
+        """How its answers are made."""
+        return self.opened.signature
 
     @property
     def labels(self) -> list[str]:
@@ -145,6 +150,29 @@ class Classifier:
             labels = [{"label": self.opened.labels[label], "probability": shares[label]} for label in likeliest]
             rows.append({"text": text, **labels[0], "labels": labels})
         return rows
+
+    def evaluate(self, texts: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
+        """The figures of `seqcli classify --evaluate --json`. labels: the true ones."""
+        if len(labels) != len(texts := _texts(texts)):
+            raise ValueError(f"{len(labels)} labels for {len(texts)} texts")
+        if unknown := {*labels} - {*self.labels}:
+            raise ValueError(f"labels that are none of the classifier's: {', '.join(sorted(map(repr, unknown)))}")
+        opened, place = self.opened, {label: k for k, label in enumerate(self.labels)}
+        targets = [place[label] for label in labels]
+        logits = opened.logits(block_of(texts))
+        shares = softmax(logits / opened.temperature)
+        best = shares.argmax(axis=1)
+        return {
+            "model": opened.name,
+            **classification.report(targets, best, classes=len(self.labels)).as_json(self.labels),
+            "loss": calibration.log_loss(logits, targets, temperature=opened.temperature),
+            "calibration_error": calibration.expected_calibration_error(shares.max(axis=1), best == targets),
+            "temperature": opened.temperature,
+            "signature": signature.of_classifier(
+                opened.arch, tokenizer=opened.features, labels=len(self.labels), temperature=opened.temperature,
+                precision=getattr(opened.model, "precision", "fp32"), texts=len(texts),
+            ),
+        }  # fmt: skip
 
     def explain(self, text: str) -> dict[str, Any]:
         """label, probability and words: each word with the change of the label's log-odds that it brings (nats)."""

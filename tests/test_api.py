@@ -58,3 +58,12 @@ def test_a_classifier_answers_as_on_the_command_line(tmp_path, here):
     assert [row["label"] for row in rows][::2] == ["good", "bad"]
     explained = classifier.explain("it was fine")
     assert max(explained["words"], key=lambda word: word["change"])["word"] == "fine"
+    judged = [("it was fine", "good"), ("", "bad"), ("so awful", "good"), ("awful, it was", "bad")]
+    (tmp_path / "judged.txt").write_text("".join(f"__label__{label} {text}\n" for text, label in judged))
+    done = here("classify", "-m", str(tmp_path / "m"), "--evaluate", "-i", "judged.txt", "--json")
+    assert classifier.evaluate(*map(list, zip(*judged))) == json.loads(done.out)
+    assert classifier.signature.startswith("clf:bag|") and classifier.signature in repr(classifier)
+    with pytest.raises(ValueError, match="1 labels for 2 texts"):
+        classifier.evaluate(["a", "b"], ["good"])
+    with pytest.raises(ValueError, match="'fair'"):
+        classifier.evaluate(["a"], ["fair"])
