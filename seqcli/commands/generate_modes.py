@@ -13,7 +13,7 @@ from seqcli.decoding.generate import Continuation, Settings, generate, grow, sam
 from seqcli.decoding.next_token import NextToken
 from seqcli.decoding.policy import Policy
 from seqcli.interfaces import OpenModel
-from seqcli.report.frame import WHOLE, Column, bar, json_line
+from seqcli.report.frame import WHOLE, Column, bar, json_line, with_kept
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.text import printable, tsv_field
 
@@ -37,9 +37,9 @@ def texts(job: Job, settings: Settings, *, prompted: bool) -> None:
 
         def rows_of(block: Block) -> Iterator[str]:
             for row in generate(job.models[0], block.records(), settings, first=block.first):
-                kept = block.kept[row.line - block.first] if keep else ()
+                kept = block.kept_of(row.line - block.first)
                 if out.mode == JSON:
-                    yield json_line(_object(row, dict(zip(keep, kept))))
+                    yield json_line(with_kept(_object(row), keep, kept))
                 else:
                     text = row.prompt.text + row.text if prompted else row.text
                     yield "\t".join(map(tsv_field, [*kept, text])) + "\n"
@@ -51,9 +51,9 @@ def texts(job: Job, settings: Settings, *, prompted: bool) -> None:
             job.reporter.progress("texts generated", done)
 
 
-def _object(row: Continuation, kept: dict[str, str]) -> dict[str, Any]:
+def _object(row: Continuation) -> dict[str, Any]:
     return {
-        "line": row.line, "prompt": row.prompt.text, **kept, "text": row.text, "log_prob": row.log_prob,
+        "line": row.line, "prompt": row.prompt.text, "text": row.text, "log_prob": row.log_prob,
         "tokens": len(row.ids), "finish_reason": row.finish_reason,
     }  # fmt: skip
 
@@ -64,7 +64,7 @@ def _stream(job: Job, out: Output, block: Block, settings: Settings, *, prompted
     shown: int | None = None
     for row in _growing(job.models[0], block, settings):
         if shown is None:
-            kept = block.kept[row.line - block.first] if job.source.keep else ()
+            kept = block.kept_of(row.line - block.first)
             out.write(_printable("  ".join([*kept, row.prompt.text * prompted])))
             shown = 0
         out.write(_printable(row.text[shown:]))

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from seqcli.data.lines import Block, read_blocks
-from seqcli.errors import InputError
+from seqcli.commands.options import TextInput
+from seqcli.data import lines, tables
+from seqcli.data.lines import Block
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import Reporter
 
 
 class InStep:
-    """The lines of `path`, read whole. what: they are, in errors."""
+    """The records of `path`, read whole, and as those of `source` are. what: they are, in errors; column: of a table, None
+    where all files are lines."""
 
-    def __init__(self, path: str, *, what: str):
+    def __init__(self, path: str, *, what: str, column: tables.Wanted | None, source: TextInput, reporter: Reporter):
         self._where, self._what = path, what
-        self._lines = [line for block in read_blocks(path) for line in block.records()]
+        reading = {"encoding": source.encoding, "strict": source.strict}
+        if column and tables.is_table(path):
+            blocks = tables.read_blocks(path, column=column, **reading)
+        elif column and column.name:
+            raise UsageError(f"--{column.holds}-column is for .tsv, .csv, .jsonl and .parquet files", where=path)
+        else:
+            blocks = lines.read_blocks(path, **reading)
+        self._lines = [line for block in lines.noting(blocks, path, reporter) for line in block.records()]
 
     def __len__(self) -> int:
         return len(self._lines)

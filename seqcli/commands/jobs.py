@@ -11,6 +11,7 @@ from seqcli import torchrun
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map, shared_map
+from seqcli.data.tables import Wanted
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter
 from seqcli.report.output import TABLE, Output
@@ -21,7 +22,10 @@ _NETWORKS = ("device", "precision", "batch_tokens")  # options for them
 
 
 class TextJob:
-    """Records and where results go. sources: of the models or tokenizers, as `-m` names them."""
+    """Records and where results go. sources: of the models or tokenizers, as `-m` names them; usual: what a table's column of
+    texts is called, if not as elsewhere."""
+
+    usual: Wanted | None = None
 
     def __init__(
         self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, machine: Machine, example: str
@@ -35,7 +39,7 @@ class TextJob:
     @cached_property
     def blocks(self) -> Iterator[Block]:
         """All blocks; the first has been read, so that a missing file is an error before anything is built."""
-        blocks = self.source.blocks(example=self._example, reporter=self.reporter, size=self._size)
+        blocks = self.source.blocks(example=self._example, reporter=self.reporter, size=self._size, usual=self.usual)
         first = next(blocks, None)
         self.beginning = first.data.decode() if first else ""
         return iter(()) if first is None else chain([first], blocks)

@@ -137,7 +137,7 @@ class TextInput:
         typer.Option(metavar="COLUMN", help="Of a .tsv, .csv, .jsonl or .parquet input: a name, or #N."),
     ] = None
     keep: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Column to pass through; may be given again.")
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column to pass through; may be given again. In JSON kept_NAME where a field is called so.")
     ] = None
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of the input, such as cp949.  [default: utf-8]")
@@ -148,8 +148,9 @@ class TextInput:
     def given(self) -> bool:
         return bool(self.text) or self.input is not None
 
-    def blocks(self, *, example: str, reporter, size: int | None = None) -> Iterator:
-        """Blocks of about `size` bytes; at once an error with an example where there is nothing to read."""
+    def blocks(self, *, example: str, reporter, size: int | None = None, usual=None) -> Iterator:
+        """Blocks of about `size` bytes; at once an error with an example where there is nothing to read. usual: `tables.Wanted`,
+        what a column of texts is called, if not as elsewhere."""
         from seqcli.data import lines, tables
 
         if self.text and self.input is not None:
@@ -164,7 +165,8 @@ class TextInput:
         path = lines.STDIN if self.input is None else self.input
         reading = {"encoding": self.encoding, "strict": self.strict}
         if tables.is_table(path):
-            blocks = tables.read_blocks(path, column=self.text_column, keep=self.keep or (), **reading)
+            column = dataclasses.replace(usual or tables.TEXT, name=self.text_column)
+            blocks = tables.read_blocks(path, column=column, keep=self.keep or (), **reading)
         elif self.text_column or self.keep:
             raise UsageError("--text-column and --keep are for .tsv, .csv, .jsonl and .parquet files", where=path)
         else:

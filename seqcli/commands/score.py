@@ -49,6 +49,7 @@ def score(
     given: Annotated[
         str | None, typer.Option("--source", metavar="FILE", help="File of a source per record: p(text | source) by a translator.")
     ] = None,
+    source_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a --source that is a table: a name, or #N.")] = None,
     unit: Annotated[
         str | None,
         typer.Option(parser=choice("line", "document"), help="document: all of the input is one text, one row."),
@@ -79,12 +80,17 @@ def score(
     if given is not None and (asked or context is not None or unit == "document" or mix is not None):
         other = f"--{asked[0]}" if asked else "--context" if context is not None else "--mix" if mix is not None else "--unit document"
         raise UsageError(f"--source does not go with {other}")
+    if source_column is not None and given is None:
+        raise UsageError("--source-column needs --source")
     if source.keep and (asked or level != "sentence"):
         raise UsageError("--keep goes with --level sentence")
     if pairs is not None and (source.given or source.text_column):
         raise UsageError("--pairs reads its own file; give no other text nor --text-column")
     reporter = results.reporter("score", machine)
-    asking = job.Job(source, results, reporter, model or [], machine=machine, mix=mix, base=base, seed=seed, given=given)
+    asking = job.Job(
+        source, results, reporter, model or [], machine=machine, mix=mix, base=base, seed=seed, given=given,
+        given_column=source_column,
+    )  # fmt: skip
     if pairs is not None:
         minimal_pairs.pairs(asking, pairs)
     elif scramble:

@@ -17,7 +17,7 @@ from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import Reporter, Tokenizer
-from seqcli.report.frame import TEXT, WHOLE, Column, json_line
+from seqcli.report.frame import TEXT, WHOLE, Column, json_line, with_kept
 from seqcli.report.output import JSON, TABLE
 from seqcli.text import tsv_field
 
@@ -72,7 +72,7 @@ def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show:
             if out.mode == JSON:
                 rows = zip(range(block.first, block.first + len(block)), block.records(), kept, answers(block))
                 return "".join(
-                    json_line({"line": line, "text": text, **dict(zip(keep, cells)), name: answer})
+                    json_line(with_kept({"line": line, "text": text, name: answer}, keep, cells))
                     for line, text, cells, answer in rows
                 )
             fields = [show(answer) for answer in answers(block)]

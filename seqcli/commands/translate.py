@@ -14,12 +14,13 @@ from seqcli.errors import UsageError
 def translate(
     source: TextInput,
     model: Annotated[
-        str | None, typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR.", show_default=False)
+        list[str] | None, typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR.", show_default=False)
     ] = None,
-    beam_size: Annotated[int | None, typer.Option(parser=whole(1, 1000), help="Hypotheses kept; 1 is greedy.  [default: 5]")] = None,
+    beam_size: Annotated[int | None, typer.Option(parser=whole(1, 1000), help="Hypotheses kept; 1 is greedy.  [default: 5, or K]")] = None,
     length_penalty: Annotated[
-        float, typer.Option(parser=real(0, 10), help="Hypotheses compare by log_prob / length^X; 0 prefers short ones.")
-    ] = 1.0,
+        float | None,
+        typer.Option(parser=real(0, 10), help="Hypotheses compare by log_prob / length^X; 0 prefers short ones.  [default: 1.0]"),
+    ] = None,
     max_length_ratio: Annotated[
         float, typer.Option(parser=real(0.01, 100), help="Tokens of a translation to its source's, and ten more.")
     ] = 2.0,
@@ -40,7 +41,10 @@ def translate(
         int, typer.Option(parser=whole(0, 1000), metavar="N", help="No N tokens of a translation twice; 0: they may.")
     ] = 0,
     reference: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A right translation of each record: BLEU and chrF on standard error.")
+        str | None, typer.Option(metavar="FILE", help="A right translation of each record, lines or a table: BLEU and chrF on standard error.")
+    ] = None,
+    reference_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of a --reference that is a table: a name, or #N.")
     ] = None,
     bleu_tokenize: Annotated[
         str | None, typer.Option(parser=choice("13a", "char", "intl", "none"), help="[default: char for Korean references, else 13a]")
@@ -75,30 +79,41 @@ def translate(
     drawn = [name for name, value in drawing.items() if value is not None]
     several = n_best is not None or (num_samples or 1) > 1
     looked_at = [name for name, given in {"--attention": attention, "--alignment": alignment}.items() if given]
-    if drawn and (beam_size or n_best):
-        raise UsageError(f"{drawn[0]} does not go with {'--beam-size' if beam_size else '--n-best'}")
+    searching = {"--beam-size": beam_size, "--n-best": n_best, "--length-penalty": length_penalty}
+    searched = [name for name, value in searching.items() if value is not None]
+    if drawn and searched:
+        raise UsageError(f"{drawn[0]} does not go with {searched[0]}")
     if several and (looked_at or with_scores) and not results.json:
         raise UsageError(f"{(looked_at or ['--with-scores'])[0]} does not go with several translations of each", cure="use --json")
-    if several and source.keep and not results.json:
-        raise UsageError("--keep does not go with several translations of each", cure="use --json")
-    for name, given in {"--metrics": metrics, "--worst": worst, "--bleu-tokenize": bleu_tokenize, "--lowercase": lowercase}.items():
+    if several and (source.keep or results.header) and not results.json:
+        raise UsageError(f"{'--keep' if source.keep else '--header'} does not go with several translations of each", cure="use --json")
+    if len(model or []) > 1:
+        raise UsageError("one translator translates at a time", where="-m")
+    judging = {
+        "--reference-column": reference_column, "--metrics": metrics, "--worst": worst, "--bleu-tokenize": bleu_tokenize,
+        "--lowercase": lowercase,
+    }  # fmt: skip
+    for name, given in judging.items():
         if given and reference is None:
             raise UsageError(f"{name} needs --reference")
     settings = Settings(
-        beam_size=beam_size or 5, n_best=n_best or 1, length_penalty=length_penalty, max_length_ratio=max_length_ratio,
+        beam_size=beam_size or max(5, n_best or 1), n_best=n_best or 1,
+        length_penalty=1.0 if length_penalty is None else length_penalty, max_length_ratio=max_length_ratio,
         no_repeat_ngram=no_repeat_ngram, prefix=prefix, num_samples=num_samples or 1 if drawn else None, seed=seed,
         policy=Policy(temperature=1.0 if temperature is None else temperature, top_k=top_k, top_p=1.0 if top_p is None else top_p),
     )  # fmt: skip
     reporter = results.reporter("translate", machine)
     job = Job(
-        source, results, reporter, [model] if model else [], machine=machine, settings=settings,
+        source, results, reporter, model or [], machine=machine, settings=settings,
         attending=bool(looked_at or attention_output),
     )  # fmt: skip
     shown = rows.Shown(scores=with_scores, n_best=several, alignment=alignment, attention=attention)
     with ExitStack() as files:
         listeners = []
         if reference is not None:
-            judged = Judged(job, reference, tokenize=bleu_tokenize, lowercase=lowercase, metrics=metrics, worst=worst)
+            judged = Judged(
+                job, reference, column=reference_column, tokenize=bleu_tokenize, lowercase=lowercase, metrics=metrics, worst=worst
+            )
             listeners.append(files.enter_context(judged))
         if attention_output is not None:
             from seqcli.commands.translate_modes.attention_file import AttentionFile  # brings rich

@@ -43,6 +43,10 @@ class Block:
     def __len__(self) -> int:
         return self.data.count(b"\n")
 
+    def kept_of(self, k: int) -> tuple[str, ...]:
+        """Of its k-th record, from 0."""
+        return self.kept[k] if self.kept else ()
+
     @cached_property
     def _text(self) -> str:
         return self.data.decode()

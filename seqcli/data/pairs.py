@@ -16,6 +16,7 @@ from seqcli.interfaces import SILENT, Reporter
 
 SOURCE = tables.Wanted("source", ("source", "src"), may_lack=True)
 TARGET = tables.Wanted("target", ("target", "tgt", "trg", "translation"), may_lack=True)
+REFERENCE = tables.Wanted("reference", ("reference", "ref", *TARGET.usual), may_lack=True)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Pairs:
 
     def only(self, rows: np.ndarray) -> Pairs:
         """Some of them. rows: bool [N]."""
-        return Pairs(Texts(self.source.lines_at(rows)), Texts(self.target.lines_at(rows)))
+        return Pairs(Texts(self.source.lines_at(rows)), Texts(self.target.lines_at(rows)), self.blank)
 
     @property
     def both(self) -> Texts:
@@ -46,9 +47,12 @@ def read_tables(
     """Of .tsv, .csv, .jsonl, .parquet files and data sets of the hub.
 
     source_column: None takes the first of source, src that there is; target_column: of target, tgt, trg, translation.
-    Raises UsageError for a column that is not there, InputError where there are no pairs.
+    Raises UsageError for a column that is not there or is both, InputError where there are no pairs.
     """
-    asked = [replace(SOURCE, name=source_column), replace(TARGET, name=target_column)]
+    if source_column is not None and source_column == target_column:
+        raise UsageError(f"{source_column} cannot be source and target", where=", ".join(paths), cure="name another column")
+    sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
+    asked = [replace(side, name=name, usual=tuple(each for each in side.usual if each != other)) for side, name, other in sides]
     return _kept((pair for path in paths for pair in _of_table(path, asked, encoding, strict, reporter)), ", ".join(paths))
 
 
@@ -78,7 +82,7 @@ def read_lines(
             if None in pair:
                 longer = 1 + sum(1 for _ in sides[pair.index(None) ^ 1]) + number
                 counts = (number, longer) if pair[0] is None else (longer, number)
-                raise InputError(f"{counts[0]:,} and {counts[1]:,} lines are no pairs", where=f"{source}, {target}")
+                raise InputError(f"{counts[0]:,} and {counts[1]:,} lines are no pairs", where=f"{source}, {target}", cure="give a line for every line")
             yield pair
 
     return _kept(pairs(), f"{source}, {target}")

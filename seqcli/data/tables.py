@@ -79,7 +79,7 @@ def is_table(path: str) -> bool:
 
 
 def read_blocks(
-    path: str, *, column: str | None = None, keep: Sequence[Asked] = (), encoding: str | None = None, strict: bool = False
+    path: str, *, column: Asked = None, keep: Sequence[Asked] = (), encoding: str | None = None, strict: bool = False
 ) -> Iterator[Block]:
     """The records of a text column, other columns kept beside them.
 

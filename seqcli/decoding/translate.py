@@ -21,7 +21,7 @@ from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenTranslator, TokenBatch
 from seqcli.nn.padding import of_like_length
-from seqcli.text import EOS_ID, UNK_ID, nfc
+from seqcli.text import EOS_ID, UNK_ID
 
 _READ = 1024  # lines among which those of like length are found
 _AT_ONCE = 1 << 22  # so many logits are held at a time
@@ -54,10 +54,15 @@ class Settings:
 
     @property
     def how(self) -> dict[str, object]:
-        """In a signature."""
+        """In a signature: how, and what is not as usual."""
         if self.num_samples is None:
-            return {"beam": self.beam_size, "penalty": f"{self.length_penalty:g}"}
-        return {"temperature": f"{self.policy.temperature:g}", "seed": self.seed}
+            how = {"beam": self.beam_size, "penalty": f"{self.length_penalty:g}"}
+            unusual = {"norepeat": (self.no_repeat_ngram, 0)}
+        else:
+            how = {"temperature": f"{self.policy.temperature:g}", "seed": self.seed}
+            unusual = {"topk": (self.policy.top_k, None), "topp": (self.policy.top_p, 1.0)}
+        unusual |= {"ratio": (self.max_length_ratio, 2.0), "prefix": ("y" if self.prefix else "n", "n")}
+        return how | {name: f"{value:g}" if isinstance(value, float) else value for name, (value, usual) in unusual.items() if value != usual}
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,10 @@ def translate(
     opened: OpenTranslator, lines: Iterable[str], settings: Settings, *, first: int = 1
 ) -> Iterator[Translation]:
     """A translation of each line, in order; the first is line `first`. No line's depends on its neighbours."""
-    numbered = enumerate(lines, first)
+    numbered, forced = enumerate(lines, first), forced_by(opened, settings.prefix)
     while chunk := list(islice(numbered, _READ)):
         parts = _parts(opened, chunk)
-        found = _found(opened, [part for each in parts for part in each], settings)
+        found = _found(opened, [part for each in parts for part in each], settings, forced)
         for (line, text), each in zip(chunk, parts):
             yield _joined(opened, line, text, [(part.tokens, found[line, part.number]) for part in each])
 
@@ -123,9 +128,18 @@ def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_P
     return parts
 
 
-def _found(opened: OpenTranslator, parts: list[_Part], settings: Settings) -> dict[tuple[int, int], list[beam.Hypothesis]]:
+def forced_by(opened: OpenTranslator, prefix: str) -> np.ndarray:
+    """Its tokens. Raises UsageError for a word that the translator does not know, and so cannot say."""
+    tokens = opened.target.encode(block_of([prefix]).normalised()).tokens[:-1]
+    if UNK_ID in tokens.tolist():
+        raise UsageError(f"{prefix!r} has a word that {opened.name} does not know", where="--prefix", cure="give others")
+    return tokens
+
+
+def _found(
+    opened: OpenTranslator, parts: list[_Part], settings: Settings, forced: np.ndarray
+) -> dict[tuple[int, int], list[beam.Hypothesis]]:
     """The hypotheses of each part, by line and number."""
-    forced = opened.target.encode((nfc(settings.prefix) + "\n").encode()).tokens[:-1] if settings.prefix else ()
     at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.num_samples or settings.beam_size)))
     found = {}
     # A line's translation begins with the prefix, not each window's

@@ -72,6 +72,11 @@ def json_line(value: Any) -> str:
         return json.dumps(_finite(value), ensure_ascii=False) + "\n"
 
 
+def with_kept(row: dict[str, Any], keep: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
+    """A JSON object and the columns that pass through: as kept_NAME where it has a field of that name."""
+    return {**row, **{f"kept_{name}" if name in row else name: cell for name, cell in zip(keep, cells)}}
+
+
 def json_for_terminal(lines: str) -> str:
     """The same JSON Lines; what a terminal might obey is written as JSON's own escapes."""
     rest = (line if printable(line) == line else json.dumps(json.loads(line)) for line in lines.split("\n")[:-1])

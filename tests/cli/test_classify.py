@@ -129,8 +129,11 @@ def test_columns_that_are_kept(here, bag, tmp_path):
     assert done.rows[0] == ["label", "probability", "id", "by", "text"]
     assert [row[2:] for row in done.rows[1:]] == [["7", "me", "a fine film"], ["8", "you", ""]]
     assert list(in_json(here("classify", "-i", "a.tsv", "-m", bag, "--keep", "id", "--json"))[0]) == [
-        "line", "text", "id", "label", "probability", "labels",
+        "line", "text", "label", "probability", "labels", "id",
     ]  # fmt: skip
+    (tmp_path / "gold.jsonl").write_text('{"text": "a fine film", "label": "good"}\n')
+    (row,) = in_json(here("classify", "-i", "gold.jsonl", "-m", bag, "--keep", "label", "--json"))
+    assert row["kept_label"] == "good" and row["label"] in ("good", "bad")
     assert one_line(here("classify", "-i", "a.tsv", "-m", bag, "--keep", "it"))
     (tmp_path / "b.jsonl").write_text('{"review": "a dull\\nday", "n": 1}\n')
     assert here("classify", "-i", "b.jsonl", "-m", bag, "--keep", "n").rows[0][2:] == ["1", "a dull\\nday"]

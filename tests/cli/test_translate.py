@@ -4,6 +4,7 @@ The translator is a toy that says its source again in capitals; a network that h
 the end.
 """
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -15,9 +16,11 @@ from toy_translator import toy
 
 import seqcli
 from seqcli.decoding.translate import Settings, translate
+from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
 from seqcli.tasks import translation
 from seqcli.text import tsv_field
+from seqcli.tokenizers import words
 
 TEXTS = {
     "blank and space-only lines": (b"\n \n\t\n\na cat\n\n", ["", "", "", "", "A CAT", ""]),
@@ -119,6 +122,39 @@ def test_references(here, tmp_path):
     assert "|case:lc|" in here(*said, "--lowercase").err
 
 
+def test_a_table_of_pairs(here, tmp_path):
+    """Its columns are those that a training takes."""
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\tde\na cat\tA CAT\tKATZE\n\tB\tb\nc\t\tC\n")
+    done = here("translate", "-m", "toy", "-i", "pairs.tsv", "--reference", "pairs.tsv", "--worst", 3)
+    assert done.code == 0 and done.out == "A CAT\n\nC\n" and "3 records" in done.err and "(reference: B)" in done.err
+    done = here("translate", "-m", "toy", "-i", "pairs.tsv", "--reference", "pairs.tsv", "--reference-column", "de", "--worst", 3)
+    assert "a cat -> A CAT (reference: KATZE)" in done.err
+    (tmp_path / "x.tsv").write_text("a\tb\n1\t2\n")
+    assert "which column is the reference?" in here("translate", "a", "-m", "toy", "--reference", "x.tsv").err
+
+
+def test_references_are_decoded_as_the_input_is(here, tmp_path):
+    for name in ("in.txt", "right.txt"):
+        (tmp_path / name).write_bytes("한국어 문장이다\n".encode("cp949"))
+    said = ["translate", "-m", "toy", "-i", "in.txt", "--reference", "right.txt"]
+    assert "BLEU" in here(*said, "--encoding", "cp949").err and here(*said).code == 3
+    (tmp_path / "bad.txt").write_bytes(b"a\xff\n")
+    done = here("translate", "a", "-m", "toy", "--reference", "bad.txt")
+    assert done.code == 0 and "1 malformed UTF-8 sequences became U+FFFD: bad.txt" in done.err
+    assert here("translate", "a", "-m", "toy", "--reference", "bad.txt", "--strict").code == 3
+
+
+def test_kept_columns_beside_fields_of_their_name(here, tmp_path):
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": "a", "source": "web", "id": "7"}) + "\n")
+    done = here("translate", "-m", "toy", "-i", "in.jsonl", "--text-column", "text", "--keep", "source", "--keep", "id", "--json")
+    row = json.loads(done.out)
+    assert (row["source"], row["kept_source"], row["id"], row["translation"]) == ("a", "web", "7", "A")
+
+
+def test_a_beam_as_wide_as_what_is_asked_of_it(here):
+    assert len(json.loads(here("translate", "a", "-m", "toy", "--n-best", 9, "--json").out)["n_best"]) == 9
+
+
 @pytest.mark.parametrize("option", ["--metrics", "--attention-output", "-o"])
 def test_5_files_that_cannot_be_written(here, tmp_path, option):
     (tmp_path / "right.txt").write_text("A\n")
@@ -148,7 +184,12 @@ def test_3_references_out_of_step(here, tmp_path, lines, what):
 @pytest.mark.parametrize(
     "arguments, code, what",
     [
-        (["--n-best", "9"], 2, "use a beam of 9"),
+        (["--n-best", "9", "--beam-size", "5"], 2, "use a beam of 9"),
+        (["--length-penalty", "2", "--top-k", "3"], 2, "--top-k does not go with --length-penalty"),
+        (["--n-best", "2", "--header"], 2, "--header does not go with several"),
+        (["-m", "other"], 2, "one translator translates at a time"),
+        (["--reference-column", "de"], 2, "--reference-column needs --reference"),
+        (["--reference", "absent", "--reference-column", "de"], 2, "--reference-column is for .tsv"),
         (["--n-best", "2", "--top-k", "3"], 2, "--top-k does not go with --n-best"),
         (["--temperature", "2", "--beam-size", "3"], 2, "--temperature does not go with --beam-size"),
         (["--n-best", "2", "--alignment"], 2, "use --json"),
@@ -163,6 +204,24 @@ def test_3_references_out_of_step(here, tmp_path, lines, what):
 def test_what_is_refused(here, tmp_path, arguments, code, what):
     done = here("translate", "a", "-m", "toy", *arguments)
     assert done.code == code and what in done.err and done.err.count("\n") == 1 and done.out == "" and not os.listdir(tmp_path)
+
+
+def test_a_prefix_of_one_line_in_known_words(here, tmp_path):
+    said = ["translate", "a cat", "-m", "toy", "--prefix"]
+    assert here(*said, "A\nC").out == "A CAT\n" and here(*said, "\udcff").out.startswith("\ufffd")
+    known = dataclasses.replace(translation.open_translator("toy"), target=words.train([b"A CAT\n"])[0])
+    with pytest.raises(UsageError, match="'A DOG' has a word that toy does not know"):
+        list(translate(known, ["a"], Settings(prefix="A DOG")))
+
+
+def test_how_translations_were_made_is_in_the_signature(here, tmp_path):
+    (tmp_path / "right.txt").write_text("A\n")
+    said = ["translate", "a", "-m", "toy", "--reference", "right.txt"]
+    assert "|beam:5|penalty:1|prec" in here(*said).err
+    assert "|beam:5|penalty:1|norepeat:3|ratio:1.5|prefix:y|prec" in here(
+        *said, "--no-repeat-ngram", 3, "--max-length-ratio", 1.5, "--prefix", "A"
+    ).err
+    assert "|temperature:1|seed:0|topk:1|topp:0.5|prec" in here(*said, "--top-k", 1, "--top-p", 0.5).err
 
 
 # --- a network --------------------------------------------------------------------------------------------------------

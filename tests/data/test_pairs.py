@@ -48,6 +48,19 @@ def test_files_of_lines_are_paired_line_by_line(tmp_path):
         read_lines(str(tmp_path / "b.txt.gz"), str(tmp_path / "a.txt"))
 
 
+def test_a_column_is_one_side_only(tmp_path):
+    (tmp_path / "p.tsv").write_text("source\ttarget\na\tb\n")
+    with pytest.raises(UsageError, match="which column is the target"):
+        read_tables([str(tmp_path / "p.tsv")], source_column="target")
+    with pytest.raises(UsageError, match="cannot be source and target"):
+        read_tables([str(tmp_path / "p.tsv")], source_column="target", target_column="target")
+    turned = read_tables([str(tmp_path / "p.tsv")], source_column="target", target_column="source")
+    assert (turned.source.data, turned.target.data) == (b"b\n", b"a\n")
+    (tmp_path / "blank.tsv").write_text("source\ttarget\na\tb\n\tc\nd\te\n")
+    pairs = read_tables([str(tmp_path / "blank.tsv")])
+    assert pairs.only(np.array([True, False])).blank == pairs.blank == 1
+
+
 def test_what_cannot_be_pairs_is_refused(tmp_path):
     with pytest.raises(UsageError, match="two columns"):
         (tmp_path / "a.txt").write_text("one\n")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.commands.classify_modes.job import SHARE, Job
 from seqcli.data.lines import Block
-from seqcli.report.frame import Column
+from seqcli.report.frame import Column, with_kept
 from seqcli.report.output import JSON, TABLE
 
 if TYPE_CHECKING:
@@ -58,7 +58,5 @@ def _json(
     order = (-shares).argsort(axis=1, kind="stable")[:, :top_k]
     for i, (text, label) in enumerate(zip(block.records(), columns[0].values)):
         likeliest = [{"label": names[k], "probability": float(shares[i, k])} for k in order[i].tolist()]
-        yield {
-            "line": block.first + i, "text": text, **(dict(zip(keep, block.kept[i])) if keep else {}), "label": label,
-            "probability": likeliest[0]["probability"], "labels": likeliest,
-        }  # fmt: skip
+        row = {"line": block.first + i, "text": text, "label": label, "probability": likeliest[0]["probability"], "labels": likeliest}
+        yield with_kept(row, keep, block.kept_of(i))

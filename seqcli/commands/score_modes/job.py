@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from functools import cached_property
 
 from seqcli.commands.in_step import InStep
 from seqcli.commands.jobs import ModelJob
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block, block_of
+from seqcli.data.pairs import SOURCE
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.metrics import signature
 
@@ -19,16 +21,19 @@ LOG = "%.6f"
 
 
 class Job(ModelJob):
-    """What every mode needs: the records, the opened models, the unit of logarithms. given: a file of sources, a line each
-    record, which translators are given."""
+    """What every mode needs: the records, the opened models, the unit of logarithms. given: a file of sources, one for each
+    record, which translators are given; given_column: of a table of them."""
 
     def __init__(
         self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *,
         machine: Machine, mix: list[float] | str | None, base: str, seed: int, given: str | None = None,
+        given_column: str | None = None,
     ):  # fmt: skip
         super().__init__(source, results, reporter, sources, machine=machine, example=EXAMPLE, mix=mix)
         self.base, self.unit, self.seed = base, _UNIT[base], seed
-        self._given = None if given is None else InStep(given, what="sources")
+        self._given = None if given is None else InStep(
+            given, what="sources", column=replace(SOURCE, name=given_column), source=source, reporter=reporter
+        )
         self._cut = 0
 
     @cached_property
@@ -74,10 +79,10 @@ class Job(ModelJob):
 class Contexts:
     """What stands before each record and is not counted: one text for all, or a file's lines in step."""
 
-    def __init__(self, context: str | None):
+    def __init__(self, context: str | None, *, source: TextInput, reporter: Reporter):
         self._one, self._lines = context, None
         if context is not None and os.path.isfile(context):  # of Path, a long text would be an error
-            lines = InStep(context, what="contexts")
+            lines = InStep(context, what="contexts", column=None, source=source, reporter=reporter)
             self._one, self._lines = (lines[0], None) if len(lines) == 1 else (None, lines)
 
     def of(self, block: Block) -> list[str] | None:

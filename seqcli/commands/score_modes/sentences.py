@@ -9,7 +9,7 @@ from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.bootstrap import PairedBootstrap
 from seqcli.metrics.perplexity import Totals
-from seqcli.report.frame import WHOLE, Column, turned
+from seqcli.report.frame import WHOLE, Column, turned, with_kept
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.scoring.sentences import Sentences, score_block, score_documents
 
@@ -17,7 +17,7 @@ SUMS = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
 
 
 def sentences(job: Job, *, context: str | None) -> None:
-    contexts = Contexts(context)
+    contexts = Contexts(context, source=job.source, reporter=job.reporter)
     with job.opened(by_record=True, shared=True) as out:
         names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
         out.begin([*names, *(job.source.keep or ()), "text"])
@@ -85,14 +85,13 @@ def _json(job: Job, block: Block, scored: list[Sentences], out: Output):
     ]  # fmt: skip
     keep = job.source.keep or ()
     return (
-        {
+        with_kept({
             "line": block.first + i,
             "text": text,
-            **(dict(zip(keep, block.kept[i])) if keep else {}),
             "scores": [
                 {"model": name, **{key: column[i] for key, column in zip(SUMS, values)}} for name, *values in columns
             ],
-        }
+        }, keep, block.kept_of(i))
         for i, text in enumerate(block.records())
     )
 

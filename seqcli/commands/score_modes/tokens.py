@@ -10,7 +10,7 @@ from seqcli.scoring.tokens import score_tokens, score_words
 
 
 def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
-    contexts = Contexts(context)
+    contexts = Contexts(context, source=job.source, reporter=job.reporter)
     with job.opened(by_record=True, shared=True) as out:
         unit_name = "word" if words else "token"
         models = ["model"] if job.many else []

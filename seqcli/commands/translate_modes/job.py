@@ -8,8 +8,10 @@ from functools import cached_property
 
 from seqcli.commands.jobs import TextJob
 from seqcli.data.lines import Block
+from seqcli.data.pairs import SOURCE
+from seqcli.data.tables import TEXT_COLUMNS, Wanted
 from seqcli.decoding.attention import Attention, attentions
-from seqcli.decoding.translate import Settings, Translation, translate
+from seqcli.decoding.translate import Settings, Translation, forced_by, translate
 from seqcli.interfaces import OpenTranslator
 from seqcli.metrics import signature
 
@@ -29,6 +31,8 @@ class Answers:
 class Job(TextJob):
     """attending: attention is wanted."""
 
+    usual = Wanted("text", (*SOURCE.usual, *TEXT_COLUMNS))
+
     def __init__(self, *arguments, settings: Settings, attending: bool, **named):
         super().__init__(*arguments, example=EXAMPLE, **named)
         self.settings, self._attending = settings, attending
@@ -47,7 +51,7 @@ class Job(TextJob):
         return opened
 
     def answering(self) -> None:
-        _ = self.translator
+        forced_by(self.translator, self.settings.prefix)  # or says what is wrong with it
 
     @property
     def signature(self) -> str:

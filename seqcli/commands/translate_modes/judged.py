@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from seqcli.commands.in_step import InStep
 from seqcli.commands.translate_modes.job import Answers, Job
+from seqcli.data.pairs import REFERENCE
 from seqcli.report.frame import json_line
 from seqcli.report.output import Output
 
 
 class Judged:
-    """A context manager. path: of the references, a line each record; metrics: of a JSON file of the figures, there when all
-    is done; worst: so many sentences."""
+    """A context manager. path: of the references, one for each record; column: of a table of them; metrics: of a JSON file of
+    the figures, there when all is done; worst: so many sentences."""
 
-    def __init__(self, job: Job, path: str, *, tokenize: str | None, lowercase: bool, metrics: str | None, worst: int):
-        self._job, self._references = job, InStep(path, what="references")
+    def __init__(
+        self, job: Job, path: str, *, column: str | None, tokenize: str | None, lowercase: bool, metrics: str | None, worst: int
+    ):
+        asked = replace(REFERENCE, name=column)
+        self._job, self._references = job, InStep(path, what="references", column=asked, source=job.source, reporter=job.reporter)
         self._tokenize, self._lowercase, self._worst = tokenize, lowercase, worst
         self._metrics = None if metrics is None else Output(metrics, json=True)
         self._said: list[str] = []

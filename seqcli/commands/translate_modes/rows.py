@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from seqcli.commands.translate_modes.job import Answers, Job
 from seqcli.decoding.attention import Attention
 from seqcli.decoding.translate import Hypothesis
-from seqcli.report.frame import WHOLE, Column
+from seqcli.report.frame import WHOLE, Column, with_kept
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.text import printable, tsv_field
 
@@ -105,15 +105,15 @@ def as_json(attention: Attention) -> dict[str, Any]:
 
 def _objects(answers: Answers, shown: Shown, keep: Sequence[str]) -> Iterator[dict[str, Any]]:
     for k, translation in enumerate(answers.translations):
-        yield {
+        row = {
             "line": translation.line,
             "source": translation.source,
-            **(dict(zip(keep, answers.block.kept[k])) if keep else {}),
             **_object(translation.best),
             "n_best": [_object(hypothesis) for hypothesis in translation.hypotheses],
             **({"alignment": pharaoh(answers.attentions[k])} if shown.alignment else {}),
             **({"attention": as_json(answers.attentions[k])} if shown.attention else {}),
         }
+        yield with_kept(row, keep, answers.block.kept_of(k))
 
 
 def _object(hypothesis: Hypothesis) -> dict[str, Any]:
