@@ -34,6 +34,8 @@ class Config(Shape):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.positions == "learned":
+            raise ValueError("learned positions end with the window, and translations do not: rotary or sinusoidal ones do not end")
         if not 0 <= self.decoder_layers <= 1 << 10:
             raise ValueError(f"decoder_layers must be 0 to 1024, got {self.decoder_layers}")
 

@@ -81,7 +81,7 @@ class CrossAttention(nn.Module):
         q = self.q(x).to(k.dtype).view(len(k), memory.each * count, self.heads, self.head_width).transpose(1, 2)
         mask = memory.real[:, None, None]  # [B, 1, 1, S]
         if recording.wanted():
-            recording.add((q @ k.mT * self.head_width**-0.5).masked_fill(~mask, -torch.inf).softmax(-1))
+            recording.add((q.float() @ k.float().mT * self.head_width**-0.5).masked_fill(~mask, -torch.inf).softmax(-1))
         y = attend(q, k, v, mask=mask, causal=False, dropped=self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).reshape(rows, count, width))
 

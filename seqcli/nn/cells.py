@@ -31,7 +31,7 @@ class Cell(nn.Module):
         return getattr(self, f"_{self.kind}")(inputs, *state)
 
     def _rnn(self, inputs: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        return (torch.tanh(inputs + self.recurrent(h)),)
+        return (torch.tanh((inputs + self.recurrent(h)).float()),)  # the state stays exact
 
     def _lstm(self, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
         i, f, g, o = (inputs + self.recurrent(h)).chunk(4, dim=-1)

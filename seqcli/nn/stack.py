@@ -55,6 +55,8 @@ class Shape:
             raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}")
         if self.positions == "rotary" and self.width // self.heads % 2:
             raise ValueError(f"rotary positions need an even head width, got {self.width // self.heads}")
+        if self.positions == "sinusoidal" and self.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, got {self.width}")
         for value, known in ((self.positions, POSITIONS), (self.activation, ACTIVATIONS), (self.norm, NORMS), (self.norm_place, NORM_PLACES)):
             if value not in known:
                 raise ValueError(f"{value!r} is not one of {', '.join(known)}")

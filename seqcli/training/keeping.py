@@ -77,8 +77,10 @@ class Keeper:
     @property
     def _same(self) -> dict[str, Any]:
         """What a resumed run must share with its beginning."""
-        of_text = {"tokenizer": self._record["tokenizer"], "text": self._record["data"]["fingerprint"]}
-        return {**self._record["settings"], **self._record["training"], **of_text}
+        data = self._record["data"]
+        judged = {"metric": self._record.get("metric"), "held-out text": data.get("held_out_fingerprint")}
+        of_text = {"tokenizer": self._record["tokenizer"], "text": data["fingerprint"]}
+        return {**self._record["settings"], **self._record["training"], **of_text, **judged}
 
     def resumed(self, reporter: Reporter) -> tuple[Progress, dict[str, np.ndarray]]:
         """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise."""

@@ -118,6 +118,43 @@ def test_attention_is_a_distribution_over_the_own_source(model):
         np.testing.assert_allclose(weights, alone, atol=1e-5)
 
 
+@pytest.mark.parametrize("precision, atol", [("fp32", 1e-5), ("bf16", 0.05), ("int8", 0.15)])
+@pytest.mark.parametrize("arch", catalog.architectures("translation"))
+def test_placed_it_says_nearly_the_same(arch, precision, atol):
+    from seqcli.training.placement import place
+
+    model = made(arch, {"width": 32, "embedding": 32, "hidden": 32})
+    before = model.given(model.encode(SOURCES)).score(TARGETS).log_prob
+    model.place(place("cpu", precision, threads=1))
+    given = model.given(model.encode(SOURCES))
+    after = given.score(TARGETS).log_prob
+    assert after.dtype == np.float32
+    np.testing.assert_allclose(after, before, atol=max(atol * np.ptp(before), 1e-5))
+    for weights in given.attention(TARGETS):
+        np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    logits, state = given.extend(np.full((5, 1), 4, np.int32), np.ones(5, np.int64))
+    again, after = given.extend(np.full((5, 1), 5, np.int32), np.ones(5, np.int64), state)
+    assert logits.dtype == again.dtype == np.float32
+    for layer in () if arch == "transformer" else after.own.cells:
+        assert all(str(part.dtype) == "torch.float32" for part in layer)  # what is carried on is not rounded
+
+
+@pytest.mark.parametrize("settings, what", [({"positions": "learned"}, "learned positions end"), ({"positions": "sinusoidal", "width": 15, "heads": 5}, "even width")])
+def test_positions_that_end_or_do_not_fit_are_refused(settings, what):
+    with pytest.raises(ValueError, match=what):
+        made("transformer", settings)
+
+
+def test_no_rows_have_no_scores():
+    from toy_translator import toy
+
+    from seqcli.data.lines import block_of
+    from seqcli.scoring.conditioned import given_sources
+    from seqcli.scoring.sentences import score_block
+
+    assert len(score_block(given_sources(toy(), b""), block_of([])).log_prob) == 0
+
+
 def test_a_later_token_changes_no_earlier_score_and_the_source_changes_all(model):
     changed = TARGETS.tokens.copy()
     changed[TARGETS.starts[4] + 3] = 5 if changed[TARGETS.starts[4] + 3] != 5 else 6
@@ -140,9 +177,15 @@ def test_the_loss_is_the_sum_of_the_scores(model):
             line[: len(first) + length] = [*first, *batch.tokens[start : start + length]]
         return torch.from_numpy(table)
 
-    total, count, _ = model.loss(padded(SOURCES, []), padded(TARGETS, [BOS_ID]))
+    source, target = padded(SOURCES, []), padded(TARGETS, [BOS_ID])
+    total, count, _ = model.loss(source, target)
     assert count == len(TARGETS.tokens)
-    # training may say `<s>`, which asking does not: its share is small, but there
+    with torch.no_grad():  # training may say `<s>`, which asking does not
+        features, _ = model.features(target[:, :-1].clamp(min=0), model.remember(source.clamp(min=0), source != PAD))
+        log_p = model.head(features).log_softmax(-1)
+    said = target[:, 1:]
+    expected = -log_p.gather(-1, said.clamp(min=0)[..., None])[..., 0][said != PAD].sum()
+    assert total.item() == pytest.approx(expected.item(), rel=1e-5)
     assert total.item() >= -model.given(model.encode(SOURCES)).score(TARGETS).log_prob.sum() - 1e-3
     total.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

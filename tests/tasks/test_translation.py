@@ -44,12 +44,12 @@ PAIRS = sentences(400, 1)
 HELD_OUT = sentences(40, 2)
 
 
-def trained(path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS, **settings):
-    shared = [(init, settings_of_init(init))] if init else []
+def trained(path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS, valid=HELD_OUT, metric="loss", **settings):
+    shared = [(init, settings_of_init(init, arch))] if init else []
     request = Request(
         translation.TASK, arch, "tiny", (*shared, ("test", {"batch_tokens": 512, **settings})), device="cpu", precision="fp32", threads=1
     )
-    given = translation.Given(pairs, HELD_OUT, ("made.tsv",), separate=separate, metric="loss", threads=1)
+    given = translation.Given(pairs, valid, ("made.tsv",), separate=separate, metric=metric, threads=1)
     with drafting(path, resume=resume, force=not resume) as draft:
         return translation.train(draft, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT)
 
@@ -96,8 +96,20 @@ def test_it_begins_with_another_ones_weights(tmp_path):
     assert second.record["valid"]["loss"] == pytest.approx(first.record["valid"]["loss"], abs=1e-4)
     with pytest.raises(ModelError, match="another shape"):
         trained(tmp_path / "c", "gru", steps=1, init=str(tmp_path / "a"), width=16)
-    with pytest.raises((ModelError, UsageError)):
-        trained(tmp_path / "d", "transformer", steps=1, init=str(tmp_path / "a"))
+    with pytest.raises(ModelError, match="another shape"):  # the second layer would begin at random
+        trained(tmp_path / "d", "gru", steps=1, init=str(tmp_path / "a"), layers=2)
+    with pytest.raises(UsageError, match="--init is a gru, --arch lstm is wanted"):
+        trained(tmp_path / "e", "lstm", steps=1, init=str(tmp_path / "a"))
+
+
+def test_resuming_by_another_measure_is_refused(tmp_path):
+    """Its figures and those before could not be compared."""
+    trained(tmp_path / "m", "gru", steps=4, width=16)
+    with pytest.raises(UsageError, match="metric was 'loss', is 'chrf'"):
+        trained(tmp_path / "m", "gru", steps=8, width=16, resume=True, metric="chrf")
+    with pytest.raises(UsageError, match="held-out text was"):
+        trained(tmp_path / "m", "gru", steps=8, width=16, resume=True, valid=PAIRS.only(np.arange(len(PAIRS)) < 20))
+    assert trained(tmp_path / "m", "gru", steps=8, width=16, resume=True).record["progress"]["step"] == 8
 
 
 def test_pairs_of_one_source_are_held_out_together():

@@ -74,6 +74,7 @@ def translator(
     from seqcli.report import comparison
     from seqcli.report.output import Output
     from seqcli.report.progress import Console
+    from seqcli.runs import Run
     from seqcli.tasks import translation
     from seqcli.tasks.drafts import drafts
     from seqcli.tasks.language import TokenizerChoice
@@ -82,7 +83,7 @@ def translator(
     from seqcli.training import request
 
     # 1. What is asked
-    archs = arch or ["transformer"]
+    archs = arch or [Run.open(init).expect(translation.TASK).arch if init else "transformer"]
     check_archs(archs)
     if writing.resume and writing.force:
         raise UsageError("--resume does not go with --force")
@@ -91,7 +92,7 @@ def translator(
     check_vocab_size(vocab_size, tokenizer)
     if init and (tokenizer or separate or len(archs) > 1):
         raise UsageError("--init is for one --arch and brings its tokenizers", cure="leave --tokenizer and --separate out")
-    shared = [(init, settings_of_init(init))] if init else []
+    shared = [(init, settings_of_init(init, archs[0]))] if init else []
     given = {**budget.given, "seed": settings.seed, "batch_tokens": machine.batch_tokens}
     requests = request.requests(
         translation.TASK, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
@@ -107,7 +108,7 @@ def translator(
     )  # fmt: skip
     held_out = None
     if valid or valid_source or valid_target:
-        held_out = replace(files, paths=tuple(valid or ()), source=valid_source, target=valid_target)
+        held_out = replace(files, paths=tuple(valid or ()), source=valid_source, target=valid_target, option="valid-")
     for each in (files, held_out) if held_out else (files,):
         each.check()
     # 2. The pairs

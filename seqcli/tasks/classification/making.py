@@ -143,7 +143,10 @@ def _fit(
 
     record = _record(given, request, module, settings, tokens=batch, label=signature.tokenizer_label(tokenizer))
     record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
-    record["data"]["fingerprint"] = fingerprint(stream, given.texts.targets)
+    record["data"] |= {
+        "fingerprint": fingerprint(stream, given.texts.targets),
+        "held_out_fingerprint": fingerprint(np.frombuffer(given.valid.data, np.uint8), given.valid.targets),
+    }
     work = fitting.Work(
         task=TASK, make=make, judge=judge, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(

@@ -19,7 +19,7 @@ HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text i
 
 @dataclass(frozen=True)
 class PairFiles:
-    """Tables of pairs, or a file of sources and one of targets, and how to read them."""
+    """Tables of pairs, or a file of sources and one of targets, and how to read them. option: that names them, in errors."""
 
     paths: tuple[str, ...] = ()
     source: str | None = None
@@ -28,15 +28,19 @@ class PairFiles:
     target_column: str | None = None
     encoding: str | None = None
     strict: bool = False
+    option: str = ""
 
     def check(self) -> None:
         """Before any work: what is given makes pairs, and every file can be opened."""
         if (self.source is None) != (self.target is None):
-            given, other = ("--source", "--target") if self.target is None else ("--target", "--source")
-            raise UsageError(f"{given} needs {other}", cure="give two files of lines, or a table with two columns")
+            given, other = ("source", "target") if self.target is None else ("target", "source")
+            cure = "give two files of lines, or a table with two columns"
+            raise UsageError(f"--{self.option}{given} needs --{self.option}{other}", cure=cure)
         if bool(self.paths) == (self.source is not None):
             what = "both tables and files of lines are given" if self.paths else "no pairs are given"
-            raise UsageError(what, cure="give DATA with two columns, or --source FILE --target FILE")
+            table = f"--{self.option.rstrip('-')} FILE" if self.option else "DATA"
+            cure = f"give {table} with two columns, or --{self.option}source FILE --{self.option}target FILE"
+            raise UsageError(what, cure=cure)
         check_readable(self.files)
 
     @property

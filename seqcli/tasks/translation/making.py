@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.data.pairs import Pairs
-from seqcli.errors import InputError, ModelError
+from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
 from seqcli.metrics import signature
 from seqcli.runs import Draft, Run
@@ -90,8 +90,9 @@ def train(
         "init": first.path.name if first else None,
         "data": {
             "files": names_of(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
-            "target_tokens": len(encoded.target.tokens), "held_out": len(given.valid), "left_out": left_out,
-            "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens),
+            "target_tokens": len(encoded.target.tokens), "left_out": {"blank": given.pairs.blank, **left_out},
+            "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(given.valid),
+            "held_out_fingerprint": fingerprint(*(np.frombuffer(side.data, np.uint8) for side in (given.valid.source, given.valid.target))),
         },
     }  # fmt: skip
     work = fitting.Work(
@@ -106,10 +107,12 @@ def train(
     return Trained(open_translator(str(draft.path), name=draft.path.name), record)
 
 
-def settings_of_init(source: str) -> dict[str, Any]:
-    """The settings that a translator must share with another whose weights it begins with."""
-    settings = Run.open(source).expect(TASK).config["settings"]
-    return {name: value for name, value in settings.items() if not name.endswith("dropout")}
+def settings_of_init(source: str, arch: str) -> dict[str, Any]:
+    """The settings that a translator of this architecture must share with another whose weights it begins with."""
+    run = Run.open(source).expect(TASK)
+    if run.arch != arch:
+        raise UsageError(f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}")
+    return {name: value for name, value in run.config["settings"].items() if not name.endswith("dropout")}
 
 
 def _tokenizers(given: Given, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
@@ -127,12 +130,16 @@ def _begin(model: Any, run: Run, *, source: str) -> None:
     """Puts another translator's weights in. Raises ModelError where the shapes differ."""
     import torch
 
-    own, tensors = model.state_dict(), run.tensors()
-    for name, array in tensors.items():
-        if name not in own or tuple(own[name].shape) != array.shape:
+    from seqcli.nn.weights import arrays
+
+    own, given = arrays(model), run.tensors()
+    for name in own.keys() | given.keys():
+        if name not in own or name not in given or own[name].shape != given[name].shape:
             raise ModelError(f"is of another shape: {name}", where=source, cure="give the same --arch and settings")
-        with torch.no_grad():
-            own[name].copy_(torch.from_numpy(np.array(array)))
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name in given:  # others are tied to these
+                tensor.copy_(torch.from_numpy(np.array(given[name])))
 
 
 def _card(record: Mapping[str, Any]) -> str:
