@@ -188,13 +188,18 @@ class Translator:
     opened: OpenTranslator
 
     def __repr__(self) -> str:
-        return f"<seqcli translator {self.opened.name}: {signature.of_translator(self.opened)}>"
+        return f"<seqcli translator {self.opened.name}: {self.signature}>"
+
+    @property
+    def signature(self) -> str:
+        """How its numbers are made."""
+        return signature.of_translator(self.opened)
 
     def translate(
         self,
         texts: Sequence[str],
         *,
-        beam_size: int = 5,
+        beam_size: int | None = None,
         n_best: int = 1,
         length_penalty: float = 1.0,
         max_length_ratio: float = 2.0,
@@ -206,9 +211,10 @@ class Translator:
         top_p: float = 1.0,
         seed: int = 0,
     ) -> list[dict[str, Any]]:
-        """source, translation, log_prob and n_best of each text; with num_samples they are drawn."""
+        """source, translation, log_prob and n_best of each text; with num_samples they are drawn.
+        beam_size: None is 5, or n_best."""
         settings = Translating(
-            beam_size=beam_size, n_best=n_best, length_penalty=length_penalty, max_length_ratio=max_length_ratio,
+            beam_size=beam_size or max(5, n_best), n_best=n_best, length_penalty=length_penalty, max_length_ratio=max_length_ratio,
             no_repeat_ngram=no_repeat_ngram, prefix=prefix, num_samples=num_samples,
             policy=Policy(temperature=temperature, top_k=top_k, top_p=top_p), seed=seed,
         )  # fmt: skip
@@ -218,17 +224,37 @@ class Translator:
             rows.append({"source": found.source, **n_best[0], "n_best": n_best})
         return rows
 
-    def attention(self, text: str) -> dict[str, Any]:
-        """source and target: the pieces; weights: where each of the target's looked, a list a row; alignment: pairs of words."""
-        (found,) = attentions(self.opened, list(translate(self.opened, [text], Translating())))
+    def attention(self, text: str, **settings: Any) -> dict[str, Any]:
+        """source and target: the pieces; weights: where each of the target's looked, a list a row; alignment: pairs of words;
+        translation. settings: of the search, as `translate` has them."""
+        translations = list(translate(self.opened, [text], Translating(**settings)))
+        (found,) = attentions(self.opened, translations)
         source, target = ([piece.text for piece in side] for side in (found.source, found.target))
-        return {"source": source, "target": target, "weights": found.weights.tolist(), "alignment": found.alignment()}
+        return {
+            "translation": translations[0].best.text, "source": source, "target": target, "weights": found.weights.tolist(),
+            "alignment": found.alignment(),
+        }  # fmt: skip
 
     def score(self, texts: Sequence[str], sources: Sequence[str]) -> list[dict[str, Any]]:
         """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text, given its source."""
+        return self._given(sources, texts).score(texts)
+
+    def corpus(self, texts: Sequence[str], sources: Sequence[str]) -> dict[str, Any]:
+        """The figures of all texts together, given their sources."""
+        return {**self._given(sources, texts).corpus(texts), "signature": self.signature}
+
+    def tokens(self, text: str, source: str, *, rank: bool = False) -> list[dict[str, Any]]:
+        """index, token, log_prob and rank of every token of a text, `</s>` too, given its source."""
+        return self._given([source], [text]).tokens(text, rank=rank)
+
+    def words(self, text: str, source: str) -> list[dict[str, Any]]:
+        """index, word and log_prob of every word between white space, given the text's source."""
+        return self._given([source], [text]).words(text)
+
+    def _given(self, sources: Sequence[str], texts: Sequence[str]) -> LanguageModel:
         if len(sources := _texts(sources)) != len(texts := _texts(texts)):
             raise ValueError(f"{len(sources)} sources for {len(texts)} texts")
-        return LanguageModel(given_sources(self.opened, block_of(sources).normalised())).score(texts)
+        return LanguageModel(given_sources(self.opened, block_of(sources).normalised()))
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

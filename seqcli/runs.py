@@ -43,6 +43,7 @@ CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 SIDES = (f"{TOKENIZER}.source", f"{TOKENIZER}.target")
 _STATE = re.compile(r"state-\d{8}")
 _LARGEST_JSON = 1 << 24
+_VERBS = {"language": "seqcli score or generate", "classification": "seqcli classify", "translation": "seqcli translate"}
 _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
 
 
@@ -103,7 +104,8 @@ class Run:
     def expect(self, task: str) -> Run:
         """Itself, where it is a model of `task`."""
         if self.task != task:
-            raise ModelError(f"a {self.task} model, a {task} model is wanted", where=str(self.path))
+            cure = f"give another, or ask this one with {_VERBS[self.task]}" if self.task in _VERBS else "give another"
+            raise ModelError(f"a {self.task} model, a {task} model is wanted", where=str(self.path), cure=cure)
         return self
 
     def tensors(self) -> dict[str, np.ndarray]:

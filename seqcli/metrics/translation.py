@@ -17,10 +17,11 @@ class Report:
 
 
 def report(translations: Sequence[str], references: Sequence[str], *, tokenize: str | None = None, lowercase: bool = False) -> Report:
-    """Of a corpus with one reference each. tokenize: of BLEU; None is `usual` for the references."""
+    """Of a corpus with one reference each. tokenize: of BLEU; None is `usual` for the references. Text that looks tokenised
+    is judged as it stands, without sacreBLEU's warning."""
     from sacrebleu.metrics import BLEU, CHRF
 
-    bleu, chrf = BLEU(tokenize=tokenize or usual(references), lowercase=lowercase), CHRF(lowercase=lowercase)
+    bleu, chrf = BLEU(tokenize=tokenize or usual(references), lowercase=lowercase, force=True), CHRF(lowercase=lowercase)
     scores = [metric.corpus_score(list(translations), [list(references)]).score for metric in (bleu, chrf)]
     return Report(*scores, str(bleu.get_signature()), str(chrf.get_signature()))
 

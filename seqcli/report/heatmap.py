@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 80
 MOST_TOKENS = 200  # of a side, that eyes can follow
-MOST_MAPS = 12  # of a PNG
+MOST_MAPS, MOST_ROWS = 12, 300  # of a PNG
 _CELL = 2  # cells of a column
 _LABEL = 16  # cells of a row's name, at most
 _HEAD = 8  # characters of a column's name, at most
@@ -111,5 +111,5 @@ def png(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]]) -> tupl
         drawn = io.BytesIO()
         with warnings.catch_warnings(record=True) as lacking:
             warnings.filterwarnings("always", "Glyph .* missing")
-            figure.savefig(drawn, format="png", dpi=150)
+            figure.savefig(drawn, format="png", dpi=120)
     return drawn.getvalue(), not lacking

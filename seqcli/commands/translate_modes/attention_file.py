@@ -37,7 +37,9 @@ class AttentionFile:
             ))  # fmt: skip
             return
         for each in answers.attentions:
-            if len(each.target) and len(self._maps) < heatmap.MOST_MAPS and max(each.weights.shape) <= heatmap.MOST_TOKENS:
+            rows = sum(len(weights) for weights, _, _ in self._maps) + len(each.target)
+            room = len(self._maps) < heatmap.MOST_MAPS and rows <= heatmap.MOST_ROWS
+            if len(each.target) and room and max(each.weights.shape) <= heatmap.MOST_TOKENS:
                 self._maps.append((each.weights, *names(each)))
             else:
                 self._left_out += len(each.target) > 0
