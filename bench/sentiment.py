@@ -6,7 +6,8 @@ nsmc     a language model reads the reviews (less the texts of `ratings_dev`), a
          `ratings_train` less a seeded held-out part, which chooses the weights to keep; judged on `ratings_dev`
 sst2     learns from the phrases of `train` that are not in 700 seeded sentences of `sentences.train`; these choose the weights,
          `sentences.dev` (872) judges, three seeds
-trec     five seeded folds; each network holds out a tenth of its own four for choosing
+trec     five seeded folds; each network holds out a tenth of its own four for choosing; the lstm begins with a language model of other
+         English (Brown, captions of Multi30k, Tatoeba, reviews: 1.5 M words, none of the questions)
 samples  the sample models, made from sample_data/ alone, on a seeded 500 of `sentences.dev` and of `ratings_dev`
 
 Of each part several kinds of classifiers are trained, and judged alone and as one, with equal weights (`classify --mix`). `--keep` leaves
@@ -19,6 +20,7 @@ import argparse
 import gzip
 import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,7 +30,7 @@ from pathlib import Path
 from classify import DATA, FOLDS, SEED, SEQCLI, labelled, unpacked, write
 
 SENTENCES, RUNS, SAMPLED = 700, 3, 500
-LANGUAGE = ["--arch", "lstm", "--vocab-size", "8000", "--minutes", "33"]
+LANGUAGE = ["--arch", "lstm", "--tokenizer", "sentencepiece", "--vocab-size", "8000"]
 DROPOUTS = ["--set", "dropout=0.3", "--set", "weight_dropout=0.2", "--set", "piece_dropout=0.1"]
 WORDS = ["--tokenizer", "words", "--epochs", "3"]
 RECIPES = {  # of each part, by architecture, the first word; a learning rate is half the preset's where the body has learnt already
@@ -38,6 +40,7 @@ RECIPES = {  # of each part, by architecture, the first word; a learning rate is
     },
     "trec": {
         "cnn": ["--set", "members=5", "--set", "piece_dropout=0.1", "--epochs", "8"],
+        "lstm": [*DROPOUTS, "--learning-rate", "2e-3", "--epochs", "8"],
         "cnn of words": ["--set", "members=3", "--tokenizer", "words", "--min-count", "2", "--epochs", "8"], "bag": [],
     },
 }  # fmt: skip
@@ -45,6 +48,10 @@ RECIPES = {  # of each part, by architecture, the first word; a learning rate is
 
 def table(path: Path, rows: list[tuple[str, str]]) -> Path:
     return write(path, ["label\ttext", *(f"{label}\t{text}" for label, text in rows)])
+
+
+def lines(path: Path) -> list[str]:
+    return gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
 
 
 def accuracy(judged: Path, *models: Path) -> float:
@@ -76,6 +83,12 @@ def trained(part: str, learnt: Path, folder: Path, *, valid: Path | None, thread
     return models
 
 
+def language_model(text: Path, folder: Path, *, minutes: float, threads: int) -> Path:
+    command = [*SEQCLI, "train", "lm", str(text), "-o", str(folder), *LANGUAGE, "--minutes", str(minutes)]
+    subprocess.run([*command, "--threads", str(threads), "--force", "-q"], check=True)
+    return folder
+
+
 class Found:
     """Accuracies of each model of a part and of all as one, over its runs, and the seconds that the training took."""
 
@@ -103,12 +116,10 @@ def without(phrases: list[tuple[str, str]], sentences: list[tuple[str, str]]) ->
 def nsmc(data: Path, folder: Path, *, threads: int) -> None:
     learnt, judged = (unpacked(data, f"nsmc/{name}", folder=folder) for name in ("ratings_train", "ratings_dev"))
     unseen = {text for _, text in labelled(judged)}
-    reviews = gzip.decompress((data / "nsmc" / "reviews.txt.gz").read_bytes()).decode().split("\n")[:-1]
-    kept = write(folder / "reviews.txt", [line for line in reviews if line not in unseen])
+    kept = write(folder / "reviews.txt", [line for line in lines(data / "nsmc" / "reviews.txt.gz") if line not in unseen])
     found = Found("nsmc")
-    command = [*SEQCLI, "train", "lm", str(kept), "-o", str(folder / "reviews"), *LANGUAGE, "--tokenizer", "sentencepiece"]
-    subprocess.run([*command, "--threads", str(threads), "--force", "-q"], check=True)
-    found.add(trained("nsmc", learnt, folder / "nsmc", valid=None, threads=threads, seed=1, init=folder / "reviews"), judged)
+    read = language_model(kept, folder / "reviews", minutes=33, threads=threads)
+    found.add(trained("nsmc", learnt, folder / "nsmc", valid=None, threads=threads, seed=1, init=read), judged)
     found.tell()
 
 
@@ -124,13 +135,29 @@ def sst2(data: Path, folder: Path, *, threads: int) -> None:
     found.tell()
 
 
+def english(data: Path) -> list[str]:
+    """Sentences that are no questions of TREC, their words parted by spaces as there."""
+    brown = [line for part in ("train", "valid") for line in lines(data / "brown" / f"brown.{part}.txt.gz")]
+    reviews = [line.split("\t")[1] for line in lines(data / "sst2" / "sentences.train.tsv.gz")[1:]]
+    learners = dict.fromkeys(line.split("\t")[0] for line in lines(data / "tatoeba-ko-en" / "train.tsv.gz")[1:])
+    captions = lines(data / "multi30k" / "train.en.gz")
+    text = [*brown, *(in_words(line) for line in (*captions, *learners)), *reviews]
+    random.Random(SEED).shuffle(text)
+    return text
+
+
+def in_words(line: str) -> str:
+    return " ".join(re.sub(r"('s|n't|'re|'m|'ll|'ve|'d)\b|([.,!?;:\"()])", r" \1\2 ", line).split())
+
+
 def trec(data: Path, folder: Path, *, threads: int) -> None:
     rows, found = labelled(unpacked(data, "trec/train", folder=folder)), Found("trec")
     random.Random(SEED).shuffle(rows)
+    read = language_model(write(folder / "english.txt", english(data)), folder / "english", minutes=20, threads=threads)
     for fold in range(FOLDS):
         learnt = table(folder / "trec_learnt.tsv", [row for number, row in enumerate(rows) if number % FOLDS != fold])
         judged = table(folder / "trec_judged.tsv", rows[fold::FOLDS])
-        found.add(trained("trec", learnt, folder / "trec", valid=None, threads=threads), judged)
+        found.add(trained("trec", learnt, folder / "trec", valid=None, threads=threads, init=read), judged)
     found.tell()
 
 
