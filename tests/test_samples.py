@@ -166,15 +166,17 @@ def small(monkeypatch, tmp_path):
         monkeypatch.setitem(samples.SETTINGS, arch, {"width": 8})
 
 
-def test_the_demo_shows_both_languages_and_every_architecture(small, here):
+def test_the_demo_shows_both_languages_and_every_architecture(small, here, tmp_path):
     done = here("demo")
     assert done.code == 0, done.err
     shown = ("My computer is very slow", "word_choice", "goes on likeliest", "bits/byte", "Many to many", "I want to drink coffee.")
-    for text in (*LANGUAGES.values(), *shown):
+    pieces = ("▁machine ▁learning", "▁나 는 ▁기")
+    for text in (*LANGUAGES.values(), *pieces, *shown):
         assert text in done.out
     assert all(done.out.count(arch) >= 5 for arch in samples.SETTINGS) and "\x1b" not in done.out
     rank = next(line.split() for line in done.out.splitlines() if "rank of 24" in line)
     assert rank[3] == "1" and len(rank) == 3 + len(samples.SETTINGS)
+    assert len(list(tmp_path.glob("seqcli/[ek]*-gru-*"))) == 1  # a translator takes half a minute
     again = here("demo")
     assert again.out == done.out and "building" not in again.err
 

@@ -20,7 +20,7 @@ OPINIONS = {
     "english": ["What a wonderful film", "The plot is thin and the jokes are dull", "It is slow, but I loved every minute of it"],
     "korean": ["정말 감동적인 영화였어요", "시간이 아까운 지루한 영화", "기대는 안 했는데 아주 재미있게 봤어요"],
 }
-SENTENCES = {"english": ["I want to drink coffee.", "There is a shirt in the room."], "korean": ["저는 커피를 마시고 싶어요.", "제 방에 책이 있어요."]}
+SENTENCES = ["I want to drink coffee.", "There is a shirt in the room."]
 LIKELIEST = 5
 
 
@@ -30,7 +30,7 @@ def demo(
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Train small models on the samples and show word order, word choice, the next word, sentiment and translation.
+    """Train small models on the samples and show word order, word choice, pieces, the next word, sentiment and translation.
 
     English by all architectures, an n-gram to a Transformer; Korean by an n-gram. The first time takes two minutes or so.
     """
@@ -56,24 +56,26 @@ def demo(
         out.write("2. Word choice. The same sentence with one word changed, shares in %:\n\n")
         for name, template in CHOICE.items():
             _choices(out, models[name], template)
-        out.write("3. The next word. What does a model expect after these words, and how does it go on?\n\n")
+        out.write("3. Pieces. Models read and write pieces of words, learnt from their text; ▁ is a space:\n\n")
+        _pieces(out, {text: models[name][0] for name, text in ORDER.items()})
+        out.write("4. The next word. What does a model expect after these words, and how does it go on?\n\n")
         for name, prompt in PROMPT.items():
             _continuations(out, models[name], prompt)
-        out.write("4. Pairs that the models have not seen: how often is the good sentence likelier, in %?\n\n")
+        out.write("5. Pairs that the models have not seen: how often is the good sentence likelier, in %?\n\n")
         for name in ORDER:
             _pairs(out, models[name], str(samples.folder() / f"{name}.pairs.tsv"))
-        out.write("5. Sentences that the models have not seen: what they cost and how they are predicted.\n\n")
+        out.write("6. Sentences that the models have not seen: what they cost and how they are predicted.\n\n")
         out.rows(comparison.columns({each.opened.name: each.record for each in trained}))
-        out.write("6. Many to one. Is an opinion positive or negative? A bag of hashed n-grams, of\n"
+        out.write("7. Many to one. Is an opinion positive or negative? A bag of hashed n-grams, of\n"
                   "   sample opinions, in a second; what each word of the last one adds:\n\n")  # fmt: skip
         for name, texts in OPINIONS.items():
             _opinions(out, samples.classifier(ORDER[name], reporter=reporter), texts)
-        out.write("7. Many to many. A recurrent network reads a sentence, another says it in the other\n"
-                  "   language; for every token that it says (downwards) it looks back (across):\n\n")  # fmt: skip
-        for name, texts in SENTENCES.items():
-            _translations(out, samples.translator(texts[0], reporter=reporter), texts)
+        out.write("8. Many to many. A recurrent network reads a sentence, another says it in Korean;\n"
+                  "   for every token that it says (downwards) it looks back (across):\n\n")  # fmt: skip
+        _translations(out, samples.translator(SENTENCES[0], reporter=reporter), SENTENCES)
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
                   '  seqcli generate "I study" --num-samples 3\n'
+                  '  seqcli tokenize "I study machine translation" --ids\n'
                   '  seqcli train lm YOUR.txt -o my-models --arch ngram --arch lstm --arch transformer\n'
                   '  seqcli score -m my-models/lstm -i OTHER.txt | head\n'
                   '  seqcli classify "This is not what I had hoped for" --explain\n'
@@ -107,6 +109,17 @@ def _choices(out: Output, models: list[OpenModel], template: str) -> None:
     for opened, share in zip(models, answers):
         columns.append(Column(opened.name, [100 * share[text] for text in answers[0]], "%.1f"))
     out.rows(columns)
+
+
+def _pieces(out: Output, models: dict[str, OpenModel]) -> None:
+    """Those of each text, as its model has them."""
+    from seqcli.report.frame import WHOLE, Column
+
+    rows = [[piece.text for piece in opened.tokenizer.pieces(text)] for text, opened in models.items()]
+    out.rows([
+        Column("text", list(models)), Column("pieces", [" ".join(row) for row in rows]),
+        Column("tokens", [len(row) for row in rows], WHOLE),
+    ])  # fmt: skip
 
 
 def _continuations(out: Output, models: list[OpenModel], prompt: str) -> None:
