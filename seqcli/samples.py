@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from seqcli import __version__
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
+from seqcli.text import nfc
 
 if TYPE_CHECKING:
     from seqcli.tasks.classification import OpenClassifier
@@ -55,6 +56,7 @@ def folder() -> Path:
 
 def language_of(text: str) -> str:
     """`korean` where there is more Hangul than Latin, a syllable being worth three letters; else `english`."""
+    text = nfc(text)
     hangul = sum("가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ" for char in text)
     latin = sum(char.isalpha() and char.isascii() for char in text)
     return "korean" if 3 * hangul > latin else "english"

@@ -65,6 +65,7 @@ def test_the_language_is_that_of_the_text():
         "나는 ML을 공부한다": "korean",
         "나는 machine learning을 공부한다": "korean",
         "ㅋㅋ": "korean",
+        "\u1102\u1161\u1102\u1173\u11ab": "korean",  # 나는, decomposed
     }
     assert {text: samples.language_of(text) for text in texts} == texts
     assert samples.language_of("the Korean word 나 means I") == "english"

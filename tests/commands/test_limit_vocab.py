@@ -11,6 +11,7 @@ PAIRS = "a b c\tA B C\nb d b\tB D B\n"
 TRAIN = {
     "tokenizer": ("text.txt",),
     "lm": ("text.txt", "--order", 2),
+    "classifier": ("labels.txt", "--arch", "ngram", "--valid", "labels.txt"),
     "translator": ("pairs.tsv", "--source-column", "#1", "--target-column", "#2", "--valid", "pairs.tsv", *NETWORK),
 }
 
@@ -20,6 +21,7 @@ def train(here, tmp_path):
     """`train("lm", "--tokenizer", "words")`, into `m`."""
     (tmp_path / "text.txt").write_text("a b c\nb d b\n")
     (tmp_path / "pairs.tsv").write_text(PAIRS)
+    (tmp_path / "labels.txt").write_text("__label__x a b c\n__label__y b d b\n")
     (tmp_path / "list.txt").write_text("d b\nB never\n")
     (tmp_path / "blank.txt").write_text("\n \n")
     return lambda kind, *more: here("train", kind, *TRAIN[kind], *more, "-o", "m")

@@ -14,6 +14,7 @@ from seqcli.commands.train.options import (
     Data,
     Debug,
     Folder,
+    LimitVocab,
     MinCount,
     Order,
     Preset,
@@ -23,6 +24,7 @@ from seqcli.commands.train.options import (
     VocabSize,
     Writing,
     check_archs,
+    check_limit_vocab,
     check_min_count,
     check_training_precision,
     check_vocab_size,
@@ -69,6 +71,7 @@ def classifier(
     ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
+    limit_vocab: LimitVocab = None,
     valid: Valid = None,
     reading: Reading = None,
     writing: Writing = None,
@@ -97,7 +100,7 @@ def classifier(
     task, archs = classification.TASK, arch or ["bag"]
     check_archs(archs)
     training = not all(catalog.is_counted(task, name) for name in archs)
-    of_tokens = {"tokenizer": tokenizer, "vocab_size": vocab_size, "min_count": min_count if min_count > 1 else None}
+    of_tokens = {"tokenizer": tokenizer, "vocab_size": vocab_size, "min_count": min_count if min_count > 1 else None, "limit_vocab": limit_vocab}
     refuse_unheard(archs, {
         **({} if "ngram" in archs else {"order": order}),
         **({} if training else {**writing.of_networks, "init": init, "steps": budget.steps, "minutes": budget.minutes}),
@@ -109,6 +112,7 @@ def classifier(
     if writing.resume and (writing.force or not training):
         raise UsageError(f"--resume does not go with {'--force' if writing.force else '--arch ' + archs[0]}")
     check_min_count(min_count, tokenizer)
+    check_limit_vocab(limit_vocab, tokenizer)
     check_vocab_size(vocab_size, tokenizer)
     if init and (tokenizer or vocab_size):
         raise UsageError("--init brings its tokenizer", cure="leave --tokenizer and --vocab-size out")
@@ -152,7 +156,7 @@ def classifier(
         texts, judged, tuple(data), weights=classification.label_weights(label_weights, texts), metric=metric,
         threads=machine.threads,
     )  # fmt: skip
-    chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count)
+    chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     # 3. The classifiers
     places = several.places(output, requests, runs, seed=settings.seed or 0)
     records = {}
