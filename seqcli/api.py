@@ -18,14 +18,14 @@ from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import Settings as Translating
 from seqcli.decoding.translate import translate
 from seqcli.interfaces import OpenModel, OpenTranslator
-from seqcli.metrics import calibration, classification, signature
+from seqcli.metrics import signature
 from seqcli.scoring import comparisons
 from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.influence import influences
 from seqcli.scoring.pairs import Pair, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
-from seqcli.tasks.classification import OpenClassifier, softmax
+from seqcli.tasks.classification import Answers, OpenClassifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,24 +155,7 @@ class Classifier:
         """The figures of `seqcli classify --evaluate --json`. labels: the true ones."""
         if len(labels) != len(texts := _texts(texts)):
             raise ValueError(f"{len(labels)} labels for {len(texts)} texts")
-        if unknown := {*labels} - {*self.labels}:
-            raise ValueError(f"labels that are none of the classifier's: {', '.join(sorted(map(repr, unknown)))}")
-        opened, place = self.opened, {label: k for k, label in enumerate(self.labels)}
-        targets = [place[label] for label in labels]
-        logits = opened.logits(block_of(texts))
-        shares = softmax(logits / opened.temperature)
-        best = shares.argmax(axis=1)
-        return {
-            "model": opened.name,
-            **classification.report(targets, best, classes=len(self.labels)).as_json(self.labels),
-            "loss": calibration.log_loss(logits, targets, temperature=opened.temperature),
-            "calibration_error": calibration.expected_calibration_error(shares.max(axis=1), best == targets),
-            "temperature": opened.temperature,
-            "signature": signature.of_classifier(
-                opened.arch, tokenizer=opened.features, labels=len(self.labels), temperature=opened.temperature,
-                precision=getattr(opened.model, "precision", "fp32"), texts=len(texts),
-            ),
-        }  # fmt: skip
+        return Answers(self.opened, self.opened.numbers_of(labels), self.opened.logits(block_of(texts))).figures()
 
     def explain(self, text: str) -> dict[str, Any]:
         """label, probability and words: each word with the change of the label's log-odds that it brings (nats)."""

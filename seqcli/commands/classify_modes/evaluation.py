@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from seqcli.commands.classify_modes.job import Job
@@ -13,60 +11,14 @@ from seqcli.report.frame import WHOLE, Column
 from seqcli.report.output import JSON, TABLE, Output
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from seqcli.metrics.classification import Report
-    from seqcli.tasks.classification import OpenClassifier, Texts
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """What one classifier says of labelled texts."""
-
-    opened: OpenClassifier
-    names: list[str]  # of the labels, as they are shown
-    texts: Texts
-    best: np.ndarray  # int64 [N], -1 below the threshold
-    share: np.ndarray  # float64 [N], of the likeliest
-    loss: float
-    calibration_error: float  # of the likeliest, undecided or not
-
-    @cached_property
-    def report(self) -> Report:
-        from seqcli.metrics import classification
-
-        return classification.report(self.texts.targets, self.best, classes=len(self.opened.labels))
-
-    def figures(self) -> dict[str, Any]:
-        from seqcli.metrics.signature import of_classifier
-
-        opened = self.opened
-        return {
-            "model": opened.name,
-            **self.report.as_json(self.names),
-            "loss": self.loss,
-            "calibration_error": self.calibration_error,
-            "temperature": opened.temperature,
-            "signature": of_classifier(
-                opened.arch, tokenizer=opened.features, labels=len(self.names), temperature=opened.temperature,
-                precision=getattr(opened.model, "precision", "fp32"), texts=len(self.texts),
-            ),
-        }
-
-    def mistakes(self, count: int) -> list[dict[str, Any]]:
-        """Those that it was surest of."""
-        wrong = (self.best != self.texts.targets) & (self.best >= 0)
-        surest = [k for k in (-self.share).argsort(kind="stable").tolist() if wrong[k]][:count]
-        names, records = self.names, self.texts.data.decode().split("\n") if surest else []
-        return [
-            {"line": k + 1, "truth": names[self.texts.targets[k]], "label": names[self.best[k]],
-             "probability": float(self.share[k]), "text": records[k]}
-            for k in surest
-        ]  # fmt: skip
+    from seqcli.tasks.classification import Answers, Texts
 
 
 def evaluate(job: Job, *, errors: int) -> None:
     """One report for each classifier; of several the paired test against the first."""
+    from seqcli.tasks import classification
+
     path = job.source.input or lines.STDIN
     if path == lines.STDIN and lines.is_interactive():
         raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
@@ -79,29 +31,16 @@ def evaluate(job: Job, *, errors: int) -> None:
         for opened in job.classifiers:
             if texts is None:
                 texts = job.labelled_files(path).read(labels=opened.labels, reporter=job.reporter)
-            answers.append(_answers(job, opened, texts.relabelled(opened.labels, where=path)))
+            own = texts.relabelled(opened.labels, where=path)
+            answers.append(classification.Answers(opened, own.targets, job.logits_of(opened, own), threshold=job.threshold))
             job.reporter.clear()
-            _shown(out, answers[-1], errors)
+            _shown(out, answers[-1], job.names(opened.labels), own, errors)
     for other in answers[1:]:
         job.reporter.note(_difference(answers[0], other))
 
 
-def _answers(job: Job, opened: OpenClassifier, texts: Texts) -> _Answers:
-    from seqcli.metrics import calibration, classification
-    from seqcli.tasks.classification import softmax
-
-    logits = job.logits_of(opened, texts)
-    shares = softmax(logits / opened.temperature)
-    best = shares.argmax(axis=1)
-    share = shares[range(len(best)), best]
-    loss = calibration.log_loss(logits, texts.targets, temperature=opened.temperature)
-    error = calibration.expected_calibration_error(share, best == texts.targets)
-    best[share < job.threshold] = classification.UNDECIDED
-    return _Answers(opened, job.names(opened.labels), texts, best, share, loss, error)
-
-
-def _shown(out: Output, answers: _Answers, errors: int) -> None:
-    figures, mistakes, names = answers.figures(), answers.mistakes(errors), answers.names
+def _shown(out: Output, answers: Answers, names: list[str], texts: Texts, errors: int) -> None:
+    figures, mistakes = answers.figures(names), _mistakes(answers, names, texts, errors)
     if out.mode == JSON:
         out.rows([], json=[figures | ({"errors": mistakes} if errors else {})])
     elif out.mode == TABLE:
@@ -122,6 +61,18 @@ def _shown(out: Output, answers: _Answers, errors: int) -> None:
         columns = _plain(figures, mistakes)
         out.begin([column.name for column in columns])
         out.rows(columns)
+
+
+def _mistakes(answers: Answers, names: list[str], texts: Texts, count: int) -> list[dict[str, Any]]:
+    """Those that it was surest of."""
+    wrong = (answers.best != answers.targets) & (answers.best >= 0)
+    surest = [k for k in (-answers.shares).argsort(kind="stable").tolist() if wrong[k]][:count]
+    records = texts.data.decode().split("\n") if surest else []
+    return [
+        {"line": k + 1, "truth": names[answers.targets[k]], "label": names[answers.best[k]],
+         "probability": float(answers.shares[k]), "text": records[k]}
+        for k in surest
+    ]  # fmt: skip
 
 
 def _summary(report: Report, figures: dict[str, Any]) -> list[Column]:
@@ -157,14 +108,14 @@ def _plain(figures: dict[str, Any], mistakes: list[dict[str, Any]]) -> list[Colu
     ]  # fmt: skip
 
 
-def _difference(first: _Answers, other: _Answers) -> str:
+def _difference(first: Answers, other: Answers) -> str:
     import numpy as np
 
     from seqcli.metrics import classification
 
     place = {label: k for k, label in enumerate(other.opened.labels)}
     same = np.array([*(place.get(label, -1) for label in first.opened.labels), -1])
-    test = classification.paired(other.texts.targets, same[first.best], other.best)
+    test = classification.paired(other.targets, same[first.best], other.best)
     verdict = ": no clear difference" if test.p > 0.05 else ""
     return (
         f"{first.opened.name} alone is right about {test.only_first:,} texts, {other.opened.name} alone about "

@@ -1,9 +1,10 @@
 """Classification: how labelled text is read, how classifiers are made, opened and judged.
 
 `corpus` reads, `making` makes them (only its networks bring torch), `several` many alike, `opened` opens them, `mixed` makes one of
-several.
+several, `answers` judges what they say.
 """
 
+from seqcli.tasks.classification.answers import Answers
 from seqcli.tasks.classification.corpus import LabelledFiles, Texts, label_weights, split
 from seqcli.tasks.classification.making import METRICS, Given, Trained, settings_of_body, train
 from seqcli.tasks.classification.mixed import fitted, mixed
@@ -12,6 +13,7 @@ from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, op
 __all__ = [
     "METRICS",
     "TASK",
+    "Answers",
     "Given",
     "LabelledFiles",
     "OpenClassifier",

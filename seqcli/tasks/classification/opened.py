@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -40,15 +40,25 @@ class OpenClassifier:
         """Of every record and label, float64 [B, C]."""
         return softmax(self.logits(block) / self.temperature)
 
+    def numbers_of(self, labels: Sequence[str]) -> np.ndarray:
+        """int64 [N]. Raises ValueError for one that is none of its own."""
+        if unknown := {*labels} - {*self.labels}:
+            raise ValueError(f"labels that are none of the classifier's: {', '.join(sorted(map(repr, unknown)))}")
+        return np.array([self.labels.index(label) for label in labels], np.int64)
+
     def at(self, temperature: float) -> OpenClassifier:
         return replace(self, temperature=temperature)
 
     @property
     def signature(self) -> str:
         """How its answers are made."""
+        return self.signed()
+
+    def signed(self, *, texts: int | None = None) -> str:
+        """How, and of how many texts."""
         return signature.of_classifier(
             self.arch, tokenizer=self.features, labels=len(self.labels), temperature=self.temperature,
-            precision=getattr(self.model, "precision", "fp32"),
+            precision=getattr(self.model, "precision", "fp32"), texts=texts,
         )  # fmt: skip
 
 

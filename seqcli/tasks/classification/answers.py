@@ -1,0 +1,50 @@
+"""What a classifier says of texts whose labels are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from seqcli.metrics import calibration, classification
+from seqcli.metrics.classification import UNDECIDED, Report
+from seqcli.tasks.classification.opened import OpenClassifier, softmax
+
+
+@dataclass(frozen=True)
+class Answers:
+    """targets: int64 [N]; logits: float64 [N, C]; threshold: labels less probable are left undecided."""
+
+    opened: OpenClassifier
+    targets: np.ndarray
+    logits: np.ndarray
+    threshold: float = 0.0
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """float64 [N], of the likeliest labels."""
+        return softmax(self.logits / self.opened.temperature).max(axis=1)
+
+    @cached_property
+    def best(self) -> np.ndarray:
+        """int64 [N], UNDECIDED below the threshold."""
+        return np.where(self.shares < self.threshold, UNDECIDED, self.logits.argmax(axis=1))
+
+    @cached_property
+    def report(self) -> Report:
+        return classification.report(self.targets, self.best, classes=len(self.opened.labels))
+
+    def figures(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Plain values. names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""
+        right = self.logits.argmax(axis=1) == self.targets
+        return {
+            "model": self.opened.name,
+            **self.report.as_json(self.opened.labels if names is None else names),
+            "loss": calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature),
+            "calibration_error": calibration.expected_calibration_error(self.shares, right),
+            "temperature": self.opened.temperature,
+            "signature": self.opened.signed(texts=len(self.targets)),
+        }
