@@ -3,7 +3,8 @@
     python bench/translate.py --joey PYTHON [--part speed] [--minutes 5] [--threads 2] [--data ../shared/data]
 
 speed     Multi30k English-German (`tok/`), Transformer of 4 + 4 layers of 128, 10,000 joint subwords, trained for the same minutes:
-          target tokens/s; then of test2016 by a beam of 5: sentences/s and tokenised BLEU
+          target tokens/s, and tokenised BLEU on the first `--sentences` of test2016; then both translate these by a beam of 5 with
+          one model's weights, seqcli's: sentences/s
 multi30k  the preset of each `--arch`, trained for `--minutes` from each `--seed`, on `tok/` and on raw text; no peer
 tatoeba   English-Korean both ways, judged on `dev`: rnn, lstm, gru and transformer side by side; no peer
 
@@ -15,7 +16,8 @@ reaches 4,096; seqcli takes sentences of like length, counts `<s>` and `</s>` of
 real target tokens (`</s>` too) each finds room for, and only these make tokens/s. seqcli is shown in float32 and in bfloat16, which it
 takes by itself where the processor can; JoeyNMT refuses half precision on a processor. Minutes begin after start-up; the first fifth of
 them is left out of tokens/s. Model and dropout are the same; JoeyNMT's learning rates are the published ones, seqcli's its preset's.
-Decoding is a whole process; `started` leaves out what one sentence alone takes.
+Decoding is a whole process; `started` leaves out what one sentence alone takes. JoeyNMT compares hypotheses by log p / ((5 + length) /
+6), seqcli by log p / length, so that their BLEU differs a little.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import logging
 import os
 import platform
 import re
@@ -44,12 +45,15 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIDES, FILES, PIECES, BATCH, BEAM = ("en", "de"), ("train", "val", "test2016"), 10_000, 4096, 5
 ARCHS = ("rnn", "lstm", "gru", "transformer")
 TEXTS = {"tok": ("tok", "none"), "raw": (".", "13a")}  # folder, and how sacreBLEU takes words
-SHAPE = {"width": 128, "layers": 4, "heads": 4, "hidden": 256, "activation": "relu", "dropout": 0.3, "label_smoothing": 0.1}
+SHAPE = {
+    "width": 128, "layers": 4, "heads": 4, "hidden": 256, "activation": "relu", "norm": "layer", "bias": "true", "positions": "sinusoidal",
+    "scaled": "true", "dropout": 0.3, "label_smoothing": 0.1,
+}  # fmt: skip
 
 JOEY = """
 name: bench
 joeynmt_version: "2.3.0"
-model_dir: {folder}/joey
+model_dir: {model}
 use_cuda: False
 data:
   train: {folder}/train
@@ -84,12 +88,19 @@ model:
 
 
 @dataclass
-class Row:
-    """tokens: real ones of the target; started: without start-up."""
+class Trained:
+    """tokens: real ones of the target."""
 
     tokens_a_second: float
     tokens_a_batch: float
-    sentences_a_second: float
+    bleu: float
+
+
+@dataclass
+class Decoded:
+    """sentences a second, and without start-up."""
+
+    sentences: float
     started: float
     bleu: float
 
@@ -124,28 +135,33 @@ def lines(path: Path) -> list[str]:
 
 def speed(given: argparse.Namespace, folder: Path) -> None:
     segmented(given.data, folder)
-    rows = {}
-    if missing := why_no_joey(given.joey):
+    missing, trained, found = why_no_joey(given.joey), {}, {}
+    decoding = {"threads": given.threads, "sentences": given.sentences}
+    if missing:
         print(f"{missing}: seqcli alone")
     else:
-        rows["JoeyNMT"] = joey(given.joey, folder, minutes=given.minutes, threads=given.threads)
+        trained["JoeyNMT"] = joey(given.joey, folder, minutes=given.minutes, **decoding)
     for precision in ("fp32", "bf16"):
-        rows[f"seqcli {precision}"] = ours(folder, minutes=given.minutes, threads=given.threads, precision=precision)
-    told(rows, minutes=given.minutes)
+        trained[f"seqcli {precision}"] = ours(folder, minutes=given.minutes, precision=precision, **decoding)
+    told(trained, ["target tokens/s", "a batch", f"BLEU after {given.minutes:g} min"])
+    if not missing:
+        same = for_joey(folder / "seqcli-bf16", folder)
+        found["JoeyNMT"] = decoded([given.joey, "-m", "joeynmt", "translate", str(same)], folder, **decoding)
+    found["seqcli fp32"] = decoded(asked(folder / "seqcli-bf16", given.threads), folder, **decoding)
+    told(found, [f"{given.sentences:,} sentences, a second", "started", "BLEU"])
 
 
-def told(rows: dict[str, Row], *, minutes: float) -> None:
+def told(rows: dict[str, Trained] | dict[str, Decoded], heads: list[str]) -> None:
     """Figures, and in brackets how many times the peer's."""
-    names, peer = list(Row.__annotations__), rows.get("JoeyNMT")
-    heads = ["target tokens/s", "a batch", f"sentences/s, beam {BEAM}", "started", f"BLEU after {minutes:g} min"]
-    print("".join(f"{head:>{24 if place else 38}}" for place, head in enumerate(heads)))
+    peer = rows.get("JoeyNMT")
+    print("".join(f"{head:>{26 if place else 40}}" for place, head in enumerate(heads)))
     for name, row in rows.items():
         cells = []
-        for field in names:
-            of, share = getattr(row, field), getattr(row, field) / getattr(peer, field) if peer and getattr(peer, field) else 0
+        for field, of in vars(row).items():
+            share = of / getattr(peer, field) if peer and getattr(peer, field) and field != "bleu" else 0
             shown = f"{of:.2f}" if field == "bleu" else f"{of:,.1f}" if of < 1000 else f"{of:,.0f}"
             cells.append(f"{shown} ({share:.2f})" if share and row is not peer else shown)
-        print(f"{name:14}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+        print(f"{name:14}" + "".join(f"{cell:>26}" for cell in cells), flush=True)
 
 
 def segmented(data: Path, folder: Path) -> None:
@@ -169,10 +185,15 @@ def why_no_joey(python: str | None) -> str | None:
     return f"no JoeyNMT: {found.stderr.splitlines()[-1]}" if found.returncode else None
 
 
-def joey(python: str, folder: Path, *, minutes: float, threads: int) -> Row:
+def config_of(model: Path, folder: Path) -> Path:
+    config = folder / f"{model.name}.yaml"
+    config.write_text(JOEY.format(folder=folder, model=model, beam=BEAM, batch=BATCH), encoding="utf-8")
+    return config
+
+
+def joey(python: str, folder: Path, *, minutes: float, threads: int, sentences: int) -> Trained:
     """It has no option for minutes: interrupted after them it saves what it has."""
-    config = folder / "joey.yaml"
-    config.write_text(JOEY.format(folder=folder, beam=BEAM, batch=BATCH), encoding="utf-8")
+    config = config_of(folder / "joey", folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a bench in the background ignores it, and so would its child
     command, log = [python, "-m", "joeynmt", "train", "--skip-test", str(config)], folder / "joey.log"
     with open(log, "w", encoding="utf-8") as said, subprocess.Popen(
@@ -191,10 +212,11 @@ def joey(python: str, folder: Path, *, minutes: float, threads: int) -> Row:
         tokens += int(rate) * (now - clock) if clock else 0.0
         clock = now
         at.append((now, tokens, int(step)))
-    return Row(*steady(at), *decoded([python, "-m", "joeynmt", "translate", str(config)], folder, threads=threads))
+    command = [python, "-m", "joeynmt", "translate", str(config)]
+    return Trained(*steady(at), decoded(command, folder, threads=threads, sentences=sentences).bleu)
 
 
-def ours(folder: Path, *, minutes: float, threads: int, precision: str) -> Row:
+def ours(folder: Path, *, minutes: float, threads: int, precision: str, sentences: int) -> Trained:
     model = folder / f"seqcli-{precision}"
     run([
         *SEQCLI, "train", "translator", "--source", str(folder / "train.en"), "--target", str(folder / "train.de"),
@@ -204,8 +226,66 @@ def ours(folder: Path, *, minutes: float, threads: int, precision: str) -> Row:
     ], threads=threads)  # fmt: skip
     events = map(json.loads, lines(model / "metrics.jsonl"))
     at = [(event["seconds"], event["tokens"], event["step"]) for event in events if event["event"] == "progress"]
-    command = [*SEQCLI, "translate", "-q", "-m", str(model), "--beam-size", str(BEAM), "--threads", str(threads)]
-    return Row(*steady(at), *decoded(command, folder, threads=threads))
+    return Trained(*steady(at), decoded(asked(model, threads), folder, threads=threads, sentences=sentences).bleu)
+
+
+def asked(model: Path, threads: int) -> list[str]:
+    return [*SEQCLI, "translate", "-q", "-m", str(model), "--beam-size", str(BEAM), "--threads", str(threads)]
+
+
+def for_joey(model: Path, folder: Path) -> Path:
+    """JoeyNMT's configuration for the weights of `model`. Its sines and cosines alternate where ours stand one after the other, and
+    so all that is added to them is put in another order."""
+    import torch
+
+    from seqcli.tasks import translation
+
+    opened = translation.open_translator(str(model))
+    given, width, state = opened.model.state_dict(), SHAPE["width"], {}
+    order = torch.arange(width).view(2, -1).T.flatten()
+
+    def put(name: str, weight: torch.Tensor, bias: torch.Tensor, *, reads: bool = False, writes: bool = False) -> None:
+        state[f"{name}.weight"] = weight[:, order] if reads else weight[order]
+        state[f"{name}.bias"] = bias[order] if writes else bias
+
+    def norm(name: str, ours: str) -> None:
+        put(name, given[f"{ours}.weight"], given[f"{ours}.bias"], writes=True)
+
+    def attention(name: str, q: tuple[torch.Tensor, torch.Tensor], kv: tuple[torch.Tensor, torch.Tensor], out: str) -> None:
+        (k, v), (k_bias, v_bias) = (part.chunk(2) for part in kv)
+        for letter, part in {"q": q, "k": (k, k_bias), "v": (v, v_bias)}.items():
+            put(f"{name}.{letter}_layer", *part, reads=True)
+        put(f"{name}.output_layer", given[f"{out}.weight"], given[f"{out}.bias"], writes=True)
+
+    for side, own, names in (("encoder", "src_src_att", "layer_norm"), ("decoder", "trg_trg_att", "x_layer_norm")):
+        for layer in range(SHAPE["layers"]):
+            theirs, ours = f"{side}.layers.{layer}", f"body.{side}.layers.{layer}"
+            norm(f"{theirs}.{names}", f"{ours}.attention_norm")
+            qkv = [given[f"{ours}.attention.qkv.{kind}"] for kind in ("weight", "bias")]
+            attention(
+                f"{theirs}.{own}", tuple(part[:width] for part in qkv), tuple(part[width:] for part in qkv), f"{ours}.attention.out"
+            )
+            if side == "decoder":
+                norm(f"{theirs}.dec_layer_norm", f"{ours}.cross_norm")
+                q, kv = (tuple(given[f"{ours}.cross.{name}.{kind}"] for kind in ("weight", "bias")) for name in ("q", "kv"))
+                attention(f"{theirs}.src_trg_att", q, kv, f"{ours}.cross.out")
+            norm(f"{theirs}.feed_forward.layer_norm", f"{ours}.feedforward_norm")
+            for number, name in ((0, "up"), (3, "out")):
+                weight, bias = (given[f"{ours}.feedforward.{name}.{kind}"] for kind in ("weight", "bias"))
+                put(f"{theirs}.feed_forward.pwff_layer.{number}", weight, bias, reads=name == "up", writes=name == "out")
+        norm(f"{side}.layer_norm", f"body.{side}.norm")
+    ids = {token: number for number, token in enumerate(opened.target.vocabulary())}
+    embedding = given["body.decoder.embedding.weight"][:, order]
+    rows = [embedding[ids[token]] if token in ids else torch.zeros(width) for token in lines(folder / "vocabulary")]
+    for name in ("src_embed.lut", "trg_embed.lut", "decoder.output_layer"):
+        state[f"{name}.weight"] = torch.stack(rows)
+    pe = torch.zeros(1, 5000, width)
+    there = opened.model.body.decoder.positions(torch.arange(5000))
+    pe[0] = there[:, order]
+    state |= {"encoder.pe.pe": pe, "decoder.pe.pe": pe}
+    (folder / "same").mkdir(exist_ok=True)
+    torch.save({"model_state": state}, folder / "same" / "best.ckpt")
+    return config_of(folder / "same", folder)
 
 
 def steady(at: list[tuple[float, float, int]]) -> tuple[float, float]:
@@ -216,15 +296,15 @@ def steady(at: list[tuple[float, float, int]]) -> tuple[float, float]:
     return (after - before) / (ended - begun), (after - before) / (last - first)
 
 
-def decoded(command: list[str], folder: Path, *, threads: int) -> tuple[float, float, float]:
+def decoded(command: list[str], folder: Path, *, threads: int, sentences: int) -> tuple[float, float, float]:
     """Sentences a second of test2016, with and without start-up, and BLEU of words that spaces part, as they are."""
-    sources, said = lines(folder / "test2016.en"), folder / "said"
-    (folder / "one").write_text(sources[0] + "\n", encoding="utf-8")
+    sources, said = lines(folder / "test2016.en")[:sentences], folder / "said"
+    for name, some in (("one", sources[:1]), ("all", sources)):
+        (folder / name).write_text("".join(line + "\n" for line in some), encoding="utf-8")
     alone = run(command, threads=threads, stdin=folder / "one", stdout=said)
-    seconds = run(command, threads=threads, stdin=folder / "test2016.en", stdout=said)
-    logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # the text is tokenised, as is meant
+    seconds = run(command, threads=threads, stdin=folder / "all", stdout=said)
     texts = ["".join(line.split()).replace("▁", " ").strip() for line in lines(said)]
-    bleu = translation.report(texts, lines(folder / "tok" / "test2016.de"), tokenize="none").bleu
+    bleu = translation.report(texts, lines(folder / "tok" / "test2016.de")[:sentences], tokenize="none").bleu
     return len(sources) / seconds, (len(sources) - 1) / (seconds - alone), bleu
 
 
@@ -281,6 +361,7 @@ def main() -> None:
     parser.add_argument("--joey", metavar="PYTHON", help="of an environment with JoeyNMT")
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--minutes", type=float, default=5, help="of each training of speed and multi30k")
+    parser.add_argument("--sentences", type=int, default=1000, help="of test2016, to be decoded in speed")
     parser.add_argument("--epochs", type=float, default=15, help="of tatoeba")
     parser.add_argument("--arch", choices=ARCHS, action="append", help="of multi30k (else transformer) and tatoeba (else all)")
     parser.add_argument("--seed", type=int, action="append", help="of multi30k")
