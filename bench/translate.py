@@ -43,6 +43,7 @@ from seqcli.metrics import translation
 SEQCLI = [sys.executable, "-m", "seqcli"]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIDES, FILES, PIECES, BATCH, BEAM = ("en", "de"), ("train", "val", "test2016"), 10_000, 4096, 5
+DIRECTIONS = ("en-ko", "ko-en")
 ARCHS = ("rnn", "lstm", "gru", "transformer")
 TEXTS = {"tok": ("tok", "none"), "raw": (".", "13a")}  # folder, and how sacreBLEU takes words
 SHAPE = {
@@ -340,7 +341,7 @@ def multi30k(given: argparse.Namespace, folder: Path) -> None:
 def tatoeba(given: argparse.Namespace, folder: Path) -> None:
     for part in ("train", "dev"):
         (folder / f"{part}.tsv").write_bytes(gzip.decompress((given.data / "tatoeba-ko-en" / f"{part}.tsv.gz").read_bytes()))
-    for source, target in (("en", "ko"), ("ko", "en")):
+    for source, target in (direction.split("-") for direction in given.direction or DIRECTIONS):
         archs, models = given.arch or ARCHS, folder / f"{source}-{target}"
         run([
             *SEQCLI, "train", "translator", str(folder / "train.tsv"), "--valid", str(folder / "dev.tsv"), "--source-column", source,
@@ -362,9 +363,10 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--minutes", type=float, default=5, help="of each training of speed and multi30k")
     parser.add_argument("--sentences", type=int, default=1000, help="of test2016, to be decoded in speed")
-    parser.add_argument("--epochs", type=float, default=15, help="of tatoeba")
+    parser.add_argument("--epochs", type=float, default=40, help="of tatoeba")
     parser.add_argument("--arch", choices=ARCHS, action="append", help="of multi30k (else transformer) and tatoeba (else all)")
     parser.add_argument("--seed", type=int, action="append", help="of multi30k")
+    parser.add_argument("--direction", choices=DIRECTIONS, action="append", help="of tatoeba (else both)")
     parser.add_argument("--text", choices=TEXTS, action="append", help="of multi30k (else both)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--keep", type=Path, help="a folder for files and models")
