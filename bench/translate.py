@@ -297,8 +297,8 @@ def steady(at: list[tuple[float, float, int]]) -> tuple[float, float]:
     return (after - before) / (ended - begun), (after - before) / (last - first)
 
 
-def decoded(command: list[str], folder: Path, *, threads: int, sentences: int) -> tuple[float, float, float]:
-    """Sentences a second of test2016, with and without start-up, and BLEU of words that spaces part, as they are."""
+def decoded(command: list[str], folder: Path, *, threads: int, sentences: int) -> Decoded:
+    """Of the first sentences of test2016. BLEU is of words that spaces part, as they are."""
     sources, said = lines(folder / "test2016.en")[:sentences], folder / "said"
     for name, some in (("one", sources[:1]), ("all", sources)):
         (folder / name).write_text("".join(line + "\n" for line in some), encoding="utf-8")
@@ -306,7 +306,7 @@ def decoded(command: list[str], folder: Path, *, threads: int, sentences: int) -
     seconds = run(command, threads=threads, stdin=folder / "all", stdout=said)
     texts = ["".join(line.split()).replace("▁", " ").strip() for line in lines(said)]
     bleu = translation.report(texts, lines(folder / "tok" / "test2016.de")[:sentences], tokenize="none").bleu
-    return len(sources) / seconds, (len(sources) - 1) / (seconds - alone), bleu
+    return Decoded(len(sources) / seconds, (len(sources) - 1) / (seconds - alone), bleu)
 
 
 # --- multi30k
