@@ -32,7 +32,7 @@ def demo(
 ) -> None:
     """Train small models on the samples and show word order, word choice, pieces, the next word, sentiment and translation.
 
-    English by all architectures, an n-gram to a Transformer; Korean by an n-gram. The first time takes two minutes or so.
+    English by all architectures, an n-gram to a Transformer; Korean by an n-gram. The first time takes a minute or two.
     """
     from seqcli import samples
     from seqcli.report import comparison
