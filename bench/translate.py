@@ -148,7 +148,9 @@ def speed(given: argparse.Namespace, folder: Path) -> None:
     if not missing:
         same = for_joey(folder / "seqcli-bf16", folder)
         found["JoeyNMT"] = decoded([given.joey, "-m", "joeynmt", "translate", str(same)], folder, **decoding)
-    found["seqcli fp32"] = decoded(asked(folder / "seqcli-bf16", given.threads), folder, **decoding)
+    for precision in ("fp32", "bf16"):
+        command = [*asked(folder / "seqcli-bf16", given.threads), "--precision", precision]
+        found[f"seqcli {precision}"] = decoded(command, folder, **decoding)
     told(found, [f"{given.sentences:,} sentences, a second", "started", "BLEU"])
 
 
@@ -280,10 +282,8 @@ def for_joey(model: Path, folder: Path) -> Path:
     rows = [embedding[ids[token]] if token in ids else torch.zeros(width) for token in lines(folder / "vocabulary")]
     for name in ("src_embed.lut", "trg_embed.lut", "decoder.output_layer"):
         state[f"{name}.weight"] = torch.stack(rows)
-    pe = torch.zeros(1, 5000, width)
-    there = opened.model.body.decoder.positions(torch.arange(5000))
-    pe[0] = there[:, order]
-    state |= {"encoder.pe.pe": pe, "decoder.pe.pe": pe}
+    positions = opened.model.body.decoder.positions(torch.arange(5000)[None])[..., order]
+    state |= {"encoder.pe.pe": positions, "decoder.pe.pe": positions}
     (folder / "same").mkdir(exist_ok=True)
     torch.save({"model_state": state}, folder / "same" / "best.ckpt")
     return config_of(folder / "same", folder)

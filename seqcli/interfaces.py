@@ -38,6 +38,11 @@ class TokenBatch:
         """Where each row begins: int64 [B]."""
         return self.lengths.cumsum() - self.lengths
 
+    @property
+    def rows(self) -> list[np.ndarray]:
+        """Each row's tokens: int32 [lengths[b]]."""
+        return [self.tokens[start : start + length] for start, length in zip(self.starts.tolist(), self.lengths.tolist())]
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:

@@ -117,7 +117,7 @@ def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_P
     batch = opened.source.encode(block.normalised())
     room = opened.model.window - 1  # beside `</s>`
     parts = []
-    for (line, text), tokens in zip(lines, np.split(batch.tokens, batch.lengths.cumsum()[:-1])):
+    for (line, text), tokens in zip(lines, batch.rows):
         if len(tokens) == 1 or text.isspace():  # nothing but `</s>`
             spans = []
         elif len(tokens) <= opened.model.window:

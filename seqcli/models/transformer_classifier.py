@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqcli.nn import pooling
 from seqcli.nn.classifier import NeuralClassifier

@@ -55,7 +55,7 @@ class NeuralTranslator(Answering):
     @torch.inference_mode()
     def encode(self, batch: TokenBatch) -> Memory:
         """What is known of these sources, all read together."""
-        tokens = torch.from_numpy(padded(_rows(batch), fill=PAD)).to(self.device)
+        tokens = torch.from_numpy(padded(batch.rows, fill=PAD)).to(self.device)
         with self.cast():
             return self.remember(tokens.clamp_min(0), tokens != PAD)
 
@@ -133,11 +133,7 @@ class Given:
 
     def _forced(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """Features [B, T, D] and tokens [B, T + 1], `<s>` first."""
-        tokens = torch.from_numpy(padded([np.append(BOS_ID, row) for row in _rows(batch)], fill=PAD)).to(self._model.device)
+        tokens = torch.from_numpy(padded([np.append(BOS_ID, row) for row in batch.rows], fill=PAD)).to(self._model.device)
         with self._model.cast():
             features, _ = self._model.features(tokens[:, :-1].clamp_min(0), self._memory)
         return features, tokens
-
-
-def _rows(batch: TokenBatch) -> list[np.ndarray]:
-    return np.split(batch.tokens, np.cumsum(batch.lengths)[:-1])

@@ -29,9 +29,14 @@ class Answers:
         return softmax(self.logits / self.opened.temperature).max(axis=1)
 
     @cached_property
+    def likeliest(self) -> np.ndarray:
+        """int64 [N]."""
+        return self.logits.argmax(axis=1)
+
+    @cached_property
     def best(self) -> np.ndarray:
         """int64 [N], UNDECIDED below the threshold."""
-        return np.where(self.shares < self.threshold, UNDECIDED, self.logits.argmax(axis=1))
+        return np.where(self.shares < self.threshold, UNDECIDED, self.likeliest)
 
     @cached_property
     def report(self) -> Report:
@@ -39,12 +44,11 @@ class Answers:
 
     def figures(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Plain values. names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""
-        right = self.logits.argmax(axis=1) == self.targets
         return {
             "model": self.opened.name,
             **self.report.as_json(self.opened.labels if names is None else names),
             "loss": calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature),
-            "calibration_error": calibration.expected_calibration_error(self.shares, right),
+            "calibration_error": calibration.expected_calibration_error(self.shares, self.likeliest == self.targets),
             "temperature": self.opened.temperature,
             "signature": self.opened.signed(texts=len(self.targets)),
         }

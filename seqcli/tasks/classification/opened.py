@@ -42,9 +42,10 @@ class OpenClassifier:
 
     def numbers_of(self, labels: Sequence[str]) -> np.ndarray:
         """int64 [N]. Raises ValueError for one that is none of its own."""
-        if unknown := {*labels} - {*self.labels}:
+        number = {label: k for k, label in enumerate(self.labels)}
+        if unknown := {*labels} - number.keys():
             raise ValueError(f"labels that are none of the classifier's: {', '.join(sorted(map(repr, unknown)))}")
-        return np.array([self.labels.index(label) for label in labels], np.int64)
+        return np.array([number[label] for label in labels], np.int64)
 
     def at(self, temperature: float) -> OpenClassifier:
         return replace(self, temperature=temperature)
