@@ -14,17 +14,15 @@ from a file's content.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,10 +30,10 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import __version__, catalog, checkpoints, tensor_file, tokenizers, torchrun
-from seqcli.errors import BusyError, ModelError, OutputError, UsageError
+from seqcli import __version__, checkpoints, locks, tensor_file, tokenizers, torchrun
+from seqcli.errors import ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
-from seqcli.whole_file import replacing, write_json
+from seqcli.whole_file import no_link, replacing, write_json
 
 FORMAT = 1
 MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "metrics.jsonl", "tensorboard"
@@ -202,7 +200,7 @@ class Draft:
 
     def log(self, event: Mapping[str, Any]) -> None:
         """One more line of metrics.jsonl."""
-        with open(self.path / METRICS, "a", encoding="utf-8", opener=_opener) as file:
+        with open(self.path / METRICS, "a", encoding="utf-8", opener=no_link) as file:
             file.write(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n")
 
     @property
@@ -242,14 +240,14 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
     _refuse_what_may_not_be_written(path, force=force, resume=resume)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / LOCK, "a+", opener=_opener)  # noqa: SIM115 - held until the end
+        lock = open(path / LOCK, "a+", opener=no_link)  # noqa: SIM115 - held until the end
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
     with lock:
-        _take(lock, path)
+        locks.take(lock, path)
         _refuse_what_may_not_be_written(path, force=force, resume=resume)  # another may have been quicker
         try:
-            _sign(lock)
+            locks.sign(lock)
             _sweep(path)
             if not resume and checkpoints.are_here(path):
                 os.rename(path / checkpoints.FOLDER, path / ".new-old")  # at once: half of them would be nobody's
@@ -323,105 +321,6 @@ def _sweep(path: Path) -> None:
                 entry.unlink()
 
 
-def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = False) -> None:
-    """A folder with a tokenizer alone, whole or not at all. Raises as `drafting_tokenizer` does."""
-    with drafting_tokenizer(path, force=force) as save:
-        save(tokenizer)
-
-
-@contextmanager
-def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Callable[[Tokenizer], None]]:
-    """Locks the place of a tokenizer folder, and gives the function that writes it.
-
-    force: a tokenizer that it holds may be replaced. Raises UsageError where something else is there, BusyError where
-    another process is writing it.
-    """
-    path = Path(path).resolve()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.with_name(f".{path.name}.lock"), "a+", opener=_opener)  # noqa: SIM115 - held until the end
-    except OSError as error:
-        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
-    with lock:
-        _take(lock, path)
-        if not os.fstat(lock.fileno()).st_nlink:  # its holder has just removed it: it excludes nobody
-            raise BusyError("was being written by another process", where=str(path), cure="give another -o")
-        try:
-            _sign(lock)
-            occupied = _holds_tokenizer(path, force=force)
-            yield lambda tokenizer: _replace_tokenizer(tokenizer, path, occupied=occupied)
-        finally:
-            os.unlink(lock.name)
-
-
-def _holds_tokenizer(path: Path, *, force: bool) -> bool:
-    """Whether there is one to be replaced."""
-    occupied = path.exists() and not (path.is_dir() and not os.listdir(path))
-    if occupied and not _is_tokenizer(path):
-        raise UsageError("exists and is not a tokenizer of seqcli", where=str(path), cure="give another -o")
-    if occupied and not force:
-        raise UsageError("holds a tokenizer already", where=str(path), cure="--force replaces it, or give another -o")
-    return occupied
-
-
-def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> None:
-    try:
-        new = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
-    try:
-        tokenizers.save(tokenizer, new)
-        for file in new.iterdir():
-            tensor_file.sync(file)
-        os.chmod(new, 0o777 & ~_umask())
-        old = Path(f"{new}-old")
-        if occupied:
-            os.rename(path, old)
-        os.rename(new, path)
-        tensor_file.sync(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _is_tokenizer(path: Path) -> bool:
-    """Whether a folder holds a tokenizer that we made, and nothing else."""
-    try:
-        kind = json.loads((path / tokenizers.FILE).read_bytes())["kind"]
-        return set(os.listdir(path)) <= {tokenizers.FILE, getattr(catalog.load("tokenizers", kind), "FILE", None)}
-    except (OSError, ValueError, KeyError, TypeError, UsageError):
-        return False
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _take(lock, path: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read().strip() or "another process"
-        raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or give another -o") from None
-    try:
-        same = os.fstat(lock.fileno()).st_ino == os.stat(lock.name).st_ino
-    except FileNotFoundError:
-        same = False
-    if not same:  # its last holder has just removed it
-        raise BusyError("another process has just left it", where=str(path), cure="try again")
-
-
-def _sign(lock) -> None:
-    """Who holds it, for those who find it taken."""
-    lock.seek(0)
-    lock.truncate()
-    lock.write(f"{socket.gethostname()}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
-    lock.flush()
-
-
 def replace_file(path: Path, data: bytes) -> None:
     """Writes `path` whole or not at all, and syncs it; a link is replaced, not followed out of the folder."""
     with replacing(path, follow=False) as file:
@@ -431,11 +330,6 @@ def replace_file(path: Path, data: bytes) -> None:
 
 def _last_state(path: Path) -> int:
     return max((int(p.name[6:]) for p in path.iterdir() if _STATE.fullmatch(p.name)), default=0)
-
-
-def _opener(name: str, flags: int) -> int:
-    """For `open`: writes no file that a link in the folder points to."""
-    return os.open(name, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _file_name(name: str) -> str:

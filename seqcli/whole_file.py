@@ -21,7 +21,7 @@ def replacing(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
     path = Path(os.path.realpath(path)) if follow else path
     beside = path.with_name(f".new-{path.name}.{os.getpid()}")
     try:
-        with open(beside, "wb", opener=_opener) as file:
+        with open(beside, "wb", opener=no_link) as file:
             yield file
             file.flush()
             if path.is_file() and not path.is_symlink():
@@ -41,6 +41,6 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _opener(name: str, flags: int) -> int:
-    """Writes to no file that a link of that name points to."""
+def no_link(name: str, flags: int) -> int:
+    """An opener for `open`: writes to no file that a link of that name points to."""
     return os.open(name, flags | os.O_NOFOLLOW, 0o666)

@@ -14,8 +14,9 @@ from injected import Faults, killed_at
 
 from seqcli import runs, samples, tensor_file, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
-from seqcli.runs import Run, drafting, drafting_tokenizer, save_tokenizer
+from seqcli.runs import Run, drafting
 from seqcli.tasks import language
+from seqcli.tokenizer_folder import drafting_tokenizer, save_tokenizer
 from seqcli.tokenizers import characters, words
 
 VOCABULARY = words.train([b"the cat saw the dog\n"])[0]

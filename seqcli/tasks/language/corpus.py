@@ -18,8 +18,9 @@ from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.models.ngram import with_starts
-from seqcli.runs import Run, drafting_tokenizer
+from seqcli.runs import Run
 from seqcli.text import BOS_ID
+from seqcli.tokenizer_folder import drafting_tokenizer
 
 HELD_OUT = 0.05  # of the rows, where no validation text is given
 

@@ -1,0 +1,36 @@
+"""Files whose lock says that one process writes what they stand for, and which."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TextIO
+
+from seqcli.errors import BusyError
+
+
+def take(lock: TextIO, path: Path) -> None:
+    """`path`, which it stands for, is then written by nobody else. Raises BusyError where another process has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "another process"
+        raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or give another -o") from None
+    try:
+        same = os.fstat(lock.fileno()).st_ino == os.stat(lock.name).st_ino
+    except FileNotFoundError:
+        same = False
+    if not same:  # its last holder has just removed it
+        raise BusyError("another process has just left it", where=str(path), cure="try again")
+
+
+def sign(lock: TextIO) -> None:
+    """Who holds it, for those who find it taken."""
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"{socket.gethostname()}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+    lock.flush()

@@ -1,0 +1,92 @@
+"""A folder with a tokenizer alone: written whole or not at all, by one process at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seqcli import catalog, locks, tensor_file, tokenizers
+from seqcli.errors import BusyError, OutputError, UsageError
+from seqcli.interfaces import Tokenizer
+from seqcli.whole_file import no_link
+
+
+def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = False) -> None:
+    """A folder with a tokenizer alone, whole or not at all. Raises as `drafting_tokenizer` does."""
+    with drafting_tokenizer(path, force=force) as save:
+        save(tokenizer)
+
+
+@contextmanager
+def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Callable[[Tokenizer], None]]:
+    """Locks the place of a tokenizer folder, and gives the function that writes it.
+
+    force: a tokenizer that it holds may be replaced. Raises UsageError where something else is there, BusyError where
+    another process is writing it.
+    """
+    path = Path(path).resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path.with_name(f".{path.name}.lock"), "a+", opener=no_link)  # noqa: SIM115 - held until the end
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+    with lock:
+        locks.take(lock, path)
+        if not os.fstat(lock.fileno()).st_nlink:  # its holder has just removed it: it excludes nobody
+            raise BusyError("was being written by another process", where=str(path), cure="give another -o")
+        try:
+            locks.sign(lock)
+            occupied = _holds_tokenizer(path, force=force)
+            yield lambda tokenizer: _replace_tokenizer(tokenizer, path, occupied=occupied)
+        finally:
+            os.unlink(lock.name)
+
+
+def _holds_tokenizer(path: Path, *, force: bool) -> bool:
+    """Whether there is one to be replaced."""
+    occupied = path.exists() and not (path.is_dir() and not os.listdir(path))
+    if occupied and not _is_tokenizer(path):
+        raise UsageError("exists and is not a tokenizer of seqcli", where=str(path), cure="give another -o")
+    if occupied and not force:
+        raise UsageError("holds a tokenizer already", where=str(path), cure="--force replaces it, or give another -o")
+    return occupied
+
+
+def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> None:
+    try:
+        new = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+    try:
+        tokenizers.save(tokenizer, new)
+        for file in new.iterdir():
+            tensor_file.sync(file)
+        os.chmod(new, 0o777 & ~_umask())
+        old = Path(f"{new}-old")
+        if occupied:
+            os.rename(path, old)
+        os.rename(new, path)
+        tensor_file.sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _is_tokenizer(path: Path) -> bool:
+    """Whether a folder holds a tokenizer that we made, and nothing else."""
+    try:
+        kind = json.loads((path / tokenizers.FILE).read_bytes())["kind"]
+        return set(os.listdir(path)) <= {tokenizers.FILE, getattr(catalog.load("tokenizers", kind), "FILE", None)}
+    except (OSError, ValueError, KeyError, TypeError, UsageError):
+        return False
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
