@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from contextlib import suppress
 
 import typer
@@ -76,6 +77,8 @@ class _Terminated(BaseException):
 
 
 def main(arguments: list[str] | None = None) -> None:
+    if not sys.warnoptions:  # Python's warnings are for developers: python -W default -m seqcli shows them
+        warnings.simplefilter("ignore")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

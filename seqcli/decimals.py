@@ -13,17 +13,21 @@ import numpy as np
 def rows(columns: Sequence[tuple[np.ndarray, int]], *, separator: str = "\t") -> list[str]:
     """Row i of the columns, (numbers [n], decimal places) each: `["-1.50\t3", ...]` for places 2 and 0.
 
-    Fields have a fixed width, filled up with NULs; in the end the NULs are taken out.
+    Fields have a fixed width, filled up with NULs; in the end the NULs are taken out. What is not a number is an empty field.
     """
     fields = []
     for values, places in columns:
         field = _field(values, places)
         if field is None:
-            slow = ([format(value, f"z.{places}f") for value in values.tolist()] for values, places in columns)
+            slow = ([_decimal(value, places) for value in values.tolist()] for values, places in columns)
             return [separator.join(row) for row in zip(*slow)]
         fields += [field, np.full((len(field), 1), ord(separator), np.uint8)]
     fields[-1][:] = ord("\n")
     return np.hstack(fields).tobytes().translate(None, b"\0").decode("ascii").split("\n")[:-1]
+
+
+def _decimal(value: float, places: int) -> str:
+    return "" if value != value else format(value, f"z.{places}f")
 
 
 def _field(values: np.ndarray, places: int) -> np.ndarray | None:

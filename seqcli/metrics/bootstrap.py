@@ -1,4 +1,4 @@
-"""Is one model better, or was it luck? A paired bootstrap over the sentences that both have scored.
+"""Is one model better, or was it luck? A paired bootstrap over the records that both have scored.
 
 Koehn (2004), "Statistical significance tests for machine translation evaluation". Beyond 2^16 sentences neighbours
 are joined, which makes it a block bootstrap and keeps memory bounded.
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+RESAMPLES = 1000
 _UNITS = 1 << 16
 
 
@@ -21,41 +22,50 @@ class Interval(NamedTuple):
 
 
 class PairedBootstrap:
-    """Collects per-sentence sums of two models; `interval` is of their difference per unit (byte, token)."""
+    """Collects per-record sums of two models and their sizes; `interval` is of the difference of their ratios.
+
+    Each model has sizes of its own: two models may count the same text in different units, and one may have no line ends.
+    """
 
     def __init__(self):
-        self._difference, self._size = np.zeros(0), np.zeros(0)
-        self._per_unit = 1  # sentences joined in one
-        self._rest = (np.zeros(0), np.zeros(0))
+        self._columns = np.zeros((4, 0))  # sum and size of the first model, sum and size of the second
+        self._per_unit = 1  # records joined in one
+        self._rest = np.zeros((4, 0))
 
-    def add(self, first: np.ndarray, second: np.ndarray, size: np.ndarray) -> None:
-        difference = np.concatenate([self._rest[0], first - second])
-        size = np.concatenate([self._rest[1], size])
-        whole = len(size) // self._per_unit * self._per_unit
-        self._rest = difference[whole:], size[whole:]
-        self._difference = np.append(self._difference, _joined(difference[:whole], self._per_unit))
-        self._size = np.append(self._size, _joined(size[:whole], self._per_unit))
-        while len(self._size) > _UNITS:
-            even = len(self._size) // 2 * 2
-            self._difference, self._size = _joined(self._difference[:even], 2), _joined(self._size[:even], 2)
+    def add(self, first: np.ndarray, first_size: np.ndarray, second: np.ndarray, second_size: np.ndarray) -> None:
+        columns = np.concatenate([self._rest, [first, first_size, second, second_size]], axis=1)
+        whole = columns.shape[1] // self._per_unit * self._per_unit
+        self._rest = columns[:, whole:]
+        self._columns = np.concatenate([self._columns, _joined(columns[:, :whole], self._per_unit)], axis=1)
+        while self._columns.shape[1] > _UNITS:
+            even = self._columns.shape[1] // 2 * 2
+            self._columns = _joined(self._columns[:, :even], 2)
             self._per_unit *= 2
 
-    def interval(self, *, seed: int = 0, resamples: int = 1000, level: float = 0.95) -> Interval:
-        """The difference of the sums over the sum of sizes, with its percentile interval (nan of fewer than two units)."""
-        difference, size = self._difference, self._size
-        if len(self._rest[1]):
-            difference, size = np.append(difference, self._rest[0].sum()), np.append(size, self._rest[1].sum())
-        mean = float(difference.sum() / max(size.sum(), 1))
-        if len(size) < 2:
+    def interval(self, *, seed: int = 0, resamples: int = RESAMPLES, level: float = 0.95) -> Interval:
+        """The first ratio of sums minus the second, with its percentile interval: nan where there are fewer than two
+        records or an infinite sum."""
+        columns = self._columns
+        if self._rest.shape[1]:
+            columns = np.concatenate([columns, self._rest.sum(axis=1, keepdims=True)], axis=1)
+        mean = float(_difference(columns.sum(axis=1)))
+        if columns.shape[1] < 2 or not np.isfinite(columns).all():
             return Interval(mean, math.nan, math.nan)
         rng = np.random.default_rng(seed)
+        records = columns.shape[1]
         means = np.empty(resamples)
         for i in range(resamples):
-            chosen = rng.integers(len(size), size=len(size))
-            means[i] = difference[chosen].sum() / max(size[chosen].sum(), 1)
+            drawn = np.bincount(rng.integers(records, size=records), minlength=records)  # how often each record
+            means[i] = _difference(columns @ drawn)
         low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
         return Interval(mean, float(low), float(high))
 
 
-def _joined(values: np.ndarray, count: int) -> np.ndarray:
-    return values.reshape(-1, count).sum(axis=1)
+def _difference(sums: np.ndarray) -> float:
+    """Of two ratios; a size of nothing counts as 1, infinite sums have no difference."""
+    first, first_size, second, second_size = sums.tolist()
+    return first / max(first_size, 1) - second / max(second_size, 1)
+
+
+def _joined(columns: np.ndarray, count: int) -> np.ndarray:
+    return columns.reshape(len(columns), -1, count).sum(axis=2)

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 TIE = 1e-6  # nats; sums of the same numbers in another order differ by less
 
 
+def tied(a, b):
+    """Whether two log-probabilities (numbers or arrays) are equal up to rounding; -inf ties with -inf."""
+    return (a <= b + TIE) & (b <= a + TIE)
+
+
 @dataclass(slots=True)
 class Tally:
     """Pairs of one tag under one model."""
@@ -23,7 +28,7 @@ class Tally:
     def add(self, good: float, bad: float) -> bool:
         """Counts a pair by its log-probabilities; returns whether it is correct."""
         self.pairs += 1
-        tie = good == bad or abs(good - bad) <= TIE
+        tie = tied(good, bad)
         self.ties += tie
         self.correct += (correct := not tie and good > bad)
         return correct

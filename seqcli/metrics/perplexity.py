@@ -21,7 +21,7 @@ class Totals:
     tokens: int = 0
     unknown: int = 0
     log_prob: float = 0.0
-    log_prob_unknown: float = 0.0
+    log_prob_known: float = 0.0  # of the tokens that are not `<unk>`; no difference, as log_prob may be -inf
     bytes: int = 0
     characters: int = 0
 
@@ -35,7 +35,7 @@ class Totals:
     @property
     def perplexity_known(self) -> float:
         """Over the tokens that are not `<unk>` (KenLM: "excluding OOVs")."""
-        return perplexity(self.log_prob - self.log_prob_unknown, self.tokens - self.unknown)
+        return perplexity(self.log_prob_known, self.tokens - self.unknown)
 
     @property
     def bits_per_byte(self) -> float:

@@ -21,7 +21,7 @@ WHOLE = "%d"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """values: str for `%s`, numbers or None for `%d` and `%.Nf`, an array where there are many.
+    """values: str for `%s`, numbers for `%d` and `%.Nf`, an array where there are many; None and nan are missing.
 
     `shown` is the format on a terminal.
     """
@@ -56,7 +56,7 @@ def tsv_header(names: Iterable[str]) -> str:
 
 def _fields(column: Column) -> Sequence[str]:
     if column.format != TEXT:
-        return ["" if value is None else column.format % value for value in column.values]
+        return ["" if _missing(value) else column.format % value for value in column.values]
     # What is printable and has no backslash needs no escape: seen faster for all together, or one by one.
     text = "".join(column.values)
     if text.isprintable() and "\\" not in text:
@@ -164,8 +164,12 @@ def shade(share: float) -> str:
     return "░▒▓█"[min(4, math.ceil(4 * share)) - 1] if share > 0 else " "
 
 
+def _missing(value: Any) -> bool:
+    return value is None or value != value
+
+
 def _shown(column: Column, value: Any) -> str:
-    if value is None:
+    if _missing(value):
         return "-"
     if column.format == TEXT:
         return printable(value)

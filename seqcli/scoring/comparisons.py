@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,14 +9,15 @@ import numpy as np
 
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.fillings import fillings
-from seqcli.metrics.minimal_pairs import TIE
+from seqcli.metrics.minimal_pairs import TIE, tied
 from seqcli.metrics.orderings import are_sampled, orderings
 from seqcli.scoring.sentences import score_texts
 from seqcli.text import WORD
 
 
 class Scramble(NamedTuple):
-    """Where a sentence stands among its orderings. `mass`: p(text) over the sum of all of them; ties share the better rank."""
+    """Where a sentence stands among its orderings. `mass`: p(text) over the sum of all of them, None where that sum is
+    zero; ties share the better rank."""
 
     text: str
     log_prob: float
@@ -25,9 +25,9 @@ class Scramble(NamedTuple):
     orderings: int
     sampled: bool
     ties: int
-    mass: float
+    mass: float | None
     best: list[tuple[str, float]]
-    best_shares: list[float]
+    best_shares: list[float]  # empty where there is no mass
 
 
 def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int = 5) -> Scramble:
@@ -48,10 +48,10 @@ def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int 
         rank=1 + int((log_prob > own + TIE).sum()),
         orderings=len(log_prob),
         sampled=are_sampled(words, sample=sample),
-        ties=int((np.abs(log_prob[1:] - own) <= TIE).sum()),
-        mass=float(share[0]),
+        ties=int(tied(log_prob[1:], own).sum()),
+        mass=None if share is None else float(share[0]),
         best=top,
-        best_shares=np.sort(share)[::-1][:best].tolist(),
+        best_shares=[] if share is None else np.sort(share)[::-1][:best].tolist(),
     )
 
 
@@ -69,11 +69,11 @@ def _groups(texts: Iterator[str]) -> Iterator[list[str]]:
 
 
 class Choice(NamedTuple):
-    """A filling of a sentence's choices. `share`: its p over the sum of all fillings."""
+    """A filling of a sentence's choices. `share`: its p over the sum of all fillings, None where that sum is zero."""
 
     rank: int
     log_prob: float
-    share: float
+    share: float | None
     text: str
 
 
@@ -84,14 +84,15 @@ def choices(opened: OpenModel, template: str) -> list[Choice]:
     share = shares(log_prob)
     ranks = 1 + np.searchsorted(np.sort(-log_prob), -log_prob - TIE)
     return [
-        Choice(int(ranks[i]), float(log_prob[i]), float(share[i]), texts[i]) for i in np.argsort(-log_prob, kind="stable")
+        Choice(int(ranks[i]), float(log_prob[i]), None if share is None else float(share[i]), texts[i])
+        for i in np.argsort(-log_prob, kind="stable")
     ]
 
 
-def shares(log_prob: np.ndarray) -> np.ndarray:
-    """p over the sum of p. All impossible: equal shares."""
-    top = float(log_prob.max())
-    if math.isinf(top):
-        return np.full(len(log_prob), 1 / len(log_prob))
+def shares(log_prob: np.ndarray) -> np.ndarray | None:
+    """p over the sum of p; None where all are impossible."""
+    top = log_prob.max()
+    if top == -np.inf:
+        return None
     p = np.exp(log_prob - top)
     return p / p.sum()

@@ -23,7 +23,7 @@ class Sentences:
     unknown: np.ndarray
     bytes: np.ndarray
     characters: int
-    log_prob_unknown: float
+    log_prob_known: float  # of the tokens that are not `<unk>`
 
     @property
     def totals(self) -> Totals:
@@ -32,7 +32,7 @@ class Sentences:
             tokens=int(self.tokens.sum()),
             unknown=int(self.unknown.sum()),
             log_prob=float(self.log_prob.sum()),
-            log_prob_unknown=self.log_prob_unknown,
+            log_prob_known=self.log_prob_known,
             bytes=int(self.bytes.sum()),
             characters=self.characters,
         )
@@ -44,7 +44,8 @@ class Sentences:
 
     @property
     def bits_per_byte(self) -> np.ndarray:
-        return self.log_prob / (-np.log(2) * self.bytes)
+        with np.errstate(divide="ignore", invalid="ignore"):  # nan of no bytes
+            return self.log_prob / (-np.log(2) * self.bytes)
 
 
 def score_block(opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None) -> Sentences:
@@ -89,7 +90,7 @@ class DocumentScore:
         self._opened = opened
         self._context = np.zeros(0, np.int32)
         self._waiting: list[np.ndarray] = []
-        self._log_prob = self._log_prob_unknown = 0.0
+        self._log_prob = self._log_prob_known = 0.0
         self._tokens = self._unknown = self._bytes = self._characters = 0
 
     def add(self, block: Block) -> None:
@@ -109,7 +110,7 @@ class DocumentScore:
         log_prob = self._opened.model.score(row, context=self._context).log_prob
         unknown = tokens == UNK_ID
         self._log_prob += float(log_prob.sum(dtype=np.float64))
-        self._log_prob_unknown += float(log_prob[unknown].sum(dtype=np.float64))
+        self._log_prob_known += float(log_prob[~unknown].sum(dtype=np.float64))
         self._tokens, self._unknown = self._tokens + len(tokens), self._unknown + int(unknown.sum())
 
     def result(self) -> Sentences:
@@ -118,7 +119,7 @@ class DocumentScore:
             self._score(np.concatenate(self._waiting))
             self._waiting = []
         one = (np.array([value]) for value in (self._log_prob, self._tokens, self._unknown, self._bytes))
-        return Sentences(*one, characters=self._characters, log_prob_unknown=self._log_prob_unknown)
+        return Sentences(*one, characters=self._characters, log_prob_known=self._log_prob_known)
 
 
 def score_documents(models: Sequence[OpenModel], blocks: Iterable[Block]) -> list[Sentences]:
@@ -142,7 +143,7 @@ def _sums(batch: TokenBatch, log_prob: np.ndarray, lines: bytes, *, ends: bool) 
         row_sums(unknown, batch.lengths).astype(np.int64) if any_unknown else np.zeros(len(size), np.int64),
         size,
         count,
-        float(log_prob[unknown].sum(dtype=np.float64)) if any_unknown else 0.0,
+        float((log_prob[~unknown] if any_unknown else log_prob).sum(dtype=np.float64)),
     )
 
 

@@ -28,8 +28,8 @@ def test_perplexity_by_hand():
 
 
 def test_totals_add_up():
-    a = Totals(sentences=1, tokens=3, unknown=1, log_prob=-3.0, log_prob_unknown=-2.0, bytes=8, characters=6)
-    b = Totals(sentences=2, tokens=5, log_prob=-4.0, bytes=10, characters=10)
+    a = Totals(sentences=1, tokens=3, unknown=1, log_prob=-3.0, log_prob_known=-1.0, bytes=8, characters=6)
+    b = Totals(sentences=2, tokens=5, log_prob=-4.0, log_prob_known=-4.0, bytes=10, characters=10)
     both = a + b
     assert (both.sentences, both.tokens, both.unknown, both.bytes, both.characters) == (3, 8, 1, 18, 16)
     assert both.perplexity == pytest.approx(math.exp(7 / 8)) and both.perplexity_known == pytest.approx(math.exp(5 / 7))
@@ -133,7 +133,8 @@ def test_the_interval_holds_the_difference():
     first = rng.normal(2, 1, 2000) * size
     pair = PairedBootstrap()
     for part in np.array_split(np.arange(2000), 7):
-        pair.add(first[part], first[part] - 0.5 * size[part] + rng.normal(0, 1, len(part)), size[part])
+        second = first[part] - 0.5 * size[part] + rng.normal(0, 1, len(part))
+        pair.add(first[part], size[part], second, size[part])
     mean, low, high = pair.interval()
     assert low < mean < high and mean == pytest.approx(0.5, abs=0.01) and high - low < 0.02
     assert pair.interval() == (mean, low, high) != pair.interval(seed=1)
@@ -142,7 +143,7 @@ def test_the_interval_holds_the_difference():
 def test_one_model_against_itself_and_nothing_at_all():
     pair = PairedBootstrap()
     assert pair.interval().mean == 0 and math.isnan(pair.interval().low)
-    pair.add(np.ones(3), np.ones(3), np.ones(3))
+    pair.add(np.ones(3), np.ones(3), np.ones(3), np.ones(3))
     assert tuple(pair.interval()) == (0, 0, 0)
 
 
@@ -150,9 +151,9 @@ def test_many_sentences_are_joined_and_none_is_lost():
     pair, total = PairedBootstrap(), 0.0
     for part in range(5):
         first = np.arange(40_001, dtype=float) + part
-        pair.add(first, np.zeros(40_001), np.ones(40_001))
+        pair.add(first, np.ones(40_001), np.zeros(40_001), np.ones(40_001))
         total += first.sum()
-    assert len(pair._size) <= _UNITS
+    assert pair._columns.shape[1] <= _UNITS
     assert pair.interval(resamples=20).mean == pytest.approx(total / (5 * 40_001))
 
 
@@ -162,8 +163,15 @@ def test_the_signature(opened):
     )
 
 
-def test_one_sentence_has_no_interval():
+def test_each_model_has_sizes_of_its_own():
     pair = PairedBootstrap()
-    pair.add(np.array([3.0]), np.array([1.0]), np.array([4]))
+    pair.add(np.array([3.0, 5.0]), np.array([2, 2]), np.array([3.0, 5.0]), np.array([4, 4]))
     mean, low, high = pair.interval()
-    assert mean == 0.5 and math.isnan(low) and math.isnan(high)
+    assert (mean, low, high) == (2 - 1, 1.5 - 0.75, 2.5 - 1.25)  # the four samples: both records, and each of them twice
+
+
+@pytest.mark.parametrize("second", [[1.0], [1.0, math.inf]])
+def test_one_record_or_an_infinite_one_has_no_interval(second):
+    pair, size = PairedBootstrap(), np.full(len(second), 4)
+    pair.add(np.full(len(second), 3.0), size, np.array(second), size)
+    assert all(map(math.isnan, pair.interval()[1:])) and (len(second) > 1 or pair.interval().mean == 0.5)

@@ -40,14 +40,15 @@ def _show_scramble(job: Job, out: Output, answers: list[comparisons.Scramble]) -
     for opened, answer in zip(job.models, answers):
         of = f"{answer.orderings:,} {'sampled ' if answer.sampled else ''}orderings of {answer.text!r}"
         ties = f", {answer.ties} tied" if answer.ties else ""
+        mass = "all have probability zero" if answer.mass is None else f"{answer.mass:.1%} of their probability"
         out.rows(
             [
                 Column("log_prob", [value / job.unit for _, value in answer.best], "%.2f"),
-                Column("share", [bar(share) for share in answer.best_shares]),
+                Column("share", [bar(share) for share in answer.best_shares] or [""] * len(answer.best)),
                 Column("", ["→" if text == answer.text else "" for text, _ in answer.best]),
                 Column("likeliest", [text for text, _ in answer.best]),
             ],
-            title=f"{opened.name}: rank {answer.rank}{ties} of {of}, {answer.mass:.1%} of their mass",
+            title=f"{opened.name}: rank {answer.rank}{ties} of {of}; {mass}",
         )
 
 
@@ -84,7 +85,7 @@ def choices(job: Job) -> None:
                         Column("text", [a.text for a in answers]),
                     ]
                     if out.mode == TABLE:
-                        columns.insert(3, Column("", [bar(a.share) for a in answers]))
+                        columns.insert(3, Column("", [bar(a.share or 0) for a in answers]))
                     if job.many or out.mode == JSON:
                         columns.insert(0, Column("model", [opened.name] * len(answers)))
                     out.rows(columns)

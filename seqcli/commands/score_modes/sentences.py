@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
+from seqcli.commands.score_modes.differences import Differences
 from seqcli.commands.score_modes.job import LOG, Contexts, Job
 from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel
-from seqcli.metrics.bootstrap import PairedBootstrap
 from seqcli.metrics.perplexity import Totals
 from seqcli.report.frame import WHOLE, Column, turned, with_kept
 from seqcli.report.output import JSON, TABLE, Output
@@ -29,20 +27,20 @@ def sentences(job: Job, *, context: str | None) -> None:
             return text, [s.totals for s in scored], scored if job.many else None, len(block.data)
 
         totals = [Totals() for _ in job.models]
-        comparison = _Comparison(job)
+        differences = Differences(job)
         done = 0
         for text, more, scored, size in job.answers(shown):
             out.write(text)
             totals = [a + b for a, b in zip(totals, more)]
             if scored:
-                comparison.add(scored)
+                differences.add(scored)
             done += size
             job.reporter.progress("bytes scored", done)
         contexts.check(totals[0].sentences)
         job.check(totals[0].sentences)
     for opened, total in zip(job.models, totals):
         _summarise(job, opened, total)
-    comparison.report()
+    differences.report(totals)
 
 
 def _sentence_columns(
@@ -101,36 +99,12 @@ def _summarise(job: Job, opened: OpenModel, total: Totals, *, unit: str = "line"
         job.reporter.note(f"{opened.name}: no records  {job.signature(opened)}")
         return
     unknown = " (unknown words: compare with care)" if total.unknown else ""
+    records = "1 record" if total.sentences == 1 else f"{total.sentences:,} records"
+    tokens = "1 token" if total.tokens == 1 else f"{total.tokens:,} tokens"
+    figures = "" if not total.tokens else f"; perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte"
     job.reporter.note(
-        f"{opened.name}: {total.sentences:,} records, {total.tokens:,} tokens, {total.unknown:,} unknown{unknown}; "
-        f"perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte  {job.signature(opened, unit=unit)}"
+        f"{opened.name}: {records}, {tokens}, {total.unknown:,} unknown{unknown}{figures}  {job.signature(opened, unit=unit)}"
     )
-
-
-class _Comparison:
-    """Differences between the first model and each other, with their intervals."""
-
-    def __init__(self, job: Job):
-        self._job = job
-        self._pairs = [PairedBootstrap() for _ in job.models[1:]]
-        self._any = False
-
-    def add(self, scored: list[Sentences]) -> None:
-        self._any = True
-        for pair, other in zip(self._pairs, scored[1:]):
-            pair.add(-scored[0].log_prob / math.log(2), -other.log_prob / math.log(2), other.bytes)
-
-    def report(self) -> None:
-        if not self._any:
-            return
-        first = self._job.models[0].name
-        for pair, other in zip(self._pairs, self._job.models[1:]):
-            mean, low, high = pair.interval(seed=self._job.seed)
-            verdict = "no clear difference" if low <= 0 <= high else f"{first if mean < 0 else other.name} is better"
-            self._job.reporter.note(
-                f"{first} - {other.name}: {mean:+.4f} bits per byte, 95 % interval {low:+.4f} to {high:+.4f} "
-                f"(paired bootstrap): {verdict}"
-            )
 
 
 def document(job: Job) -> None:
@@ -157,7 +131,7 @@ def corpus(job: Job, *, document: bool) -> None:
     with job.opened(shared=not document) as out:
         out.begin(CORPUS)
         totals = [Totals() for _ in job.models]
-        comparison = _Comparison(job)
+        differences = Differences(job)
         if document:
             totals = [scored.totals for scored in score_documents(job.models, job.blocks)]
         else:
@@ -169,7 +143,7 @@ def corpus(job: Job, *, document: bool) -> None:
             for more, scored in job.answers(sums):
                 totals = [a + b for a, b in zip(totals, more)]
                 if scored:
-                    comparison.add(scored)
+                    differences.add(scored)
                 job.reporter.progress("records scored", totals[0].sentences)
             job.check(totals[0].sentences)
         columns = [
@@ -191,4 +165,4 @@ def corpus(job: Job, *, document: bool) -> None:
         else:
             out.rows(columns)
     if not document:
-        comparison.report()
+        differences.report(totals)

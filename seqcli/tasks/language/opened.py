@@ -86,7 +86,7 @@ def judge(opened: OpenModel, stream: np.ndarray) -> Totals:
         tokens=len(batch.tokens),
         unknown=int(unknown.sum()),
         log_prob=float(log_prob.sum(dtype=np.float64)),
-        log_prob_unknown=float(log_prob[unknown].sum(dtype=np.float64)),
+        log_prob_known=float(log_prob[~unknown].sum(dtype=np.float64)),
         bytes=len(text.encode()),
         characters=len(text),
     )

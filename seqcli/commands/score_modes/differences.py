@@ -1,0 +1,57 @@
+"""Differences between the first model and each other in bits per byte, with an interval and a verdict where there can be one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from seqcli.commands.score_modes.job import Job
+from seqcli.metrics.bootstrap import RESAMPLES, PairedBootstrap
+from seqcli.metrics.perplexity import Totals
+from seqcli.scoring.sentences import Sentences
+
+
+class Differences:
+    """Fed with the scores of all models block by block."""
+
+    def __init__(self, job: Job):
+        self._job = job
+        self._pairs = [PairedBootstrap() for _ in job.models[1:]]
+
+    def add(self, scored: Sequence[Sentences]) -> None:
+        """The same records under every model; each model has its own number of bytes, with or without line ends."""
+        first = scored[0]
+        for pair, other in zip(self._pairs, scored[1:]):
+            pair.add(-first.log_prob / math.log(2), first.bytes, -other.log_prob / math.log(2), other.bytes)
+
+    def report(self, totals: Sequence[Totals]) -> None:
+        """A note on each difference. totals: of each model."""
+        first, *others = [opened.name for opened in self._job.models]
+        if not totals[0].sentences:
+            return
+        for pair, other, total in zip(self._pairs, others, totals[1:]):
+            # Of the figures as they are shown, so that the three agree to the last digit
+            difference = round(totals[0].bits_per_byte, 4) - round(total.bits_per_byte, 4)
+            figure = f"{first} - {other}: {difference:+.4f} bits per byte" if math.isfinite(difference) else f"{first} - {other}"
+            if why := no_verdict({first: totals[0], other: total}):
+                self._job.reporter.note(f"{figure}: no verdict, since {why}")
+                continue
+            _, low, high = pair.interval(seed=self._job.seed)
+            verdict = "no clear difference" if low <= 0 <= high else f"{first if high < 0 else other} is better"
+            self._job.reporter.note(
+                f"{figure}, 95 % interval {low:+.4f} to {high:+.4f} (paired bootstrap, {RESAMPLES:,} samples): {verdict}"
+            )
+
+
+def no_verdict(totals: dict[str, Totals]) -> str | None:
+    """Why two models cannot be compared on these records, if they cannot."""
+    if min(total.sentences for total in totals.values()) < 2:
+        return "one record gives no interval"
+    for name, total in totals.items():
+        if not math.isfinite(total.log_prob):
+            return f"{name} gives a record probability zero"
+        if not total.bytes:
+            return "the records are empty"
+    if len({total.unknown for total in totals.values()}) > 1:  # `<unk>` is cheaper than any word that it hides
+        return f"the numbers of unknown tokens differ ({', '.join(f'{name}: {total.unknown:,}' for name, total in totals.items())})"
+    return None
