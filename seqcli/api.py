@@ -237,7 +237,7 @@ class Translator:
     def _given(self, sources: Sequence[str], texts: Sequence[str]) -> LanguageModel:
         if len(sources := _texts(sources)) != len(texts := _texts(texts)):
             raise ValueError(f"{len(sources)} sources for {len(texts)} texts")
-        return LanguageModel(given_sources(self.opened, block_of(sources).normalised()))
+        return LanguageModel(given_sources(self.opened, block_of(sources).data))
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from seqcli.normalisation import Normalisation
 from seqcli.text import EOS_ID
 
 if TYPE_CHECKING:
@@ -65,13 +66,14 @@ class Piece(NamedTuple):
 class Tokenizer(Protocol):
     """Text <-> token ids. Ids 0, 1, 2 are `<unk>`, `<s>`, `</s>` in every tokenizer.
 
-    `lines` is UTF-8 in NFC, every line ended by a line feed. With `unit="line"` each line is a row that ends in
+    `lines` is UTF-8 as given, every line ended by a line feed; the tokenizer normalises it. With `unit="line"` each line is a row that ends in
     `</s>`; with `unit="document"` all of it is one row, in which a line feed is a character (characters, bytes)
     or `</s>` (the others).
     """
 
     KIND: str
     vocab_size: int
+    normalisation: Normalisation  # of the text it reads
     specials: tuple[int, int, int]  # ids of `<unk>`, `<s>`, `</s>`; other than 0, 1, 2 only in a foreign file
     fingerprint: str  # of the vocabulary, in hexadecimal digits
 

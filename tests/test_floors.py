@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "seqcli"
 ROOMS = {  # room: floor, packages imported anywhere, packages imported inside functions only
     "errors": (0, "", ""),
     "text": (0, "", ""),
+    "normalisation": (0, "", ""),
     "interfaces": (0, "", ""),
     "catalog": (0, "", ""),
     "config": (0, "pydantic", ""),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.interfaces import TokenBatch
+from seqcli.normalisation import Normalisation
 from seqcli.tokenizers.words import Split
 
 _BLANK = 0x20
@@ -41,6 +42,7 @@ class Features:
 
     def encode(self, lines: bytes) -> TokenBatch:
         """Buckets of every line's features, repeats kept: characters', then words'. An empty line has none."""
+        lines = Normalisation.NFC.lines(lines)
         text = lines.decode()
         if self.lower:
             text = text.lower()

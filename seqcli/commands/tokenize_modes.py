@@ -89,7 +89,7 @@ def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show:
 
 def _rows(tokenizer: Tokenizer, block: Block) -> list[list[int]]:
     """The token ids of every record, without `</s>`."""
-    batch = tokenizer.encode(block.normalised())
+    batch = tokenizer.encode(block.data)
     ends = list(accumulate(batch.lengths.tolist()))
     tokens = batch.tokens.tolist()
     return [tokens[start : end - 1] for start, end in zip([0, *ends], ends)]
@@ -116,7 +116,7 @@ def pieces(job: Job) -> None:
 
 
 def counted(job: Job) -> None:
-    _records(job, "count", lambda block: (job.tokenizer.encode(block.normalised()).lengths - 1).tolist(), show=str)
+    _records(job, "count", lambda block: (job.tokenizer.encode(block.data).lengths - 1).tolist(), show=str)
 
 
 def offsets(job: Job) -> None:
@@ -228,7 +228,7 @@ class Tally:
     failures: int = 0  # records that do not come back
 
     def add(self, tokenizer: Tokenizer, block: Block) -> None:
-        lines = block.normalised().decode().split("\n")[:-1]
+        lines = tokenizer.normalisation.text(block.data.decode()).split("\n")[:-1]
         for line, row in zip(lines, _rows(tokenizer, block), strict=True):
             self.records += 1
             self.bytes += len(line.encode())

@@ -159,7 +159,7 @@ def _prefixed(path: str, **reading) -> Iterator[tuple[Block, list[str]]]:
 class Labelled:
     """All texts and their labels: text n has the label `labels[targets[n]]`."""
 
-    blocks: list[bytes]  # the texts as normalised lines
+    blocks: list[bytes]  # the texts as lines
     targets: np.ndarray  # int32 [N]
     labels: list[str]  # numbers in their order, else by name
 
@@ -204,7 +204,7 @@ def read_all(
                     raise InputError(f"label {label!r} does not occur in what the model learns from", where=where, cure=cure)
                 number[label] = len(number)
             targets.append(np.array([number[label] for label in part.labels], np.int32))
-            blocks.append(block.normalised())
+            blocks.append(block.data)
     found = np.concatenate(targets)
     everywhere = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     if not len(found):

@@ -21,7 +21,6 @@ from typing import BinaryIO
 
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import Reporter
-from seqcli.text import nfc
 
 BLOCK_BYTES = 1 << 20
 _HEAD = 4096  # bytes that tell whether a file is text
@@ -54,13 +53,6 @@ class Block:
     def records(self) -> list[str]:
         """The records as given, without line ends."""
         return list(self.raw) if self.raw is not None else self._text.split("\n")[:-1]
-
-    def normalised(self) -> bytes:
-        """The lines in NFC: what tokenizers read."""
-        if self.data.isascii():
-            return self.data
-        same = nfc(self._text)
-        return self.data if same is self._text else same.encode()
 
 
 def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = False) -> Block:

@@ -103,5 +103,5 @@ def _kept(pairs: Iterator[tuple[str, str]], where: str) -> Pairs:
             blank += 1
     if not kept:
         raise InputError("no pairs" + (f": one side of {blank:,} is blank" if blank else ""), where=where)
-    source, target = (Texts(block_of(side).normalised()) for side in zip(*kept))
+    source, target = (Texts(block_of(side).data) for side in zip(*kept))
     return Pairs(source, target, blank)

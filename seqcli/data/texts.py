@@ -16,7 +16,7 @@ _BLOCK = 1 << 18  # bytes of text that are tokenized at a time
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Normalised lines, one after another."""
+    """Lines, one after another."""
 
     data: bytes
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from seqcli.decoding.policy import log_softmax
 from seqcli.interfaces import LanguageModel, OpenModel, State
-from seqcli.text import BOS_ID, SPECIALS, nfc
+from seqcli.text import BOS_ID, SPECIALS
 
 _SPACE = "\u2581"  # as sentencepiece writes it
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
@@ -61,7 +61,7 @@ class Prompter:
 
     def read(self, text: str) -> Prompt:
         """In a document model a line feed is one; elsewhere a prompt is one line and a line feed a space."""
-        ids = self._encoded(nfc(text.encode("utf-8", "replace").decode()))
+        ids = self._encoded(text.encode("utf-8", "replace").decode())
         return Prompt(text, ids, (*self._inside(ids.tolist()), Start(len(ids), "", None)))
 
     def _encoded(self, text: str) -> np.ndarray:

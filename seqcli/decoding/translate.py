@@ -114,7 +114,7 @@ def translate(
 def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_Part]]:
     """The windows of each line."""
     block = block_of(text for _, text in lines)
-    batch = opened.source.encode(block.normalised())
+    batch = opened.source.encode(block.data)
     room = opened.model.window - 1  # beside `</s>`
     parts = []
     for (line, text), tokens in zip(lines, batch.rows):
@@ -130,7 +130,7 @@ def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_P
 
 def forced_by(opened: OpenTranslator, prefix: str) -> np.ndarray:
     """Its tokens. Raises UsageError for a word that the translator does not know, and so cannot say."""
-    tokens = opened.target.encode(block_of([prefix]).normalised()).tokens[:-1]
+    tokens = opened.target.encode(block_of([prefix]).data).tokens[:-1]
     if UNK_ID in tokens.tolist():
         raise UsageError(f"{prefix!r} has a word that {opened.name} does not know", where="--prefix", cure="give others")
     return tokens

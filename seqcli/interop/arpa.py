@@ -19,10 +19,11 @@ fine; one whose first n - 1 are none is refused, as KenLM refuses it.
 Writes what lmplz writes, with 7 decimals. What ARPA has no place for stands in comment lines before it, which KenLM
 and SRILM skip:
 
-    # seqcli: tokenizer characters, unit line     where it is another than words, line
+    # seqcli: tokenizer characters, unit line     where they are other than words, line, text as given
     # seqcli: \xHH in a word is the byte HH       where words are empty, have blanks or are spelled like specials
 
-Characters and bytes come back as such. SentencePiece does not fit: its pieces become words, spelled as `seqcli
+Without the first line a file's words read text as given, as the vocabulary of any other tool; with it, text in NFC
+unless the line ends in `, text as given`. Characters and bytes come back as such. SentencePiece does not fit: its pieces become words, spelled as `seqcli
 tokenize` writes them, whose output such a file wants. With the second line, `\xHH` is the byte HH in every word and
 `\x` alone is no byte: a space is `\x20`, a backslash `\x5c`, `<s>` as a word `\x3cs>`. In files without it words are
 what they are.
@@ -48,6 +49,7 @@ from seqcli.errors import InputError, ModelError, OutputError
 from seqcli.interfaces import Tokenizer
 from seqcli.models.ngram import LARGEST_ORDER
 from seqcli.ngram.table import Table
+from seqcli.normalisation import Normalisation
 from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, printable, tsv_field
 from seqcli.tokenizers.bytes import Bytes
 from seqcli.tokenizers.characters import Characters
@@ -62,8 +64,10 @@ _RUN_ROWS = 1 << 15
 _COUNT = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})")
 _REWRITE = "copy it again if it was cut short, or write it again with the tool that made it"
 
-_TOKENIZER = "# seqcli: tokenizer {}, unit {}\n"
-_TOKENIZERS = re.compile(rb"^# seqcli: tokenizer (words|characters|bytes|sentencepiece), unit (line|document)\r?$", re.M)
+_TOKENIZER = "# seqcli: tokenizer {}, unit {}{}\n"
+_TOKENIZERS = re.compile(
+    rb"^# seqcli: tokenizer (words|characters|bytes|sentencepiece), unit (line|document)(, text as given)?\r?$", re.M
+)
 
 # Words that ARPA cannot hold.
 _ESCAPED = b"# seqcli: \\xHH in a word is the byte HH\n"
@@ -101,11 +105,12 @@ def read(path: Path, *, note: Callable[[str], None] = lambda line: None) -> Arpa
     Raises ModelError where the file is not what ARPA promises, or cannot be read.
     """
     runs = _runs(path, note)
-    escaped, kind, unit = False, "words", "line"
+    escaped, kind, unit, normalisation = False, "words", "line", Normalisation.NONE
     for _, data in _until("\\data\\", runs, path):
         escaped |= _ESCAPED in data
         for found in _TOKENIZERS.finditer(data):
             kind, unit = found[1].decode(), found[2].decode()
+            normalisation = Normalisation.NONE if found[3] or kind == "sentencepiece" else Normalisation.NFC
     counts = _counts(_until("\\1-grams:", runs, path), path)
     table, words = Table.empty(len(counts)), None
     for n, claimed in enumerate(counts, 1):
@@ -121,7 +126,9 @@ def read(path: Path, *, note: Callable[[str], None] = lambda line: None) -> Arpa
         pieces = words.vocabulary()[len(SPECIALS) :]
         data, ends = _joined([_ESCAPE.sub(lambda found: bytes.fromhex(found[1]).decode(), piece) for piece in pieces])
         words = Words.of(data.tobytes(), ends, _hashes(data, ends))
-    return Arpa(table, _tokenizer(kind, words, path, note), unit)
+    tokenizer = _tokenizer(kind, words, path, note)
+    tokenizer.normalisation = normalisation
+    return Arpa(table, tokenizer, unit)
 
 
 def _tokenizer(kind: str, words: Words, path: Path, note: Callable[[str], None]) -> Tokenizer:
@@ -361,7 +368,9 @@ def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line") ->
     assert len(ends) == table.vocab_size, "not the tokenizer of this table"
     lengths = np.diff(ends, prepend=0)
     words = data, ends - lengths, lengths
-    comments = "" if (tokenizer.KIND, unit) == ("words", "line") else _TOKENIZER.format(tokenizer.KIND, unit)
+    as_given = tokenizer.normalisation is Normalisation.NONE
+    comments = _TOKENIZER.format(tokenizer.KIND, unit, ", text as given" if as_given else "")
+    comments = "" if as_given and (tokenizer.KIND, unit) == ("words", "line") else comments
     comments += _ESCAPED.decode() if escaped else ""
     with _written(path) as file:
         counts = [f"ngram {n}={size}\n" for n, size in enumerate(table.sizes, 1)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from seqcli import __version__
 from seqcli.interfaces import OpenModel, OpenTranslator
+from seqcli.normalisation import Normalisation
 
 
 def tokenizer_label(tokenizer) -> str:
@@ -33,16 +34,17 @@ def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e")
 
 def of_classifier(
     arch: str, *, tokenizer: str, labels: int | None = None, temperature: float | None = None, precision: str | None = None,
-    texts: int | None = None,
+    normalisation: Normalisation = Normalisation.NFC, texts: int | None = None,
 ) -> str:  # fmt: skip
-    """tokenizer: as `tokenizer_label` gives it, "" for a model that reads text itself; texts: how many it was judged on.
+    """tokenizer: as `tokenizer_label` gives it, "" for a model that reads text itself; normalisation: of that text; texts:
+    how many it was judged on.
 
     What is None is left out.
     """
     parts = {
         "clf": arch,
         "tok": tokenizer or "none",
-        "norm": "nfc",
+        "norm": normalisation.value,
         "labels": labels,
         "temp": None if temperature is None else f"{temperature:.4g}",
         "prec": precision,

@@ -73,7 +73,7 @@ class BagClassifier:
 
 
 def encoder(settings: Mapping) -> Callable[[bytes], TokenBatch]:
-    """What turns lines (UTF-8 in NFC, each ended by a line feed) into rows of features, ids below `buckets`."""
+    """What turns lines (UTF-8, each ended by a line feed) into rows of features, ids below `buckets`."""
     config = _config(settings)
     longest = config.longest
     features = Features(

@@ -48,9 +48,7 @@ def _without(text: str, start: int, end: int) -> str:
 
 
 def _line(text: str) -> bytes:
-    from seqcli.text import nfc
-
-    return nfc(text.replace("\n", " ")).encode() + b"\n"
+    return text.replace("\n", " ").encode() + b"\n"
 
 
 def _log_odds(logits: np.ndarray, label: int) -> np.ndarray:

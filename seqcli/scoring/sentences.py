@@ -50,7 +50,7 @@ class Sentences:
 
 def score_block(opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None) -> Sentences:
     """Every record of `block` on its own. contexts: one a record, given and not counted."""
-    lines = block.normalised()
+    lines = opened.tokenizer.normalisation.lines(block.data)
     batch = opened.encode(lines)
     if contexts is None:
         log_prob = opened.model.score(batch).log_prob
@@ -66,7 +66,7 @@ def score_texts(opened: OpenModel, texts: Iterable[str]) -> np.ndarray:
 
 def score_given(opened: OpenModel, batch: TokenBatch, contexts: Sequence[str], **wanted) -> Scores:
     """Scores of the rows of `batch`, each after its context (encoded on its own, without `</s>`)."""
-    before = opened.encode(block_of(contexts).normalised())
+    before = opened.encode(block_of(contexts).data)
     if opened.ends:
         before = TokenBatch(before.tokens[before.tokens != EOS_ID], before.lengths - 1)
     lengths = before.lengths + batch.lengths
@@ -94,7 +94,7 @@ class DocumentScore:
         self._tokens = self._unknown = self._bytes = self._characters = 0
 
     def add(self, block: Block) -> None:
-        lines = block.normalised()
+        lines = self._opened.tokenizer.normalisation.lines(block.data)
         self._bytes, self._characters = self._bytes + len(lines), self._characters + characters(lines)
         unit = "line" if self._opened.ends else "document"
         tokens = self._opened.tokenizer.encode(lines, unit=unit).tokens

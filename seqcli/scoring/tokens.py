@@ -60,7 +60,7 @@ def score_words(
 def _rows(
     opened: OpenModel, block: Block, contexts: Sequence[str] | None, rank: bool
 ) -> Iterator[tuple[int, list[Piece], list[float], list[int] | None, list[int] | None]]:
-    batch = opened.encode(block.normalised())
+    batch = opened.encode(block.data)
     if contexts is None:
         scores = opened.model.score(batch, rank=rank)
     else:

@@ -5,7 +5,7 @@ A tokenizer's file offers `KIND` (its own name), a class after `interfaces.Token
     train(blocks, *, vocab_size=None, min_count=1, unit="line") -> (tokenizer, notes)
     load(folder) -> tokenizer
 
-where `blocks` are UTF-8 in NFC, every line ended by a line feed, and `notes` are lines for the user: what was lowered,
+where `blocks` are UTF-8, every line ended by a line feed, and `notes` are lines for the user: what was lowered,
 replaced or left out. The folder holds `tokenizer.json` (kind and fingerprint) and the tokenizer's own file.
 """
 
@@ -23,6 +23,7 @@ import numpy as np
 from seqcli import catalog
 from seqcli.errors import ModelError, nearest
 from seqcli.interfaces import TokenBatch
+from seqcli.normalisation import Normalisation
 from seqcli.text import EOS_ID
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
 def save(tokenizer: Tokenizer, folder: Path) -> None:
     """Writes the tokenizer into an existing folder."""
     tokenizer.save(folder)
-    about = {"kind": tokenizer.KIND, "vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint}
+    about = {
+        "kind": tokenizer.KIND,
+        "vocab_size": tokenizer.vocab_size,
+        "normalisation": tokenizer.normalisation.value,
+        "fingerprint": tokenizer.fingerprint,
+    }
     write_file(folder / FILE, (json.dumps(about) + "\n").encode())
 
 
@@ -49,6 +55,7 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
     try:
         about = json.loads(read_file(folder / FILE))
         kind, vocab_size, fingerprint = (about[name] for name in ("kind", "vocab_size", "fingerprint"))
+        normalisation = Normalisation(about.get("normalisation", "nfc"))  # older folders do not name it
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError("damaged tokenizer", where=str(folder / FILE), cure=CURE) from None
     if kind not in (known := catalog.names("tokenizers")):
@@ -56,6 +63,7 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
             f"tokenizer of unknown kind {kind!r}", where=str(folder / FILE), cure=nearest(str(kind), known)
         )
     tokenizer = catalog.load("tokenizers", kind).load(folder)
+    tokenizer.normalisation = normalisation
     quick = sum(file.stat().st_size for file in folder.iterdir()) < _QUICKLY_READ
     if tokenizer.vocab_size != vocab_size or ((quick or verify) and tokenizer.fingerprint != fingerprint):
         raise ModelError("tokenizer differs from its fingerprint", where=str(folder), cure=CURE)
@@ -106,7 +114,7 @@ def lines_of(ids: Iterable[int], *, end: int = EOS_ID) -> list[list[int]]:
 
 
 def span(origin: list[int], start: int, end: int) -> tuple[int, int]:
-    """Where characters `[start, end)` of a normalised text stand in the text as given (see `text.nfc_spans`)."""
+    """Where characters `[start, end)` of a normalised text stand in the text as given (see `Normalisation.spans`)."""
     if start < end:
         last = origin[end - 1]
         while end < len(origin) - 1 and origin[end] == last:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, nfc_spans
+from seqcli.normalisation import Normalisation
+from seqcli.text import SPECIAL_IDS, SPECIALS, UNK
 from seqcli.tokenizers import digest, lines_of, rows_ended_at, span
 
 KIND = "bytes"
@@ -27,6 +28,7 @@ _LINE_FEED = 0x0A
 class Bytes:
     KIND = KIND
     specials = SPECIAL_IDS
+    normalisation = Normalisation.NFC
     vocab_size = len(SPECIALS) + 256
     fingerprint = digest(KIND.encode())
 
@@ -38,14 +40,14 @@ class Bytes:
         """There is nothing to save."""
 
     def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
-        data = np.frombuffer(lines, np.uint8)
+        data = np.frombuffer(self.normalisation.lines(lines), np.uint8)
         tokens = data.astype(np.int32)
         tokens += len(SPECIALS)
         return rows_ended_at(data == _LINE_FEED, tokens, unit=unit)
 
     def pieces(self, text: str) -> list[Piece]:
         """Every byte of a character has the whole character's span."""
-        same, origin = nfc_spans(text)
+        same, origin = self.normalisation.spans(text)
         return [
             Piece(_PIECES[byte], byte + len(SPECIALS), *span(origin, i, i + 1))
             for i, char in enumerate(same)

@@ -15,7 +15,8 @@ import numpy as np
 
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, UNK_ID, nfc_spans
+from seqcli.normalisation import Normalisation
+from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, UNK_ID
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, rows_ended_at, span, write_file
 
 KIND = "characters"
@@ -33,6 +34,7 @@ class Characters:
 
     KIND = KIND
     specials = SPECIAL_IDS
+    normalisation = Normalisation.NFC
 
     def __init__(self, characters: str):
         points = code_points(characters)
@@ -60,12 +62,12 @@ class Characters:
         write_file(folder / FILE, json.dumps({"characters": self._characters}, ensure_ascii=False).encode())
 
     def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
-        points = code_points(lines.decode())
+        points = code_points(self.normalisation.text(lines.decode()))
         tokens = self._ids.take(points, mode="clip")
         return rows_ended_at(points == _LINE_FEED, tokens, unit=unit)
 
     def pieces(self, text: str) -> list[Piece]:
-        same, origin = nfc_spans(text)
+        same, origin = self.normalisation.spans(text)
         ids = self.encode(same.encode(), unit="document").tokens.tolist()
         return [Piece(char, id, *span(origin, i, i + 1)) for i, (char, id) in enumerate(zip(same, ids, strict=True))]
 
@@ -90,7 +92,7 @@ def train(
     counts = np.zeros(0x110000, np.int64)
     seen: list[np.ndarray] = []  # in the order of first appearance
     for block in blocks:
-        points = code_points(block.decode())
+        points = code_points(Characters.normalisation.text(block.decode()))
         new, first = np.unique(points[counts[points] == 0], return_index=True)
         seen.append(new[np.argsort(first)])
         here = np.bincount(points)

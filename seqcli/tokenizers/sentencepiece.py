@@ -23,7 +23,8 @@ import sentencepiece
 
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, nfc, nfc_spans
+from seqcli.normalisation import Normalisation
+from seqcli.text import SPECIAL_IDS, SPECIALS, UNK
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
 from seqcli.tokenizers.characters import code_points
 from seqcli.tokenizers.words import with_line_ends
@@ -50,6 +51,7 @@ class SentencePiece:
     """A tokenizer given as the contents of a `.model` file; `where` is its name in errors."""
 
     KIND = KIND
+    normalisation = Normalisation.NFC
 
     def __init__(self, model: bytes, *, where: str = "sentencepiece model"):
         self._model, self._where = model, where
@@ -87,6 +89,7 @@ class SentencePiece:
         write_file(folder / FILE, self._model)
 
     def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
+        lines = self.normalisation.lines(lines)
         if self._bytes:
             for char, escape in _ESCAPES.items():
                 lines = lines.replace(char.encode(), escape.encode())
@@ -116,7 +119,7 @@ class SentencePiece:
     def nbest(self, text: str, *, k: int) -> list[tuple[list[int], float]]:
         """The k best segmentations: token ids and the sum of their pieces' log-probabilities (bytes count 0)."""
         try:
-            found = self._processor.nbest_encode(self._escaped(nfc(text)), nbest_size=k, return_type=int)
+            found = self._processor.nbest_encode(self._escaped(self.normalisation.text(text)), nbest_size=k, return_type=int)
         except RuntimeError:
             cure = "use a unigram sentencepiece model"
             raise UsageError("this tokenizer knows one segmentation only", where=self._where, cure=cure) from None
@@ -155,7 +158,7 @@ class SentencePiece:
         return text
 
     def _escaped_spans(self, text: str) -> tuple[str, list[int]]:
-        same, origin = nfc_spans(text)
+        same, origin = self.normalisation.spans(text)
         escaped = self._escaped(same)
         if len(escaped) == len(same):
             return same, origin
@@ -222,9 +225,8 @@ def _sample(blocks: Iterable[bytes]) -> tuple[list[str], int]:
     kept: list[str] = []
     size, seen, step = 0, 0, 1
     for block in blocks:
-        lines = [
-            line[at : at + _LONGEST] for line in block.decode().split("\n") for at in range(0, len(line), _LONGEST)
-        ]
+        text = SentencePiece.normalisation.text(block.decode())
+        lines = [line[at : at + _LONGEST] for line in text.split("\n") for at in range(0, len(line), _LONGEST)]
         added = lines[-seen % step :: step]
         seen += len(lines)
         kept += added

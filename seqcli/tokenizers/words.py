@@ -20,7 +20,8 @@ import numpy as np
 from seqcli import ragged, tensor_file
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, WORD, nfc_spans
+from seqcli.normalisation import Normalisation
+from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, WORD
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"
@@ -107,6 +108,7 @@ class Words:
 
     KIND = KIND
     specials = SPECIAL_IDS
+    normalisation = Normalisation.NFC
 
     def __init__(self, words: np.ndarray, ends: np.ndarray, keys: np.ndarray, ids: np.ndarray):
         self._words, self._ends = words, ends  # uint8, int64 [V - 3]
@@ -131,7 +133,8 @@ class Words:
 
     @cached_property
     def fingerprint(self) -> str:
-        return digest(KIND.encode(), self._words, self._ends, self._keys, self._ids)
+        form = b"" if self.normalisation is Normalisation.NFC else self.normalisation.value.encode()
+        return digest(KIND.encode() + form, self._words, self._ends, self._keys, self._ids)
 
     @classmethod
     def load(cls, folder: Path) -> Words:
@@ -169,14 +172,14 @@ class Words:
         return ids
 
     def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
-        split = Split(lines)
+        split = Split(self.normalisation.lines(lines))
         batch = with_line_ends(self.ids_of(split.hashes), split.line_words)
         if unit == "document":
             return TokenBatch(batch.tokens, np.array([len(batch.tokens)], np.int64))
         return batch
 
     def pieces(self, text: str) -> list[Piece]:
-        same, origin = nfc_spans(text)
+        same, origin = self.normalisation.spans(text)
         found = [m for m in WORD.finditer(same) if m[0] not in SPECIALS]
         ids = self.encode(("".join(m[0] + " " for m in found) + "\n").encode()).tokens[:-1]
         return [Piece(m[0], int(id), *span(origin, *m.span())) for m, id in zip(found, ids, strict=True)]
@@ -303,7 +306,7 @@ def train(
     """The words of a text that stand in it `min_count` times, at most `vocab_size` with the specials."""
     learner = Learner()
     for block in blocks:
-        learner.add(Distinct(block))
+        learner.add(Distinct(Words.normalisation.lines(block)))
     if not learner.types:
         raise InputError("no text to learn a vocabulary from")
     tokenizer = learner.finish(size=vocab_size, min_count=min_count)

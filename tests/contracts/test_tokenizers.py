@@ -37,7 +37,7 @@ def tokenizer(request):
 
 
 def lines_of(records: list[str]) -> bytes:
-    return "".join(nfc(record) + "\n" for record in records).encode()
+    return "".join(record + "\n" for record in records).encode()
 
 
 def rows(batch) -> list[list[int]]:

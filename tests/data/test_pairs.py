@@ -15,7 +15,7 @@ from seqcli.interfaces import TokenBatch
 from seqcli.text import BOS_ID, PAD
 
 ROWS = [("good morning", "좋은 아침"), ("a\u0301 b", "나"), ("", "빈 줄"), ("thank you", " "), ("good night", "잘 자")]
-KEPT = b"good morning\n\xc3\xa1 b\ngood night\n"
+KEPT = "good morning\na\u0301 b\ngood night\n".encode()
 
 
 def written(path, kind):

@@ -255,4 +255,4 @@ def test_blocks_keep_columns_beside_the_records(write):
     path = write("a.jsonl", '{"text": "a\\nb", "id": 1}\n{"text": "c", "id": "x"}\n')
     (block,) = read_blocks(path, keep=["id"])
     assert block.records() == ["a\nb", "c"] and block.kept == (("1",), ("x",)) and block.first == 1
-    assert block.normalised() == b"a b\nc\n"
+    assert block.data == b"a b\nc\n"

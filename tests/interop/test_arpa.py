@@ -16,6 +16,7 @@ from seqcli.errors import ModelError, OutputError
 from seqcli.interop import arpa
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
+from seqcli.normalisation import Normalisation
 from seqcli.text import BOS_ID
 from seqcli.tokenizers import characters
 from seqcli.tokenizers.bytes import Bytes
@@ -54,6 +55,7 @@ class Pieces:
     """A tokenizer that is nothing but its vocabulary."""
 
     KIND = "words"
+    normalisation = Normalisation.NONE
 
     def __init__(self, pieces):
         self._pieces = ["<unk>", "<s>", "</s>", *pieces]

@@ -24,7 +24,7 @@ TOKEN = re.compile(r"[^\t]*=\d+ (\d+) (-[\d.e-]+|0)\t")
 
 
 def text_of(name: str) -> bytes:
-    return b"".join(block.normalised() for block in read_blocks(str(REFERENCE / name)))
+    return b"".join(block.data for block in read_blocks(str(REFERENCE / name)))
 
 
 def stream_of(vocabulary: Words, text: bytes) -> np.ndarray:

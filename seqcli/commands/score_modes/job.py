@@ -58,7 +58,7 @@ class Job(ModelJob):
             return self.models
         from seqcli.scoring.conditioned import given_sources
 
-        sources = block_of(self._given.of(block)).normalised()
+        sources = block_of(self._given.of(block)).data
         asked = [given_sources(opened, sources) for opened in self.models]
         self._cut += asked[0].model.cut
         return asked

@@ -12,6 +12,7 @@ import numpy as np
 from seqcli.data.lines import Block
 from seqcli.interfaces import Classifier, TokenBatch
 from seqcli.metrics import signature
+from seqcli.normalisation import Normalisation
 from seqcli.runs import Run
 from seqcli.tasks.language.opened import named
 from seqcli.tasks.opening import opened
@@ -30,10 +31,11 @@ class OpenClassifier:
     model: Classifier
     temperature: float = 1.0
     features: str = ""  # what it reads, in a signature: the tokenizer's label
+    normalisation: Normalisation = Normalisation.NFC  # of the text it reads
 
     def logits(self, block: Block | bytes) -> np.ndarray:
         """Of every record, float64 [B, C], natural logarithms up to a constant a row, at temperature 1."""
-        lines = block if isinstance(block, bytes) else block.normalised()
+        lines = block if isinstance(block, bytes) else block.data
         return self.model.classify(self.encode(lines)).astype(np.float64)
 
     def probabilities(self, block: Block | bytes) -> np.ndarray:
@@ -58,7 +60,7 @@ class OpenClassifier:
     def signed(self, *, texts: int | None = None) -> str:
         """How, and of how many texts."""
         return signature.of_classifier(
-            self.arch, tokenizer=self.features, labels=len(self.labels), temperature=self.temperature,
+            self.arch, tokenizer=self.features, normalisation=self.normalisation, labels=len(self.labels), temperature=self.temperature,
             precision=getattr(self.model, "precision", "fp32"), texts=texts,
         )  # fmt: skip
 
@@ -82,12 +84,12 @@ def _of_run(run: Run, module: ModuleType, name: str) -> OpenClassifier:
     if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
         raise ValueError("labels or temperature")
     if hasattr(module, "encoder"):  # it reads text, not tokens
-        encode, sizes = module.encoder(settings), {}
+        encode, sizes, form = module.encoder(settings), {}, Normalisation.NFC
     else:
         tokenizer = run.tokenizer()
-        encode, sizes = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}
+        encode, sizes, form = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}, tokenizer.normalisation
     model = module.load(settings, run.tensors(), labels=len(labels), **sizes)
-    return OpenClassifier(name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""))
+    return OpenClassifier(name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form)
 
 
 def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:

@@ -48,10 +48,10 @@ class Corpus:
         return lines.read_blocks(path, encoding=self.encoding, strict=self.strict)
 
     def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
-        """Normalised lines of every file, block by block."""
+        """The lines of every file, block by block."""
         for blocks in self.files(reporter):
             for block in blocks:
-                yield block.normalised()
+                yield block.data
 
     def read_once(self) -> str | None:
         """A path that cannot be read again, if there is one."""
@@ -101,7 +101,7 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
         reporter.note(note)
     store, rows = TokenStore(folder), 0
     for blocks in corpus.files(reporter):
-        encoded = (tokenizer.encode(block.normalised(), unit=corpus.unit) for block in blocks)
+        encoded = (tokenizer.encode(block.data, unit=corpus.unit) for block in blocks)
         rows += _store(encoded, store, corpus.unit)
     return Reading(tokenizer, store.array(), rows)
 
@@ -198,9 +198,9 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
 
 
 def _distinct_words(block: Block):
-    from seqcli.tokenizers.words import Distinct
+    from seqcli.tokenizers.words import Distinct, Words
 
-    lines_ = block.normalised()
+    lines_ = Words.normalisation.lines(block.data)
     return len(lines_), Distinct(lines_)
 
 
@@ -209,7 +209,7 @@ def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice) -> tup
 
     only, learner = _listed_words(choice.limit), words.Learner()
     for block in blocks:
-        learner.add(words.Distinct(block))
+        learner.add(words.Distinct(words.Words.normalisation.lines(block)))
     if not learner.types:
         raise InputError("no text to learn a vocabulary from")
     return _vocabulary(learner, choice, only=only)
@@ -221,7 +221,7 @@ def _listed_words(path: str):
 
     learner = words.Learner()
     for block in lines.read_blocks(path):
-        learner.add(words.Distinct(block.normalised()))
+        learner.add(words.Distinct(words.Words.normalisation.lines(block.data)))
     if not learner.types:
         raise InputError("no words to limit the vocabulary to", where=path)
     return learner.finish()

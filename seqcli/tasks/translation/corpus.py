@@ -12,6 +12,7 @@ from seqcli.data import hub
 from seqcli.data.pairs import Pairs, read_lines, read_tables
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch
+from seqcli.normalisation import Normalisation
 from seqcli.tasks.language.corpus import check_readable
 
 HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text is given
@@ -60,7 +61,7 @@ def split(pairs: Pairs, *, seed: int) -> tuple[Pairs, Pairs]:
 
     Raises InputError where there is nothing to spare.
     """
-    sources = pairs.source.data.split(b"\n")[:-1]
+    sources = Normalisation.NFC.lines(pairs.source.data).split(b"\n")[:-1]
     distinct = {source: number for number, source in enumerate(dict.fromkeys(sources))}
     if len(distinct) < 2:
         raise InputError("one sentence, and none to judge on", cure="give more, or others with --valid FILE")
