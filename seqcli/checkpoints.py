@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import tensor_file
+from seqcli import regular_file, tensor_file
 from seqcli.errors import ModelError
 from seqcli.interfaces import Reporter
 from seqcli.whole_file import write_json
@@ -89,12 +89,12 @@ def _step(place: Path) -> int:
 
 def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
-        manifest = json.loads((place / MANIFEST).read_bytes())
+        manifest = json.loads(regular_file.read(place / MANIFEST))
         if manifest["step"] != _step(place):
             raise ModelError("of another step", where=str(place))
         for name in (STATE, PROGRESS):
             if tensor_file.sha256_of(place / name) != manifest["sha256"][name]:
                 raise ModelError("checksum differs", where=str(place / name))
-        return tensor_file.read(place / STATE), json.loads((place / PROGRESS).read_bytes())
+        return tensor_file.read(place / STATE), json.loads(regular_file.read(place / PROGRESS))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(str(error), where=str(place)) from None

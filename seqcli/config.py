@@ -9,17 +9,21 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from seqcli.errors import UsageError, nearest
 
 Settings = TypeVar("Settings")
+_LARGEST_FILE = 1 << 20  # bytes
 
 
 def read_toml(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+        if len(data) > _LARGEST_FILE:
+            raise UsageError(f"more than {_LARGEST_FILE:,} bytes, too large for a configuration", where=path)
+        return tomllib.loads(data.decode())
     except FileNotFoundError:
         raise UsageError("no such configuration file", where=path) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ from a file's content.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -30,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import __version__, checkpoints, locks, tensor_file, tokenizers, torchrun
+from seqcli import __version__, checkpoints, locks, regular_file, tensor_file, tokenizers, torchrun
 from seqcli.errors import ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
 from seqcli.whole_file import no_link, replacing, write_json
@@ -212,7 +213,7 @@ class Draft:
 def history(path: Path | str) -> list[dict[str, Any]]:
     """The events of the last training into a folder; what a resumed one did again counts once."""
     events: list[dict[str, Any]] = []
-    with open(Path(path) / METRICS, encoding="utf-8") as file:
+    with io.TextIOWrapper(regular_file.opened(Path(path) / METRICS), encoding="utf-8") as file:
         for line in file:
             with suppress(ValueError):  # a line that was cut off when its process was killed
                 event = json.loads(line)
@@ -341,9 +342,7 @@ def _file_name(name: str) -> str:
 
 def _read_json(path: Path, *, sha256: str | None = None) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_JSON:
-            raise ValueError("too large")
-        data = path.read_bytes()
+        data = regular_file.read(path, largest=_LARGEST_JSON)
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
             raise ValueError("checksum differs")
         value = json.loads(data)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqcli import regular_file
 from seqcli.errors import ModelError
 
 _NAMES = {
@@ -80,8 +81,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
     Raises ModelError where the header is not what the format promises; nothing is allocated before.
     """
     try:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
+        with regular_file.opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
             start, fields = _header(file.read(8), file, size)
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return {
@@ -126,7 +127,7 @@ def _header(length: bytes, file, size: int):
 
 
 def sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
+    with regular_file.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seqcli import catalog, locks, tensor_file, tokenizers
-from seqcli.errors import BusyError, OutputError, UsageError
+from seqcli import catalog, locks, regular_file, tensor_file, tokenizers
+from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
 from seqcli.whole_file import no_link
 
@@ -80,9 +80,9 @@ def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> N
 def _is_tokenizer(path: Path) -> bool:
     """Whether a folder holds a tokenizer that we made, and nothing else."""
     try:
-        kind = json.loads((path / tokenizers.FILE).read_bytes())["kind"]
+        kind = json.loads(regular_file.read(path / tokenizers.FILE))["kind"]
         return set(os.listdir(path)) <= {tokenizers.FILE, getattr(catalog.load("tokenizers", kind), "FILE", None)}
-    except (OSError, ValueError, KeyError, TypeError, UsageError):
+    except (OSError, ValueError, KeyError, TypeError, UsageError, ModelError):
         return False
 
 

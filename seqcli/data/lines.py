@@ -11,6 +11,7 @@ import codecs
 import gzip
 import os
 import re
+import stat
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,7 @@ from seqcli.interfaces import Reporter
 
 BLOCK_BYTES = 1 << 20
 _HEAD = 4096  # bytes that tell whether a file is text
+LONGEST = 1 << 26  # bytes of a line, where no file's size bounds it: unpacked, or read from a pipe or a device
 STDIN = "-"
 _REPLACEMENT = "\ufffd".encode()
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character; "\udc80" to "\udcff" in arguments stand for bytes
@@ -104,12 +106,13 @@ def opened(path: str) -> Iterator[BinaryIO]:
 
 
 def read_blocks(
-    path: str, *, encoding: str | None = None, strict: bool = False, size: int = BLOCK_BYTES
+    path: str, *, encoding: str | None = None, strict: bool = False, size: int = BLOCK_BYTES, longest: int | None = None
 ) -> Iterator[Block]:
     """The records of `path` in blocks of about `size` bytes.
 
     encoding: of the file, None for UTF-8 (a file that looks like something else is then refused).
     strict: malformed UTF-8 is an InputError with file, line and byte instead of U+FFFD.
+    longest: bytes of a line, beyond which it is an InputError; None for the bound of `LONGEST`.
     """
     if encoding is not None:
         try:
@@ -119,6 +122,8 @@ def read_blocks(
             raise UsageError(f"unknown encoding {encoding!r}", cure="for example utf-8, cp949, utf-16") from None
     name = "standard input" if path == STDIN else path
     with opened(path) as file:
+        if longest is None and not _has_size(file):
+            longest = LONGEST
         chunks = _chunks(file, size)
         head = b""  # a slow pipe gives a little at a time; whole lines of it are not kept waiting
         while len(head) < _HEAD and not head.endswith(b"\n") and (more := next(chunks, b"")):
@@ -126,10 +131,18 @@ def read_blocks(
         _refuse_what_is_not_text(head[:_HEAD], name, given=encoding, whole=len(head) < _HEAD)
         chunks = _joined(head, chunks)
         if encoding in (None, "utf-8", "utf-8-sig"):
-            yield from _utf8_blocks(chunks, name, strict)
+            yield from _utf8_blocks(chunks, name, strict, longest)
         else:
-            for block in _utf8_blocks(_transcoded(chunks, encoding, name, strict), name, strict):
+            for block in _utf8_blocks(_transcoded(chunks, encoding, name, strict), name, strict, longest):
                 yield replace(block, replaced=block.data.count(_REPLACEMENT))
+
+
+def _has_size(file: BinaryIO) -> bool:
+    """Whether these are the bytes of a regular file, as they stand."""
+    try:
+        return not isinstance(file, gzip.GzipFile) and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except OSError:  # no file of the system
+        return False
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
@@ -163,17 +176,23 @@ def _transcoded(chunks: Iterator[bytes], encoding: str, name: str, strict: bool)
         raise InputError(f"not {encoding} ({error.reason})", where=name) from None
 
 
-def _utf8_blocks(chunks: Iterator[bytes], name: str, strict: bool) -> Iterator[Block]:
+def _utf8_blocks(chunks: Iterator[bytes], name: str, strict: bool, longest: int | None) -> Iterator[Block]:
     first, pending, fresh = 1, [], True
+    held = 0  # bytes of the record that has not ended yet
     for chunk in chunks:
         if fresh:
             chunk, fresh = chunk.removeprefix(codecs.BOM_UTF8), False
         end = chunk.rfind(b"\n") + 1
         if not end:  # a long record: joined once, when its end has come
             pending.append(chunk)
+            held += len(chunk)
+            if longest is not None and held > longest:
+                cure = "break it into lines, or give it as an uncompressed file"
+                raise InputError(f"a line of more than {longest:,} bytes", where=f"{name}, line {first}", cure=cure)
             continue
         block = _block(first, b"".join([*pending, chunk[:end]]), name, strict)
         pending = [chunk[end:]] if end < len(chunk) else []
+        held = len(chunk) - end
         yield block
         first += len(block)
     if rest := b"".join(pending):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqcli import catalog
+from seqcli import catalog, regular_file
 from seqcli.errors import ModelError, nearest
 from seqcli.interfaces import TokenBatch
 from seqcli.normalisation import Normalisation
@@ -88,7 +88,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def read_file(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return regular_file.read(path)
     except OSError as error:
         raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=CURE) from None
 

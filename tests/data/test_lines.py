@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from seqcli.data import lines
 from seqcli.data.lines import _MAGIC, STDIN, Block, block_of, read_blocks
 from seqcli.errors import InputError, UsageError
 
@@ -283,6 +284,9 @@ class Pipe:
     def __init__(self, *chunks: bytes):
         self.chunks = list(chunks)
 
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation
+
     def read1(self, size: int) -> bytes:
         return self.chunks.pop(0) if self.chunks else b""
 
@@ -307,3 +311,19 @@ def test_a_slow_pipe_is_judged_by_more_than_its_first_bytes(monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Pipe(*(korean[i : i + 1] for i in range(len(korean))))))
     with pytest.raises(InputError, match=r"looks like CP949.*standard input"):
         list(read_blocks(STDIN))
+
+
+def test_a_line_is_bounded_where_the_size_of_a_file_does_not_bound_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "LONGEST", 5_000_000)
+    for name, size in (("a.txt", 6_000_000), ("short.txt.gz", 4_000_000)):
+        with (gzip.open if name.endswith("gz") else open)(tmp_path / name, "wb") as file:
+            file.write(b"a b\n" + b"x" * size)
+        assert sum(len(block.data) for block in read_blocks(str(tmp_path / name))) == 5 + size
+    with gzip.open(tmp_path / "long.txt.gz", "wb") as file:
+        file.write(b"a b\n" + b"x" * 9_000_000)
+    with pytest.raises(InputError, match=r"a line of more than 5,000,000 bytes: .*long\.txt\.gz, line 2"):
+        list(read_blocks(str(tmp_path / "long.txt.gz")))
+    with pytest.raises(InputError, match="a line of more than 5,000,000 bytes"):
+        list(read_blocks("/dev/zero"))
+    with pytest.raises(InputError, match="a line of more than 1,000 bytes: .*line 2"):
+        list(read_blocks(str(tmp_path / "a.txt"), size=500, longest=1000))
