@@ -29,6 +29,9 @@ LINES = [
     "제 컴퓨터는 아주 느려요",
 ]  # fmt: skip
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: threads of their own would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same examples in every run of CI; at a desk new ones every time.
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):

@@ -54,9 +54,10 @@ def trained(path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS,
         return translation.train(draft, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT)
 
 
-@pytest.mark.parametrize("arch, settings", [("gru", {"width": 64, "embedding": 32}), ("transformer", {"width": 64})])
+@pytest.mark.parametrize("arch, settings", [("gru", {"width": 48, "embedding": 24}), ("transformer", {"width": 64, "layers": 1})])
 def test_it_learns_to_translate(tmp_path, arch, settings):
-    made = trained(tmp_path / "m", arch, steps=350, dropout=0.0, learning_rate=5e-3, label_smoothing=0.0, evaluations=1, **settings)
+    settings = {**settings, "learning_rate": 1e-2, "warmup": 20, "dropout": 0.0, "label_smoothing": 0.0, "evaluations": 1}
+    made = trained(tmp_path / "m", arch, steps=250, **settings)
     assert made.record["valid"]["bleu"] > 90 and made.record["valid"]["perplexity"] < 1.3
     assert made.record["valid"]["pairs"] == 40 and "tok:13a" in made.record["valid"]["bleu_signature"]
     source = made.opened.source.encode(b"one two three\n")
