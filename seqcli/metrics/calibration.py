@@ -14,6 +14,7 @@ import numpy as np
 COLDEST, HOTTEST = 0.05, 20.0  # temperatures
 _LOWEST = -1e6  # nats: a label with -inf is only so unlikely, so that every text has a finite loss
 _STEPS = 100
+PSEUDO_COUNT = 1.0  # of `classify --calibrate` and of training, where few texts may be held out
 
 
 def temperature(logits: np.ndarray, targets: np.ndarray, *, pseudo_count: float = 0.0) -> float:
@@ -29,7 +30,8 @@ def temperature(logits: np.ndarray, targets: np.ndarray, *, pseudo_count: float 
     if pseudo_count:
         rows, classes = logits.shape
         weight = pseudo_count * classes / (rows + pseudo_count * classes)
-        wanted = (1 - weight) * wanted + weight * logits.mean(axis=1)
+        possible = logits > _LOWEST  # a label that is impossible at every T has no share
+        wanted = (1 - weight) * wanted + weight * logits.mean(axis=1, where=possible)
     # The loss is convex in b = 1 / T. Its slope is the mean of E[logit] - wanted, its curvature that of Var[logit].
     low, high = 1 / HOTTEST, 1 / COLDEST
     at_hottest, at_coldest = (_slope(logits, wanted, b)[0] for b in (low, high))

@@ -9,7 +9,7 @@ from seqcli.interfaces import SILENT
 from seqcli.runs import Run
 from seqcli.scoring.sentences import score_texts
 from seqcli.tasks import language
-from seqcli.tasks.language.corpus import HELD_OUT, Corpus, TokenizerChoice, read, split
+from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split
 from seqcli.text import BOS_ID
 
 ARCHS = ("ngram", "gru", "feedforward")
@@ -40,18 +40,18 @@ def test_one_tokenizer_one_held_out_part_one_table(train, here, corpus, tmp_path
         assert int(parameters) == runs[name].config["parameters"] and known == perplexity
         assert (perplexity, bits) == (f"{valid['perplexity']:.4f}", f"{valid['bits_per_byte']:.4f}")
     assert "-m m/ngram -m m/gru -m m/feedforward" in done.err.splitlines()[-1]
-    # the held-out rows are those, in bytes too; the n-gram has not read them
+    # the held-out rows are those, in bytes too, one line and its two repeats; the n-gram has not read them
     opened = language.open_model(str(tmp_path / "m/ngram"))
     choice = TokenizerChoice(str(tmp_path / "m/gru"))
     stream = read(Corpus((str(corpus),)), choice, folder=tmp_path, threads=1, reporter=SILENT).stream
     kept, held_out = split(stream, unit="line", seed=0)
-    assert (held_out == BOS_ID).sum() == int(36 * HELD_OUT) and len(kept) + len(held_out) == len(stream)
+    assert (held_out == BOS_ID).sum() == 3 and len(kept) + len(held_out) == len(stream)
     texts = opened.tokenizer.decode(held_out.tolist()).split("\n")
     valid = runs["ngram"].config["valid"]
     assert sum(score_texts(opened, texts)) == pytest.approx(valid["log_prob"])
     scored = here("score", *texts, "-m", "m/ngram", "--level", "corpus", "--json")
     assert json.loads(scored.out)["bits_per_byte"] == pytest.approx(valid["bits_per_byte"])
-    assert runs["ngram"].config["data"]["tokens"] == len(kept) - 36 + int(36 * HELD_OUT)
+    assert runs["ngram"].config["data"]["tokens"] == len(kept) - 33
 
 
 def test_settings_go_to_those_that_know_them(train, tmp_path):

@@ -128,6 +128,13 @@ def test_calibration_error_by_hand():
     assert math.isnan(expected_calibration_error([], []))
 
 
+def test_an_impossible_label_has_no_share_of_the_pseudo_count():
+    logits, targets = np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 1.5]]), np.array([0, 0, 0])
+    impossible = np.concatenate([logits, np.full((3, 1), -np.inf)], axis=1)
+    few = temperature(impossible, targets, pseudo_count=1)
+    assert COLDEST < few < HOTTEST and log_loss(impossible, targets, temperature=few) < 1
+
+
 def test_the_right_temperature_lowers_the_error():
     logits, targets = sample(5, rows=5000)
     logits *= 4

@@ -1,6 +1,7 @@
 """Classification as a task: what is held out, what is counted, what a network begins with, and that training can be repeated."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,24 @@ def test_of_few_texts_one_is_held_out_and_no_label_is_lost(sizes):
 def test_nothing_to_spare():
     with pytest.raises(InputError, match="--valid"):
         split(texts_of({"a": ["x"], "b": ["y"]}), seed=0)
+
+
+def test_equal_texts_that_differ_in_label_are_one_side_or_noted():
+    """Where there is but one text, it is on both sides, and that is said."""
+    notes = []
+    reporter = SimpleNamespace(note=notes.append, progress=lambda *_: None)
+    one = Texts(b"same words here\n" * 10, np.array([0] * 6 + [1] * 4, np.int32), ["x", "y"])
+    kept, held_out = split(one, seed=0, reporter=reporter)
+    assert len(kept) == 9 and len(held_out) == 1 and len(notes) == 1 and "in the training text too" in notes[0]
+    repeated = texts_of({label: [f"{label} {k}" for k in range(100)] * 3 for label in "ab"})
+    kept, held_out = split(repeated, seed=0, reporter=reporter)
+    assert len(held_out) == 60 and not {*rows_of(kept)} & {*rows_of(held_out)} and len(notes) == 1
+
+
+def test_the_temperature_of_training_is_that_of_calibrate():
+    """Few texts that are all right do not make a model certain: Platt's target for one text of two labels is 2 / 3."""
+    found = classification.figures(np.array([[1.0, 0.0]]), np.array([0]))
+    assert math.exp(1 / found["temperature"]) == pytest.approx(2)
 
 
 def test_blank_texts_are_texts():

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seqcli import catalog, samples, tokenizers
 from seqcli.data import lines
@@ -126,7 +128,7 @@ def test_words_are_lowered_with_a_note_too(tmp_path, text):
 
 
 def test_a_tokenizer_counts_malformed_text_once(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"a\xff b\xff\n")
+    (tmp_path / "a.txt").write_bytes(b"a\xff b\xff\nc\n")
     for make in (
         lambda notes: language.train_tokenizer(
             Corpus((str(tmp_path / "a.txt"),)), TokenizerChoice("characters"), str(tmp_path / "t"), force=True, reporter=notes
@@ -331,3 +333,40 @@ def test_a_converted_model_is_a_model_folder(tmp_path, model, here):
     )
     assert here("convert", "m.arpa", "again").code == 2 and here("convert", "m.arpa", "again", "--force").code == 0
     assert here("convert", model, "m.arpa").code == 2 and here("convert", model, "m.arpa", "--force").code == 0
+
+
+# --- too little text --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", [(), ("--arch", "gru", "--preset", "tiny", "--steps", 1)])
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("a b c\n", "only one line of text"), ("\n  \na b c\n\n", "only one line of text"), ("\n\n \n", "all lines are blank"),
+        ("", "no text to learn from"),
+    ],
+)  # fmt: skip
+def test_3_too_little_text(here, tmp_path, text, says, arch):
+    (tmp_path / "t.txt").write_text(text)
+    done = here("train", "lm", "t.txt", "-o", "m", *arch)
+    assert done.code == 3 and says in done.err and done.err.count("\n") == 1 and not (tmp_path / "m").exists()
+
+
+def test_3_nothing_is_left_to_judge_on(here, tmp_path):
+    (tmp_path / "t.txt").write_text("a b c\n" * 9)
+    network = ("--arch", "gru", "--preset", "tiny", "--steps", 1, "--set", "width=8", "--threads", 1)
+    done = here("train", "lm", "t.txt", "-o", "m", *network)
+    assert done.code == 3 and "all lines are equal" in done.err
+    (tmp_path / "v.txt").write_text("a b\n")
+    assert here("train", "lm", "t.txt", "-o", "m", *network, "--valid", "v.txt").code == 0
+
+
+@given(st.lists(st.sampled_from(["a", "b a", "c", "d d"]), min_size=1, max_size=40), st.integers(0, 3))
+def test_equal_lines_are_held_out_together(lines, seed):
+    from seqcli.tasks.language.corpus import split
+
+    ids, lines = {"a": 3, "b": 4, "c": 5, "d": 6}, [*lines, "a c"]  # never all equal
+    stream = np.array([token for line in lines for token in (1, *(ids[word] for word in line.split()), 2)], np.int32)
+    parts = split(stream, unit="line", seed=seed)
+    sides = [{tuple(row) for row in np.split(part, np.flatnonzero(part == 1)[1:])} for part in parts]
+    assert sides[0] and sides[1] and not sides[0] & sides[1]

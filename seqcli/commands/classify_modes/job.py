@@ -86,7 +86,7 @@ class Job(TextJob):
             shares = softmax(logits / temperature)
             return calibration.expected_calibration_error(shares.max(axis=1), shares.argmax(axis=1) == texts.targets)
 
-        found = calibration.temperature(logits, texts.targets, pseudo_count=1)
+        found = calibration.temperature(logits, texts.targets, pseudo_count=calibration.PSEUDO_COUNT)
         self.reporter.note(
             f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {len(texts):,} texts of {self._calibrate}: "
             f"expected calibration error {error(opened.temperature):.4f} -> {error(found):.4f}, "

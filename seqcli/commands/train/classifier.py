@@ -82,7 +82,7 @@ def classifier(
 
     DATA has a column of texts and one of labels, or lines `__label__x some text`. ngram and bag are counted or fitted in
     seconds without torch; the others are networks, of which the folder keeps the weights that were best on held-out texts
-    (--valid, or a seeded tenth, at most 5,000).
+    (--valid, or a seeded tenth, at most 5,000; equal texts stay together).
 
     Several --arch learn from the same texts, into DIR/ARCH, and are compared, best first; with --runs N of each figure the
     mean and the deviation over N seeds are shown.
@@ -150,7 +150,7 @@ def classifier(
     if held_out:
         texts, judged = texts, held_out.read(labels=texts.labels, reporter=reporter)
     else:
-        texts, judged = classification.split(texts, seed=settings.seed or 0)
+        texts, judged = classification.split(texts, seed=settings.seed or 0, reporter=reporter)
     reporter.note(told.texts(texts, judged))
     learnt_from = classification.Given(
         texts, judged, tuple(data), weights=classification.label_weights(label_weights, texts), metric=metric,

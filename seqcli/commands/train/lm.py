@@ -75,7 +75,7 @@ def lm(
 
     An n-gram model is counted in one pass and smoothed by modified Kneser-Ney, with KenLM's numbers. A network is trained
     until its budget of epochs, steps or minutes is spent; the folder keeps the weights that were best on held-out text
-    (--valid, or a seeded 5 % of the rows).
+    (--valid, or a seeded 5 % of the rows; equal rows stay together).
 
     Several --arch are trained on one tokenizer, one held-out part and one budget each, into DIR/ARCH, and compared, best
     first: model, parameters, seconds, tokens a second, perplexity, the same over known words, bits per byte. Settings go to

@@ -68,8 +68,8 @@ def translator(
 ) -> None:
     """Train a translator: recurrent with attention, or a Transformer.
 
-    The folder keeps the weights that were best on held-out pairs: --valid, or a seeded twentieth, at most 1,000. Several
-    --arch learn from the same pairs with one tokenizer, into DIR/ARCH, and are compared.
+    The folder keeps the weights that were best on held-out pairs: --valid, or a seeded twentieth, at most 1,000
+    (pairs of equal sources stay together). Several --arch learn from the same pairs with one tokenizer, into DIR/ARCH, and are compared.
     """
     from seqcli.report import comparison
     from seqcli.report.output import Output

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.data import texts
+from seqcli.data import held_out, texts
 from seqcli.data.labelled import Labelled, read_all
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
@@ -66,23 +66,21 @@ class Texts(texts.Texts):
         return Texts(self.data, place[self.targets], labels)
 
 
-def split(texts: Texts, *, seed: int) -> tuple[Texts, Texts]:
+def split(texts: Texts, *, seed: int, reporter: Reporter = SILENT) -> tuple[Texts, Texts]:
     """Training and held-out part: a seeded choice, of every label in its share; no label loses all of its texts.
 
-    Raises InputError where there is nothing to spare.
+    Equal texts (`data/held_out`) are on one side, unless each label has but one text, given again and again: then they are
+    on both, with a note. Raises InputError where there is nothing to spare.
     """
     rng = np.random.default_rng(seed)
-    share = min(HELD_OUT, MOST_HELD_OUT / max(len(texts), 1))
-    held_out = np.zeros(len(texts), bool)
-    for label in range(len(texts.labels)):
-        own = rng.permutation(np.flatnonzero(texts.targets == label))
-        held_out[own[: round(share * len(own))]] = True
-    if not held_out.any():  # so few: one of the label that has most
-        own = np.flatnonzero(texts.targets == np.bincount(texts.targets).argmax())
-        if len(own) < 2:
+    count = max(1, min(round(HELD_OUT * len(texts)), MOST_HELD_OUT))
+    chosen = held_out.by_label(held_out.keys_of_texts(texts.blocks()), texts.targets, count, rng)
+    if not chosen.any():
+        chosen = held_out.by_label(np.arange(len(texts)), texts.targets, count, rng)
+        if not chosen.any():
             raise InputError("one text of each label, and none to judge on", cure="give more, or others with --valid FILE")
-        held_out[rng.choice(own)] = True
-    return texts.only(~held_out), texts.only(held_out)
+        reporter.note("all texts of a label are equal, so the held-out texts are in the training text too; --valid FILE judges on others")
+    return texts.only(~chosen), texts.only(chosen)
 
 
 def label_weights(given: str | None, texts: Texts) -> np.ndarray | None:

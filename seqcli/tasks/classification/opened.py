@@ -93,7 +93,7 @@ def _of_run(run: Run, module: ModuleType, name: str) -> OpenClassifier:
 
 
 def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """Of held-out texts: loss in nats a text, accuracy, macro F1, and the temperature that makes the loss least."""
+    """Of held-out texts: loss in nats a text, accuracy, macro F1, and the temperature of `--calibrate`."""
     from seqcli.metrics import calibration, classification
 
     predicted = logits.argmax(axis=1)
@@ -103,5 +103,5 @@ def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         "loss": calibration.log_loss(logits, targets),
         "accuracy": report.accuracy,
         "macro_f1": report.macro_f1,
-        "temperature": calibration.temperature(logits, targets),
+        "temperature": calibration.temperature(logits, targets, pseudo_count=calibration.PSEUDO_COUNT),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcli import catalog, tokenizers
-from seqcli.data import hub, lines, tables
+from seqcli.data import held_out, hub, lines, tables
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.texts import Texts
@@ -17,6 +17,7 @@ from seqcli.data.token_store import Spool, TokenStore
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
 from seqcli.interop import is_arpa
+from seqcli.metrics import unigram
 from seqcli.models.ngram import with_starts
 from seqcli.runs import Run
 from seqcli.text import BOS_ID
@@ -106,17 +107,38 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
     return Reading(tokenizer, store.array(), rows)
 
 
+def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) -> None:
+    """Raises InputError where there is no text, or only one line of it and nothing else to judge on."""
+    where, vocab_size = ", ".join(corpus.paths), reading.tokenizer.vocab_size
+    seen = np.flatnonzero(unigram.counts(reading.stream, vocab_size))
+    if not reading.tokenizer.decode(seen.tolist()).strip():
+        what = "no text to learn from: all lines are blank" if reading.rows else "no text to learn from"
+        raise InputError(what, where=where, cure="give a file with lines of text")
+    starts = np.flatnonzero(reading.stream == BOS_ID)
+    filled = int((np.diff(starts, append=len(reading.stream)) > 2).sum())  # more than `<s>` and `</s>`
+    if corpus.unit == "line" and filled == 1 and not judged_on_others:
+        cure = "give more lines, or --unit document where it is running text"
+        raise InputError("only one line of text: a model would know no other sentence", where=where, cure=cure)
+
+
 def split(stream: np.ndarray, *, unit: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out part: a seeded choice of rows, or the end of running text."""
+    """Training and held-out part: a seeded choice of rows, or the end of running text.
+
+    Equal rows are on one side: of a corpus that repeats its lines, repeating them would otherwise be judged, not predicting
+    others. Raises InputError where there is nothing to spare.
+    """
+    cure = "give more, or others with --valid FILE"
     if unit == "document":
-        cut = max(1, int(len(stream) * (1 - HELD_OUT)))
+        if (stream != BOS_ID).sum() < 2:
+            raise InputError("one token of text, and none to judge on", cure=cure)
+        cut = max(2, int(len(stream) * (1 - HELD_OUT)))
         return stream[:cut], np.concatenate([[BOS_ID], stream[cut:]]).astype(np.int32)
-    row = np.cumsum(stream == BOS_ID) - 1
-    rows = int(row[-1]) + 1
-    chosen = np.zeros(rows, bool)
-    chosen[np.random.default_rng(seed).permutation(rows)[: max(1, int(rows * HELD_OUT))]] = rows > 1
-    held_out = chosen[row]
-    return np.asarray(stream[~held_out]), np.asarray(stream[held_out])
+    keys = held_out.keys_of_rows(stream)
+    chosen = held_out.by_group(keys, max(1, round(HELD_OUT * len(keys))), np.random.default_rng(seed))
+    if not chosen.any():
+        raise InputError("all lines are equal, and none is left to judge on", cure=cure)
+    token_chosen = chosen[np.cumsum(stream == BOS_ID) - 1]
+    return np.asarray(stream[~token_chosen]), np.asarray(stream[token_chosen])
 
 
 def learn_tokenizer(

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from seqcli import tensor_file
-from seqcli.errors import InputError
 from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.metrics import signature
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
 from seqcli.runs import Draft
-from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split
+from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.opened import TASK, evaluate, judge, open_model, summary
 from seqcli.tasks.language.told import Trained
 from seqcli.text import BOS_ID
@@ -39,8 +38,7 @@ def train_counted(
     """
     begun = time.monotonic()
     reading = read(corpus, choice, folder=draft.folder, threads=threads, reporter=reporter)
-    if not reading.rows:
-        raise InputError("no text to learn from", where=", ".join(corpus.paths), cure="give a file with lines of text")
+    check_enough(reading, corpus, judged_on_others=valid is not None)
     vocab_size = reading.tokenizer.vocab_size
     stream, held_out = reading.stream, None
     if holding_out is not None:

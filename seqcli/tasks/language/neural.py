@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from seqcli.data.batches import Batches, Lanes, Lines, Windows
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature
 from seqcli.runs import Draft
-from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split
+from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.opened import TASK, evaluate, judge, open_model, summary
 from seqcli.tasks.language.told import Trained
 from seqcli.text import BOS_ID
@@ -43,8 +43,7 @@ def train(
         raise UsageError("piece_dropout is for classifiers", where="--set", cure="leave it out")
     placement = place(request.device, request.precision, threads=request.threads)
     reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter)
-    if not reading.rows:
-        raise InputError("no text to learn from", where=", ".join(corpus.paths), cure="give a file with lines of text")
+    check_enough(reading, corpus, judged_on_others=valid is not None)
     stream, held_out = reading.stream, None
     if valid is None:
         stream, held_out = split(reading.stream, unit=corpus.unit, seed=plan.seed)

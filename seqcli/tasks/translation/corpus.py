@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seqcli.data import hub
+from seqcli.data import held_out, hub
 from seqcli.data.pairs import Pairs, read_lines, read_tables
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch
-from seqcli.normalisation import Normalisation
 from seqcli.tasks.language.corpus import check_readable
 
 HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text is given
@@ -57,19 +56,15 @@ class PairFiles:
 
 
 def split(pairs: Pairs, *, seed: int) -> tuple[Pairs, Pairs]:
-    """Training and held-out part, a seeded choice of sources: pairs of one source stay together.
+    """Training and held-out part, a seeded choice: pairs of equal sources (`data/held_out`) are on one side.
 
     Raises InputError where there is nothing to spare.
     """
-    sources = Normalisation.NFC.lines(pairs.source.data).split(b"\n")[:-1]
-    distinct = {source: number for number, source in enumerate(dict.fromkeys(sources))}
-    if len(distinct) < 2:
+    count = max(1, min(round(HELD_OUT * len(pairs)), MOST_HELD_OUT))
+    chosen = held_out.by_group(held_out.keys_of_texts(pairs.source.blocks()), count, np.random.default_rng(seed))
+    if not chosen.any():
         raise InputError("one sentence, and none to judge on", cure="give more, or others with --valid FILE")
-    number = np.array([distinct[source] for source in sources])
-    share = min(HELD_OUT, MOST_HELD_OUT / len(pairs))
-    chosen = np.random.default_rng(seed).permutation(len(distinct))[: max(1, round(share * len(distinct)))]
-    held_out = np.isin(number, chosen)
-    return pairs.only(~held_out), pairs.only(held_out)
+    return pairs.only(~chosen), pairs.only(chosen)
 
 
 @dataclass(frozen=True)
