@@ -115,8 +115,8 @@ class LanguageModel(Protocol):
         """Reads more of each row; returns the logits of what comes next, float32 [B, V], and the state after it.
 
         tokens: int32 [B, T], right-padded; lengths: int64 [B], 0 is legal. Without a state the rows begin here. Logits
-        are log-probabilities up to a constant a row; that of `<s>` is -inf. Beginning, a forced prefix and a step by one
-        token are all calls of it.
+        are log-probabilities up to a constant a row, and exactly where the model has `logits_are_log_probs`; that of `<s>`
+        is -inf. Beginning, a forced prefix and a step by one token are all calls of it.
         """
 
 

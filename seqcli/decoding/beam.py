@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from seqcli.decoding.policy import forbid_repeats, log_normaliser, top
+from seqcli.decoding.model_log_prob import log_normaliser
+from seqcli.decoding.policy import forbid_repeats, top
 from seqcli.interfaces import State
 
 
@@ -96,6 +97,6 @@ def search(
         # 4. The others read their last tokens
         tokens = token.reshape(-1, 1).astype(np.int32)
         logits, state = model.extend(tokens, np.ones(len(tokens), np.int64), state.reorder(rows))
-        total -= log_normaliser(logits).reshape(total.shape)
+        total -= log_normaliser(model, logits).reshape(total.shape)
         logits[:, never] = -np.inf
     return found

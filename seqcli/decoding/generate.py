@@ -14,7 +14,8 @@ import numpy as np
 
 from seqcli.decoding import beam
 from seqcli.decoding.draw import draw, numbers
-from seqcli.decoding.policy import Policy, log_softmax
+from seqcli.decoding.model_log_prob import log_probs
+from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompt, Prompter, Start, begin, padded
 from seqcli.decoding.text_stream import TextStream
 from seqcli.errors import UsageError
@@ -123,7 +124,7 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> It
         # 2. A token of each row
         u = np.array([random[row].random() for row in alive])
         drawn = draw(policy.log_probs(np.where(may, logits, -np.inf), history=history), u)
-        log_prob = np.take_along_axis(log_softmax(logits), drawn[:, None], axis=1)[:, 0]
+        log_prob = np.take_along_axis(log_probs(opened.model, logits), drawn[:, None], axis=1)[:, 0]
         for row, token, value in zip(alive, drawn.tolist(), log_prob.tolist()):
             rows[row].add(token, value)
             yield rows[row]
@@ -143,7 +144,7 @@ def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: Settings)
     starts, logits, may, state = _begun(opened, samples, u=np.zeros(len(samples)), temperature=0)
     found = beam.search(
         opened.model,
-        np.where(may, log_softmax(logits), -np.inf),
+        np.where(may, log_probs(opened.model, logits), -np.inf),
         state,
         beam_size=settings.beam_size,
         n_best=settings.num_samples,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.decoding.policy import log_softmax
+from seqcli.decoding.model_log_prob import log_probs
 from seqcli.interfaces import LanguageModel, OpenModel, State
 from seqcli.text import BOS_ID, SPECIALS
 
@@ -106,8 +106,7 @@ class Beginning:
 
     def log_shares(self, rows: slice) -> np.ndarray:
         """log p(start | the prompt's text) of a prompt's starts: float64 [starts]."""
-        with np.errstate(divide="ignore"):  # nothing begins there: -inf
-            return np.log(np.exp(self.log_prob[rows]).sum(axis=1))
+        return np.logaddexp.reduce(self.log_prob[rows], axis=1)
 
 
 def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
@@ -117,7 +116,7 @@ def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
     rows = [slice(int(end) - len(prompt.starts), int(end)) for prompt, end in zip(prompts, ends)]
     tokens, lengths = padded([ids[: start.kept] for ids, start in starts])
     logits, state = model.extend(tokens, lengths)
-    log_p = log_softmax(logits)
+    log_p = log_probs(model, logits)
     joint = np.full(log_p.shape, -np.inf)
     for prompt, at in zip(prompts, rows):
         path = 0.0  # log p of the prompt's tokens from its first start on
@@ -126,8 +125,11 @@ def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
             joint[row, only] = path + log_p[row, only]
             if start.only is not None:
                 path += log_p[row, prompt.ids[start.kept]]
-        most = joint[at].max()
-        joint[at] -= most + np.log(np.exp(joint[at] - most).sum())
+        # p(the prompt's text): after all of its tokens any token may come, with a probability of 1 whatever the model's
+        # p sum to, so that a prompt with one start keeps the model's p
+        inside = joint[at.start : at.stop - 1]
+        most = max(inside.max(initial=-np.inf), path)
+        joint[at] -= most + np.log(np.exp(inside - most).sum() + np.exp(path - most))
     return Beginning(logits, joint, state, rows)
 
 

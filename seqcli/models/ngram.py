@@ -65,6 +65,8 @@ def _sound_table() -> Iterator[None]:
 class NgramModel:
     """A `LanguageModel` over a `Table`."""
 
+    logits_are_log_probs = True
+
     def __init__(self, table: Table):
         self.table = table
         self.vocab_size = table.vocab_size

@@ -3,7 +3,7 @@
 Row r of order n is an n-gram: a prefix (a row of order n - 1) and a last word. Rows are sorted by prefix and then
 word, so the n-grams with prefix p are the slice `children[p] : children[p + 1]`, and the words in it ascend. With
 "which row of order n - 1 ends at t" known for all t, order n takes a binary search in all the slices at once; a
-lookup is exact, there are no hashes.
+lookup is exact, there are no hashes. Every n-gram has its prefix; its suffix may be missing, as in pruned models.
 
 The same arrays are the file: they are mapped into memory, opening a model reads nothing.
 """
@@ -122,24 +122,24 @@ class Table:
         return log_prob, order
 
     def _score(self, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        ending = best = stream.astype(np.int64)  # the row that ends at t: of the order at hand (or -1), of the longest
+        best = stream.astype(np.int64)  # the row of the longest n-gram that ends at t
         matched = np.ones(len(stream), np.int8)
         weight = np.zeros(len(stream), np.float32)  # back-offs of the contexts longer than the match
         word = stream.astype(np.uint32)
-        at = np.flatnonzero(stream[1:] != BOS_ID) + 1
+        followed = np.append(stream[1:] != BOS_ID, False)  # whether the next token is of the same row
+        ends = np.flatnonzero(followed)
+        at, prefix = ends + 1, best[ends]  # what comes after contexts of n - 1 tokens, and the rows of those
         for n in range(2, self.order + 1):
-            prefix = ending[at - 1]
-            alive = np.flatnonzero(prefix >= 0)
-            at, prefix = at[alive], prefix[alive]
             rows = self.find(n, prefix, word[at])
             hit, miss = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0)
             weight[at[miss]] += self.log_backoff[n - 2][prefix[miss]]
             rows, hits = rows[hit], at[hit]
-            best = best.copy() if n == 2 else best
-            ending = np.full(len(stream), -1, np.int64)
-            ending[hits] = best[hits] = rows
+            best[hits] = rows
             weight[hits] = 0
             matched[hits] = n
+            # Every n-gram found is a context, whether or not its suffixes are n-grams: pruning may have taken those.
+            on = followed[hits]
+            at, prefix = hits[on] + 1, rows[on]
         log_prob = weight
         for n in range(1, self.order + 1):
             chosen = np.flatnonzero(matched == n)
@@ -158,15 +158,13 @@ class Table:
         contexts = contexts[:, max(0, contexts.shape[1] - self.order + 1) :].astype(np.int64)
         log_p = np.tile(self.log_prob[0].astype(np.float64), (len(contexts), 1))
         rows = contexts  # the row of order n that ends in a column, -1 where there is none
-        known = np.ones(len(contexts), bool)
         for n in range(1, contexts.shape[1] + 1):  # longer and longer contexts that end here
             if n > 1:
                 prefix, word = rows[:, :-1], contexts[:, n - 1 :]
                 at = prefix >= 0
                 rows = np.full(prefix.shape, -1, np.int64)
                 rows[at] = self.find(n, prefix[at], word[at].astype(np.uint32))
-            known &= rows[:, -1] >= 0
-            for b in np.flatnonzero(known):
+            for b in np.flatnonzero(rows[:, -1] >= 0):  # a shorter context may be missing where a longer one is not
                 row = rows[b, -1]
                 begin, end = (int(c) for c in self.children[n - 1][row : row + 2])
                 log_p[b] += self.log_backoff[n - 1][row]

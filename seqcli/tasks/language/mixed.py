@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.decoding.policy import log_softmax
+from seqcli.decoding.model_log_prob import log_probs
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import LanguageModel, OpenModel, Reporter, Scores, State, TokenBatch
 from seqcli.metrics.perplexity import perplexity
@@ -35,6 +35,8 @@ class MixtureState:
 class Mixture:
     """A `LanguageModel` over M others. weights: not negative, of sum 1."""
 
+    logits_are_log_probs = True
+
     def __init__(self, models: Sequence[LanguageModel], weights: Sequence[float]):
         assert len(models) == len(weights)
         self._models = models
@@ -54,7 +56,7 @@ class Mixture:
     ) -> tuple[np.ndarray, MixtureState]:
         befores = [None] * len(self._models) if state is None else state.states
         answers = [model.extend(tokens, lengths, before) for model, before in zip(self._models, befores)]
-        log_prob = self._mixed([log_softmax(logits) for logits, _ in answers])
+        log_prob = self._mixed([log_probs(model, logits) for model, (logits, _) in zip(self._models, answers)])
         return log_prob.astype(np.float32), MixtureState(tuple(after for _, after in answers))
 
     def _mixed(self, log_probs: Sequence[np.ndarray]) -> np.ndarray:

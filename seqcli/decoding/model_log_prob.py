@@ -1,0 +1,25 @@
+"""Natural log p of the next token, from the logits that a model's `extend` gives.
+
+A network's logits are log-probabilities up to a constant, so they are normalised. An n-gram model's logits are its
+log-probabilities: the p of an ARPA file need not sum to one, and what `generate` reports has to be what `score` gives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seqcli.decoding import policy
+
+
+def log_probs(model, logits: np.ndarray) -> np.ndarray:
+    """float64 [B, V]. model: a `LanguageModel` or a translator's `Given`; logits: [B, V]."""
+    return logits.astype(np.float64) if _are_log_probs(model) else policy.log_softmax(logits)
+
+
+def log_normaliser(model, logits: np.ndarray) -> np.ndarray:
+    """What `log_probs` takes from each row, float64 [B]; faster where few entries of a row are needed."""
+    return np.zeros(len(logits)) if _are_log_probs(model) else policy.log_normaliser(logits)
+
+
+def _are_log_probs(model) -> bool:
+    return getattr(model, "logits_are_log_probs", False)
