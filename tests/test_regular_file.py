@@ -9,7 +9,7 @@ from seqcli.errors import ModelError
 from seqcli.tasks.language import open_tokenizer
 
 
-@pytest.fixture(params=["fifo", "device", "link to a device")
+@pytest.fixture(params=["fifo", "device", "link to a device"])
 def irregular(request, tmp_path):
     """Makes something that is not a regular file."""
 
