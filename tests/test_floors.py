@@ -24,6 +24,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "ragged": (0, "numpy", ""),
     "decimals": (0, "numpy", ""),
     "whole_file": (0, "", ""),
+    "ranges": (0, "", ""),
     "regular_file": (0, "", ""),
     "locks": (0, "", ""),
     "torchrun": (0, "", ""),

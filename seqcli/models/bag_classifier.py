@@ -17,6 +17,7 @@ from seqcli.bag.learner import Bag, Plan, given_head, learn
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Reporter, TokenBatch
 from seqcli.models.ngram import Counted
+from seqcli.ranges import LARGEST_SEED, check, within
 
 TASK = "classification"
 _LARGEST_ORDER = 10
@@ -32,34 +33,27 @@ class Config:
     epochs, batch_rows: 0 for as the number of texts asks; learning_rate: of the first step; seed: of the order of texts.
     """
 
-    buckets: int = 1 << 21
-    shortest: int = 2
-    longest: int = 4
-    words: int = 2
+    buckets: int = within(1 << 8, 1 << 28, default=1 << 21)
+    shortest: int = within(0, _LARGEST_ORDER, default=2)
+    longest: int = within(0, _LARGEST_ORDER, default=4)
+    words: int = within(0, _LARGEST_ORDER, default=2)
     lowercase: bool = True
-    width: int = 32
-    epochs: int = 0
-    learning_rate: float = 10.0
-    batch_rows: int = 0
-    seed: int = 0
+    width: int = within(1, 1 << 10, default=32)
+    epochs: int = within(0, 10_000, default=0)
+    learning_rate: float = within(0, 1000, default=10.0, open_low=True)
+    batch_rows: int = within(0, 1 << 30, default=0)
+    seed: int = within(0, LARGEST_SEED, default=0)
 
     def __post_init__(self):
-        if self.buckets not in (1 << bits for bits in range(8, 29)):
+        check(self)
+        if self.buckets & (self.buckets - 1):
             raise ValueError(f"buckets must be a power of two from 2^8 to 2^28, got {self.buckets}")
         if self.longest and not 1 <= self.shortest <= self.longest <= _LARGEST_ORDER:
             raise ValueError(
                 f"character n-grams must be 1 <= shortest <= longest <= {_LARGEST_ORDER}, got {self.shortest} to {self.longest}"
             )
-        if self.longest < 0 or not 0 <= self.words <= _LARGEST_ORDER:
-            raise ValueError(f"longest and words must be 0 to {_LARGEST_ORDER}, got {self.longest} and {self.words}")
         if not self.longest and not self.words:
             raise ValueError("longest and words are both 0: nothing to read")
-        if not 1 <= self.width <= 1024:
-            raise ValueError(f"width must be 1 to 1024, got {self.width}")
-        if self.epochs < 0 or self.batch_rows < 0 or self.seed < 0:
-            raise ValueError("epochs, batch_rows and seed must not be negative")
-        if not 0 < self.learning_rate <= 1000:
-            raise ValueError(f"learning_rate must be above 0 and at most 1000, got {self.learning_rate}")
 
 
 class BagClassifier:

@@ -16,6 +16,7 @@ from seqcli.nn.dropout import Dropout
 from seqcli.nn.ensemble import several
 from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
+from seqcli.ranges import check, each, fraction, within
 
 TASK = "classification"
 
@@ -24,26 +25,18 @@ TASK = "classification"
 class Config:
     """filters: of each width; widths: tokens that a filter sees; embedding: of tokens; word_dropout: see `NeuralClassifier`; members: see `nn/ensemble`."""
 
-    embedding: int = 128
-    filters: int = 128
-    widths: tuple[int, ...] = (3, 4, 5)
-    dropout: float = 0.5
-    word_dropout: float = 0.0
-    members: int = 1
-    window: int = 512
+    embedding: int = within(1, 1 << 16, default=128)
+    filters: int = within(1, 1 << 16, default=128)
+    widths: tuple[int, ...] = each(1, 64, default=(3, 4, 5))
+    dropout: float = fraction(0.5)
+    word_dropout: float = fraction(0.0)
+    members: int = within(1, 1000, default=1)
+    window: int = within(2, 1 << 20, default=512)
 
     def __post_init__(self):
-        if not 1 <= self.members <= 1000:
-            raise ValueError(f"members must be 1 to 1000, got {self.members}")
-        if not (1 <= self.embedding <= 1 << 16 and 1 <= self.filters <= 1 << 16):
-            raise ValueError("embedding and filters must be 1 to 65536")
-        if not self.widths or not all(1 <= width <= 64 for width in self.widths):
-            raise ValueError(f"widths must be 1 to 64 tokens, got {list(self.widths)}")
-        if not 2 <= self.window <= 1 << 20:
-            raise ValueError(f"window must be 2 to a million, got {self.window}")
-        for share in (self.dropout, self.word_dropout):
-            if not 0 <= share < 1:
-                raise ValueError(f"a dropout must be at least 0 and less than 1, got {share}")
+        check(self)
+        if not 1 <= len(self.widths) <= 64:
+            raise ValueError(f"widths must be 1 to 64 numbers, got {len(self.widths)}")
 
 
 class CnnClassifier(NeuralClassifier):

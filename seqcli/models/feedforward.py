@@ -18,6 +18,7 @@ from seqcli.nn.initialise import initialise
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
+from seqcli.ranges import check, fraction, within
 from seqcli.text import BOS_ID
 
 TASK = "language"
@@ -28,18 +29,15 @@ CAUSAL = True
 class Config:
     """embedding: of a token; context: tokens seen; width: of the hidden layer; direct: a linear path past it."""
 
-    embedding: int = 100
-    context: int = 4
-    width: int = 256
+    embedding: int = within(1, 1 << 16, default=100)
+    context: int = within(1, 1 << 10, default=4)
+    width: int = within(1, 1 << 16, default=256)
     direct: bool = True
-    dropout: float = 0.0
+    dropout: float = fraction(0.0)
     tied: bool = True
 
     def __post_init__(self):
-        if not (1 <= self.embedding <= 1 << 16 and 1 <= self.context <= 1024 and 1 <= self.width <= 1 << 16):
-            raise ValueError("embedding and width must be 1 to 65536, context 1 to 1024")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and less than 1, got {self.dropout}")
+        check(self)
 
 
 class Window:

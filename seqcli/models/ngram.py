@@ -17,6 +17,7 @@ from seqcli.interfaces import Reporter, Scores, TokenBatch
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
 from seqcli.ngram.table import Table
+from seqcli.ranges import check, each, within
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 
 TASK = "language"
@@ -28,16 +29,15 @@ LARGEST_ORDER = 10
 class Config:
     """order: the longest n-gram, 1 to 10; prune: per order, n-grams seen so often or less are dropped (as lmplz)."""
 
-    order: int = 5
-    prune: tuple[int, ...] = ()
+    order: int = within(1, LARGEST_ORDER, default=5)
+    prune: tuple[int, ...] = each(0, 1 << 31, default=())
 
     def __post_init__(self):
-        if not 1 <= self.order <= LARGEST_ORDER:
-            raise ValueError(f"order must be 1 to {LARGEST_ORDER}, got {self.order}")
+        check(self)
         if len(self.prune) > self.order:
             raise ValueError(f"prune has {len(self.prune)} thresholds for order {self.order}")
-        if list(self.prune) != sorted(self.prune) or any(t < 0 for t in self.prune):
-            raise ValueError("prune thresholds must not be negative nor fall from one order to the next")
+        if list(self.prune) != sorted(self.prune):
+            raise ValueError("prune thresholds must not fall from one order to the next")
         if self.prune and self.prune[0]:
             raise ValueError("unigrams cannot be pruned; drop rare words with --min-count instead")
 

@@ -18,6 +18,7 @@ from seqcli.interfaces import Reporter, TokenBatch
 from seqcli.models import ngram
 from seqcli.models.ngram import Counted, NgramModel
 from seqcli.ngram.arena import Arena
+from seqcli.ranges import within
 from seqcli.text import BOS_ID
 
 TASK = "classification"
@@ -26,7 +27,7 @@ _LABELS = 10_000  # with a table each
 
 @dataclass(frozen=True)
 class Config(ngram.Config):
-    order: int = 3
+    order: int = within(1, ngram.LARGEST_ORDER, default=3)
 
 
 class NgramClassifier:

@@ -17,6 +17,7 @@ from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.recurrence import CELLS, Hidden, RecurrentStack
 from seqcli.nn.weights import restored
+from seqcli.ranges import check, fraction, one_of, within
 
 TASK = "language"
 CAUSAL = True
@@ -26,23 +27,17 @@ CAUSAL = True
 class Config:
     """width: of the hidden layers; embedding: of tokens (0: as width), and of what a tied head reads."""
 
-    cell: str = "lstm"
-    width: int = 256
-    embedding: int = 0
-    layers: int = 1
-    dropout: float = 0.0
-    weight_dropout: float = 0.0
-    word_dropout: float = 0.0
+    cell: str = one_of(CELLS, default="lstm")
+    width: int = within(1, 1 << 16, default=256)
+    embedding: int = within(0, 1 << 16, default=0)
+    layers: int = within(1, 64, default=1)
+    dropout: float = fraction(0.0)
+    weight_dropout: float = fraction(0.0)
+    word_dropout: float = fraction(0.0)
     tied: bool = True
 
     def __post_init__(self):
-        if self.cell not in CELLS:
-            raise ValueError(f"cell {self.cell!r} is not one of {', '.join(CELLS)}")
-        if not (1 <= self.width <= 1 << 16 and 0 <= self.embedding <= 1 << 16 and 1 <= self.layers <= 64):
-            raise ValueError("width and embedding must be 1 to 65536, layers 1 to 64")
-        for share in (self.dropout, self.weight_dropout, self.word_dropout):
-            if not 0 <= share < 1:
-                raise ValueError(f"a dropout must be at least 0 and less than 1, got {share}")
+        check(self)
 
 
 class Recurrent(NeuralLanguageModel):

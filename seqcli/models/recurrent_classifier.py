@@ -22,6 +22,7 @@ from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
 from seqcli.nn.recurrence import CELLS, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.weights import restored
+from seqcli.ranges import check, fraction, one_of, within
 
 TASK = "classification"
 
@@ -34,31 +35,21 @@ class Config:
     `NeuralClassifier`; members: see `nn/ensemble`.
     """
 
-    cell: str = "lstm"
-    width: int = 128
-    embedding: int = 0
-    layers: int = 1
+    cell: str = one_of(CELLS, default="lstm")
+    width: int = within(1, 1 << 16, default=128)
+    embedding: int = within(0, 1 << 16, default=0)
+    layers: int = within(1, 64, default=1)
     bidirectional: bool = True
     tied: bool = False
     pooling: tuple[str, ...] = ("max",)
-    dropout: float = 0.0
-    weight_dropout: float = 0.0
-    word_dropout: float = 0.0
-    members: int = 1
-    window: int = 512
+    dropout: float = fraction(0.0)
+    weight_dropout: float = fraction(0.0)
+    word_dropout: float = fraction(0.0)
+    members: int = within(1, 1000, default=1)
+    window: int = within(2, 1 << 20, default=512)
 
     def __post_init__(self):
-        if not 1 <= self.members <= 1000:
-            raise ValueError(f"members must be 1 to 1000, got {self.members}")
-        if self.cell not in CELLS:
-            raise ValueError(f"cell {self.cell!r} is not one of {', '.join(CELLS)}")
-        if not (1 <= self.width <= 1 << 16 and 0 <= self.embedding <= 1 << 16 and 1 <= self.layers <= 64):
-            raise ValueError("width and embedding must be 1 to 65536, layers 1 to 64")
-        if not 2 <= self.window <= 1 << 20:
-            raise ValueError(f"window must be 2 to a million, got {self.window}")
-        for share in (self.dropout, self.weight_dropout, self.word_dropout):
-            if not 0 <= share < 1:
-                raise ValueError(f"a dropout must be at least 0 and less than 1, got {share}")
+        check(self)
         pooling.check(self.pooling)
 
 

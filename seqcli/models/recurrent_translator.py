@@ -24,6 +24,7 @@ from seqcli.nn.memory import Memory
 from seqcli.nn.recurrence import CELLS, LockedDropout, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
+from seqcli.ranges import check, fraction, one_of, within
 
 TASK = "translation"
 ATTENTIONS = ("additive", "multiplicative")
@@ -33,31 +34,21 @@ ATTENTIONS = ("additive", "multiplicative")
 class Config:
     """width: of the decoder's state, and of both directions of the encoder together; embedding: of tokens, and of features."""
 
-    cell: str = "gru"
-    width: int = 512
-    embedding: int = 256
-    layers: int = 1
-    attention: str = "additive"
+    cell: str = one_of(CELLS, default="gru")
+    width: int = within(2, 1 << 16, default=512)
+    embedding: int = within(1, 1 << 16, default=256)
+    layers: int = within(1, 64, default=1)
+    attention: str = one_of(ATTENTIONS, default="additive")
     input_feeding: bool = True
-    dropout: float = 0.0
-    word_dropout: float = 0.0
+    dropout: float = fraction(0.0)
+    word_dropout: float = fraction(0.0)
     tied: bool = True
-    window: int = 512
+    window: int = within(2, 1 << 20, default=512)
 
     def __post_init__(self):
-        if self.cell not in CELLS:
-            raise ValueError(f"cell {self.cell!r} is not one of {', '.join(CELLS)}")
-        if self.attention not in ATTENTIONS:
-            raise ValueError(f"attention {self.attention!r} is not one of {', '.join(ATTENTIONS)}")
-        if not (2 <= self.width <= 1 << 16 and 1 <= self.embedding <= 1 << 16 and 1 <= self.layers <= 64):
-            raise ValueError("width must be 2 to 65536, embedding 1 to 65536, layers 1 to 64")
+        check(self)
         if self.width % 2:
             raise ValueError(f"width {self.width} must be even: half of it reads forward, half backward")
-        if not 2 <= self.window <= 1 << 20:
-            raise ValueError(f"window must be 2 to a million, got {self.window}")
-        for share in (self.dropout, self.word_dropout):
-            if not 0 <= share < 1:
-                raise ValueError(f"a dropout must be at least 0 and less than 1, got {share}")
 
 
 class Encoder(nn.Module):

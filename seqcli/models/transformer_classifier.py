@@ -20,6 +20,7 @@ from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
 from seqcli.nn.stack import Shape, TransformerStack
 from seqcli.nn.weights import restored
+from seqcli.ranges import fraction, within
 
 TASK = "classification"
 
@@ -28,20 +29,14 @@ TASK = "classification"
 class Config(Shape):
     """Of the stack; causal: tokens see those before them only, as in the language model; word_dropout: see `NeuralClassifier`; members: see `nn/ensemble`."""
 
-    window: int = 512
+    window: int = within(2, 1 << 20, default=512)
     pooling: tuple[str, ...] = ("mean",)
     causal: bool = False
-    word_dropout: float = 0.0
-    members: int = 1
+    word_dropout: float = fraction(0.0)
+    members: int = within(1, 1000, default=1)
 
     def __post_init__(self):
         super().__post_init__()
-        if not 1 <= self.members <= 1000:
-            raise ValueError(f"members must be 1 to 1000, got {self.members}")
-        if self.window < 2:
-            raise ValueError("window must be at least 2")
-        if not 0 <= self.word_dropout < 1:
-            raise ValueError(f"word_dropout must be at least 0 and less than 1, got {self.word_dropout}")
         pooling.check(self.pooling)
 
 

@@ -20,6 +20,7 @@ from seqcli.nn.memory import Memory
 from seqcli.nn.stack import Shape, TransformerStack
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
+from seqcli.ranges import within
 
 TASK = "translation"
 
@@ -28,16 +29,14 @@ TASK = "translation"
 class Config(Shape):
     """Of both stacks; layers: of the encoder; decoder_layers: 0 for as many; tied: the head is the decoder's embedding."""
 
-    window: int = 512
-    decoder_layers: int = 0
+    window: int = within(1, 1 << 20, default=512)
+    decoder_layers: int = within(0, 1 << 10, default=0)
     tied: bool = True
 
     def __post_init__(self):
         super().__post_init__()
         if self.positions == "learned":
             raise ValueError("learned positions end with the window, and translations do not: rotary or sinusoidal ones do not end")
-        if not 0 <= self.decoder_layers <= 1 << 10:
-            raise ValueError(f"decoder_layers must be 0 to 1024, got {self.decoder_layers}")
 
 
 class Body(nn.Module):

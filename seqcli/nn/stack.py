@@ -21,6 +21,7 @@ from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
 from seqcli.nn.positions import KINDS as POSITIONS
 from seqcli.nn.positions import Sinusoids, turns
+from seqcli.ranges import check, fraction, one_of, within
 
 NORMS = ("rms", "layer")
 NORM_PLACES = ("pre", "post")
@@ -34,34 +35,28 @@ class Shape:
     norm_place: before each sublayer, or after its residual sum; scaled: embeddings are multiplied by sqrt(D).
     """
 
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
-    groups: int = 0
-    hidden: int = 0
-    window: int = 256
-    positions: str = "rotary"
-    activation: str = "swiglu"
-    norm: str = "rms"
-    norm_place: str = "pre"
+    width: int = within(1, 1 << 16, default=128)
+    layers: int = within(1, 1 << 10, default=4)
+    heads: int = within(1, 1 << 10, default=4)
+    groups: int = within(0, 1 << 10, default=0)
+    hidden: int = within(0, 1 << 18, default=0)
+    window: int = within(1, 1 << 20, default=256)
+    positions: str = one_of(POSITIONS, default="rotary")
+    activation: str = one_of(ACTIVATIONS, default="swiglu")
+    norm: str = one_of(NORMS, default="rms")
+    norm_place: str = one_of(NORM_PLACES, default="pre")
     scaled: bool = False
     bias: bool = False
-    dropout: float = 0.0
+    dropout: float = fraction(0.0)
 
     def __post_init__(self):
-        if min(self.width, self.layers, self.heads, self.window) < 1 or max(self.width, self.window) > 1 << 20:
-            raise ValueError("width, layers, heads and window must be positive, and not above a million")
+        check(self)
         if self.width % self.heads or (self.groups and self.heads % self.groups):
             raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}")
         if self.positions == "rotary" and self.width // self.heads % 2:
             raise ValueError(f"rotary positions need an even head width, got {self.width // self.heads}")
         if self.positions == "sinusoidal" and self.width % 2:
             raise ValueError(f"sinusoidal positions need an even width, got {self.width}")
-        for value, known in ((self.positions, POSITIONS), (self.activation, ACTIVATIONS), (self.norm, NORMS), (self.norm_place, NORM_PLACES)):
-            if value not in known:
-                raise ValueError(f"{value!r} is not one of {', '.join(known)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and less than 1, got {self.dropout}")
 
     @property
     def inner(self) -> int:

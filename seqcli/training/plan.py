@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass
 
 from seqcli.data.batches import Batches
+from seqcli.ranges import LARGEST_SEED, check, fraction, one_of, within
 from seqcli.training.optim import OPTIMIZERS, SCHEDULES
+
+_MOST = 10**12  # steps, epochs, minutes: more than anyone waits for
 
 
 @dataclass(frozen=True)
@@ -25,47 +28,36 @@ class Plan:
     shard: each of several processes holds a part of a transformer's weights, gradients and moments, not all (FSDP2).
     """
 
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    batch_tokens: int = 0
-    accumulate: int = 1
-    bptt: int = 128
-    epochs: float = 0.0
-    steps: int = 0
-    minutes: float = 0.0
-    warmup: int = 100
-    schedule: str = "cosine"
-    floor: float = 0.05
-    cooldown: float = 0.2
-    decay: float = 0.5
-    weight_decay: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.99
-    clip: float = 1.0
-    label_smoothing: float = 0.0
-    piece_dropout: float = 0.0
-    ema: float = 0.0
-    average: float = 0.0
-    evaluations: int = 4
-    evaluate_every: int = 0
-    patience: int = 0
-    save_minutes: float = 10.0
+    optimizer: str = one_of(OPTIMIZERS, default="adamw")
+    learning_rate: float = within(0, 1e6, default=1e-3, open_low=True)
+    batch_tokens: int = within(0, 1 << 30, default=0)
+    accumulate: int = within(1, 1 << 20, default=1)
+    bptt: int = within(1, 1 << 20, default=128)
+    epochs: float = within(0, _MOST, default=0.0)
+    steps: int = within(0, _MOST, default=0)
+    minutes: float = within(0, _MOST, default=0.0)
+    warmup: int = within(0, _MOST, default=100)
+    schedule: str = one_of(SCHEDULES, default="cosine")
+    floor: float = fraction(0.05)
+    cooldown: float = fraction(0.2)
+    decay: float = fraction(0.5)
+    weight_decay: float = within(0, 1e6, default=0.1)
+    beta1: float = fraction(0.9)
+    beta2: float = fraction(0.99)
+    clip: float = within(0, 1e9, default=1.0, open_low=True)
+    label_smoothing: float = fraction(0.0)
+    piece_dropout: float = fraction(0.0)
+    ema: float = fraction(0.0)
+    average: float = fraction(0.0)
+    evaluations: int = within(0, _MOST, default=4)
+    evaluate_every: int = within(0, _MOST, default=0)
+    patience: int = within(0, _MOST, default=0)
+    save_minutes: float = within(0, _MOST, default=10.0, open_low=True)
     shard: bool = False
-    seed: int = 0
+    seed: int = within(0, LARGEST_SEED, default=0)
 
     def __post_init__(self):
-        for name in ("learning_rate", "accumulate", "bptt", "clip", "save_minutes"):
-            if not 0 < getattr(self, name) < 1e12:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("batch_tokens", "epochs", "steps", "minutes", "warmup", "weight_decay", "evaluations", "evaluate_every", "patience"):
-            if not 0 <= getattr(self, name) < 1e12:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("floor", "cooldown", "decay", "beta1", "beta2", "label_smoothing", "piece_dropout", "ema", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 0 and less than 1, got {getattr(self, name)}")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(known)}")
+        check(self)
         if self.ema and self.average:
             raise ValueError("ema and average are two ways to average: give one")
         if self.shard and self.optimizer == "muon":
