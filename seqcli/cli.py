@@ -55,14 +55,14 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from seqcli.commands import classify, convert, demo, generate, info, score, tokenize, train, translate
+    from seqcli.commands import classify, convert, demo, generate, info, options, score, tokenize, train, translate
 
     app.add_typer(train.app, name="train", short_help=COMMANDS["train"])
     for command in (
         tokenize.tokenize, generate.generate, translate.translate, classify.classify, score.score, convert.convert, info.info,
         demo.demo,
     ):  # fmt: skip
-        app.command(command.__name__, short_help=COMMANDS[command.__name__])(command)
+        app.command(command.__name__, cls=options.Command, short_help=COMMANDS[command.__name__])(command)
 
 
 @app.callback()
@@ -144,8 +144,10 @@ def _say(text: str) -> None:
 def _of_system(error: OSError) -> SeqcliError:
     if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return OutputError("no space left to write", where=error.filename, cure="free some, or write elsewhere")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EBADF, errno.ELOOP):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EBADF):
         return OutputError(f"cannot write ({error.strerror})", where=error.filename)
+    if error.errno is not None and error.filename is not None:  # a path that is too long, goes through a file or around in circles
+        return OutputError(f"cannot open ({error.strerror})", where=str(error.filename), cure="check the path")
     return SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
 
 

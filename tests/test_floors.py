@@ -17,6 +17,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "errors": (0, "", ""),
     "text": (0, "", ""),
     "normalisation": (0, "", ""),
+    "magic": (0, "", ""),
     "interfaces": (0, "", ""),
     "catalog": (0, "", ""),
     "config": (0, "pydantic", ""),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from seqcli.commands.options import TextInput
-from seqcli.data import lines, tables
+from seqcli.data import lines, records, tables
 from seqcli.data.lines import Block
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError
 from seqcli.interfaces import Reporter
 
 
@@ -15,13 +15,8 @@ class InStep:
 
     def __init__(self, path: str, *, what: str, column: tables.Wanted | None, source: TextInput, reporter: Reporter):
         self._where, self._what = path, what
-        reading = {"encoding": source.encoding, "strict": source.strict}
-        if column and tables.is_table(path):
-            blocks = tables.read_blocks(path, column=column, **reading)
-        elif column and column.name:
-            raise UsageError(f"--{column.holds}-column is for .tsv, .csv, .jsonl and .parquet files", where=path)
-        else:
-            blocks = lines.read_blocks(path, **reading)
+        read = records.read_blocks if column else lines.read_blocks
+        blocks = read(path, **({"column": column} if column else {}), **source.reading)
         self._lines = [line for block in lines.noting(blocks, path, reporter) for line in block.records()]
 
     def __len__(self) -> int:

@@ -10,14 +10,31 @@ import dataclasses
 import functools
 import inspect
 import math
+import os
+import re
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from seqcli.errors import UsageError
+
+
+class Command(TyperCommand):
+    """A command that refuses an option of one value that is given twice: which of the two is meant is not known."""
+
+    def parse_args(self, ctx, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        seen = set()
+        for parameter in order:
+            once = parameter.param_type_name == "option" and not (parameter.multiple or parameter.is_flag or parameter.count)
+            if once and parameter.name in seen:
+                raise UsageError(f"{parameter.opts[-1]} was given twice, but takes one value")
+            seen.add(parameter.name)
+        return super().parse_args(ctx, args)
 
 
 def with_options(command: Callable) -> Callable:
@@ -54,15 +71,20 @@ def with_options(command: Callable) -> Callable:
     return flat
 
 
+_NUMBER = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
+
+
+def number_of(text: str) -> float:
+    """The number that is written in decimal digits, nan for anything else: Python would also read 1_000 and other scripts' digits."""
+    return float(text) if _NUMBER.fullmatch(text) else math.nan
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """A parser of whole numbers in [low, high]; `2_000`, `1e6` and such are understood."""
+    """A parser of whole numbers in [low, high]; `1e6` is understood."""
 
     def parse(text: str | int) -> int:
         text = str(text)  # typer parses defaults too
-        try:
-            number = int(text) if not any(c in text for c in ".eE") else float(text)
-        except ValueError:
-            number = math.nan
+        number = int(text) if re.fullmatch(r"\s*[-+]?\d{1,40}\s*", text, re.ASCII) else number_of(text)
         if not (math.isfinite(number) and number == int(number) and low <= number <= high):
             raise typer.BadParameter(f"{text!r} is not a whole number from {low} to {high}")
         return int(number)
@@ -76,10 +98,7 @@ def real(low: float, high: float) -> Callable[[str], float]:
 
     def parse(text: str | float) -> float:
         text = str(text)
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
+        number = number_of(text)
         if not (math.isfinite(number) and low <= number <= high):
             raise typer.BadParameter(f"{text!r} is not a number from {low:g} to {high:g}")
         return number
@@ -96,7 +115,7 @@ def memory_size(text: str) -> int:
     number = text.upper().removesuffix("B").removesuffix("I")
     unit = number[-1:] if number[-1:] in _UNITS else ""
     try:
-        size = float(number.removesuffix(unit)) * _UNITS[unit]
+        size = number_of(number.removesuffix(unit)) * _UNITS[unit]
         if not (1 << 20) <= size <= (1 << 50):
             raise ValueError
     except ValueError:
@@ -122,6 +141,12 @@ def choice(*known: str) -> Callable[[str], str]:
 SEED = Annotated[int, typer.Option("--seed", parser=whole(0, 2**63 - 1), help="Seed of everything random.")]
 
 
+FORMAT = Annotated[
+    str | None,
+    typer.Option(parser=choice("lines", "tsv", "csv", "jsonl", "json", "parquet"), help="Format of the input.  [default: by its name]", show_default=False),
+]
+
+
 @dataclass
 class TextInput:
     """Where the records of a command come from."""
@@ -130,11 +155,13 @@ class TextInput:
         list[str] | None, typer.Argument(metavar="TEXT", help="Texts, a record each.", show_default=False)
     ] = None
     input: Annotated[
-        str | None, typer.Option("-i", "--input", metavar="FILE", help="File to read; - is standard input.")
+        list[str] | None,
+        typer.Option("-i", "--input", metavar="FILE", help="File to read (.gz, .bz2, .xz, .zst too); - is standard input. May be given again; files are read one after another.", show_default=False),
     ] = None
+    format: FORMAT = None
     text_column: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Of a .tsv, .csv, .jsonl or .parquet input: a name, or #N."),
+        typer.Option(metavar="COLUMN", help="Column of a .tsv, .csv, .json, .jsonl or .parquet input: a name (translation.en inside an object), or #N."),
     ] = None
     keep: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Column to pass through; may be given again. In JSON kept_NAME where a field is called so.")
@@ -146,32 +173,56 @@ class TextInput:
 
     @property
     def given(self) -> bool:
-        return bool(self.text) or self.input is not None
+        return bool(self.text) or bool(self.input)
 
     def blocks(self, *, example: str, reporter, size: int | None = None, usual=None) -> Iterator:
         """Blocks of about `size` bytes; at once an error with an example where there is nothing to read. usual: `tables.Wanted`,
         what a column of texts is called, if not as elsewhere."""
         from seqcli.data import lines, tables
 
-        if self.text and self.input is not None:
+        from seqcli.data import lines
+
+        if self.text and self.input:
             raise UsageError("both texts and --input are given", cure="give one of them")
         if not self.given and lines.is_interactive():
             raise UsageError("nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}")
         if self.text:
-            if self.text_column or self.keep or self.encoding:
-                raise UsageError("--text-column, --keep and --encoding are for --input FILE")
+            if self.text_column or self.keep or self.encoding or self.format:
+                raise UsageError("--text-column, --keep, --encoding and --format are for --input FILE")
+            self._note_files(reporter)
             yield from lines.noting([lines.block_of(self.text, strict=self.strict)], "arguments", reporter)
             return
-        path = lines.STDIN if self.input is None else self.input
-        reading = {"encoding": self.encoding, "strict": self.strict}
-        if tables.is_table(path):
-            column = dataclasses.replace(usual or tables.TEXT, name=self.text_column)
-            blocks = tables.read_blocks(path, column=column, keep=self.keep or (), **reading)
-        elif self.text_column or self.keep:
-            raise UsageError("--text-column and --keep are for .tsv, .csv, .jsonl and .parquet files", where=path)
-        else:
-            blocks = lines.read_blocks(path, size=size or lines.BLOCK_BYTES, **reading)
-        yield from lines.noting(blocks, path, reporter)
+        first = 1
+        for path in self.paths:
+            for block in self.file(path, reporter=reporter, size=size, usual=usual):
+                yield dataclasses.replace(block, first=first) if block.first != first else block
+                first += len(block)
+
+    @property
+    def paths(self) -> list[str]:
+        """The files to read, where no texts are given."""
+        return self.input or ["-"]
+
+    @property
+    def reading(self) -> dict[str, object]:
+        """How a file is decoded."""
+        return {"encoding": self.encoding, "strict": self.strict}
+
+    def file(self, path: str, *, reporter, size: int | None = None, usual=None) -> Iterator:
+        """The blocks of one file, numbered from 1."""
+        from seqcli.data import lines, records, tables
+
+        column = dataclasses.replace(usual or tables.TEXT, name=self.text_column)
+        blocks = records.read_blocks(
+            path, column=column, keep=self.keep or (), size=size or lines.BLOCK_BYTES, format=self.format, **self.reading
+        )
+        return lines.noting(blocks, path, reporter)
+
+    def _note_files(self, reporter) -> None:
+        for text in self.text:
+            if os.path.isfile(text):
+                reporter.note(f"{text} is read as a text, though there is a file of that name; -i {text} reads the file")
+                return
 
 
 @dataclass
@@ -236,9 +287,10 @@ class Machine:
 def mixture(text: str) -> list[float] | str:
     """`0.4,0.6`: weights; anything else names a file."""
     try:
-        weights = [float(part) for part in text.split(",")]
+        _ = [float(part) for part in text.split(",")]
     except ValueError:
         return text
+    weights = list(map(number_of, text.split(",")))
     if not (all(0 <= weight <= 1 for weight in weights) and abs(sum(weights) - 1) <= 1e-6):
         raise typer.BadParameter(f"{text!r} are not weights from 0 to 1 that sum to 1, for example 0.4,0.6")
     return weights

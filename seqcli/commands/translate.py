@@ -41,10 +41,11 @@ def translate(
         int, typer.Option(parser=whole(0, 1000), metavar="N", help="No N tokens of a translation twice; 0: they may.")
     ] = 0,
     reference: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A right translation of each record, lines or a table: BLEU and chrF on standard error.")
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Reference translation of each record, lines or a table: BLEU and chrF on standard error. May be given again: all count.", show_default=False),
     ] = None,
     reference_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of a --reference that is a table: a name, or #N.")
+        str | None, typer.Option(metavar="COLUMN", help="Of tables among --reference: a name, or #N.")
     ] = None,
     bleu_tokenize: Annotated[
         str | None, typer.Option(parser=choice("13a", "char", "intl", "none"), help="[default: char for Korean references, else 13a]")

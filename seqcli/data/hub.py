@@ -1,20 +1,25 @@
 """Data sets of the Hugging Face hub, or a folder as `datasets` reads it: `hf:NAME[:CONFIG][@SPLIT]`.
 
+A folder that exists is never looked for on the hub, whatever signs are in its name.
+
 Rows are streamed: what is not read is not downloaded, and nothing is prepared on disk. This is the only file that knows
 `datasets`, which is imported when a data set is opened.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
-from seqcli.data.tables import Asked, Rows, cell_of, places_of
-from seqcli.errors import InputError
+from seqcli.data.arrow_rows import inner, nested_columns
+from seqcli.data.columns import Asked, Rows, cells_of
+from seqcli.errors import InputError, SeqcliError
 
 SCHEME = "hf:"
-_ADDRESS = re.compile(r"hf:(?P<name>.+?)(:(?P<config>[^:@/]+))?(@(?P<split>[^@/]+))?")
+_PARTS = re.compile(r"(?P<name>.+?)(:(?P<config>[^:@/]+))?(@(?P<split>[^@/]+))?", re.DOTALL)
 _ROWS = 1024
 _LONGEST = 300  # characters of a message of theirs
 
@@ -36,20 +41,40 @@ def read_rows(path: str, columns: Sequence[Asked]) -> Iterator[Rows]:
         first += len(cells)
 
 
+class _Address(NamedTuple):
+    name: str
+    config: str | None
+    split: str | None
+
+
+def _parsed(path: str) -> _Address:
+    """The longest name that is a folder here, else what the signs say."""
+    text = path.removeprefix(SCHEME)
+    if os.path.isdir(text):
+        return _Address(text, None, None)
+    rest, at, split = text.rpartition("@")
+    if at and os.path.isdir(rest):
+        return _Address(rest, None, split or None)
+    rest, at, split = (rest, at, split) if at else (text, "", "")
+    folder, colon, config = rest.rpartition(":")
+    if colon and os.path.isdir(folder):
+        return _Address(folder, config or None, split or None)
+    parts = _PARTS.fullmatch(text)
+    if not parts:
+        raise InputError("no data set is named", where=path, cure="hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG@SPLIT")
+    return _Address(parts["name"], parts["config"], parts["split"])
+
+
 @cache
 def _opened(path: str):
     """The data set, streamed: asked for once, read as often as needed."""
-    address = _ADDRESS.fullmatch(path)
-    if not address:
-        raise InputError("no data set is named", where=path, cure="hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG@SPLIT")
+    address = _parsed(path)
     import datasets  # 0.5 s
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     try:
-        return datasets.load_dataset(
-            address["name"], address["config"], split=address["split"] or "train", streaming=True
-        )
+        return datasets.load_dataset(address.name, address.config, split=address.split or "train", streaming=True)
     except Exception as error:  # of half a dozen packages: theirs, HTTP, file systems
         raise _bad_input(error, path) from None
 
@@ -62,24 +87,54 @@ def _batches(path: str, columns: Sequence[Asked]) -> Iterator[list[tuple[str, ..
         raise _bad_input(error, path) from None
     if not names:
         return
+    features = dataset.features or {}
     # By number, too: a data set always has names.
-    asked = [names[place] for place in places_of(columns, names, path)]
-    text_of = {name: _text_of((dataset.features or {}).get(name)) for name in asked}
+    asked = nested_columns(columns, names, list(_leaves({name: features.get(name) for name in names})), path)
+    first = 1
     try:
-        for batch in dataset.select_columns(list(text_of)).iter(batch_size=_ROWS):
-            yield list(zip(*(map(text_of[name], batch[name]) for name in asked)))
+        for batch in dataset.select_columns(list(dict.fromkeys(names[place] for place, _ in asked))).iter(batch_size=_ROWS):
+            cells = []
+            for place, name in asked:
+                values = inner(list(batch[names[place]]), names[place], name)
+                values = _named(values, _feature(features, name))
+                cells.append(cells_of(values, name, lambda k: f"{path}, row {first + k}"))  # noqa: B023 - used at once
+            yield list(zip(*cells))
+            first += len(cells[0])
+    except SeqcliError:
+        raise
     except Exception as error:
         raise _bad_input(error, path) from None
 
 
-def _text_of(feature: object) -> Callable[[object], str]:
-    """What turns a value of a column into text: classes have names, and -1 is how their rows say that they have none."""
+def _leaves(features: Mapping[str, object]) -> Iterator[str]:
+    """The names of all features; of those inside others, dotted."""
+    for name, feature in features.items():
+        if isinstance(feature, Mapping) and feature:
+            yield from (f"{name}.{each}" for each in _leaves(feature))
+        elif languages := getattr(feature, "languages", None):  # of a translation
+            yield from (f"{name}.{each}" for each in languages)
+        else:
+            yield name
+
+
+def _feature(features: Mapping[str, object], name: str) -> object:
+    """The feature of that name, which may be dotted."""
+    if name in features:
+        return features[name]
+    for top, feature in features.items():
+        if name.startswith(f"{top}.") and isinstance(feature, Mapping):
+            return _feature(feature, name[len(top) + 1 :])
+    return None
+
+
+def _named(values: list[object], feature: object) -> list[object]:
+    """Classes have names; -1 is how their rows say that they have none."""
     import datasets
 
     if not isinstance(feature, datasets.ClassLabel) or not feature.names:
-        return cell_of
-    names = dict(enumerate(feature.names))
-    return lambda value: names.get(value, "" if value == -1 else cell_of(value))
+        return values
+    names = {**dict(enumerate(feature.names)), -1: ""}
+    return [names.get(value, value) for value in values]
 
 
 def _bad_input(error: Exception, path: str) -> Exception:
@@ -91,7 +146,7 @@ def _bad_input(error: Exception, path: str) -> Exception:
     if isinstance(error, FileNotFoundError):
         cure = "NAME is as on huggingface.co/datasets, or a folder"
     elif isinstance(error, ConnectionError):
-        cure = "mend the connection or the name, or give a folder"
+        cure = "check the connection and the name, or give a folder"
     else:
         cure = "hf:NAME:CONFIG@SPLIT says which part"
     return InputError(f"cannot read the data set ({message})", where=path, cure=cure)

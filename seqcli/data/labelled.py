@@ -1,21 +1,21 @@
 r"""Texts with a label each: columns of tables, data sets of the hub, or fastText's lines `__label__x some text`.
 
-One label a text; a text without is refused, as is a label that an output row could not hold. What the labels mean is
-for others: here they are text, stripped of white space and in NFC. Models are taught with `read_all`, and asked with
-`read_labelled`.
+One label a text; a text without is refused, as is a label that an output row could not hold. Rows that are blank, label
+and all, are left out. What the labels mean is for others: here they are text, stripped of white space and in NFC. Models
+are taught with `read_all`, and asked with `read_labelled`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from seqcli.data import hub, lines, tables
+from seqcli.data import hub, lines, records, tables
 from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
@@ -23,8 +23,8 @@ from seqcli.text import nfc
 
 LABEL_COLUMNS = ("label", "labels", "class", "category", "sentiment", "target")
 PREFIX = "__label__"
-_FIRST_WORD = re.compile("[\0\t\v\f\r ]*([^\0\t\v\f\r ]*)[\0\t\v\f\r ]*")  # between ASCII blanks, as fastText has it
-_LATER_LABEL = re.compile(f"(?:^|[\0\t\v\f\r ]){PREFIX}")
+_BLANK = "\0\t\v\f\r "  # ASCII blanks stand between words, as fastText has it
+_LABEL = re.compile(f"(?:^|(?<=[{_BLANK}])){PREFIX}([^{_BLANK}]*)[{_BLANK}]*")
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
@@ -37,9 +37,16 @@ class LabelledBlock:
     labels: list[str]
     path: str
     header: int | None = 0  # lines before the first record; None where a record is not a line
+    places: np.ndarray | None = None  # int64 [N]: of the texts among the block's records, where blank ones are left out
+    blank: int = 0  # records left out
+
+    @property
+    def records(self) -> int:
+        """Of the input, blank ones too."""
+        return len(self.block) + self.blank
 
     def where(self, index: int) -> str:
-        number = self.block.first + index
+        number = self.block.first + (index if self.places is None else int(self.places[index]))
         return f"{self.path}, row {number}" if self.header is None else f"{self.path}, line {number + self.header}"
 
 
@@ -49,6 +56,7 @@ def read_labelled(
     text_column: str | None = None,
     label_column: str | None = None,
     keep: Sequence[str] = (),
+    format: str | None = None,
     encoding: str | None = None,
     strict: bool = False,
 ) -> Iterator[LabelledBlock]:
@@ -60,10 +68,11 @@ def read_labelled(
     that holds a control character.
     """
     columns = {"text_column": text_column, "label_column": label_column, "keep": keep}
-    raw, header = _raw(path, encoding=encoding, strict=strict, **columns)
+    raw, header = _raw(path, format=format, encoding=encoding, strict=strict, **columns)
     cleaned: dict[str, str] = {}
     for block, given in raw:
-        block = LabelledBlock(block, given, "standard input" if path == lines.STDIN else path, header)
+        block = _without_blank(LabelledBlock(block, given, lines.shown(path), header))
+        given = block.labels
         labels = [cleaned.get(label) for label in given]
         if None in labels:
             for index, label in enumerate(given):
@@ -71,8 +80,24 @@ def read_labelled(
                     cleaned[label] = _clean(label, block, index)
             labels = [cleaned[label] for label in given]
         if "" in labels:
-            raise _without_label(block, raw if Path(path).is_file() else ())
+            raise _without_label(block, raw if os.path.isfile(path) else ())
         yield dataclasses.replace(block, labels=labels)
+
+
+def _without_blank(block: LabelledBlock) -> LabelledBlock:
+    """The rows that have a text or a label."""
+    if all(map(str.strip, block.labels)):
+        return block
+    texts = block.block.data.split(b"\n")
+    places = [k for k, label in enumerate(block.labels) if label.strip() or texts[k].strip()]
+    if len(places) == len(block.labels):
+        return block
+    own = block.block
+    kept = dataclasses.replace(
+        own, data=b"".join(texts[k] + b"\n" for k in places), kept=tuple(own.kept[k] for k in places) if own.kept else (),
+        raw=tuple(own.raw[k] for k in places) if own.raw else None,
+    )  # fmt: skip
+    return dataclasses.replace(block, block=kept, labels=[block.labels[k] for k in places], places=np.array(places, np.int64), blank=len(block.labels) - len(places))
 
 
 def _clean(label: str, block: LabelledBlock, index: int) -> str:
@@ -87,38 +112,41 @@ def _clean(label: str, block: LabelledBlock, index: int) -> str:
 def _without_label(block: LabelledBlock, rest: Iterator[tuple[Block, list[str]]] | tuple) -> InputError:
     """rest: of the input where it has an end, to count what else lacks a label."""
     where = block.where([not label.strip() for label in block.labels].index(True))
-    number = sum(not label.strip() for labels in [block.labels, *(labels for _, labels in rest)] for label in labels)
+    number = sum(not label.strip() for label in block.labels)
+    for more, labels in rest:
+        texts = more.data.split(b"\n")
+        number += sum(not label.strip() and bool(texts[k].strip()) for k, label in enumerate(labels))
     rows = "lines" if block.header is not None else "rows"
     what = f"{number:,} {rows} have no label, the first" if number > 1 else "no label"
     if _is_table(block.path):
         return InputError(what, where=where, cure="label what lacks one, or take it out")
-    cure = f"begin every line with {PREFIX}NAME and a blank, or give a .tsv, .csv, .jsonl or .parquet file"
+    cure = f"begin every line with {PREFIX}NAME and a blank, or give one of {tables.NAMED}"
     return InputError(what, where=where, cure=cure)
 
 
 # --- where labels come from: blocks, the labels as they are given ("" for none), and the lines before the first record
 
 
-def _is_table(path: str) -> bool:
-    return tables.is_table(path) or hub.is_hub(path)
+def _is_table(path: str, format: str | None = None) -> bool:
+    return records.has_columns(path, format)
 
 
 def _raw(
-    path: str, *, text_column: str | None, label_column: str | None, keep: Sequence[str], **reading
+    path: str, *, text_column: str | None, label_column: str | None, keep: Sequence[str], format: str | None, **reading
 ) -> tuple[Iterator[tuple[Block, list[str]]], int | None]:
-    if not _is_table(path):
-        if text_column or label_column or keep:
-            tables_are = ".tsv, .csv, .jsonl and .parquet files"
-            raise UsageError(f"--text-column, --label-column and --keep are for {tables_are}", where=path)
+    """The blocks with the labels as they are given, and how many lines stand before the first record."""
+    label = tables.Wanted("label", tuple(name for name in LABEL_COLUMNS if name != text_column), name=label_column, may_lack=True)
+    if not _is_table(path, format):
+        for column in (text_column, label if label_column else None):
+            records.check_lines(path, column, keep)
         return _prefixed(path, **reading), 0
-    label = tables.Wanted("label", LABEL_COLUMNS, name=label_column, may_lack=True)
-    if hub.is_hub(path):
-        blocks, kind = tables.blocks_of(hub.read_rows(path, [text_column, label, *keep])), "hub"
-    else:
-        kind = tables.kind_of(path)
-        if kind in ("tsv", "csv"):
-            _check_numbers(text_column, label_column, path)
-        blocks = tables.read_blocks(path, column=text_column, keep=[label, *keep], **reading)
+    if text_column is not None and text_column == label_column:
+        raise UsageError(f"column {text_column!r} cannot be both text and label", where=path, cure="name another column")
+    text = dataclasses.replace(tables.TEXT, name=text_column, usual=tuple(name for name in tables.TEXT_COLUMNS if name != label_column))
+    kind = "hub" if hub.is_hub(path) else tables.kind_of(path, format)
+    if kind in ("tsv", "csv"):
+        _check_numbers(text_column, label_column, path)
+    blocks = records.read_blocks(path, column=text, keep=[label, *keep], format=format, **reading)
     by_number = not any(name is None or not name.startswith("#") for name in (text_column, label_column, *keep))
     return _from_kept(blocks, keep), {"tsv": int(not by_number), "jsonl": 0}.get(kind)
 
@@ -138,18 +166,37 @@ def _from_kept(blocks: Iterator[Block], keep: Sequence[str]) -> Iterator[tuple[B
 
 
 def _prefixed(path: str, **reading) -> Iterator[tuple[Block, list[str]]]:
-    """fastText's lines; a label is the line's first word."""
+    """fastText's lines: the label is the word that begins with `__label__`, wherever it stands."""
     for block in lines.read_blocks(path, **reading):
         labels, texts = [], []
         for index, record in enumerate(block.records()):
-            word = _FIRST_WORD.match(record)
-            labels.append(word[1].removeprefix(PREFIX) if word[1].startswith(PREFIX) else "")
-            texts.append(text := record[word.end() :])
-            if PREFIX in text and _LATER_LABEL.search(text):
+            found = _LABEL.findall(record) if PREFIX in record else []
+            if len(found) > 1:
                 where = LabelledBlock(block, [], path).where(index)
                 raise InputError("several labels on a line", where=where, cure="leave one: a text has one label")
+            labels.append(found[0] if found else "")
+            texts.append(without_labels(record))
         data = "".join([text + "\n" for text in texts]).encode()
         yield Block(block.first, data, block.replaced), labels
+
+
+def without_labels(record: str) -> str:
+    """The text of one of fastText's lines: the words that are no labels."""
+    found = list(_LABEL.finditer(record)) if PREFIX in record else []
+    if not found:
+        return record
+    text = _LABEL.sub("", record)
+    if not record[: found[0].start()].strip(_BLANK):
+        text = text.lstrip(_BLANK)
+    return text.rstrip(_BLANK) if found[-1].end() == len(record) else text
+
+
+def unlabelled(block: Block) -> Block:
+    """The same records without fastText's labels, which are no part of their texts."""
+    if PREFIX.encode() not in block.data:
+        return block
+    without = lines.block_of(map(without_labels, block.records()), first=block.first, kept=block.kept)
+    return dataclasses.replace(without, replaced=block.replaced)
 
 
 # --- all at once ------------------------------------------------------------------------------------------------------
@@ -161,7 +208,9 @@ class Labelled:
 
     blocks: list[bytes]  # the texts as lines
     targets: np.ndarray  # int32 [N]
-    labels: list[str]  # numbers in their order, else by name
+    labels: list[str]  # those that were given, then others in the order of `in_order`
+    places: np.ndarray  # int64 [N], from 1, of the texts among all records: blank ones are left out
+    blank: int = 0  # records left out
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -177,48 +226,61 @@ def read_all(
     *,
     text_column: str | None = None,
     label_column: str | None = None,
+    format: str | None = None,
     encoding: str | None = None,
     strict: bool = False,
     labels: Sequence[str] | None = None,
+    others: bool = False,
     fewest: int = 2,
     reporter: Reporter = SILENT,
 ) -> Labelled:
     """The texts of all `paths`, to train on (labels=None) or to judge a model that knows `labels`.
 
-    fewest: labels that are needed where none are given; 1 where a model not yet known is to be judged.
+    others: labels that the model does not know are taken, too, after its own. fewest: labels that are needed where none
+    are given; 1 where a model not yet known is to be judged.
     Raises what `read_labelled` raises; InputError where there is nothing, where a label is not in `labels`, or where
     there is but one to train on.
     """
-    reading = {"text_column": text_column, "label_column": label_column, "encoding": encoding, "strict": strict}
-    number = {} if labels is None else {label: index for index, label in enumerate(labels)}
-    blocks, targets = [], [np.zeros(0, np.int32)]
+    reading = {
+        "text_column": text_column, "label_column": label_column, "format": format, "encoding": encoding, "strict": strict
+    }  # fmt: skip
+    known = {} if labels is None else {label: index for index, label in enumerate(labels)}
+    number = dict(known)
+    blocks, targets, places = [], [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+    seen = blank = 0
     for path in paths:
         parts: list[LabelledBlock] = []
+        before, left_out = seen, 0
         for block in lines.noting(_texts(read_labelled(path, **reading), parts), path, reporter):
             part = parts.pop()
             for label in dict.fromkeys(part.labels):
                 if label in number:
                     continue
-                if labels is not None:
+                if labels is not None and not others:
                     where, cure = part.where(part.labels.index(label)), nearest(label, labels)
                     raise InputError(f"label {label!r} does not occur in what the model learns from", where=where, cure=cure)
                 number[label] = len(number)
             targets.append(np.array([number[label] for label in part.labels], np.int32))
+            places.append(before + block.first + (np.arange(len(block)) if part.places is None else part.places))
+            left_out += part.records - len(block)
+            seen = before + block.first - 1 + part.records
             blocks.append(block.data)
-    found = np.concatenate(targets)
+        if left_out:
+            rows = "1 blank row is" if left_out == 1 else f"{left_out:,} blank rows are"
+            reporter.note(f"{lines.shown(path)}: {rows} left out")
+        blank += left_out
+    found, where_ = np.concatenate(targets), np.concatenate(places)
     everywhere = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     if not len(found):
         raise InputError("no texts", where=everywhere)
-    if labels is not None:
-        return Labelled(blocks, found, list(labels))
-    if len(number) < fewest:
+    if labels is None and len(number) < fewest:
         (only,) = number
         cure = "a classifier needs two" + ("; --label-column says where they are" if any(map(_is_table, paths)) else "")
         raise InputError(f"only one label, {only!r}, in {len(found):,} {'text' if len(found) == 1 else 'texts'}", where=everywhere, cure=cure)
-    ordered = in_order(number)
+    ordered = [*known, *in_order([label for label in number if label not in known])]
     place = np.empty(len(number), np.int32)
     place[[number[label] for label in ordered]] = np.arange(len(ordered))
-    return Labelled(blocks, place[found], ordered)
+    return Labelled(blocks, place[found], ordered, where_, blank)
 
 
 def _texts(parts: Iterator[LabelledBlock], seen: list[LabelledBlock]) -> Iterator[Block]:

@@ -7,26 +7,28 @@ bounded by its size and the longest record. Files that are not text are refused 
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
+import lzma
 import os
 import re
 import stat
 import sys
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import BinaryIO
 
-from seqcli.errors import InputError, UsageError
+from seqcli import magic
+from seqcli.data import encodings
+from seqcli.data.files import STDIN, compression, opened, shown
+from seqcli.errors import InputError
 from seqcli.interfaces import Reporter
 
 BLOCK_BYTES = 1 << 20
 _HEAD = 4096  # bytes that tell whether a file is text
 LONGEST = 1 << 26  # bytes of a line, where no file's size bounds it: unpacked, or read from a pipe or a device
-STDIN = "-"
 _REPLACEMENT = "\ufffd".encode()
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character; "\udc80" to "\udcff" in arguments stand for bytes
 
@@ -47,6 +49,15 @@ class Block:
     def kept_of(self, k: int) -> tuple[str, ...]:
         """Of its k-th record, from 0."""
         return self.kept[k] if self.kept else ()
+
+    def part(self, begin: int, end: int) -> Block:
+        """Its records from `begin` to `end`, from 0."""
+        lines = self.data.split(b"\n")[begin:end]
+        data = b"".join(line + b"\n" for line in lines)
+        return Block(
+            self.first + begin, data, 0 if begin else self.replaced, kept=self.kept[begin:end],
+            raw=None if self.raw is None else self.raw[begin:end],
+        )  # fmt: skip
 
     @cached_property
     def _text(self) -> str:
@@ -81,30 +92,6 @@ def _mended(record: str) -> str:
         return LONE_SURROGATE.sub("\ufffd", record)
 
 
-@contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
-    """The bytes of a file, of standard input ("-"), or of what a `.gz` file holds. Errors name the file."""
-    try:
-        if path == STDIN:
-            if sys.stdin is None:
-                raise InputError("standard input is closed", cure="name a file")
-            yield sys.stdin.buffer
-        elif path.endswith(".gz"):
-            with gzip.open(path, "rb") as file:
-                yield file
-        else:
-            with open(path, "rb", buffering=0) as file:
-                yield file
-    except IsADirectoryError:
-        raise InputError("is a directory", where=path, cure="name a file in it") from None
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError("no such file", where=path) from None
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise InputError(f"damaged gzip file ({error})", where=path) from None
-    except PermissionError:
-        raise InputError("no permission to read", where=path) from None
-
-
 def read_blocks(
     path: str, *, encoding: str | None = None, strict: bool = False, size: int = BLOCK_BYTES, longest: int | None = None
 ) -> Iterator[Block]:
@@ -114,15 +101,10 @@ def read_blocks(
     strict: malformed UTF-8 is an InputError with file, line and byte instead of U+FFFD.
     longest: bytes of a line, beyond which it is an InputError; None for the bound of `LONGEST`.
     """
-    if encoding is not None:
-        try:
-            "".encode(encoding)  # refuses base64 and the like, codecs but not of text
-            encoding = codecs.lookup(encoding).name
-        except (LookupError, UnicodeError):
-            raise UsageError(f"unknown encoding {encoding!r}", cure="for example utf-8, cp949, utf-16") from None
-    name = "standard input" if path == STDIN else path
+    encoding = encodings.checked(encoding)
+    name = shown(path)
     with opened(path) as file:
-        if longest is None and not _has_size(file):
+        if longest is None and (compression(path) or not _has_size(file)):
             longest = LONGEST
         chunks = _chunks(file, size)
         head = b""  # a slow pipe gives a little at a time; whole lines of it are not kept waiting
@@ -130,33 +112,25 @@ def read_blocks(
             head += more
         _refuse_what_is_not_text(head[:_HEAD], name, given=encoding, whole=len(head) < _HEAD)
         chunks = _joined(head, chunks)
-        if encoding in (None, "utf-8", "utf-8-sig"):
+        if encoding in encodings.UTF8:
             yield from _utf8_blocks(chunks, name, strict, longest)
         else:
-            for block in _utf8_blocks(_transcoded(chunks, encoding, name, strict), name, strict, longest):
+            for block in _utf8_blocks(encodings.transcoded(chunks, encoding, name, strict=strict), name, strict, longest):
                 yield replace(block, replaced=block.data.count(_REPLACEMENT))
 
 
 def _has_size(file: BinaryIO) -> bool:
-    """Whether these are the bytes of a regular file, as they stand."""
+    """Whether these are the bytes of a regular file."""
     try:
-        return not isinstance(file, gzip.GzipFile) and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     except OSError:  # no file of the system
         return False
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
-    # A slow pipe gives what it has (read1); gzip's read1 would give 8 KB unpacked at a time.
-    read = file.read if isinstance(file, gzip.GzipFile) else getattr(file, "read1", file.read)
-    while True:
-        try:
-            chunk = read(size)
-        except OSError as error:
-            if isinstance(error, (gzip.BadGzipFile, IsADirectoryError)):
-                raise
-            raise InputError(f"cannot read ({error.strerror})", where=str(getattr(file, "name", "input"))) from None
-        if not chunk:
-            return
+    # A slow pipe gives what it has (read1); those of compressed files would give 8 KB unpacked at a time.
+    read = file.read if isinstance(file, (gzip.GzipFile, bz2.BZ2File, lzma.LZMAFile)) else getattr(file, "read1", file.read)
+    while chunk := read(size):
         yield chunk
 
 
@@ -164,16 +138,6 @@ def _joined(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     if head:
         yield head
     yield from rest
-
-
-def _transcoded(chunks: Iterator[bytes], encoding: str, name: str, strict: bool) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("strict" if strict else "replace")
-    try:
-        for chunk in chunks:
-            yield decoder.decode(chunk).encode("utf-8", "replace")
-        yield decoder.decode(b"", True).encode("utf-8", "replace")
-    except UnicodeDecodeError as error:
-        raise InputError(f"not {encoding} ({error.reason})", where=name) from None
 
 
 def _utf8_blocks(chunks: Iterator[bytes], name: str, strict: bool, longest: int | None) -> Iterator[Block]:
@@ -217,69 +181,13 @@ def _block(first: int, data: bytes, name: str, strict: bool) -> Block:
     return Block(first, text.encode(), replaced=text.count("\ufffd") - data.count(_REPLACEMENT))
 
 
-_MAGIC = {
-    b"\x1f\x8b": ("gzip data", "name it .gz, or unpack it first"),
-    b"PK\x03\x04": ("a zip archive", "unpack it first"),
-    b"PAR1": ("a Parquet file", "name it .parquet"),
-    b"\x89PNG": ("a PNG image", "give a text file"),
-    b"\xff\xd8\xff": ("a JPEG image", "give a text file"),
-    b"GIF8": ("a GIF image", "give a text file"),
-    b"%PDF-": ("a PDF document", "extract its text first"),
-    b"\xff\xfe\x00\x00": ("UTF-32 text", "use --encoding utf-32"),
-    b"\xff\xfe": ("UTF-16 text", "use --encoding utf-16"),
-    b"\xfe\xff": ("UTF-16 text", "use --encoding utf-16"),
-}
-
-
 def _refuse_what_is_not_text(head: bytes, name: str, *, given: str | None, whole: bool) -> None:
-    for magic, (what, cure) in _MAGIC.items():
-        if head.startswith(magic) and not (given and "UTF" in what):
-            raise InputError(f"looks like {what}, not text", where=name, cure=cure)
-    if given:
-        return
-    if looks_utf16 := _utf16_without_mark(head):
-        raise InputError("looks like UTF-16 text", where=name, cure=f"use --encoding {looks_utf16}")
-    if _looks_like_cp949(head, whole):
-        raise InputError("looks like CP949 (EUC-KR) text", where=name, cure="use --encoding cp949")
-
-
-def _utf16_without_mark(head: bytes) -> str | None:
-    """NULs, but only in every other place: nearly all of them in Latin text, the blanks' in other scripts."""
-    for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        zeros, others = head[offset::2].count(0), head[1 - offset :: 2].count(0)
-        share = zeros / max(len(head) // 2, 1)
-        latin = share > 0.4 and zeros > 8 * others
-        other_script = share > 0.05 and zeros > 2 * others and not _is_utf8(head)
-        if len(head) >= 8 and (latin or other_script):
-            return encoding
-    return None
-
-
-def _is_utf8(head: bytes) -> bool:
-    """Up to a character that was cut at the end."""
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.start > len(head) - 4
-    return True
-
-
-def _looks_like_cp949(head: bytes, whole: bool) -> bool:
-    """Not UTF-8, but CP949 throughout and mostly Hangul syllables."""
-    head = head if whole else head[: head.rfind(b"\n") + 1] or head[:-3]
-    if _is_utf8(head):
-        return False
-    for cut in range(2):  # a lead byte may be the last one read
-        try:
-            text = head[: len(head) - cut].decode("cp949")
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        return False
-    foreign = [char for char in text if not char.isascii()]
-    hangul = sum("가" <= char <= "힣" for char in foreign)
-    return hangul >= 2 and hangul > 0.6 * len(foreign)
+    if found := magic.recognised(head):
+        what, cure = found
+        raise InputError(f"looks like {what}, not text", where=name, cure=cure)
+    if given is None and (found := encodings.looks_like(head, whole=whole)):
+        what, encoding = found
+        raise InputError(f"looks like {what}", where=name, cure=f"use --encoding {encoding}")
 
 
 def noting(blocks: Iterable[Block], path: str, reporter: Reporter) -> Iterator[Block]:
@@ -294,8 +202,8 @@ def noting(blocks: Iterable[Block], path: str, reporter: Reporter) -> Iterator[B
 def note_replaced(count: int, path: str, reporter: Reporter) -> None:
     """count: malformed UTF-8 sequences."""
     if count:
-        where = "standard input" if path == STDIN else path
-        reporter.note(f"{count} malformed UTF-8 sequences became U+FFFD: {where}; --strict stops at the first")
+        sequences = "1 malformed UTF-8 sequence" if count == 1 else f"{count} malformed UTF-8 sequences"
+        reporter.note(f"{sequences} became U+FFFD: {shown(path)}; --strict stops at the first")
 
 
 def is_interactive() -> bool:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from seqcli.data import hub, lines, tables
+from seqcli.data import hub, lines, records, tables
 from seqcli.data.lines import block_of
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, UsageError
@@ -41,10 +41,10 @@ class Pairs:
 
 
 def read_tables(
-    paths: Sequence[str], *, source_column: str | None = None, target_column: str | None = None, encoding: str | None = None,
-    strict: bool = False, reporter: Reporter = SILENT,
+    paths: Sequence[str], *, source_column: str | None = None, target_column: str | None = None, format: str | None = None,
+    encoding: str | None = None, strict: bool = False, reporter: Reporter = SILENT,
 ) -> Pairs:  # fmt: skip
-    """Of .tsv, .csv, .jsonl, .parquet files and data sets of the hub.
+    """Of .tsv, .csv, .json, .jsonl, .parquet files and data sets of the hub.
 
     source_column: None takes the first of source, src that there is; target_column: of target, tgt, trg, translation.
     Raises UsageError for a column that is not there or is both, InputError where there are no pairs.
@@ -53,16 +53,17 @@ def read_tables(
         raise UsageError(f"{source_column} cannot be source and target", where=", ".join(paths), cure="name another column")
     sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
     asked = [replace(side, name=name, usual=tuple(each for each in side.usual if each != other)) for side, name, other in sides]
-    return _kept((pair for path in paths for pair in _of_table(path, asked, encoding, strict, reporter)), ", ".join(paths))
+    reading = {"format": format, "encoding": encoding, "strict": strict}
+    return _kept((pair for path in paths for pair in _of_table(path, asked, reporter, **reading)), ", ".join(paths))
 
 
-def _of_table(path: str, asked: list[tables.Wanted], encoding, strict, reporter: Reporter) -> Iterator[tuple[str, str]]:
+def _of_table(path: str, asked: list[tables.Wanted], reporter: Reporter, **reading) -> Iterator[tuple[str, str]]:
     if hub.is_hub(path):
         rows = hub.read_rows(path, asked)
-    elif tables.is_table(path):
-        rows = tables.read_rows(path, asked, encoding=encoding, strict=strict)
+    elif records.has_columns(path, reading["format"]):
+        rows = tables.read_rows(path, asked, **reading)
     else:
-        cure = "give a .tsv, .csv, .jsonl or .parquet file, or two files of lines: --source FILE --target FILE"
+        cure = f"give {tables.NAMED}, or two files of lines: --source FILE --target FILE"
         raise UsageError("pairs need two columns", where=path, cure=cure)
     replaced = 0
     for _, cells, malformed in rows:

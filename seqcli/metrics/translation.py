@@ -16,22 +16,22 @@ class Report:
     chrf_signature: str
 
 
-def report(translations: Sequence[str], references: Sequence[str], *, tokenize: str | None = None, lowercase: bool = False) -> Report:
-    """Of a corpus with one reference each. tokenize: of BLEU; None is `usual` for the references. Text that looks tokenised
-    is judged as it stands, without sacreBLEU's warning."""
+def report(translations: Sequence[str], *references: Sequence[str], tokenize: str | None = None, lowercase: bool = False) -> Report:
+    """Of a corpus against one reference for each translation, or several sets of them. tokenize: of BLEU; None is `usual` for
+    the references. Text that looks tokenised is judged as it stands, without sacreBLEU's warning."""
     from sacrebleu.metrics import BLEU, CHRF
 
-    bleu, chrf = BLEU(tokenize=tokenize or usual(references), lowercase=lowercase, force=True), CHRF(lowercase=lowercase)
-    scores = [metric.corpus_score(list(translations), [list(references)]).score for metric in (bleu, chrf)]
+    bleu, chrf = BLEU(tokenize=tokenize or usual(references[0]), lowercase=lowercase, force=True), CHRF(lowercase=lowercase)
+    scores = [metric.corpus_score(list(translations), list(map(list, references))).score for metric in (bleu, chrf)]
     return Report(*scores, str(bleu.get_signature()), str(chrf.get_signature()))
 
 
-def sentence_chrf(translations: Sequence[str], references: Sequence[str], *, lowercase: bool = False) -> list[float]:
-    """chrF of each sentence on its own."""
+def sentence_chrf(translations: Sequence[str], *references: Sequence[str], lowercase: bool = False) -> list[float]:
+    """chrF of each sentence on its own, against its references."""
     from sacrebleu.metrics import CHRF
 
     metric = CHRF(lowercase=lowercase)
-    return [metric.sentence_score(said, [reference]).score for said, reference in zip(translations, references, strict=True)]
+    return [metric.sentence_score(said, own).score for said, *own in zip(translations, *references, strict=True)]
 
 
 def usual(references: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Minimal pairs of a file, scored by models side by side.
 
-A file is TSV `good bad [tag]` or JSON Lines with `sentence_good`, `sentence_bad`, `UID` (BLiMP as published).
+A file is TSV `good bad [tag]`, perhaps with a header of these names, or JSON Lines with `sentence_good`, `sentence_bad`,
+`UID` (BLiMP as published).
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from seqcli.data.columns import MISSING, cells_of
 from seqcli.data.lines import Block, read_blocks
+from seqcli.data.tables import kind_of
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.minimal_pairs import Tally
 from seqcli.scoring.sentences import score_texts
 
 OVERALL = "overall"
+_FIELDS = {"sentence_good": MISSING, "sentence_bad": MISSING, "UID": ""}  # and what stands for one that is not there
+_HEADERS = {("good", "bad"), ("sentence_good", "sentence_bad")}
 
 
 class Pair(NamedTuple):
@@ -27,31 +32,36 @@ class Pair(NamedTuple):
 
 def read_pairs(path: str, **reading) -> Iterator[list[Pair]]:
     """Pairs, a block at a time. Raises InputError with the line of a record that is not a pair."""
-    is_json = path.removesuffix(".gz").endswith((".jsonl", ".json"))
+    is_json, begun = kind_of(path) in ("jsonl", "json"), False
     for block in read_blocks(path, **reading):
-        yield list(_pairs(block, path, is_json))
+        pairs = list(_pairs(block, path, is_json))
+        if pairs and not begun:
+            begun = True
+            if (pairs[0].good.lower(), pairs[0].bad.lower()) in _HEADERS:
+                pairs = pairs[1:]
+        yield pairs
 
 
 def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
     for number, record in enumerate(block.records(), block.first):
+        where = f"{path}, line {number}"
         if not record.strip():
             continue
         if is_json or record.startswith("{"):
             try:
                 value = json.loads(record)
-                good, bad, tag = value["sentence_good"], value["sentence_bad"], value.get("UID", "")
-                if not all(isinstance(part, str) for part in (good, bad, tag)):
-                    raise TypeError
-                yield Pair(good, bad, tag)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                fields = {name: value.get(name, default) for name, default in _FIELDS.items()}
+                cells = {name: cells_of([field], name, lambda _: where)[0] for name, field in fields.items() if field is not MISSING}
+                yield Pair(*(cells[name] for name in _FIELDS))
+            except (ValueError, KeyError, AttributeError, RecursionError):
                 cure = "each line needs sentence_good and sentence_bad"
-                raise InputError("not a minimal pair", where=f"{path}, line {number}", cure=cure) from None
+                raise InputError("not a minimal pair", where=where, cure=cure) from None
         else:
             fields = record.split("\t")
             if len(fields) not in (2, 3):
                 raise InputError(
                     f"expected good, bad and perhaps a tag between tabs, got {len(fields)} fields",
-                    where=f"{path}, line {number}",
+                    where=where,
                 )
             yield Pair(fields[0], fields[1], fields[2] if len(fields) == 3 else "")
 

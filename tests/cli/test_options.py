@@ -57,7 +57,7 @@ def test_2_settings_out_of_range(here, corpus, tmp_path, key, value):
 
 def test_what_numbers_may_look_like():
     parse = whole(1, 2_000_000)
-    assert [parse(text) for text in ("7", " 7 ", "2_000", "1e6", "2E3", "1.0", 5)] == [7, 7, 2000, 10**6, 2000, 1, 5]
+    assert [parse(text) for text in ("7", " 7 ", "1e6", "2E3", "1.0", 5)] == [7, 7, 10**6, 2000, 1, 5]
     assert [real(0, 1)(text) for text in ("0.5", "1", "1e-3", 0.25)] == [0.5, 1.0, 0.001, 0.25]
     sizes = {
         "500M": 500 << 20,

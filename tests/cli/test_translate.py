@@ -140,7 +140,7 @@ def test_references_are_decoded_as_the_input_is(here, tmp_path):
     assert "BLEU" in here(*said, "--encoding", "cp949").err and here(*said).code == 3
     (tmp_path / "bad.txt").write_bytes(b"a\xff\n")
     done = here("translate", "a", "-m", "toy", "--reference", "bad.txt")
-    assert done.code == 0 and "1 malformed UTF-8 sequences became U+FFFD: bad.txt" in done.err
+    assert done.code == 0 and "1 malformed UTF-8 sequence became U+FFFD: bad.txt" in done.err
     assert here("translate", "a", "-m", "toy", "--reference", "bad.txt", "--strict").code == 3
 
 

@@ -46,7 +46,7 @@ def test_data_sets_that_are_none(folder):
         f"hf:{folder}@dev": r"Available splits.*hf:.*@dev; hf:NAME:CONFIG@SPLIT",
         f"hf:{folder}:large": "Available: .'default'.*hf:NAME:CONFIG@SPLIT",
         f"hf:{folder}/none": "or a folder",
-        "hf:no-such-name": "connection or the name",
+        "hf:no-such-name": "connection and the name",
         "hf:": "no data set is named",
     }.items():
         with pytest.raises(InputError, match=message) as refusal:
@@ -57,7 +57,7 @@ def test_data_sets_that_are_none(folder):
 def test_columns_that_are_not_there(folder):
     with pytest.raises(UsageError, match="did you mean 'text'"):
         cells(f"hf:{folder}", "txet")
-    with pytest.raises(UsageError, match="#4 is wanted"):
+    with pytest.raises(UsageError, match="no column #4; the table has 3"):
         cells(f"hf:{folder}", "#4")
 
 

@@ -132,7 +132,7 @@ def test_weights_of_labels():
 def test_labels_in_another_order_and_of_no_model():
     other = TEXTS.relabelled(["so so", "good", "more", "bad"], where="here")
     assert [label for _, label in rows_of(other)] == [label for _, label in rows_of(TEXTS)] and other.targets.max() == 3
-    with pytest.raises(InputError, match="'so so' is none of the model's: here"):
+    with pytest.raises(InputError, match="'so so' is not one of the model's labels: here"):
         TEXTS.relabelled(["good", "bad"], where="here")
 
 

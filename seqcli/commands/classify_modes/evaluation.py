@@ -6,23 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.commands.classify_modes.job import Job
 from seqcli.data import lines
-from seqcli.errors import UsageError
+from seqcli.errors import UsageError, listed
 from seqcli.report.frame import WHOLE, Column
 from seqcli.report.output import JSON, TABLE, Output
 
 if TYPE_CHECKING:
     from seqcli.metrics.classification import Report
-    from seqcli.tasks.classification import Answers, Texts
+    import numpy as np
+
+    from seqcli.tasks.classification import Answers, OpenClassifier, Texts
 
 
 def evaluate(job: Job, *, errors: int) -> None:
     """One report for each classifier; of several the paired test against the first."""
     from seqcli.tasks import classification
 
-    path = job.source.input or lines.STDIN
-    if path == lines.STDIN and lines.is_interactive():
+    if lines.STDIN in job.source.paths and lines.is_interactive():
         raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
-    texts = None if job.sources else job.labelled_files(path).read(reporter=job.reporter)
+    texts = None if job.sources else job.labelled_input.read(reporter=job.reporter)
     job.blocks = iter(())  # the texts come with their labels
     if texts is not None:
         job.beginning = texts.data[:4096].decode("utf-8", "ignore")
@@ -30,13 +31,30 @@ def evaluate(job: Job, *, errors: int) -> None:
     with job.results.opened() as out:
         for opened in job.classifiers:
             if texts is None:
-                texts = job.labelled_files(path).read(labels=opened.labels, reporter=job.reporter)
-            own = texts.relabelled(opened.labels, where=path)
-            answers.append(classification.Answers(opened, own.targets, job.logits_of(opened, own), threshold=job.threshold))
+                texts = job.labelled_input.read(labels=opened.labels, others=True, reporter=job.reporter)
+            own = texts.with_labels(opened.labels)
+            logits = _padded(job.logits_of(opened, own), labels=len(own.labels))
+            answers.append(classification.Answers(opened, own.targets, logits, threshold=job.threshold))
             job.reporter.clear()
-            _shown(out, answers[-1], job.names(opened.labels), own, errors)
+            _note_unknown(job, opened, own)
+            _shown(out, answers[-1], job.names(own.labels), own, errors)
     for other in answers[1:]:
         job.reporter.note(_difference(answers[0], other))
+
+
+def _padded(logits: np.ndarray, *, labels: int) -> np.ndarray:
+    """float64 [N, C] -> [N, labels]: what the classifier has no label for is impossible to it."""
+    import numpy as np
+
+    return np.pad(logits, ((0, 0), (0, labels - logits.shape[1])), constant_values=-np.inf)
+
+
+def _note_unknown(job: Job, opened: OpenClassifier, texts: Texts) -> None:
+    known = len(opened.labels)
+    if others := texts.labels[known:]:
+        count = int((texts.targets >= known).sum())
+        what = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
+        job.reporter.note(f"{opened.name}: {what} that it does not know, counted as wrong: {listed(others)}")
 
 
 def _shown(out: Output, answers: Answers, names: list[str], texts: Texts, errors: int) -> None:
@@ -69,7 +87,7 @@ def _mistakes(answers: Answers, names: list[str], texts: Texts, count: int) -> l
     surest = [k for k in (-answers.shares).argsort(kind="stable").tolist() if wrong[k]][:count]
     records = texts.data.decode().split("\n") if surest else []
     return [
-        {"line": k + 1, "truth": names[answers.targets[k]], "label": names[answers.best[k]],
+        {"line": texts.line(k), "truth": names[answers.targets[k]], "label": names[answers.best[k]],
          "probability": float(answers.shares[k]), "text": records[k]}
         for k in surest
     ]  # fmt: skip

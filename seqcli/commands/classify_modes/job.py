@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from seqcli.commands.jobs import TextJob, check_mix
 from seqcli.commands.options import TextInput
-from seqcli.data import hub, lines, tables
+from seqcli.data import records
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class Job(TextJob):
         self.threshold, self.prefix = threshold, prefix
         self._calibrate, self._temperature = calibrate, temperature
         fitted_to = [path for path in (calibrate, mix) if isinstance(path, str)]
-        self._tables = [path for path in fitted_to if _is_table(path)]
+        self._tables = [path for path in fitted_to if records.has_columns(path)]
         self._columns = {"text_column": self.source.text_column, "label_column": label_column}
         self._encoding = self.source.encoding
         if fitted_to:
@@ -70,10 +70,21 @@ class Job(TextJob):
         _ = self.classifiers
 
     def labelled_files(self, path: str) -> LabelledFiles:
+        """Texts that the classifiers are fitted to."""
         from seqcli.tasks.classification import LabelledFiles
 
-        columns = self._columns if _is_table(path) or not self._tables else {}
+        columns = self._columns if records.has_columns(path) or not self._tables else {}
         return LabelledFiles((path,), **columns, encoding=self._encoding, strict=self.source.strict)
+
+    @property
+    def labelled_input(self) -> LabelledFiles:
+        """The input, whose labels are to be compared with."""
+        from seqcli.tasks.classification import LabelledFiles
+
+        source = self.source
+        named = any(records.has_columns(path, source.format) for path in source.paths) or not self._tables
+        columns = {**self._columns, "text_column": source.text_column} if named else {}
+        return LabelledFiles(tuple(source.paths), **columns, format=source.format, encoding=self._encoding, strict=source.strict)
 
     def _calibrated(self, opened: OpenClassifier) -> OpenClassifier:
         from seqcli.metrics import calibration
@@ -119,12 +130,8 @@ class Job(TextJob):
         return [names[label] if sure else UNSURE for label, sure in zip(best.tolist(), (share >= self.threshold).tolist())]
 
 
-def _is_table(path: str) -> bool:
-    return tables.is_table(path) or hub.is_hub(path)
-
-
 def _without_others(source: TextInput, *, columns: bool) -> TextInput:
     """The input without options that are for labelled files. columns: one of these is a table."""
-    if columns and (source.text or not tables.is_table(source.input or lines.STDIN)):
+    if columns and (source.text or not any(records.has_columns(path, source.format) for path in source.paths)):
         source = replace(source, text_column=None)
     return replace(source, encoding=None) if source.text else source

@@ -113,7 +113,7 @@ def document(job: Job) -> None:
         names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
         out.begin([*names, "text"])
         scored = score_documents(job.models, job.blocks)
-        row = Block(1, (job.source.input or "-").encode("utf-8", "replace") + b"\n")
+        row = Block(1, " ".join(job.source.paths).encode("utf-8", "replace") + b"\n")
         columns = _sentence_columns(job, row, scored, names, table=out.mode == TABLE)
         out.rows(columns, json=_json(job, row, scored, out))
     for opened, s in zip(job.models, scored):

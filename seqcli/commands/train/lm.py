@@ -114,7 +114,7 @@ def lm(
     corpus = language.Corpus(tuple(data), unit=unit, **vars(reading))
     held_out = language.Corpus(tuple(valid), unit=unit, **vars(reading)) if valid else None
     chosen = language.TokenizerChoice(tokenizer or "words", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
-    language.check_readable([*data, *(valid or [])], text_column=reading.text_column)
+    language.check_readable([*data, *(valid or [])], text_column=reading.text_column, format=reading.format)
     if not training:
         machine.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
         if settings.seed is not None:

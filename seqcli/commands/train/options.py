@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import Machine, real, whole
+from seqcli.commands.options import FORMAT, Machine, number_of, real, whole
 from seqcli.errors import UsageError
 
-Data = Annotated[list[str], typer.Argument(metavar="DATA", help="Files: .txt (a sentence a line), .tsv, .csv, .jsonl, .parquet; .gz too; hf:NAME[:CONFIG][@SPLIT].")]
+Data = Annotated[list[str], typer.Argument(metavar="DATA", help="Files: .txt (a sentence per line), .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].")]
 Folder = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="New folder for the model.")]
 VocabSize = Annotated[int | None, typer.Option(parser=whole(4, 2**31 - 1), help="Largest vocabulary.")]
 MinCount = Annotated[int, typer.Option(parser=whole(1, 2**31 - 1), help="Words seen less often are <unk>.")]
@@ -25,7 +25,10 @@ Valid = Annotated[list[str] | None, typer.Option(metavar="FILE", help="Held-out 
 class Reading:
     """How the files of text are read."""
 
-    text_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None
+    text_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of a table: a name (translation.en inside an object), or #N.")
+    ] = None
+    format: FORMAT = None
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")
     ] = None
@@ -164,7 +167,7 @@ def thresholds(text: str | None) -> list[int] | None:
     """`0,0,1` or `0 0 1`: lmplz's pruning thresholds."""
     if text is None:
         return None
-    try:
-        return [int(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        raise UsageError(f"not whole numbers: {text!r}", where="--prune", cure="for example --prune 0,0,1") from None
+    numbers = list(map(number_of, text.replace(",", " ").split()))
+    if all(number == number // 1 for number in numbers):  # nan is not
+        return list(map(int, numbers))
+    raise UsageError(f"not whole numbers: {text!r}", where="--prune", cure="for example --prune 0,0,1")

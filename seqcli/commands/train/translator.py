@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from seqcli import torchrun
-from seqcli.commands.options import Machine, choice, with_options
+from seqcli.commands.options import FORMAT, Machine, choice, with_options
 from seqcli.commands.train.options import (
     Budget,
     Debug,
@@ -35,11 +35,11 @@ def translator(
     output: Folder,
     data: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[DATA]...", help="Tables of pairs: .tsv, .csv, .jsonl, .parquet; .gz too; hf:NAME[:CONFIG][@SPLIT].", show_default=False),
+        typer.Argument(metavar="[DATA]...", help="Tables of pairs: .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].", show_default=False),
     ] = None,
     source: Annotated[str | None, typer.Option(metavar="FILE", help="Sentences, a line each, instead of DATA.")] = None,
     target: Annotated[str | None, typer.Option(metavar="FILE", help="Their translations, line by line.")] = None,
-    source_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
+    source_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table: a name (translation.en inside an object), or #N.")] = None,
     target_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
     valid: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Held-out table to judge the model on.")] = None,
     valid_source: Annotated[str | None, typer.Option(metavar="FILE", help="The same as lines of sentences.")] = None,
@@ -60,6 +60,7 @@ def translator(
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
     limit_vocab: LimitVocab = None,
+    format: FORMAT = None,
     encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False,
     writing: Writing = None,
@@ -104,7 +105,7 @@ def translator(
         raise UsageError("several processes train one network", cure="give one --arch, or do not use torchrun")
     files = translation.PairFiles(
         tuple(data or ()), source=source, target=target, source_column=source_column, target_column=target_column,
-        encoding=encoding, strict=strict,
+        format=format, encoding=encoding, strict=strict,
     )  # fmt: skip
     held_out = None
     if valid or valid_source or valid_target:

@@ -13,18 +13,19 @@ from seqcli.report.output import Output
 
 
 class Judged:
-    """A context manager. path: of the references, one for each record; column: of a table of them; metrics: of a JSON file of
+    """A context manager. paths: files of references, each with one for every record; column: of tables of them; metrics: of a JSON file of
     the figures, there when all is done; worst: so many sentences."""
 
     def __init__(
-        self, job: Job, path: str, *, column: str | None, tokenize: str | None, lowercase: bool, metrics: str | None, worst: int
+        self, job: Job, paths: list[str], *, column: str | None, tokenize: str | None, lowercase: bool, metrics: str | None, worst: int
     ):
         asked = replace(REFERENCE, name=column)
-        self._job, self._references = job, InStep(path, what="references", column=asked, source=job.source, reporter=job.reporter)
+        self._job = job
+        self._references = [InStep(path, what="references", column=asked, source=job.source, reporter=job.reporter) for path in paths]
         self._tokenize, self._lowercase, self._worst = tokenize, lowercase, worst
         self._metrics = None if metrics is None else Output(metrics, json=True)
         self._said: list[str] = []
-        self._expected: list[str] = []
+        self._expected: list[list[str]] = [[] for _ in paths]
         self._sources: list[str] = []
 
     def __enter__(self) -> Judged:
@@ -37,13 +38,15 @@ class Judged:
             self._metrics.__exit__(*error)
 
     def add(self, answers: Answers) -> None:
-        self._expected += self._references.of(answers.block)
+        for expected, references in zip(self._expected, self._references):
+            expected += references.of(answers.block)
         self._said += [translation.best.text for translation in answers.translations]
         if self._worst:
             self._sources += [translation.source for translation in answers.translations]
 
     def finish(self) -> None:
-        self._references.check(len(self._said))
+        for references in self._references:
+            references.check(len(self._said))
         figures, note = self._figures(), self._job.reporter.note
         note(f"{figures['model']}: {figures['records']:,} records  {figures['signature']}")
         for metric, shown in (("bleu", "BLEU"), ("chrf", "chrF")):
@@ -63,14 +66,14 @@ class Judged:
         }  # fmt: skip
         if not self._said:
             return figures
-        report = translation.report(self._said, self._expected, tokenize=self._tokenize, lowercase=self._lowercase)
+        report = translation.report(self._said, *self._expected, tokenize=self._tokenize, lowercase=self._lowercase)
         figures["bleu"] = {"score": report.bleu, "signature": report.bleu_signature}
         figures["chrf"] = {"score": report.chrf, "signature": report.chrf_signature}
         if self._worst:
-            chrf = translation.sentence_chrf(self._said, self._expected, lowercase=self._lowercase)
+            chrf = translation.sentence_chrf(self._said, *self._expected, lowercase=self._lowercase)
             order = sorted(range(len(chrf)), key=chrf.__getitem__)[: self._worst]
             figures["worst"] = [
-                {"line": k + 1, "chrf": chrf[k], "source": self._sources[k], "translation": self._said[k], "reference": self._expected[k]}
+                {"line": k + 1, "chrf": chrf[k], "source": self._sources[k], "translation": self._said[k], "reference": " | ".join(expected[k] for expected in self._expected)}
                 for k in order
             ]  # fmt: skip
         return figures

@@ -16,7 +16,10 @@ from seqcli.tasks.classification.opened import OpenClassifier, softmax
 
 @dataclass(frozen=True)
 class Answers:
-    """targets: int64 [N]; logits: float64 [N, C]; threshold: labels less probable are left undecided."""
+    """targets: int64 [N]; logits: float64 [N, C]; threshold: labels less probable are left undecided.
+
+    Labels that the classifier does not know may follow its own, with logits of -inf.
+    """
 
     opened: OpenClassifier
     targets: np.ndarray
@@ -40,7 +43,7 @@ class Answers:
 
     @cached_property
     def report(self) -> Report:
-        return classification.report(self.targets, self.best, classes=len(self.opened.labels))
+        return classification.report(self.targets, self.best, classes=self.logits.shape[1])
 
     def figures(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Plain values. names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""

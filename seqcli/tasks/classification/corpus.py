@@ -22,6 +22,7 @@ class LabelledFiles:
     paths: tuple[str, ...]
     text_column: str | None = None
     label_column: str | None = None
+    format: str | None = None
     encoding: str | None = None
     strict: bool = False
 
@@ -29,12 +30,12 @@ class LabelledFiles:
         """Before any work: every file can be opened."""
         check_readable(self.paths)
 
-    def read(self, *, labels: list[str] | None = None, reporter: Reporter = SILENT) -> Texts:
-        """labels: those that a model knows, where one is to be judged."""
+    def read(self, *, labels: list[str] | None = None, others: bool = False, reporter: Reporter = SILENT) -> Texts:
+        """labels: those that a model knows, where one is to be judged; others: it may be judged on further labels, too."""
         return Texts.of(
             read_all(
-                self.paths, text_column=self.text_column, label_column=self.label_column, encoding=self.encoding,
-                strict=self.strict, labels=labels, reporter=reporter,
+                self.paths, text_column=self.text_column, label_column=self.label_column, format=self.format,
+                encoding=self.encoding, strict=self.strict, labels=labels, others=others, reporter=reporter,
             )
         )  # fmt: skip
 
@@ -45,25 +46,35 @@ class Texts(texts.Texts):
 
     targets: np.ndarray  # int32 [N]
     labels: list[str]
+    places: np.ndarray | None = None  # int64 [N], from 1: among the records of their files; None where none was left out
 
     @classmethod
     def of(cls, labelled: Labelled) -> Texts:
-        return cls(b"".join(labelled.blocks), labelled.targets, labelled.labels)
+        return cls(b"".join(labelled.blocks), labelled.targets, labelled.labels, labelled.places)
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def only(self, rows: np.ndarray) -> Texts:
         """Some of them. rows: bool [N]."""
-        return Texts(self.lines_at(rows), self.targets[rows], self.labels)
+        return Texts(self.lines_at(rows), self.targets[rows], self.labels, None if self.places is None else self.places[rows])
+
+    def line(self, k: int) -> int:
+        """The number of text k among the records of its files."""
+        return k + 1 if self.places is None else int(self.places[k])
 
     def relabelled(self, labels: list[str], *, where: str) -> Texts:
         """The same texts for a model with other labels, or the same in another order. Raises InputError for one that it lacks."""
         for label in self.labels:
             if label not in labels:
-                raise InputError(f"label {label!r} is none of the model's", where=where, cure=nearest(label, labels))
+                raise InputError(f"label {label!r} is not one of the model's labels", where=where, cure=nearest(label, labels))
+        return self.with_labels(labels)
+
+    def with_labels(self, labels: list[str]) -> Texts:
+        """The same texts, their labels numbered as in `labels`; those that are not among them come after."""
+        labels = [*labels, *(label for label in self.labels if label not in labels)]
         place = np.array([labels.index(label) for label in self.labels], np.int32)
-        return Texts(self.data, place[self.targets], labels)
+        return Texts(self.data, place[self.targets], labels, self.places)
 
 
 def split(texts: Texts, *, seed: int, reporter: Reporter = SILENT) -> tuple[Texts, Texts]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcli import catalog, tokenizers
-from seqcli.data import held_out, hub, lines, tables
+from seqcli.data import held_out, hub, lines, records, tables
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.texts import Texts
@@ -33,20 +34,29 @@ class Corpus:
     paths: tuple[str, ...]
     unit: str = "line"
     text_column: str | None = None
+    format: str | None = None
     encoding: str | None = None
     strict: bool = False
 
     def files(self, reporter: Reporter = SILENT) -> Iterator[Iterator[Block]]:
         """The blocks of each file; `reporter` hears of malformed text."""
         for path in self.paths:
-            yield lines.noting(self.blocks(path), path, reporter)
+            yield lines.noting(self.blocks(path, reporter), path, reporter)
 
-    def blocks(self, path: str) -> Iterator[Block]:
-        if hub.is_hub(path):
-            return tables.blocks_of(hub.read_rows(path, [self.text_column]))
-        if tables.is_table(path):
-            return tables.read_blocks(path, column=self.text_column, encoding=self.encoding, strict=self.strict)
-        return lines.read_blocks(path, encoding=self.encoding, strict=self.strict)
+    def blocks(self, path: str, reporter: Reporter = SILENT) -> Iterator[Block]:
+        """The records of a file; of a table without the blank rows at its end, of which `reporter` hears."""
+        table = records.has_columns(path, self.format)
+        blocks = records.read_blocks(
+            path, column=self.text_column if table else None, format=self.format, encoding=self.encoding, strict=self.strict
+        )
+        if not table:
+            return blocks
+
+        def note(count: int) -> None:
+            rows = "1 blank row at the end is" if count == 1 else f"{count:,} blank rows at the end are"
+            reporter.note(f"{lines.shown(path)}: {rows} left out")
+
+        return records.without_blank_end(blocks, note)
 
     def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
         """The lines of every file, block by block."""
@@ -56,12 +66,11 @@ class Corpus:
 
     def read_once(self) -> str | None:
         """A path that cannot be read again, if there is one."""
-        return next((path for path in self.paths if not (Path(path).is_file() or hub.is_hub(path))), None)
+        return next((path for path in self.paths if not (os.path.isfile(path) or hub.is_hub(path))), None)
 
     def size(self) -> int | None:
         """Bytes of all files, None where one has no size (standard input)."""
-        paths = [Path(path) for path in self.paths]
-        return sum(path.stat().st_size for path in paths) if all(path.is_file() for path in paths) else None
+        return sum(map(os.path.getsize, self.paths)) if all(map(os.path.isfile, self.paths)) else None
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
             cure = "save it to a file, or give --tokenizer a folder"
             raise InputError("text that is read only once cannot teach its tokenizer, too", where=once, cure=cure)
         tokenizer, notes = learn_tokenizer(corpus, choice)
-    elif not Path(choice.name).exists() and "/" not in choice.name:
+    elif not os.path.exists(choice.name) and "/" not in choice.name:
         cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
         raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
     else:
@@ -163,7 +172,7 @@ def tokenizer_for(texts: Corpus | Texts, choice: TokenizerChoice, *, reporter: R
         for note in notes:
             reporter.note(note)
         return tokenizer
-    if not Path(choice.name).exists() and "/" not in choice.name:
+    if not os.path.exists(choice.name) and "/" not in choice.name:
         cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
         raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
     return open_tokenizer(choice.name)
@@ -173,7 +182,7 @@ def train_tokenizer(
     corpus: Corpus, choice: TokenizerChoice, folder: str, *, force: bool, reporter: Reporter
 ) -> Tokenizer:
     """Learns a tokenizer into a new folder."""
-    check_readable(corpus.paths, text_column=corpus.text_column)
+    check_readable(corpus.paths, text_column=corpus.text_column, format=corpus.format)
     catalog.load("tokenizers", choice.name)
     with drafting_tokenizer(folder, force=force) as save:
         tokenizer, notes = learn_tokenizer(corpus, choice, reporter=reporter)
@@ -183,16 +192,21 @@ def train_tokenizer(
     return tokenizer
 
 
-def check_readable(paths: Sequence[str], *, text_column: str | None = None) -> None:
+def check_readable(paths: Sequence[str], *, text_column: str | None = None, format: str | None = None) -> None:
     """Before any work: every file can be opened, and a column is asked of a table."""
     for path in paths:
         if hub.is_hub(path):
             hub.check(path)
-        elif not Path(path).is_fifo():  # which would lose what it has
+        elif not _is_stream(path):  # which would lose what it has
             with lines.opened(path):
                 pass
-    if text_column and not any(tables.is_table(path) or hub.is_hub(path) for path in paths):
-        raise UsageError("--text-column is for .tsv, .csv, .jsonl, .parquet files and hf: data sets", where=", ".join(paths))
+    if text_column and not any(records.has_columns(path, format) for path in paths):
+        raise UsageError(f"--text-column is for {tables.NAMED} and hf: data sets", where=", ".join(paths))
+
+
+def _is_stream(path: str) -> bool:
+    """A pipe or a device."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
@@ -51,7 +52,7 @@ def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
     taken: set[str] = set()
     for source in sources:
         name, sign, path = source.partition("=")
-        if not sign or Path(source).exists():
+        if not sign or os.path.exists(source):
             name, path = _stem(source), source
         unique = next(n for n in chain([name], (f"{name}#{i}" for i in count(2))) if n not in taken)
         taken.add(unique)

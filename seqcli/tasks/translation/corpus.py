@@ -26,6 +26,7 @@ class PairFiles:
     target: str | None = None
     source_column: str | None = None
     target_column: str | None = None
+    format: str | None = None
     encoding: str | None = None
     strict: bool = False
     option: str = ""
@@ -50,7 +51,7 @@ class PairFiles:
     def read(self, *, reporter: Reporter = SILENT) -> Pairs:
         reading = {"encoding": self.encoding, "strict": self.strict, "reporter": reporter}
         if self.paths:
-            columns = {"source_column": self.source_column, "target_column": self.target_column}
+            columns = {"source_column": self.source_column, "target_column": self.target_column, "format": self.format}
             return read_tables(self.paths, **columns, **reading)
         return read_lines(self.source, self.target, **reading)
 

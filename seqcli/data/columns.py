@@ -1,0 +1,137 @@
+"""Columns of tables: which of them is meant, fields inside objects by dotted names, and cells as text.
+
+A column is named by its header, by a path into nested fields (`translation.en`), or `#N` (from 1).
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from seqcli.errors import InputError, UsageError, listed, nearest
+
+TEXT_COLUMNS = ("text", "sentence", "document", "review")
+MISSING = object()  # of a field: neither a value nor null
+_PLAIN = (int, float, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A column by what it holds: the first of `usual` that the file has, unless the user gives its `name`.
+
+    may_lack: a JSON object after the first may be without it; that is an empty cell, as null is.
+    """
+
+    holds: str
+    usual: tuple[str, ...]
+    name: str | None = None
+    may_lack: bool = False
+
+    def found(self, names: Sequence[str], *, where: str, kind: str = "column") -> str:
+        """Its name. Raises UsageError where the user has to say."""
+        if self.name is not None:
+            return self.name
+        known = next((name for name in self.usual if name in names), None)
+        if known is None:
+            cure = f"--{self.holds}-column, one of {listed(names)}" + (" or #N" if kind == "column" else "")
+            raise UsageError(f"which {kind} is the {self.holds}?", where=where, cure=cure)
+        return known
+
+
+TEXT = Wanted("text", TEXT_COLUMNS)
+Asked = str | Wanted | None  # a name or `#N`; None is TEXT
+
+
+class Rows(NamedTuple):
+    """first: number of the first row, from 1, without the header; cells: one tuple a row, a cell per asked column.
+
+    replaced: malformed UTF-8 sequences that became U+FFFD while these rows were read.
+    """
+
+    first: int
+    cells: list[tuple[str, ...]]
+    replaced: int = 0
+
+
+def wanted(column: Asked) -> Wanted:
+    return TEXT if column is None else Wanted("text", (), name=column) if isinstance(column, str) else column
+
+
+def numbered(columns: Sequence[Asked]) -> bool:
+    """Whether all columns are given as `#N`: the file has no header."""
+    return all((wanted(column).name or "").startswith("#") for column in columns)
+
+
+def place_of(column: str) -> int | None:
+    """The place from 0 that `#N` gives; None for a name."""
+    number = column[1:]
+    return int(number) - 1 if column.startswith("#") and number.isascii() and number.isdigit() and 0 < int(number[:9]) else None
+
+
+def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list[int]:
+    """Where the columns stand among all `names`, the first of which is `#1`. Raises UsageError for one that is not there."""
+    places = []
+    for column in columns:
+        name = wanted(column).found(names, where=path)
+        place = place_of(name)
+        if place is None and name not in names:
+            raise UsageError(f"no column {name!r}", where=path, cure=nearest(name, names))
+        places.append(names.index(name) if place is None else place)
+    if max(places) >= len(names):
+        raise UsageError(f"there is no column #{max(places) + 1}; the table has {len(names)}", where=path)
+    return places
+
+
+# --- fields inside objects --------------------------------------------------------------------------------------------
+
+
+def field_names(value: Mapping[str, object]) -> Iterator[str]:
+    """The names of an object's fields; of objects in it, dotted: `translation.en`."""
+    for name, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            yield from (f"{name}.{each}" for each in field_names(inner))
+        else:
+            yield name
+
+
+def field_of(value: Mapping[str, object], name: str) -> object:
+    """The field of that name, which may be dotted; null where an object on the way is null; MISSING where there is none."""
+    if name in value:
+        return value[name]
+    dot = name.find(".")
+    while dot >= 0:
+        inner = value.get(name[:dot], MISSING)
+        if inner is None:
+            return None
+        if isinstance(inner, Mapping) and (found := field_of(inner, name[dot + 1 :])) is not MISSING:
+            return found
+        dot = name.find(".", dot + 1)
+    return MISSING
+
+
+# --- cells as text ----------------------------------------------------------------------------------------------------
+
+
+def cells_of(values: Sequence[object], name: str, where: Callable[[int], str]) -> list[str]:
+    """The values of column `name` as text. where: of the k-th of them, for errors."""
+    return [value if isinstance(value, str) else _cell(value, name, where, k) for k, value in enumerate(values)]
+
+
+def _cell(value: object, name: str, where: Callable[[int], str], k: int) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"  # as in JSON
+    if isinstance(value, _PLAIN):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, Mapping):
+        fields = [f"{name}.{each}" for each in field_names(value)]
+        cure = f"name one of its fields: {listed(fields)}" if fields else "name another column"
+        raise InputError(f"{name!r} is an object, not text", where=where(k), cure=cure)
+    kind = "a list" if isinstance(value, Sequence) else f"of type {type(value).__name__}"
+    raise InputError(f"{name!r} is {kind}, not text", where=where(k), cure="join or choose its items first, or name another column")

@@ -1,0 +1,74 @@
+"""The bytes of an input: a file, standard input, or what a compressed file holds.
+
+Whatever the system says of a path that cannot be read becomes an InputError that names it.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from seqcli.errors import InputError
+
+STDIN = "-"
+_NAMES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
+
+
+def compression(path: str) -> str | None:
+    """The suffix of a compressed file as it stands in the name, else None."""
+    return next((path[-len(suffix) :] for suffix in _NAMES if path.lower().endswith(suffix)), None)
+
+
+def unpacked_name(path: str) -> str:
+    """The name without the suffix of its compression: `a.tsv` of `a.tsv.gz`."""
+    return path.removesuffix(compression(path) or "")
+
+
+def shown(path: str) -> str:
+    """What an input is called in notes and errors."""
+    return "standard input" if path == STDIN else path
+
+
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """The bytes of a file, of standard input ("-"), or of what a .gz, .bz2, .xz or .zst file holds.
+
+    Raises InputError, also for what the body raises while it reads: a damaged file is noticed only there.
+    """
+    suffix = (compression(path) or "").lower()
+    try:
+        if path == STDIN:
+            if sys.stdin is None:
+                raise InputError("standard input is closed", cure="name a file")
+            yield sys.stdin.buffer
+        elif suffix == ".zst":
+            import pyarrow  # 0.2 s; Python's own module came with 3.14
+
+            with open(path, "rb", buffering=0) as file, pyarrow.CompressedInputStream(file, "zstd") as unpacked:
+                yield unpacked
+        else:
+            of_suffix = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+            with of_suffix[suffix](path, "rb") if suffix else open(path, "rb", buffering=0) as file:
+                yield file
+    except IsADirectoryError:
+        raise InputError("is a directory", where=path, cure="name a file in it") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError("no such file", where=path) from None
+    except PermissionError:
+        raise InputError("no permission to read", where=path) from None
+    except (zlib.error, EOFError, lzma.LZMAError) as error:
+        raise InputError(f"damaged {_NAMES.get(suffix, 'file')} file ({error})", where=path) from None
+    except OSError as error:  # the names of its libraries have no number: "Invalid data stream"
+        damaged = suffix and error.errno is None
+        what = f"damaged {_NAMES[suffix]} file ({error})" if damaged else f"cannot read ({error.strerror or error})"
+        raise InputError(what, where=shown(path)) from None
+    except ValueError as error:
+        if "embedded null" not in str(error):  # in the path
+            raise
+        raise InputError("a file name has no NUL", where=path) from None

@@ -1,0 +1,162 @@
+"""Fields of JSON objects: one on each line (.jsonl, .ndjson), or all in one array (.json).
+
+A .json file is either, by its first character. Of an array one object after another is parsed: memory holds its text, not its values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from seqcli.data.columns import MISSING, Asked, Rows, Wanted, cells_of, field_names, field_of, wanted
+from seqcli.data.lines import LONE_SURROGATE, Block, read_blocks
+from seqcli.errors import InputError, nearest
+
+_TOGETHER = 4096  # objects of an array
+_SPACE = " \t\r\n"
+_LARGEST = 1 << 26  # characters of one object
+
+
+def read_rows(path: str, columns: Sequence[Asked], *, strict: bool = False, array: bool = False, **reading) -> Iterator[Rows]:
+    """array: the file may hold one array of objects.
+
+    Raises UsageError for a field that the first object has not, InputError for what is no JSON object, or lacks a field.
+    """
+    blocks = read_blocks(path, strict=strict, **reading)
+    fields = _Fields(columns, strict=strict)
+    first = next(blocks, None)
+    while first is not None and array and not first.data.strip():  # blank lines before it
+        first = next(blocks, None)
+    if first is None:
+        return
+    blocks = _again(first, blocks)
+    if array and first.data.lstrip().startswith(b"["):
+        yield from _array(path, blocks, fields)
+        return
+    for block in blocks:
+        cells = []
+        for line, record in enumerate(block.records(), block.first):
+            where = f"{path}, line {line}"
+            cells.append(fields.of(_object(record, where), where) if record.strip() else fields.blank)
+        yield Rows(block.first, cells, block.replaced + fields.replaced())
+
+
+def _again(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
+    yield first
+    yield from rest
+
+
+def _object(record: str, where: str) -> dict[str, object]:
+    try:
+        value = json.loads(record)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON ({error})", where=where) from None
+    if not isinstance(value, dict):
+        cure = "name the file .json, or give --format json" if isinstance(value, list) else None
+        raise InputError("not a JSON object", where=where, cure=cure)
+    return value
+
+
+def _array(path: str, blocks: Iterator[Block], fields: _Fields) -> Iterator[Rows]:
+    first, replaced = 1, [0]
+    cells: list[tuple[str, ...]] = []
+    for number, value in enumerate(_elements(path, blocks, replaced), 1):
+        where = f"{path}, row {number}"
+        if not isinstance(value, dict):
+            raise InputError("not a JSON object", where=where)
+        cells.append(fields.of(value, where))
+        if len(cells) == _TOGETHER:
+            yield Rows(first, cells, replaced[0] + fields.replaced())
+            first, replaced[0], cells = number + 1, 0, []
+    yield Rows(first, cells, replaced[0] + fields.replaced())
+
+
+def _elements(path: str, blocks: Iterator[Block], replaced: list[int]) -> Iterator[object]:
+    """The elements of one array; the number of malformed sequences is added to `replaced`."""
+    decoder, text, place, more = json.JSONDecoder(), "", 0, True
+
+    def fill() -> bool:
+        nonlocal text, place, more
+        block = next(blocks, None)
+        more = block is not None
+        if more:
+            replaced[0] += block.replaced
+            text, place = text[place:] + block.data.decode(), 0
+        return more
+
+    def skip() -> str:
+        """The next character that is no white space, "" at the end."""
+        nonlocal place
+        while True:
+            while place < len(text) and text[place] in _SPACE:
+                place += 1
+            if place < len(text) or not fill():
+                return text[place : place + 1]
+
+    number = 0
+    assert skip() == "["
+    place += 1
+    if skip() == "]":
+        place += 1
+    else:
+        while True:
+            number += 1
+            skip()
+            while True:
+                try:
+                    value, end = decoder.raw_decode(text, place)
+                except (ValueError, RecursionError) as error:
+                    if isinstance(error, RecursionError) or len(text) - place > _LARGEST or not fill():
+                        what = f"not JSON ({getattr(error, 'msg', error)})"
+                        raise InputError(what, where=f"{path}, row {number}") from None
+                    continue
+                if end == len(text) and fill():  # a number may go on
+                    continue
+                break
+            place = end
+            yield value
+            separator = skip()
+            place += 1
+            if separator == "]":
+                break
+            if separator != ",":
+                raise InputError("the array is not closed" if not separator else "expected , or ] after it", where=f"{path}, row {number}")
+    if skip():
+        raise InputError("text after the array", where=path)
+
+
+class _Fields:
+    """The asked fields of one object after another; usual names are those of the first object."""
+
+    def __init__(self, columns: Sequence[Asked], *, strict: bool):
+        self._wanted = list(map(wanted, columns))
+        self._names: list[str] | None = None
+        self._strict, self._replaced = strict, 0
+        self.blank = ("",) * len(self._wanted)
+
+    def replaced(self) -> int:
+        """Half characters that became U+FFFD since this was asked last."""
+        count, self._replaced = self._replaced, 0
+        return count
+
+    def of(self, value: dict[str, object], where: str) -> tuple[str, ...]:
+        begun = self._names is not None
+        if not begun:
+            known = list(field_names(value))
+            self._names = [column.found(known, where=where, kind="field") for column in self._wanted]
+        return tuple(self._cell(value, column, name, where, begun) for column, name in zip(self._wanted, self._names))
+
+    def _cell(self, value: dict[str, object], column: Wanted, name: str, where: str, begun: bool) -> str:
+        found = field_of(value, name)
+        if found is MISSING:
+            if not (column.may_lack and begun):
+                raise InputError(f"no field {name!r}", where=where, cure=nearest(name, field_names(value)))
+            return ""
+        (cell,) = cells_of([found], name, lambda _: where)
+        if cell.isascii():
+            return cell
+        cell, halves = LONE_SURROGATE.subn("\ufffd", cell)  # JSON can spell half a character: "\ud800"
+        self._replaced += halves
+        if halves and self._strict:
+            raise InputError("half a character (a lone surrogate)", where=where, cure="drop --strict to replace it")
+        return cell

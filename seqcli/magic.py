@@ -1,0 +1,74 @@
+"""What data is, by its first bytes, where it is not text: compressed files, archives, images, downloads that failed.
+
+The signatures are those of file(1). Encodings of text are recognised in `data/encodings.py`.
+"""
+
+from __future__ import annotations
+
+_SIGNATURES = {  # first bytes: what they are, and what a user can do
+    b"\x1f\x8b": ("gzip data", "name it .gz, or unpack it first"),
+    b"BZh": ("bzip2 data", "name it .bz2, or unpack it first"),
+    b"\xfd7zXZ\x00": ("xz data", "name it .xz, or unpack it first"),
+    b"\x28\xb5\x2f\xfd": ("Zstandard data", "name it .zst, or unpack it first"),
+    b"\x04\x22\x4d\x18": ("LZ4 data", "unpack it first"),
+    b"\x1f\x9d": ("compress (.Z) data", "unpack it first"),
+    b"\x1f\xa0": ("compress (.Z) data", "unpack it first"),
+    b"LZIP": ("lzip data", "unpack it first"),
+    b"\x89LZO": ("lzop data", "unpack it first"),
+    b"\xff\x06\x00\x00sNaPpY": ("Snappy data", "unpack it first"),
+    b"PK\x03\x04": ("a zip archive", "unpack it first"),
+    b"PK\x05\x06": ("an empty zip archive", "give a text file"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it first"),
+    b"Rar!\x1a\x07": ("a RAR archive", "unpack it first"),
+    b"PAR1": ("a Parquet file", "name it .parquet"),
+    b"ARROW1": ("an Arrow file", "save it as .parquet"),
+    b"FEA1": ("a Feather file", "save it as .parquet"),
+    b"Obj\x01": ("an Avro file", "save it as .parquet or .jsonl"),
+    b"ORC": ("an ORC file", "save it as .parquet or .jsonl"),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "give a text file"),
+    b"SQLite format 3\x00": ("an SQLite database", "export a table as .csv"),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("a Microsoft Office document", "save it as text or .csv"),
+    b"\x93NUMPY": ("a NumPy array", "give a text file"),
+    b"\x80\x02": ("a Python pickle", "give a text file"),
+    b"\x80\x03": ("a Python pickle", "give a text file"),
+    b"\x80\x04\x95": ("a Python pickle", "give a text file"),
+    b"\x80\x05\x95": ("a Python pickle", "give a text file"),
+    b"\x89PNG": ("a PNG image", "give a text file"),
+    b"\xff\xd8\xff": ("a JPEG image", "give a text file"),
+    b"GIF8": ("a GIF image", "give a text file"),
+    b"%PDF-": ("a PDF document", "extract its text first"),
+    b"OggS\x00": ("an Ogg recording", "give a text file"),
+    b"ID3\x03": ("an MP3 recording", "give a text file"),
+    b"ID3\x04": ("an MP3 recording", "give a text file"),
+    b"fLaC\x00": ("a FLAC recording", "give a text file"),
+    b"\x7fELF": ("a program", "give a text file"),
+    b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "run git lfs pull to get the file itself"),
+}
+_TAR = (257, b"ustar")
+_PAGES = (b"<!doctype html", b"<html")
+
+
+def recognised(head: bytes) -> tuple[str, str] | None:
+    """What data that begins so is, if it is not text, and the cure: ("a zip archive", "unpack it first")."""
+    for signature, found in _SIGNATURES.items():
+        if head.startswith(signature):
+            # Three letters may begin a text; as file(1) does, the byte after them decides.
+            if signature == b"BZh" and not head[3:4].isdigit():
+                continue
+            if signature in (b"ORC", b"PAR1", b"LZIP", b"GIF8") and _is_plain(head[len(signature) :][:32]):
+                continue
+            return found
+    if head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"WEBP", b"AVI "):
+        return "a recording or an image (RIFF)", "give a text file"
+    if head[_TAR[0] :].startswith(_TAR[1]):
+        return "a tar archive", "unpack it first"
+    return None
+
+
+def is_web_page(head: bytes) -> bool:
+    """Whether data is HTML: what a server sends instead of a file that it does not have."""
+    return head.lstrip()[:16].lower().startswith(_PAGES)
+
+
+def _is_plain(data: bytes) -> bool:
+    return data.isascii() and all(byte >= 32 or byte in b"\t\n\r" for byte in data)
