@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from seqcli.errors import UsageError, nearest
+from seqcli.ranges import LARGEST_SEED, check, within
 
 Settings = TypeVar("Settings")
 _LARGEST_FILE = 1 << 20  # bytes
@@ -46,6 +47,16 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+@dataclasses.dataclass(frozen=True)
+class Seed:
+    """Of everything that is drawn by chance."""
+
+    seed: int = within(0, LARGEST_SEED, default=0)
+
+    def __post_init__(self):
+        check(self)
+
+
 def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Settings:
     """An instance of the dataclass `kind` from (where it stands, values) sources, later ones first in rank."""
     from pydantic import TypeAdapter, ValidationError  # 60 ms, only where settings are given
@@ -65,4 +76,5 @@ def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Se
         key = str(first["loc"][0]) if first["loc"] else ""
         message = first["msg"].removeprefix("Value error, ")
         what = f"{key} = {values[key]!r}: {message}" if key in values else message
-        raise UsageError(what, where=origin.get(key)) from None
+        named = key or next((word for word in message.split() if word in origin), "")  # by a range of the dataclass's own
+        raise UsageError(what, where=origin.get(named)) from None

@@ -119,7 +119,7 @@ def classifier(
     if init and len(archs) > 1:
         raise UsageError("--init is for one --arch")
     shared = [(init, classification.settings_of_body(init, archs[0]))] if init else []
-    given = {"order": order, **budget.given, "seed": settings.seed, "batch_tokens": machine.batch_tokens}
+    given = {"order": order, **budget.given, "seed": settings.given_seed, "batch_tokens": machine.batch_tokens}
     if not training:
         machine.without(
             Console(prefix="seqcli train classifier", quiet=writing.quiet), "device", "precision", "batch_tokens",
@@ -150,7 +150,7 @@ def classifier(
     if held_out:
         texts, judged = texts, held_out.read(labels=texts.labels, reporter=reporter)
     else:
-        texts, judged = classification.split(texts, seed=settings.seed or 0, reporter=reporter)
+        texts, judged = classification.split(texts, seed=settings.given_seed or 0, reporter=reporter)
     reporter.note(told.texts(texts, judged))
     learnt_from = classification.Given(
         texts, judged, tuple(data), weights=classification.label_weights(label_weights, texts), metric=metric,
@@ -158,7 +158,7 @@ def classifier(
     )  # fmt: skip
     chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     # 3. The classifiers
-    places = several.places(output, requests, runs, seed=settings.seed or 0)
+    places = several.places(output, requests, runs, seed=settings.given_seed or 0)
     records = {}
     for path, trained in several.train_all(
         places, learnt_from, chosen, force=writing.force, resume=writing.resume, init=init, reporter=reporter

@@ -106,7 +106,7 @@ def lm(
     check_vocab_size(vocab_size, tokenizer)
     given = {**counted, **budget.given}
     if training:
-        given |= {"seed": settings.seed, "batch_tokens": machine.batch_tokens}
+        given |= {"seed": settings.given_seed, "batch_tokens": machine.batch_tokens}
     sources = settings.sources(given)
     writing.check()
     check_training_precision(machine)
@@ -117,7 +117,7 @@ def lm(
     language.check_readable([*data, *(valid or [])], text_column=reading.text_column, format=reading.format)
     if not training:
         machine.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
-        if settings.seed is not None:
+        if settings.given_seed is not None:
             reporter.note("--seed changes nothing: an n-gram model is counted")
     requests = request.requests(
         language.TASK, archs, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import typer
 
 from seqcli.commands.options import FORMAT, Machine, number_of, real, whole
 from seqcli.errors import UsageError
+from seqcli.ranges import LARGEST_SEED
 
 Data = Annotated[list[str], typer.Argument(metavar="DATA", help="Files: .txt (a sentence per line), .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].")]
 Folder = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="New folder for the model.")]
@@ -53,21 +55,41 @@ class Budget:
 class Settings:
     """Everything else that can be set, by name."""
 
-    seed: Annotated[int | None, typer.Option(parser=whole(0, 2**32), help="Of everything random.")] = None
-    config: Annotated[str | None, typer.Option(metavar="FILE", help="TOML file of settings.")] = None
+    seed: Annotated[
+        int | None, typer.Option(parser=whole(0, LARGEST_SEED), help="Seed of everything random; --set seed=N is the same.  [default: 0]")
+    ] = None
+    config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="TOML file of settings; --set and options override it.")
+    ] = None
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given again.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given again. Options override it.")
     ] = None
 
-    def sources(self, options: dict) -> tuple[tuple[str, dict], ...]:
-        """(where they stand, values), later ones first in rank. options: None where one was not given."""
+    @cached_property
+    def _files(self) -> tuple[tuple[str, dict], ...]:
+        """What --config and --set say."""
         from seqcli import config
 
         return (
             (self.config or "--config", config.read_toml(self.config) if self.config else {}),
             ("--set", config.parse_assignments(self.set_ or [])),
-            ("options", {name: value for name, value in options.items() if value is not None}),
         )
+
+    @cached_property
+    def given_seed(self) -> int | None:
+        """By --seed, else --set, else --config. A seed is more than a setting of an architecture: it decides what is held
+        out, too, and where --runs begin. Raises UsageError for a value that cannot be one."""
+        from seqcli import config
+
+        if self.seed is not None:
+            return self.seed
+        given = [(where, {"seed": values["seed"]}) for where, values in self._files if "seed" in values]
+        return config.resolve(config.Seed, *given).seed if given else None
+
+    def sources(self, options: dict) -> tuple[tuple[str, dict], ...]:
+        """(where they stand, values), later ones first in rank, without seeds. options: None where one was not given."""
+        files = ((where, {name: value for name, value in values.items() if name != "seed"}) for where, values in self._files)
+        return (*files, ("options", {name: value for name, value in options.items() if value is not None}))
 
 
 @dataclass

@@ -91,10 +91,11 @@ def translator(
     check_min_count(min_count, tokenizer)
     check_limit_vocab(limit_vocab, tokenizer)
     check_vocab_size(vocab_size, tokenizer)
-    if init and (tokenizer or separate or len(archs) > 1):
-        raise UsageError("--init is for one --arch and brings its tokenizers", cure="leave --tokenizer and --separate out")
+    if init and (tokenizer or vocab_size or separate or len(archs) > 1):
+        cure = "leave --tokenizer, --vocab-size and --separate out"
+        raise UsageError("--init is for one --arch and brings its tokenizers", cure=cure)
     shared = [(init, settings_of_init(init, archs[0]))] if init else []
-    given = {**budget.given, "seed": settings.seed, "batch_tokens": machine.batch_tokens}
+    given = {**budget.given, "seed": settings.given_seed, "batch_tokens": machine.batch_tokens}
     requests = request.requests(
         translation.TASK, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
         precision=machine.precision or "auto", threads=machine.threads, tensorboard=writing.tensorboard,
@@ -115,7 +116,7 @@ def translator(
     # 2. The pairs
     reporter = Console(prefix="seqcli train translator", quiet=writing.quiet, verbose=machine.verbose)
     pairs = files.read(reporter=reporter)
-    pairs, judged = (pairs, held_out.read(reporter=reporter)) if held_out else translation.split(pairs, seed=settings.seed or 0)
+    pairs, judged = (pairs, held_out.read(reporter=reporter)) if held_out else translation.split(pairs, seed=settings.given_seed or 0)
     reporter.note(told.pairs(pairs, judged))
     learnt_from = translation.Given(
         pairs, judged, files.files, separate=separate, metric=metric, threads=machine.threads
