@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from contextlib import suppress
@@ -17,7 +18,7 @@ from contextlib import suppress
 import typer
 from typer.core import TyperGroup
 
-from seqcli import torchrun
+from seqcli import exhausted, interrupts, torchrun
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 
 COMMANDS = {  # in the order of the help
@@ -72,19 +73,23 @@ def _top(
     pass
 
 
-class _Terminated(BaseException):
-    """SIGTERM, so that what is open is closed on the way out."""
-
-
 def main(arguments: list[str] | None = None) -> None:
     if not sys.warnoptions:  # Python's warnings are for developers: python -W default -m seqcli shows them
         warnings.simplefilter("ignore")
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if code > 128:
+        interrupts.leave(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """The exit code of one command."""
-    signal.signal(signal.SIGTERM, _terminate)
+    return interrupts.watched(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    with interrupts.held(), suppress(OSError):
+        tempfile.gettempdir()  # the first call writes and removes a file, wherever that is
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seqcli --help | head -1` ends quietly
     if torchrun.rank() and (_command(arguments).removeprefix("seqcli ") not in SHARED or {"-h", "--help"} & {*arguments}):
         return 0
@@ -102,9 +107,11 @@ def run(arguments: list[str]) -> int:
         _die_of(signal.SIGPIPE)
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except _Terminated:
-        return 143
+    except interrupts.Stopped:
+        raise
     except BaseException as error:
+        if interrupts.came():
+            return 1
         if "--debug" in arguments:
             raise
         return _explain(error, arguments)
@@ -124,7 +131,7 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
             _say(message)
             return UsageError.exit_code
         error = UsageError(message.removesuffix("."), cure=f"see {command} --help")
-    elif isinstance(error, MemoryError):
+    elif exhausted.memory(error):
         error = OutputError("out of memory", cure="use a smaller model or input, or --memory where there is one")
     elif isinstance(error, OSError):
         error = _of_system(error)
@@ -166,10 +173,6 @@ def _command(arguments: list[str]) -> str:
             break
         names.append(argument)
     return " ".join(["seqcli", *names])
-
-
-def _terminate(*_) -> None:
-    raise _Terminated
 
 
 def _die_of(number: int) -> None:

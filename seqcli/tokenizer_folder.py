@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seqcli import catalog, locks, regular_file, tensor_file, tokenizers
+from seqcli import catalog, interrupts, locks, regular_file, tensor_file, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
 from seqcli.whole_file import no_link
@@ -68,13 +68,15 @@ def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> N
             tensor_file.sync(file)
         os.chmod(new, 0o777 & ~_umask())
         old = Path(f"{new}-old")
-        if occupied:
-            os.rename(path, old)
-        os.rename(new, path)
-        tensor_file.sync(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        with interrupts.held():
+            if occupied:
+                os.rename(path, old)
+            os.rename(new, path)
+            tensor_file.sync(path.parent)
+            shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        with interrupts.held():
+            shutil.rmtree(new, ignore_errors=True)
 
 
 def _is_tokenizer(path: Path) -> bool:

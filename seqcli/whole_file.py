@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from seqcli import interrupts
+
 
 @contextmanager
 def replacing(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
@@ -29,7 +31,7 @@ def replacing(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(beside, path)
     finally:
-        with suppress(OSError):
+        with interrupts.held(), suppress(OSError):
             beside.unlink()
 
 

@@ -7,20 +7,17 @@ worker is asked for, everything runs here. Processes that torchrun started, each
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import chain, islice
 from queue import SimpleQueue
 from typing import TypeVar
 
 from seqcli import torchrun
-from seqcli.errors import SeqcliError
+from seqcli.workers import answer, ask, forked, serve
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,8 +40,8 @@ def ordered_map(
     if len(first) < _WORTH_A_FORK:
         yield from map(function, chain(first, items))
         return
-    with _forked(function, workers) as idle:
-        yield from _in_order(idle, workers, chain(first, items))
+    with forked(function, workers) as (pipes, end):
+        yield from _in_order(pipes, chain(first, items), end=end)
 
 
 def shared_map(
@@ -55,14 +52,11 @@ def shared_map(
     if torchrun.world() == 1:
         yield from ordered_map(function, items, workers=workers)
     elif torchrun.rank():
-        _serve(function, torchrun.line_to_first(), [])
+        serve(function, torchrun.line_to_first(), [])
     else:
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as below
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # so that a dead rank raises BrokenPipeError
         with torchrun.lines_to_others() as lines:
-            idle: SimpleQueue = SimpleQueue()
-            for pipe in (_Here(function), *lines):
-                idle.put(pipe)
-            yield from _in_order(idle, 1 + len(lines), items)
+            yield from _in_order([_Here(function), *lines], items, end=lambda: torchrun.hang_up(lines))
 
 
 class _Here:
@@ -75,83 +69,32 @@ class _Here:
         self._item = item
 
     def recv(self) -> tuple[bool, object]:
-        return _answer(self._function, self._item)
+        return answer(self._function, self._item)
 
 
-def _in_order(idle: SimpleQueue, workers: int, items: Iterable[Item]) -> Iterator[Result]:
-    """Sends each item to whatever pipe is idle."""
+def _in_order(pipes: list, items: Iterable[Item], *, end: Callable[[], None]) -> Iterator[Result]:
+    """Sends each item to whatever pipe is idle. end: ends whoever answers, so that no thread waits for them."""
+    idle: SimpleQueue = SimpleQueue()
+    for pipe in pipes:
+        idle.put(pipe)
 
     def remote(item: Item) -> Result:
         pipe = idle.get()
         try:
-            pipe.send(item)
-            sound, result = pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise SeqcliError("a worker process died", cure="try --threads 1, and no torchrun") from None
+            return ask(pipe, item)
         finally:
             idle.put(pipe)
-        if sound:
-            return result
-        raise result
 
     waiting: deque = deque()
-    with ThreadPoolExecutor(workers) as threads:
+    with ThreadPoolExecutor(len(pipes)) as threads:
         try:
             for item in items:
                 waiting.append(threads.submit(remote, item))
-                if len(waiting) > 2 * workers:
+                if len(waiting) > 2 * len(pipes):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
-
-
-@contextmanager
-def _forked(function: Callable, workers: int) -> Iterator[SimpleQueue]:
-    """A queue of pipes to idle processes that answer an item with (True, result) or (False, exception)."""
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a worker that dies must not take us along unheard
-    context = multiprocessing.get_context("fork")
-    idle: SimpleQueue = SimpleQueue()
-    pipes, processes = [], []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # forking is safe here: no thread of ours runs yet
-        for _ in range(workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(function, theirs, [*pipes, ours]), daemon=True)
-            process.start()
-            theirs.close()
-            pipes.append(ours)
-            processes.append(process)
-            idle.put(ours)
-    try:
-        yield idle
-    finally:
-        for pipe in pipes:
-            pipe.close()
-        for process in processes:
-            process.join(timeout=5)
-
-
-def _serve(function: Callable, pipe, others: list) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and closes the pipe
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for other in others:
-        other.close()
-    while True:
-        try:
-            item = pipe.recv()
-        except (EOFError, OSError):
-            os._exit(0)
-        try:
-            pipe.send(_answer(function, item))
-        except (BrokenPipeError, OSError):
-            os._exit(0)
-
-
-def _answer(function: Callable, item) -> tuple[bool, object]:
-    try:
-        return True, function(item)
-    except Exception as error:
-        return False, error
+            end()

@@ -28,6 +28,7 @@ from seqcli.text import SPECIAL_IDS, SPECIALS, UNK
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
 from seqcli.tokenizers.characters import code_points
 from seqcli.tokenizers.words import with_line_ends
+from seqcli.workers import in_child
 
 KIND = "sentencepiece"
 FILE = "tokenizer.model"
@@ -189,27 +190,11 @@ def train(
     if not lines:
         raise InputError("no text to learn a vocabulary from")
     text, spelled = _with_alphabet("\n".join(lines), room=(asked - _LEAST) // 2)
-    model = io.BytesIO()
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(text.split("\n")),
-            model_writer=model,
-            model_type=algorithm,
-            vocab_size=min(asked, _MOST),
-            hard_vocab_limit=False,
-            character_coverage=1.0,
-            required_chars=_SPACE,
-            byte_fallback=True,
-            normalization_rule_name="identity",
-            remove_extra_whitespaces=False,
-            unk_surface=UNK,
-            max_sentence_length=8 * _LONGEST,
-            num_threads=_THREADS,
-            minloglevel=3,
-        )
+        model = in_child(lambda: _learnt(text, vocab_size=min(asked, _MOST), algorithm=algorithm))
     except RuntimeError as error:
         raise InputError(f"sentencepiece cannot learn from this text ({error})") from None
-    tokenizer = SentencePiece(model.getvalue())
+    tokenizer = SentencePiece(model)
     notes = lowered(vocab_size, tokenizer.vocab_size)
     if step > 1:
         notes.append(f"subwords learnt from every {step}th line")
@@ -218,6 +203,28 @@ def train(
     if min_count > 1:
         notes.append("sentencepiece has no least count of words: --min-count ignored")
     return tokenizer, notes
+
+
+def _learnt(text: str, *, vocab_size: int, algorithm: str) -> bytes:
+    """The contents of a `.model` file. The library hears no signals, and aborts its process where memory is exhausted."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.split("\n")),
+        model_writer=model,
+        model_type=algorithm,
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        required_chars=_SPACE,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        unk_surface=UNK,
+        max_sentence_length=8 * _LONGEST,
+        num_threads=_THREADS,
+        minloglevel=3,
+    )
+    return model.getvalue()
 
 
 def _sample(blocks: Iterable[bytes]) -> tuple[list[str], int]:

@@ -6,22 +6,26 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from seqcli import torchrun
+from seqcli import interrupts, torchrun
 
 
 @contextmanager
 def collected() -> Iterator[list[signal.Signals]]:
-    """SIGINT and SIGTERM, as they come; a second SIGINT interrupts at once (torchrun sends one after a terminal's own)."""
+    """SIGINT and SIGTERM, as they come; a second SIGINT interrupts at once (torchrun sends one after a terminal's own).
+
+    What came too late for the last step raises at the end of the block, when the training is saved.
+    """
     seen: list[signal.Signals] = []
 
     def note(number, frame):
-        if seen and number == signal.SIGINT and torchrun.world() == 1:
-            raise KeyboardInterrupt
         seen.append(signal.Signals(number))
+        if len(seen) > 1 and number == signal.SIGINT and torchrun.world() == 1:
+            interrupts.stop(number)
 
-    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = interrupts.install(note)
     try:
         yield seen
     finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+        interrupts.restore(old)
+    if seen:
+        interrupts.stop(seen[0])

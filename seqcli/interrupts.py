@@ -1,0 +1,146 @@
+"""SIGINT and SIGTERM, from the start of the command to its end.
+
+A signal raises `Stopped` in the main thread, and on its way out open files are closed and temporary ones removed. Code
+in between may swallow the exception (a weak-reference callback, an extension module), so it is raised again as long as
+nothing holds it. A signal that is ignored when the command starts (`nohup`, `trap '' INT`) stays ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_AGAIN = 0.05  # seconds after which a swallowed exception is raised again
+_FLUSH = 1.0  # seconds to write what is buffered; a reader may have stopped reading
+
+
+class Stopped(BaseException):
+    """A signal asked the command to end. Not an Exception, as no error handler may stop it."""
+
+
+class _State:
+    """Of this process. number: the signal that came, if any; raised: gives the exception while anything holds it."""
+
+    number: int | None = None
+    raised: Callable[[], Stopped | None] = staticmethod(lambda: None)
+    held = 0
+    watching = False
+
+
+_state = _State()
+
+
+def install(handler: Callable[[int, object], None]) -> dict[int, object]:
+    """Sets the handler of both signals, except of an ignored one; returns the handlers that it replaced."""
+    listened = [number for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in listened}
+
+
+def restore(handlers: dict[int, object]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def leave_at_once() -> None:
+    """For start-up and shutdown, when there is nothing to clean up: a signal ends the process without a traceback."""
+    install(lambda number, _: os._exit(128 + number))
+
+
+def leave(code: int) -> None:
+    """Ends the process without the interpreter's shutdown, which would only delay it."""
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(code))
+    signal.setitimer(signal.ITIMER_REAL, _FLUSH)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
+def watched(command: Callable[[], int]) -> int:
+    """The exit code of `command`, or 128 + the number of the signal that came while it ran."""
+    _state.number, _state.held, _state.watching = None, 0, True
+    old = {signal.SIGALRM: signal.signal(signal.SIGALRM, _receive), **install(_receive)}
+    hook, sys.unraisablehook = sys.unraisablehook, _unraisable(sys.unraisablehook)
+    code = 0
+    try:
+        code = command()
+        _state.watching = False  # from here on a signal is only noted
+    except Stopped:
+        _state.watching = False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = hook
+        restore(old)
+    return code if _state.number is None else 128 + _state.number
+
+
+def came() -> bool:
+    """Whether a signal asked this command to end: whatever fails from then on is a consequence."""
+    return _state.watching and _state.number is not None
+
+
+def stop(number: int) -> None:
+    """Raises `Stopped` as if the signal came now."""
+    _state.number = number
+    _raise()
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Signals wait until the end of the block: for short steps that must not be left half done."""
+    _state.held += 1
+    try:
+        yield
+    finally:
+        _state.held -= 1
+        if came():
+            _raise()
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Signals wait in the kernel; a process that is forked inside calls `unblock` when it is ready for them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
+    try:
+        yield
+    finally:
+        unblock()
+
+
+def unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
+
+
+def _receive(number: int, _) -> None:
+    if number != signal.SIGALRM and _state.number is None:
+        _state.number = number
+    if came():
+        _raise()
+
+
+def _raise() -> None:
+    if _state.held or _state.raised() is not None:
+        return
+    error = Stopped()
+    _state.raised = weakref.ref(error)
+    if _state.watching:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+    try:
+        raise error
+    finally:
+        del error  # its traceback would hold this frame, and the frame the exception
+
+
+def _unraisable(otherwise: Callable) -> Callable:
+    """A hook that reports no `Stopped`: it is raised again."""
+
+    def hook(unraisable) -> None:
+        if not issubclass(unraisable.exc_type, Stopped):
+            otherwise(unraisable)
+
+    return hook

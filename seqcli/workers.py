@@ -1,0 +1,100 @@
+"""Forked worker processes that answer over pipes; nobody waits for one that has died, and none outlives its user.
+
+What may run for long inside a library, or may abort the process when memory is exhausted, also runs in one (`in_child`):
+a signal or an error then ends the child alone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from seqcli import interrupts
+from seqcli.errors import OutputError
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def forked(function: Callable, count: int) -> Iterator[tuple[list[Connection], Callable[[], None]]]:
+    """Pipes to processes that answer an item with (True, result) or (False, exception), and what ends them at once."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # so that a dead worker raises BrokenPipeError
+    context = multiprocessing.get_context("fork")
+    pipes, processes = [], []
+
+    def end() -> None:
+        with interrupts.held():
+            for process in processes:
+                process.kill()
+            for process in processes:
+                process.join()
+
+    with ExitStack() as stack:
+        stack.callback(end)
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            stack.callback(ours.close)
+            process = context.Process(target=serve, args=(function, theirs, [*pipes, ours]), daemon=True)
+            _start(process)
+            theirs.close()
+            pipes.append(ours)
+            processes.append(process)
+        yield pipes, end
+
+
+def in_child(function: Callable[[], Result]) -> Result:
+    """The result of `function`, called in a process of its own. Raises OutputError where that dies."""
+    with forked(lambda _: function(), 1) as ((pipe,), end):
+        try:
+            return ask(pipe, None)
+        finally:
+            end()
+
+
+def ask(pipe, item):
+    """The answer of a worker to `item`; raises what it raised, or OutputError where it dies."""
+    try:
+        pipe.send(item)
+        sound, result = pipe.recv()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        cure = "use --threads 1 or less input at a time, and no torchrun"
+        raise OutputError("a worker process died, perhaps because memory is exhausted", cure=cure) from None
+    if sound:
+        return result
+    raise result
+
+
+def serve(function: Callable, pipe, others: list) -> None:
+    """Answers until the pipe is closed or broken, and ends this process: the other side sees nothing but that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    interrupts.unblock()
+    try:
+        for other in others:
+            other.close()
+        while True:
+            pipe.send(answer(function, pipe.recv()))
+    finally:
+        os._exit(0)
+
+
+def answer(function: Callable, item) -> tuple[bool, object]:
+    try:
+        return True, function(item)
+    except Exception as error:
+        return False, error
+
+
+def _start(process: multiprocessing.Process) -> None:
+    try:
+        with interrupts.blocked(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # forking is safe here: no thread of ours runs yet
+            process.start()
+    except OSError as error:
+        raise OutputError(f"cannot start a worker process ({error.strerror})", cure="try --threads 1") from None

@@ -1,0 +1,118 @@
+"""A signal ends a command, whatever swallows its exception; what must not be left half done is done first."""
+
+import os
+import signal
+import time
+import weakref
+from contextlib import suppress
+
+import pytest
+
+from seqcli import interrupts
+
+
+def swallowed_in_a_weak_reference_callback():
+    class Thing:
+        pass
+
+    thing = Thing()
+    kept = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
+    del thing
+    return kept
+
+
+def swallowed_by_a_handler_of_everything():
+    with suppress(BaseException):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def swallowed_in_a_destructor():
+    class Thing:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    Thing()
+
+
+@pytest.mark.parametrize(
+    "swallow", [swallowed_in_a_weak_reference_callback, swallowed_by_a_handler_of_everything, swallowed_in_a_destructor]
+)
+def test_a_swallowed_signal_comes_again(swallow, capsys):
+    reached = []
+
+    def command():
+        swallow()
+        reached.append("behind it")
+        time.sleep(10)
+        reached.append("the end")
+        return 0
+
+    began = time.monotonic()
+    assert interrupts.watched(command) == 143
+    assert reached == ["behind it"] and time.monotonic() - began < 5
+    assert capsys.readouterr() == ("", "")
+
+
+def test_cleaning_up_is_not_interrupted_again():
+    done = []
+
+    def command():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.raise_signal(number)
+                time.sleep(0.12)  # longer than it takes to come again
+                done.append(number)
+        return 0
+
+    assert interrupts.watched(command) == 130 and len(done) == 2
+
+
+def test_what_is_held_is_finished_first():
+    done = []
+
+    def command():
+        with interrupts.held():
+            with interrupts.held():
+                signal.raise_signal(signal.SIGINT)
+            time.sleep(0.12)
+            done.append("held")
+        done.append("after")
+        return 0
+
+    assert interrupts.watched(command) == 130 and done == ["held"]
+
+
+def test_an_error_that_comes_of_a_signal_does_not_hide_it():
+    def command():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except interrupts.Stopped:
+            return 1
+        return 0
+
+    assert interrupts.watched(command) == 143
+
+
+def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)]
+    try:
+        assert interrupts.watched(lambda: signal.raise_signal(signal.SIGINT) or 7) == 7
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)] == handlers
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_blocked_signals_come_when_the_block_ends():
+    done = []
+
+    def command():
+        with interrupts.blocked():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("blocked")
+        done.append("after")
+        return 0
+
+    assert interrupts.watched(command) == 143 and done == ["blocked"]
