@@ -8,9 +8,12 @@
 __version__ = "0.1.0"
 
 
-def load(model: str, *, device: str = "cpu", precision: str = "fp32", threads: int | None = None):
+def load(
+    model: str, *, device: str = "cpu", precision: str = "fp32", threads: int | None = None, encoding: str | None = None
+):
     """The model in a folder (or an ARPA file), with the verbs of the command line as methods.
 
+    encoding: of an ARPA file that is not UTF-8.
     device, precision (fp32, bf16, int8) and threads are for networks.
     """
     from seqcli.api import Classifier, LanguageModel, Translator
@@ -24,7 +27,7 @@ def load(model: str, *, device: str = "cpu", precision: str = "fp32", threads: i
     elif task == translation.TASK:
         opened, door = translation.open_translator(model), Translator
     else:
-        opened, door = language.open_model(model), LanguageModel
+        opened, door = language.open_model(model, encoding=encoding), LanguageModel
     if hasattr(opened.model, "place"):
         from seqcli.training.placement import place
 

@@ -55,7 +55,22 @@ def _field(values: np.ndarray, places: int) -> np.ndarray | None:
 
 
 def pieces(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers below 1000 with 7 decimals, without zeros at the end: bytes, starts and lengths, as `ragged.weave` takes them."""
+    """Numbers with 7 decimals, without zeros at the end: bytes, starts and lengths, as `ragged.weave` takes them.
+
+    Of 1000 and more, 12 digits; infinity is `inf`.
+    """
+    small = np.abs(values) < 999.9999999
+    if small.all():
+        return _small_pieces(values)
+    text, starts, lengths = _small_pieces(np.where(small, values, 0))
+    large = np.flatnonzero(~small)
+    spelled = [f"{value:.12g}".encode() for value in values[large].tolist()]
+    lengths[large] = [len(number) for number in spelled]
+    starts[large] = len(text) + np.cumsum(lengths[large]) - lengths[large]
+    return np.append(text, np.frombuffer(b"".join(spelled), np.uint8)), starts, lengths
+
+
+def _small_pieces(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     left = np.rint(np.abs(values) * 1e7).astype(np.int64)
     negative = (values < 0) & (left > 0)
     first = 3 - (left >= 10**8) - (left >= 10**9)  # place of the first digit; "-ddd.ddddddd" has 12
@@ -98,8 +113,9 @@ def parsed(text: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndar
     value = whole + fraction / _POWERS[np.minimum(places, 16)]
     np.negative(value, out=value, where=negative)
     for i in np.flatnonzero(~sound):
+        spelled = text[starts[i] : ends[i]].tobytes()
         try:
-            value[i] = float(text[starts[i] : ends[i]].tobytes())
+            value[i] = np.nan if b"_" in spelled else float(spelled)  # 1_000 is a number to Python alone
         except ValueError:
             value[i] = np.nan
     return value

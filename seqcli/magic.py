@@ -41,6 +41,8 @@ _SIGNATURES = {  # first bytes: what they are, and what a user can do
     b"ID3\x03": ("an MP3 recording", "give a text file"),
     b"ID3\x04": ("an MP3 recording", "give a text file"),
     b"fLaC\x00": ("a FLAC recording", "give a text file"),
+    b"mmap lm http://kheafield.com/code": ("a KenLM binary model", "give the ARPA file that it was built from"),
+    b"blmt ": ("an IRSTLM binary model", "give the ARPA file that it was built from"),
     b"\x7fELF": ("a program", "give a text file"),
     b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "run git lfs pull to get the file itself"),
 }

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import __version__, checkpoints, locks, regular_file, tensor_file, tokenizers, torchrun
+from seqcli import __version__, checkpoints, locks, magic, regular_file, tensor_file, tokenizers, torchrun
 from seqcli.errors import ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
 from seqcli.whole_file import no_link, replacing, write_json
@@ -62,7 +62,7 @@ class Run:
         if not path.exists():
             raise ModelError("no such model", where=str(path), cure="train one with `seqcli train`")
         if not path.is_dir():
-            raise ModelError("not a model folder", where=str(path), cure="give the folder that `seqcli train -o` wrote")
+            raise _not_a_folder(path)
         if not (path / MANIFEST).is_file():
             raise ModelError("no manifest.json in the model folder", where=str(path), cure="train again, or give another")
         manifest = _read_json(path / MANIFEST)
@@ -208,6 +208,14 @@ class Draft:
     def boards(self) -> Path:
         """Where TensorBoard's files of this run go."""
         return self.path / BOARDS / self.run_id
+
+
+def _not_a_folder(path: Path) -> ModelError:
+    """What the file is instead, where its first bytes tell."""
+    with suppress(OSError), regular_file.opened(path) as file:
+        if found := magic.recognised(file.read(512)):
+            return ModelError(f"looks like {found[0]}, not a model folder", where=str(path), cure=found[1])
+    return ModelError("not a model folder", where=str(path), cure="give the folder that `seqcli train -o` wrote")
 
 
 def history(path: Path | str) -> list[dict[str, Any]]:

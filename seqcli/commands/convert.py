@@ -12,9 +12,12 @@ from seqcli.errors import ModelError, UsageError
 
 @with_options
 def convert(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="Model folder, .arpa or .arpa.gz.")],
-    target: Annotated[str, typer.Argument(metavar="DST", help="The other: .arpa, .arpa.gz or a new folder.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="Model folder, or ARPA file (.arpa, .lm, compressed or not).")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="The other: .arpa, .arpa.gz, .lm, .lm.gz, or a new folder.")],
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
@@ -22,6 +25,7 @@ def convert(
     import shlex
     from pathlib import Path
 
+    from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
     from seqcli.runs import Run, drafting
@@ -32,6 +36,10 @@ def convert(
     if reads == writes:
         raise UsageError("one side must be an ARPA file", cure="seqcli convert DIR MODEL.arpa.gz, or the other way")
     if writes:
+        if encoding:
+            raise UsageError("--encoding is for an ARPA file that is read; files are written in UTF-8")
+        if compression(target) not in (None, ".gz"):
+            raise UsageError(f"cannot write {compression(target)} files", where=target, cure="name it .arpa or .arpa.gz")
         if Path(target).exists() and not force:
             raise UsageError("exists already", where=target, cure="--force replaces it")
         run = Run.open(source).expect(language.TASK)
@@ -44,6 +52,6 @@ def convert(
             reporter.note(f"{target} holds pieces; feed it the output of `seqcli tokenize -m {shlex.quote(source)}`")
     else:
         with drafting(target, force=force) as draft:
-            opened = language.open_model(source, reporter=reporter)
+            opened = language.open_model(source, encoding=encoding, reporter=reporter)
             language.save_counted(draft, opened, source=source)
     reporter.note(f"{source} -> {target}: n-grams {', '.join(f'{n:,}' for n in opened.model.table.sizes)}")

@@ -11,8 +11,11 @@ from seqcli.commands.options import Results, with_options
 
 @with_options
 def info(
-    model: Annotated[str, typer.Argument(metavar="DIR", help="Model or tokenizer folder, .arpa, .arpa.gz or .model file.")],
+    model: Annotated[str, typer.Argument(metavar="DIR", help="Model or tokenizer folder, ARPA file (.arpa, .lm) or .model file.")],
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its checksum.")] = False,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
+    ] = None,
     results: Results = None,
 ) -> None:
     """Show a model's task, architecture, size, tokenizer, data and figures."""
@@ -24,7 +27,7 @@ def info(
     from seqcli.report.output import JSON, TABLE
 
     if is_arpa(model):
-        values = _of_arpa(model, verify=verify, quiet=results.quiet)
+        values = _of_arpa(model, verify=verify, encoding=encoding, quiet=results.quiet)
     elif (Path(model) / tokenizers.FILE).is_file() or (model.endswith(".model") and not Path(model).is_dir()):
         values = _of_tokenizer(model, verify=verify)
     else:
@@ -58,14 +61,14 @@ def _of_run(model: str, *, verify: bool) -> dict:
     }
 
 
-def _of_arpa(model: str, *, verify: bool, quiet: bool) -> dict:
+def _of_arpa(model: str, *, verify: bool, encoding: str | None, quiet: bool) -> dict:
     """Reading it verifies all that an ARPA file says about itself."""
     from pathlib import Path
 
     from seqcli.report.progress import Console
     from seqcli.tasks import language
 
-    opened = language.open_model(model, reporter=Console(prefix="seqcli info", quiet=quiet))
+    opened = language.open_model(model, encoding=encoding, reporter=Console(prefix="seqcli info", quiet=quiet))
     return {
         "model": model,
         "task": language.TASK,

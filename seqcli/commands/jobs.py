@@ -31,6 +31,11 @@ class TextJob:
         self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, machine: Machine, example: str
     ):
         self.source, self.results, self.reporter, self.sources = source, results, reporter, sources
+        if source.encoding:
+            from seqcli.interop import is_arpa
+            from seqcli.tasks.language import named
+
+            source.encoding_is_of_model = any(is_arpa(path) for _, path in named(sources))
         self.machine, self._example = machine, example
         self._size: int | None = None  # of blocks
         self.beginning = ""  # of the text, to see its script by
@@ -116,7 +121,7 @@ class ModelJob(TextJob):
     def models(self) -> list[OpenModel]:
         from seqcli.tasks import language
 
-        models = language.open_models(self.sources, reporter=self.reporter) if self.sources else [self.sample_model]
+        models = language.open_models(self.sources, encoding=self.source.encoding, reporter=self.reporter) if self.sources else [self.sample_model]
         self.place([opened.model for opened in models], otherwise="n-gram models are looked up, not computed")
         if self._mix is None:
             return models

@@ -167,9 +167,11 @@ class TextInput:
         list[str] | None, typer.Option(metavar="COLUMN", help="Column to pass through; may be given again. In JSON kept_NAME where a field is called so.")
     ] = None
     encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the input, such as cp949.  [default: utf-8]")
+        str | None, typer.Option(metavar="NAME", help="Encoding of the input, and of an ARPA model that is not UTF-8, such as cp949.  [default: utf-8]")
     ] = None
     strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False
+
+    encoding_is_of_model = False  # whether --encoding also names that of a model
 
     @property
     def given(self) -> bool:
@@ -187,7 +189,7 @@ class TextInput:
         if not self.given and lines.is_interactive():
             raise UsageError("nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}")
         if self.text:
-            if self.text_column or self.keep or self.encoding or self.format:
+            if self.text_column or self.keep or self.format or (self.encoding and not self.encoding_is_of_model):
                 raise UsageError("--text-column, --keep, --encoding and --format are for --input FILE")
             self._note_files(reporter)
             yield from lines.noting([lines.block_of(self.text, strict=self.strict)], "arguments", reporter)

@@ -49,7 +49,7 @@ class Job(TextJob):
         from seqcli.tasks import language
 
         if self.sources:
-            return {name: language.open_tokenizer(path) for name, path in language.named(self.sources)}
+            return {name: language.open_tokenizer(path, encoding=self.source.encoding) for name, path in language.named(self.sources)}
         return {self.sample_model.name: self.sample_model.tokenizer}
 
     @cached_property

@@ -93,13 +93,15 @@ def _mended(record: str) -> str:
 
 
 def read_blocks(
-    path: str, *, encoding: str | None = None, strict: bool = False, size: int = BLOCK_BYTES, longest: int | None = None
-) -> Iterator[Block]:
+    path: str, *, encoding: str | None = None, strict: bool = False, size: int = BLOCK_BYTES, longest: int | None = None,
+    errors: str = "replace",
+) -> Iterator[Block]:  # fmt: skip
     """The records of `path` in blocks of about `size` bytes.
 
     encoding: of the file, None for UTF-8 (a file that looks like something else is then refused).
     strict: malformed UTF-8 is an InputError with file, line and byte instead of U+FFFD.
     longest: bytes of a line, beyond which it is an InputError; None for the bound of `LONGEST`.
+    errors: what becomes of malformed UTF-8, a handler of `bytes.decode`; U+FFFD without.
     """
     encoding = encodings.checked(encoding)
     name = shown(path)
@@ -113,7 +115,7 @@ def read_blocks(
         _refuse_what_is_not_text(head[:_HEAD], name, given=encoding, whole=len(head) < _HEAD)
         chunks = _joined(head, chunks)
         if encoding in encodings.UTF8:
-            yield from _utf8_blocks(chunks, name, strict, longest)
+            yield from _utf8_blocks(chunks, name, strict, longest, errors)
         else:
             for block in _utf8_blocks(encodings.transcoded(chunks, encoding, name, strict=strict), name, strict, longest):
                 yield replace(block, replaced=block.data.count(_REPLACEMENT))
@@ -140,7 +142,9 @@ def _joined(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _utf8_blocks(chunks: Iterator[bytes], name: str, strict: bool, longest: int | None) -> Iterator[Block]:
+def _utf8_blocks(
+    chunks: Iterator[bytes], name: str, strict: bool, longest: int | None, errors: str = "replace"
+) -> Iterator[Block]:
     first, pending, fresh = 1, [], True
     held = 0  # bytes of the record that has not ended yet
     for chunk in chunks:
@@ -154,16 +158,16 @@ def _utf8_blocks(chunks: Iterator[bytes], name: str, strict: bool, longest: int 
                 cure = "break it into lines, or give it as an uncompressed file"
                 raise InputError(f"a line of more than {longest:,} bytes", where=f"{name}, line {first}", cure=cure)
             continue
-        block = _block(first, b"".join([*pending, chunk[:end]]), name, strict)
+        block = _block(first, b"".join([*pending, chunk[:end]]), name, strict, errors)
         pending = [chunk[end:]] if end < len(chunk) else []
         held = len(chunk) - end
         yield block
         first += len(block)
     if rest := b"".join(pending):
-        yield _block(first, rest + b"\n", name, strict)
+        yield _block(first, rest + b"\n", name, strict, errors)
 
 
-def _block(first: int, data: bytes, name: str, strict: bool) -> Block:
+def _block(first: int, data: bytes, name: str, strict: bool, errors: str) -> Block:
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
     if data.isascii():
@@ -177,8 +181,8 @@ def _block(first: int, data: bytes, name: str, strict: bool) -> Block:
             byte = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
             cure = "drop --strict to replace it, or name the file's --encoding"
             raise InputError("not valid UTF-8", where=f"{name}, line {line}, byte {byte}", cure=cure) from None
-    text = data.decode("utf-8", "replace")
-    return Block(first, text.encode(), replaced=text.count("\ufffd") - data.count(_REPLACEMENT))
+    replaced = data.decode("utf-8", "replace").count("\ufffd") - data.count(_REPLACEMENT)
+    return Block(first, data.decode("utf-8", errors).encode(), replaced)
 
 
 def _refuse_what_is_not_text(head: bytes, name: str, *, given: str | None, whole: bool) -> None:

@@ -106,7 +106,7 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
         cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
         raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
     else:
-        tokenizer, notes = open_tokenizer(choice.name), []
+        tokenizer, notes = open_tokenizer(choice.name, encoding=corpus.encoding), []
     for note in notes:
         reporter.note(note)
     store, rows = TokenStore(folder), 0
@@ -286,12 +286,15 @@ def _store(batches: Iterable[TokenBatch], store: TokenStore, unit: str, *, begin
     return rows
 
 
-def open_tokenizer(path: str) -> Tokenizer:
-    """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file."""
+def open_tokenizer(path: str, *, encoding: str | None = None) -> Tokenizer:
+    """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file.
+
+    encoding: of an ARPA file that is not UTF-8.
+    """
     if is_arpa(path):
         from seqcli.interop import arpa
 
-        return arpa.read(Path(path))[1]
+        return arpa.read(Path(path), encoding=encoding).tokenizer
     if path.endswith(".model"):
         return catalog.load("tokenizers", "sentencepiece").open_file(Path(path))
     folder = Path(path)

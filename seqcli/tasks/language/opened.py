@@ -12,7 +12,8 @@ from types import ModuleType
 import numpy as np
 
 from seqcli.interfaces import SILENT, OpenModel, Reporter, TokenBatch
-from seqcli.interop import is_arpa
+from seqcli.data.files import unpacked_name
+from seqcli.interop import ARPA_SUFFIXES, is_arpa
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs import Run
@@ -24,12 +25,17 @@ from seqcli.text import BOS_ID, UNK_ID
 TASK = "language"
 
 
-def open_model(source: str, *, name: str | None = None, reporter: Reporter = SILENT) -> OpenModel:
-    """A language model from a model folder or an ARPA file; the reporter is told what the file lacks."""
+def open_model(
+    source: str, *, name: str | None = None, encoding: str | None = None, reporter: Reporter = SILENT
+) -> OpenModel:
+    """A language model from a model folder or an ARPA file; the reporter is told what the file lacks.
+
+    encoding: of an ARPA file that is not UTF-8.
+    """
     if is_arpa(source):
         from seqcli.interop import arpa
 
-        table, tokenizer, unit = arpa.read(Path(source), note=reporter.note)
+        table, tokenizer, unit = arpa.read(Path(source), encoding=encoding, note=reporter.note)
         return OpenModel(name or _stem(source), "ngram", unit, tokenizer, ngram.NgramModel(table))
     return opened(source, TASK, lambda run, module: _of_run(run, module, name or _stem(source)))
 
@@ -42,9 +48,9 @@ def _of_run(run: Run, module: ModuleType, name: str) -> OpenModel:
     return OpenModel(name, run.arch, unit, tokenizer, model)
 
 
-def open_models(sources: Iterable[str], *, reporter: Reporter = SILENT) -> list[OpenModel]:
+def open_models(sources: Iterable[str], *, encoding: str | None = None, reporter: Reporter = SILENT) -> list[OpenModel]:
     """Models by `DIR` or `NAME=DIR`."""
-    return [open_model(path, name=name, reporter=reporter) for name, path in named(sources)]
+    return [open_model(path, name=name, encoding=encoding, reporter=reporter) for name, path in named(sources)]
 
 
 def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -60,8 +66,8 @@ def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _stem(path: str) -> str:
-    name = Path(path).resolve().name
-    return name.removesuffix(".gz").removesuffix(".arpa").removesuffix(".model") or "model"
+    name = unpacked_name(Path(path).resolve().name)
+    return (Path(name).stem if name.lower().endswith((*ARPA_SUFFIXES, ".model")) else name) or "model"
 
 
 def evaluate(opened: OpenModel, corpus: Corpus) -> Totals:

@@ -1,0 +1,95 @@
+"""The n-gram lines of a run as numbers: logarithms, and the ids of their words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seqcli import decimals, ragged
+from seqcli.errors import ModelError
+from seqcli.interop.arpa import spelling
+from seqcli.interop.arpa.source import REWRITE, Run, Source, shown
+from seqcli.text import BOS_ID, EOS_ID, UNK_ID
+from seqcli.tokenizers.words import Words, hashes
+
+_LN10 = np.log(10)
+_ROUNDING = 0.01  # log10 p up to here is 0: IRSTLM writes a little more than 1 for what is certain
+
+
+class Lines:
+    """M lines, split into fields: log10 p, n words and perhaps log10 back-off."""
+
+    def __init__(self, run: Run, *, n: int, source: Source):
+        self.n, self._source = n, source
+        self._text = np.frombuffer(bytes(8) + run.data + bytes(8), np.uint8)  # fields are loaded eight bytes at a time
+        ends = np.flatnonzero((self._text == ord("\t")) | (self._text == ord("\n")) | (self._text == ord(" ")))
+        starts = np.append(8, ends[:-1] + 1)
+        fields = np.flatnonzero(self._text[ends] == ord("\n")) + 1  # up to the end of each line
+        if (starts == ends).any():  # blanks side by side
+            kept = starts < ends
+            fields, starts, ends = np.cumsum(kept)[fields - 1], starts[kept], ends[kept]
+        self._starts, self._lengths = starts, ends - starts
+        count = np.diff(fields, prepend=0)
+        filled = np.flatnonzero(count)
+        count = count[filled]
+        self._begin, self._number = fields[filled] - count, run.first + filled
+        self._weighted = count == n + 2
+        if len(wrong := np.flatnonzero((count != n + 1) & ~self._weighted)):
+            what = f"{count[wrong[0]]} fields, not {n + 1} or {n + 2} (log10 p, words, log10 back-off)"
+            raise self.error(what, row=wrong[0])
+
+    def __len__(self) -> int:
+        return len(self._begin)
+
+    def error(self, what: str, *, row: int, cure: str = REWRITE) -> ModelError:
+        """About line `row`; of the same section, it may stand behind this run."""
+        number = self._number[row] if row < len(self) else self._number[0] + row
+        return self._source.error(f"{self.n}-gram: {what}", line=number, cure=cure)
+
+    def field(self, row: int, k: int) -> str:
+        start = self._starts[self._begin[row] + k]
+        return shown(self._text[start : start + self._lengths[self._begin[row] + k]].tobytes())
+
+    def hashes(self) -> np.ndarray:
+        """Of all words: uint64 [n, M]."""
+        field = (self._begin + np.arange(1, self.n + 1)[:, None]).ravel()
+        return hashes(self._text, self._starts[field], self._lengths[field]).reshape(self.n, -1)
+
+    def ids(self, words: Words) -> np.ndarray:
+        """Of all words: int64 [n, M]."""
+        h = self.hashes()
+        ids = words.ids_of(h.ravel()).astype(np.int64).reshape(h.shape)
+        ids[h == spelling.BOS], ids[h == spelling.EOS] = BOS_ID, EOS_ID
+        unknown = (ids == UNK_ID) & (h != spelling.UNK) & (h != spelling.CAPITAL_UNK)
+        if unknown.any():
+            k, row = np.argwhere(unknown)[0]
+            raise self.error(f"{self.field(row, k + 1)} is not among the 1-grams", row=row)
+        return ids
+
+    def last_words(self) -> tuple[np.ndarray, np.ndarray]:
+        """Their bytes joined, and their lengths."""
+        starts, lengths = self._starts[self._begin + self.n], self._lengths[self._begin + self.n]
+        return ragged.gather(self._text, starts, lengths), lengths
+
+    def log_prob(self) -> tuple[np.ndarray, int]:
+        """Natural, float32 [M], and how many were a little above 0 and are 0 here."""
+        value = self._natural(self._begin)
+        if len(wrong := np.flatnonzero(~(value <= np.float32(_ROUNDING * _LN10)))):
+            field, cure = self.field(wrong[0], 0), "write it again with the tool that made it"
+            if value[wrong[0]] > 0:
+                raise self.error(f"log10 p is {field}, a probability above 1", row=wrong[0], cure=cure)
+            raise self.error(f"log10 p is {field}, not a number", row=wrong[0])
+        above = value > 0
+        value[above] = 0
+        return value, int(above.sum())
+
+    def log_backoff(self) -> np.ndarray:
+        """Natural, float32 [M]."""
+        value = np.zeros(len(self), np.float32)
+        value[self._weighted] = self._natural((self._begin + self.n + 1)[self._weighted])
+        if len(wrong := np.flatnonzero(~(value < np.inf))):
+            raise self.error(f"log10 back-off is {self.field(wrong[0], self.n + 1)}, not a number", row=wrong[0])
+        return value
+
+    def _natural(self, field: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (decimals.parsed(self._text, self._starts[field], self._lengths[field]) * _LN10).astype(np.float32)

@@ -1,0 +1,102 @@
+"""The lines of an ARPA file, in runs, from a file of any encoding; nothing is read without a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from seqcli import regular_file
+from seqcli.data.lines import Block, read_blocks
+from seqcli.errors import InputError, ModelError
+from seqcli.text import printable
+
+REWRITE = "copy it again if it was cut short, or write it again with the tool that made it"
+_RUN_BYTES = 1 << 20
+_LONGEST = 1 << 20  # bytes of a line
+
+
+class Run(NamedTuple):
+    """Whole lines, the first of which is line `first`. A line that begins with a backslash is a run of its own."""
+
+    first: int
+    data: bytes
+
+
+class Source:
+    """The runs of a file, one after another. encoding: of the file where it is not UTF-8.
+
+    malformed: how many malformed sequences have been read so far. Those of UTF-8 are spelled `\\xHH`, so that words stay
+    distinct and no text finds them.
+    """
+
+    def __init__(self, path: Path, *, encoding: str | None):
+        try:
+            regular_file.check(path)
+        except OSError:
+            pass  # read_blocks says why it cannot be opened
+        self.path, self.malformed = path, 0
+        self.encoding = None if encoding is None or _is_utf8(path) else encoding
+        self._runs = self._split()
+
+    def _split(self) -> Iterator[Run]:
+        for block in self._blocks():
+            self.malformed += block.replaced
+            first, begin, data = block.first, 0, block.data
+            while begin < len(data):
+                end = data.find(b"\n" if data.startswith(b"\\", begin) else b"\n\\", begin) + 1 or len(data)
+                yield Run(first, data[begin:end])
+                first += data.count(b"\n", begin, end)
+                begin = end
+
+    def _blocks(self) -> Iterator[Block]:
+        try:
+            yield from read_blocks(
+                str(self.path), encoding=self.encoding, size=_RUN_BYTES, longest=_LONGEST, errors="backslashreplace"
+            )
+        except InputError as error:  # this input is a model
+            raise ModelError(error.what, where=error.where, cure=error.cure or REWRITE) from None
+
+    def preamble(self) -> Iterator[Run]:
+        """The runs before the line `\\data\\`, whatever they hold; they are not many."""
+        size = 0
+        for run in self._runs:
+            if run.data.strip() == b"\\data\\":
+                return
+            size += len(run.data)
+            if size > _RUN_BYTES:
+                break
+            yield run
+        raise ModelError("no line \\data\\", where=str(self.path), cure="check that it is an ARPA file")
+
+    def until(self, marker: str) -> Iterator[Run]:
+        """The runs before the line `marker`, which must be the next that begins with a backslash."""
+        blank = 0  # bytes of nothing, of which a compressed file may hold any number
+        for run in self._runs:
+            if not run.data.startswith(b"\\"):
+                blank += 0 if run.data.strip() else len(run.data)
+                if blank > _RUN_BYTES:
+                    raise self.error(f"more than {_RUN_BYTES:,} bytes of blank lines", line=run.first)
+                yield run
+            elif run.data.strip() == marker.encode():
+                return
+            else:
+                raise self.error(f"{shown(run.data[:40].strip())} where {marker} was expected", line=run.first)
+        raise self.error(f"no line {marker}")
+
+    def error(self, what: str, *, line: int | None = None, cure: str = REWRITE) -> ModelError:
+        return ModelError(what, where=str(self.path) if line is None else f"{self.path}, line {line}", cure=cure)
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        for _ in read_blocks(str(path), strict=True, size=_RUN_BYTES, longest=_LONGEST):
+            pass
+    except InputError:
+        return False
+    return True
+
+
+def shown(data: bytes) -> str:
+    """The beginning of it, for an error."""
+    return printable(data[:80].decode(errors="replace"))

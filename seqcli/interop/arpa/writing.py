@@ -1,0 +1,80 @@
+"""From a Table and its tokenizer to an ARPA file."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from seqcli import decimals, ragged
+from seqcli.errors import OutputError
+from seqcli.interfaces import Tokenizer
+from seqcli.interop.arpa.header import Header
+from seqcli.interop.arpa.spelling import spelled
+from seqcli.ngram.table import Table
+from seqcli.text import BOS_ID
+from seqcli.whole_file import replacing
+
+_LN10 = np.log(10)
+_RUN_ROWS = 1 << 15
+
+
+def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line") -> None:
+    """Writes the table as ARPA, compressed where `path` ends in `.gz`. The old file stands until the new is whole.
+
+    unit: of the rows it was counted from. Raises OutputError where it cannot be written.
+    """
+    data, ends, escaped = spelled(tokenizer)
+    assert len(ends) == table.vocab_size, "not the tokenizer of this table"
+    lengths = np.diff(ends, prepend=0)
+    words = data, ends - lengths, lengths
+    header = Header(table.sizes, tokenizer.KIND, unit, tokenizer.normalisation, escaped)
+    with _written(path) as file:
+        file.write(header.written())
+        for n, size in enumerate(table.sizes, 1):
+            file.write(f"\n\\{n}-grams:\n".encode())
+            for begin in range(0, size, _RUN_ROWS):
+                rows = np.arange(begin, min(begin + _RUN_ROWS, size))
+                file.write(_lines(table, n=n, rows=rows, words=words))
+        file.write(b"\n\\end\\\n")
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` when it is whole."""
+    try:
+        with replacing(path) as file:
+            if path.suffix.lower() == ".gz":
+                with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+                    yield packed
+            else:
+                yield file
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+
+
+def _lines(table: Table, *, n: int, rows: np.ndarray, words: tuple[np.ndarray, np.ndarray, np.ndarray]) -> bytes:
+    """The lines of rows of order n. words: bytes, starts and lengths of all pieces."""
+    data, starts, lengths = words
+
+    def mark(text: bytes):
+        return np.frombuffer(text, np.uint8), np.zeros(len(rows), np.int64), np.ones(len(rows), np.int64)
+
+    end = [mark(b"\n")]
+    if n < table.order:
+        end = [mark(b"\t"), decimals.pieces(table.log_backoff[n - 1][rows] / _LN10), *end]
+    log_prob = table.log_prob[n - 1][rows]
+    if n == 1:
+        log_prob = np.where(rows == BOS_ID, 0, log_prob)  # as lmplz writes it
+    columns = []
+    for k in range(n, 0, -1):  # from the last word back to the first
+        word = rows if k == 1 else table.words[k - 1][rows]
+        columns = [mark(b" "), (data, starts[word], lengths[word]), *columns]
+        if k > 1:
+            children = table.children[k - 2]
+            rows = np.searchsorted(children, rows.astype(children.dtype), side="right") - 1
+    return ragged.weave([decimals.pieces(log_prob / _LN10), mark(b"\t"), *columns[1:], *end])
