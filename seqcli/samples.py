@@ -9,9 +9,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
     from seqcli.tasks.language import Trained
     from seqcli.training.request import Request
 
+ENGLISH, KOREAN = "english", "korean"
+PAIRS = "english-korean.tsv"
+_LETTER = re.compile(r"[^\W\d_]")
+_HANGUL = re.compile("[가-힣ㄱ-ㅣ\u1100-\u11ff]")
+_LATIN = re.compile("[A-Za-zªº\u00c0-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06\uff21-\uff5a]")
+_ASCII = re.compile("[A-Za-z]")
+WORD = re.compile(r"[^\W\d_]+")
 # What predicted held-out pairs best among words, pieces and characters (docs/LOG.md).
 TOKENIZER, VOCAB_SIZE = "sentencepiece", 1000
 PRESET, COUNTED = "tiny", "ngram"
@@ -57,25 +66,50 @@ def folder() -> Path:
 def language_of(text: str) -> str:
     """`korean` where there is more Hangul than Latin, a syllable being worth three letters; else `english`."""
     text = nfc(text)
-    hangul = sum("가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ" for char in text)
-    latin = sum(char.isalpha() and char.isascii() for char in text)
-    return "korean" if 3 * hangul > latin else "english"
+    return KOREAN if 3 * len(_HANGUL.findall(text)) > len(_ASCII.findall(text)) else ENGLISH
+
+
+def is_foreign(text: str) -> bool:
+    """Whether most letters are of scripts that no sample has: neither Latin, accents and all, nor Hangul."""
+    letters = _LETTER.findall(nfc(text))
+    known = sum(bool(_LATIN.match(letter) or _HANGUL.match(letter)) for letter in letters)
+    return 2 * known < len(letters)
+
+
+@cache
+def words(kind: str, language: str) -> frozenset[str]:
+    """The words, without case, of the sample of a kind: "language", "sentiment" or "translation"."""
+    if kind == "language":
+        text = (folder() / f"{language}.txt").read_text("utf-8")
+    else:
+        name, column = (f"{language}.sentiment.tsv", "text") if kind == "sentiment" else (PAIRS, language)
+        header, *rows = (row.split("\t") for row in (folder() / name).read_text("utf-8").splitlines())
+        text = "\n".join(row[header.index(column)] for row in rows)
+    return frozenset(WORD.findall(text.casefold()))
 
 
 def language_model(text: str, *, reporter: Reporter) -> OpenModel:
     """The sample language model for the script of `text`: counted, of all of its sample."""
+    return language_model_of(language_of(text), reporter=reporter)
+
+
+def language_model_of(name: str, *, reporter: Reporter) -> OpenModel:
+    """The sample language model of a language."""
     from seqcli.tasks import language
 
-    name = language_of(text)
     place = _built(name, COUNTED, reporter, whole=True)
     return language.open_model(str(place), name=f"sample-{name}")
 
 
 def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
     """The sample classifier of sentiment for the script of `text`."""
+    return classifier_of(language_of(text), reporter=reporter)
+
+
+def classifier_of(name: str, *, reporter: Reporter) -> OpenClassifier:
+    """The sample classifier of sentiment of a language."""
     from seqcli.tasks import classification
 
-    name = language_of(text)
     source = folder() / f"{name}.sentiment.tsv"
 
     def train(place: Path) -> None:
@@ -97,11 +131,15 @@ def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
 
 def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
     """The sample translator from the script of `text`: English to Korean, or Korean to English."""
+    return translator_of(language_of(text), reporter=reporter)
+
+
+def translator_of(name: str, *, reporter: Reporter) -> OpenTranslator:
+    """The sample translator from a language."""
     from seqcli.tasks import translation
 
-    name = language_of(text)
-    other = "english" if name == "korean" else "korean"
-    source = folder() / "english-korean.tsv"
+    other = ENGLISH if name == KOREAN else KOREAN
+    source = folder() / PAIRS
 
     def train(place: Path) -> None:
         from seqcli import checkpoints

@@ -36,7 +36,7 @@ def texts(job: Job, settings: Settings, *, prompted: bool) -> None:
             return
 
         def rows_of(block: Block) -> Iterator[str]:
-            for row in generate(job.models[0], block.records(), settings, first=block.first):
+            for row in generate(job.asked(block)[0], block.records(), settings, first=block.first):
                 kept = block.kept_of(row.line - block.first)
                 if out.mode == JSON:
                     yield json_line(with_kept(_object(row), keep, kept))
@@ -62,7 +62,7 @@ def _stream(job: Job, out: Output, block: Block, settings: Settings, *, prompted
     """For eyes: every token when it comes, one text after another."""
     out.line_buffered = True
     shown: int | None = None
-    for row in _growing(job.models[0], block, settings):
+    for row in _growing(job.asked(block)[0], block, settings):
         if shown is None:
             kept = block.kept_of(row.line - block.first)
             out.write(_printable("  ".join([*kept, row.prompt.text * prompted])))
@@ -91,13 +91,15 @@ def next_tokens(job: Job, *, k: int) -> None:
     with job.opened() as out:
         names = [[f"{m.name}.{name}" if job.many else name for name in ("token", "probability")] for m in job.models]
         out.begin(["line", "rank", *chain.from_iterable(names)])
-        models = [NextToken(opened) for opened in job.models]
+        models: dict[str, NextToken] = {}
         for block in job.blocks:
             records = block.records()
-            answers = zip(*(model.after(records, k=k) for model in models))
+            asked = job.asked(block)
+            models |= {opened.name: NextToken(opened) for opened in asked if opened.name not in models}
+            answers = zip(*(models[opened.name].after(records, k=k) for opened in asked))
             for line, (text, found) in enumerate(zip(records, answers), block.first):
                 if out.mode == JSON:
-                    out.rows([], json=_next_objects(job, line, text, found))
+                    out.rows([], json=_next_objects(asked, line, text, found))
                     continue
                 rows = range(max(map(len, found)))
                 columns = [] if out.mode == TABLE else [
@@ -111,10 +113,10 @@ def next_tokens(job: Job, *, k: int) -> None:
                     ]
                     if out.mode == TABLE:
                         columns.append(Column("", [bar(p or 0) for _, p in best]))
-                out.rows(columns, title=f"after {text!r}" if job.many else f"{job.models[0].name}, after {text!r}")
+                out.rows(columns, title=f"after {text!r}" if job.many else f"{asked[0].name}, after {text!r}")
 
 
-def _next_objects(job: Job, line: int, text: str, found: Iterable[list[tuple[str, float]]]) -> Iterator[dict[str, Any]]:
-    for opened, best in zip(job.models, found):
+def _next_objects(asked: list[OpenModel], line: int, text: str, found: Iterable[list[tuple[str, float]]]) -> Iterator[dict[str, Any]]:
+    for opened, best in zip(asked, found):
         likeliest = [{"token": token, "probability": p} for token, p in best]
         yield {"line": line, "prompt": text, "model": opened.name, "next": likeliest}

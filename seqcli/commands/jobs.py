@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TypeVar
 
 from seqcli import torchrun
+from seqcli.commands.by_script import ByScript
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map, shared_map
@@ -23,9 +24,12 @@ _NETWORKS = ("device", "precision", "batch_tokens")  # options for them
 
 class TextJob:
     """Records and where results go. sources: of the models or tokenizers, as `-m` names them; usual: what a table's column of
-    texts is called, if not as elsewhere."""
+    texts is called, if not as elsewhere; kind: of the sample models that answer where there are no sources; clean:
+    what is done to blocks of lines when they are read."""
 
     usual: Wanted | None = None
+    kind = "language"
+    clean: Callable[[Block], Block] | None = None
 
     def __init__(
         self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, machine: Machine, example: str
@@ -40,41 +44,76 @@ class TextJob:
         self._size: int | None = None  # of blocks
         self.beginning = ""  # of the text, to see its script by
         self._networks: list = []
+        self._noted = False  # that options for networks have no effect
+        self._by_script = True
+        self.samples = None if sources else ByScript(self.sample, kind=self.kind, reporter=reporter)
+
+    def sample(self, language: str):
+        """The sample model for a language, ready to be asked."""
+        from seqcli import samples
+
+        opened = samples.language_model_of(language, reporter=self.reporter)
+        self.place([opened.model], otherwise="n-gram models are looked up, not computed")
+        return opened
 
     @cached_property
     def blocks(self) -> Iterator[Block]:
-        """All blocks; the first has been read, so that a missing file is an error before anything is built."""
-        blocks = self.source.blocks(example=self._example, reporter=self.reporter, size=self._size, usual=self.usual)
+        """All blocks, without -m of one script each; the first has been read, so that a missing file is an error before
+        anything is built."""
+        blocks = self.source.blocks(example=self._example, reporter=self.reporter, size=self._size, usual=self.usual, clean=self.clean)
+        if self.samples is not None and self._by_script:
+            blocks = self.samples.cut(blocks, texts=self.script_texts)
         first = next(blocks, None)
         self.beginning = first.data.decode() if first else ""
         return iter(()) if first is None else chain([first], blocks)
 
+    def note_samples(self) -> None:
+        """What a user should know of the sample models that answered, where they did."""
+        if self.samples:
+            self.samples.note()
+
+    def script_texts(self, block: Block) -> list[str]:
+        """What tells the script of each record."""
+        return block.records()
+
+    @property
+    def samples_in_use(self) -> list:
+        """Those opened so far, at least one: without any text it is the English one."""
+        if not self.samples.opened:
+            self.samples.of(self.samples.language_of(self.beginning, counted=not self._by_script))
+        return list(self.samples.opened.values())
+
     def place(self, models: list, *, otherwise: str) -> None:
         """Networks among the models go where the options say; otherwise: why those options change nothing."""
         machine = self.machine
-        self._networks = [model for model in models if hasattr(model, "place")]
-        if not self._networks:
-            machine.without(self.reporter, *_NETWORKS, reason=otherwise)
+        networks = [model for model in models if hasattr(model, "place")]
+        self._networks += networks
+        if not networks:
+            if not self._noted:
+                machine.without(self.reporter, *_NETWORKS, reason=otherwise)
+            self._noted = True
             return
         from seqcli.training.placement import place
 
         placement = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
-        for network in self._networks:
+        for network in networks:
             network.place(placement, batch_tokens=machine.batch_tokens)
 
     @property
     def threads(self) -> int | None:
-        """Of processes: one where a network computes, whose threads, or GPU, do not outlive a fork."""
-        return 1 if self._networks else self.machine.threads
+        """Of processes: one where a network computes, whose threads, or GPU, do not outlive a fork, and where samples are opened
+        as the texts need them."""
+        return 1 if self._networks or self.samples else self.machine.threads
 
     def answering(self) -> None:
         """Finds who answers: models, or tokenizers."""
         raise NotImplementedError
 
-    def opened(self, *, by_record: bool = False, shared: bool = False, size: int | None = None) -> Output:
+    def opened(self, *, by_record: bool = False, shared: bool = False, size: int | None = None, whole: bool = False) -> Output:
         """The output, after input and models have been found. by_record: on a terminal the first rows come soon; shared:
         rows are made of `answers`, which all processes of torchrun give, where all else rank 0 does alone; size: of blocks,
-        in bytes of text."""
+        in bytes of text; whole: the input is one text, which one sample model answers."""
+        self._by_script = not whole
         out = self.results.opened()
         self._awaited = by_record and (out.line_buffered or out.mode == TABLE)
         self._shared = shared and not self._awaited and bool(self.sources)  # else rank 0's text chooses a sample
@@ -91,14 +130,6 @@ class TextJob:
         """function(block) of every block, in order; one after another where a reader waits for the next."""
         each = shared_map if self._shared else ordered_map
         return each(function, self.blocks, workers=1 if self._awaited else self.threads)
-
-    @cached_property
-    def sample_model(self) -> OpenModel:
-        """The one for the script of the text, where no `-m` is given."""
-        from seqcli import samples
-
-        _ = self.blocks
-        return samples.language_model(self.beginning, reporter=self.reporter)
 
 
 def check_mix(mix: list[float] | str | None, sources: list[str]) -> None:
@@ -117,11 +148,21 @@ class ModelJob(TextJob):
         check_mix(mix, self.sources)
         self._mix = mix
 
-    @cached_property
+    @property
     def models(self) -> list[OpenModel]:
+        """Of -m; without, the samples that are in use so far."""
+        return self.samples_in_use if self.samples else self._chosen
+
+    def asked(self, block: Block) -> list[OpenModel]:
+        """Who answers the records of a block."""
+        return [self.samples.of(block.language)] if self.samples else self._chosen
+
+    @cached_property
+    def _chosen(self) -> list[OpenModel]:
+        """Those of -m."""
         from seqcli.tasks import language
 
-        models = language.open_models(self.sources, encoding=self.source.encoding, reporter=self.reporter) if self.sources else [self.sample_model]
+        models = language.open_models(self.sources, encoding=self.source.encoding, reporter=self.reporter)
         self.place([opened.model for opened in models], otherwise="n-gram models are looked up, not computed")
         if self._mix is None:
             return models
@@ -131,7 +172,7 @@ class ModelJob(TextJob):
 
     @property
     def many(self) -> bool:
-        return len(self.models) > 1
+        return not self.samples and len(self.models) > 1
 
     def answering(self) -> None:
-        _ = self.models
+        _ = self.models  # of the samples, that of the first record

@@ -177,9 +177,9 @@ class TextInput:
     def given(self) -> bool:
         return bool(self.text) or bool(self.input)
 
-    def blocks(self, *, example: str, reporter, size: int | None = None, usual=None) -> Iterator:
+    def blocks(self, *, example: str, reporter, size: int | None = None, usual=None, clean=None) -> Iterator:
         """Blocks of about `size` bytes; at once an error with an example where there is nothing to read. usual: `tables.Wanted`,
-        what a column of texts is called, if not as elsewhere."""
+        what a column of texts is called, if not as elsewhere; clean: for blocks that are no table's."""
         from seqcli.data import lines, tables
 
         from seqcli.data import lines
@@ -192,11 +192,12 @@ class TextInput:
             if self.text_column or self.keep or self.format or (self.encoding and not self.encoding_is_of_model):
                 raise UsageError("--text-column, --keep, --encoding and --format are for --input FILE")
             self._note_files(reporter)
-            yield from lines.noting([lines.block_of(self.text, strict=self.strict)], "arguments", reporter)
+            block = lines.block_of(self.text, strict=self.strict)
+            yield from lines.noting([clean(block) if clean else block], "arguments", reporter)
             return
         first = 1
         for path in self.paths:
-            for block in self.file(path, reporter=reporter, size=size, usual=usual):
+            for block in self.file(path, reporter=reporter, size=size, usual=usual, clean=clean):
                 yield dataclasses.replace(block, first=first) if block.first != first else block
                 first += len(block)
 
@@ -210,7 +211,7 @@ class TextInput:
         """How a file is decoded."""
         return {"encoding": self.encoding, "strict": self.strict}
 
-    def file(self, path: str, *, reporter, size: int | None = None, usual=None) -> Iterator:
+    def file(self, path: str, *, reporter, size: int | None = None, usual=None, clean=None) -> Iterator:
         """The blocks of one file, numbered from 1."""
         from seqcli.data import lines, records, tables
 
@@ -218,6 +219,8 @@ class TextInput:
         blocks = records.read_blocks(
             path, column=column, keep=self.keep or (), size=size or lines.BLOCK_BYTES, format=self.format, **self.reading
         )
+        if clean and not records.has_columns(path, self.format):
+            blocks = map(clean, blocks)
         return lines.noting(blocks, path, reporter)
 
     def _note_files(self, reporter) -> None:

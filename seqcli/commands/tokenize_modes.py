@@ -44,17 +44,27 @@ class Job(TextJob):
         self.ids = ids
         machine.without(reporter, "device", "precision", "batch_tokens", reason="a tokenizer is no network")
 
-    @cached_property
+    @property
     def tokenizers(self) -> dict[str, Tokenizer]:
+        """Of -m; without, those of the sample models that are in use so far."""
+        return {opened.name: opened.tokenizer for opened in self.samples_in_use} if self.samples else self._chosen
+
+    @cached_property
+    def _chosen(self) -> dict[str, Tokenizer]:
         from seqcli.tasks import language
 
-        if self.sources:
-            return {name: language.open_tokenizer(path, encoding=self.source.encoding) for name, path in language.named(self.sources)}
-        return {self.sample_model.name: self.sample_model.tokenizer}
+        return {name: language.open_tokenizer(path, encoding=self.source.encoding) for name, path in language.named(self.sources)}
 
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        (tokenizer,) = self.tokenizers.values()
+    def asked(self, block: Block) -> dict[str, Tokenizer]:
+        """Who answers the records of a block."""
+        if not self.samples:
+            return self._chosen
+        opened = self.samples.of(block.language)
+        return {opened.name: opened.tokenizer}
+
+    def tokenizer(self, block: Block) -> Tokenizer:
+        """The only one that answers the records of a block."""
+        (tokenizer,) = self.asked(block).values()
         return tokenizer
 
     def answering(self) -> None:
@@ -105,35 +115,35 @@ def _id_row(ids: Iterable[int]) -> str:
 
 def pieces(job: Job) -> None:
     if job.ids:
-        _records(job, "ids", lambda block: _rows(job.tokenizer, block), show=_id_row)
+        _records(job, "ids", lambda block: _rows(job.tokenizer(block), block), show=_id_row)
         return
 
     def texts(block: Block) -> Iterator[list[str]]:
+        tokenizer = job.tokenizer(block)
         for text in block.records():
-            yield [piece.text for piece in job.tokenizer.pieces(text)]
+            yield [piece.text for piece in tokenizer.pieces(text)]
 
     _records(job, "pieces", texts, show=_joined)
 
 
 def counted(job: Job) -> None:
-    _records(job, "count", lambda block: (job.tokenizer.encode(block.data).lengths - 1).tolist(), show=str)
+    _records(job, "count", lambda block: (job.tokenizer(block).encode(block.data).lengths - 1).tolist(), show=str)
 
 
 def offsets(job: Job) -> None:
     job.results.json = True
 
     def places(block: Block) -> Iterator[list[dict]]:
+        tokenizer = job.tokenizer(block)
         for text in block.records():
-            yield [{"piece": p.text, "id": p.id, "start": p.start, "end": p.end} for p in job.tokenizer.pieces(text)]
+            yield [{"piece": p.text, "id": p.id, "start": p.start, "end": p.end} for p in tokenizer.pieces(text)]
 
     _records(job, "pieces", places, show=str)
 
 
 def sampled(job: Job, *, alpha: float, seed: int) -> None:
-    sample = _segmenter(job).sample
-    named = _named(job)
-
     def drawn(block: Block) -> Iterator[list]:
+        sample, named = _segmenter(job, block).sample, _named(job, block)
         for line, text in enumerate(block.records(), block.first):
             yield named(sample(text, alpha=alpha, seed=f"{seed} {line}"))
 
@@ -143,11 +153,11 @@ def sampled(job: Job, *, alpha: float, seed: int) -> None:
 def n_best(job: Job, *, k: int) -> None:
     if job.source.keep:
         raise UsageError("--keep does not go with --n-best")
-    segmenter, named = _segmenter(job), _named(job)
     name, show = ("ids", _id_row) if job.ids else ("pieces", _joined)
     with job.opened(by_record=True) as out:
         out.begin(["line", "rank", "log_prob", name])
         for block in job.blocks:
+            segmenter, named = _segmenter(job, block), _named(job, block)
             rows: list[tuple] = []
             for line, text in enumerate(block.records(), block.first):
                 found = [(named(ids), log_prob) for ids, log_prob in segmenter.nbest(text, k=k)]
@@ -163,40 +173,42 @@ def n_best(job: Job, *, k: int) -> None:
                 out.write("".join(f"{line}\t{rank}\t{score:.6f}\t{row}\n" for line, rank, score, row in rows))
 
 
-def _segmenter(job: Job):
+def _segmenter(job: Job, block: Block):
     """The tokenizer, if it knows several segmentations of a text."""
-    if not hasattr(job.tokenizer, "nbest"):
+    tokenizer = job.tokenizer(block)
+    if not hasattr(tokenizer, "nbest"):
         cure = "use a unigram sentencepiece model"
         raise UsageError(
-            f"{job.tokenizer.KIND} know one segmentation only", where=job.sources[0] if job.sources else None, cure=cure
+            f"the {tokenizer.KIND} tokenizer has no alternative segmentations", where=job.sources[0] if job.sources else None, cure=cure
         )
-    return job.tokenizer
+    return tokenizer
 
 
-def _named(job: Job) -> Callable[[list[int]], list]:
+def _named(job: Job, block: Block) -> Callable[[list[int]], list]:
     """What stands in a row for token ids: themselves, or their pieces."""
     if job.ids:
         return lambda ids: ids
-    names = job.tokenizer.vocabulary()
+    names = job.tokenizer(block).vocabulary()
     return lambda ids: [names[id] for id in ids]
 
 
 def decoded(job: Job) -> None:
-    size = job.tokenizer.vocab_size
-
-    def of_ids(record: str, line: int) -> str:
-        ids = record.split()
+    if job.samples:
+        job.samples.noting = False  # pieces of words are no words
+    def of_ids(tokenizer: Tokenizer, record: str, line: int) -> str:
+        ids, size = record.split(), tokenizer.vocab_size
         for id in ids:
             if not (id.isascii() and id.isdigit() and len(id) < 12 and int(id) < size):
                 raise InputError(f"not a token id: {id!r}", where=f"record {line}", cure=f"ids are 0 to {size - 1}")
-        return job.tokenizer.decode(map(int, ids))
+        return tokenizer.decode(map(int, ids))
 
-    def of_pieces(record: str) -> str:
-        return job.tokenizer.join(unescaped(piece) for piece in record.split(" ") if piece)
+    def of_pieces(tokenizer: Tokenizer, record: str) -> str:
+        return tokenizer.join(unescaped(piece) for piece in record.split(" ") if piece)
 
     def texts(block: Block) -> Iterator[str]:
+        tokenizer = job.tokenizer(block)
         for line, record in enumerate(block.records(), block.first):
-            yield of_ids(record, line) if job.ids else of_pieces(record)
+            yield of_ids(tokenizer, record, line) if job.ids else of_pieces(tokenizer, record)
 
     _records(job, "text", texts, show=tsv_field if job.source.keep else lambda text: text.replace("\n", "\\n"))
 
@@ -206,7 +218,8 @@ def vocabulary(job: Job) -> None:
     job.blocks, job._first = iter(()), None
     with job.opened() as out:
         out.begin(["id", "piece"])
-        names = job.tokenizer.vocabulary()
+        (tokenizer,) = job.tokenizers.values()
+        names = tokenizer.vocabulary()
         out.rows([Column("id", list(range(len(names))), WHOLE), Column("piece", names)])
 
 
@@ -243,10 +256,11 @@ def statistics(job: Job) -> None:
     """A row per tokenizer; on a terminal a column, side by side."""
     with job.opened() as out:
         out.begin(["model", *STATISTICS])
-        tallies = {name: Tally() for name in job.tokenizers}
+        tallies: dict[str, Tally] = {}
         for block in job.blocks:
-            for name, tokenizer in job.tokenizers.items():
-                tallies[name].add(tokenizer, block)
+            for name, tokenizer in job.asked(block).items():
+                tallies.setdefault(name, Tally()).add(tokenizer, block)
+        tallies = {name: tallies.get(name, Tally()) for name in job.tokenizers}
         rows = [
             (
                 tokenizer.vocab_size, t.records, t.tokens, _ratio(t.bytes, t.tokens), _ratio(t.tokens, t.words),

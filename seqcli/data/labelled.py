@@ -192,11 +192,11 @@ def without_labels(record: str) -> str:
 
 
 def unlabelled(block: Block) -> Block:
-    """The same records without fastText's labels, which are no part of their texts."""
+    """The same records, of which a model reads the text alone: fastText's labels are no part of it."""
     if PREFIX.encode() not in block.data:
         return block
-    without = lines.block_of(map(without_labels, block.records()), first=block.first, kept=block.kept)
-    return dataclasses.replace(without, replaced=block.replaced)
+    texts = map(without_labels, block.data.decode().split("\n")[:-1])
+    return dataclasses.replace(block, data="".join(text + "\n" for text in texts).encode(), raw=tuple(block.records()))
 
 
 # --- all at once ------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class Block:
     data: bytes  # as given, but valid UTF-8; every record ended by "\n"
     replaced: int = 0  # malformed UTF-8 sequences that became U+FFFD
     kept: tuple[tuple[str, ...], ...] = field(default=())  # pass-through columns, one tuple a record
-    raw: tuple[str, ...] | None = None  # the records, where they may hold line feeds (blanks in `data`)
+    raw: tuple[str, ...] | None = None  # the records, where they are not the lines of `data`: they may hold line feeds (blanks there)
 
     def __len__(self) -> int:
         return self.data.count(b"\n")

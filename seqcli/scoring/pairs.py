@@ -7,11 +7,12 @@ A file is TSV `good bad [tag]`, perhaps with a header of these names, or JSON Li
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from seqcli.data.columns import MISSING, cells_of
+import numpy as np
+
 from seqcli.data.lines import Block, read_blocks
 from seqcli.data.tables import kind_of
 from seqcli.errors import InputError
@@ -20,7 +21,7 @@ from seqcli.metrics.minimal_pairs import Tally
 from seqcli.scoring.sentences import score_texts
 
 OVERALL = "overall"
-_FIELDS = {"sentence_good": MISSING, "sentence_bad": MISSING, "UID": ""}  # and what stands for one that is not there
+_FIELDS = {"sentence_good": ..., "sentence_bad": ..., "UID": ""}  # and what stands for one that is not there
 _HEADERS = {("good", "bad"), ("sentence_good", "sentence_bad")}
 
 
@@ -51,9 +52,10 @@ def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
             try:
                 value = json.loads(record)
                 fields = {name: value.get(name, default) for name, default in _FIELDS.items()}
-                cells = {name: cells_of([field], name, lambda _: where)[0] for name, field in fields.items() if field is not MISSING}
-                yield Pair(*(cells[name] for name in _FIELDS))
-            except (ValueError, KeyError, AttributeError, RecursionError):
+                if not all(field is None or isinstance(field, str) for field in fields.values()):
+                    raise TypeError
+                yield Pair(*(field or "" for field in fields.values()))
+            except (ValueError, TypeError, AttributeError, RecursionError):
                 cure = "each line needs sentence_good and sentence_bad"
                 raise InputError("not a minimal pair", where=where, cure=cure) from None
         else:
@@ -74,15 +76,19 @@ class PairResults:
     only: list[int] = field(default_factory=lambda: [0, 0])
 
 
-def judge_pairs(models: list[OpenModel], batches: Iterable[list[Pair]]) -> PairResults:
-    """Scores pairs as `read_pairs` gives them. Raises InputError where there are none."""
+def score_pairs(opened: OpenModel, pairs: list[Pair]) -> np.ndarray:
+    """log p of the good and the bad sentence of each pair, natural: float64 [N, 2]."""
+    return score_texts(opened, [sentence for pair in pairs for sentence in (pair.good, pair.bad)]).reshape(-1, 2)
+
+
+def judge_pairs(models: list[OpenModel], batches: Iterable[list[Pair]], *, score: Callable = score_pairs) -> PairResults:
+    """Scores pairs as `read_pairs` gives them. score: what a model says of pairs. Raises InputError where there are none."""
     results = PairResults()
     overall = [Tally() for _ in models]
     for pairs in batches:
         if not pairs:
             continue
-        sentences = [sentence for pair in pairs for sentence in (pair.good, pair.bad)]
-        log_probs = [score_texts(opened, sentences).reshape(-1, 2) for opened in models]
+        log_probs = [score(opened, pairs) for opened in models]
         for index, pair in enumerate(pairs):
             tallies = results.tallies.setdefault(pair.tag, [Tally() for _ in models]) if pair.tag else None
             right = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from seqcli.commands.classify_modes.job import Job
@@ -18,28 +19,37 @@ if TYPE_CHECKING:
 
 
 def evaluate(job: Job, *, errors: int) -> None:
-    """One report for each classifier; of several the paired test against the first."""
+    """One report for each classifier; of several the paired test against the first. Without -m there is one for each script."""
     from seqcli.tasks import classification
 
     if lines.STDIN in job.source.paths and lines.is_interactive():
         raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
-    texts = None if job.sources else job.labelled_input.read(reporter=job.reporter)
-    job.blocks = iter(())  # the texts come with their labels
-    if texts is not None:
-        job.beginning = texts.data[:4096].decode("utf-8", "ignore")
+    known = job.classifiers[0].labels if job.sources else []
+    texts = job.labelled_input.read(labels=known, others=True, reporter=job.reporter)
     answers = []
     with job.results.opened() as out:
-        for opened in job.classifiers:
-            if texts is None:
-                texts = job.labelled_input.read(labels=opened.labels, others=True, reporter=job.reporter)
-            own = texts.with_labels(opened.labels)
+        for opened, asked in _asked(job, texts):
+            own = asked.with_labels(opened.labels)
             logits = _padded(job.logits_of(opened, own), labels=len(own.labels))
             answers.append(classification.Answers(opened, own.targets, logits, threshold=job.threshold))
             job.reporter.clear()
             _note_unknown(job, opened, own)
             _shown(out, answers[-1], job.names(own.labels), own, errors)
-    for other in answers[1:]:
+    for other in answers[1:] if job.sources else ():
         job.reporter.note(_difference(answers[0], other))
+
+
+def _asked(job: Job, texts: Texts) -> Iterator[tuple[OpenClassifier, Texts]]:
+    """Each classifier with the texts that it is to label."""
+    if job.sources:
+        yield from ((opened, texts) for opened in job.classifiers)
+        return
+    import numpy as np
+
+    languages = np.array([job.samples.language_of(record) for record in texts.data.decode().split("\n")[:-1]])
+    job.note_samples()
+    for language in dict.fromkeys(languages.tolist()):
+        yield job.samples.of(language), texts.only(languages == language)
 
 
 def _padded(logits: np.ndarray, *, labels: int) -> np.ndarray:

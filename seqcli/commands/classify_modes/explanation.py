@@ -12,11 +12,11 @@ def explain(job: Job) -> None:
     from seqcli.scoring.influence import influences
 
     with job.opened(by_record=True) as out:
-        opened = job.classifier
         out.begin(["line", "index", "label", "word", "change"])
         for block in job.blocks:
-            for line, text in enumerate(block.records(), block.first):
-                found = influences(opened.logits, text, temperature=opened.temperature)
+            opened = job.classifier_of(block)
+            for line, (text, read) in enumerate(zip(block.records(), block.data.decode().split("\n")), block.first):
+                found = influences(opened.logits, read, temperature=opened.temperature)
                 label = job.shown(opened.labels, *found.best_and_share())[0]
                 if out.mode == JSON:
                     words = [{"word": word, "change": change} for word, change in zip(found.words, found.changes.tolist())]

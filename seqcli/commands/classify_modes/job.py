@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from seqcli.commands.jobs import TextJob, check_mix
 from seqcli.commands.options import TextInput
 from seqcli.data import records
+from seqcli.data.labelled import unlabelled
+from seqcli.data.lines import Block
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +24,9 @@ SHARE = "%.6f"
 
 class Job(TextJob):
     """Records, classifiers and how their answers are shown."""
+
+    kind = "sentiment"
+    clean = staticmethod(unlabelled)
 
     def __init__(
         self, *arguments, threshold: float, prefix: str, calibrate: str | None, temperature: float | None,
@@ -40,31 +45,39 @@ class Job(TextJob):
             self.source = _without_others(self.source, columns=bool(self._tables))
 
     @cached_property
-    def classifiers(self) -> list[OpenClassifier]:
+    def _chosen(self) -> list[OpenClassifier]:
         from seqcli.tasks import classification
         from seqcli.tasks.language.opened import named
 
-        if self.sources:
-            opened = [classification.open_classifier(path, name=name) for name, path in named(self.sources)]
-        else:
-            from seqcli import samples
-
-            opened = [samples.classifier(self.beginning, reporter=self.reporter)]
+        opened = [classification.open_classifier(path, name=name) for name, path in named(self.sources)]
         self.place([each.model for each in opened], otherwise="these classifiers are no networks")
         if isinstance(self._mix, str):
             texts = self.labelled_files(self._mix).read(labels=opened[0].labels, reporter=self.reporter)
             opened = [classification.fitted(opened, texts, where=self._mix, reporter=self.reporter)]
         elif self._mix:
             opened = [classification.mixed(opened, self._mix)]
+        return list(map(self._tempered, opened))
+
+    def sample(self, language: str) -> OpenClassifier:
+        from seqcli import samples
+
+        opened = samples.classifier_of(language, reporter=self.reporter)
+        self.place([opened.model], otherwise="these classifiers are no networks")
+        return self._tempered(opened)
+
+    def _tempered(self, opened: OpenClassifier) -> OpenClassifier:
         if self._temperature is not None:
-            opened = [each.at(self._temperature) for each in opened]
-        if self._calibrate is not None:
-            opened = [self._calibrated(each) for each in opened]
-        return opened
+            return opened.at(self._temperature)
+        return opened if self._calibrate is None else self._calibrated(opened)
 
     @property
-    def classifier(self) -> OpenClassifier:
-        return self.classifiers[0]
+    def classifiers(self) -> list[OpenClassifier]:
+        """Of -m; without, the samples that are in use so far."""
+        return self.samples_in_use if self.samples else self._chosen
+
+    def classifier_of(self, block: Block) -> OpenClassifier:
+        """Who answers the records of a block."""
+        return self.samples.of(block.language) if self.samples else self._chosen[0]
 
     def answering(self) -> None:
         _ = self.classifiers

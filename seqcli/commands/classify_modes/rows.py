@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def rows(job: Job, *, top_k: int | None) -> None:
     with job.opened(by_record=True, shared=True) as out:
         keep = job.source.keep or ()
-        opened = job.classifier
         out.begin(["label", "probability", *keep, "text"])
 
         def shown(block: Block) -> tuple[str, int, int]:
+            opened = job.classifier_of(block)
             shares = opened.probabilities(block)
             best = shares.argmax(axis=1)
             share = shares[range(len(best)), best]

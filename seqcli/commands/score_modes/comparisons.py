@@ -14,16 +14,17 @@ def scramble(job: Job, *, sample: int) -> None:
     with job.opened() as out:
         out.begin([*(["model"] if job.many else []), "line", "rank", "orderings", "mass", "ties", "log_prob", "text"])
         for block in job.blocks:
+            models = job.asked(block)
             for number, text in enumerate(block.records(), block.first):
-                answers = [comparisons.scramble(m, text, sample=sample, seed=job.seed) for m in job.models]
+                answers = [comparisons.scramble(m, text, sample=sample, seed=job.seed) for m in models]
                 if out.mode == JSON:
-                    out.rows([], json=[_scramble_json(job, number, m, a) for m, a in zip(job.models, answers)])
+                    out.rows([], json=[_scramble_json(job, number, m, a) for m, a in zip(models, answers)])
                     continue
                 if out.mode == TABLE:
-                    _show_scramble(job, out, answers)
+                    _show_scramble(job, out, models, answers)
                     continue
                 columns = [
-                    Column("model", [m.name for m in job.models]),
+                    Column("model", [m.name for m in models]),
                     Column("line", [number] * len(answers), WHOLE),
                     Column("rank", [a.rank for a in answers], WHOLE),
                     Column("orderings", [a.orderings for a in answers], WHOLE),
@@ -35,9 +36,9 @@ def scramble(job: Job, *, sample: int) -> None:
                 out.rows(columns if job.many else columns[1:])
 
 
-def _show_scramble(job: Job, out: Output, answers: list[comparisons.Scramble]) -> None:
+def _show_scramble(job: Job, out: Output, models: list[OpenModel], answers: list[comparisons.Scramble]) -> None:
     """For eyes: where the text stands, and the likeliest orderings of each model."""
-    for opened, answer in zip(job.models, answers):
+    for opened, answer in zip(models, answers):
         of = f"{answer.orderings:,} {'sampled ' if answer.sampled else ''}orderings of {answer.text!r}"
         ties = f", {answer.ties} tied" if answer.ties else ""
         mass = "all have probability zero" if answer.mass is None else f"{answer.mass:.1%} of their probability"
@@ -72,7 +73,7 @@ def choices(job: Job) -> None:
         out.begin([*(["model"] if job.many else []), "line", "rank", "log_prob", "share", "text"])
         for block in job.blocks:
             for number, template in enumerate(block.records(), block.first):
-                for opened in job.models:
+                for opened in job.asked(block):
                     try:
                         answers = comparisons.choices(opened, template)
                     except InputError as error:

@@ -29,6 +29,7 @@ class Job(ModelJob):
         machine: Machine, mix: list[float] | str | None, base: str, seed: int, given: str | None = None,
         given_column: str | None = None,
     ):  # fmt: skip
+        self.kind = "language" if given is None else "translation"
         super().__init__(source, results, reporter, sources, machine=machine, example=EXAMPLE, mix=mix)
         self.base, self.unit, self.seed = base, _UNIT[base], seed
         self._given = None if given is None else InStep(
@@ -36,30 +37,38 @@ class Job(ModelJob):
         )
         self._cut = 0
 
-    @cached_property
-    def models(self) -> list[OpenModel] | list[OpenTranslator]:
+    def sample(self, language: str) -> OpenModel | OpenTranslator:
         if self._given is None:
-            return super().models
+            return super().sample(language)
+        from seqcli import samples
+
+        opened = samples.translator_of(language, reporter=self.reporter)
+        self.place([opened.model], otherwise="this translator is no network")
+        return opened
+
+    def script_texts(self, block: Block) -> list[str]:
+        return super().script_texts(block) if self._given is None else self._given.of(block)
+
+    @cached_property
+    def _chosen(self) -> list[OpenModel] | list[OpenTranslator]:
+        if self._given is None:
+            return super()._chosen
         from seqcli.tasks import translation
         from seqcli.tasks.language.opened import named
 
         opened = [translation.open_translator(path, name=name) for name, path in named(self.sources)]
-        if not opened:
-            from seqcli import samples
-
-            _ = self.blocks
-            opened = [samples.translator(self._given.beginning, reporter=self.reporter)]
         self.place([each.model for each in opened], otherwise="these translators are no networks")
         return opened
 
     def asked(self, block: Block) -> list[OpenModel]:
         """Who scores the records of a block: the models, or translators given the block's sources."""
+        models = super().asked(block)
         if self._given is None:
-            return self.models
+            return models
         from seqcli.scoring.conditioned import given_sources
 
         sources = block_of(self._given.of(block)).data
-        asked = [given_sources(opened, sources) for opened in self.models]
+        asked = [given_sources(opened, sources) for opened in models]
         self._cut += asked[0].model.cut
         return asked
 

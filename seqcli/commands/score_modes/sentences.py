@@ -21,26 +21,35 @@ def sentences(job: Job, *, context: str | None) -> None:
         out.begin([*names, *(job.source.keep or ()), "text"])
 
         def shown(block: Block) -> tuple[str, list[Totals], list[Sentences] | None, int]:
-            scored = [score_block(opened, block, contexts=contexts.of(block)) for opened in job.asked(block)]
-            columns = _sentence_columns(job, block, scored, names, table=out.mode == TABLE)
+            scored = {opened.name: score_block(opened, block, contexts=contexts.of(block)) for opened in job.asked(block)}
+            columns = _sentence_columns(job, block, list(scored.values()), names, table=out.mode == TABLE)
             text = out.shown(columns, json=_json(job, block, scored, out))
-            return text, [s.totals for s in scored], scored if job.many else None, len(block.data)
+            return text, _totals(scored), list(scored.values()) if job.many else None, len(block), len(block.data)
 
-        totals = [Totals() for _ in job.models]
+        totals: dict[str, Totals] = {}
         differences = Differences(job)
-        done = 0
-        for text, more, scored, size in job.answers(shown):
+        records = done = 0
+        for text, more, scored, count, size in job.answers(shown):
             out.write(text)
-            totals = [a + b for a, b in zip(totals, more)]
+            _add(totals, more)
             if scored:
                 differences.add(scored)
-            done += size
+            records, done = records + count, done + size
             job.reporter.progress("bytes scored", done)
-        contexts.check(totals[0].sentences)
-        job.check(totals[0].sentences)
-    for opened, total in zip(job.models, totals):
-        _summarise(job, opened, total)
-    differences.report(totals)
+        contexts.check(records)
+        job.check(records)
+    for opened in job.models:
+        _summarise(job, opened, totals.get(opened.name, Totals()))
+    differences.report([totals.get(opened.name, Totals()) for opened in job.models])
+
+
+def _totals(scored: dict[str, Sentences]) -> dict[str, Totals]:
+    return {name: s.totals for name, s in scored.items()}
+
+
+def _add(totals: dict[str, Totals], more: dict[str, Totals]) -> None:
+    for name, each in more.items():
+        totals[name] = totals.get(name, Totals()) + each
 
 
 def _sentence_columns(
@@ -73,13 +82,13 @@ def _by_model(job: Job, columns: list[Column], rows: int) -> list[Column]:
     return tall
 
 
-def _json(job: Job, block: Block, scored: list[Sentences], out: Output):
+def _json(job: Job, block: Block, scored: dict[str, Sentences], out: Output):
     if out.mode != JSON:
         return None
     columns = [
-        (opened.name, (s.log_prob / job.unit).tolist(), s.perplexity.tolist(), s.bits_per_byte.tolist(),
+        (name, (s.log_prob / job.unit).tolist(), s.perplexity.tolist(), s.bits_per_byte.tolist(),
          s.tokens.tolist(), s.unknown.tolist())
-        for opened, s in zip(job.models, scored)
+        for name, s in scored.items()
     ]  # fmt: skip
     keep = job.source.keep or ()
     return (
@@ -109,13 +118,14 @@ def _summarise(job: Job, opened: OpenModel, total: Totals, *, unit: str = "line"
 
 def document(job: Job) -> None:
     """One row per input: all of it is one text."""
-    with job.opened() as out:
+    with job.opened(whole=True) as out:
         names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
         out.begin([*names, "text"])
         scored = score_documents(job.models, job.blocks)
+        job.note_samples()
         row = Block(1, " ".join(job.source.paths).encode("utf-8", "replace") + b"\n")
         columns = _sentence_columns(job, row, scored, names, table=out.mode == TABLE)
-        out.rows(columns, json=_json(job, row, scored, out))
+        out.rows(columns, json=_json(job, row, {opened.name: s for opened, s in zip(job.models, scored)}, out))
     for opened, s in zip(job.models, scored):
         _summarise(job, opened, s.totals, unit="document")
 
@@ -128,24 +138,27 @@ CORPUS = (
 
 def corpus(job: Job, *, document: bool) -> None:
     unit = "document" if document else "line"
-    with job.opened(shared=not document) as out:
+    with job.opened(shared=not document, whole=document) as out:
         out.begin(CORPUS)
-        totals = [Totals() for _ in job.models]
+        by_name: dict[str, Totals] = {}
         differences = Differences(job)
         if document:
-            totals = [scored.totals for scored in score_documents(job.models, job.blocks)]
+            by_name = {m.name: scored.totals for m, scored in zip(job.models, score_documents(job.models, job.blocks))}
         else:
 
-            def sums(block: Block) -> tuple[list[Totals], list[Sentences] | None]:
-                scored = [score_block(opened, block) for opened in job.asked(block)]
-                return [s.totals for s in scored], scored if job.many else None
+            def sums(block: Block) -> tuple[dict[str, Totals], list[Sentences] | None, int]:
+                scored = {opened.name: score_block(opened, block) for opened in job.asked(block)}
+                return _totals(scored), list(scored.values()) if job.many else None, len(block)
 
-            for more, scored in job.answers(sums):
-                totals = [a + b for a, b in zip(totals, more)]
+            records = 0
+            for more, scored, count in job.answers(sums):
+                _add(by_name, more)
                 if scored:
                     differences.add(scored)
-                job.reporter.progress("records scored", totals[0].sentences)
-            job.check(totals[0].sentences)
+                records += count
+                job.reporter.progress("records scored", records)
+            job.check(records)
+        totals = [by_name.get(m.name, Totals()) for m in job.models]
         columns = [
             Column("model", [m.name for m in job.models]),
             Column("sentences", [t.sentences for t in totals], WHOLE),

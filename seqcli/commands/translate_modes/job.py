@@ -31,32 +31,45 @@ class Answers:
 class Job(TextJob):
     """attending: attention is wanted."""
 
+    kind = "translation"
     usual = Wanted("text", (*SOURCE.usual, *TEXT_COLUMNS))
 
     def __init__(self, *arguments, settings: Settings, attending: bool, **named):
         super().__init__(*arguments, example=EXAMPLE, **named)
         self.settings, self._attending = settings, attending
 
+    @property
+    def translators(self) -> list[OpenTranslator]:
+        """That of -m; without, the samples that are in use so far."""
+        return self.samples_in_use if self.samples else [self._chosen]
+
+    def translator_of(self, block: Block) -> OpenTranslator:
+        """Who translates the records of a block."""
+        return self.samples.of(block.language) if self.samples else self._chosen
+
+    def sample(self, language: str) -> OpenTranslator:
+        from seqcli import samples
+
+        return self._prepared(samples.translator_of(language, reporter=self.reporter))
+
     @cached_property
-    def translator(self) -> OpenTranslator:
+    def _chosen(self) -> OpenTranslator:
         from seqcli.tasks import translation
 
-        if self.sources:
-            opened = translation.open_translator(self.sources[0])
-        else:
-            from seqcli import samples
+        return self._prepared(translation.open_translator(self.sources[0]))
 
-            opened = samples.translator(self.beginning, reporter=self.reporter)
+    def _prepared(self, opened: OpenTranslator) -> OpenTranslator:
         self.place([opened.model], otherwise="this translator is no network")
+        forced_by(opened, self.settings.prefix)  # or says what is wrong with it
         return opened
 
     def answering(self) -> None:
-        forced_by(self.translator, self.settings.prefix)  # or says what is wrong with it
+        _ = self.translators
 
     @property
     def signature(self) -> str:
-        """How its translations are made."""
-        return signature.of_translator(self.translator, **self.settings.how)
+        """How the translations are made."""
+        return " + ".join(signature.of_translator(each, **self.settings.how) for each in self.translators)
 
     def opened(self):
         return super().opened(by_record=True, shared=True, size=_TOGETHER)
@@ -73,9 +86,10 @@ class Job(TextJob):
         self.reporter.clear()
         if cut:
             self.reporter.note(
-                f"{cut:,} of {records:,} records had more than {self.translator.model.window:,} tokens and were translated in windows"
+                f"{cut:,} of {records:,} records had more than {self.translators[0].model.window:,} tokens and were translated in windows"
             )
 
     def _translated(self, block: Block) -> Answers:
-        found = list(translate(self.translator, block.records(), self.settings, first=block.first))
-        return Answers(block, found, attentions(self.translator, found) if self._attending else None)
+        translator = self.translator_of(block)
+        found = list(translate(translator, block.records(), self.settings, first=block.first))
+        return Answers(block, found, attentions(translator, found) if self._attending else None)

@@ -62,7 +62,7 @@ class Judged:
         from seqcli.metrics import translation
 
         figures: dict[str, Any] = {
-            "model": self._job.translator.name, "records": len(self._said), "signature": self._job.signature
+            "model": "+".join(each.name for each in self._job.translators), "records": len(self._said), "signature": self._job.signature
         }  # fmt: skip
         if not self._said:
             return figures
