@@ -5,7 +5,8 @@
     manifest.json       the step and checksums, written last
 
 A checkpoint is written into a hidden folder, synced and renamed; the two newest stay. Reading takes the newest that is
-whole, with a note where a newer one is not; such a one goes when the next is saved.
+whole, with a note where a newer one is not; such a one goes when the next is saved. The first checkpoint of a training
+that begins anew replaces all those of the training before it, in one step.
 """
 
 from __future__ import annotations
@@ -23,15 +24,20 @@ import numpy as np
 from seqcli import regular_file, tensor_file
 from seqcli.errors import ModelError
 from seqcli.interfaces import Reporter
-from seqcli.whole_file import write_json
+from seqcli.whole_file import exchange, write_json
 
 FOLDER, STATE, PROGRESS, MANIFEST = "checkpoints", "state.safetensors", "progress.json", "manifest.json"
 _NAME = re.compile(r"step-\d{8,}")
 _KEPT = 2
 
 
-def save(run: Path, temporary: Path, *, step: int, tensors: Mapping[str, np.ndarray], progress: Mapping[str, Any]) -> None:
-    """Writes a checkpoint of the model folder `run`; `temporary` is a hidden folder beside it."""
+def save(
+    run: Path, temporary: Path, *, step: int, tensors: Mapping[str, np.ndarray], progress: Mapping[str, Any], anew: bool = False
+) -> None:
+    """Writes a checkpoint of the model folder `run`; `temporary` is a hidden folder in it.
+
+    anew: the checkpoints that are there are of another training, and are replaced.
+    """
     new = temporary / "checkpoint"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
@@ -41,6 +47,9 @@ def save(run: Path, temporary: Path, *, step: int, tensors: Mapping[str, np.ndar
     write_json(new / MANIFEST, {"step": step, "sha256": sums})
     tensor_file.sync(new)
     place = run / FOLDER
+    if anew and place.exists():
+        _replace_all(place, new, temporary, step=step)
+        return
     place.mkdir(exist_ok=True)
     target = place / f"step-{step:08d}"
     if target.exists():  # damaged, or it would have been resumed from
@@ -54,6 +63,23 @@ def save(run: Path, temporary: Path, *, step: int, tensors: Mapping[str, np.ndar
             os.rename(old, temporary / "old")  # first: half of one is never among them
             shutil.rmtree(temporary / "old", ignore_errors=True)
     shutil.rmtree(temporary / "damaged", ignore_errors=True)
+
+
+def _replace_all(place: Path, new: Path, temporary: Path, *, step: int) -> None:
+    others = temporary / FOLDER
+    others.mkdir()
+    os.rename(new, others / f"step-{step:08d}")
+    tensor_file.sync(others)
+    exchange(others, place)
+    tensor_file.sync(place.parent)
+    shutil.rmtree(others, ignore_errors=True)
+
+
+def remove(run: Path, temporary: Path) -> None:
+    """Takes all checkpoints out of the model folder `run`."""
+    if are_here(run):
+        os.rename(run / FOLDER, temporary / FOLDER)  # at once: half of them would be nobody's
+        shutil.rmtree(temporary / FOLDER, ignore_errors=True)
 
 
 def are_here(run: Path) -> bool:

@@ -20,12 +20,25 @@ def take(lock: TextIO, path: Path) -> None:
         lock.seek(0)
         holder = lock.read().strip() or "another process"
         raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or give another -o") from None
-    try:
-        same = os.fstat(lock.fileno()).st_ino == os.stat(lock.name).st_ino
-    except FileNotFoundError:
-        same = False
-    if not same:  # its last holder has just removed it
+    if not is_held(lock):  # its last holder has just removed it
         raise BusyError("another process has just left it", where=str(path), cure="try again")
+
+
+def is_held(lock: TextIO) -> bool:
+    """Whether its file is still where it was taken: not removed, moved, or replaced by another's."""
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name))
+    except OSError:
+        return False
+
+
+def place(lock: TextIO) -> Path | None:
+    """Where its file is now; None where it was removed, or the system does not say."""
+    try:
+        path = os.readlink(f"/proc/self/fd/{lock.fileno()}")
+    except OSError:
+        return None
+    return None if path.endswith(" (deleted)") else Path(path)
 
 
 def sign(lock: TextIO) -> None:

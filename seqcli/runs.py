@@ -8,7 +8,8 @@
     DIR/.lock                  held by the process that writes
 
 A state is written into a hidden folder, synced, renamed; then the manifest is replaced, which is the commit; then
-what is no longer current is removed. This is the only file that knows these names, and none of them is ever taken
+what is no longer current is removed. Until then a model that is to be replaced is whole, with its checkpoints; a network's
+new checkpoint is there before its new model, so that there is always something to use or to resume. This is the only file that knows these names, and none of them is ever taken
 from a file's content.
 """
 
@@ -27,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -148,13 +149,18 @@ def version_of(path: Path | str) -> tuple[int, int] | None:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Draft:
-    """A model folder that this process alone is writing. `folder` is for temporary files."""
+    """A model folder that this process alone is writing, while it holds `lock`. `folder` is for temporary files.
+
+    begun: its checkpoints are of this training: resumed, or saved by it.
+    """
 
     path: Path
     folder: Path
     run_id: str
+    lock: TextIO | None = None
+    begun: bool = False
 
     def save(
         self,
@@ -166,7 +172,11 @@ class Draft:
         tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer] | None,
         card: str,
     ) -> None:
-        """Writes a state and makes it the current one. tokenizer: None for a model that reads text; two are of source and target."""
+        """Writes a state and makes it the current one. tokenizer: None for a model that reads text; two are of source and target.
+
+        Checkpoints of another training, whose model it replaces, go with it.
+        """
+        self._check_place()
         new = self.folder / "state"
         parts = dict(zip(SIDES, tokenizer)) if isinstance(tokenizer, tuple) else {TOKENIZER: tokenizer}
         for folder in parts:
@@ -198,11 +208,24 @@ class Draft:
         }
         replace_file(self.path / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
         replace_file(self.path / CARD, card.encode())
+        if not self.begun:
+            checkpoints.remove(self.path, self.folder)
+
+    def checkpoint(self, *, step: int, tensors: Mapping[str, np.ndarray], progress: Mapping[str, Any]) -> None:
+        """Writes a checkpoint. The first of a training that was not resumed replaces those of the one before."""
+        self._check_place()
+        checkpoints.save(self.path, self.folder, step=step, tensors=tensors, progress=progress, anew=not self.begun)
+        self.begun = True
 
     def log(self, event: Mapping[str, Any]) -> None:
         """One more line of metrics.jsonl."""
+        self._check_place()
         with open(self.path / METRICS, "a", encoding="utf-8", opener=no_link) as file:
             file.write(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n")
+
+    def _check_place(self) -> None:
+        if self.lock and not locks.is_held(self.lock):
+            raise _vanished(self.path)
 
     @property
     def boards(self) -> Path:
@@ -245,7 +268,7 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
         with tempfile.TemporaryDirectory(prefix="seqcli-") as own:
             yield Draft(path, Path(own), "")
         return
-    existed = path.exists()
+    existed, folder = path.exists(), None
     _refuse_what_may_not_be_written(path, force=force, resume=resume)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -258,20 +281,36 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
         try:
             locks.sign(lock)
             _sweep(path)
-            if not resume and checkpoints.are_here(path):
-                os.rename(path / checkpoints.FOLDER, path / ".new-old")  # at once: half of them would be nobody's
-                shutil.rmtree(path / ".new-old")
-            yield Draft(path, Path(tempfile.mkdtemp(prefix=".new-", dir=path)), uuid.uuid4().hex[:12])
+            folder = Path(tempfile.mkdtemp(prefix=".new-", dir=path))
+            yield Draft(path, folder, uuid.uuid4().hex[:12], lock, begun=resume)
+        except (OSError, ModelError):
+            if not locks.is_held(lock):
+                raise _vanished(path) from None
+            raise
         finally:
-            _sweep(path)
-            if not (path / MANIFEST).exists() and not checkpoints.are_here(path):
-                for name in (METRICS, LOCK):
-                    (path / name).unlink(missing_ok=True)
-                if (path / BOARDS).is_dir() and not (path / BOARDS).is_symlink():
-                    shutil.rmtree(path / BOARDS)
-                if not existed:
-                    with suppress(OSError):  # not empty: somebody else's
-                        path.rmdir()
+            if locks.is_held(lock):  # else it is gone, or another's
+                _sweep(path)
+                _remove_unused(path, existed=existed)
+            elif folder and (moved := locks.place(lock)):
+                shutil.rmtree(moved.parent / folder.name, ignore_errors=True)
+
+
+def _vanished(path: Path) -> OutputError:
+    what = "the model folder was moved or removed while it was being written"
+    return OutputError(what, where=str(path), cure="train again, and leave it where it is")
+
+
+def _remove_unused(path: Path, *, existed: bool) -> None:
+    """What a training that saved nothing made."""
+    if (path / MANIFEST).exists() or checkpoints.are_here(path):
+        return
+    for name in (METRICS, LOCK):
+        (path / name).unlink(missing_ok=True)
+    if (path / BOARDS).is_dir() and not (path / BOARDS).is_symlink():
+        shutil.rmtree(path / BOARDS)
+    if not existed:
+        with suppress(OSError):  # not empty: somebody else's
+            path.rmdir()
 
 
 def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) -> None:

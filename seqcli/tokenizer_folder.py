@@ -13,7 +13,7 @@ from pathlib import Path
 from seqcli import catalog, interrupts, locks, regular_file, tensor_file, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
-from seqcli.whole_file import no_link
+from seqcli.whole_file import exchange, no_link
 
 
 def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = False) -> None:
@@ -67,15 +67,16 @@ def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> N
         for file in new.iterdir():
             tensor_file.sync(file)
         os.chmod(new, 0o777 & ~_umask())
-        old = Path(f"{new}-old")
         with interrupts.held():
             if occupied:
-                os.rename(path, old)
-            os.rename(new, path)
+                exchange(new, path)
+            else:
+                os.rename(new, path)  # replaces an empty folder at most
             tensor_file.sync(path.parent)
-            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
     finally:
-        with interrupts.held():
+        with interrupts.held():  # the new one that failed, or the old one
             shutil.rmtree(new, ignore_errors=True)
 
 

@@ -1,7 +1,9 @@
-"""Files that are written whole: the old one or the new one, whatever happens; what their content is, others know."""
+"""Files and folders that are replaced whole: the old one or the new one, whatever happens."""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import stat
@@ -13,12 +15,16 @@ from typing import Any, BinaryIO
 from seqcli import interrupts
 
 
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
 @contextmanager
-def replacing(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, follow: bool = True, exclusive: bool = False) -> Iterator[BinaryIO]:
     """A file to write, beside `path`; it takes its place and its mode when it is whole and synced.
 
-    follow: where `path` is a link, the file that it points to is replaced, else the link. An error or a signal inside
-    leaves what was there and nothing else. Raises OSError where it cannot be written.
+    follow: where `path` is a link, the file that it points to is replaced, else the link; exclusive: nothing is replaced.
+    An error or a signal inside leaves what was there and nothing else. Raises OSError where it cannot be written, in
+    particular FileExistsError where `exclusive` finds something there, however late it came.
     """
     path = Path(os.path.realpath(path)) if follow else path
     beside = path.with_name(f".new-{path.name}.{os.getpid()}")
@@ -29,10 +35,49 @@ def replacing(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
             if path.is_file() and not path.is_symlink():
                 os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        if exclusive:
+            _link(beside, path)
+        else:
+            os.replace(beside, path)
     finally:
         with interrupts.held(), suppress(OSError):
             beside.unlink()
+
+
+def _link(new: Path, path: Path) -> None:
+    """Gives a whole file its name, unless that is taken: looking first would not see who comes in between."""
+    try:
+        os.link(new, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # no hard links here: reserve the name
+        os.replace(new, path)
+
+
+def exchange(new: Path, old: Path) -> None:
+    """Two folders or files of one file system change places in one step, so that `old` is never missing.
+
+    Where the system has no such step, there is a moment without `old`. Raises OSError.
+    """
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        number = errno.ENOSYS
+    else:
+        if not renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _RENAME_EXCHANGE):
+            return
+        number = ctypes.get_errno()
+    if number not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        raise OSError(number, os.strerror(number), str(old))
+    aside = new.with_name(f"{new.name}-old")
+    os.rename(old, aside)
+    try:
+        os.rename(new, old)
+    except OSError:
+        os.rename(aside, old)
+        raise
+    os.rename(aside, new)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -44,5 +89,5 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def no_link(name: str, flags: int) -> int:
-    """An opener for `open`: writes to no file that a link of that name points to."""
-    return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+    """An opener for `open`: writes to no file that a link of that name points to, and waits for no reader of a FIFO."""
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)

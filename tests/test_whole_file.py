@@ -1,11 +1,16 @@
 """A file is the old one or the new one: links, modes, errors."""
 
+import ctypes
+import errno
 import os
 import stat
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
-from seqcli.whole_file import replacing
+from seqcli import whole_file
+from seqcli.whole_file import exchange, replacing
 
 
 def test_links_are_followed_or_replaced_and_the_mode_stays(tmp_path):
@@ -31,3 +36,50 @@ def test_an_error_leaves_what_was_there(tmp_path, error):
             file.write(b"half")
             raise error
     assert os.listdir(tmp_path) == ["old"] and (tmp_path / "old").read_text() == "old"
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_of_several_processes_that_may_not_replace_exactly_one_writes(tmp_path, monkeypatch, hard_links):
+    if not hard_links:
+        refused = OSError(errno.EPERM, os.strerror(errno.EPERM))
+        monkeypatch.setattr(whole_file.os, "link", lambda *_: (_ for _ in ()).throw(refused))
+    start, begun = os.pipe()
+    processes = []
+    for number in range(6):
+        if not (pid := os.fork()):
+            code = 1
+            try:
+                with suppress(FileExistsError), replacing(tmp_path / "one", exclusive=True) as file:
+                    file.write(str(number).encode())
+                    os.close(begun)
+                    os.read(start, 1)  # until all are about to give the file its name
+                code = 0 if (tmp_path / "one").read_text() == str(number) else 7
+            finally:
+                os._exit(code)
+        processes.append(pid)
+    os.close(begun)
+    os.close(start)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in processes]
+    assert sorted(codes) == [0, 7, 7, 7, 7, 7] and os.listdir(tmp_path) == ["one"]
+    with pytest.raises(FileExistsError), replacing(tmp_path / "one", exclusive=True) as file:
+        file.write(b"late")
+    assert (tmp_path / "one").read_text() == str(codes.index(0)) and os.listdir(tmp_path) == ["one"]
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_two_folders_change_places(tmp_path, monkeypatch, supported):
+    if not supported:
+
+        def unsupported(*_):
+            ctypes.set_errno(errno.EINVAL)
+            return -1
+
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: SimpleNamespace(renameat2=unsupported))
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    exchange(tmp_path / "new", tmp_path / "old")
+    assert {name: (tmp_path / name / "file").read_text() for name in os.listdir(tmp_path)} == {"new": "old", "old": "new"}
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "absent", tmp_path / "old")
+    assert (tmp_path / "old/file").read_text() == "new"

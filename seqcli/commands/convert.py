@@ -40,14 +40,18 @@ def convert(
             raise UsageError("--encoding is for an ARPA file that is read; files are written in UTF-8")
         if compression(target) not in (None, ".gz"):
             raise UsageError(f"cannot write {compression(target)} files", where=target, cure="name it .arpa or .arpa.gz")
+        taken = UsageError("exists already", where=target, cure="--force replaces it")
         if Path(target).exists() and not force:
-            raise UsageError("exists already", where=target, cure="--force replaces it")
+            raise taken
         run = Run.open(source).expect(language.TASK)
         if run.arch != "ngram":
             raise ModelError(f"{run.arch} models have no ARPA form", where=source, cure="give an n-gram model")
         run.verify()
         opened = language.open_model(source)
-        arpa.write(Path(target), opened.model.table, opened.tokenizer, opened.unit)
+        try:
+            arpa.write(Path(target), opened.model.table, opened.tokenizer, opened.unit, exclusive=not force)
+        except FileExistsError:  # another process wrote it meanwhile
+            raise taken from None
         if opened.tokenizer.KIND == "sentencepiece":
             reporter.note(f"{target} holds pieces; feed it the output of `seqcli tokenize -m {shlex.quote(source)}`")
     else:

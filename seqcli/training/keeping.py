@@ -15,10 +15,10 @@ import numpy as np
 from torch import nn
 
 from seqcli import checkpoints, tensor_file, torchrun
-from seqcli.errors import UsageError
+from seqcli.errors import ModelError, UsageError
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
-from seqcli.runs import Draft
+from seqcli.runs import Draft, Run
 from seqcli.training.plan import RESUMABLE, Progress
 
 
@@ -66,13 +66,20 @@ class Keeper:
             card=self._card(record),
         )  # fmt: skip
 
+    def holds_best(self, progress: Progress) -> bool:
+        """Whether the folder's model is the best of this training so far."""
+        try:
+            held = Run.open(self._draft.path).config["progress"]
+            return (held["best"], held["best_step"]) == (progress.best, progress.best_step)
+        except (ModelError, KeyError, TypeError):
+            return False
+
     def checkpoint(self, progress: Progress, tensors: Mapping[str, np.ndarray]) -> None:
         if torchrun.rank():
             return
-        checkpoints.save(
-            self._draft.path, self._draft.folder, step=progress.step, tensors=tensors,
-            progress={"progress": asdict(progress), "same": self._same},
-        )  # fmt: skip
+        self._draft.checkpoint(
+            step=progress.step, tensors=tensors, progress={"progress": asdict(progress), "same": self._same}
+        )
 
     @property
     def _same(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,6 +45,9 @@ class Run(Protocol):
     def best(self, progress: Progress) -> None:
         """The weights at hand are the best so far."""
 
+    def holds_best(self, progress: Progress) -> bool:
+        """Whether the weights of `progress.best_step` were saved."""
+
     def checkpoint(self, progress: Progress, tensors: Mapping[str, np.ndarray]) -> None: ...
 
 
@@ -63,25 +67,44 @@ def train(
     begun, before = time.monotonic(), progress.seconds
     saved, saved_at = progress.step, before
 
-    def judge() -> None:
-        """Evaluates, logs, and keeps the weights if they are the best."""
+    @contextmanager
+    def kept() -> Iterator[None]:
+        """The weights as they are evaluated and saved."""
         model.eval()
         with average.applied():
-            value = ranks.first(run.evaluate())
-            ranks.reshard(model)
-            better = progress.judge(value, plan)
-            run.log({"event": "evaluated", **_place(progress), "valid": value, **meter.taken(), "rate": _rate(optimizer)})
-            if better:
-                run.best(progress)
+            yield
         model.train()
 
-    def save() -> None:
+    def evaluate() -> float:
+        with kept():
+            value = ranks.first(run.evaluate())
+            ranks.reshard(model)
+        return value
+
+    def judge() -> bool:
+        """Evaluates and logs. Returns whether the weights are the best so far."""
+        value = evaluate()
+        better = progress.judge(value, plan)
+        run.log({"event": "evaluated", **_place(progress), "valid": value, **meter.taken(), "rate": _rate(optimizer)})
+        return better
+
+    def save(*, better: bool) -> None:
+        """A checkpoint, then the model if it is better: one that replaces another training's model can then be resumed."""
         nonlocal saved, saved_at
         run.checkpoint(progress, ranks.gathered(state.arrays(model, optimizer, average, carried)))
         run.log({"event": "saved", **_place(progress)})
         saved, saved_at = progress.step, progress.seconds
+        if better:
+            save_best()
+
+    def save_best() -> None:
+        with kept():
+            run.best(progress)
 
     model.train()
+    if resumed and progress.best_step == progress.step and not ranks.first(run.holds_best(progress)):
+        evaluate()  # it ended after the checkpoint and before the model, which records the figures
+        save_best()
     with collected() as signalled:
         while (share := progress.spent(plan, batches)) < 1:
             # 1. The gradient of a step, summed over its batches
@@ -122,12 +145,11 @@ def train(
             now = progress.spent(plan, batches)
             meter.show(progress.step, now)
             due = _is_due(plan, progress.step, share, now)
-            if due:
-                judge()
-            elif _passes(share, now, _LOGGED):
+            better = due and judge()
+            if not due and _passes(share, now, _LOGGED):
                 run.log({"event": "progress", **_place(progress), **meter.taken(), "rate": _rate(optimizer)})
             if due or stopping or progress.seconds - saved_at > 60 * plan.save_minutes:
-                save()
+                save(better=better)
             # 5. Reasons to stop before the budget is spent
             if stopping:
                 number = signalled[0] if signalled else signal.SIGTERM  # another rank's
@@ -138,8 +160,7 @@ def train(
                 reporter.note(f"stopped early: no better for {plan.patience} evaluations")
                 break
         if progress.judged != progress.step:
-            judge()
-            save()
+            save(better=judge())
     run.log({"event": "ended", **_place(progress), "best": progress.best, "best_step": progress.best_step})
     return progress
 

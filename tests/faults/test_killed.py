@@ -13,7 +13,7 @@ from injected import Faults, killed_at
 from tiny_training import end, ended, same
 
 from seqcli import checkpoints
-from seqcli.errors import ModelError
+from seqcli.errors import ModelError, UsageError
 from seqcli.interfaces import SILENT
 from seqcli.runs import Run
 
@@ -81,6 +81,51 @@ def test_killed_at_a_write_of_a_training_it_is_gone_on_with(tmp_path, training, 
         if not killed:
             break
     assert step > 100
+
+
+def other(training, folder) -> None:
+    """Another training, which replaces what is there."""
+    training(folder, "seed=7", force=True)
+
+
+@pytest.mark.parametrize("stride", [61, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_at_a_write_of_a_training_that_replaces_another_there_is_one_to_resume(tmp_path, training, undisturbed, stride):
+    """Until its first checkpoint the old one with its checkpoints, from there the new one; a whole model at every moment."""
+    training(tmp_path / "new", "seed=7")
+    replaced, seen = end(tmp_path / "new"), []
+    for step in count(5, stride):
+        shutil.copytree(undisturbed, tmp_path / "m")
+        killed = killed_at(step, lambda: other(training, tmp_path / "m"))
+        Run.open(tmp_path / "m").verify()
+        checkpoints.newest(tmp_path / "m", reporter=SILENT)
+        try:
+            training(tmp_path / "m", "seed=7", resume=True)
+            assert same(end(tmp_path / "m"), replaced)
+            seen.append("new")
+        except UsageError:  # its seed was another
+            training(tmp_path / "m", resume=True)
+            assert same(end(tmp_path / "m"), end(undisturbed))
+            seen.append("old")
+        assert not list((tmp_path / "m").glob(".new-*")) and len(list((tmp_path / "m").glob("state-*"))) == 1
+        shutil.rmtree(tmp_path / "m")
+        if not killed:
+            break
+    assert seen == sorted(seen, reverse=True) and {*seen} == {"old", "new"}
+
+
+def test_5_a_disk_that_is_full_while_one_training_replaces_another(here, tmp_path, training, undisturbed):
+    for at in count(3, 31):
+        shutil.copytree(undisturbed, tmp_path / "m")
+        with pytest.MonkeyPatch.context() as patch:
+            faults = Faults(patch, at=at, full=True)
+            done = here(*training.arguments(tmp_path / "m", "-q", "--force", "--seed", 7))
+        if faults.steps < at:
+            break
+        assert done.code == 5 and done.err.count("\n") == 1 and "no space left" in done.err.lower(), done
+        assert not list((tmp_path / "m").glob(".new-*")) and step_of(tmp_path / "m") > 0
+        Run.open(tmp_path / "m").verify()
+        shutil.rmtree(tmp_path / "m")
+    assert done.code == 0 and at > 60
 
 
 def test_5_a_disk_that_is_full_from_the_kth_write_on(here, tmp_path, training):

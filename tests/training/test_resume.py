@@ -1,12 +1,16 @@
 """A run that is stopped and resumed ends with the very weights of one that was not; checkpoints are whole or not taken."""
 
+import os
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from seqcli import checkpoints, config
-from seqcli.errors import DivergedError, ModelError, UsageError
+from seqcli.errors import DivergedError, ModelError, OutputError, UsageError
 from seqcli.interfaces import SILENT
-from seqcli.runs import Run, drafting
+from seqcli.runs import Draft, Run, drafting
 from seqcli.tasks.language import Corpus, TokenizerChoice, neural
 
 TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
@@ -137,7 +141,73 @@ def test_checkpoints_of_another_tool_are_left_alone(tmp_path, corpus_path):
     assert (theirs / "model.pt").read_text() == "theirs"
 
 
-def test_force_begins_anew_without_the_old_checkpoints(tmp_path, corpus_path):
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in (".lock", "metrics.jsonl"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_force_keeps_model_and_checkpoints_until_a_checkpoint_replaces_them(tmp_path, corpus_path, monkeypatch):
     trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
-    with drafting(tmp_path / "m", force=True):
-        assert not (tmp_path / "m" / checkpoints.FOLDER).exists()
+    before = contents(tmp_path / "m")
+    with pytest.raises(RuntimeError), drafting(tmp_path / "m", force=True):
+        assert contents(tmp_path / "m") == before
+        raise RuntimeError
+    assert contents(tmp_path / "m") == before
+    with drafting(tmp_path / "m", force=True) as draft:
+        draft.checkpoint(step=1, tensors={}, progress={"of": "the new training"})
+        assert [place.name for place in (tmp_path / "m" / checkpoints.FOLDER).iterdir()] == ["step-00000001"]
+        draft.checkpoint(step=2, tensors={}, progress={"of": "the new training"})
+    assert checkpoints.newest(tmp_path / "m", reporter=SILENT)[1] == {"of": "the new training"}
+    assert len(list((tmp_path / "m" / checkpoints.FOLDER).iterdir())) == 2
+    Run.open(tmp_path / "m").verify()  # the old model, until the new training has one
+
+
+def test_a_counted_model_replaces_a_network_and_its_checkpoints(here, tmp_path, corpus_path):
+    trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
+    assert here("train", "lm", corpus_path, "-o", "m", "--force", "-q").code == 0
+    assert Run.open(tmp_path / "m").arch == "ngram" and not (tmp_path / "m" / checkpoints.FOLDER).exists()
+
+
+@pytest.mark.parametrize("refused", [["--set", "width=60000", "--set", "layers=64"], ["--tokenizer", "nowhere/t"], ["--valid", "x.txt"]])
+def test_a_force_that_is_refused_changes_nothing(here, tmp_path, corpus_path, refused):
+    trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
+    before = contents(tmp_path / "m")
+    done = here("train", "lm", corpus_path, "-o", "m", "--arch", "gru", "--steps", 4, "--force", *refused)
+    assert done.code in (2, 3, 4, 5) and contents(tmp_path / "m") == before
+
+
+def test_5_a_model_folder_that_vanishes_while_it_is_written(tmp_path, corpus_path, monkeypatch):
+    """Moved, removed, or removed and made anew by another training: nothing is written to what is not ours."""
+    for change in ("moved", "removed", "made anew"):
+        folder = tmp_path / change.replace(" ", "-") / "m"
+        with pytest.raises(OutputError, match="moved or removed") as error, drafting(folder) as draft:
+            draft.checkpoint(step=1, tensors={}, progress={})
+            if change == "moved":
+                folder.rename(folder.with_name("elsewhere"))
+            else:
+                shutil.rmtree(folder)
+            if change == "made anew":
+                trained(folder, corpus_path, "gru-line", steps=2)
+                before = contents(folder)
+            draft.checkpoint(step=2, tensors={}, progress={})
+        assert error.value.exit_code == 5
+        if change == "moved":
+            assert sorted(os.listdir(folder.parent)) == ["elsewhere"]
+            assert sorted(os.listdir(folder.with_name("elsewhere"))) == [".lock", checkpoints.FOLDER]
+        elif change == "removed":
+            assert os.listdir(folder.parent) == []
+        else:
+            assert contents(folder) == before and not list(folder.glob(".new-*"))
+
+
+def test_a_training_that_ended_between_its_checkpoint_and_its_model_saves_the_model(tmp_path, corpus_path, monkeypatch):
+    trained(tmp_path / "whole", corpus_path, "gru-line", steps=6)
+    with monkeypatch.context() as patch:
+        patch.setattr(Draft, "save", lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
+    assert checkpoints.are_here(tmp_path / "m") and not (tmp_path / "m/manifest.json").exists()
+    trained(tmp_path / "m", corpus_path, "gru-line", steps=6, resume=True)
+    one, other = Run.open(tmp_path / "whole"), Run.open(tmp_path / "m")
+    assert all(np.array_equal(array, other.tensors()[name]) for name, array in one.tensors().items())
+    assert one.config["valid"] == other.config["valid"]

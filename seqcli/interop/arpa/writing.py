@@ -23,17 +23,18 @@ _LN10 = np.log(10)
 _RUN_ROWS = 1 << 15
 
 
-def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line") -> None:
+def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line", *, exclusive: bool = False) -> None:
     """Writes the table as ARPA, compressed where `path` ends in `.gz`. The old file stands until the new is whole.
 
-    unit: of the rows it was counted from. Raises OutputError where it cannot be written.
+    unit: of the rows it was counted from. exclusive: no file is replaced. Raises OutputError where it cannot be written,
+    FileExistsError where `exclusive` finds a file.
     """
     data, ends, escaped = spelled(tokenizer)
     assert len(ends) == table.vocab_size, "not the tokenizer of this table"
     lengths = np.diff(ends, prepend=0)
     words = data, ends - lengths, lengths
     header = Header(table.sizes, tokenizer.KIND, unit, tokenizer.normalisation, escaped)
-    with _written(path) as file:
+    with _written(path, exclusive=exclusive) as file:
         file.write(header.written())
         for n, size in enumerate(table.sizes, 1):
             file.write(f"\n\\{n}-grams:\n".encode())
@@ -44,15 +45,17 @@ def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line") ->
 
 
 @contextlib.contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
+def _written(path: Path, *, exclusive: bool) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` when it is whole."""
     try:
-        with replacing(path) as file:
+        with replacing(path, exclusive=exclusive) as file:
             if path.suffix.lower() == ".gz":
                 with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
                     yield packed
             else:
                 yield file
+    except FileExistsError:
+        raise
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
 
