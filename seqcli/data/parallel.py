@@ -16,7 +16,7 @@ from itertools import chain, islice
 from queue import SimpleQueue
 from typing import TypeVar
 
-from seqcli import torchrun
+from seqcli import cores, torchrun
 from seqcli.workers import answer, ask, forked, serve
 
 Item = TypeVar("Item")
@@ -24,17 +24,11 @@ Result = TypeVar("Result")
 _WORTH_A_FORK = 3  # items; fewer are done sooner than a process starts
 
 
-def cores() -> int:
-    """Processors this process may use; under torchrun, its share of them."""
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, here // torchrun.local_world())
-
-
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None
 ) -> Iterator[Result]:
     """`map(function, items)` on `workers` processes (None: one a core); reads at most two items a worker ahead."""
-    workers = cores() if workers is None else workers
+    workers = cores.allowed() if workers is None else workers
     items = iter(items)
     first = list(islice(items, _WORTH_A_FORK)) if workers > 1 and hasattr(os, "fork") else []
     if len(first) < _WORTH_A_FORK:

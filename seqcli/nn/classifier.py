@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqcli.interfaces import TokenBatch
+from seqcli.nn import threads
 from seqcli.nn.answering import Answering
 from seqcli.nn.linear import Linear
 from seqcli.nn.padding import of_like_length, padded
@@ -61,6 +62,7 @@ class NeuralClassifier(Answering):
         logits = np.zeros((len(pieces), self.labels), np.float64)
         with self.cast():
             for group in of_like_length(sizes, budget=self.batch_tokens, most=self.batch_tokens):
+                threads.adapt()
                 rows = [np.append(BOS_ID, batch.tokens[begins[i] : begins[i] + sizes[i]]) for i in group]
                 logits[group] = self(torch.from_numpy(padded(rows, fill=PAD)).to(self.device)).cpu().numpy()
         weights = np.maximum(sizes, 1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -21,6 +23,18 @@ def initialise(module: nn.Module, *, deviation: float = 0.02, depth: int = 0) ->
 def initialise_recurrent(layers: Iterable[nn.RNNBase]) -> None:
     """Of one layer each. Cells of an LSTM remember by default: their forget gates' bias is 1 (Jozefowicz et al. 2015)."""
     for layer in layers:
-        nn.init.orthogonal_(layer.weight_hh_l0)
+        with _one_thread():
+            nn.init.orthogonal_(layer.weight_hh_l0)
         if isinstance(layer, nn.LSTM):
             nn.init.ones_(layer.bias_hh_l0[layer.hidden_size : 2 * layer.hidden_size].detach())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """LAPACK's QR rounds differently with other numbers of threads, and a seed should give the same weights with any."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from seqcli.interfaces import Scores, State, TokenBatch
-from seqcli.nn import log_probs, stepping
+from seqcli.nn import log_probs, stepping, threads
 from seqcli.nn.answering import Answering
 from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.linear import Linear
@@ -136,6 +136,7 @@ class NeuralLanguageModel(Answering):
         return lp, np.concatenate([part[1] for part in parts])[given - 1 :] if rank else None
 
     def _judge(self, features: Tensor, targets: Tensor, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        threads.adapt()
         return log_probs.of_targets(self.head, features, targets, rank=rank)
 
     def logits(self, features: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from seqcli.interfaces import State
+from seqcli.nn import threads
 from seqcli.text import BOS_ID
 
 
@@ -28,6 +29,7 @@ def extend(
     assert (lengths > 0).all(), "only a beginning may be empty"
     groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
     parts, states = [], []
+    threads.adapt()
     for rows in groups:
         part = torch.from_numpy(tokens[rows, : lengths[rows[0]]].astype(np.int64)).to(device)
         before = begin(rows) if state is None else state if len(groups) == 1 else state.reorder(rows)

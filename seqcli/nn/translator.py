@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from seqcli.interfaces import Scores, TokenBatch
-from seqcli.nn import log_probs, recording, stepping
+from seqcli.nn import log_probs, recording, stepping, threads
 from seqcli.nn.answering import Answering
 from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.linear import Linear
@@ -55,6 +55,7 @@ class NeuralTranslator(Answering):
     @torch.inference_mode()
     def encode(self, batch: TokenBatch) -> Memory:
         """What is known of these sources, all read together."""
+        threads.adapt()
         tokens = torch.from_numpy(padded(batch.rows, fill=PAD)).to(self.device)
         with self.cast():
             return self.remember(tokens.clamp_min(0), tokens != PAD)

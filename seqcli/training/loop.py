@@ -19,6 +19,7 @@ import torch
 from seqcli.data.batches import Batches
 from seqcli.errors import DivergedError
 from seqcli.interfaces import Reporter
+from seqcli.nn import threads
 from seqcli.nn.weights import whole
 from seqcli.training import optim, state
 from seqcli.training.averaging import Average
@@ -108,6 +109,7 @@ def train(
     with collected() as signalled:
         while (share := progress.spent(plan, batches)) < 1:
             # 1. The gradient of a step, summed over its batches
+            threads.adapt()
             started = time.monotonic()
             optimizer.zero_grad(set_to_none=True)
             total, tokens = torch.zeros((), device=placement.device), 0

@@ -8,6 +8,7 @@ import torch
 
 from seqcli import torchrun
 from seqcli.errors import UsageError
+from seqcli.nn.threads import choose as choose_threads
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 
@@ -29,8 +30,7 @@ class Placement:
 
 def place(device: str = "auto", precision: str = "auto", *, threads: int | None = None) -> Placement:
     """auto: a GPU if there is one, under torchrun one each; bfloat16 where the processor multiplies in it."""
-    if threads:
-        torch.set_num_threads(threads)
+    choose_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -1,0 +1,68 @@
+"""How many threads PyTorch computes with: as many as other processes leave cores for, unless a number is asked for.
+
+PyTorch's OpenMP threads meet after every operation and spin until the last one arrives. One that has lost its core to another
+process holds up all the others for a time slice, thousands of times a second: beside a single busy process two threads on two
+cores are several times slower than one. Waiting passively is no cure: on a quiet machine sleeping and waking costs more than
+the second thread gives (docs/LOG.md has the figures). So the free cores are counted now and then (`cores.Usage`), between
+two steps, and the number of threads follows.
+
+The results do not: in bfloat16 a training gives the same weights for any number of threads, in float32 up to rounding.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import torch
+
+from seqcli import cores
+
+_EVERY = 0.25  # seconds between two counts: the kernel counts in hundredths
+_MISSED = 1 / 3  # of a core: with less missing, as many threads as cores are still quicker than one thread fewer
+
+
+class Threads:
+    """most: the number used on a quiet machine."""
+
+    def __init__(self, most: int):
+        self.most = most
+        self._before, self._last = cores.STARTED, most
+        self._due = 0.0
+
+    def adapt(self) -> None:
+        """To be called between two steps; does nothing most of the time."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _EVERY
+        if (now := cores.Usage.now()) is None or self._before is None:
+            return
+        seen = min(self.most, max(1, int(now.free(self._before) + _MISSED)))
+        threads = torch.get_num_threads()
+        wanted = seen if seen < threads else min(seen, self._last)  # more only after two counts that say so
+        if wanted != threads:
+            torch.set_num_threads(wanted)
+        self._before, self._last = now, seen
+
+
+_threads: Threads | None = None
+
+
+def choose(number: int | None) -> None:
+    """number: of threads; None for what the environment asks for (OMP_NUM_THREADS), else as many as are of use."""
+    global _threads
+    _threads = None
+    if number:
+        torch.set_num_threads(number)
+    elif not os.environ.get("OMP_NUM_THREADS"):
+        most = min(torch.get_num_threads(), cores.allowed())
+        torch.set_num_threads(most)
+        if most > 1:
+            _threads = Threads(most)
+            _threads.adapt()
+
+
+def adapt() -> None:
+    """Between two steps of work: as many threads as other processes leave cores for, if nobody asked for a number."""
+    if _threads is not None:
+        _threads.adapt()

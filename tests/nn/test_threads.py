@@ -1,0 +1,95 @@
+"""The number of threads follows the cores that other processes leave free."""
+
+import pytest
+import torch
+
+from seqcli import cores
+from seqcli.nn import initialise, threads
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+    threads.choose(before)
+
+
+class Machine:
+    """A clock and processors that say what they are told."""
+
+    def __init__(self, monkeypatch):
+        self.clock = self.own = self.idle = 0.0
+        monkeypatch.setattr(cores.Usage, "now", lambda: cores.Usage(self.clock, self.own, self.idle))
+        monkeypatch.setattr(threads.time, "monotonic", lambda: self.clock)
+        monkeypatch.setattr(cores, "STARTED", cores.Usage.now())
+
+    def second(self, *, own, idle):
+        self.clock, self.own, self.idle = self.clock + 1, self.own + own, self.idle + idle
+
+
+def test_fewer_at_once_and_more_only_after_two_counts(monkeypatch):
+    machine = Machine(monkeypatch)
+    torch.set_num_threads(2)
+    chosen = threads.Threads(most=2)
+    seen = []
+    for own, idle in [
+        (2.0, 0.0),  # both cores are ours
+        (1.33, 0.0),  # another process takes its third of the time
+        (1.0, 0.0),  # one core each
+        (1.0, 0.9),  # the other process sleeps: perhaps for a moment
+        (1.0, 0.0),
+        (1.0, 1.0),
+        (1.0, 0.95),  # it is gone
+        (1.8, 0.0),  # a fifth of a core is missing: two threads are still quicker than one
+        (0.4, 0.0),
+    ]:
+        machine.second(own=own, idle=idle)
+        chosen.adapt()
+        seen.append(torch.get_num_threads())
+    assert seen == [2, 1, 1, 1, 1, 1, 2, 2, 1]
+
+
+def test_nothing_is_counted_between_two_counts(monkeypatch):
+    machine = Machine(monkeypatch)
+    torch.set_num_threads(2)
+    chosen = threads.Threads(most=2)
+    machine.second(own=2, idle=0)
+    chosen.adapt()
+    machine.clock += 0.1
+    chosen.adapt()  # nothing of ours, nothing idle: but too early to say
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("environment, number, expected", [(None, 1, 1), ("1", 2, 2), ("1", None, None)])
+def test_a_number_that_is_asked_for_stays(monkeypatch, environment, number, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if environment:
+        monkeypatch.setenv("OMP_NUM_THREADS", environment)
+    before = torch.get_num_threads()
+    threads.choose(number)
+    machine = Machine(monkeypatch)
+    for _ in range(3):
+        machine.second(own=0, idle=0)
+        threads.adapt()
+    assert torch.get_num_threads() == (expected or before)
+
+
+def test_where_the_system_does_not_say_nothing_changes(monkeypatch):
+    monkeypatch.setattr(cores.Usage, "now", lambda: None)
+    torch.set_num_threads(2)
+    chosen = threads.Threads(most=2)
+    chosen.adapt()
+    assert torch.get_num_threads() == 2
+
+
+def test_recurrent_weights_begin_alike_with_any_number_of_threads():
+    def weights(number):
+        torch.set_num_threads(number)
+        torch.manual_seed(0)
+        layer = torch.nn.LSTM(64, 256)
+        initialise.initialise_recurrent([layer])
+        assert torch.get_num_threads() == number
+        return layer.weight_hh_l0
+
+    assert all(torch.equal(weights(1), weights(number)) for number in (2, 3))
