@@ -313,6 +313,6 @@ MixOption = Annotated[
 ModelOption = Annotated[
     list[str] | None,
     typer.Option(
-        "-m", "--model", metavar="DIR", help="Model folder or .arpa file, or NAME=DIR; may be given again.", show_default=False
+        "-m", "--model", metavar="DIR", help="Model folder or ARPA file (.arpa, .lm, compressed or not), or NAME=DIR; may be given again.", show_default=False
     ),
 ]

@@ -17,7 +17,7 @@ def tokenize(
         list[str] | None,
         typer.Option(
             "-m", "--model", metavar="DIR|FILE",
-            help="Folder of a model or tokenizer, .arpa or SentencePiece .model file, or NAME=DIR; may be given again.",
+            help="Folder of a model or tokenizer, ARPA file, SentencePiece .model file, or NAME=DIR; may be given again.",
         ),
     ] = None,
     ids: Annotated[

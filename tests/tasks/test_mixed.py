@@ -93,6 +93,14 @@ def test_the_fit_is_where_the_likelihood_is_greatest():
     assert likeliest_weights(np.array([[-math.inf], [-1.0]])) == ([0, 1], -1)
 
 
+def test_tokens_that_are_impossible_to_all_models_change_no_weight():
+    impossible = [-math.inf, -math.inf]
+    log_prob = np.array([[-1.0, -2.0], [-1.5, -1.0]])
+    weights, _ = likeliest_weights(log_prob)
+    assert likeliest_weights(np.column_stack([log_prob, impossible])) == (weights, -math.inf)
+    assert likeliest_weights(np.array(impossible)[:, None]) == ([0.5, 0.5], -math.inf)
+
+
 @pytest.mark.parametrize(
     "mix, says",
     [("0.5,0.6", "sum to 1"), ("-1,2", "sum to 1"), ("nan,1", "sum to 1"), ("1", "1 weights for 2"), ("0.2,0.3,0.5", "3 weights for 2")],

@@ -112,16 +112,24 @@ def fitted(models: Sequence[OpenModel], path: str, *, reporter: Reporter) -> Ope
 
 
 def likeliest_weights(log_prob: np.ndarray) -> tuple[list[float], float]:
-    """The weights, and log p under them, by expectation maximisation from equal ones. log_prob: float64 [M, P]."""
-    p = np.exp(log_prob - log_prob.max(axis=0))
+    """The weights, and log p under them, by expectation maximisation from equal ones. log_prob: float64 [M, P].
+
+    Tokens that are impossible to every model prefer no weights.
+    """
+    possible = log_prob[:, log_prob.max(axis=0) > -np.inf]
+    most = possible.max(axis=0, initial=-np.inf)
+    p = np.exp(possible - most)
     weights = np.full(len(p), 1 / len(p))
+    if not p.size:
+        return weights.tolist(), -np.inf
     for _ in range(_MOST):
         before = weights
         shares = weights[:, None] * p
         weights = (shares / shares.sum(axis=0)).mean(axis=1)
         if np.abs(weights - before).max() < _STEADY:
             break
-    return weights.tolist(), float((np.log(weights @ p) + log_prob.max(axis=0)).sum())
+    total = float((np.log(weights @ p) + most).sum())
+    return weights.tolist(), total if possible.shape == log_prob.shape else -np.inf
 
 
 def _texts(corpus: Corpus, reporter: Reporter) -> Iterator[bytes]:
