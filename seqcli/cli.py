@@ -18,7 +18,7 @@ from contextlib import suppress
 import typer
 from typer.core import TyperGroup
 
-from seqcli import exhausted, interrupts, torchrun
+from seqcli import clock, exhausted, interrupts, torchrun
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 
 COMMANDS = {  # in the order of the help
@@ -76,15 +76,16 @@ def _top(
 def main(arguments: list[str] | None = None) -> None:
     if not sys.warnoptions:  # Python's warnings are for developers: python -W default -m seqcli shows them
         warnings.simplefilter("ignore")
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    code = run(sys.argv[1:] if arguments is None else arguments, began=clock.process_start())
     if code > 128:
         interrupts.leave(code)
     sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:
-    """The exit code of one command."""
-    return interrupts.watched(lambda: _run(arguments))
+def run(arguments: list[str], *, began: float | None = None) -> int:
+    """The exit code of one command. began: when, on the scale of `time.monotonic`; None for now."""
+    with clock.command(began):
+        return interrupts.watched(lambda: _run(arguments))
 
 
 def _run(arguments: list[str]) -> int:

@@ -12,9 +12,9 @@ _AT_ONCE = 1 << 17  # bytes: indices of so many stay in the cache
 
 
 def gather(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The pieces one after another: uint8 [sum of lengths]. Pieces 1, 0 of "ab|c" give "cab"."""
+    """The pieces one after another: [sum of lengths], of the type of `data`. Pieces 1, 0 of "ab|c" give "cab"."""
     ends = np.cumsum(lengths)
-    out = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    out = np.empty(int(ends[-1]) if len(ends) else 0, data.dtype)
     shift = starts - (ends - lengths)  # from a place in `out` to its place in `data`
     piece = done = 0
     while piece < len(ends):

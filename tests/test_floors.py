@@ -33,6 +33,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "exhausted": (0, "", ""),
     "workers": (0, "", ""),
     "cores": (0, "", ""),
+    "clock": (0, "", ""),
     "tokenizers": (1, "numpy", ""),
     "nn": (2, "numpy torch", ""),
     "ngram": (2, "numpy", ""),

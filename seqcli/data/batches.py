@@ -6,7 +6,8 @@ goes into windows at random places, or into lanes that are read on and on, for m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from seqcli.text import BOS_ID, PAD
 
 _SORTED_TOGETHER = 64  # batches whose rows are sorted by length with one another
 NOT_COUNTED = -1
+_PIECE = 1 << 22  # tokens of a stream that are looked through at a time
 
 
 class Example(NamedTuple):
@@ -63,11 +65,14 @@ class OfLikeLength:
         return self._groups
 
     def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
-        groups, begin = [], 0
-        for end in range(1, len(rows) + 1):
-            if end == len(rows) or (end - begin + 1) * self._rounded(self._lengths[rows[end]]) > self._budget:
-                groups.append(rows[begin:end])
-                begin = end
+        """rows, shortest first, in groups as large as the budget allows."""
+        lengths, groups, begin = self._rounded(self._lengths[rows]).tolist(), [], 0
+        while begin < len(rows):
+            most = min(len(rows), begin + max(1, self._budget // lengths[begin]))
+            # (end - begin) * lengths[end - 1] grows with end: the last that fits is found by bisection
+            end = begin + max(1, bisect_right(range(1, most - begin + 1), self._budget, key=lambda n: n * lengths[begin + n - 1]))
+            groups.append(rows[begin:end])
+            begin = end
         return groups
 
     def _padded(self, rows: list[np.ndarray]) -> np.ndarray:
@@ -88,8 +93,10 @@ class Lines(OfLikeLength):
         self._stream = stream
         begins, lengths = _rows(stream)
         if longest is not None:  # what a window cannot hold is cut
-            cuts = [(b + o, min(longest, n - o)) for b, n in zip(begins, lengths) for o in range(0, n, longest)]
-            begins, lengths = (np.array(part, np.int64) for part in zip(*cuts))
+            parts = np.maximum(-(-lengths // longest), 1)
+            number = np.arange(int(parts.sum())) - np.repeat(np.cumsum(parts) - parts, parts)  # of a part, in its row
+            begins = np.repeat(begins, parts) + number * longest
+            lengths = np.minimum(np.repeat(lengths, parts) - number * longest, longest)
         kept = lengths > 0
         self._begins = begins[kept]
         super().__init__(lengths[kept], batch_tokens=batch_tokens, seed=seed)
@@ -157,10 +164,26 @@ class Pairs(OfLikeLength):
         return [self._changed[side](row, rng) for row in rows] if self._changed else rows
 
 
+def row_starts(stream: np.ndarray) -> np.ndarray:
+    """Where the rows of a stream begin, at their `<s>`: int64 [rows]."""
+    return np.concatenate([np.zeros(0, np.int64), *(first + np.flatnonzero(part == BOS_ID) for first, part in pieces(stream))])
+
+
 def _rows(stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the rows of a stream begin, at their `<s>`, and how many tokens follow it."""
-    begins = np.flatnonzero(stream == BOS_ID)
+    begins = row_starts(stream)
     return begins, np.diff(begins, append=len(stream)) - 1
+
+
+def count_rows(stream: np.ndarray) -> int:
+    """The rows of a stream."""
+    return sum(int(np.count_nonzero(part == BOS_ID)) for _, part in pieces(stream))
+
+
+def pieces(stream: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """A stream piece by piece, with where each begins: it may be larger than memory."""
+    for first in range(0, len(stream), _PIECE):
+        yield first, stream[first : first + _PIECE]
 
 
 class Windows:

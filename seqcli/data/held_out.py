@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from seqcli.text import BOS_ID, nfc
+from seqcli.data.batches import row_starts
+from seqcli.text import nfc
 from seqcli.tokenizers.words import Split
 
 _AT_ONCE = 1 << 20  # tokens
@@ -31,7 +32,7 @@ def keys_of_texts(blocks: Iterable[bytes]) -> np.ndarray:
 
 def keys_of_rows(stream: np.ndarray) -> np.ndarray:
     """uint64 [rows], the same for equal rows of a stream of tokens, int32 [T] with `<s>` before each."""
-    starts = np.flatnonzero(stream == BOS_ID)
+    starts = row_starts(stream)
     lengths = np.diff(starts, append=len(stream))
     parts, row = [np.zeros(0, np.uint64)], 0
     while row < len(starts):

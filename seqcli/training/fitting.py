@@ -15,7 +15,8 @@ from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
 from seqcli.runs import Draft, Run
 from seqcli.training import loop, preflight, ranks
-from seqcli.training.keeping import Keeper
+from seqcli.training.budget import Budget
+from seqcli.training.keeping import HeldOut, Keeper
 from seqcli.training.placement import Placement
 from seqcli.training.plan import Plan
 from seqcli.training.request import Request
@@ -25,15 +26,14 @@ from seqcli.training.request import Request
 class Work:
     """What a task hands over. `make` builds the network, outlined or with weights; the others are asked once it is there.
 
-    record: what is written down besides parameters, precision and device; judge: gives the headline figure of held-out text,
-    lower is better, and all its figures; outputs: the width of the head, for the memory of its logits; counted: what the
-    loss is a sum over; begin: puts weights in that were learnt before.
+    record: what is written down besides parameters, precision and device; outputs: the width of the head, for the memory of
+    its logits; counted: what the loss is a sum over; begin: puts weights in that were learnt before.
     """
 
     task: str
     make: Callable[[], nn.Module]
     batches: Callable[[nn.Module], Batches]
-    judge: Callable[[nn.Module], tuple[float, dict[str, Any]]]
+    held_out: HeldOut
     record: dict[str, Any]
     tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer]  # of source and target
     card: Callable[[Mapping[str, Any]], str]
@@ -62,7 +62,7 @@ def fit(
         "device": placement.device.type,
     }  # fmt: skip
     run = Keeper(
-        draft, model, record, task=work.task, tokenizer=work.tokenizer, judge=lambda: work.judge(model), card=work.card,
+        draft, model, record, task=work.task, tokenizer=work.tokenizer, held_out=work.held_out, card=work.card,
         begun=begun, bytes_per_token=work.bytes_per_token, counted=work.counted, board=request.tensorboard,
     )  # fmt: skip
     resumed = run.resumed(reporter) if resume else None
@@ -71,8 +71,12 @@ def fit(
         if plan.shard:
             together.shard(model)
         together.agree(f"{record['tokenizer']} {record['data']['fingerprint']}", what="text")
+        batches = work.batches(model)
+        budget = Budget(
+            plan, begun=begun, used=resumed[0].seconds if resumed else 0.0, size=preflight.checkpoint_size(model, plan)
+        )
         progress = loop.train(
-            model, work.batches(model), plan, run, placement=placement, ranks=together, reporter=reporter, resumed=resumed
+            model, batches, plan, run, budget=budget, placement=placement, ranks=together, reporter=reporter, resumed=resumed
         )
     best = Run.open(draft.path).config
     return {**best, "progress": asdict(progress), "seconds": progress.seconds}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import nn
@@ -19,35 +19,60 @@ from seqcli.errors import ModelError, UsageError
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
 from seqcli.runs import Draft, Run
+from seqcli.training.loop import Evaluation
 from seqcli.training.plan import RESUMABLE, Progress
+
+
+class HeldOut(Protocol):
+    """Held-out text in parts, in a seeded order: the answers to the first few stand for all."""
+
+    def __len__(self) -> int:
+        """How many parts there are."""
+
+    def answer(self, model: Any, part: int) -> Any:
+        """What the model says of a part."""
+
+    def figures(self, answers: Sequence[Any]) -> tuple[float, dict[str, Any]]:
+        """The headline figure, lower is better, and all figures, of the first `len(answers)` parts."""
 
 
 class Keeper:
     """A `training.loop.Run`.
 
-    record: what is written down of the training; judge: gives the headline figure, lower is better, and all figures of
-    held-out text; card: makes the model card of the whole record.
+    record: what is written down of the training; card: makes the model card of the whole record.
     """
 
     def __init__(
         self, draft: Draft, model: nn.Module, record: Mapping[str, Any], *, task: str, tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer],
-        judge: Callable[[], tuple[float, dict[str, Any]]], card: Callable[[Mapping[str, Any]], str], begun: float,
+        held_out: HeldOut, card: Callable[[Mapping[str, Any]], str], begun: float,
         bytes_per_token: float | None = None, counted: str = "tokens", board: bool = False,
     ):  # fmt: skip
         self._draft, self._model, self._record, self._begun = draft, model, record, begun
-        self._task, self._tokenizer, self._judge, self._card = task, tokenizer, judge, card
+        self._task, self._tokenizer, self._held_out, self._card = task, tokenizer, held_out, card
         self.bytes_per_token, self.counted = bytes_per_token, counted
         self._figures: dict[str, Any] = {}
+        self._answers: list[Any] = []  # of the last evaluation
+        self._best: list[Any] = []  # of the best weights of this process
         self._board = None
         if board and not torchrun.rank():
             from seqcli.training.tensorboard import Board
 
             self._board = Board(draft.boards)
 
-    def evaluate(self) -> float:
-        """The headline figure of the held-out text."""
-        headline, self._figures = self._judge()
-        return headline
+    def evaluate(self, go_on: Callable[[], bool]) -> Evaluation:
+        """The headline figure of the parts of the held-out text that there is time for."""
+        held_out, self._answers = self._held_out, []
+        for part in range(len(held_out)):
+            self._answers.append(held_out.answer(self._model, part))
+            if not go_on():
+                break
+        value, self._figures = held_out.figures(self._answers)
+        parts, better = len(self._answers), None
+        if self._best and parts != len(self._best):
+            common = min(parts, len(self._best))
+            ours, theirs = (held_out.figures(answers[:common])[0] for answers in (self._answers, self._best))
+            better = ours < theirs
+        return Evaluation(value, better, parts, len(held_out))
 
     def log(self, event: Mapping[str, Any]) -> None:
         if not torchrun.rank():
@@ -56,6 +81,7 @@ class Keeper:
             self._board.add(event)
 
     def best(self, progress: Progress) -> None:
+        self._best = self._answers
         seconds = round(time.monotonic() - self._begun, 3)
         record = {**self._record, "valid": self._figures, "progress": asdict(progress), "seconds": seconds}
         tensors = {name: tensor_file.tensor(array) for name, array in weights.arrays(self._model).items()}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from seqcli.nn import threads
 from seqcli.nn.weights import whole
 from seqcli.training import optim, state
 from seqcli.training.averaging import Average
+from seqcli.training.budget import Budget
 from seqcli.training.meter import Meter
 from seqcli.training.placement import Placement
 from seqcli.training.plan import Plan, Progress
@@ -32,14 +33,28 @@ from seqcli.training.signals import collected
 _LOGGED = 100  # lines of the log over the budget
 
 
+class Evaluation(NamedTuple):
+    """value: the headline figure, lower is better; better: whether it is than that of the best weights so far, on the parts
+    that both were judged on (None: the values tell); parts: judged, of so many."""
+
+    value: float
+    better: bool | None
+    parts: int
+    of: int
+
+
+class _Stopped(Exception):
+    """A signal came during an evaluation."""
+
+
 class Run(Protocol):
     """What the loop reports to."""
 
     bytes_per_token: float | None
     counted: str  # what the loss is a sum over: tokens, texts
 
-    def evaluate(self) -> float:
-        """The headline figure, lower is better."""
+    def evaluate(self, go_on: Callable[[], bool]) -> Evaluation:
+        """Of the held-out text, part by part: after each of them `go_on` says whether there is time for another."""
 
     def log(self, event: Mapping[str, Any]) -> None: ...
 
@@ -53,7 +68,8 @@ class Run(Protocol):
 
 
 def train(
-    model: torch.nn.Module, batches: Batches, plan: Plan, run: Run, *, placement: Placement, ranks: Ranks, reporter: Reporter,
+    model: torch.nn.Module, batches: Batches, plan: Plan, run: Run, *,
+    budget: Budget, placement: Placement, ranks: Ranks, reporter: Reporter,
     resumed: tuple[Progress, Mapping[str, np.ndarray]] | None = None,
 ) -> Progress:  # fmt: skip
     """Trains `model`, which lies on the placement's device. resumed: what `Run.checkpoint` was given.
@@ -72,22 +88,38 @@ def train(
     def kept() -> Iterator[None]:
         """The weights as they are evaluated and saved."""
         model.eval()
-        with average.applied():
-            yield
-        model.train()
+        try:
+            with average.applied():
+                yield
+        finally:
+            model.train()
 
-    def evaluate() -> float:
+    def spent() -> float:
+        """The share of the budget that is spent by now, by rank 0's clock."""
+        progress.seconds = ranks.first(before + time.monotonic() - begun)
+        return progress.spent(plan, batches, ranks.first(budget.left) if plan.minutes else math.inf)
+
+    def stopping() -> int:
+        """How many signals the ranks have seen."""
+        return int(ranks.sums(len(signalled))[0])
+
+    def evaluate(until: float) -> Evaluation:
+        """Of as much held-out text as there is time for. Raises _Stopped where a signal comes."""
+
+        def go_on() -> bool:
+            if stopping():
+                raise _Stopped
+            return not ranks.first(time.monotonic() > until)
+
+        started = time.monotonic()
         with kept():
-            value = ranks.first(run.evaluate())
-            ranks.reshard(model)
-        return value
-
-    def judge() -> bool:
-        """Evaluates and logs. Returns whether the weights are the best so far."""
-        value = evaluate()
-        better = progress.judge(value, plan)
-        run.log({"event": "evaluated", **_place(progress), "valid": value, **meter.taken(), "rate": _rate(optimizer)})
-        return better
+            try:
+                found = run.evaluate(go_on)
+            finally:
+                ranks.reshard(model)
+        budget.evaluated(time.monotonic() - started, parts=found.parts, of=found.of)
+        better = None if found.better is None else bool(ranks.first(found.better))
+        return found._replace(value=ranks.first(found.value), better=better)
 
     def save(*, better: bool) -> None:
         """A checkpoint, then the model if it is better: one that replaces another training's model can then be resumed."""
@@ -102,12 +134,47 @@ def train(
         with kept():
             run.best(progress)
 
+    def look(share: float, *, last: bool = False) -> None:
+        """Evaluates and saves, if the budget has time for it; a signal leaves the evaluation to the resumed run."""
+        until = ranks.first(budget.until(share, last=last))
+        if until < time.monotonic() and not last:
+            return
+        progress.due = True
+        if stopping():
+            return
+        with suppress(_Stopped):
+            found = evaluate(until)
+            judged = time.monotonic()
+            better = progress.judge(found.value, plan, better=found.better)
+            run.log({"event": "evaluated", **_place(progress), "valid": found.value, **meter.taken(), "rate": _rate(optimizer)})
+            save(better=better)
+            budget.saved(time.monotonic() - judged)
+
+    def leave_if_stopped() -> None:
+        """After a signal: saves and ends the process."""
+        if stopping():
+            if progress.due or saved != progress.step:
+                save(better=False)
+            number = signalled[0] if signalled else signal.SIGTERM  # another rank's
+            run.log({"event": "stopped", **_place(progress), "reason": number.name})
+            reporter.note(f"stopped at step {progress.step}, saved; the same command with --resume goes on from there")
+            raise SystemExit(128 + number)
+
+    def exhausted() -> bool:
+        """Whether it was judged just now, and has not become better for as long as the plan has patience."""
+        return progress.judged == progress.step and 0 < plan.patience <= progress.since_best
+
     model.train()
-    if resumed and progress.best_step == progress.step and not ranks.first(run.holds_best(progress)):
-        evaluate()  # it ended after the checkpoint and before the model, which records the figures
-        save_best()
     with collected() as signalled:
-        while (share := progress.spent(plan, batches)) < 1:
+        if resumed and progress.best_step == progress.step and not ranks.first(run.holds_best(progress)):
+            with suppress(_Stopped):  # it ended after the checkpoint and before the model, which records the figures
+                evaluate(ranks.first(budget.until(1.0, last=True)))
+                save_best()
+            leave_if_stopped()
+        if progress.due:  # a signal came before this evaluation
+            look(now := spent(), last=now >= 1)
+            leave_if_stopped()
+        while (share := spent()) < 1 and not exhausted():
             # 1. The gradient of a step, summed over its batches
             threads.adapt()
             started = time.monotonic()
@@ -127,7 +194,7 @@ def train(
             # 2. Its true size over all ranks, clipped
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
             ranks.sum_([*gradients, total])
-            tokens, stopping = map(int, ranks.sums(tokens, len(signalled)))
+            tokens = int(ranks.sums(tokens)[0])
             torch._foreach_mul_(gradients, plan.batch_tokens / max(tokens, 1))
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
             nats, size = torch.stack([total, whole(norm)]).tolist()  # here, once a step, the processor waits for the device
@@ -141,28 +208,25 @@ def train(
             average.update(share)
             progress.step += 1
             progress.tokens += tokens
-            progress.seconds = ranks.first(before + time.monotonic() - begun)
-            meter.add(nats, tokens, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            meter.add(nats, tokens, seconds)
+            budget.stepped(seconds)
             # 4. Now and then: show, log, evaluate, save
-            now = progress.spent(plan, batches)
+            now = spent()
             meter.show(progress.step, now)
-            due = _is_due(plan, progress.step, share, now)
-            better = due and judge()
-            if not due and _passes(share, now, _LOGGED):
+            if _is_due(plan, progress.step, share, now):
+                look(now)
+            elif _passes(share, now, _LOGGED):
                 run.log({"event": "progress", **_place(progress), **meter.taken(), "rate": _rate(optimizer)})
-            if due or stopping or progress.seconds - saved_at > 60 * plan.save_minutes:
-                save(better=better)
+            if progress.seconds - saved_at > 60 * plan.save_minutes:
+                save(better=False)
             # 5. Reasons to stop before the budget is spent
-            if stopping:
-                number = signalled[0] if signalled else signal.SIGTERM  # another rank's
-                run.log({"event": "stopped", **_place(progress), "reason": number.name})
-                reporter.note(f"stopped at step {progress.step}, saved; the same command with --resume goes on from there")
-                raise SystemExit(128 + number)
-            if due and plan.patience and progress.since_best >= plan.patience:
-                reporter.note(f"stopped early: no better for {plan.patience} evaluations")
-                break
+            leave_if_stopped()
+        if exhausted():
+            reporter.note(f"stopped early: no better for {plan.patience} evaluations")
         if progress.judged != progress.step:
-            save(better=judge())
+            look(1.0, last=True)
+            leave_if_stopped()
     run.log({"event": "ended", **_place(progress), "best": progress.best, "best_step": progress.best_step})
     return progress
 

@@ -14,7 +14,8 @@ _MOST = 10**12  # steps, epochs, minutes: more than anyone waits for
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train. Exactly what ends it first counts: epochs, steps or minutes (0: no limit).
+    """How to train. Exactly what ends it first counts: epochs, steps or minutes (0: no limit). minutes: from the start of the
+    command to its end, reading and saving included.
 
     batch_tokens: of one batch (0: a hundredth of the text, 256 to 4,096); accumulate: batches a step; bptt: tokens of
     back-propagation through time in running text.
@@ -81,6 +82,7 @@ class Progress:
     seconds: float = 0.0
     factor: float = 1.0  # of the learning rate, by the schedule plateau
     judged: int = -1  # the step after which it was evaluated last
+    due: bool = False  # a signal came before the evaluation after this step was done
     best: float = math.inf
     best_step: int = 0
     since_best: int = 0
@@ -91,21 +93,24 @@ class Progress:
         if self.index >= batches.length(self.epoch):
             self.epoch, self.index = self.epoch + 1, 0
 
-    def spent(self, plan: Plan, batches: Batches) -> float:
-        """The share of the budget that is spent."""
+    def spent(self, plan: Plan, batches: Batches, left: float = math.inf) -> float:
+        """The share of the budget that is spent. left: seconds, of a budget in minutes."""
         shares = [0.0]
         if plan.steps:
             shares.append(self.step / plan.steps)
         if plan.epochs:
             shares.append((self.epoch + self.index / max(batches.length(self.epoch), 1)) / plan.epochs)
         if plan.minutes:
-            shares.append(self.seconds / (60 * plan.minutes))
+            shares.append(self.seconds / (self.seconds + left) if left > 0 else 1.0)
         return max(shares)
 
-    def judge(self, value: float, plan: Plan) -> bool:
-        """Takes note of an evaluation, lower is better; whether it is the best so far."""
-        better = value < self.best
-        self.judged, self.since_best = self.step, 0 if better else self.since_best + 1
+    def judge(self, value: float, plan: Plan, *, better: bool | None = None) -> bool:
+        """Takes note of an evaluation, lower is better; whether it is the best so far.
+
+        better: whether it is, where the best so far was judged on another part of the held-out text.
+        """
+        better = value < self.best if better is None else better
+        self.judged, self.due, self.since_best = self.step, False, 0 if better else self.since_best + 1
         if better:
             self.best, self.best_step = value, self.step
         elif plan.schedule == "plateau":

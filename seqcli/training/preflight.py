@@ -24,9 +24,7 @@ def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int
 
     Memory is a lower bound, without the layers' own: what it refuses could not run.
     """
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    averaged = bool(plan.ema or plan.average)
-    checkpoint = weights * (1 + OPTIMIZERS[plan.optimizer] + averaged)
+    weights, checkpoint = _size_of(model), checkpoint_size(model, plan)
     logits = min(plan.batch_tokens * vocab_size, KEPT) * placement.dtype.itemsize
     parts = torchrun.world() if plan.shard else 1
     needed, free = (checkpoint + weights) // parts + logits, _free(placement.device)
@@ -41,6 +39,15 @@ def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int
             f"not enough disk: checkpoints and the model take {_size(needed)}, {_size(free)} are free",
             where=str(folder), cure="free some, or give another -o",
         )  # fmt: skip
+
+
+def checkpoint_size(model: nn.Module, plan: Plan) -> int:
+    """Bytes that a checkpoint takes, nearly."""
+    return _size_of(model) * (1 + OPTIMIZERS[plan.optimizer] + bool(plan.ema or plan.average))
+
+
+def _size_of(model: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 def _free(device: torch.device) -> int | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from seqcli import torchrun
+from seqcli import clock, torchrun
 from seqcli.commands.options import FORMAT, Machine, choice, with_options
 from seqcli.commands.train.options import (
     Budget,
@@ -125,11 +126,13 @@ def translator(
     # 3. The translators
     records, many = {}, len(requests) > 1
     places = {Path(output) / each.arch if many else Path(output): each for each in requests}
+    begun = clock.began()
     with drafts(places, translation.TASK, force=writing.force, resume=writing.resume) as drafted:
         for place in drafted:
             trained = translation.train(
-                place.draft, learnt_from, chosen, place.request, resume=place.begun, init=init, reporter=reporter
+                place.draft, learnt_from, chosen, place.request, resume=place.begun, init=init, reporter=reporter, begun=begun
             )
+            begun = time.monotonic()  # each has a budget of its own
             reporter.clear()
             records[place.request.arch] = (place.path, trained.record)
             for line in told.told(trained.record, held_out.files if held_out else ()):

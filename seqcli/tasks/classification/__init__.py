@@ -6,7 +6,8 @@ several, `answers` judges what they say.
 
 from seqcli.tasks.classification.answers import Answers
 from seqcli.tasks.classification.corpus import LabelledFiles, Texts, label_weights, split
-from seqcli.tasks.classification.making import METRICS, Given, Trained, settings_of_body, train
+from seqcli.tasks.classification.judging import METRICS
+from seqcli.tasks.classification.making import Given, Trained, settings_of_body, train
 from seqcli.tasks.classification.mixed import fitted, mixed
 from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, open_classifier, softmax
 

@@ -19,12 +19,12 @@ from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs import Draft, Run
 from seqcli.tasks.classification.corpus import Texts
+from seqcli.tasks.classification.judging import HeldOut
 from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, open_classifier
 from seqcli.tasks.language.corpus import TokenizerChoice, tokenizer_for
 from seqcli.text import BOS_ID
 from seqcli.training.request import Request, settings_of
 
-METRICS = {"loss": 1, "accuracy": -1, "macro_f1": -1}  # and whether lower is better
 _BATCHES = 500  # an epoch has so many or more, if its texts are that many
 _READ = 240_000  # texts that a network reads, where no budget is given: passes follow from how many there are
 
@@ -51,13 +51,13 @@ class Trained:
 
 def train(
     draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *,
-    resume: bool = False, init: str | None = None, reporter: Reporter,
+    resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained:  # fmt: skip
-    """Makes one classifier. init: a language model whose body it begins with."""
+    """Makes one classifier. begun: when its budget began, None for now; init: a language model whose body it begins with."""
     if catalog.is_counted(TASK, request.arch):
         record = _count(draft, given, choice, request, reporter=reporter)
     else:
-        record = _fit(draft, given, choice, request, resume=resume, init=init, reporter=reporter)
+        record = _fit(draft, given, choice, request, resume=resume, init=init, reporter=reporter, begun=begun)
     return Trained(open_classifier(str(draft.path), name=draft.path.name), record)
 
 
@@ -105,7 +105,7 @@ def _count(draft: Draft, given: Given, choice: TokenizerChoice, request: Request
 
 def _fit(
     draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *,
-    resume: bool, init: str | None, reporter: Reporter,
+    resume: bool, init: str | None, reporter: Reporter, begun: float | None,
 ) -> dict[str, Any]:  # fmt: skip
     import torch
 
@@ -115,7 +115,7 @@ def _fit(
     from seqcli.training.keeping import fingerprint
     from seqcli.training.placement import place
 
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     module, settings, plan = settings_of(_with_budget(request, len(given.texts)))
     body = _body_of(init) if init else None
     tokenizer = body.tokenizer if body else tokenizer_for(given.texts, choice, reporter=reporter)
@@ -136,11 +136,7 @@ def _fit(
         model.label_weights = None if weights is None else weights.to(placement.device)
         return model
 
-    def judge(model) -> tuple[float, dict[str, Any]]:
-        model.products = placement.dtype
-        found = figures(model.classify(valid).astype(np.float64), given.valid.targets)
-        return METRICS[given.metric] * found[given.metric], found
-
+    held_out = HeldOut(valid, given.valid.targets, metric=given.metric, products=placement.dtype, seed=plan.seed)
     record = _record(given, request, module, settings, tokens=batch, label=signature.tokenizer_label(tokenizer))
     record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
     record["data"] |= {
@@ -148,7 +144,7 @@ def _fit(
         "held_out_fingerprint": fingerprint(np.frombuffer(given.valid.data, np.uint8), given.valid.targets),
     }
     work = fitting.Work(
-        task=TASK, make=make, judge=judge, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
+        task=TASK, make=make, held_out=held_out, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(
             stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=settings.window,
             changed=changed,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from seqcli import catalog
+from seqcli import catalog, clock
 from seqcli.interfaces import Reporter
 from seqcli.runs import Run
 from seqcli.tasks.classification.making import Given, Trained, train
@@ -35,13 +36,17 @@ def train_all(
     force: bool, resume: bool, init: str | None, reporter: Reporter,
 ) -> Iterator[tuple[Path, Trained]]:  # fmt: skip
     """One after another, each with the tokenizer of the one before. resume: those that are not done."""
+    begun = clock.began()
     with drafts(requests, TASK, force=force, resume=resume) as places:
         for place in places:
             path = place.path
             if place.draft:
-                trained = train(place.draft, given, choice, place.request, resume=place.begun, init=init, reporter=reporter)
+                trained = train(
+                    place.draft, given, choice, place.request, resume=place.begun, init=init, reporter=reporter, begun=begun
+                )
             else:
                 trained = Trained(open_classifier(str(path), name=path.name), Run.open(path).config)
             yield path, trained
+            begun = time.monotonic()  # each has a budget of its own
             if not hasattr(catalog.load("models", trained.record["module"]), "encoder"):
                 choice = TokenizerChoice(str(path.resolve()))

@@ -6,11 +6,12 @@ seed. One architecture alone is trained as always: an n-gram model then learns f
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from seqcli import catalog
+from seqcli import catalog, clock
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import Reporter
 from seqcli.runs import Run
@@ -32,6 +33,7 @@ def train(
         cure = "save it to a file first"
         raise InputError("text that is read only once cannot teach several models", where=once, cure=cure)
     seeds = [settings_of(request)[2].seed for request in places.values() if not catalog.is_counted(TASK, request.arch)]
+    begun = clock.began()
     with drafts(places, TASK, force=force, resume=resume) as drafted:
         for place in drafted:
             if not place.draft:
@@ -43,9 +45,10 @@ def train(
                 )  # fmt: skip
             else:
                 trained = neural.train(
-                    place.draft, corpus, choice, place.request, valid=valid, resume=place.begun, reporter=reporter
+                    place.draft, corpus, choice, place.request, valid=valid, resume=place.begun, reporter=reporter, begun=begun
                 )
             yield trained
+            begun = time.monotonic()  # each has a budget of its own
             choice = TokenizerChoice(str(place.path.resolve()))
 
 

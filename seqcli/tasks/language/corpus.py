@@ -11,6 +11,8 @@ import numpy as np
 
 from seqcli import catalog, tokenizers
 from seqcli.data import held_out, hub, lines, records, tables
+from seqcli.data.batches import count_rows, pieces, row_starts
+from seqcli.data.deadline import Deadline
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.texts import Texts
@@ -24,7 +26,7 @@ from seqcli.runs import Run
 from seqcli.text import BOS_ID
 from seqcli.tokenizer_folder import drafting_tokenizer
 
-HELD_OUT = 0.05  # of the rows, where no validation text is given
+HELD_OUT, MOST_HELD_OUT = 0.05, 1_000_000  # of the rows, and tokens (about), where no validation text is given
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,13 @@ class Corpus:
     encoding: str | None = None
     strict: bool = False
 
-    def files(self, reporter: Reporter = SILENT) -> Iterator[Iterator[Block]]:
-        """The blocks of each file; `reporter` hears of malformed text."""
+    def files(self, reporter: Reporter = SILENT, *, deadline: Deadline | None = None) -> Iterator[Iterator[Block]]:
+        """The blocks of each file, until the deadline; `reporter` hears of malformed text."""
+        deadline = deadline or Deadline()
         for path in self.paths:
-            yield lines.noting(self.blocks(path, reporter), path, reporter)
+            yield lines.noting(deadline.within(self.blocks(path, reporter)), path, reporter)
+            if deadline.passed:
+                return
 
     def blocks(self, path: str, reporter: Reporter = SILENT) -> Iterator[Block]:
         """The records of a file; of a table without the blank rows at its end, of which `reporter` hears."""
@@ -93,10 +98,17 @@ class Reading:
     rows: int
 
 
-def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int | None, reporter: Reporter) -> Reading:
-    """The tokenizer, learnt or opened, and the corpus in its tokens."""
+def read(
+    corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int | None, reporter: Reporter,
+    deadline: Deadline | None = None,
+) -> Reading:  # fmt: skip
+    """The tokenizer, learnt or opened, and the corpus in its tokens, as far as it can be read until the deadline.
+
+    Blocks are encoded on all cores and written to a file, so memory holds a few blocks (and the vocabulary).
+    """
+    deadline = deadline or Deadline()
     if choice.name == "words":
-        return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter)
+        return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter, deadline=deadline)
     if choice.name in catalog.names("tokenizers"):
         if once := corpus.read_once():
             cure = "save it to a file, or give --tokenizer a folder"
@@ -109,11 +121,27 @@ def read(corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int 
         tokenizer, notes = open_tokenizer(choice.name, encoding=corpus.encoding), []
     for note in notes:
         reporter.note(note)
-    store, rows = TokenStore(folder), 0
-    for blocks in corpus.files(reporter):
-        encoded = (tokenizer.encode(block.data, unit=corpus.unit) for block in blocks)
-        rows += _store(encoded, store, corpus.unit)
+    store, rows, done, size = TokenStore(folder), 0, 0, corpus.size()
+
+    def encoded(block: Block) -> tuple[int, TokenBatch]:
+        return len(block.data), tokenizer.encode(block.data, unit=corpus.unit)
+
+    for blocks in corpus.files(reporter, deadline=deadline):
+        begins = True
+        for block_size, batch in ordered_map(encoded, blocks, workers=threads):
+            rows += _store([batch], store, corpus.unit, begins=begins)
+            begins = False
+            done += block_size
+            reporter.progress("tokenizing", done, size)
+    if deadline.passed:
+        _note_left_out(done, reporter)
     return Reading(tokenizer, store.array(), rows)
+
+
+def _note_left_out(done: int, reporter: Reporter) -> None:
+    reporter.note(
+        f"read the first {done / 1e6:,.1f} MB of text, as much as a quarter of --minutes allows: trains on these; more minutes read more"
+    )
 
 
 def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) -> None:
@@ -123,31 +151,38 @@ def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) ->
     if not reading.tokenizer.decode(seen.tolist()).strip():
         what = "no text to learn from: all lines are blank" if reading.rows else "no text to learn from"
         raise InputError(what, where=where, cure="give a file with lines of text")
-    starts = np.flatnonzero(reading.stream == BOS_ID)
+    starts = row_starts(reading.stream)
     filled = int((np.diff(starts, append=len(reading.stream)) > 2).sum())  # more than `<s>` and `</s>`
     if corpus.unit == "line" and filled == 1 and not judged_on_others:
         cure = "give more lines, or --unit document where it is running text"
         raise InputError("only one line of text: a model would know no other sentence", where=where, cure=cure)
 
 
-def split(stream: np.ndarray, *, unit: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out part: a seeded choice of rows, or the end of running text.
+def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out part: a seeded choice of rows, or the end of running text. The training rows are written to a file
+    in `folder`, which may be larger than memory.
 
     Equal rows are on one side: of a corpus that repeats its lines, repeating them would otherwise be judged, not predicting
     others. Raises InputError where there is nothing to spare.
     """
     cure = "give more, or others with --valid FILE"
     if unit == "document":
-        if (stream != BOS_ID).sum() < 2:
+        if len(stream) - count_rows(stream) < 2:
             raise InputError("one token of text, and none to judge on", cure=cure)
-        cut = max(2, int(len(stream) * (1 - HELD_OUT)))
+        cut = max(2, int(len(stream) * (1 - HELD_OUT)), len(stream) - MOST_HELD_OUT)
         return stream[:cut], np.concatenate([[BOS_ID], stream[cut:]]).astype(np.int32)
     keys = held_out.keys_of_rows(stream)
-    chosen = held_out.by_group(keys, max(1, round(HELD_OUT * len(keys))), np.random.default_rng(seed))
+    count = max(1, min(round(HELD_OUT * len(keys)), round(MOST_HELD_OUT * len(keys) / len(stream))))
+    chosen = held_out.by_group(keys, count, np.random.default_rng(seed))
     if not chosen.any():
         raise InputError("all lines are equal, and none is left to judge on", cure=cure)
-    token_chosen = chosen[np.cumsum(stream == BOS_ID) - 1]
-    return np.asarray(stream[~token_chosen]), np.asarray(stream[token_chosen])
+    kept, others, row = TokenStore(folder), [], -1
+    for _, part in pieces(stream):
+        rows = np.cumsum(part == BOS_ID) + row
+        row = int(rows[-1])
+        kept.append(part[~chosen[rows]])
+        others.append(part[chosen[rows]])
+    return kept.array(), np.concatenate(others)
 
 
 def learn_tokenizer(
@@ -209,19 +244,21 @@ def _is_stream(path: str) -> bool:
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
-def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter) -> Reading:
+def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter, deadline: Deadline) -> Reading:
     """One pass over the text: every block comes back as its distinct words and indices into them."""
     from seqcli.tokenizers import words
 
     only = _listed_words(choice.limit) if choice.limit else None  # first: it may not be there
     learner, spool = words.Learner(), Spool(folder)
     done, size = 0, corpus.size()
-    for number, blocks in enumerate(corpus.files(reporter)):
+    for number, blocks in enumerate(corpus.files(reporter, deadline=deadline)):
         for block_size, distinct in ordered_map(_distinct_words, blocks, workers=threads):
             learner.add(distinct)
             spool.add(distinct.hashes, distinct.index, distinct.line_words, np.array([number]))
             done += block_size
             reporter.progress("reading", done, size)
+    if deadline.passed:
+        _note_left_out(done, reporter)
     tokenizer, notes = _vocabulary(learner, choice, only=only)
     for note in notes:
         reporter.note(note)

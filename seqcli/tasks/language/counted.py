@@ -42,7 +42,7 @@ def train_counted(
     vocab_size = reading.tokenizer.vocab_size
     stream, held_out = reading.stream, None
     if holding_out is not None:
-        stream, held_out = split(stream, unit=corpus.unit, seed=holding_out)
+        stream, held_out = split(stream, unit=corpus.unit, seed=holding_out, folder=draft.folder)
     arena = Arena(memory=memory, tokens=len(stream), folder=draft.folder)
     counted = ngram.estimate(stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
     record = {

@@ -14,52 +14,52 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.data.batches import Batches, Lanes, Lines, Windows
+from seqcli.data.batches import Batches, Lanes, Lines, Windows, count_rows
 from seqcli.errors import UsageError
-from seqcli.interfaces import OpenModel, Reporter, Tokenizer
+from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.metrics import signature
 from seqcli.runs import Draft
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, check_enough, read, split
-from seqcli.tasks.language.opened import TASK, evaluate, judge, open_model, summary
+from seqcli.tasks.language.judging import of_corpus, of_stream
+from seqcli.tasks.language.opened import TASK, open_model
 from seqcli.tasks.language.told import Trained
 from seqcli.text import BOS_ID
 from seqcli.training.request import Request, settings_of
 
-_WINDOW = 1024  # in which running text is judged
 _SAMPLE = 200_000  # tokens whose bytes are counted
 
 def train(
     draft: Draft, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
-    valid: Corpus | None, resume: bool, reporter: Reporter,
+    valid: Corpus | None, resume: bool, reporter: Reporter, begun: float | None = None,
 ) -> Trained:  # fmt: skip
-    """Trains into `draft`. resume: go on from its newest checkpoint."""
-    from seqcli.training import fitting
+    """Trains into `draft`. resume: go on from its newest checkpoint; begun: when its budget began, None for now."""
+    from seqcli.training import budget, fitting
     from seqcli.training.keeping import fingerprint
     from seqcli.training.placement import place
 
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     module, settings, plan = settings_of(request)
     if plan.piece_dropout:
         raise UsageError("piece_dropout is for classifiers", where="--set", cure="leave it out")
     placement = place(request.device, request.precision, threads=request.threads)
-    reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter)
+    deadline = budget.reading(plan.minutes, begun=begun, resumed=draft.path if resume else None)
+    reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter, deadline=deadline)
     check_enough(reading, corpus, judged_on_others=valid is not None)
-    stream, held_out = reading.stream, None
+    stream, tokenizer = reading.stream, reading.tokenizer
+    how = {"products": placement.dtype, "seed": plan.seed}
     if valid is None:
-        stream, held_out = split(reading.stream, unit=corpus.unit, seed=plan.seed)
+        stream, rest = split(reading.stream, unit=corpus.unit, seed=plan.seed, folder=draft.folder)
+        held_out = of_stream(rest, tokenizer, unit=corpus.unit, **how)
+    else:
+        held_out = of_corpus(valid, tokenizer, **how)
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // 100, 256), 4096))
-    vocab_size = reading.tokenizer.vocab_size
-
-    def judged(model) -> tuple[float, dict[str, Any]]:
-        opened = OpenModel(draft.path.name, request.arch, corpus.unit, reading.tokenizer, model)
-        return _judged(opened, held_out if valid is None else valid, products=placement.dtype)
-
+    vocab_size = tokenizer.vocab_size
     work = fitting.Work(
         task=TASK,
         make=lambda: module.build(settings, vocab_size=vocab_size),
         batches=lambda model: batches_of(stream, corpus.unit, plan, window=model.window),
-        judge=judged,
+        held_out=held_out,
         record={
             "arch": request.arch,
             "module": module.__name__.rpartition(".")[2],
@@ -67,16 +67,17 @@ def train(
             "training": asdict(plan),
             "unit": corpus.unit,
             "vocab_size": vocab_size,
-            "tokenizer": signature.tokenizer_label(reading.tokenizer),
+            "tokenizer": signature.tokenizer_label(tokenizer),
             "data": {
                 "files": [Path(p).name for p in corpus.paths], "rows": reading.rows,
-                "tokens": int((stream != BOS_ID).sum()), "fingerprint": fingerprint(stream),
+                "tokens": len(stream) - count_rows(stream), "fingerprint": fingerprint(stream),
+                **({"blocks": deadline.read} if deadline.passed else {}),
             },
         },
-        tokenizer=reading.tokenizer,
+        tokenizer=tokenizer,
         card=_card,
         outputs=vocab_size,
-        bytes_per_token=_bytes_per_token(stream, reading.tokenizer),
+        bytes_per_token=_bytes_per_token(stream, tokenizer),
     )  # fmt: skip
     record = fitting.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
     return Trained(open_model(str(draft.path)), record)
@@ -88,19 +89,6 @@ def batches_of(stream: np.ndarray, unit: str, plan, *, window: int | None) -> Ba
     if window is not None:
         return Windows(stream, width=window, batch_tokens=plan.batch_tokens, seed=plan.seed)
     return Lanes(stream, width=plan.bptt, batch_tokens=plan.batch_tokens, seed=plan.seed)
-
-
-def _judged(opened: OpenModel, valid: Corpus | np.ndarray, *, products: Any) -> tuple[float, dict[str, Any]]:
-    """Nats per token of held-out text, a corpus or a stream of tokens, and all its figures.
-
-    products: the dtype of matrix products.
-    """
-    with opened.model.quickly(window=_WINDOW, products=products) as window:
-        totals = (judge if isinstance(valid, np.ndarray) else evaluate)(opened, valid)
-    figures = {**summary(totals), "loss": -totals.log_prob / max(totals.tokens, 1)}
-    if opened.unit == "document":
-        figures["window"] = window
-    return figures["loss"], figures
 
 
 def _bytes_per_token(stream: np.ndarray, tokenizer: Tokenizer) -> float:

@@ -12,6 +12,7 @@ from seqcli.data import held_out, hub
 from seqcli.data.pairs import Pairs, read_lines, read_tables
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch
+from seqcli.ragged import gather
 from seqcli.tasks.language.corpus import check_readable
 
 HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text is given
@@ -77,6 +78,10 @@ class Encoded:
 
     def only(self, rows: np.ndarray) -> Encoded:
         return Encoded(*(_only(side, rows) for side in (self.source, self.target)))
+
+    def at(self, rows: np.ndarray) -> Encoded:
+        """Rows by their numbers, int64 [b]."""
+        return Encoded(*(TokenBatch(gather(side.tokens, side.starts[rows], side.lengths[rows]), side.lengths[rows]) for side in (self.source, self.target)))
 
     def fit(self, *, longest: int, ratio: float) -> tuple[Encoded, dict[str, int]]:
         """Those of at most `longest` tokens a side of which neither has more than `ratio` times the other's (and 10 more),

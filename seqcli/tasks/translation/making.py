@@ -17,7 +17,7 @@ from seqcli.metrics import signature
 from seqcli.runs import Draft, Run
 from seqcli.tasks.language.corpus import TokenizerChoice, tokenizer_for
 from seqcli.tasks.translation.corpus import Encoded, names_of
-from seqcli.tasks.translation.judging import METRICS, Judge
+from seqcli.tasks.translation.judging import HeldOut
 from seqcli.tasks.translation.opened import TASK, open_translator
 from seqcli.training.request import Request, settings_of
 
@@ -47,16 +47,16 @@ class Trained:
 
 def train(
     draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *,
-    resume: bool = False, init: str | None = None, reporter: Reporter,
+    resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained:  # fmt: skip
-    """Makes one translator. init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
+    """Makes one translator. begun: when its budget began, None for now; init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
     from seqcli.data.batches import Pairs as Batches
     from seqcli.data.piece_dropout import PieceDropout
     from seqcli.training import fitting
     from seqcli.training.keeping import fingerprint
     from seqcli.training.placement import place
 
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     module, settings, plan = settings_of(request)
     first = Run.open(init).expect(TASK) if init else None
     sides = first.tokenizers() if first else _tokenizers(given, choice, reporter)
@@ -68,17 +68,15 @@ def train(
         )
     if not len(encoded.source.lengths):
         raise InputError("no pairs are left to learn from", cure="give more, or a greater --set window=N")
-    judge = Judge(given.valid, _encoded(given.valid, sides, given.threads), sides)
+    held_out = HeldOut(
+        given.valid, _encoded(given.valid, sides, given.threads), sides, metric=given.metric, products=placement.dtype,
+        seed=plan.seed,
+    )  # fmt: skip
     if not plan.batch_tokens:
         words = max(len(encoded.source.tokens), len(encoded.target.tokens))
         plan = dataclasses.replace(plan, batch_tokens=min(max(words // 200, 256), 4096))
     changed = tuple(PieceDropout(side.vocabulary(), plan.piece_dropout) for side in sides) if plan.piece_dropout else ()
     sizes = {"source_size": sides[0].vocab_size, "vocab_size": sides[1].vocab_size, "joint": sides[0] is sides[1]}
-
-    def judged(model: Any) -> tuple[float, dict[str, Any]]:
-        model.products = placement.dtype
-        found = judge.figures(model)
-        return METRICS[given.metric] * found[given.metric], found
 
     record = {
         "arch": request.arch,
@@ -96,7 +94,7 @@ def train(
         },
     }  # fmt: skip
     work = fitting.Work(
-        task=TASK, make=lambda: module.build(settings, **sizes), judge=judged, record=record,
+        task=TASK, make=lambda: module.build(settings, **sizes), held_out=held_out, record=record,
         tokenizer=sides[0] if sizes["joint"] else sides, card=_card, outputs=sizes["vocab_size"],
         batches=lambda model: Batches(
             encoded.source, encoded.target, batch_tokens=plan.batch_tokens, seed=plan.seed, changed=changed

@@ -1,0 +1,76 @@
+"""A budget in minutes, divided: what evaluations may take, what is kept for the end, and what is left for steps.
+
+The budget counts from the start of the command, so reading and tokenizing come out of it too. Costs are measured as they
+arise: a busy machine is slow at everything. Without a budget in minutes nothing here is limited.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from seqcli.data.deadline import Deadline
+from seqcli.runs import history
+from seqcli.training.plan import Plan
+
+_READING = 0.25  # of the budget at most: text is read and tokenized; the rest of a larger text is left out
+_JUDGING = 0.1  # of what is left after reading: all evaluations, half of it for the one at the end
+_WRITTEN = 100e6  # bytes a second, until a save has been measured
+_EXIT = 0.5  # seconds: opening the saved model, leaving
+
+
+def reading(minutes: float, *, begun: float, resumed: Path | None = None) -> Deadline:
+    """When reading has to stop; never without a budget in minutes.
+
+    resumed: the folder of a run that is gone on with: as much is read as its beginning read, however long that takes.
+    """
+    if resumed:
+        started = next((event for event in history(resumed) if event["event"] == "started"), {})
+        return Deadline(items=started.get("data", {}).get("blocks"))
+    return Deadline(begun + _READING * 60 * minutes if minutes else math.inf)
+
+
+class Budget:
+    """begun: when the command began; used: seconds that earlier parts of a resumed run took; size: bytes that a save writes."""
+
+    def __init__(self, plan: Plan, *, begun: float, used: float, size: float):
+        self._ends = begun + 60 * plan.minutes - used if plan.minutes else math.inf
+        self._judging = _JUDGING * max(0.0, self._ends - time.monotonic())
+        self._spent = 0.0  # on evaluations before the last, and what they saved
+        self._save, self._part, self._step = size / _WRITTEN, 0.0, 0.0  # seconds that one takes
+        self._parts = 0  # of the held-out text, as far as they are known
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left for steps and evaluations before the end."""
+        return self._ends - time.monotonic() - self._save - self._last_evaluation - self._step / 2 - _EXIT
+
+    @property
+    def _last_evaluation(self) -> float:
+        """Seconds that are kept for it: what all of the held-out text takes, or its share of the budget."""
+        share = self._judging - min(self._spent, self._judging / 2)
+        return min(share, 1.2 * self._part * self._parts) if self._parts else share
+
+    def until(self, share: float, *, last: bool) -> float | None:
+        """When an evaluation has to end, `share` of the training being done; None where there is no time for one."""
+        now = time.monotonic()
+        if math.isinf(self._ends):
+            return math.inf
+        if last:
+            return now + self._last_evaluation
+        allowed = self._judging / 2 * share - self._spent - self._save
+        return now + allowed if allowed > self._part else None
+
+    def evaluated(self, seconds: float, *, parts: int, of: int) -> None:
+        """Takes note of what an evaluation cost: `parts` of the `of` parts of the held-out text."""
+        self._part, self._parts = seconds / max(parts, 1), of
+        self._spent += seconds
+
+    def saved(self, seconds: float) -> None:
+        """Takes note of what it cost to save the weights and the state of training."""
+        self._save = seconds
+        self._spent += seconds
+
+    def stepped(self, seconds: float) -> None:
+        self._step = seconds
