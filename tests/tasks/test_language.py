@@ -364,11 +364,11 @@ def test_3_nothing_is_left_to_judge_on(here, tmp_path):
 
 
 @given(st.lists(st.sampled_from(["a", "b a", "c", "d d"]), min_size=1, max_size=40), st.integers(0, 3))
-def test_equal_lines_are_held_out_together(lines, seed):
+def test_equal_lines_are_held_out_together(tmp_path_factory, lines, seed):
     from seqcli.tasks.language.corpus import split
 
     ids, lines = {"a": 3, "b": 4, "c": 5, "d": 6}, [*lines, "a c"]  # never all equal
     stream = np.array([token for line in lines for token in (1, *(ids[word] for word in line.split()), 2)], np.int32)
-    parts = split(stream, unit="line", seed=seed)
+    parts = split(stream, unit="line", seed=seed, folder=tmp_path_factory.getbasetemp())
     sides = [{tuple(row) for row in np.split(part, np.flatnonzero(part == 1)[1:])} for part in parts]
     assert sides[0] and sides[1] and not sides[0] & sides[1]

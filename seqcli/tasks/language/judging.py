@@ -64,7 +64,7 @@ class HeldOut:
             tokens=len(tokens),
             unknown=int(unknown.sum()),
             log_prob=float(log_prob.sum(dtype=np.float64)),
-            log_prob_unknown=float(log_prob[unknown].sum(dtype=np.float64)),
+            log_prob_known=float(log_prob[~unknown].sum(dtype=np.float64)),
             bytes=int(self._bytes[rows].sum()),
             characters=int(self._characters[rows].sum()),
         )
@@ -99,7 +99,7 @@ def of_corpus(corpus: Corpus, tokenizer: Tokenizer, **how: Any) -> HeldOut:
         own: list[np.ndarray] = []
         own_bytes = own_characters = 0
         for block in blocks:
-            lines = block.normalised()
+            lines = tokenizer.normalisation.lines(block.data)
             batch = tokenizer.encode(lines, unit=corpus.unit)
             if corpus.unit == "line":
                 batches.append(batch)
