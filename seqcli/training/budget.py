@@ -52,15 +52,15 @@ class Budget:
         share = self._judging - min(self._spent, self._judging / 2)
         return min(share, 1.2 * self._part * self._parts) if self._parts else share
 
-    def until(self, share: float, *, last: bool) -> float | None:
-        """When an evaluation has to end, `share` of the training being done; None where there is no time for one."""
+    def until(self, share: float, *, last: bool) -> float:
+        """When an evaluation has to end, `share` of the training being done; the past, where there is no time for one."""
         now = time.monotonic()
         if math.isinf(self._ends):
             return math.inf
         if last:
             return now + self._last_evaluation
         allowed = self._judging / 2 * share - self._spent - self._save
-        return now + allowed if allowed > self._part else None
+        return now + allowed if allowed > self._part else -math.inf
 
     def evaluated(self, seconds: float, *, parts: int, of: int) -> None:
         """Takes note of what an evaluation cost: `parts` of the `of` parts of the held-out text."""
