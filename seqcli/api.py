@@ -1,22 +1,28 @@
 """The verbs as methods, for Python: plain values with the names of the command line, nothing printed.
 
     lm = seqcli.load("DIR")
-    lm.score(["I study machine learning"])[0]["log_prob"]
+    lm.score("I study machine learning")["log_prob"]
+    [row["log_prob"] for row in lm.score(["I study machine learning", "machine learning I study"])]
+
+One text is a string and has one answer; several are a list, a tuple or any other iterable and have a list of answers, in order.
+Settings have the ranges of the options of the same name, and what the command line refuses raises the same error (`SeqcliError`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from seqcli import ranges
 from seqcli.data.lines import block_of
 from seqcli.decoding.attention import attentions
 from seqcli.decoding.generate import Settings, generate
 from seqcli.decoding.next_token import NextToken
 from seqcli.decoding.policy import Policy
-from seqcli.decoding.translate import Settings as Translating
+from seqcli.decoding.translate import settings as translation_settings
 from seqcli.decoding.translate import translate
+from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.metrics import signature
 from seqcli.scoring import comparisons
@@ -26,6 +32,10 @@ from seqcli.scoring.pairs import Pair, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.classification import Answers, OpenClassifier
+
+T = TypeVar("T")
+Texts = str | Iterable[str]
+Answer = T | list[T]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,19 +52,24 @@ class LanguageModel:
         """How its numbers are made."""
         return signature.of_language_model(self.opened)
 
-    def score(self, texts: Sequence[str], *, contexts: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text (given its context)."""
-        texts = _texts(texts)
-        if contexts is not None and len(contexts := _texts(contexts)) != len(texts):
-            raise ValueError(f"{len(contexts)} contexts for {len(texts)} texts")
-        sums = score_block(self.opened, block_of(texts), contexts=contexts)
-        names = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
-        columns = [getattr(sums, name).tolist() for name in names]
-        return [{**dict(zip(names, row)), "text": text} for text, row in zip(texts, zip(*columns), strict=True)]
+    def score(self, texts: Texts, *, contexts: Texts | None = None) -> Answer[dict[str, Any]]:
+        """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text (given its context).
+        contexts: one for each text, or one string for all."""
 
-    def corpus(self, texts: Sequence[str]) -> dict[str, Any]:
+        def scored(texts: list[str]) -> list[dict[str, Any]]:
+            given = [contexts] * len(texts) if isinstance(contexts, str) else contexts
+            if given is not None:
+                given = _in_step(given, texts, "contexts")
+            sums = score_block(self.opened, block_of(texts), contexts=given)
+            names = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
+            columns = [getattr(sums, name).tolist() for name in names]
+            return [{**dict(zip(names, row)), "text": text} for text, row in zip(texts, zip(*columns), strict=True)]
+
+        return _answered(scored, texts)
+
+    def corpus(self, texts: Texts) -> dict[str, Any]:
         """The figures of all texts together: perplexity, bits_per_byte and their like, with the signature."""
-        totals = score_block(self.opened, block_of(_texts(texts))).totals
+        totals = score_block(self.opened, block_of(_listed(texts))).totals
         names = (
             "sentences", "tokens", "unknown", "log_prob", "perplexity", "perplexity_known", "bits_per_byte",
             "bits_per_character",
@@ -69,58 +84,85 @@ class LanguageModel:
             for tag, (t,) in judge_pairs([self.opened], [given]).tallies.items()
         }
 
-    def tokenize(self, text: str) -> list[dict[str, Any]]:
-        """text, id, start and end (in code points of the text) of every piece."""
-        return [piece._asdict() for piece in self.opened.tokenizer.pieces(text)]
+    def tokenize(self, texts: Texts) -> Answer[list[dict[str, Any]]]:
+        """text, id, start and end (in code points of the text) of every piece of each text."""
+        return _each(lambda text: [piece._asdict() for piece in self.opened.tokenizer.pieces(text)], texts)
 
-    def tokens(self, text: str, *, rank: bool = False) -> list[dict[str, Any]]:
-        """index, token, log_prob, order and rank of every token of a text, `</s>` too."""
-        return [_without_line(row) for row in score_tokens(self.opened, block_of([text]), rank=rank)]
+    def tokens(self, texts: Texts, *, rank: bool = False) -> Answer[list[dict[str, Any]]]:
+        """index, token, log_prob, order and rank of every token of each text, `</s>` too."""
+        return _each(lambda text: [_without_line(row) for row in score_tokens(self.opened, block_of([text]), rank=rank)], texts)
 
-    def words(self, text: str) -> list[dict[str, Any]]:
-        """index, word and log_prob of every word between white space."""
-        rows = map(_without_line, score_words(self.opened, block_of([text])))
-        return [{"index": row["index"], "word": row["token"], "log_prob": row["log_prob"]} for row in rows]
+    def words(self, texts: Texts) -> Answer[list[dict[str, Any]]]:
+        """index, word and log_prob of every word between white space of each text."""
 
-    def scramble(self, text: str, *, orderings: int = 1000, seed: int = 0) -> dict[str, Any]:
-        """Where a text stands among the orderings of its words."""
-        answer = comparisons.scramble(self.opened, text, sample=orderings, seed=seed)._asdict()
-        del answer["best_shares"]
-        return {**answer, "best": [{"text": other, "log_prob": value} for other, value in answer["best"]]}
+        def words(text: str) -> list[dict[str, Any]]:
+            rows = score_words(self.opened, block_of([text]))
+            return [{"index": row.index, "word": row.token, "log_prob": row.log_prob} for row in rows]
 
-    def choices(self, template: str) -> list[dict[str, Any]]:
+        return _each(words, texts)
+
+    def scramble(self, texts: Texts, *, orderings: int = 1000, seed: int = 0) -> Answer[dict[str, Any]]:
+        """Where each text stands among the orderings of its words."""
+        ranges.checked("orderings", orderings, ranges.ORDERINGS)
+        ranges.checked("seed", seed, ranges.SEED)
+
+        def scrambled(text: str) -> dict[str, Any]:
+            answer = comparisons.scramble(self.opened, text, sample=orderings, seed=seed)._asdict()
+            del answer["best_shares"]
+            return {**answer, "best": [{"text": other, "log_prob": value} for other, value in answer["best"]]}
+
+        return _each(scrambled, texts)
+
+    def choices(self, templates: Texts) -> Answer[list[dict[str, Any]]]:
         """The fillings of `My computer is very [slow|shirt]`, best first."""
-        return [choice._asdict() for choice in comparisons.choices(self.opened, template)]
+        return _each(lambda template: [choice._asdict() for choice in comparisons.choices(self.opened, template)], templates)
 
     def generate(
         self,
-        prompt: str = "",
+        prompts: Texts = "",
         *,
         max_new_tokens: int = 100,
-        temperature: float = 1.0,
+        temperature: float | None = None,
         top_k: int | None = None,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float | None = None,
         num_samples: int = 1,
         beam_size: int | None = None,
         stop: Sequence[str] = (),
         seed: int = 0,
-    ) -> list[dict[str, Any]]:
-        """text, log_prob, tokens and finish_reason of each sample of what follows a prompt; temperature 0 is greedy."""
-        settings = Settings(
-            policy=Policy(temperature, top_k, top_p, min_p, repetition_penalty), max_new_tokens=max_new_tokens,
-            num_samples=num_samples, beam_size=beam_size, stop=(stop,) if isinstance(stop, str) else tuple(stop), seed=seed,
-        )  # fmt: skip
-        return [
-            {"text": row.text, "log_prob": row.log_prob, "tokens": len(row.ids), "finish_reason": row.finish_reason}
-            for row in generate(self.opened, [prompt], settings)
-        ]
+    ) -> Answer[list[dict[str, Any]]]:
+        """text, log_prob, tokens and finish_reason ("end": `</s>`, "stop", "length") of each sample of what follows each prompt.
 
-    def next(self, prompt: str = "", *, k: int = 10) -> list[dict[str, Any]]:
-        """token and probability of the k likeliest next tokens, likeliest first."""
-        (best,) = NextToken(self.opened).after([prompt], k=k)
-        return [{"token": token, "probability": p} for token, p in best]
+        temperature 0 is greedy; with beam_size they are the likeliest different texts, best first. The draws for the n-th of
+        several prompts are those of the n-th record on the command line. Raises UsageError for what `seqcli generate` refuses.
+        """
+        drawing = {
+            "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
+        }  # fmt: skip
+        ranges.exclusive(drawing, {"beam_size": beam_size})
+        settings = Settings(
+            policy=Policy(**_given(drawing)), max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop), seed=seed,
+        )  # fmt: skip
+
+        def generated(prompts: list[str]) -> list[list[dict[str, Any]]]:
+            samples: list[list[dict[str, Any]]] = [[] for _ in prompts]
+            for row in generate(self.opened, prompts, settings, first=1):
+                samples[row.line - 1].append(
+                    {"text": row.text, "log_prob": row.log_prob, "tokens": len(row.ids), "finish_reason": row.finish_reason}
+                )
+            return samples
+
+        return _answered(generated, prompts)
+
+    def next(self, prompts: Texts = "", *, k: int = 10) -> Answer[list[dict[str, Any]]]:
+        """token and probability of the k likeliest next tokens after each prompt, likeliest first."""
+        ranges.checked("k", k, ranges.TOP_K)
+        model = NextToken(self.opened)
+        return _answered(
+            lambda prompts: [[{"token": token, "probability": p} for token, p in best] for best in model.after(prompts, k=k)], prompts
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,27 +183,35 @@ class Classifier:
     def labels(self) -> list[str]:
         return list(self.opened.labels)
 
-    def classify(self, texts: Sequence[str], *, top_k: int | None = None) -> list[dict[str, Any]]:
+    def classify(self, texts: Texts, *, top_k: int | None = None) -> Answer[dict[str, Any]]:
         """text, label, probability and labels (the top_k likeliest, None for all) of each text."""
-        texts = _texts(texts)
-        rows = []
-        for text, shares in zip(texts, self.opened.probabilities(block_of(texts)).tolist(), strict=True):
-            likeliest = sorted(range(len(shares)), key=lambda label: -shares[label])[:top_k]
-            labels = [{"label": self.opened.labels[label], "probability": shares[label]} for label in likeliest]
-            rows.append({"text": text, **labels[0], "labels": labels})
-        return rows
+        if top_k is not None:
+            ranges.checked("top_k", top_k, ranges.COUNT)
 
-    def evaluate(self, texts: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
+        def classified(texts: list[str]) -> list[dict[str, Any]]:
+            rows = []
+            for text, shares in zip(texts, self.opened.probabilities(block_of(texts)).tolist(), strict=True):
+                likeliest = sorted(range(len(shares)), key=lambda label: -shares[label])[:top_k]
+                labels = [{"label": self.opened.labels[label], "probability": shares[label]} for label in likeliest]
+                rows.append({"text": text, **labels[0], "labels": labels})
+            return rows
+
+        return _answered(classified, texts)
+
+    def evaluate(self, texts: Texts, labels: Texts) -> dict[str, Any]:
         """The figures of `seqcli classify --evaluate --json`. labels: the true ones."""
-        if len(labels) != len(texts := _texts(texts)):
-            raise ValueError(f"{len(labels)} labels for {len(texts)} texts")
+        labels = _in_step(labels, texts := _listed(texts), "labels")
         return Answers(self.opened, self.opened.numbers_of(labels), self.opened.logits(block_of(texts))).figures()
 
-    def explain(self, text: str) -> dict[str, Any]:
-        """label, probability and words: each word with the change of the label's log-odds that it brings (nats)."""
-        found = influences(self.opened.logits, text, temperature=self.opened.temperature)
-        words = [{"word": word, "change": change} for word, change in zip(found.words, found.changes.tolist())]
-        return {"label": self.opened.labels[found.best], "probability": found.probability, "words": words}
+    def explain(self, texts: Texts) -> Answer[dict[str, Any]]:
+        """label, probability and words of each text: each word with the change of the label's log-odds that it brings (nats)."""
+
+        def explained(text: str) -> dict[str, Any]:
+            found = influences(self.opened.logits, text, temperature=self.opened.temperature)
+            words = [{"word": word, "change": change} for word, change in zip(found.words, found.changes.tolist())]
+            return {"label": self.opened.labels[found.best], "probability": found.probability, "words": words}
+
+        return _each(explained, texts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,37 +230,49 @@ class Translator:
 
     def translate(
         self,
-        texts: Sequence[str],
+        texts: Texts,
         *,
         beam_size: int | None = None,
-        n_best: int = 1,
-        length_penalty: float = 1.0,
+        n_best: int | None = None,
+        length_penalty: float | None = None,
         max_length_ratio: float = 2.0,
         no_repeat_ngram: int = 0,
         prefix: str = "",
         num_samples: int | None = None,
-        temperature: float = 1.0,
+        temperature: float | None = None,
         top_k: int | None = None,
-        top_p: float = 1.0,
+        top_p: float | None = None,
         seed: int = 0,
-    ) -> list[dict[str, Any]]:
-        """source, translation, log_prob and n_best of each text; with num_samples they are drawn.
-        beam_size: None is 5, or n_best."""
-        settings = Translating(
-            beam_size=beam_size or max(5, n_best), n_best=n_best, length_penalty=length_penalty, max_length_ratio=max_length_ratio,
-            no_repeat_ngram=no_repeat_ngram, prefix=prefix, num_samples=num_samples,
-            policy=Policy(temperature=temperature, top_k=top_k, top_p=top_p), seed=seed,
+    ) -> Answer[dict[str, Any]]:
+        """source, translation, log_prob, finish_reason and n_best of each text.
+
+        n_best: so many different translations, best first; beam_size: None is 5, or n_best. With num_samples, temperature, top_k
+        or top_p they are drawn. finish_reason: "end", or "length" where the translation was cut, so that log_prob has no `</s>`.
+        Raises UsageError for what `seqcli translate` refuses.
+        """
+        settings = translation_settings(
+            searching={"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty},
+            drawing={"num_samples": num_samples, "temperature": temperature, "top_k": top_k, "top_p": top_p},
+            max_length_ratio=max_length_ratio, no_repeat_ngram=no_repeat_ngram, prefix=prefix, seed=seed,
         )  # fmt: skip
-        rows = []
-        for found in translate(self.opened, _texts(texts), settings):
-            n_best = [{"translation": each.text, "log_prob": each.log_prob} for each in found.hypotheses]
-            rows.append({"source": found.source, **n_best[0], "n_best": n_best})
-        return rows
+
+        def translated(texts: list[str]) -> list[dict[str, Any]]:
+            rows = []
+            for found in translate(self.opened, texts, settings):
+                n_best = [
+                    {"translation": each.text, "log_prob": each.log_prob, "finish_reason": each.finish_reason}
+                    for each in found.hypotheses
+                ]
+                rows.append({"source": found.source, **n_best[0], "n_best": n_best})
+            return rows
+
+        return _answered(translated, texts)
 
     def attention(self, text: str, **settings: Any) -> dict[str, Any]:
         """source and target: the pieces; weights: where each of the target's looked, a list a row; alignment: pairs of words;
-        translation. settings: of the search, as `translate` has them."""
-        translations = list(translate(self.opened, [text], Translating(**settings)))
+        translation. settings: of a search for one translation, as `translate` has them."""
+        searching = {name: settings.pop(name, None) for name in ("beam_size", "length_penalty")}
+        translations = list(translate(self.opened, [text], translation_settings(searching=searching, drawing={}, **settings)))
         (found,) = attentions(self.opened, translations)
         source, target = ([piece.text for piece in side] for side in (found.source, found.target))
         return {
@@ -218,32 +280,58 @@ class Translator:
             "alignment": found.alignment(),
         }  # fmt: skip
 
-    def score(self, texts: Sequence[str], sources: Sequence[str]) -> list[dict[str, Any]]:
+    def score(self, texts: Texts, sources: Texts) -> Answer[dict[str, Any]]:
         """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text, given its source."""
+        texts = texts if isinstance(texts, str) else _listed(texts)
         return self._given(sources, texts).score(texts)
 
-    def corpus(self, texts: Sequence[str], sources: Sequence[str]) -> dict[str, Any]:
+    def corpus(self, texts: Texts, sources: Texts) -> dict[str, Any]:
         """The figures of all texts together, given their sources."""
+        texts = _listed(texts)
         return {**self._given(sources, texts).corpus(texts), "signature": self.signature}
 
     def tokens(self, text: str, source: str, *, rank: bool = False) -> list[dict[str, Any]]:
         """index, token, log_prob and rank of every token of a text, `</s>` too, given its source."""
-        return self._given([source], [text]).tokens(text, rank=rank)
+        return self._given(source, text).tokens(text, rank=rank)
 
     def words(self, text: str, source: str) -> list[dict[str, Any]]:
         """index, word and log_prob of every word between white space, given the text's source."""
-        return self._given([source], [text]).words(text)
+        return self._given(source, text).words(text)
 
-    def _given(self, sources: Sequence[str], texts: Sequence[str]) -> LanguageModel:
-        if len(sources := _texts(sources)) != len(texts := _texts(texts)):
-            raise ValueError(f"{len(sources)} sources for {len(texts)} texts")
+    def _given(self, sources: Texts, texts: Texts) -> LanguageModel:
+        sources = _in_step(sources, _listed(texts), "sources")
         return LanguageModel(given_sources(self.opened, block_of(sources).data))
 
 
-def _texts(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise TypeError("give a list of texts")
-    return list(texts)
+def _answered(answers: Callable[[list[str]], list[T]], texts: Texts) -> Answer[T]:
+    """The answers to several texts in their order, or the answer to one."""
+    listed = _listed(texts)
+    return answers(listed)[0] if isinstance(texts, str) else answers(listed)
+
+
+def _each(answer: Callable[[str], T], texts: Texts) -> Answer[T]:
+    """The same for answers that are found one by one."""
+    return _answered(lambda texts: list(map(answer, texts)), texts)
+
+
+def _listed(texts: Texts) -> list[str]:
+    listed = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else [texts]
+    for text in listed:
+        if not isinstance(text, str):
+            raise UsageError(f"{type(text).__name__} is no text", cure="give a string, or several")
+    return listed
+
+
+def _in_step(others: Texts, texts: Sequence[str], what: str) -> list[str]:
+    """As many of these as there are texts."""
+    listed = _listed(others)
+    if len(listed) != len(texts):
+        raise InputError(f"{len(listed)} {what} for {len(texts)} texts", cure="give one for each text")
+    return listed
+
+
+def _given(options: Mapping[str, T | None]) -> dict[str, T]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _without_line(row) -> dict[str, Any]:

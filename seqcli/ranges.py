@@ -18,35 +18,52 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
+
+from seqcli.errors import UsageError
 
 LARGEST_SEED = (1 << 63) - 1  # of PyTorch's generators
 
 
+class OutOfRange(UsageError, ValueError):
+    """A setting out of its range: for users a SeqcliError, for pydantic and for those who open model folders a ValueError."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; open_low, open_high: they are not."""
+    """Numbers from `low` to `high`, both included; open_low, open_high: they are not; whole: for fields whose default is None,
+    and for options."""
 
     low: float
     high: float
     open_low: bool = False
     open_high: bool = False
+    whole: bool = False
 
     def fault(self, value: object, kind: type) -> str | None:
         """What is wrong with a value of type `kind`."""
-        known = (int, float) if kind is float else (int,)
-        if isinstance(value, bool) or not isinstance(value, known) or (isinstance(value, float) and not math.isfinite(value)):
-            return "must be a finite number" if kind is float else "must be a whole number"
+        known = Real if kind is float else Integral
+        if isinstance(value, bool) or not isinstance(value, known) or not -math.inf < value < math.inf:
+            return f"must be a {'finite' if kind is float else 'whole'} number {'' if self._open else 'from '}{self._bounds}"
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
         return None if above and below else str(self)
 
     def __str__(self) -> str:
-        if not (self.open_low or self.open_high):
-            return f"must be {self.low:,} to {self.high:,}"
-        low, high = "above" if self.open_low else "at least", "below" if self.open_high else "at most"
-        return f"must be {low} {self.low:,} and {high} {self.high:,}"
+        return f"must be {self._bounds}"
+
+    @property
+    def _open(self) -> bool:
+        return self.open_low or self.open_high
+
+    @property
+    def _bounds(self) -> str:
+        low, high = (f"{int(end) if end == int(end) else end:,}" for end in (self.low, self.high))
+        if not self._open:
+            return f"{low} to {high}"
+        return f"{'above' if self.open_low else 'at least'} {low} and {'below' if self.open_high else 'at most'} {high}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +86,25 @@ class Each:
         if not isinstance(value, tuple):
             return "must be a list"
         return next((fault for each in value if (fault := self.range.fault(each, int))), None)
+
+
+# Of decoding: the settings in Python and the options of the same names
+COUNT = Range(1, 1_000_000, whole=True)  # tokens, texts
+BEAM = Range(1, 1000, whole=True)  # hypotheses
+TOP_K = Range(1, (1 << 31) - 1, whole=True)
+TEMPERATURE = Range(0, 1_000_000)
+SHARE = Range(0, 1)  # of the probability
+REPETITION_PENALTY = Range(0.01, 100)
+LENGTH_PENALTY = Range(0, 10)
+LENGTH_RATIO = Range(0.01, 100)
+NO_REPEAT_NGRAM = Range(0, 1000, whole=True)
+ORDERINGS = Range(2, 1_000_000, whole=True)
+SEED = Range(0, LARGEST_SEED, whole=True)
+
+
+def ranged(rule: Range, default: float | None) -> Any:
+    """A number within a named range; None is accepted where it is the default."""
+    return _field(rule, default)
 
 
 def within(low: float, high: float, *, default: float, open_low: bool = False) -> Any:
@@ -95,13 +131,36 @@ def _field(rule: Range | Choice | Each, default: Any) -> Any:
 
 
 def check(settings: Any) -> None:
-    """Raises ValueError for the first field of the dataclass instance `settings` that is out of its range."""
+    """Raises OutOfRange for the first field of the dataclass instance `settings` that is out of its range."""
     for field in dataclasses.fields(settings):
         value, kind = getattr(settings, field.name), type(field.default)
         if rule := field.metadata.get("rule"):
-            fault = rule.fault(value, kind)
+            if field.default is None:
+                kind = int if rule.whole else float
+                fault = None if value is None else rule.fault(value, kind)
+            else:
+                fault = rule.fault(value, kind)
+        elif field.default is dataclasses.MISSING:
+            fault = None  # settings of their own, that check themselves
         else:
             fault = None if type(value) is kind else f"must be a {kind.__name__}"
-        if fault:
-            shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:37]}..."
-            raise ValueError(f"{field.name} {fault}, got {shown}")
+        _refuse(field.name, fault, value)
+
+
+def checked(name: str, value: Any, rule: Range) -> Any:
+    """`value`, an argument that is no field of a dataclass. Raises OutOfRange."""
+    _refuse(name, rule.fault(value, int if rule.whole else float), value)
+    return value
+
+
+def exclusive(some: Mapping[str, object], others: Mapping[str, object]) -> None:
+    """Options by name, None where one was not given. Raises UsageError where there are given ones on both sides."""
+    given = [[name for name, value in options.items() if value is not None] for options in (some, others)]
+    if all(given):
+        raise UsageError(f"{given[0][0]} does not go with {given[1][0]}")
+
+
+def _refuse(name: str, fault: str | None, value: object) -> None:
+    if fault:
+        shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:37]}..."
+        raise OutOfRange(f"{name} {fault}, got {shown}")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import seqcli
+from seqcli.errors import InputError, UsageError
 
 TEXTS = ["I study machine learning", "", "the zebra sleeps", "나는 매일 수학을 공부한다"]
 
@@ -37,11 +38,26 @@ def test_comparisons(lm):
     assert result["order"]["correct"] == 1 and result["overall"]["ties"] == 1 and result["overall"]["pairs"] == 2
 
 
-def test_what_is_no_list_of_texts_is_refused(lm):
-    for wrong in ("one text", [1]):
-        with pytest.raises(TypeError, match="list of texts"):
-            lm.score(wrong)
-    with pytest.raises(ValueError, match="1 contexts for 2 texts"):
+def test_one_text_has_one_answer_and_several_have_a_list(lm):
+    """Every verb alike, whatever holds the texts."""
+    two = ["the cat", "I study"]
+    for ask in (
+        lm.score, lm.tokenize, lm.tokens, lm.words, lm.scramble, lm.next, lambda texts: lm.generate(texts, temperature=0, max_new_tokens=5),
+        lambda texts: lm.generate(texts, beam_size=3, num_samples=2), lambda texts: lm.score(texts, contexts="my"),
+    ):  # fmt: skip
+        assert ask(two) == [ask(text) for text in two] == ask(iter(two)) == ask(tuple(two))
+        assert ask([]) == []
+    assert lm.choices(["a [b|c]"]) == [lm.choices("a [b|c]")]
+    assert lm.corpus("the cat") == lm.corpus(["the cat"])
+    assert lm.score("cat", contexts="the") == lm.score(["cat"], contexts=["the"])[0]
+
+
+def test_what_is_no_text_is_refused(lm):
+    for wrong in (1, [1], ["a", None], [["a"]]):
+        for ask in (lm.score, lm.next, lm.generate, lm.tokenize):
+            with pytest.raises(UsageError, match="is no text; give a string, or several"):
+                ask(wrong)
+    with pytest.raises(InputError, match="1 contexts for 2 texts; give one for each text"):
         lm.score(["a", "b"], contexts=["c"])
     assert "ngram" in repr(lm)
 
@@ -63,7 +79,9 @@ def test_a_classifier_answers_as_on_the_command_line(tmp_path, here):
     done = here("classify", "-m", str(tmp_path / "m"), "--evaluate", "-i", "judged.txt", "--json")
     assert classifier.evaluate(*map(list, zip(*judged))) == json.loads(done.out)
     assert classifier.signature.startswith("clf:bag|") and classifier.signature in repr(classifier)
-    with pytest.raises(ValueError, match="1 labels for 2 texts"):
+    assert classifier.classify("awful") == classifier.classify(["awful"])[0]
+    assert [classifier.explain("it was fine")] == classifier.explain(["it was fine"])
+    with pytest.raises(InputError, match="1 labels for 2 texts"):
         classifier.evaluate(["a", "b"], ["good"])
     with pytest.raises(ValueError, match="'fair'"):
         classifier.evaluate(["a"], ["fair"])

@@ -33,10 +33,10 @@ class Example:
     [
         ({"layers": 65}, "layers must be 1 to 64, got 65"),
         ({"layers": 10**400}, "layers must be 1 to 64, got 1000"),
-        ({"layers": True}, "layers must be a whole number, got True"),
-        ({"layers": 2.0}, "layers must be a whole number, got 2.0"),
+        ({"layers": True}, "layers must be a whole number from 1 to 64, got True"),
+        ({"layers": 2.0}, "layers must be a whole number from 1 to 64, got 2.0"),
         ({"rate": 0}, "rate must be above 0 and at most 10, got 0"),
-        ({"rate": math.nan}, "rate must be a finite number, got nan"),
+        ({"rate": math.nan}, "rate must be a finite number above 0 and at most 10, got nan"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"cell": "gru"}, "cell must be one of rnn, lstm, got 'gru'"),
         ({"cell": ["rnn"]}, "cell must be one of rnn, lstm, got"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Machine, MixOption, Results, TextInput, real, whole, with_options
+from seqcli.commands.options import SEED, Given, Machine, MixOption, Results, TextInput, real, whole, with_options
 from seqcli.errors import UsageError
 
 
@@ -34,6 +34,7 @@ def classify(
     seed: SEED = 0,  # of nothing: every command takes one
     results: Results = None,
     machine: Machine = None,
+    given: Given = None,
 ) -> None:
     """Label texts: sentiment, topics, whatever a classifier was trained on.
 
@@ -59,6 +60,7 @@ def classify(
     if explain and (source.keep or top_k):
         raise UsageError("--explain does not go with --keep and --top-k")
     reporter = results.reporter("classify", machine)
+    given.without_effect(reporter, {"--seed": "here: nothing is drawn at random"})
     job = Job(
         source, results, reporter, model or [], machine=machine, mix=mix, threshold=threshold, prefix=label_prefix,
         calibrate=calibrate, temperature=temperature, label_column=label_column,

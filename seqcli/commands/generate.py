@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Machine, MixOption, ModelOption, Results, TextInput, real, whole, with_options
+from seqcli import ranges
+from seqcli.commands.options import SEED, Given, Machine, MixOption, ModelOption, Results, TextInput, as_options, number, with_options
 from seqcli.errors import UsageError
 
 
@@ -15,36 +16,37 @@ def generate(
     source: TextInput,
     model: ModelOption = None,
     mix: MixOption = None,
-    max_new_tokens: Annotated[int, typer.Option(parser=whole(1, 1_000_000), help="Stop after so many.")] = 100,
+    max_new_tokens: Annotated[int, typer.Option(parser=number(ranges.COUNT), help="Maximum number of new tokens.")] = 100,
     temperature: Annotated[
-        float | None, typer.Option(parser=real(0, 1e6), help="Below 1 safer, above 1 wilder, 0 the likeliest.  [default: 1]")
+        float | None, typer.Option(parser=number(ranges.TEMPERATURE), help="Below 1 safer, above 1 wilder, 0 the likeliest.  [default: 1]")
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(parser=whole(1, 2**31 - 1), help="Draw from the K likeliest tokens only.")
+        int | None, typer.Option(parser=number(ranges.TOP_K), help="Draw from the K likeliest tokens only.")
     ] = None,
     top_p: Annotated[
-        float | None, typer.Option(parser=real(0, 1), help="From the fewest tokens that have this probability together.")
+        float | None, typer.Option(parser=number(ranges.SHARE), help="From the fewest tokens that have this probability together.")
     ] = None,
     min_p: Annotated[
-        float | None, typer.Option(parser=real(0, 1), help="From tokens at least so probable, the likeliest being 1.")
+        float | None, typer.Option(parser=number(ranges.SHARE), help="From tokens at least so probable, the likeliest being 1.")
     ] = None,
     repetition_penalty: Annotated[
-        float | None, typer.Option(parser=real(0.01, 100), help="Above 1 against tokens that are there already.")
+        float | None, typer.Option(parser=number(ranges.REPETITION_PENALTY), help="Above 1 against tokens that are there already.")
     ] = None,
-    num_samples: Annotated[int, typer.Option(parser=whole(1, 1_000_000), help="Texts per prompt.")] = 1,
+    num_samples: Annotated[int, typer.Option(parser=number(ranges.COUNT), help="Texts per prompt.")] = 1,
     beam_size: Annotated[
-        int | None, typer.Option(parser=whole(1, 1000), help="Search for the likeliest texts instead of drawing.")
+        int | None, typer.Option(parser=number(ranges.BEAM), help="Search for the likeliest texts instead of drawing; they are different texts.")
     ] = None,
     stop: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="End the text before this string; may be given again.")
     ] = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", help="Print the continuation alone.")] = False,
     next_: Annotated[
-        int | None, typer.Option("--next", parser=whole(1, 2**31 - 1), metavar="K", help="Show the K likeliest next tokens.")
+        int | None, typer.Option("--next", parser=number(ranges.TOP_K), metavar="K", help="Show the K likeliest next tokens.")
     ] = None,
     seed: SEED = 0,
     results: Results = None,
     machine: Machine = None,
+    given: Given = None,
 ) -> None:
     """Go on with each prompt: one text per record and sample, in order; without a prompt, from nothing.
 
@@ -58,15 +60,12 @@ def generate(
     drawing = {
         "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
     }  # fmt: skip
-    given = {f"--{name.replace('_', '-')}": value for name, value in {**drawing, "stop": stop}.items() if value is not None}
-    if next_ is not None:
-        given |= {"--beam-size": beam_size} if beam_size else {}
-        given |= {"--no-prompt": True} if no_prompt else {}
-        given |= {"--num-samples": num_samples} if num_samples > 1 else {}
-    if given and (beam_size or next_ is not None):
-        raise UsageError(f"{next(iter(given))} does not go with {'--beam-size' if next_ is None else '--next'}")
-    if next_ is not None and source.keep:
-        raise UsageError("--keep does not go with --next")
+    of_texts = {
+        **drawing, "stop": stop, "beam_size": beam_size, "no_prompt": no_prompt or None,
+        "num_samples": num_samples if num_samples > 1 else None, "keep": source.keep,
+    }  # fmt: skip
+    ranges.exclusive(as_options(of_texts), {"--next": next_})
+    ranges.exclusive(as_options(drawing), {"--beam-size": beam_size})
     if len(model or []) > 1 and next_ is None and mix is None:
         raise UsageError("several -m need --next or --mix")
     if not source.given and is_interactive():
@@ -79,6 +78,15 @@ def generate(
         source, results, results.reporter("generate", machine), model or [], machine=machine, example=modes.EXAMPLE,
         mix=mix,
     )
+    one = "with --temperature 0" if settings.policy.temperature == 0 else "with --top-k 1" if settings.policy.top_k == 1 else None
+    certain = "with --next" if next_ is not None else "with --beam-size" if beam_size else one
+    given.without_effect(job.reporter, {
+        "--seed": certain or (not settings.policy.random and "where no token is drawn at random"),
+        "--max-new-tokens": next_ is not None and "with --next",
+        "--temperature": one == "with --top-k 1" and one,
+        **dict.fromkeys(("--top-p", "--min-p"), one), "--top-k": one == "with --temperature 0" and one,
+        "--no-prompt": results.json and "with --json, where text never has the prompt",
+    })  # fmt: skip
     if next_ is not None:
         modes.next_tokens(job, k=next_)
     else:

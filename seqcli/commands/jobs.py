@@ -41,6 +41,8 @@ class TextJob:
 
             source.encoding_is_of_model = any(is_arpa(path) for _, path in named(sources))
         self.machine, self._example = machine, example
+        if results.header and results.json:
+            reporter.note("--header has no effect with --json")
         self._size: int | None = None  # of blocks
         self.beginning = ""  # of the text, to see its script by
         self._networks: list = []
@@ -124,6 +126,8 @@ class TextJob:
         self._size = _SOON if by_record and out.mode == TABLE else size
         _ = self.blocks
         self.answering()
+        if not (shared or self._networks or self.machine.threads is None):
+            self.reporter.note("--threads has no effect here: one process answers")
         return out
 
     def answers(self, function: Callable[[Block], Result]) -> Iterator[Result]:

@@ -13,14 +13,16 @@ import math
 import os
 import re
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from typer.core import TyperCommand
 
+from seqcli import ranges
 from seqcli.errors import UsageError
+from seqcli.ranges import Range
 
 
 class Command(TyperCommand):
@@ -37,13 +39,31 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+class Given(frozenset):
+    """The options of a call that the user gave, each as it is written: `--top-k`."""
+
+    @classmethod
+    def of(cls, context) -> Given:
+        sources = ((option, context.get_parameter_source(option.name)) for option in context.command.params)
+        return cls(name for option, source in sources if source and source.name == "COMMANDLINE" for name in option.opts)
+
+    def without_effect(self, reporter, reasons: Mapping[str, str | bool | None]) -> None:
+        """A note on each option that was given although it changes nothing in this call. reasons: why, or a false value."""
+        for option, reason in reasons.items():
+            if reason and option in self:
+                reporter.note(f"{option} has no effect {reason}")
+
+
 def with_options(command: Callable) -> Callable:
     """`command(source: TextInput, ...)` as typer sees it: one parameter for each field of each group."""
     hints = typing.get_type_hints(command, include_extras=True)
-    parameters, groups = [], {}
+    parameters, groups, given = [], {}, None
     for name, parameter in inspect.signature(command).parameters.items():
         kind = hints[name]
-        if dataclasses.is_dataclass(kind):
+        if kind is Given:
+            given = name
+            parameters.append(inspect.Parameter("invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
+        elif dataclasses.is_dataclass(kind):
             fields = typing.get_type_hints(kind, include_extras=True)
             groups[name] = kind
             parameters += [
@@ -62,6 +82,8 @@ def with_options(command: Callable) -> Callable:
     def flat(**values):
         for name, kind in groups.items():
             values[name] = kind(**{f.name: values.pop(f.name) for f in dataclasses.fields(kind)})
+        if given:
+            values[given] = Given.of(values.pop("invocation"))
         return command(**values)
 
     # typing.get_type_hints and inspect.signature must both see the flat form
@@ -79,32 +101,37 @@ def number_of(text: str) -> float:
     return float(text) if _NUMBER.fullmatch(text) else math.nan
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """A parser of whole numbers in [low, high]; `1e6` is understood."""
+def number(rule: Range) -> Callable[[str], float]:
+    """A parser of the numbers of a range; whole ones may be written `1e6`."""
+    kind = int if rule.whole else float
 
-    def parse(text: str | int) -> int:
+    def parse(text: str | float) -> float:
         text = str(text)  # typer parses defaults too
-        number = int(text) if re.fullmatch(r"\s*[-+]?\d{1,40}\s*", text, re.ASCII) else number_of(text)
-        if not (math.isfinite(number) and number == int(number) and low <= number <= high):
-            raise typer.BadParameter(f"{text!r} is not a whole number from {low} to {high}")
-        return int(number)
+        value = int(text) if re.fullmatch(r"\s*[-+]?\d{1,40}\s*", text, re.ASCII) else number_of(text)
+        if rule.whole and math.isfinite(value) and value == int(value):
+            value = int(value)
+        if fault := rule.fault(value, kind):
+            raise typer.BadParameter(f"{fault}, got {text!r}")
+        return kind(value)
 
-    parse.__name__ = "N"
+    parse.__name__ = "N" if rule.whole else "X"
+    parse.rule = rule
     return parse
+
+
+def as_options(values: Mapping[str, object]) -> dict[str, object]:
+    """`top_k` as `--top-k`."""
+    return {f"--{name.replace('_', '-')}": value for name, value in values.items()}
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers in [low, high]."""
+    return number(Range(low, high, whole=True))
 
 
 def real(low: float, high: float) -> Callable[[str], float]:
     """A parser of finite numbers in [low, high]."""
-
-    def parse(text: str | float) -> float:
-        text = str(text)
-        number = number_of(text)
-        if not (math.isfinite(number) and low <= number <= high):
-            raise typer.BadParameter(f"{text!r} is not a number from {low:g} to {high:g}")
-        return number
-
-    parse.__name__ = "X"
-    return parse
+    return number(Range(low, high))
 
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -138,7 +165,7 @@ def choice(*known: str) -> Callable[[str], str]:
     return parse
 
 
-SEED = Annotated[int, typer.Option("--seed", parser=whole(0, 2**63 - 1), help="Seed of everything random.")]
+SEED = Annotated[int, typer.Option("--seed", parser=number(ranges.SEED), help="Seed of everything random.")]
 
 
 FORMAT = Annotated[

@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
+from seqcli import ranges
 from seqcli.commands.options import (
     SEED,
+    Given,
     Machine,
     MixOption,
     ModelOption,
     Results,
     TextInput,
     choice,
-    whole,
+    number,
     with_options,
 )
 from seqcli.errors import UsageError
@@ -33,7 +35,7 @@ def score(
     scramble: Annotated[bool, typer.Option("--scramble", help="Rank each text among its words' orderings.")] = False,
     orderings: Annotated[
         int | None,
-        typer.Option(parser=whole(2, 1_000_000), help="Orderings to sample for more than 7 words.  [default: 1000]"),
+        typer.Option(parser=number(ranges.ORDERINGS), help="Orderings to sample for more than 7 words.  [default: 1000]"),
     ] = None,
     choices: Annotated[
         bool, typer.Option("--choices", help='Compare the fillings of "My computer is very [slow|shirt]".')
@@ -57,6 +59,7 @@ def score(
     seed: SEED = 0,
     results: Results = None,
     machine: Machine = None,
+    given_options: Given = None,
 ) -> None:
     """Score text: log-probability, perplexity, bits per byte; orderings, choices and minimal pairs.
 
@@ -87,6 +90,11 @@ def score(
     if pairs is not None and (source.given or source.text_column):
         raise UsageError("--pairs reads its own file; give no other text nor --text-column")
     reporter = results.reporter("score", machine)
+    compared = len(model or []) > 1 and mix is None and not asked and level in ("sentence", "corpus") and unit != "document"
+    given_options.without_effect(reporter, {
+        "--seed": not (scramble or compared) and "where nothing is drawn at random",
+        "--base": pairs is not None and "with --pairs, which shows no logarithms",
+    })  # fmt: skip
     asking = job.Job(
         source, results, reporter, model or [], machine=machine, mix=mix, base=base, seed=seed, given=given,
         given_column=source_column,

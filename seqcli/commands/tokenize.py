@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Machine, Results, TextInput, real, whole, with_options
+from seqcli.commands.options import SEED, Given, Machine, Results, TextInput, real, whole, with_options
 from seqcli.errors import UsageError
 
 
@@ -42,6 +42,7 @@ def tokenize(
     seed: SEED = 0,
     results: Results = None,
     machine: Machine = None,
+    given: Given = None,
 ) -> None:
     """Split text into tokens: pieces separated by spaces, one row per record, in order.
 
@@ -49,11 +50,11 @@ def tokenize(
     """
     from seqcli.commands import tokenize_modes as modes
 
-    given = {
+    modes_ = {
         "--count": count, "--offsets": offsets, "--decode": decode, "--n-best": n_best is not None,
         "--sample": sample is not None, "--vocab": vocab, "--stats": stats,
     }  # fmt: skip
-    asked = [option for option, wanted in given.items() if wanted]
+    asked = [option for option, wanted in modes_.items() if wanted]
     if len(asked) > 1:
         raise UsageError(f"{asked[0]} does not go with {asked[1]}")
     if ids and asked and asked[0] not in ("--decode", "--n-best", "--sample"):
@@ -63,6 +64,9 @@ def tokenize(
     if vocab and source.given:
         raise UsageError("--vocab reads no text")
     job = modes.Job(source, results, results.reporter("tokenize", machine), model or [], machine=machine, ids=ids)
+    given.without_effect(job.reporter, {
+        "--seed": sample is None and "without --sample", "--header": offsets and not results.json and "with --offsets, which is JSON",
+    })  # fmt: skip
     if vocab:
         modes.vocabulary(job)
     elif stats:

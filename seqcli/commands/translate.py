@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Machine, Results, TextInput, choice, real, whole, with_options
+from seqcli import ranges
+from seqcli.commands.options import SEED, Given, Machine, Results, TextInput, as_options, choice, number, whole, with_options
 from seqcli.errors import UsageError
 
 
@@ -16,29 +17,29 @@ def translate(
     model: Annotated[
         list[str] | None, typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR.", show_default=False)
     ] = None,
-    beam_size: Annotated[int | None, typer.Option(parser=whole(1, 1000), help="Hypotheses kept; 1 is greedy.  [default: 5, or K]")] = None,
+    beam_size: Annotated[int | None, typer.Option(parser=number(ranges.BEAM), help="Hypotheses kept; 1 is greedy.  [default: 5, or K]")] = None,
     length_penalty: Annotated[
         float | None,
-        typer.Option(parser=real(0, 10), help="Hypotheses compare by log_prob / length^X; 0 prefers short ones.  [default: 1.0]"),
+        typer.Option(parser=number(ranges.LENGTH_PENALTY), help="Hypotheses compare by log_prob / length^X; 0 prefers short ones.  [default: 1.0]"),
     ] = None,
     max_length_ratio: Annotated[
-        float, typer.Option(parser=real(0.01, 100), help="Tokens of a translation to its source's, and ten more.")
+        float, typer.Option(parser=number(ranges.LENGTH_RATIO), help="Tokens of a translation to its source's, and ten more.")
     ] = 2.0,
     n_best: Annotated[
-        int | None, typer.Option(parser=whole(1, 1000), metavar="K", help="K translations of each: line ||| translation ||| log_prob.")
+        int | None, typer.Option(parser=number(ranges.BEAM), metavar="K", help="K different translations of each: line ||| translation ||| log_prob.")
     ] = None,
     with_scores: Annotated[bool, typer.Option("--with-scores", help="log_prob after each translation.")] = False,
-    num_samples: Annotated[int | None, typer.Option(parser=whole(1, 1000), help="Draw so many instead of searching.")] = None,
+    num_samples: Annotated[int | None, typer.Option(parser=number(ranges.BEAM), help="Draw so many instead of searching.")] = None,
     temperature: Annotated[
-        float | None, typer.Option(parser=real(0, 1e6), help="Of draws: below 1 safer, 0 the likeliest token.  [default: 1]")
+        float | None, typer.Option(parser=number(ranges.TEMPERATURE), help="Of draws: below 1 safer, 0 the likeliest token.  [default: 1]")
     ] = None,
-    top_k: Annotated[int | None, typer.Option(parser=whole(1, 2**31 - 1), help="Draw from the K likeliest tokens only.")] = None,
+    top_k: Annotated[int | None, typer.Option(parser=number(ranges.TOP_K), help="Draw from the K likeliest tokens only.")] = None,
     top_p: Annotated[
-        float | None, typer.Option(parser=real(0, 1), help="From the fewest tokens that have this probability together.")
+        float | None, typer.Option(parser=number(ranges.SHARE), help="From the fewest tokens that have this probability together.")
     ] = None,
-    prefix: Annotated[str, typer.Option(metavar="TEXT", help="What every translation begins with, in whole words.")] = "",
+    prefix: Annotated[str, typer.Option(metavar="TEXT", help="What every translation begins with, in whole words; white space around it is ignored.")] = "",
     no_repeat_ngram: Annotated[
-        int, typer.Option(parser=whole(0, 1000), metavar="N", help="No N tokens of a translation twice; 0: they may.")
+        int, typer.Option(parser=number(ranges.NO_REPEAT_NGRAM), metavar="N", help="No N tokens of a translation twice; 0: they may.")
     ] = 0,
     reference: Annotated[
         list[str] | None,
@@ -61,10 +62,12 @@ def translate(
     seed: SEED = 0,
     results: Results = None,
     machine: Machine = None,
+    given: Given = None,
 ) -> None:
     """Translate texts: one translation per record, in order.
 
-    On a terminal a table, in a pipe TSV, with --json JSON Lines; a blank line stays blank. Without -m a sample model translates
+    On a terminal a table, in a pipe TSV, with --json JSON Lines, where finish_reason is "length" if a translation was cut at its
+    greatest length, so that its log_prob has no end </s>. A blank line stays blank. Without -m a sample model translates
     between English and Korean, by the text's script. What is too long for the model is translated in windows. Lines of --n-best
     count from 0, as in Moses; in JSON from 1, as everywhere here.
     """
@@ -73,17 +76,13 @@ def translate(
     from seqcli.commands.translate_modes import rows
     from seqcli.commands.translate_modes.job import Job
     from seqcli.commands.translate_modes.judged import Judged
-    from seqcli.decoding.policy import Policy
-    from seqcli.decoding.translate import Settings
+    from seqcli.decoding import translate as decoding
 
-    drawing = {"--num-samples": num_samples, "--temperature": temperature, "--top-k": top_k, "--top-p": top_p}
-    drawn = [name for name, value in drawing.items() if value is not None]
+    drawing = {"num_samples": num_samples, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    searching = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty}
+    ranges.exclusive(as_options(drawing), as_options(searching))
     several = n_best is not None or (num_samples or 1) > 1
-    looked_at = [name for name, given in {"--attention": attention, "--alignment": alignment}.items() if given]
-    searching = {"--beam-size": beam_size, "--n-best": n_best, "--length-penalty": length_penalty}
-    searched = [name for name, value in searching.items() if value is not None]
-    if drawn and searched:
-        raise UsageError(f"{drawn[0]} does not go with {searched[0]}")
+    looked_at = [name for name, asked in {"--attention": attention, "--alignment": alignment}.items() if asked]
     if several and (looked_at or with_scores) and not results.json:
         raise UsageError(f"{(looked_at or ['--with-scores'])[0]} does not go with several translations of each", cure="use --json")
     if several and (source.keep or results.header) and not results.json:
@@ -94,16 +93,21 @@ def translate(
         "--reference-column": reference_column, "--metrics": metrics, "--worst": worst, "--bleu-tokenize": bleu_tokenize,
         "--lowercase": lowercase,
     }  # fmt: skip
-    for name, given in judging.items():
-        if given and reference is None:
+    for name, asked in judging.items():
+        if asked and reference is None:
             raise UsageError(f"{name} needs --reference")
-    settings = Settings(
-        beam_size=beam_size or max(5, n_best or 1), n_best=n_best or 1,
-        length_penalty=1.0 if length_penalty is None else length_penalty, max_length_ratio=max_length_ratio,
-        no_repeat_ngram=no_repeat_ngram, prefix=prefix, num_samples=num_samples or 1 if drawn else None, seed=seed,
-        policy=Policy(temperature=1.0 if temperature is None else temperature, top_k=top_k, top_p=1.0 if top_p is None else top_p),
+    settings = decoding.settings(
+        searching=searching, drawing=drawing, max_length_ratio=max_length_ratio, no_repeat_ngram=no_repeat_ngram, prefix=prefix,
+        seed=seed,
     )  # fmt: skip
     reporter = results.reporter("translate", machine)
+    greedy = settings.policy.temperature == 0 and "with --temperature 0"
+    given.without_effect(reporter, {
+        "--seed": "where no translation is drawn at random" if settings.num_samples is None or not settings.policy.random else None,
+        **dict.fromkeys(("--top-k", "--top-p"), greedy),
+        "--length-penalty": settings.beam_size == 1 and "with --beam-size 1",
+        "--with-scores": results.json and "with --json, which always has log_prob",
+    })  # fmt: skip
     job = Job(
         source, results, reporter, model or [], machine=machine, settings=settings,
         attending=bool(looked_at or attention_output),

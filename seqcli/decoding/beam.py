@@ -9,11 +9,14 @@ Longer is never likelier, so what a live hypothesis can still reach is log p / l
 its own source's: a source is done when no live one can reach its worst kept one, and nothing better is lost by that.
 
 A hypothesis's extensions differ by their logits alone, so the best of all are among the `beam_size` best of each.
+
+A text may have several segmentations: of the hypotheses that spell one text only the best is kept, and a beam that ends with
+fewer texts than were asked for, although it has dropped hypotheses, is doubled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +25,8 @@ import numpy as np
 from seqcli.decoding.model_log_prob import log_normaliser
 from seqcli.decoding.policy import forbid_repeats, top
 from seqcli.interfaces import State
+
+_WIDEST = 1 << 24  # logits that a doubled beam may hold at a time: 64 MB
 
 
 class Stepper(Protocol):
@@ -38,6 +43,17 @@ class Hypothesis:
     ended: bool  # False: cut at the greatest length
 
 
+@dataclass(frozen=True)
+class Spelling:
+    """What the tokens of a hypothesis say. Both are given a source's place among the sources, and all ids of a hypothesis.
+
+    text: hypotheses of which it is the same are one; stops: whether the text ends here, without `</s>`.
+    """
+
+    text: Callable[[int, list[int]], Hashable] = lambda source, ids: tuple(ids)
+    stops: Callable[[int, list[int]], bool] | None = None
+
+
 def search(
     model: Stepper,
     log_prob: np.ndarray,
@@ -51,17 +67,44 @@ def search(
     prefix: Sequence[int] = (),
     end: int | None,
     never: list[int],
+    spelling: Spelling = Spelling(),
 ) -> list[list[Hypothesis]]:
-    """The at most `n_best` best hypotheses of each of B sources, best first.
+    """The `n_best` best hypotheses of each of B sources that spell different texts, best first; fewer only where there are no
+    more, or none were found by the widest beam that memory allows.
 
     log_prob: [B, V] of the first token, -inf for what it cannot be; state: of the same B rows; prefix: tokens that all
     hypotheses begin with, read by `state` and counted in `log_prob`; max_new_tokens: after them, of all or of each source
     [B]; no_repeat_ngram: no n tokens of a hypothesis occur twice in it (0: they may); never: tokens that no later token can be.
     """
     assert 1 <= n_best <= beam_size and length_penalty >= 0 and np.min(max_new_tokens, initial=1) >= 1
-    found: list[list[Hypothesis]] = [[] for _ in log_prob]
-    sources = np.arange(len(log_prob))  # those not done
-    longest = np.broadcast_to(len(prefix) + np.asarray(max_new_tokens), sources.shape)
+    longest = np.broadcast_to(len(prefix) + np.asarray(max_new_tokens), len(log_prob))
+    limits = {
+        "n_best": n_best, "length_penalty": length_penalty, "no_repeat_ngram": no_repeat_ngram, "prefix": prefix, "end": end,
+        "never": never, "spelling": spelling,
+    }  # fmt: skip
+    found, dropped = _search(
+        model, log_prob, state, sources=np.arange(len(log_prob)), longest=longest, beam_size=beam_size, **limits
+    )
+    for source, hypotheses in found.items():
+        width, more = 2 * beam_size, dropped[source]
+        while len(hypotheses) < n_best and more and width * log_prob.shape[1] <= _WIDEST:
+            one = np.array([source])
+            again, still = _search(
+                model, log_prob[one], state.reorder(one), sources=one, longest=longest[one], beam_size=width, **limits
+            )
+            hypotheses, more, width = again[source], still[source], 2 * width
+        found[source] = hypotheses
+    return list(found.values())
+
+
+def _search(
+    model: Stepper, log_prob: np.ndarray, state: State, *, sources: np.ndarray, longest: np.ndarray, beam_size: int, n_best: int,
+    length_penalty: float, no_repeat_ngram: int, prefix: Sequence[int], end: int | None, never: list[int], spelling: Spelling,
+) -> tuple[dict[int, list[Hypothesis]], dict[int, bool]]:  # fmt: skip
+    """With a beam of fixed width: the hypotheses of each source, and whether others were dropped. sources: their places
+    among all sources; longest: tokens, the prefix too; both [B]."""
+    found: dict[int, list[Hypothesis]] = {source: [] for source in sources.tolist()}
+    dropped = dict.fromkeys(found, False)
     ids = np.tile(np.asarray(prefix, np.int64), (len(sources), 1, 1))  # [B, live, length]
     logits, total = log_prob.copy(), np.zeros((len(sources), 1))  # log p of an extension: a logit + its row's total
     while len(sources):
@@ -76,19 +119,25 @@ def search(
         parent = best // each
         token = np.take_along_axis(likeliest.reshape(extended.shape), best, axis=1)
         ids = np.concatenate([np.take_along_axis(ids, parent[:, :, None], axis=1), token[:, :, None]], axis=2)
+        for source in sources[total[:, -1] > -np.inf].tolist():  # the beam is full
+            dropped[source] = True
         # 2. Those that have ended leave
         length = ids.shape[2]
+        possible = total > -np.inf
         ended = token == end if end is not None else np.zeros(token.shape, bool)
-        done = (total > -np.inf) & (ended | (length == longest[:, None]))
+        done = possible & (ended | (length == longest[:, None]))
+        if spelling.stops:
+            for b, k in np.argwhere(possible & ~done):
+                done[b, k] = spelling.stops(int(sources[b]), ids[b, k].tolist())
         for b, k in np.argwhere(done):
             score = float(total[b, k]) / length**length_penalty
-            found[sources[b]].append(Hypothesis(ids[b, k].tolist(), float(total[b, k]), score, bool(ended[b, k])))
+            found[int(sources[b])].append(Hypothesis(ids[b, k].tolist(), float(total[b, k]), score, bool(ended[b, k])))
         total[done] = -np.inf
         # 3. Sources that can find no better one leave
         reach = total.max(axis=1) / longest**length_penalty
-        for source in sources:
-            found[source] = sorted(found[source], key=lambda h: -h.score)[:n_best]
-        worst = np.array([found[s][-1].score if len(found[s]) == n_best else -np.inf for s in sources])
+        for source in sources[done.any(axis=1)].tolist():
+            found[source] = _best(found[source], n_best, text=lambda h: spelling.text(source, h.ids))
+        worst = np.array([found[s][-1].score if len(found[s]) == n_best else -np.inf for s in sources.tolist()])
         alive = np.flatnonzero(reach > worst)
         if not len(alive):
             break
@@ -99,4 +148,17 @@ def search(
         logits, state = model.extend(tokens, np.ones(len(tokens), np.int64), state.reorder(rows))
         total -= log_normaliser(model, logits).reshape(total.shape)
         logits[:, never] = -np.inf
-    return found
+    return found, dropped
+
+
+def _best(hypotheses: list[Hypothesis], n: int, *, text: Callable[[Hypothesis], Hashable]) -> list[Hypothesis]:
+    """The n best that spell different texts, best first."""
+    ordered = sorted(hypotheses, key=lambda h: -h.score)
+    if n == 1:
+        return ordered[:1]
+    kept: dict[Hashable, Hypothesis] = {}
+    for hypothesis in ordered:
+        kept.setdefault(text(hypothesis), hypothesis)
+        if len(kept) == n:
+            break
+    return list(kept.values())

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -20,28 +21,33 @@ from seqcli.decoding.prompt import Prompt, Prompter, Start, begin, padded
 from seqcli.decoding.text_stream import TextStream
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, State
+from seqcli.ranges import BEAM, COUNT, SEED, check, ranged
 from seqcli.text import EOS_ID, UNK_ID
 
 _AT_ONCE = 1 << 22  # so many logits are held at a time
+_REMEMBERED = 1 << 13  # hypotheses whose texts are kept to grow others from
 
 END, STOP, LENGTH = "end", "stop", "length"  # `</s>` came, or a stop string, or as many tokens as asked for
 
 
 @dataclass(frozen=True)
 class Settings:
-    """beam_size: find the `num_samples` likeliest texts instead of drawing; `policy`, `stop`, `seed` then say nothing."""
+    """beam_size: find the `num_samples` likeliest texts instead of drawing; `policy` and `seed` then have no effect."""
 
     policy: Policy = field(default_factory=Policy)
-    max_new_tokens: int = 100
-    num_samples: int = 1
-    beam_size: int | None = None
+    max_new_tokens: int = ranged(COUNT, 100)
+    num_samples: int = ranged(COUNT, 1)
+    beam_size: int | None = ranged(BEAM, None)
     stop: tuple[str, ...] = ()
-    seed: int = 0
+    seed: int = ranged(SEED, 0)
 
     def __post_init__(self):
+        check(self)
         if self.beam_size and self.num_samples > self.beam_size:
             cure = f"use a beam of {self.num_samples}"
             raise UsageError(f"a beam of {self.beam_size} finds no {self.num_samples} texts", cure=cure)
+        if self.beam_size and self.policy != Policy():
+            raise UsageError("a policy of drawing does not go with beam_size", cure="leave one of them out")
         if "" in self.stop:
             raise UsageError("an empty stop string would end every text at once")
 
@@ -66,12 +72,19 @@ class Continuation:
         self.ids: list[int] = []
         self.log_prob = 0.0
         self.finish_reason: str | None = None
+        self.may_stop = bool(settings.stop)
         self._end, self._most = _end(opened), settings.max_new_tokens
         self._stream = TextStream(opened.tokenizer, sample.prompt, start, stop=settings.stop)
 
     @property
     def text(self) -> str:
         return self._stream.text
+
+    def copy(self) -> Continuation:
+        """Both then grow on their own."""
+        other = copy(self)
+        other.ids, other._stream = list(self.ids), self._stream.copy()
+        return other
 
     def add(self, token: int, log_prob: float) -> None:
         self.ids.append(token)
@@ -91,7 +104,7 @@ def generate(
 ) -> Iterator[Continuation]:
     """The finished samples of each text, in order; the first text is line `first`.
 
-    Beam search gives fewer than `num_samples` where a beam found no more.
+    Those of beam search are different texts, best first: fewer than `num_samples` where it found no more.
     """
     samples = samples_of(opened, texts, settings, first=first)
     at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.beam_size or 1)))
@@ -142,6 +155,7 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> It
 def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> Iterator[Continuation]:
     """By beam search, the best first; `samples` are one a prompt."""
     starts, logits, may, state = _begun(opened, samples, u=np.zeros(len(samples)), temperature=0)
+    spelled = _Spelled([Continuation(opened, sample, start, settings) for sample, start in zip(samples, starts)])
     found = beam.search(
         opened.model,
         np.where(may, log_probs(opened.model, logits), -np.inf),
@@ -151,14 +165,41 @@ def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: Settings)
         max_new_tokens=settings.max_new_tokens,
         end=_end(opened),
         never=_never(opened),
+        spelling=spelled.spelling,
     )
-    for sample, start, hypotheses in zip(samples, starts, found):
+    for source, hypotheses in enumerate(found):
         for number, hypothesis in enumerate(hypotheses):
-            row = Continuation(opened, sample._replace(number=number), start, settings)
-            for token in hypothesis.ids:
-                row.add(token, 0.0)
-            row.log_prob = hypothesis.log_prob
+            row = spelled.of(source, hypothesis.ids).copy()
+            row.number, row.log_prob = number, hypothesis.log_prob
             yield row
+
+
+class _Spelled:
+    """The continuations that hypotheses are; each grows from its parent's by a token, as long as that is remembered."""
+
+    def __init__(self, begun: Sequence[Continuation]):
+        self._begun = begun  # of each prompt, without tokens
+        self._grown: dict[tuple[int, ...], Continuation] = {}
+
+    @property
+    def spelling(self) -> beam.Spelling:
+        stops = any(row.may_stop for row in self._begun)
+        return beam.Spelling(
+            text=lambda source, ids: self.of(source, ids).text,
+            stops=(lambda source, ids: self.of(source, ids).finish_reason == STOP) if stops else None,
+        )
+
+    def of(self, source: int, ids: list[int]) -> Continuation:
+        key = (source, *ids)
+        if key not in self._grown:
+            parent = self._grown.get(key[:-1])
+            row = (parent or self._begun[source]).copy()
+            for token in ids[len(row.ids) :]:
+                row.add(token, 0.0)
+            if len(self._grown) >= _REMEMBERED:
+                self._grown.clear()
+            self._grown[key] = row
+        return self._grown[key]
 
 
 def _begun(

@@ -18,19 +18,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqcli.ranges import REPETITION_PENALTY, SHARE, TEMPERATURE, TOP_K, check, ranged
+
 _BLOCK = 128  # values that are compared as one
 _ROWS = 16  # that stay in a core's cache
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The defaults change nothing."""
+    """The defaults change nothing. Raises UsageError for a number outside its range."""
 
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
+    temperature: float = ranged(TEMPERATURE, 1.0)
+    top_k: int | None = ranged(TOP_K, None)
+    top_p: float = ranged(SHARE, 1.0)
+    min_p: float = ranged(SHARE, 0.0)
+    repetition_penalty: float = ranged(REPETITION_PENALTY, 1.0)
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def random(self) -> bool:
+        """Whether a draw from it needs random numbers: not where one token alone can be drawn."""
+        return self.temperature > 0 and self.top_k != 1 and self.top_p > 0 and self.min_p < 1
 
     def log_probs(self, logits: np.ndarray, *, history: np.ndarray | None = None) -> np.ndarray:
         """The distribution that is drawn from: natural logarithms, float64 [B, V], -inf for what cannot be drawn.

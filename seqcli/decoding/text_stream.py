@@ -5,6 +5,8 @@ A character may be spelled by several tokens, a stop string may span them, and a
 
 from __future__ import annotations
 
+from copy import copy
+
 from seqcli.decoding.prompt import Prompt, Start
 from seqcli.interfaces import Tokenizer
 
@@ -29,6 +31,12 @@ class TextStream:
         self._given = " " if spaced else ""  # the next word's space, which the prompt has already
         self._held = ""  # may be the beginning of a stop string
         self.text = ""
+
+    def copy(self) -> TextStream:
+        """Both then grow on their own."""
+        other = copy(self)
+        other._ids = list(self._ids)
+        return other
 
     def add(self, token: int) -> bool:
         """Reads a token; True if that ends the text by a stop string, before which it is cut."""

@@ -5,22 +5,24 @@ A blank line stays blank and no model sees it. `<unk>` is never said: it is no t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from seqcli.data.lines import block_of
 from seqcli.decoding import beam
 from seqcli.decoding.draw import numbers
+from seqcli.decoding.generate import END, LENGTH
 from seqcli.decoding.policy import Policy, log_softmax
 from seqcli.decoding.sample import sample
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenTranslator, TokenBatch
 from seqcli.nn.padding import of_like_length
+from seqcli.ranges import BEAM, LENGTH_PENALTY, LENGTH_RATIO, NO_REPEAT_NGRAM, SEED, check, checked, exclusive, ranged
 from seqcli.text import EOS_ID, UNK_ID
 
 _READ = 1024  # lines among which those of like length are found
@@ -34,20 +36,22 @@ class Settings:
     """num_samples: draw so many by `policy` and `seed` instead of searching for the `n_best` likeliest.
 
     max_length_ratio: tokens of a translation to those of its source; prefix: what every translation begins with, whole
-    tokens of it; see `beam.search` for the others.
+    words; see `beam.search` for the others.
     """
 
-    beam_size: int = 5
-    n_best: int = 1
-    length_penalty: float = 1.0
-    max_length_ratio: float = 2.0
-    no_repeat_ngram: int = 0
+    beam_size: int = ranged(BEAM, 5)
+    n_best: int = ranged(BEAM, 1)
+    length_penalty: float = ranged(LENGTH_PENALTY, 1.0)
+    max_length_ratio: float = ranged(LENGTH_RATIO, 2.0)
+    no_repeat_ngram: int = ranged(NO_REPEAT_NGRAM, 0)
     prefix: str = ""
-    num_samples: int | None = None
+    num_samples: int | None = ranged(BEAM, None)
     policy: Policy = field(default_factory=Policy)
-    seed: int = 0
+    seed: int = ranged(SEED, 0)
 
     def __post_init__(self):
+        check(self)
+        object.__setattr__(self, "prefix", self.prefix.strip())  # whole words: white space around them says nothing
         if self.n_best > self.beam_size:
             cure = f"use a beam of {self.n_best}"
             raise UsageError(f"a beam of {self.beam_size} finds no {self.n_best} translations", cure=cure)
@@ -65,21 +69,38 @@ class Settings:
         return how | {name: f"{value:g}" if isinstance(value, float) else value for name, (value, usual) in unusual.items() if value != usual}
 
 
+def settings(*, searching: Mapping[str, Any], drawing: Mapping[str, Any], **others: Any) -> Settings:
+    """Of options by name, None where one was not given. Any of `drawing` (num_samples and those of a policy) asks for draws,
+    and then none of `searching` (beam_size, n_best, length_penalty) has a place; the beam is 5, or n_best where that is more."""
+    exclusive(drawing, searching)
+    searched, drawn = ({name: value for name, value in options.items() if value is not None} for options in (searching, drawing))
+    if drawn:
+        return Settings(num_samples=drawn.pop("num_samples", 1), policy=Policy(**drawn), **others)
+    n_best = checked("n_best", searched.get("n_best", 1), BEAM)
+    return Settings(**{"beam_size": max(5, n_best), **searched}, **others)
+
+
 @dataclass(frozen=True)
 class Hypothesis:
     """parts: token ids of each window's translation, `</s>` too where it has an end; log_prob: natural, of all of them;
-    score: what hypotheses compare by, summed over windows."""
+    score: what hypotheses compare by, summed over windows; ended: False where a part was cut at its greatest length, so that
+    log_prob has no `</s>`."""
 
     text: str
     parts: list[list[int]]
     log_prob: float
     score: float
+    ended: bool = True
+
+    @property
+    def finish_reason(self) -> str:
+        return END if self.ended else LENGTH
 
 
 @dataclass(frozen=True)
 class Translation:
-    """source: as given; parts: the tokens of its windows, `</s>` too (int32 [S]), none where it is blank; hypotheses: best
-    first, or as they were drawn, one at least."""
+    """source: as given; parts: the tokens of its windows, `</s>` too (int32 [S]), none where it is blank; hypotheses: different
+    texts, best first, or as they were drawn; one at least."""
 
     line: int
     source: str
@@ -108,7 +129,7 @@ def translate(
         parts = _parts(opened, chunk)
         found = _found(opened, [part for each in parts for part in each], settings, forced)
         for (line, text), each in zip(chunk, parts):
-            yield _joined(opened, line, text, [(part.tokens, found[line, part.number]) for part in each])
+            yield _joined(opened, line, text, [(part.tokens, found[line, part.number]) for part in each], settings)
 
 
 def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_Part]]:
@@ -179,8 +200,9 @@ def _decoded(
     longest = np.ceil(settings.max_length_ratio * lengths).astype(np.int64) + _MORE
     if settings.num_samples is None:
         return beam.search(
-            given, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest, **limits
-        )
+            given, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest, **limits,
+            spelling=beam.Spelling(text=lambda _, ids: _words(opened.target.decode(ids))),
+        )  # fmt: skip
     each = settings.num_samples
     random = [numbers(settings.seed, line=part.line, sample=k + (part.number << 32)) for part in parts for k in range(each)]
     copies = np.repeat(np.arange(rows), each)
@@ -191,17 +213,41 @@ def _decoded(
 
 
 def _joined(
-    opened: OpenTranslator, line: int, text: str, parts: list[tuple[np.ndarray, list[beam.Hypothesis]]]
+    opened: OpenTranslator, line: int, text: str, parts: list[tuple[np.ndarray, list[beam.Hypothesis]]], settings: Settings
 ) -> Translation:
-    """The k-th hypothesis of a line is the k-th of each window (the last of one that has fewer)."""
-    hypotheses = []
-    for k in range(max((len(found) for _, found in parts), default=1)):
-        chosen = [found[min(k, len(found) - 1)] for _, found in parts]
-        texts = [opened.target.decode(hypothesis.ids) for hypothesis in chosen]
+    """The translations of a line, made of those of its windows: the best combinations, or the k-th draws of all windows."""
+    windows_ = [found for _, found in parts]
+    chosen = combinations(windows_, settings.n_best) if settings.num_samples is None else list(zip(*windows_)) or [()]
+    hypotheses: dict[object, Hypothesis] = {}
+    for number, each in enumerate(chosen):
+        texts = [opened.target.decode(hypothesis.ids) for hypothesis in each]
         if len(texts) > 1:
             texts = list(filter(None, map(str.strip, texts)))
-        hypotheses.append(Hypothesis(
-            " ".join(texts), [hypothesis.ids for hypothesis in chosen],
-            sum((hypothesis.log_prob for hypothesis in chosen), 0.0), sum((hypothesis.score for hypothesis in chosen), 0.0),
-        ))  # fmt: skip
-    return Translation(line, text, [tokens for tokens, _ in parts], hypotheses)
+        joined = Hypothesis(
+            " ".join(texts), [hypothesis.ids for hypothesis in each], sum((hypothesis.log_prob for hypothesis in each), 0.0),
+            sum((hypothesis.score for hypothesis in each), 0.0), all(hypothesis.ended for hypothesis in each),
+        )  # fmt: skip
+        hypotheses.setdefault(number if settings.num_samples else _words(joined.text), joined)
+    return Translation(line, text, [tokens for tokens, _ in parts], list(hypotheses.values()))
+
+
+def combinations(windows_: Sequence[Sequence[beam.Hypothesis]], n: int) -> list[tuple[beam.Hypothesis, ...]]:
+    """The n best choices of one hypothesis of each window by the sum of their scores, best first; each window's are.
+
+    The i-th best sum over the windows so far goes with the j-th hypothesis of the next only if (i + 1) (j + 1) <= n: so many
+    pairs are at least as good.
+    """
+    best: list[tuple[float, tuple[beam.Hypothesis, ...]]] = [(0.0, ())]
+    for found in windows_:
+        pairs = [
+            (score + hypothesis.score, (*chosen, hypothesis))
+            for i, (score, chosen) in enumerate(best[:n], 1)
+            for hypothesis in found[: n // i]
+        ]
+        best = sorted(pairs, key=lambda pair: -pair[0])[:n]
+    return [chosen for _, chosen in best]
+
+
+def _words(text: str) -> str:
+    """Translations that differ in white space alone are one."""
+    return " ".join(text.split())

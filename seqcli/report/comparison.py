@@ -57,9 +57,11 @@ def of_classifiers(records: Sequence[Mapping[str, Any]], *, metric: str) -> list
     return columns
 
 
-def of_translators(records: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """A row for each, best chrF first."""
-    rows = sorted(records, key=lambda record: -record["valid"]["chrf"])
+def of_translators(records: Sequence[Mapping[str, Any]], *, metric: str) -> list[Column]:
+    """A row for each, best first by `metric`."""
+    from seqcli.tasks.translation.judging import METRICS
+
+    rows = sorted(records, key=lambda record: METRICS[metric] * record["valid"][metric])
     return [
         Column("model", [record["arch"] for record in rows]),
         Column("parameters", [record["parameters"] for record in rows], WHOLE),

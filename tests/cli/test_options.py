@@ -10,17 +10,17 @@ HOPELESS = ("nan", "inf", "-inf", "-1", "", "x", "1e999", "0x10", "1.5", "１２
 SCORE, TRAIN = ["score", "the cat", "-m", "MODEL"], ["train", "lm", "CORPUS", "-o", "new"]
 TOKENIZE = ["tokenize", "the cat", "-m", "MODEL"]
 OPTIONS = [  # command, option, what it says, 0 and 1e9 where they cannot be meant
-    ([*SCORE, "--scramble"], "--orderings", "from 2 to 1000000", ("0", "1e9")),
-    (SCORE, "--seed", "from 0 to 9223372036854775807", ()),
-    (SCORE, "--threads", "from 1 to 1024", ("0", "1e9")),
-    (TRAIN, "--order", "from 1 to 10", ("0", "1e9")),
-    (TRAIN, "--vocab-size", "from 4 to 2147483647", ("0",)),
-    (TRAIN, "--min-count", "from 1 to 2147483647", ("0",)),
+    ([*SCORE, "--scramble"], "--orderings", "2 to 1,000,000", ("0", "1e9")),
+    (SCORE, "--seed", "0 to 9,223,372,036,854,775,807", ()),
+    (SCORE, "--threads", "1 to 1,024", ("0", "1e9")),
+    (TRAIN, "--order", "1 to 10", ("0", "1e9")),
+    (TRAIN, "--vocab-size", "4 to 2,147,483,647", ("0",)),
+    (TRAIN, "--min-count", "1 to 2,147,483,647", ("0",)),
     (TRAIN, "--memory", "from 1M to 1024T", ("0",)),
-    (TRAIN, "--threads", "from 1 to 1024", ("0", "1e9")),
-    (TOKENIZE, "--n-best", "from 1 to 10000", ("0", "1e9")),
-    (["train", "tokenizer", "CORPUS", "-o", "new"], "--vocab-size", "from 4 to 2147483647", ("0",)),
-    (["train", "tokenizer", "CORPUS", "-o", "new"], "--min-count", "from 1 to 2147483647", ("0",)),
+    (TRAIN, "--threads", "1 to 1,024", ("0", "1e9")),
+    (TOKENIZE, "--n-best", "1 to 10,000", ("0", "1e9")),
+    (["train", "tokenizer", "CORPUS", "-o", "new"], "--vocab-size", "4 to 2,147,483,647", ("0",)),
+    (["train", "tokenizer", "CORPUS", "-o", "new"], "--min-count", "1 to 2,147,483,647", ("0",)),
 ]
 
 
@@ -39,7 +39,7 @@ def test_2_numbers_out_of_range(here, model, corpus, tmp_path, command, option, 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "x", "1e9"])
 def test_2_alpha_out_of_range(here, model, value):
     done = here("tokenize", "the cat", "-m", model, "--sample", value)
-    assert done.code == 2 and "from 0 to 1e+06" in done.err and done.err.count("\n") == 1
+    assert done.code == 2 and "0 to 1,000,000" in done.err and done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e9", "0,0,-1", "0,2,1", "1", "0,0,0,0,0,1"])

@@ -269,8 +269,10 @@ def test_the_python_door(here, translator):
     assert len(looked["weights"]) == len(looked["target"]) and looked["source"][-1] == "</s>"
     assert [sum(row) for row in looked["weights"]] == pytest.approx([1] * len(looked["target"]), abs=1e-5)
     assert "transformer" in repr(door)
-    with pytest.raises(TypeError, match="list of texts"):
-        door.translate("one text")
+    (alone,) = door.translate(SOURCES[:1])
+    assert door.translate(SOURCES[0])["translation"] == alone["translation"] and door.translate([]) == []
+    with pytest.raises(UsageError, match="temperature does not go with n_best"):
+        door.translate("a", temperature=1.0, n_best=2)
 
 
 def test_4_a_model_of_another_task(here, model, translator):

@@ -107,7 +107,7 @@ def test_without_a_prompt_and_a_terminal_it_begins_from_nothing(ask, monkeypatch
     [
         (["--beam-size", "2", "--num-samples", "3"], "a beam of 2 finds no 3 texts; use a beam of 3"),
         (["--beam-size", "2", "--temperature", "1"], "--temperature does not go with --beam-size"),
-        (["--beam-size", "2", "--stop", "x"], "--stop does not go with --beam-size"),
+        (["--next", "2", "--stop", "x"], "--stop does not go with --next"),
         (["--next", "2", "--top-k", "3"], "--top-k does not go with --next"),
         (["--next", "2", "--num-samples", "3"], "--num-samples does not go with --next"),
         (["--next", "2", "--keep", "id"], "--keep does not go with --next"),
@@ -123,9 +123,9 @@ def test_2_what_does_not_go_together(ask, arguments, says):
 @pytest.mark.parametrize(
     "option, allowed",
     [
-        ("--max-new-tokens", "from 1 to 1000000"), ("--temperature", "from 0 to 1e+06"), ("--top-k", "from 1 to 2147483647"),
-        ("--top-p", "from 0 to 1"), ("--min-p", "from 0 to 1"), ("--repetition-penalty", "from 0.01 to 100"),
-        ("--num-samples", "from 1 to 1000000"), ("--beam-size", "from 1 to 1000"), ("--next", "from 1 to 2147483647"),
+        ("--max-new-tokens", "1 to 1,000,000"), ("--temperature", "0 to 1,000,000"), ("--top-k", "1 to 2,147,483,647"),
+        ("--top-p", "0 to 1"), ("--min-p", "0 to 1"), ("--repetition-penalty", "0.01 to 100"),
+        ("--num-samples", "1 to 1,000,000"), ("--beam-size", "1 to 1,000"), ("--next", "1 to 2,147,483,647"),
     ],
 )  # fmt: skip
 def test_2_numbers_out_of_range(ask, option, allowed):

@@ -164,3 +164,61 @@ def test_it_stops_as_soon_as_nothing_better_can_come():
 def test_texts_that_never_end_are_cut():
     (found,) = search(Toy(1), 5, beam_size=2, n_best=2, end=None, never=[1, END], max_new_tokens=3)
     assert all(len(h.ids) == 3 and not h.ended and END not in h.ids[1:] for h in found) and len(found) == 2
+
+
+# --- several segmentations of one text, and stop strings ---------------------------------------------------------------
+
+
+def spelled(source, ids) -> str:
+    """Token 0 says nothing and token 3 an "a", so that a text has many segmentations."""
+    return "".join("_.$a"[id] for id in ids if id)
+
+
+def best_of_texts(model, source: int, *, penalty: float) -> dict[str, float]:
+    """All texts there are, best first, with the score of their best segmentation."""
+    texts: dict[str, float] = {}
+    for score, ids in everything(model, source, penalty=penalty):
+        texts.setdefault(spelled(source, ids), score)
+    return texts
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_segmentations_of_one_text_are_one_hypothesis(seed, penalty):
+    model, spelling = Toy(seed, end=-1.0), beam.Spelling(text=spelled)
+    expected = best_of_texts(model, 9, penalty=penalty)
+    (found,) = search(model, 9, beam_size=3**LONGEST, n_best=5, length_penalty=penalty, spelling=spelling)
+    assert [spelled(9, h.ids) for h in found] == list(expected)[:5]
+    np.testing.assert_allclose([h.score for h in found], list(expected.values())[:5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_best", [2, 5, 9, 20])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_beam_that_finds_too_few_texts_is_widened(seed, n_best):
+    """There are nine texts, "" to "aaaa" and "$" to "aaa$"; each source has its own as if it were alone."""
+    model, spelling = Toy(seed), beam.Spelling(text=spelled)
+    together = search(model, 9, 7, 8, beam_size=n_best, n_best=n_best, spelling=spelling)
+    for source, found in zip((9, 7, 8), together):
+        texts = [spelled(source, h.ids) for h in found]
+        assert len(set(texts)) == len(texts) == min(n_best, 9) == min(n_best, len(best_of_texts(model, source, penalty=0.0)))
+        assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+        assert [found] == search(model, source, beam_size=n_best, n_best=n_best, spelling=spelling)
+
+
+def test_a_beam_is_no_wider_than_memory_allows(monkeypatch):
+    monkeypatch.setattr(beam, "_WIDEST", 0)
+    assert len(search(Toy(1), 9, beam_size=20, n_best=20, spelling=beam.Spelling(text=lambda source, ids: ids[0]))[0]) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hypothesis_ends_where_its_text_stops(seed):
+    model = Toy(seed)
+    stops = beam.Spelling(stops=lambda source, ids: ids[-2:] == [3, 0])
+    expected = []
+    for score, ids in everything(model, 9, penalty=0.0):
+        cut = next((n for n in range(2, len(ids) + 1) if ids[n - 2 : n] == [3, 0]), len(ids))
+        expected.append((model.log_prob(9, ids[:cut]), tuple(ids[:cut])))
+    expected = sorted(set(expected), reverse=True)[:6]
+    (found,) = search(model, 9, beam_size=3**LONGEST, n_best=6, spelling=stops)
+    assert [tuple(h.ids) for h in found] == [ids for _, ids in expected]
+    np.testing.assert_allclose([h.log_prob for h in found], [log_prob for log_prob, _ in expected], rtol=1e-6)

@@ -129,3 +129,32 @@ def test_what_cannot_be_meant():
         Settings(beam_size=2, num_samples=3)
     with pytest.raises(UsageError, match="empty stop"):
         Settings(stop=("",))
+
+
+@pytest.mark.parametrize("stop", [(), (" is",), ("e", " cat"), ("습을",)])
+def test_a_beam_finds_different_texts_that_stop_before_the_stop_string(any_model, stop):
+    rows = list(generate(any_model, PROMPTS, Settings(beam_size=6, num_samples=6, stop=stop, **SHORT)))
+    for line, prompt in enumerate(PROMPTS, 1):
+        of_line = [row for row in rows if row.line == line]
+        assert len({row.text for row in of_line}) == len(of_line) == 6 and not any(s in row.text for row in of_line for s in stop)
+        assert [row.log_prob for row in of_line] == sorted((row.log_prob for row in of_line), reverse=True)
+        for row in of_line:
+            assert row.finish_reason in (END, LENGTH, STOP) and (stop or row.finish_reason != STOP)
+            if row.finish_reason == STOP and len(row.prompt.starts) == 1:
+                whole, before = (any_model.tokenizer.decode([*row.prompt.ids.tolist(), *ids]) for ids in (row.ids, row.ids[:-1]))
+                assert sum(map(whole.count, stop)) > sum(map(before.count, stop))  # its last token completes a stop string
+    greedy = generate(any_model, PROMPTS, Settings(policy=Policy(temperature=0), stop=stop, **SHORT))
+    assert told(generate(any_model, PROMPTS, Settings(beam_size=1, stop=stop, **SHORT))) == told(greedy)
+
+
+def test_the_likeliest_texts_are_those_of_an_exhaustive_search(models):
+    """Every pair of words, or one word and the end, scored by the model itself."""
+    opened = language.open_model(str(models("words")))
+    pieces = [id for id in range(2, opened.tokenizer.vocab_size)]
+    rows = [[EOS_ID], *([a, b] for a in pieces if a != EOS_ID for b in pieces)]
+    given = opened.tokenizer.encode(b"the\n").tokens[:-1]
+    batch = TokenBatch(np.array(sum(rows, []), np.int32), np.array([len(row) for row in rows]))
+    log_prob = opened.model.score(batch, context=given).log_prob
+    sums = sorted(((float(part.sum()), row) for part, row in zip(np.split(log_prob, batch.lengths.cumsum()[:-1]), rows)), reverse=True)
+    found = list(generate(opened, ["the"], Settings(beam_size=30, num_samples=30, max_new_tokens=2)))
+    np.testing.assert_allclose([row.log_prob for row in found], [total for total, _ in sums[:30]], rtol=1e-4)

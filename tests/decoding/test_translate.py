@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from toy_translator import toy
 
 from seqcli.decoding.policy import Policy
-from seqcli.decoding.translate import Settings, translate
+from seqcli.decoding.beam import Hypothesis as Found
+from seqcli.decoding.translate import Settings, combinations, translate
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
@@ -115,3 +116,40 @@ def test_where_a_source_is_cut():
     assert cut("abcdefgh", 3) == ["abc", "def", "gh"]
     assert cut("abc def", 5) == ["abc ", "def"]
     assert list(windows("한글", [0, 0, 0, 1, 1, 1], most=4)) == [(0, 3), (3, 6)]  # bytes of a character stay together
+
+
+def test_the_best_combinations_of_windows():
+    """Against all of them; ties aside, the sums are unique."""
+    rng = random.Random(3)
+    for _ in range(50):
+        found = [
+            sorted((Found([n], -rng.random(), -rng.random(), True) for n in range(rng.randint(1, 5))), key=lambda h: -h.score)
+            for _ in range(rng.randint(1, 4))
+        ]
+        every = sorted((sum(h.score for h in chosen) for chosen in itertools.product(*found)), reverse=True)
+        for n in (1, 3, 7):
+            assert [sum(h.score for h in chosen) for chosen in combinations(found, n)] == pytest.approx(every[:n])
+
+
+def test_the_n_best_of_a_line_in_windows_are_different_texts():
+    opened = toy(window=6, **UNSURE)
+    (translation,) = translate(opened, ["ab cd ef"], Settings(beam_size=8, n_best=8))
+    texts = [" ".join(h.text.split()) for h in translation.hypotheses]
+    assert len(translation.parts) > 1 and len(set(texts)) == len(texts) == 8
+    assert [h.score for h in translation.hypotheses] == sorted((h.score for h in translation.hypotheses), reverse=True)
+
+
+def test_a_translation_that_was_cut_says_so():
+    endless = toy(certainty=0.0)
+    endless.model.logits = lambda source, prefix: np.where(np.arange(259) == 70, 9.0, 0.0).astype(np.float32)
+    cut, blank = translate(endless, ["abcd", ""], Settings(max_length_ratio=1.0, beam_size=1))
+    assert cut.best.finish_reason == "length" and blank.best.finish_reason == "end"
+    (whole,) = translate(toy(), ["abcd"], Settings())
+    assert whole.best.finish_reason == "end" and whole.best.parts[0][-1] == EOS_ID
+
+
+@pytest.mark.parametrize("prefix", ["I was ", " \tI was", "I was\n"])
+def test_white_space_around_a_prefix_changes_nothing(prefix):
+    opened = toy(**UNSURE)
+    assert told(opened, LINES, Settings(prefix=prefix)) == told(opened, LINES, Settings(prefix="I was"))
+    assert Settings(prefix=prefix).how == Settings(prefix="I was").how and Settings(prefix=" ").how == Settings().how

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seqcli.commands.classify_modes.job import SHARE, Job
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, with_kept
-from seqcli.report.output import JSON, TABLE
+from seqcli.report.output import JSON, TABLE, TSV
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,8 @@ def rows(job: Job, *, top_k: int | None) -> None:
     with job.opened(by_record=True, shared=True) as out:
         keep = job.source.keep or ()
         out.begin(["label", "probability", *keep, "text"])
+        if top_k and out.mode == TSV:
+            job.reporter.note("--top-k has no effect on TSV, which has one label for each text; use --json")
 
         def shown(block: Block) -> tuple[str, int, int]:
             opened = job.classifier_of(block)

@@ -52,7 +52,7 @@ def translator(
     preset: Preset = None,
     budget: Budget = None,
     settings: Settings = None,
-    metric: Annotated[str, typer.Option(parser=choice("chrf", "bleu", "loss"), help="What decides which weights are best.")] = "chrf",
+    metric: Annotated[str, typer.Option(parser=choice("chrf", "bleu", "loss"), help="Decides which weights, and which of several translators, are best.")] = "chrf",
     init: Annotated[str | None, typer.Option(metavar="DIR", help="Begin with the weights of this translator.")] = None,
     tokenizer: Annotated[
         str | None, typer.Option(metavar="KIND|DIR", help="sentencepiece, words, characters, bytes, or a folder with one.  [default: sentencepiece]", show_default=False)
@@ -81,6 +81,7 @@ def translator(
     from seqcli.tasks.drafts import drafts
     from seqcli.tasks.language import TokenizerChoice
     from seqcli.tasks.translation import told
+    from seqcli.tasks.translation.judging import METRICS
     from seqcli.tasks.translation.making import settings_of_init
     from seqcli.training import request
 
@@ -141,7 +142,7 @@ def translator(
                 chosen = TokenizerChoice(str(place.path.resolve()))
     if many:
         with Output() as out:
-            out.rows(comparison.of_translators([record for _, record in records.values()]))
+            out.rows(comparison.of_translators([record for _, record in records.values()], metric=metric))
     writing.draw({name: str(path) for name, (path, _) in records.items()})
-    best = max(records.values(), key=lambda each: each[1]["valid"]["chrf"])[0]
+    best = min(records.values(), key=lambda each: METRICS[metric] * each[1]["valid"][metric])[0]
     reporter.note(f'next: seqcli translate -m {shlex.quote(str(best))} "a sentence"')

@@ -75,18 +75,28 @@ class Job(TextJob):
         return super().opened(by_record=True, shared=True, size=_TOGETHER)
 
     def translated(self) -> Iterator[Answers]:
-        """All blocks, in order; at the end a note on sources that were too long."""
-        records = cut = 0
+        """All blocks, in order; at the end notes on sources that were too long, translations that were cut, and texts that have
+        fewer than were asked for."""
+        records = windowed = few = unended = 0
         for answers in self.answers(self._translated):
             self.reporter.clear()
             yield answers
             records += len(answers.block)
-            cut += sum(len(translation.parts) > 1 for translation in answers.translations)
+            for translation in answers.translations:
+                windowed += len(translation.parts) > 1
+                few += bool(translation.parts) and len(translation.hypotheses) < self.settings.n_best
+                unended += sum(not hypothesis.ended for hypothesis in translation.hypotheses)
             self.reporter.progress("records translated", records)
         self.reporter.clear()
-        if cut:
+        if windowed:
             self.reporter.note(
-                f"{cut:,} of {records:,} records had more than {self.translators[0].model.window:,} tokens and were translated in windows"
+                f"{windowed:,} of {records:,} records had more than {self.translators[0].model.window:,} tokens and were translated in windows"
+            )
+        if few:
+            self.reporter.note(f"{few:,} of {records:,} records have fewer than {self.settings.n_best:,} different translations")
+        if unended:
+            self.reporter.note(
+                f"translations cut at --max-length-ratio: {unended:,}; their log_prob has no </s> and does not compare with others'"
             )
 
     def _translated(self, block: Block) -> Answers:

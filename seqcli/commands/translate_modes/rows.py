@@ -117,7 +117,7 @@ def _objects(answers: Answers, shown: Shown, keep: Sequence[str]) -> Iterator[di
 
 
 def _object(hypothesis: Hypothesis) -> dict[str, Any]:
-    return {"translation": hypothesis.text, "log_prob": hypothesis.log_prob}
+    return {"translation": hypothesis.text, "log_prob": hypothesis.log_prob, "finish_reason": hypothesis.finish_reason}
 
 
 def _pictures(job: Job, out: Output, maps: Sequence[Attention]) -> None:
