@@ -18,7 +18,7 @@ from contextlib import suppress
 import typer
 from typer.core import TyperGroup
 
-from seqcli import clock, exhausted, interrupts, torchrun
+from seqcli import clock, exhausted, interrupts, limited, torchrun
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 
 COMMANDS = {  # in the order of the help
@@ -76,7 +76,12 @@ def _top(
 def main(arguments: list[str] | None = None) -> None:
     if not sys.warnoptions:  # Python's warnings are for developers: python -W default -m seqcli shows them
         warnings.simplefilter("ignore")
-    code = run(sys.argv[1:] if arguments is None else arguments, began=clock.process_start())
+    arguments, began = sys.argv[1:] if arguments is None else arguments, clock.process_start()
+    if exhausted.is_limited() and torchrun.world() == 1 and "--debug" not in arguments:
+        out_of_memory = lambda: _explain(MemoryError(), arguments)  # noqa: E731
+        code = limited.supervised(lambda: run(arguments, began=began), arguments, explain=out_of_memory)
+    else:
+        code = run(arguments, began=began)
     if code > 128:
         interrupts.leave(code)
     sys.exit(code)
@@ -90,7 +95,8 @@ def run(arguments: list[str], *, began: float | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     with interrupts.held(), suppress(OSError):
-        tempfile.gettempdir()  # the first call writes and removes a file, wherever that is
+        # The first call writes and removes a file, wherever it is made. Torch would make a folder there for compiled code.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seqcli --help | head -1` ends quietly
     if torchrun.rank() and (_command(arguments).removeprefix("seqcli ") not in SHARED or {"-h", "--help"} & {*arguments}):
         return 0

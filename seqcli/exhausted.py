@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import errno
+import resource
 
+from seqcli.errors import SeqcliError
+
+LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
 _SAID = (  # by torch, the dynamic loader, the C++ library and Python's threads, in errors of many types
     "can't allocate memory", "cannot allocate memory", "unable to allocate", "not enough memory", "out of memory", "bad_alloc",
-    "failed to map segment", "can't start new thread",
+    "failed to map segment", "can't start new thread", "failed to launch worker thread",
 )  # fmt: skip
+_SAID_AT_A_LIMIT = "could not create a "  # primitive, memory object: of oneDNN, for this reason or another
+
+
+def is_limited() -> bool:
+    """Whether the system limits this process's memory (`ulimit -v`, `ulimit -d`)."""
+    return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in LIMITS)
 
 
 def memory(error: BaseException | None) -> bool:
@@ -17,7 +27,8 @@ def memory(error: BaseException | None) -> bool:
         seen.add(id(error))
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
-        if isinstance(error, RuntimeError | OSError | ImportError) and any(said in str(error).lower() for said in _SAID):
+        said = "" if isinstance(error, SeqcliError) else str(error).lower()
+        if any(phrase in said for phrase in _SAID) or (_SAID_AT_A_LIMIT in said and is_limited()):
             return True
         error = error.__cause__ or error.__context__
     return False

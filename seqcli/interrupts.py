@@ -92,7 +92,8 @@ def stop(number: int) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Signals wait until the end of the block: for short steps that must not be left half done."""
+    """Signals wait until the end of the block: for short steps that must not be left half done, and for processes that are
+    forked inside until they have handlers of their own."""
     _state.held += 1
     try:
         yield
@@ -100,20 +101,6 @@ def held() -> Iterator[None]:
         _state.held -= 1
         if came():
             _raise()
-
-
-@contextmanager
-def blocked() -> Iterator[None]:
-    """Signals wait in the kernel; a process that is forked inside calls `unblock` when it is ready for them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
-    try:
-        yield
-    finally:
-        unblock()
-
-
-def unblock() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
 
 
 def _receive(number: int, _) -> None:

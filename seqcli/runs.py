@@ -32,7 +32,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from seqcli import __version__, checkpoints, locks, magic, regular_file, tensor_file, tokenizers, torchrun
+from seqcli import __version__, checkpoints, interrupts, locks, magic, regular_file, tensor_file, tokenizers, torchrun
 from seqcli.errors import ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
 from seqcli.whole_file import no_link, replacing, write_json
@@ -288,11 +288,11 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
                 raise _vanished(path) from None
             raise
         finally:
-            if locks.is_held(lock):  # else it is gone, or another's
-                _sweep(path)
-                _remove_unused(path, existed=existed)
-            elif folder and (moved := locks.place(lock)):
-                shutil.rmtree(moved.parent / folder.name, ignore_errors=True)
+            with interrupts.held():
+                if locks.is_held(lock):  # else it is gone, or another's
+                    tidy(path, existed=existed)
+                elif folder and (moved := locks.place(lock)):
+                    shutil.rmtree(moved.parent / folder.name, ignore_errors=True)
 
 
 def _vanished(path: Path) -> OutputError:
@@ -300,8 +300,12 @@ def _vanished(path: Path) -> OutputError:
     return OutputError(what, where=str(path), cure="train again, and leave it where it is")
 
 
-def _remove_unused(path: Path, *, existed: bool) -> None:
-    """What a training that saved nothing made."""
+def tidy(path: Path, *, existed: bool = False) -> None:
+    """Removes what is half-made in a folder whose writer has ended, and the folder where nothing else is in it.
+
+    existed: before the writer came, so that it stays.
+    """
+    _sweep(path)
     if (path / MANIFEST).exists() or checkpoints.are_here(path):
         return
     for name in (METRICS, LOCK):

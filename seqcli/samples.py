@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqcli import __version__
+from seqcli import __version__, interrupts
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.text import nfc
@@ -52,6 +52,7 @@ TRANSLATING = {"epochs": 20, "batch_tokens": 256, "warmup": 50, "evaluations": 1
 # Of each network: about 15 seconds on one core. No line of the samples ends without a mark; what a network says of such an
 # end is chance, which label smoothing keeps small.
 BUDGET = {"epochs": 12, "batch_tokens": 512, "warmup": 50, "evaluations": 1, "label_smoothing": 0.1}
+MACHINE = {"device": "cpu", "precision": "fp32", "threads": 1, "resumable": False}
 
 
 def folder() -> Path:
@@ -142,20 +143,17 @@ def translator_of(name: str, *, reporter: Reporter) -> OpenTranslator:
     source = folder() / PAIRS
 
     def train(place: Path) -> None:
-        from seqcli import checkpoints
         from seqcli.runs import drafting
         from seqcli.tasks.language import TokenizerChoice
         from seqcli.training.request import requests
 
-        machine = {"device": "cpu", "precision": "fp32", "threads": 1}
-        (request,) = requests(translation.TASK, [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **machine)
+        (request,) = requests(translation.TASK, [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **MACHINE)
         pairs, held_out = translation.split(
             translation.PairFiles((str(source),), source_column=name, target_column=other).read(), seed=0
         )
         given = translation.Given(pairs, held_out, (source.name,), threads=1)
         with drafting(place) as draft:
             translation.train(draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter)
-            shutil.rmtree(place / checkpoints.FOLDER)
 
     recipe = f"{__version__} {TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}".encode()
     what = f"the sample {TRANSLATOR} model from {name} to {other}"
@@ -207,21 +205,23 @@ def _once(
         for old in cache.glob(f".{place}-*"):  # of a first use that was ended
             shutil.rmtree(old, ignore_errors=True)
         reporter.note(f"{'no -m: ' if asked else ''}building {what} once, a toy of {source.name}, into {cache}")
-        with tempfile.TemporaryDirectory(prefix=f".{place}-", dir=cache) as new:
-            train(Path(new) / name)
-            os.rename(Path(new) / name, cache / place)
+        try:
+            with tempfile.TemporaryDirectory(prefix=f".{place}-", dir=cache) as new:
+                train(Path(new) / name)
+                os.rename(Path(new) / name, cache / place)
+        except interrupts.Stopped:
+            reporter.note("interrupted; the same command begins this sample model again and keeps those that are complete")
+            raise
     return cache / place
 
 
 def _request(arch: str, settings: dict) -> Request:
     from seqcli.training.request import requests
 
-    machine = {"device": "cpu", "precision": "fp32", "threads": 1}
-    return requests("language", [arch], PRESET, [("samples", settings)], **machine)[0]
+    return requests("language", [arch], PRESET, [("samples", settings)], **MACHINE)[0]
 
 
 def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
-    from seqcli import checkpoints
     from seqcli.ngram.arena import default_memory
     from seqcli.runs import drafting
     from seqcli.tasks import language
@@ -237,7 +237,6 @@ def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole
             )  # fmt: skip
         else:
             neural.train(draft, corpus, choice, request, valid=None, resume=False, reporter=reporter)
-            shutil.rmtree(place / checkpoints.FOLDER)
 
 
 def _cache() -> Path:

@@ -11,7 +11,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -40,7 +40,7 @@ def forked(function: Callable, count: int) -> Iterator[tuple[list[Connection], C
         for _ in range(count):
             ours, theirs = context.Pipe()
             stack.callback(ours.close)
-            process = context.Process(target=serve, args=(function, theirs, [*pipes, ours]), daemon=True)
+            process = context.Process(target=_work, args=(function, theirs, [*pipes, ours]), daemon=True)
             _start(process)
             theirs.close()
             pipes.append(ours)
@@ -70,18 +70,24 @@ def ask(pipe, item):
     raise result
 
 
-def serve(function: Callable, pipe, others: list) -> None:
-    """Answers until the pipe is closed or broken, and ends this process: the other side sees nothing but that."""
+def _work(function: Callable, pipe, others: list) -> None:
+    """In a forked process, which says nothing itself: errors are answers, and a death is what the other side sees."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    interrupts.unblock()
     try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         for other in others:
             other.close()
-        while True:
-            pipe.send(answer(function, pipe.recv()))
+        serve(function, pipe)
     finally:
         os._exit(0)
+
+
+def serve(function: Callable, pipe) -> None:
+    """Answers until the pipe is closed or broken."""
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(answer(function, pipe.recv()))
 
 
 def answer(function: Callable, item) -> tuple[bool, object]:
@@ -93,7 +99,7 @@ def answer(function: Callable, item) -> tuple[bool, object]:
 
 def _start(process: multiprocessing.Process) -> None:
     try:
-        with interrupts.blocked(), warnings.catch_warnings():
+        with interrupts.held(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # forking is safe here: no thread of ours runs yet
             process.start()
     except OSError as error:

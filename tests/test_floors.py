@@ -53,6 +53,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "samples": (7, "", ""),
     "commands": (8, "typer", "numpy rich sacrebleu"),
     "api": (8, "", ""),
+    "limited": (9, "", ""),
     "cli": (9, "typer", ""),
     "__main__": (9, "", ""),
 }

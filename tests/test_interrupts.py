@@ -1,6 +1,5 @@
 """A signal ends a command, whatever swallows its exception; what must not be left half done is done first."""
 
-import os
 import signal
 import time
 import weakref
@@ -103,16 +102,3 @@ def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored():
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)] == handlers
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def test_blocked_signals_come_when_the_block_ends():
-    done = []
-
-    def command():
-        with interrupts.blocked():
-            os.kill(os.getpid(), signal.SIGTERM)
-            done.append("blocked")
-        done.append("after")
-        return 0
-
-    assert interrupts.watched(command) == 143 and done == ["blocked"]

@@ -46,7 +46,8 @@ def shared_map(
     if torchrun.world() == 1:
         yield from ordered_map(function, items, workers=workers)
     elif torchrun.rank():
-        serve(function, torchrun.line_to_first(), [])
+        serve(function, torchrun.line_to_first())
+        os._exit(0)
     else:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # so that a dead rank raises BrokenPipeError
         with torchrun.lines_to_others() as lines:

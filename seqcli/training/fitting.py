@@ -64,6 +64,7 @@ def fit(
     run = Keeper(
         draft, model, record, task=work.task, tokenizer=work.tokenizer, held_out=work.held_out, card=work.card,
         begun=begun, bytes_per_token=work.bytes_per_token, counted=work.counted, board=request.tensorboard,
+        resumable=request.resumable,
     )  # fmt: skip
     resumed = run.resumed(reporter) if resume else None
     run.log({"event": "resumed", "step": resumed[0].step} if resumed else {"event": "started", **record})

@@ -45,11 +45,11 @@ class Keeper:
     def __init__(
         self, draft: Draft, model: nn.Module, record: Mapping[str, Any], *, task: str, tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer],
         held_out: HeldOut, card: Callable[[Mapping[str, Any]], str], begun: float,
-        bytes_per_token: float | None = None, counted: str = "tokens", board: bool = False,
+        bytes_per_token: float | None = None, counted: str = "tokens", board: bool = False, resumable: bool = True,
     ):  # fmt: skip
         self._draft, self._model, self._record, self._begun = draft, model, record, begun
         self._task, self._tokenizer, self._held_out, self._card = task, tokenizer, held_out, card
-        self.bytes_per_token, self.counted = bytes_per_token, counted
+        self.bytes_per_token, self.counted, self.resumable = bytes_per_token, counted, resumable
         self._figures: dict[str, Any] = {}
         self._answers: list[Any] = []  # of the last evaluation
         self._best: list[Any] = []  # of the best weights of this process

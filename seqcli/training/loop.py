@@ -10,7 +10,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -52,6 +52,7 @@ class Run(Protocol):
 
     bytes_per_token: float | None
     counted: str  # what the loss is a sum over: tokens, texts
+    resumable: bool  # checkpoints are saved; else a signal ends the training at once
 
     def evaluate(self, go_on: Callable[[], bool]) -> Evaluation:
         """Of the held-out text, part by part: after each of them `go_on` says whether there is time for another."""
@@ -124,9 +125,10 @@ def train(
     def save(*, better: bool) -> None:
         """A checkpoint, then the model if it is better: one that replaces another training's model can then be resumed."""
         nonlocal saved, saved_at
-        run.checkpoint(progress, ranks.gathered(state.arrays(model, optimizer, average, carried)))
-        run.log({"event": "saved", **_place(progress)})
-        saved, saved_at = progress.step, progress.seconds
+        if run.resumable:
+            run.checkpoint(progress, ranks.gathered(state.arrays(model, optimizer, average, carried)))
+            run.log({"event": "saved", **_place(progress)})
+            saved, saved_at = progress.step, progress.seconds
         if better:
             save_best()
 
@@ -165,7 +167,7 @@ def train(
         return progress.judged == progress.step and 0 < plan.patience <= progress.since_best
 
     model.train()
-    with collected() as signalled:
+    with collected() if run.resumable else nullcontext([]) as signalled:
         if resumed and progress.best_step == progress.step and not ranks.first(run.holds_best(progress)):
             with suppress(_Stopped):  # it ended after the checkpoint and before the model, which records the figures
                 evaluate(ranks.first(budget.until(1.0, last=True)))

@@ -16,7 +16,10 @@ EPOCHS = 10  # where no budget is given
 
 @dataclass(frozen=True)
 class Request:
-    """arch, preset: of `presets/TASK`; settings: (where they stand, values), later ones first."""
+    """arch, preset: of `presets/TASK`; settings: (where they stand, values), later ones first.
+
+    resumable: checkpoints are saved, so that a signal can end the training after a step and it can be resumed.
+    """
 
     task: str
     arch: str
@@ -26,6 +29,7 @@ class Request:
     precision: str = "auto"
     threads: int | None = None
     tensorboard: bool = False
+    resumable: bool = True
 
 
 def kinds_of(task: str, arch: str) -> list[type]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
 from seqcli.commands.in_step import InStep
 from seqcli.commands.jobs import ModelJob
@@ -15,6 +17,7 @@ from seqcli.data.pairs import SOURCE
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.metrics import signature
 
+Result = TypeVar("Result")
 EXAMPLE = 'seqcli score "I study machine learning"'
 _UNIT = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
 LOG = "%.6f"
@@ -35,7 +38,7 @@ class Job(ModelJob):
         self._given = None if given is None else InStep(
             given, what="sources", column=replace(SOURCE, name=given_column), source=source, reporter=reporter
         )
-        self._cut = 0
+        self._cut = self._cut_elsewhere = 0  # sources whose ends are not read
 
     def sample(self, language: str) -> OpenModel | OpenTranslator:
         if self._given is None:
@@ -72,12 +75,24 @@ class Job(ModelJob):
         self._cut += asked[0].model.cut
         return asked
 
+    def answers(self, function: Callable[[Block], Result]) -> Iterator[Result]:
+        """As `TextJob.answers`; what is counted of a block in another process comes back with its answer."""
+
+        def counted(block: Block) -> tuple[Result, int]:
+            result = function(block)
+            cut, self._cut = self._cut, 0
+            return result, cut
+
+        for result, cut in super().answers(counted):
+            self._cut_elsewhere += cut
+            yield result
+
     def check(self, records: int) -> None:
         """At the end: no source was left over."""
         if self._given is not None:
             self._given.check(records)
-        if self._cut:
-            self.reporter.note(f"the ends of {self._cut:,} sources were too far for the model to read")
+        if cut := self._cut + self._cut_elsewhere:
+            self.reporter.note(f"the ends of {cut:,} sources were too far for the model to read")
 
     def signature(self, opened: OpenModel | OpenTranslator, *, unit: str = "line") -> str:
         if self._given is not None:

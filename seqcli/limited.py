@@ -1,0 +1,125 @@
+"""A command whose memory the system limits (`ulimit -v`, `ulimit -d`) runs in a child, whose parent explains its end.
+
+Native code that gets no memory ends its process: the C++ library aborts, OpenMP and the dynamic loader exit. Nothing in that
+process can turn this into an error of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from seqcli import interrupts
+from seqcli.workers import in_child
+
+_QUIET = 0.1  # seconds without a word after which nothing more is expected of a process that has ended
+_FAILED = (1, 127)  # exit codes of OpenMP and of the loader
+
+
+def supervised(command: Callable[[], int], arguments: Sequence[str], *, explain: Callable[[], int]) -> int:
+    """The exit code of `command`, run in a child; where native code ended that, the code that `explain` returns.
+
+    Signals are passed on. What the child writes to standard error is too; lines that are not seqcli's own come at the end,
+    and not at all when it died.
+    """
+    read, write = os.pipe()
+    with_terminal = os.isatty(0)  # which sends its signals to both of us
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        _become(command, write, alone=not with_terminal)
+    interrupts.install(lambda number, _: with_terminal and number == signal.SIGINT or os.kill(child, number))
+    os.close(write)
+    lines = _Lines()
+    status = _relayed(read, child, lines)
+    os.close(read)
+    interrupts.leave_at_once()  # nobody is there to pass a signal on to
+    code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGPIPE or -code in interrupts.NUMBERS:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    if code < 0 or (code in _FAILED and not lines.explained):
+        with suppress(Exception):
+            in_child(lambda: _tidy(arguments, child))  # what it imports may die of the limit as well
+        return explain()
+    lines.release()
+    return code
+
+
+def _become(command: Callable[[], int], standard_error: int, *, alone: bool) -> None:
+    """The child, which ends with its parent."""
+    code = 1
+    try:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        if alone:
+            os.setpgid(0, 0)
+        if sys.platform == "linux":
+            import ctypes
+
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        code = command()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        interrupts.leave(code)
+
+
+class _Lines:
+    """Of standard error. explained: seqcli itself named an error."""
+
+    def __init__(self):
+        self.explained = False
+        self._begun, self._held = b"", []
+
+    def add(self, data: bytes) -> None:
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        for line in lines:
+            if line.startswith((b"seqcli", b"Usage:")):
+                self.explained |= b"error:" in line
+                _write(line + b"\n")
+            else:
+                self._held.append(line + b"\n")
+
+    def release(self) -> None:
+        _write(b"".join(self._held) + self._begun)
+
+
+def _write(data: bytes) -> None:
+    with suppress(OSError):
+        os.write(2, data)
+
+
+def _relayed(read: int, child: int, lines: _Lines) -> int:
+    """The status of the child at its end."""
+    poll, ended = select.poll(), None
+    poll.register(read, select.POLLIN)
+    while True:
+        if poll.poll(1000 * _QUIET):
+            data = os.read(read, 1 << 16)
+            if not data:
+                break
+            lines.add(data)
+        elif ended is not None:
+            break
+        if ended is None and (found := os.waitpid(child, os.WNOHANG))[0]:
+            ended = found[1]
+    return os.waitpid(child, 0)[1] if ended is None else ended
+
+
+def _tidy(arguments: Sequence[str], child: int) -> None:
+    """Removes what the child has left half written in the places that the command line names."""
+    from seqcli import runs
+
+    for path in map(Path, arguments):
+        for left in path.parent.glob(f".new-{path.name}.{child}"):
+            left.unlink()
+        for lock in (path / runs.LOCK, *path.glob(f"*/{runs.LOCK}")):
+            if lock.is_file() and f"process {child}," in lock.read_text(errors="replace"):
+                runs.tidy(lock.parent)
