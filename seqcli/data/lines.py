@@ -155,7 +155,7 @@ def _utf8_blocks(
             pending.append(chunk)
             held += len(chunk)
             if longest is not None and held > longest:
-                cure = "break it into lines, or give it as an uncompressed file"
+                cure = "break it into lines, or give it as an uncompressed file" if longest == LONGEST else None
                 raise InputError(f"a line of more than {longest:,} bytes", where=f"{name}, line {first}", cure=cure)
             continue
         block = _block(first, b"".join([*pending, chunk[:end]]), name, strict, errors)
