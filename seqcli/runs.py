@@ -108,6 +108,11 @@ class Run:
             raise ModelError(f"a {self.task} model, a {task} model is wanted", where=str(self.path), cure=cure)
         return self
 
+    @property
+    def weights_checksum(self) -> str:
+        """Of its weights, as the manifest gives it."""
+        return self.manifest["files"][WEIGHTS][1]
+
     def tensors(self) -> dict[str, np.ndarray]:
         """The model's arrays, mapped into memory, read-only. Their checksum is compared where that is quick."""
         if self.manifest["files"][WEIGHTS][0] < _QUICKLY_READ:

@@ -6,7 +6,6 @@ Of several ranks all judge (each on all of the text: no rank waits, none is quic
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -15,12 +14,13 @@ import numpy as np
 from torch import nn
 
 from seqcli import checkpoints, tensor_file, torchrun
-from seqcli.errors import ModelError, UsageError
+from seqcli.errors import ModelError
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
 from seqcli.runs import Draft, Run
+from seqcli.training import resuming
 from seqcli.training.loop import Evaluation
-from seqcli.training.plan import RESUMABLE, Progress
+from seqcli.training.plan import Progress
 
 
 class HeldOut(Protocol):
@@ -103,32 +103,11 @@ class Keeper:
     def checkpoint(self, progress: Progress, tensors: Mapping[str, np.ndarray]) -> None:
         if torchrun.rank():
             return
-        self._draft.checkpoint(
-            step=progress.step, tensors=tensors, progress={"progress": asdict(progress), "same": self._same}
-        )
-
-    @property
-    def _same(self) -> dict[str, Any]:
-        """What a resumed run must share with its beginning."""
-        data = self._record["data"]
-        judged = {"metric": self._record.get("metric"), "held-out text": data.get("held_out_fingerprint")}
-        of_text = {"tokenizer": self._record["tokenizer"], "text": data["fingerprint"]}
-        return {**self._record["settings"], **self._record["training"], **of_text, **judged}
+        same = resuming.settings_of(self._record)
+        self._draft.checkpoint(step=progress.step, tensors=tensors, progress={"progress": asdict(progress), "same": same})
 
     def resumed(self, reporter: Reporter) -> tuple[Progress, dict[str, np.ndarray]]:
         """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise."""
         tensors, saved = checkpoints.newest(self._draft.path, reporter=reporter)
-        for name, now in self._same.items():
-            then = saved["same"].get(name, now)  # else the setting is younger than the checkpoint
-            if name not in RESUMABLE and now != then:
-                cure = "resume with the settings and the text it began with"
-                raise UsageError(f"{name} was {then!r}, is {now!r}", where="--resume", cure=cure)
+        resuming.check(saved["same"], resuming.settings_of(self._record), reporter=reporter)
         return Progress(**saved["progress"]), tensors
-
-
-def fingerprint(*arrays: np.ndarray) -> str:
-    """Of what is trained on: tokens, labels."""
-    sum_ = 0
-    for array in arrays:
-        sum_ = zlib.crc32(np.ascontiguousarray(array), sum_)
-    return f"{sum_:08x}"

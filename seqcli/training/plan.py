@@ -67,10 +67,6 @@ class Plan:
             raise ValueError("one of epochs, steps and minutes must be given")
 
 
-RESUMABLE = frozenset({"epochs", "steps", "minutes", "evaluations", "evaluate_every", "patience", "save_minutes", "shard"})
-"""What of a Plan may change when a run is resumed: budgets, when to look, and who holds what."""
-
-
 @dataclass
 class Progress:
     """Where a run stands: saved whole, and all that resuming needs besides the arrays of `training/state`."""

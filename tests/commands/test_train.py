@@ -44,7 +44,7 @@ def test_one_tokenizer_one_held_out_part_one_table(train, here, corpus, tmp_path
     opened = language.open_model(str(tmp_path / "m/ngram"))
     choice = TokenizerChoice(str(tmp_path / "m/gru"))
     stream = read(Corpus((str(corpus),)), choice, folder=tmp_path, threads=1, reporter=SILENT).stream
-    kept, held_out = split(stream, unit="line", seed=0)
+    kept, held_out = split(stream, unit="line", seed=0, folder=tmp_path)
     assert (held_out == BOS_ID).sum() == 3 and len(kept) + len(held_out) == len(stream)
     texts = opened.tokenizer.decode(held_out.tolist()).split("\n")
     valid = runs["ngram"].config["valid"]

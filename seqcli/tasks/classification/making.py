@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from seqcli import catalog, tensor_file
 from seqcli.errors import ModelError, UsageError
-from seqcli.interfaces import Reporter, TokenBatch, Tokenizer
+from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
 from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs import Draft, Run
@@ -23,6 +24,7 @@ from seqcli.tasks.classification.judging import HeldOut
 from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, open_classifier
 from seqcli.tasks.language.corpus import TokenizerChoice, tokenizer_for
 from seqcli.text import BOS_ID
+from seqcli.training import resuming
 from seqcli.training.request import Request, settings_of
 
 _BATCHES = 500  # an epoch has so many or more, if its texts are that many
@@ -61,6 +63,14 @@ def train(
     return Trained(open_classifier(str(draft.path), name=draft.path.name), record)
 
 
+def made_before(path: Path, given: Given, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> Trained:
+    """The classifier that was counted into `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
+    record = Run.open(path).config
+    now = _prepared(given, choice, request, reporter=SILENT).record
+    resuming.check(resuming.settings_of(record), resuming.settings_of(now), done=True, reporter=reporter)
+    return Trained(open_classifier(str(path), name=path.name), record)
+
+
 def _record(given: Given, request: Request, module: Any, settings: Any, *, tokens: TokenBatch, label: str) -> dict[str, Any]:
     return {
         "arch": request.arch,
@@ -72,28 +82,49 @@ def _record(given: Given, request: Request, module: Any, settings: Any, *, token
         "data": {
             "files": [Path(path).name for path in given.files], "rows": len(given.texts), "tokens": len(tokens.tokens),
             "held_out": len(given.valid), "counts": np.bincount(given.texts.targets, minlength=len(given.texts.labels)).tolist(),
+            "fingerprint": resuming.fingerprint(given.texts.data, given.texts.targets),
+            "held_out_fingerprint": resuming.fingerprint(given.valid.data, given.valid.targets),
         },
     }  # fmt: skip
 
 
-def _count(draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> dict[str, Any]:
-    begun = time.monotonic()
+@dataclass(frozen=True)
+class _Prepared:
+    """What a counted classifier is made of. tokenizer: None where it reads text; tokens: of the texts, as `encode` gives them."""
+
+    module: ModuleType
+    settings: Any
+    tokenizer: Tokenizer | None
+    encode: Callable[[bytes], TokenBatch]
+    tokens: TokenBatch
+    record: dict[str, Any]
+
+
+def _prepared(given: Given, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> _Prepared:
+    """Everything that comes before counting."""
     module, settings, _ = settings_of(request)
-    labels, tokenizer = len(given.texts.labels), None
-    if hasattr(module, "encoder"):  # it reads text, not tokens
-        encode, label, sizes = module.encoder(asdict(settings)), module.features_label(settings), {}
+    if hasattr(module, "encoder"):
+        tokenizer, encode, label = None, module.encoder(asdict(settings)), module.features_label(settings)
     else:
         tokenizer = tokenizer_for(given.texts, choice, reporter=reporter)
         encode, label = tokenizer.encode, signature.tokenizer_label(tokenizer)
-        sizes = {"vocab_size": tokenizer.vocab_size}
-    batch = given.texts.encoded(encode, threads=given.threads)
+    tokens = given.texts.encoded(encode, threads=given.threads)
+    record = _record(given, request, module, settings, tokens=tokens, label=label)
+    return _Prepared(module, settings, tokenizer, encode, tokens, record)
+
+
+def _count(draft: Draft, given: Given, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> dict[str, Any]:
+    begun = time.monotonic()
+    prepared = _prepared(given, choice, request, reporter=reporter)
+    module, tokenizer, labels = prepared.module, prepared.tokenizer, len(given.texts.labels)
+    sizes = {} if tokenizer is None else {"vocab_size": tokenizer.vocab_size}
     about = {"labels": labels, "weights": given.weights, "reporter": reporter, **sizes}
     if tokenizer is not None:
         about["arena"] = lambda tokens: Arena(memory=default_memory(), tokens=tokens, folder=draft.folder)
-    counted = module.estimate(batch, given.texts.targets, settings, **about)
-    record = {**_record(given, request, module, settings, tokens=batch, label=label), **counted.record}
+    counted = module.estimate(prepared.tokens, given.texts.targets, prepared.settings, **about)
+    record = {**prepared.record, **counted.record}
     model = module.load(record["settings"], counted.tensors, labels=labels, **sizes)
-    valid = given.valid.encoded(encode, threads=given.threads)
+    valid = given.valid.encoded(prepared.encode, threads=given.threads)
     record["valid"] = figures(model.classify(valid).astype(np.float64), given.valid.targets)
     record["parameters"] = sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f")
     record["seconds"] = round(time.monotonic() - begun, 3)
@@ -112,7 +143,6 @@ def _fit(
     from seqcli.data.batches import Labelled
     from seqcli.data.piece_dropout import PieceDropout
     from seqcli.training import fitting
-    from seqcli.training.keeping import fingerprint
     from seqcli.training.placement import place
 
     begun = time.monotonic() if begun is None else begun
@@ -139,10 +169,7 @@ def _fit(
     held_out = HeldOut(valid, given.valid.targets, metric=given.metric, products=placement.dtype, seed=plan.seed)
     record = _record(given, request, module, settings, tokens=batch, label=signature.tokenizer_label(tokenizer))
     record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
-    record["data"] |= {
-        "fingerprint": fingerprint(stream, given.texts.targets),
-        "held_out_fingerprint": fingerprint(np.frombuffer(given.valid.data, np.uint8), given.valid.targets),
-    }
+    record["init_weights"] = body.checksum if body else None
     work = fitting.Work(
         task=TASK, make=make, held_out=held_out, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(
@@ -173,6 +200,7 @@ class _Body:
 
     name: str
     source: str
+    checksum: str
     tokenizer: Tokenizer
     tensors: Mapping[str, np.ndarray]
 
@@ -197,7 +225,7 @@ def _body_of(source: str) -> _Body:
     tensors = {name: array for name, array in run.tensors().items() if name.startswith("body.")}
     if not tensors:
         raise ModelError("has no body to begin with: it was counted", where=source, cure="give a trained rnn, lstm, gru or transformer")
-    return _Body(run.path.name, source, run.tokenizer(), tensors)
+    return _Body(run.path.name, source, run.weights_checksum, run.tokenizer(), tensors)
 
 
 def settings_of_body(source: str, arch: str) -> dict[str, Any]:

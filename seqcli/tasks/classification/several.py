@@ -9,9 +9,8 @@ from pathlib import Path
 
 from seqcli import catalog, clock
 from seqcli.interfaces import Reporter
-from seqcli.runs import Run
-from seqcli.tasks.classification.making import Given, Trained, train
-from seqcli.tasks.classification.opened import TASK, open_classifier
+from seqcli.tasks.classification.making import Given, Trained, made_before, train
+from seqcli.tasks.classification.opened import TASK
 from seqcli.tasks.drafts import drafts
 from seqcli.tasks.language.corpus import TokenizerChoice
 from seqcli.training.request import Request
@@ -45,7 +44,7 @@ def train_all(
                     place.draft, given, choice, place.request, resume=place.begun, init=init, reporter=reporter, begun=begun
                 )
             else:
-                trained = Trained(open_classifier(str(path), name=path.name), Run.open(path).config)
+                trained = made_before(path, given, choice, place.request, reporter=reporter)
             yield path, trained
             begun = time.monotonic()  # each has a budget of its own
             if not hasattr(catalog.load("models", trained.record["module"]), "encoder"):

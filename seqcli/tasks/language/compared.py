@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from seqcli import catalog, clock
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError
 from seqcli.interfaces import Reporter
-from seqcli.runs import Run
 from seqcli.tasks.drafts import drafts
 from seqcli.tasks.language import neural
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice
-from seqcli.tasks.language.counted import train_counted
-from seqcli.tasks.language.opened import TASK, open_model
+from seqcli.tasks.language.counted import counted_before, train_counted
+from seqcli.tasks.language.opened import TASK
 from seqcli.tasks.language.told import Trained
 from seqcli.training.request import Request, settings_of
 
@@ -36,13 +34,14 @@ def train(
     begun = clock.began()
     with drafts(places, TASK, force=force, resume=resume) as drafted:
         for place in drafted:
+            counted = {
+                "valid": valid, "holding_out": seeds[0] if seeds and valid is None else None, "threads": place.request.threads,
+                "reporter": reporter,
+            }  # fmt: skip
             if not place.draft:
-                trained = _done(place.path, place.request)
+                trained = counted_before(place.path, corpus, choice, settings_of(place.request)[1], **counted)
             elif catalog.is_counted(TASK, place.request.arch):
-                trained = train_counted(
-                    place.draft, corpus, choice, settings_of(place.request)[1], memory=memory, valid=valid,
-                    holding_out=seeds[0] if seeds and valid is None else None, threads=place.request.threads, reporter=reporter,
-                )  # fmt: skip
+                trained = train_counted(place.draft, corpus, choice, settings_of(place.request)[1], memory=memory, **counted)
             else:
                 trained = neural.train(
                     place.draft, corpus, choice, place.request, valid=valid, resume=place.begun, reporter=reporter, begun=begun
@@ -50,13 +49,3 @@ def train(
             yield trained
             begun = time.monotonic()  # each has a budget of its own
             choice = TokenizerChoice(str(place.path.resolve()))
-
-
-def _done(path: Path, request: Request) -> Trained:
-    """What was counted before, with the same settings."""
-    record, wanted = Run.open(path).config, asdict(settings_of(request)[1])
-    for name, value in wanted.items():
-        was = record["settings"][name]
-        if was != (list(value) if isinstance(value, tuple) else value):
-            raise UsageError(f"{name} was {was!r}, is {value!r}", where="--resume", cure="resume with the settings it began with")
-    return Trained(open_model(str(path)), record)

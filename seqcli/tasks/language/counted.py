@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqcli import tensor_file
-from seqcli.interfaces import SILENT, OpenModel, Reporter
-from seqcli.metrics import signature
+from seqcli.data.batches import count_rows
+from seqcli.interfaces import SILENT, OpenModel, Reporter, Tokenizer
+from seqcli.metrics import signature, unigram
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
-from seqcli.runs import Draft
+from seqcli.runs import Draft, Run
+from seqcli.tasks.language import baseline
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.opened import TASK, evaluate, judge, open_model, summary
 from seqcli.tasks.language.told import Trained
-from seqcli.text import BOS_ID
+from seqcli.training import resuming
 
 
 def train_counted(
@@ -37,38 +42,83 @@ def train_counted(
     holding_out: the seed by which a part is held out instead, as networks hold it out, and judged on.
     """
     begun = time.monotonic()
-    reading = read(corpus, choice, folder=draft.folder, threads=threads, reporter=reporter)
-    check_enough(reading, corpus, judged_on_others=valid is not None)
-    vocab_size = reading.tokenizer.vocab_size
-    stream, held_out = reading.stream, None
-    if holding_out is not None:
-        stream, held_out = split(stream, unit=corpus.unit, seed=holding_out, folder=draft.folder)
-    arena = Arena(memory=memory, tokens=len(stream), folder=draft.folder)
-    counted = ngram.estimate(stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
+    text = _prepared(
+        corpus, choice, config, valid=valid, holding_out=holding_out, folder=draft.folder, threads=threads, reporter=reporter
+    )
+    vocab_size = text.tokenizer.vocab_size
+    arena = Arena(memory=memory, tokens=len(text.stream), folder=draft.folder)
+    counted = ngram.estimate(text.stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
     record = {
-        "arch": "ngram",
-        "settings": asdict(config),
-        "unit": corpus.unit,
-        "vocab_size": vocab_size,
-        "tokenizer": signature.tokenizer_label(reading.tokenizer),
-        "data": {
-            "files": [Path(path).name for path in corpus.paths],
-            "rows": reading.rows,
-            "tokens": int((stream != BOS_ID).sum()),
-        },
+        **text.record,
         **counted.record,
         "parameters": sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f"),
         "seconds": round(time.monotonic() - begun, 3),
     }
-    if valid is not None or held_out is not None:
+    if valid is not None or text.held_out is not None:
         model = ngram.load(record["settings"], counted.tensors, vocab_size=vocab_size)
-        opened = OpenModel(draft.path.name, "ngram", corpus.unit, reading.tokenizer, model)
-        record["valid"] = summary(judge(opened, held_out) if valid is None else evaluate(opened, valid))
+        opened = OpenModel(draft.path.name, "ngram", corpus.unit, text.tokenizer, model)
+        record["valid"] = summary(judge(opened, text.held_out) if valid is None else evaluate(opened, valid))
     reporter.progress("saving", 1, 1)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-    draft.save(task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=reading.tokenizer, card=_card(record))
+    draft.save(task=TASK, arch="ngram", config=record, tensors=tensors, tokenizer=text.tokenizer, card=_card(record))
     draft.log({"event": "trained", **record})
     return Trained(open_model(str(draft.path)), record)
+
+
+def counted_before(
+    path: Path, corpus: Corpus, choice: TokenizerChoice, config: ngram.Config, *,
+    valid: Corpus | None, holding_out: int | None, threads: int | None, reporter: Reporter,
+) -> Trained:  # fmt: skip
+    """The model that `train_counted` has made in `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
+    record = Run.open(path).config
+    with tempfile.TemporaryDirectory(prefix="seqcli-") as folder:
+        text = _prepared(
+            corpus, choice, config, valid=valid, holding_out=holding_out, folder=Path(folder), threads=threads, reporter=SILENT
+        )
+    resuming.check(resuming.settings_of(record), resuming.settings_of(text.record), done=True, reporter=reporter)
+    return Trained(open_model(str(path)), record)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What is counted, what it is judged on, and what is written down of both."""
+
+    tokenizer: Tokenizer
+    stream: np.ndarray
+    held_out: np.ndarray | None
+    record: dict[str, Any]
+
+
+def _prepared(
+    corpus: Corpus, choice: TokenizerChoice, config: ngram.Config, *,
+    valid: Corpus | None, holding_out: int | None, folder: Path, threads: int | None, reporter: Reporter,
+) -> _Text:  # fmt: skip
+    """Everything that comes before counting."""
+    reading = read(corpus, choice, folder=folder, threads=threads, reporter=reporter)
+    check_enough(reading, corpus, judged_on_others=valid is not None)
+    tokenizer, stream, held_out = reading.tokenizer, reading.stream, None
+    if holding_out is not None:
+        stream, held_out = split(stream, unit=corpus.unit, seed=holding_out, folder=folder)
+    record = {
+        "arch": "ngram",
+        "settings": asdict(config),
+        "unit": corpus.unit,
+        "vocab_size": tokenizer.vocab_size,
+        "tokenizer": signature.tokenizer_label(tokenizer),
+        "data": {
+            "files": [Path(path).name for path in corpus.paths], "rows": reading.rows,
+            "tokens": len(stream) - count_rows(stream), "fingerprint": resuming.fingerprint(stream),
+        },
+    }  # fmt: skip
+    if held_out is not None:
+        counts, of_held_out = unigram.counts(held_out, tokenizer.vocab_size), resuming.fingerprint(held_out)
+    elif valid is not None and not valid.read_once():
+        counts, of_held_out = baseline.counted(valid, tokenizer, threads=threads)
+    else:
+        return _Text(tokenizer, stream, held_out, record)
+    record["data"]["held_out_fingerprint"] = of_held_out
+    record["baseline"] = baseline.beside(stream, counts, size=tokenizer.vocab_size)
+    return _Text(tokenizer, stream, held_out, record)
 
 
 def save_counted(draft: Draft, opened: OpenModel, *, source: str) -> None:

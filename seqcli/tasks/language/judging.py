@@ -21,7 +21,8 @@ _WINDOW = 1024  # in which running text is judged, where the network has no wind
 
 
 class HeldOut:
-    """A `training.keeping.HeldOut`. rows: lines, or documents; bytes, characters: of each row, line ends counted, int64 [B].
+    """A `training.keeping.HeldOut`. rows: lines, or documents, all of whose `tokens` are kept, int32 [T]; bytes, characters: of
+    each row, line ends counted, int64 [B].
 
     products: the dtype of matrix products; seed: of the order of the parts.
     """
@@ -30,7 +31,8 @@ class HeldOut:
         self, rows: TokenBatch, *, bytes: np.ndarray, characters: np.ndarray, unit: str, products: Any, seed: int
     ):  # fmt: skip
         self._unit, self._products, self._window = unit, products, None
-        self._tokens, self._starts = rows.tokens, rows.starts
+        self.tokens = rows.tokens
+        self._starts = rows.starts
         if unit == "document":
             self._starts, lengths, (bytes, characters) = _stretches(rows, bytes, characters)
             self._begins = np.repeat(rows.starts, -(-rows.lengths // _PART))  # of each stretch's document
@@ -55,8 +57,8 @@ class HeldOut:
             if self._unit == "document":
                 (row,) = rows
                 start, self._window = int(self._starts[row]), window
-                context = self._tokens[max(int(self._begins[row]), start - window // 2) : start]
-            tokens = np.concatenate([self._tokens[self._starts[row] : self._starts[row] + self._lengths[row]] for row in rows])
+                context = self.tokens[max(int(self._begins[row]), start - window // 2) : start]
+            tokens = np.concatenate([self.tokens[self._starts[row] : self._starts[row] + self._lengths[row]] for row in rows])
             log_prob = model.score(TokenBatch(tokens, self._lengths[rows]), context=context).log_prob
         unknown = tokens == UNK_ID
         return Totals(
@@ -72,7 +74,7 @@ class HeldOut:
     def figures(self, answers: Sequence[Totals]) -> tuple[float, dict[str, Any]]:
         """Nats per token, and all figures; `held_out_tokens`: how many there are, judged or not."""
         totals = sum(answers, Totals())
-        figures = {**summary(totals), "loss": -totals.log_prob / max(totals.tokens, 1), "held_out_tokens": len(self._tokens)}
+        figures = {**summary(totals), "loss": -totals.log_prob / max(totals.tokens, 1), "held_out_tokens": len(self.tokens)}
         if self._window:
             figures["window"] = self._window
         return figures["loss"], figures

@@ -17,16 +17,19 @@ import numpy as np
 from seqcli.data.batches import Batches, Lanes, Lines, Windows, count_rows
 from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter, Tokenizer
-from seqcli.metrics import signature
+from seqcli.metrics import signature, unigram
 from seqcli.runs import Draft
+from seqcli.tasks.language import baseline
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.judging import of_corpus, of_stream
 from seqcli.tasks.language.opened import TASK, open_model
 from seqcli.tasks.language.told import Trained
 from seqcli.text import BOS_ID
 from seqcli.training.request import Request, settings_of
+from seqcli.training.resuming import fingerprint
 
 _SAMPLE = 200_000  # tokens whose bytes are counted
+
 
 def train(
     draft: Draft, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
@@ -34,7 +37,6 @@ def train(
 ) -> Trained:  # fmt: skip
     """Trains into `draft`. resume: go on from its newest checkpoint; begun: when its budget began, None for now."""
     from seqcli.training import budget, fitting
-    from seqcli.training.keeping import fingerprint
     from seqcli.training.placement import place
 
     begun = time.monotonic() if begun is None else begun
@@ -71,8 +73,10 @@ def train(
             "data": {
                 "files": [Path(p).name for p in corpus.paths], "rows": reading.rows,
                 "tokens": len(stream) - count_rows(stream), "fingerprint": fingerprint(stream),
+                "held_out_fingerprint": fingerprint(held_out.tokens),
                 **({"blocks": deadline.read} if deadline.passed else {}),
             },
+            "baseline": baseline.beside(stream, unigram.counts(held_out.tokens, vocab_size), size=vocab_size),
         },
         tokenizer=tokenizer,
         card=_card,

@@ -20,6 +20,7 @@ from seqcli.tasks.translation.corpus import Encoded, names_of
 from seqcli.tasks.translation.judging import HeldOut
 from seqcli.tasks.translation.opened import TASK, open_translator
 from seqcli.training.request import Request, settings_of
+from seqcli.training.resuming import fingerprint
 
 _RATIO = 3.0  # of tokens of the two sides, beyond which they are no translations of each other
 
@@ -53,7 +54,6 @@ def train(
     from seqcli.data.batches import Pairs as Batches
     from seqcli.data.piece_dropout import PieceDropout
     from seqcli.training import fitting
-    from seqcli.training.keeping import fingerprint
     from seqcli.training.placement import place
 
     begun = time.monotonic() if begun is None else begun
@@ -86,11 +86,12 @@ def train(
         "training": asdict(plan),
         "metric": given.metric,
         "init": first.path.name if first else None,
+        "init_weights": first.weights_checksum if first else None,
         "data": {
             "files": names_of(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
             "target_tokens": len(encoded.target.tokens), "left_out": {"blank": given.pairs.blank, **left_out},
             "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(given.valid),
-            "held_out_fingerprint": fingerprint(*(np.frombuffer(side.data, np.uint8) for side in (given.valid.source, given.valid.target))),
+            "held_out_fingerprint": fingerprint(given.valid.source.data, given.valid.target.data),
         },
     }  # fmt: skip
     work = fitting.Work(

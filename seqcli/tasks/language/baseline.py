@@ -1,0 +1,44 @@
+"""What stands beside a held-out loss: the losses of models that know less, and what a folder writes down of the held-out text."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+
+import numpy as np
+
+from seqcli.data.lines import Block
+from seqcli.data.parallel import ordered_map
+from seqcli.interfaces import Tokenizer
+from seqcli.metrics import unigram
+from seqcli.tasks.language.corpus import Corpus
+
+
+def beside(stream: np.ndarray, held_out: np.ndarray, *, size: int) -> dict[str, float]:
+    """Nats per held-out token of the unigram model of the training text, and of a uniform one over `size` tokens.
+
+    stream: the training text, int32 [T]; held_out: how often each token occurs there, int64 [V].
+    """
+    return {"unigram": unigram.cross_entropy(unigram.counts(stream, size), held_out), "uniform": unigram.uniform(size)}
+
+
+def counted(valid: Corpus, tokenizer: Tokenizer, *, threads: int | None) -> tuple[np.ndarray, str]:
+    """How often each token occurs in files of held-out text, int64 [V], and the fingerprint of their text."""
+    checksum = 0
+
+    def blocks() -> Iterator[Block]:
+        nonlocal checksum
+        for block in chain.from_iterable(valid.files()):
+            checksum = zlib.crc32(block.data, checksum)
+            yield block
+
+    counts = np.zeros(tokenizer.vocab_size, np.int64)
+    for part in ordered_map(partial(_counts, tokenizer, valid.unit), blocks(), workers=threads):
+        counts += part
+    return counts, f"{checksum:08x}"
+
+
+def _counts(tokenizer: Tokenizer, unit: str, block: Block) -> np.ndarray:
+    return unigram.counts(tokenizer.encode(block.data, unit=unit).tokens, tokenizer.vocab_size)

@@ -1,0 +1,72 @@
+"""Whether a training is resumed as it was begun: all that its record holds is compared, save what is declared here.
+
+A record is what a task writes down of a training before its first step: settings, labels, tokenizer, text. A setting
+that is written down is compared; one that should not be must be named below, with the reason. (No torch: counted
+models, which are not begun again when they are done, are compared too.)
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from seqcli.errors import UsageError
+from seqcli.interfaces import Reporter
+
+BUDGET = frozenset({"epochs", "steps", "minutes", "patience"})
+LOOKING = frozenset({"evaluations", "evaluate_every", "save_minutes"})  # when to look, and to save; not what is learnt
+MACHINE = frozenset({"precision", "device", "shard"})  # the same steps up to rounding
+NAMES = frozenset({"files", "init"})  # files may be moved: what they hold is compared by fingerprints
+FOLLOWING = frozenset({  # from the text and the settings
+    "parameters", "vocab_size", "rows", "tokens", "source_tokens", "target_tokens", "held_out", "counts", "left_out",
+    "unigram", "uniform", "majority", "accuracy",
+})  # fmt: skip
+MAY_CHANGE = BUDGET | LOOKING | MACHINE | NAMES | FOLLOWING
+_PARTS = ("settings", "training", "data", "baseline")  # of a record, which hold others
+_TEXTS = {"fingerprint": "training text", "held_out_fingerprint": "held-out text"}
+_CALLED = {**_TEXTS, "label_weights": "--label-weights", "init_weights": "the model of --init", "labels": "the list of labels"}
+_SHOWN = 60  # characters of a value
+
+
+def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a record holds, by name, as JSON gives it back."""
+    flat = {name: value for name, value in record.items() if name not in _PARTS}
+    for part in _PARTS:
+        flat |= record.get(part) or {}
+    return json.loads(json.dumps(flat))
+
+
+def check(begun: Mapping[str, Any], now: Mapping[str, Any], *, done: bool = False, reporter: Reporter) -> None:
+    """Raises UsageError that names what differs between two of `settings_of`, and may not.
+
+    What only one of them has is of another version of seqcli. A change of precision or device is noted. done: it is not
+    gone on with, so a budget may not change either.
+    """
+    may_change = MAY_CHANGE - (BUDGET if done else frozenset())
+    may_change -= LOOKING if begun.get("schedule") == "plateau" else frozenset()  # whose rate falls by what it sees
+    different = [name for name in now if name in begun and now[name] != begun[name]]
+    wrong = [name for name in different if name not in may_change]
+    wrong = [name for name in wrong if name not in ("tokenizer", *_TEXTS)] or wrong  # these follow from a seed, a unit
+    if wrong:
+        what = ", ".join(f"{_CALLED.get(name, name)} was {_shown(begun[name])}, is {_shown(now[name])}" for name in wrong)
+        raise UsageError(what, where="--resume", cure="resume with the settings and the text it began with")
+    for name in ("precision", "device"):
+        if name in different:
+            reporter.note(f"{name} was {begun[name]}, is {now[name]}: the steps may differ in their last digits from one run to the end")
+
+
+def fingerprint(*arrays: np.ndarray | bytes) -> str:
+    """Of what is trained or judged on: tokens, labels, text."""
+    sum_ = 0
+    for array in arrays:
+        sum_ = zlib.crc32(array if isinstance(array, bytes) else np.ascontiguousarray(array), sum_)
+    return f"{sum_:08x}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
