@@ -67,9 +67,11 @@ def recognised(head: bytes) -> tuple[str, str] | None:
     return None
 
 
-def is_web_page(head: bytes) -> bool:
-    """Whether data is HTML: what a server sends instead of a file that it does not have."""
-    return head.lstrip()[:16].lower().startswith(_PAGES)
+def recognised_download(head: bytes) -> tuple[str, str] | None:
+    """As `recognised`, for files that are no text: a web page is what a server sends instead of a file that it does not have."""
+    if head.lstrip()[:16].lower().startswith(_PAGES):
+        return "a web page", "download the file again, from its own address"
+    return recognised(head)
 
 
 def _is_plain(data: bytes) -> bool:

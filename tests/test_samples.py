@@ -71,6 +71,65 @@ def test_the_language_is_that_of_the_text():
     assert samples.language_of("the Korean word 나 means I") == "english"
 
 
+def test_scripts_that_no_sample_has():
+    known = ["", "I study", "Où est la bibliothèque ?", "Łódź", "나는", "\u1102\u1161", "!?", "나는 東京에 산다", "12"]
+    assert not any(map(samples.is_foreign, known))
+    assert all(map(samples.is_foreign, ["日本語の文", "Привет, мир", "नमस्ते", "مرحبا", "γειά", "OK 日本語の文"]))
+
+
+MIXED = ["나는 기계 학습을 공부한다", "I study machine learning", "", "great movie", "Où est-il ?", "이 영화 최고", "日本語", "the dog"]
+VERBS = [
+    ["score"], ["score", "--level", "word"], ["score", "--level", "token"], ["score", "--scramble"], ["classify"], ["classify", "--explain"],
+    ["tokenize"], ["tokenize", "--ids"], ["tokenize", "--count"], ["tokenize", "--offsets"], ["tokenize", "--n-best", "2"],
+    ["generate", "--max-new-tokens", "3"], ["generate", "--next", "2"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_a_record_has_the_answer_that_it_has_alone(cache, here, verb):
+    def answers(*texts: str) -> list[list[dict]]:
+        done = here(*verb, "--json", *texts)
+        assert done.code == 0, done.err
+        rows = [json.loads(row) for row in done.out.splitlines()]
+        return [[row for row in rows if row["line"] == line] for line in range(1, len(texts) + 1)]
+
+    drawn = verb[0] == "generate" and "--next" not in verb  # by the number of the line, too
+    for line, (text, found) in enumerate(zip(MIXED, answers(*MIXED)), 1):
+        alone = answers(*[""] * (line - 1), text)[-1] if drawn else answers(text)[0]
+        assert [{**row, "line": line} for row in alone] == found
+
+
+def test_figures_of_several_scripts_are_those_of_each(cache, here):
+    rows = [json.loads(row) for row in here("score", "--level", "corpus", "--json", *MIXED[:6]).out.splitlines()]
+    assert [row["model"] for row in rows] == ["sample-korean", "sample-english"]
+    apart = [here("score", "--level", "corpus", "--json", *texts) for texts in ([MIXED[0], MIXED[5]], MIXED[1:5])]
+    for row, done in zip(rows, apart):
+        alone = json.loads(done.out)
+        assert {key: pytest.approx(value) if isinstance(value, float) else value for key, value in alone.items()} == row
+
+
+def test_pairs_and_labelled_texts_of_several_scripts(cache, here, tmp_path):
+    halves = [(samples.folder() / f"{name}.pairs.tsv").read_text("utf-8").splitlines()[:8] for name in LANGUAGES]
+    tallies = []
+    for name, lines in {"a": halves[0], "b": halves[1], "both": [line for pair in zip(*halves) for line in pair]}.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        *_, overall = here("score", "--pairs", name).rows
+        tallies.append([int(number) for number in overall[1:4]])
+    assert tallies[2] == [a + b for a, b in zip(*tallies[:2])]
+    (tmp_path / "l.tsv").write_text("text\tlabel\ngreat movie\tpositive\n이 영화 최고\tpositive\nawful\tnegative\n", encoding="utf-8")
+    done = here("classify", "--evaluate", "-i", "l.tsv", "--json")
+    assert [json.loads(row)["texts"] for row in done.out.splitlines()] == [2, 1], done.err
+
+
+def test_what_the_samples_do_not_know_is_noted(cache, here):
+    done = here("score", "日本語", "Où est-il ?", "the dog")
+    assert "1 record is in a script that no sample model knows" in done.err
+    known = samples.words("language", "english")
+    new = [word for word in ("où", "est", "il", "the", "dog") if word not in known]
+    assert f"have never seen {len(new)} of 5 words" in done.err and {"the"} <= known
+    assert "never seen" not in here("tokenize", "the").err
+
+
 @pytest.mark.parametrize(
     "script, written",
     [

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
+from seqcli import magic
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import Piece, TokenBatch
 from seqcli.normalisation import Normalisation
@@ -62,7 +63,10 @@ class SentencePiece:
             self.vocab_size = self._processor.vocab_size()
             self._pieces = [self._processor.id_to_piece(id) for id in range(self.vocab_size)]
         except (RuntimeError, ValueError):
-            raise ModelError("not a sentencepiece model, or damaged", where=where, cure=CURE) from None
+            if found := magic.recognised_download(model[:4096]):
+                what, cure = found
+                raise ModelError(f"looks like {what}, not a SentencePiece model", where=where, cure=cure) from None
+            raise ModelError("not a SentencePiece model, or damaged", where=where, cure=CURE) from None
         self.specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
         self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
 

@@ -279,3 +279,34 @@ def test_4_a_model_of_another_task(here, model, translator):
     for command in (["translate", "a", "-m", model], ["score", "a", "-m", translator], ["translate", "a", "-m", "absent"]):
         done = here(*command)
         assert done.code == 4 and done.err.count("\n") == 1
+
+
+def test_several_references_are_sacrebleus(here, translator, tmp_path):
+    sacrebleu = pytest.importorskip("sacrebleu")
+    sources = ["I study.", "The bank closes at four.", "There is a shirt in the room."]
+    references = [["나는 공부한다.", "은행은 네 시에 닫는다.", "방에 셔츠가 있다."], ["저는 공부해요.", "은행은 4시에 닫아요.", "셔츠가 방에 있어요."]]
+    (tmp_path / "e.txt").write_text("".join(f"{line}\n" for line in sources))
+    for name, lines in zip(("a.ko", "b.ko"), references):
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+    done = here("translate", "-m", translator, "-i", "e.txt", "--reference", "a.ko", "--reference", "b.ko", "--metrics", "m.json", "--worst", 1)
+    assert done.code == 0 and done.err.count("nrefs:2") == 2, done.err
+    figures, said = json.loads((tmp_path / "m.json").read_text()), [row[0] for row in done.rows]
+    assert figures["bleu"]["score"] == sacrebleu.corpus_bleu(said, references, tokenize="char").score
+    assert figures["chrf"]["score"] == sacrebleu.corpus_chrf(said, references).score
+    (tmp_path / "b.ko").write_text("하나\n")
+    assert here("translate", "-m", translator, "-i", "e.txt", "--reference", "a.ko", "--reference", "b.ko").code == 3
+
+
+def test_each_record_is_translated_from_its_own_script(here, translator, monkeypatch):
+    from seqcli import samples
+
+    asked = []
+
+    def opened(language: str, *, reporter):
+        asked.append(language)
+        return translation.open_translator(str(translator), name=language)
+
+    monkeypatch.setattr(samples, "translator_of", opened)
+    done = here("translate", "I study", "", "나는", "", "the dog", "--json", "--beam-size", 1)
+    assert done.code == 0 and asked == ["english", "korean"]  # blank lines ask for none
+    assert [json.loads(row)["line"] for row in done.out.splitlines()] == [1, 2, 3, 4, 5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,12 +46,19 @@ class Answers:
     def report(self) -> Report:
         return classification.report(self.targets, self.best, classes=self.logits.shape[1])
 
+    @property
+    def _loss(self) -> float:
+        """In nats per text; infinite where a label is impossible to the classifier."""
+        if (np.asarray(self.targets) >= len(self.opened.labels)).any():
+            return math.inf
+        return calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature)
+
     def figures(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Plain values. names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""
         return {
             "model": self.opened.name,
             **self.report.as_json(self.opened.labels if names is None else names),
-            "loss": calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature),
+            "loss": self._loss,
             "calibration_error": calibration.expected_calibration_error(self.shares, self.likeliest == self.targets),
             "temperature": self.opened.temperature,
             "signature": self.opened.signed(texts=len(self.targets)),
