@@ -40,6 +40,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         key, sign, value = assignment.partition("=")
         if not sign or not key.strip():
             raise UsageError(f"not KEY=VALUE: {assignment!r}", where="--set")
+        if key.strip() in values:
+            raise UsageError(f"setting {key.strip()!r} was given twice", where="--set")
         try:
             values[key.strip()] = tomllib.loads(f"v = {value}")["v"]
         except tomllib.TOMLDecodeError:

@@ -77,5 +77,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """`a, b, c`: the first ten names and how many there are, each cut to what a line can hold."""
     names = list(names)
-    some = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in names[:10])
+    some = ", ".join(_in_line(name if len(name) <= 40 else f"{name[:37]}...") for name in names[:10])
     return some if len(names) <= 10 else f"{some} ... ({len(names):,} in all)"
+
+
+def _in_line(name: str) -> str:
+    """A name that stands in a line, whatever line breaks it has."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)

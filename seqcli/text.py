@@ -3,6 +3,7 @@
 Reading files is `data/lines.py`; here are only rules about strings.
 """
 
+import math
 import re
 import unicodedata
 from functools import cache
@@ -14,6 +15,7 @@ SPECIALS = (UNK, BOS, EOS)
 SPECIAL_IDS = (UNK_ID, BOS_ID, EOS_ID)
 
 WORD = re.compile("[^\0\t\n\v\f\r ]+")  # between ASCII blanks: KenLM's words, and the words of all that counts words
+_NUMBER = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
 _TSV_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
 _TSV_NAMES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n"}
 _TERMINAL_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -88,3 +90,8 @@ def tsv_field(text: str) -> str:
 def printable(text: str) -> str:
     """`text` for a terminal: control, bidirectional and line-breaking characters are shown, not obeyed."""
     return _TERMINAL_UNSAFE.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
+
+
+def number_of(text: str) -> float:
+    """The number that is written in decimal digits, nan for anything else: Python would also read 1_000 and other scripts' digits."""
+    return float(text) if _NUMBER.fullmatch(text) else math.nan

@@ -72,3 +72,8 @@ def test_2_toml_that_cannot_be_read(tmp_path):
         with pytest.raises(UsageError, match=what) as refusal:
             read_toml(str(tmp_path / name))
         assert refusal.value.where == str(tmp_path / name)
+
+
+def test_a_setting_is_assigned_once():
+    with pytest.raises(UsageError, match="'order' was given twice: --set"):
+        parse_assignments(["order=3", "prune=[0]", " order = 4"])

@@ -23,6 +23,7 @@ from typer.core import TyperCommand
 from seqcli import ranges
 from seqcli.errors import UsageError
 from seqcli.ranges import Range
+from seqcli.text import number_of
 
 
 class Command(TyperCommand):
@@ -91,14 +92,6 @@ def with_options(command: Callable) -> Callable:
     flat.__annotations__ = {p.name: p.annotation for p in parameters}
     del flat.__wrapped__
     return flat
-
-
-_NUMBER = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
-
-
-def number_of(text: str) -> float:
-    """The number that is written in decimal digits, nan for anything else: Python would also read 1_000 and other scripts' digits."""
-    return float(text) if _NUMBER.fullmatch(text) else math.nan
 
 
 def number(rule: Range) -> Callable[[str], float]:

@@ -6,7 +6,7 @@ import pytest
 
 from seqcli.commands.options import memory_size, real, whole
 
-HOPELESS = ("nan", "inf", "-inf", "-1", "", "x", "1e999", "0x10", "1.5", "１２x")
+HOPELESS = ("nan", "inf", "-inf", "-1", "", "x", "1e999", "0x10", "1.5", "１２x", "1_000", "١٢")
 SCORE, TRAIN = ["score", "the cat", "-m", "MODEL"], ["train", "lm", "CORPUS", "-o", "new"]
 TOKENIZE = ["tokenize", "the cat", "-m", "MODEL"]
 OPTIONS = [  # command, option, what it says, 0 and 1e9 where they cannot be meant

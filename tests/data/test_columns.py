@@ -122,3 +122,15 @@ def test_damaged_parquet_is_bad_input(tmp_path):
             cells(str(path), "text", "o.en")
         except (InputError, UsageError) as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("column", [None, "absent"])
+def test_an_error_is_one_line_whatever_the_columns_are_called(tmp_path, column):
+    name = "a\nb\r\x1b[31m"
+    parquet.write_table(pyarrow.table({name: ["x"], "c": ["y"]}), tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_text(json.dumps({name: "x", "c": "y"}) + "\n")
+    (tmp_path / "a.csv").write_text(f'"{name}",c\nx,y\n')
+    for kind in ("parquet", "jsonl", "csv"):
+        with pytest.raises((UsageError, InputError), match=r"a\\nb") as refusal:
+            cells(str(tmp_path / f"a.{kind}"), column)
+        assert str(refusal.value).isprintable()

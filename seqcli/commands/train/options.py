@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import FORMAT, Machine, number_of, real, whole
+from seqcli.commands.options import FORMAT, Machine, real, whole
 from seqcli.errors import UsageError
 from seqcli.ranges import LARGEST_SEED
+from seqcli.text import number_of
 
 Data = Annotated[list[str], typer.Argument(metavar="DATA", help="Files: .txt (a sentence per line), .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].")]
 Folder = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="New folder for the model.")]
@@ -62,7 +63,7 @@ class Settings:
         str | None, typer.Option(metavar="FILE", help="TOML file of settings; --set and options override it.")
     ] = None
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given again. Options override it.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, its value as in TOML; may be given again for others. Options override it.")
     ] = None
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from seqcli.data.labelled import Labelled, read_all
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.corpus import check_readable
+from seqcli.text import number_of
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # of the texts, where no validation text is given
 
@@ -107,10 +109,9 @@ def label_weights(given: str | None, texts: Texts) -> np.ndarray | None:
             label, _, value = part.rpartition("=")
             if label not in texts.labels:
                 raise UsageError(f"no label {label!r}", where="--label-weights", cure=f"one of {', '.join(texts.labels[:20])}")
-            try:
-                weights[texts.labels.index(label)] = float(value)
-            except ValueError:
-                raise UsageError(f"not a number: {value!r}", where="--label-weights", cure="for example spam=5,ham=1") from None
+            weights[texts.labels.index(label)] = weight = number_of(value)
+            if math.isnan(weight):
+                raise UsageError(f"not a number: {value!r}", where="--label-weights", cure="for example spam=5,ham=1")
         if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights * counts).sum() > 0):
             raise UsageError("weights must be at least 0, and not all 0", where="--label-weights")
     return weights * counts.sum() / (weights * counts).sum()
