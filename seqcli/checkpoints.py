@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import regular_file, tensor_file
+from seqcli import finite, regular_file, tensor_file
 from seqcli.errors import ModelError
 from seqcli.interfaces import Reporter
 from seqcli.whole_file import exchange, write_json
@@ -41,7 +41,7 @@ def save(
     new = temporary / "checkpoint"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    sums = {STATE: tensor_file.write(new / STATE, {name: tensor_file.tensor(array) for name, array in tensors.items()})}
+    sums = {STATE: tensor_file.write(new / STATE, {name: tensor_file.tensor(array) for name, array in tensors.items()}).sha256}
     write_json(new / PROGRESS, progress)
     sums[PROGRESS] = tensor_file.sha256_of(new / PROGRESS)
     write_json(new / MANIFEST, {"step": step, "sha256": sums})
@@ -121,6 +121,8 @@ def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         for name in (STATE, PROGRESS):
             if tensor_file.sha256_of(place / name) != manifest["sha256"][name]:
                 raise ModelError("checksum differs", where=str(place / name))
-        return tensor_file.read(place / STATE), json.loads(regular_file.read(place / PROGRESS))
+        tensors = tensor_file.read(place / STATE)
+        finite.check_weights(tensors)
+        return tensors, json.loads(regular_file.read(place / PROGRESS))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(str(error), where=str(place)) from None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from seqcli import finite
 from seqcli.normalisation import Normalisation
 from seqcli.text import EOS_ID
 
@@ -52,6 +53,9 @@ class Scores:
     log_prob: np.ndarray  # float32 [P], natural log p(token | tokens before it in its row)
     order: np.ndarray | None = None  # int8 [P], length of the n-gram that gave it (n-gram models)
     rank: np.ndarray | None = None  # int64 [P], 1 for the likeliest token there (on request)
+
+    def __post_init__(self):
+        finite.check_log_probs(self.log_prob)
 
 
 class Piece(NamedTuple):

@@ -28,11 +28,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
-from seqcli import __version__, checkpoints, interrupts, locks, magic, regular_file, tensor_file, tokenizers, torchrun
+from seqcli import (
+    __version__,
+    checkpoints,
+    finite,
+    interrupts,
+    locks,
+    magic,
+    regular_file,
+    tensor_file,
+    tokenizers,
+    torchrun,
+)
 from seqcli.errors import ModelError, OutputError, UsageError
 from seqcli.interfaces import Tokenizer
 from seqcli.whole_file import no_link, replacing, write_json
@@ -45,6 +56,14 @@ _STATE = re.compile(r"state-\d{8}")
 _LARGEST_JSON = 1 << 24
 _VERBS = {"language": "seqcli score or generate", "classification": "seqcli classify", "translation": "seqcli translate"}
 _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
+
+
+class _File(NamedTuple):
+    """What the manifest says of a file. xxh3: of a file of tensors; None in the folders of earlier versions."""
+
+    size: int
+    sha256: str
+    xxh3: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,13 +94,15 @@ class Run:
             current = manifest["current"]
             if not _STATE.fullmatch(current):
                 raise ValueError
-            files = {_file_name(name): (e["size"], str(e["sha256"])) for name, e in manifest["files"].items()}
+            files = {
+                _file_name(name): _File(e["size"], str(e["sha256"]), e.get("xxh3")) for name, e in manifest["files"].items()
+            }
             manifest = {**manifest, "files": files, "task": str(manifest["task"]), "arch": str(manifest["arch"])}
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ModelError("damaged manifest", where=str(path / MANIFEST), cure="restore it or train again") from None
         state = path / current
         inside = os.path.realpath(path)
-        for name, (size, _) in files.items():
+        for name, (size, *_) in files.items():
             if os.path.realpath(state / name) != os.path.join(inside, current, name):
                 raise ModelError("a link, not a file of the model", where=str(state / name), cure="copy the file itself")
             found = (state / name).stat().st_size if (state / name).is_file() else None
@@ -91,7 +112,7 @@ class Run:
         for needed in (CONFIG, WEIGHTS):
             if needed not in files:
                 raise ModelError(f"manifest names no {needed}", where=str(path), cure="restore it or train again")
-        return cls(path, manifest, _read_json(state / CONFIG, sha256=files[CONFIG][1]), state)
+        return cls(path, manifest, _read_json(state / CONFIG, sha256=files[CONFIG].sha256), state)
 
     @property
     def task(self) -> str:
@@ -111,13 +132,20 @@ class Run:
     @property
     def weights_checksum(self) -> str:
         """Of its weights, as the manifest gives it."""
-        return self.manifest["files"][WEIGHTS][1]
+        return self.manifest["files"][WEIGHTS].sha256
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """The model's arrays, mapped into memory, read-only. Their checksum is compared where that is quick."""
-        if self.manifest["files"][WEIGHTS][0] < _QUICKLY_READ:
-            self._compare(WEIGHTS)
-        return tensor_file.read(self.state / WEIGHTS)
+    def tensors(self, *, whole: bool = False) -> dict[str, np.ndarray]:
+        """The model's arrays, mapped into memory, read-only.
+
+        whole: all of them will be read, so that the file's checksum is compared and its numbers are finite; otherwise the
+        checksum is compared where that is quick. Raises ModelError.
+        """
+        if whole or self.manifest["files"][WEIGHTS].size < _QUICKLY_READ:
+            self._compare(WEIGHTS, quickly=True)
+        tensors = tensor_file.read(self.state / WEIGHTS)
+        if whole:
+            finite.check_weights(tensors)
+        return tensors
 
     def tokenizer(self) -> Tokenizer:
         return tokenizers.load(self.state / TOKENIZER)
@@ -133,16 +161,21 @@ class Run:
         for name in self.manifest["files"]:
             self._compare(name)
 
-    def _compare(self, name: str) -> None:
+    def _compare(self, name: str, *, quickly: bool = False) -> None:
+        """quickly: by the checksum that notices damage, where the manifest has it."""
+        path, file = self.state / name, self.manifest["files"][name]
         try:
-            same = tensor_file.sha256_of(self.state / name) == self.manifest["files"][name][1]
+            if quickly and file.xxh3:
+                same = tensor_file.xxh3_of(path) == file.xxh3
+            else:
+                same = tensor_file.sha256_of(path) == file.sha256
         except OSError as error:
             raise ModelError(f"cannot read ({error.strerror})", where=str(self.state / name)) from None
         if not same:
             raise ModelError("checksum differs", where=str(self.state / name), cure="restore it or train again")
 
     def bytes(self) -> int:
-        return sum(size for size, _ in self.manifest["files"].values())
+        return sum(size for size, *_ in self.manifest["files"].values())
 
 
 def version_of(path: Path | str) -> tuple[int, int] | None:
@@ -186,7 +219,7 @@ class Draft:
         parts = dict(zip(SIDES, tokenizer)) if isinstance(tokenizer, tuple) else {TOKENIZER: tokenizer}
         for folder in parts:
             (new / folder).mkdir(parents=True)
-        checksums = {WEIGHTS: tensor_file.write(new / WEIGHTS, tensors)}
+        checksums = tensor_file.write(new / WEIGHTS, tensors)
         for folder, each in parts.items():
             if each is not None:
                 tokenizers.save(each, new / folder)
@@ -194,8 +227,9 @@ class Draft:
         files = {}
         for file in sorted(f for f in new.rglob("*") if f.is_file()):
             name = file.relative_to(new).as_posix()
-            files[name] = {"size": file.stat().st_size, "sha256": checksums.get(name) or tensor_file.sha256_of(file)}
-            if name not in checksums:
+            sums = checksums._asdict() if name == WEIGHTS else {"sha256": tensor_file.sha256_of(file)}
+            files[name] = {"size": file.stat().st_size, **sums}
+            if name != WEIGHTS:
                 tensor_file.sync(file)
         for folder in (*(new / name for name in parts), new):
             tensor_file.sync(folder)

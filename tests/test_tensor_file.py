@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -36,11 +37,13 @@ def path(tmp_path_factory):
 @settings(deadline=None)
 @given(named)
 def test_the_library_reads_what_we_write(path, tensors):
-    digest = tensor_file.write(path, {n: tensor_file.tensor(a) for n, a in tensors.items()}, metadata={"made": "here"})
+    sums = tensor_file.write(path, {n: tensor_file.tensor(a) for n, a in tensors.items()}, metadata={"made": "here"})
     assert same(safetensors.numpy.load_file(path), tensors)
     assert same(tensor_file.read(path), tensors)
     assert all(array.flags.aligned for array in tensor_file.read(path).values())
-    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    data = path.read_bytes()
+    assert sums == (hashlib.sha256(data).hexdigest(), xxhash.xxh3_128_hexdigest(data))
+    assert sums == (tensor_file.sha256_of(path), tensor_file.xxh3_of(path))
     with safetensors.safe_open(path, "numpy") as file:
         assert file.metadata() == {"made": "here"}
 

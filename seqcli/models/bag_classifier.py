@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqcli import finite
 from seqcli.bag.features import Features
 from seqcli.bag.learner import Bag, Plan, given_head, learn
 from seqcli.errors import InputError, ModelError
@@ -63,7 +64,9 @@ class BagClassifier:
         self.bag = bag
 
     def classify(self, batch: TokenBatch) -> np.ndarray:
-        return self.bag.logits(batch)
+        logits = self.bag.logits(batch)
+        finite.check_logits(logits)
+        return logits
 
 
 def encoder(settings: Mapping) -> Callable[[bytes], TokenBatch]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqcli import finite
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Reporter, Scores, TokenBatch
 from seqcli.ngram import counts, kneser_ney
@@ -56,7 +57,8 @@ class NgramState:
 def _sound_table() -> Iterator[None]:
     """Large tables are not read whole before they are used: damage shows as a row that is none."""
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked
+            yield
     except IndexError:
         cure = "`seqcli info DIR --verify` says where; restore it or train again"
         raise ModelError("damaged n-gram table", cure=cure) from None
@@ -102,12 +104,16 @@ class NgramModel:
         read = np.concatenate([context, tokens], axis=1)
         last = lengths[:, None] + np.arange(self.horizon)
         state = NgramState(np.take_along_axis(read, last, axis=1))
-        return self.table.log_distributions(state.context).astype(np.float32), state
+        log_p = self.table.log_distributions(state.context).astype(np.float32)
+        finite.check_logits(log_p)
+        return log_p, state
 
     @_sound_table()
     def next_distribution(self, context: np.ndarray) -> np.ndarray:
         """p(token | `<s>` context), float64 [V]."""
-        return self.table.distribution(np.concatenate([[BOS_ID], context]))
+        p = self.table.distribution(np.concatenate([[BOS_ID], context]))
+        finite.check_log_probs(p)
+        return p
 
 
 def with_starts(batches: Iterable[TokenBatch], start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqcli import finite
 from seqcli.errors import ModelError
 from seqcli.interfaces import Reporter, TokenBatch
 from seqcli.models import ngram
@@ -42,6 +43,7 @@ class NgramClassifier:
         for label, model in enumerate(self.models):
             log_prob = model.score(batch).log_prob
             logits[:, label] = np.bincount(row, log_prob, minlength=len(logits)) + self.log_prior[label]
+        finite.check_logits(logits)
         best = logits.max(axis=1, keepdims=True)  # taken off: a long text's sums differ in digits that float32 has not
         return (logits - best).astype(np.float32)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqcli import finite
 from seqcli.interfaces import TokenBatch
 from seqcli.nn import threads
 from seqcli.nn.answering import Answering
@@ -68,7 +69,9 @@ class NeuralClassifier(Answering):
         weights = np.maximum(sizes, 1)
         total = np.zeros((len(lengths), logits.shape[1]))
         np.add.at(total, owners, logits * weights[:, None])
-        return (total / np.bincount(owners, weights, minlength=len(lengths))[:, None]).astype(np.float32)
+        means = (total / np.bincount(owners, weights, minlength=len(lengths))[:, None]).astype(np.float32)
+        finite.check_logits(means)
+        return means
 
     def loss(self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0) -> tuple[Tensor, int, None]:
         """Summed cross-entropy in nats of targets [B] (negative: not counted), their number, no state."""

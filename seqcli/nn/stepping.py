@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqcli import finite
 from seqcli.interfaces import State
 from seqcli.nn import threads
 from seqcli.text import BOS_ID
@@ -35,6 +36,7 @@ def extend(
         before = begin(rows) if state is None else state if len(groups) == 1 else state.reorder(rows)
         logits, after = read(part, before)
         parts.append(logits.cpu().numpy())
+        finite.check_logits(parts[-1])
         states.append(after)
     if len(groups) == 1:
         return parts[0], states[0]

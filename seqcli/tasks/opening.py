@@ -27,6 +27,11 @@ def opened(source: str, task: str, make: Callable[[Run, ModuleType], Opened]) ->
         return opened(source, task, make)  # a training replaced it while it was read
 
 
+def is_network(module: ModuleType) -> bool:
+    """Whether an architecture's weights are all read to answer; tables are looked up where they lie."""
+    return hasattr(module, "build")
+
+
 def _made(source: str, task: str, make: Callable[[Run, ModuleType], Opened]) -> Opened:
     run = Run.open(source).expect(task)
     module = run.config.get("module", run.arch)

@@ -222,7 +222,7 @@ class _Body:
 
 def _body_of(source: str) -> _Body:
     run = Run.open(source).expect("language")
-    tensors = {name: array for name, array in run.tensors().items() if name.startswith("body.")}
+    tensors = {name: array for name, array in run.tensors(whole=True).items() if name.startswith("body.")}
     if not tensors:
         raise ModelError("has no body to begin with: it was counted", where=source, cure="give a trained rnn, lstm, gru or transformer")
     return _Body(run.path.name, source, run.weights_checksum, run.tokenizer(), tensors)

@@ -15,7 +15,7 @@ from seqcli.metrics import signature
 from seqcli.normalisation import Normalisation
 from seqcli.runs import Run
 from seqcli.tasks.language.opened import named
-from seqcli.tasks.opening import opened
+from seqcli.tasks.opening import is_network, opened
 
 TASK = "classification"
 
@@ -88,7 +88,7 @@ def _of_run(run: Run, module: ModuleType, name: str) -> OpenClassifier:
     else:
         tokenizer = run.tokenizer()
         encode, sizes, form = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}, tokenizer.normalisation
-    model = module.load(settings, run.tensors(), labels=len(labels), **sizes)
+    model = module.load(settings, run.tensors(whole=is_network(module)), labels=len(labels), **sizes)
     return OpenClassifier(name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form)
 
 

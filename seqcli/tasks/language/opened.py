@@ -19,7 +19,7 @@ from seqcli.models import ngram
 from seqcli.runs import Run
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.corpus import Corpus
-from seqcli.tasks.opening import opened
+from seqcli.tasks.opening import is_network, opened
 from seqcli.text import BOS_ID, UNK_ID
 
 TASK = "language"
@@ -44,7 +44,7 @@ def _of_run(run: Run, module: ModuleType, name: str) -> OpenModel:
     tokenizer, unit = run.tokenizer(), run.config["unit"]
     if unit not in ("line", "document"):
         raise ValueError(f"unit {unit!r}")
-    model = module.load(run.config["settings"], run.tensors(), vocab_size=tokenizer.vocab_size)
+    model = module.load(run.config["settings"], run.tensors(whole=is_network(module)), vocab_size=tokenizer.vocab_size)
     return OpenModel(name, run.arch, unit, tokenizer, model)
 
 

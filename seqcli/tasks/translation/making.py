@@ -131,7 +131,7 @@ def _begin(model: Any, run: Run, *, source: str) -> None:
 
     from seqcli.nn.weights import arrays
 
-    own, given = arrays(model), run.tensors()
+    own, given = arrays(model), run.tensors(whole=True)
     for name in own.keys() | given.keys():
         if name not in own or name not in given or own[name].shape != given[name].shape:
             raise ModelError(f"is of another shape: {name}", where=source, cure="give the same --arch and settings")

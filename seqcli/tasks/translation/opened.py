@@ -22,7 +22,7 @@ def open_translator(source: str, *, name: str | None = None) -> OpenTranslator:
 def _of_run(run: Run, module: ModuleType, name: str) -> OpenTranslator:
     sides = run.tokenizers()
     model = module.load(
-        run.config["settings"], run.tensors(), source_size=sides[0].vocab_size, vocab_size=sides[1].vocab_size,
+        run.config["settings"], run.tensors(whole=True), source_size=sides[0].vocab_size, vocab_size=sides[1].vocab_size,
         joint=sides[0] is sides[1],
     )  # fmt: skip
     return OpenTranslator(name, run.arch, *sides, model)
