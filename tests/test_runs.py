@@ -373,11 +373,11 @@ def test_a_reader_whose_model_is_replaced_meanwhile_reads_the_new_one(corpus, he
     shutil.copytree(model, tmp_path / "m")
     tensors, trained = Run.tensors, []
 
-    def late(run: Run):
+    def late(run: Run, **named):
         if not trained:
             trained.append(None)  # once: training reads models, too
             trained[0] = here("train", "lm", corpus, "-o", "m", "--force", "--order", "2").code
-        return tensors(run)
+        return tensors(run, **named)
 
     monkeypatch.setattr(Run, "tensors", late)
     assert language.open_model(str(tmp_path / "m")).model.table.order == 2 and trained == [0]

@@ -1,18 +1,35 @@
-"""`SEQCLI_TRIALS=N`: how often a process is killed at a random moment, 10 by default.
+"""Trials, drawn from their number: `pytest tests/faults -m slow --trials 2000` runs so many and counts the failures.
 
-No failure in N trials means fewer than 3 / N with 95 % confidence.
+trial: a training is killed at random moments, 10 times by default; mutation: a model is damaged (only with `-m slow`). No
+failure in N trials means fewer than 3 / N with 95 % confidence.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 from tiny_training import TEXT, Training
 
+TRIALS = {"trial": 10, "mutation": 40}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--trials", type=int, help="trials of each kind under tests/faults")
+
 
 def pytest_generate_tests(metafunc):
-    if "trial" in metafunc.fixturenames:
-        metafunc.parametrize("trial", range(int(os.environ.get("SEQCLI_TRIALS", 10))))
+    for name, default in TRIALS.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, range(metafunc.config.getoption("--trials", None) or default))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for file in ("test_killed.py", "test_mutations.py"):
+        passed, failed = (
+            [report for report in terminalreporter.getreports(kind) if file in report.nodeid and "[" in report.nodeid]
+            for kind in ("passed", "failed")
+        )
+        if passed or failed:
+            terminalreporter.write_line(f"{file}: {len(passed) + len(failed)} trials, {len(failed)} failures")
 
 
 @pytest.fixture(scope="session")
