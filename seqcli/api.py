@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from seqcli import ranges
 from seqcli.data.lines import block_of
+from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.attention import attentions
 from seqcli.decoding.generate import Settings, generate
 from seqcli.decoding.next_token import NextToken
@@ -86,7 +87,7 @@ class LanguageModel:
 
     def tokenize(self, texts: Texts) -> Answer[list[dict[str, Any]]]:
         """text, id, start and end (in code points of the text) of every piece of each text."""
-        return _each(lambda text: [piece._asdict() for piece in self.opened.tokenizer.pieces(text)], texts)
+        return _each(lambda text: [piece._asdict() for piece in RecordReader.of(self.opened).pieces(text)], texts)
 
     def tokens(self, texts: Texts, *, rank: bool = False) -> Answer[list[dict[str, Any]]]:
         """index, token, log_prob, order and rank of every token of each text, `</s>` too."""

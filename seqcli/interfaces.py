@@ -10,14 +10,13 @@ Logarithms are natural inside; log10 (ARPA) and bits exist only at the border.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from seqcli import finite
 from seqcli.normalisation import Normalisation
-from seqcli.text import EOS_ID
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,9 +69,9 @@ class Piece(NamedTuple):
 class Tokenizer(Protocol):
     """Text <-> token ids. Ids 0, 1, 2 are `<unk>`, `<s>`, `</s>` in every tokenizer.
 
-    `lines` is UTF-8 as given, every line ended by a line feed; the tokenizer normalises it. With `unit="line"` each line is a row that ends in
-    `</s>`; with `unit="document"` all of it is one row, in which a line feed is a character (characters, bytes)
-    or `</s>` (the others).
+    `lines` is UTF-8 as given, every line ended by a line feed; the tokenizer normalises it. With `unit="line"` each line
+    is a row that ends in `</s>`; with `unit="document"` all of it is one row, in which a line feed is a character
+    (characters, bytes) or `</s>` (the others). Records, which may hold line feeds, are read by `data/record_reader.py`.
     """
 
     KIND: str
@@ -81,10 +80,12 @@ class Tokenizer(Protocol):
     specials: tuple[int, int, int]  # ids of `<unk>`, `<s>`, `</s>`; other than 0, 1, 2 only in a foreign file
     fingerprint: str  # of the vocabulary, in hexadecimal digits
 
-    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch: ...
+    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
+        """learning: the text is learnt from: `<unk>` written in it is a blank to words, where else it is an unknown word. The
+        other tokenizers can spell it, and do."""
 
-    def pieces(self, text: str) -> list[Piece]:
-        """The tokens of one record as given (any Unicode form), without `</s>`, with offsets into it."""
+    def pieces(self, text: str) -> Iterator[Piece]:
+        """The tokens of one line as given (any Unicode form), without `</s>`, with offsets into it."""
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text; `</s>` ends a line, and the last one's may be missing."""
@@ -194,16 +195,13 @@ class OpenModel:
 
     @property
     def ends(self) -> bool:
-        """Whether its rows end in `</s>`: not where a document is all characters, line breaks included."""
-        return self.unit == "line" or self.tokenizer.KIND not in ("characters", "bytes")
+        """Whether a line break is `</s>`."""
+        return has_line_ends(self.tokenizer, self.unit)
 
-    def encode(self, lines: bytes) -> TokenBatch:
-        """Every line as a row of its own."""
-        batch = self.tokenizer.encode(lines)
-        if self.ends:
-            return batch
-        kept = batch.tokens != EOS_ID
-        return TokenBatch(batch.tokens[kept], batch.lengths - 1)
+
+def has_line_ends(tokenizer: Tokenizer, unit: str) -> bool:
+    """Whether a line break is `</s>`: not in documents of characters and bytes, where it is a token like all others."""
+    return unit == "line" or tokenizer.KIND not in ("characters", "bytes")
 
 
 @dataclass(frozen=True)

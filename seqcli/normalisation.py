@@ -6,6 +6,7 @@ its words are spelled as its file spells them, and NFC would merge words that it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from seqcli.text import nfc, nfc_spans
@@ -29,6 +30,6 @@ class Normalisation(Enum):
         same = nfc(text)
         return lines if same is text else same.encode()
 
-    def spans(self, text: str) -> tuple[str, list[int]]:
+    def spans(self, text: str) -> tuple[str, Sequence[int]]:
         """The text as the tokenizer reads it, and where each of its characters came from (see `text.nfc_spans`)."""
-        return nfc_spans(text) if self is Normalisation.NFC else (text, list(range(len(text) + 1)))
+        return nfc_spans(text) if self is Normalisation.NFC else (text, range(len(text) + 1))

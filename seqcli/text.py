@@ -6,6 +6,8 @@ Reading files is `data/lines.py`; here are only rules about strings.
 import math
 import re
 import unicodedata
+from array import array
+from collections.abc import Sequence
 from functools import cache
 
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"  # ids 0, 1, 2 in every tokenizer
@@ -14,11 +16,17 @@ PAD = -1  # no token: what fills a padded row where that must be known
 SPECIALS = (UNK, BOS, EOS)
 SPECIAL_IDS = (UNK_ID, BOS_ID, EOS_ID)
 
-WORD = re.compile("[^\0\t\n\v\f\r ]+")  # between ASCII blanks: KenLM's words, and the words of all that counts words
+BLANKS = "\0\t\n\v\f\r "  # what parts words
+WORD = re.compile(f"[^{BLANKS}]+")  # between ASCII blanks: KenLM's words, and the words of all that counts words
 _NUMBER = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
 _TSV_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
 _TSV_NAMES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n"}
 _TERMINAL_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(record: str) -> str:
+    """A record as a line: a line feed inside it is a space."""
+    return record.replace("\n", " ")
 
 
 def nfc(text: str) -> str:
@@ -50,26 +58,27 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", _marks().sub(lambda m: "".join(sorted(m[0], key=unicodedata.combining)), text))
 
 
-def nfc_spans(text: str) -> tuple[str, list[int]]:
+def nfc_spans(text: str) -> tuple[str, Sequence[int]]:
     """NFC of `text`, and where each of its characters came from.
 
-    Returns the normalised text and a list one longer than it: character i of the normalised text stands for
+    Returns the normalised text and a sequence one longer than it: character i of the normalised text stands for
     `text[origin[i] : origin[i'])` where i' is the next position with a larger origin; the last entry is len(text).
     "e" + acute accent + "t" gives ("ét", [0, 2, 3]).
     """
     if unicodedata.is_normalized("NFC", text):
-        return text, list(range(len(text) + 1))
+        return text, range(len(text) + 1)
     pieces: list[str] = []
-    origin: list[int] = []
+    origin = array("q")
     start = 0
     for end in range(1, len(text) + 1):
         if end < len(text) and not _starts_afresh(text, start, end):
             continue
         piece = _composed(text[start:end])
         pieces.append(piece)
-        origin += [start] * len(piece)
+        origin.extend([start] * len(piece))
         start = end
-    return "".join(pieces), [*origin, len(text)]
+    origin.append(len(text))
+    return "".join(pieces), origin
 
 
 def _starts_afresh(text: str, start: int, end: int) -> bool:

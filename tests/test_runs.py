@@ -241,7 +241,7 @@ def scores(folder: Path) -> bytes:
     """What a model says, after the check that `info --verify` makes."""
     opened = language.open_model(str(folder))
     Run.open(folder).verify()
-    return opened.model.score(opened.encode(b"the cat saw the zebra\n")).log_prob.tobytes()
+    return opened.model.score(opened.tokenizer.encode(b"the cat saw the zebra\n")).log_prob.tobytes()
 
 
 @pytest.mark.parametrize("kind", ["words", "characters", "sentencepiece"])

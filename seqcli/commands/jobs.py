@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
 from typing import TypeVar
@@ -16,6 +16,7 @@ from seqcli.data.tables import Wanted
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter
 from seqcli.report.output import TABLE, Output
+from seqcli.text import UNK
 
 Result = TypeVar("Result")
 _SOON = 1 << 15  # bytes of text in a table
@@ -173,6 +174,27 @@ class ModelJob(TextJob):
         if isinstance(self._mix, str):
             return [language.fitted(models, self._mix, reporter=self.reporter)]
         return [language.mixed(models, self._mix)]
+
+    @cached_property
+    def blocks(self) -> Iterator[Block]:
+        return self._noting_unknown(super().blocks)
+
+    def _noting_unknown(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        from seqcli.tokenizers import words  # numpy
+
+        count = 0
+        for block in blocks:
+            count += words.written(block.data, (UNK,))
+            yield block
+        self.note_unknown(count)
+
+    def note_unknown(self, count: int) -> None:
+        """A note on words that are written as `<unk>`, where a model reads words."""
+        from seqcli.tokenizers import words
+
+        readers = [getattr(opened, "tokenizer", None) or opened.target for opened in self.models] if count else []
+        if any(tokenizer.KIND == words.KIND for tokenizer in readers):
+            self.reporter.note(f"{count:,} <unk> written in the text: counted as unknown words")
 
     @property
     def many(self) -> bool:

@@ -216,9 +216,9 @@ class TextInput:
             yield from lines.noting([clean(block) if clean else block], "arguments", reporter)
             return
         first = 1
-        for path in self.paths:
+        for number, path in enumerate(self.paths):
             for block in self.file(path, reporter=reporter, size=size, usual=usual, clean=clean):
-                yield dataclasses.replace(block, first=first) if block.first != first else block
+                yield dataclasses.replace(block, first=first, file=number) if number else block
                 first += len(block)
 
     @property

@@ -46,7 +46,15 @@ def score(
     base: Annotated[str, typer.Option(parser=choice("e", "2", "10"), help="Of the logarithms.")] = "e",
     rank: Annotated[bool, typer.Option("--rank", help="With --level token: 1 for the likeliest token.")] = False,
     context: Annotated[
-        str | None, typer.Option(metavar="TEXT|FILE", help="Text, or file of a text per record, that is given and not counted.")
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Condition on TEXT: log p(context and text as one string) - log p(context), with a space between them unless "
+            "there is white space already.",
+        ),
+    ] = None,
+    context_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="File of contexts, one line per record.")
     ] = None,
     given: Annotated[
         str | None, typer.Option("--source", metavar="FILE", help="File of a source per record: p(text | source) by a translator.")
@@ -54,7 +62,8 @@ def score(
     source_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a --source that is a table: a name, or #N.")] = None,
     unit: Annotated[
         str | None,
-        typer.Option(parser=choice("line", "document"), help="document: all of the input is one text, one row."),
+        typer.Option(parser=choice("line", "document"), help="document: one row per document, in which line feeds are line breaks: an argument, a row of a table, or else "
+            "all lines of the input."),
     ] = None,
     seed: SEED = 0,
     results: Results = None,
@@ -76,12 +85,15 @@ def score(
         raise UsageError("--orderings needs --scramble")
     if rank and level != "token":
         raise UsageError("--rank needs --level token")
-    if context is not None and (asked or level == "corpus" or unit == "document"):
-        raise UsageError("--context goes with --level sentence, token or word")
+    if context is not None and context_file is not None:
+        raise UsageError("--context does not go with --context-file")
+    conditional = "--context" if context is not None else "--context-file" if context_file is not None else None
+    if conditional and (asked or level == "corpus" or unit == "document"):
+        raise UsageError(f"{conditional} goes with --level sentence, token or word")
     if unit == "document" and (asked or level in ("token", "word")):
         raise UsageError("--unit document goes with --level sentence or corpus")
-    if given is not None and (asked or context is not None or unit == "document" or mix is not None):
-        other = f"--{asked[0]}" if asked else "--context" if context is not None else "--mix" if mix is not None else "--unit document"
+    if given is not None and (asked or conditional or unit == "document" or mix is not None):
+        other = f"--{asked[0]}" if asked else conditional if conditional else "--mix" if mix is not None else "--unit document"
         raise UsageError(f"--source does not go with {other}")
     if source_column is not None and given is None:
         raise UsageError("--source-column needs --source")
@@ -99,6 +111,7 @@ def score(
         source, results, reporter, model or [], machine=machine, mix=mix, base=base, seed=seed, given=given,
         given_column=source_column,
     )  # fmt: skip
+    contexts = job.Contexts(context, context_file, source=source, reporter=reporter)
     if pairs is not None:
         minimal_pairs.pairs(asking, pairs)
     elif scramble:
@@ -106,10 +119,10 @@ def score(
     elif choices:
         comparisons.choices(asking)
     elif level in ("token", "word"):
-        tokens.tokens(asking, words=level == "word", context=context, rank=rank)
+        tokens.tokens(asking, words=level == "word", contexts=contexts, rank=rank)
     elif level == "corpus":
         sentences.corpus(asking, document=unit == "document")
     elif unit == "document":
         sentences.document(asking)
     else:
-        sentences.sentences(asking, context=context)
+        sentences.sentences(asking, contexts=contexts)

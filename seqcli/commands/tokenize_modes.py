@@ -7,22 +7,29 @@ Pieces stand between spaces, so those inside one are escaped in TSV and on a ter
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from seqcli.commands.jobs import TextJob
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
+from seqcli.data.record_reader import RecordReader
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.interfaces import Piece, Reporter
 from seqcli.report.frame import TEXT, WHOLE, Column, json_line, with_kept
 from seqcli.report.output import JSON, TABLE
-from seqcli.text import tsv_field
+from seqcli.text import WORD, one_line, tsv_field
+
+if TYPE_CHECKING:
+    import numpy as np
 
 EXAMPLE = 'seqcli tokenize "I study machine learning"'
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|[\\tn])")
+_LONG = 4 << 20  # bytes of a block that is not written at once: one long record
+_AT_ONCE = 1 << 12  # values of a list that are written together
 _ESCAPED = {"\\": "\\", "t": "\t", "n": "\n"}
 
 
@@ -45,127 +52,149 @@ class Job(TextJob):
         machine.without(reporter, "device", "precision", "batch_tokens", reason="a tokenizer is no network")
 
     @property
-    def tokenizers(self) -> dict[str, Tokenizer]:
-        """Of -m; without, those of the sample models that are in use so far."""
-        return {opened.name: opened.tokenizer for opened in self.samples_in_use} if self.samples else self._chosen
+    def readers(self) -> dict[str, RecordReader]:
+        """By name, how each model reads records, and with which tokenizer: those of -m; without, those of the sample models
+        that are in use so far."""
+        return {opened.name: RecordReader.of(opened) for opened in self.samples_in_use} if self.samples else self._chosen
 
     @cached_property
-    def _chosen(self) -> dict[str, Tokenizer]:
+    def _chosen(self) -> dict[str, RecordReader]:
         from seqcli.tasks import language
 
-        return {name: language.open_tokenizer(path, encoding=self.source.encoding) for name, path in language.named(self.sources)}
+        return {name: language.open_reader(path, encoding=self.source.encoding) for name, path in language.named(self.sources)}
 
-    def asked(self, block: Block) -> dict[str, Tokenizer]:
+    def asked(self, block: Block) -> dict[str, RecordReader]:
         """Who answers the records of a block."""
         if not self.samples:
             return self._chosen
         opened = self.samples.of(block.language)
-        return {opened.name: opened.tokenizer}
+        return {opened.name: RecordReader.of(opened)}
 
-    def tokenizer(self, block: Block) -> Tokenizer:
+    def reader(self, block: Block) -> RecordReader:
         """The only one that answers the records of a block."""
-        (tokenizer,) = self.asked(block).values()
-        return tokenizer
+        (reader,) = self.asked(block).values()
+        return reader
 
     def answering(self) -> None:
-        _ = self.tokenizers
+        _ = self.readers
 
 
-def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show: Callable[[object], str]) -> None:
-    """One row per record: its answer under `name`, as `show` writes it in TSV and on a terminal."""
+def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show: Callable[[Any], str]) -> None:
+    """One row per record: its answer under `name`, as `show` writes it in TSV and on a terminal. The answer is a value, or an
+    iterator over a list's values, which are shown between spaces; a list may be longer than memory holds."""
     keep = job.source.keep or ()
     with job.opened(by_record=True, shared=True) as out:
         out.begin([*keep, name])
 
-        def shown(block: Block) -> str:
+        def rows(block: Block) -> Iterator[str]:
             kept = block.kept if keep else [()] * len(block)
             if out.mode == JSON:
-                rows = zip(range(block.first, block.first + len(block)), block.records(), kept, answers(block))
-                return "".join(
-                    json_line(with_kept({"line": line, "text": text, name: answer}, keep, cells))
-                    for line, text, cells, answer in rows
-                )
-            fields = [show(answer) for answer in answers(block)]
-            if out.mode == TABLE:
+                lines = range(block.first, block.first + len(block))
+                for line, text, cells, answer in zip(lines, block.records(), kept, answers(block)):
+                    yield from _json_row({"line": line, "text": text}, name, answer, keep, cells)
+            elif out.mode == TABLE:
                 columns = [Column(column, [cells[k] for cells in kept]) for k, column in enumerate(keep)]
-                return out.shown([*columns, Column(name, fields)])
-            return "".join(
-                "\t".join([*map(tsv_field, cells), field]) + "\n" for cells, field in zip(kept, fields, strict=True)
-            )
+                yield out.shown([*columns, Column(name, ["".join(_shown(answer, show)) for answer in answers(block)])])
+            else:
+                for cells, answer in zip(kept, answers(block), strict=True):
+                    yield "".join(tsv_field(cell) + "\t" for cell in cells)
+                    yield from _shown(answer, show)
+                    yield "\n"
 
-        for text in job.answers(shown):
-            out.write(text)
+        def written(block: Block) -> str | Block:
+            """A block of a long record comes back as it is, and is written bit by bit."""
+            return block if len(block.data) > _LONG else "".join(rows(block))
 
-
-def _rows(tokenizer: Tokenizer, block: Block) -> list[list[int]]:
-    """The token ids of every record, without `</s>`."""
-    batch = tokenizer.encode(block.data)
-    ends = list(accumulate(batch.lengths.tolist()))
-    tokens = batch.tokens.tolist()
-    return [tokens[start : end - 1] for start, end in zip([0, *ends], ends)]
-
-
-def _joined(pieces: Iterable[str]) -> str:
-    return " ".join(map(escaped, pieces))
+        for answer in job.answers(written):
+            for text in rows(answer) if isinstance(answer, Block) else [answer]:
+                out.write(text)
 
 
-def _id_row(ids: Iterable[int]) -> str:
-    return " ".join(map(str, ids))
+def _shown(answer: Any, show: Callable[[Any], str]) -> Iterator[str]:
+    if not isinstance(answer, Iterator):
+        yield show(answer)
+        return
+    between = ""
+    while some := list(islice(answer, _AT_ONCE)):
+        yield between + " ".join(map(show, some))
+        between = " "
+
+
+def _json_row(row: dict, name: str, answer: Any, keep: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
+    """The lines of `json_line(with_kept({**row, name: answer}, keep, cells))`, a list some values at a time."""
+    if not isinstance(answer, Iterator):
+        yield json_line(with_kept({**row, name: answer}, keep, cells))
+        return
+    before, after = json_line(with_kept({**row, name: [None]}, keep, cells)).split(f'"{name}": [null]', 1)
+    yield f'{before}"{name}": ['
+    between = ""
+    while some := list(islice(answer, _AT_ONCE)):
+        yield between + json_line(some)[1:-2]
+        between = ", "
+    yield "]" + after
+
+
+def _rows(reader: RecordReader, block: Block) -> Iterator[np.ndarray]:
+    """The token ids of every record, without what ends it."""
+    return iter(reader.rows(block, whole=False).rows)
+
+
+def _numbers(row: np.ndarray) -> Iterator[int]:
+    for begin in range(0, len(row), _AT_ONCE):
+        yield from row[begin : begin + _AT_ONCE].tolist()
+
+
+def _pieces(job: Job, block: Block) -> Iterator[Iterator[Piece]]:
+    return map(job.reader(block).pieces, block.records())
 
 
 def pieces(job: Job) -> None:
     if job.ids:
-        _records(job, "ids", lambda block: _rows(job.tokenizer(block), block), show=_id_row)
-        return
-
-    def texts(block: Block) -> Iterator[list[str]]:
-        tokenizer = job.tokenizer(block)
-        for text in block.records():
-            yield [piece.text for piece in tokenizer.pieces(text)]
-
-    _records(job, "pieces", texts, show=_joined)
+        _records(job, "ids", lambda block: map(_numbers, _rows(job.reader(block), block)), show=str)
+    else:
+        _records(job, "pieces", lambda block: ((p.text for p in row) for row in _pieces(job, block)), show=escaped)
 
 
 def counted(job: Job) -> None:
-    _records(job, "count", lambda block: (job.tokenizer(block).encode(block.data).lengths - 1).tolist(), show=str)
+    _records(job, "count", lambda block: job.reader(block).rows(block, whole=False).lengths.tolist(), show=str)
 
 
 def offsets(job: Job) -> None:
     job.results.json = True
 
-    def places(block: Block) -> Iterator[list[dict]]:
-        tokenizer = job.tokenizer(block)
-        for text in block.records():
-            yield [{"piece": p.text, "id": p.id, "start": p.start, "end": p.end} for p in tokenizer.pieces(text)]
+    def places(block: Block) -> Iterator[Iterator[dict]]:
+        for row in _pieces(job, block):
+            yield ({"piece": p.text, "id": p.id, "start": p.start, "end": p.end} for p in row)
 
     _records(job, "pieces", places, show=str)
 
 
 def sampled(job: Job, *, alpha: float, seed: int) -> None:
-    def drawn(block: Block) -> Iterator[list]:
-        sample, named = _segmenter(job, block).sample, _named(job, block)
+    def drawn(block: Block) -> Iterator[Iterator]:
+        sample, named, reader = _segmenter(job, block).sample, _named(job, block), job.reader(block)
         for line, text in enumerate(block.records(), block.first):
-            yield named(sample(text, alpha=alpha, seed=f"{seed} {line}"))
+            ids = reader.segmented(text, lambda part, at: sample(part, alpha=alpha, seed=f"{seed} {line}{at}"))
+            yield iter(named(ids))
 
-    _records(job, "ids" if job.ids else "pieces", drawn, show=_id_row if job.ids else _joined)
+    _records(job, "ids" if job.ids else "pieces", drawn, show=str if job.ids else escaped)
 
 
 def n_best(job: Job, *, k: int) -> None:
     if job.source.keep:
         raise UsageError("--keep does not go with --n-best")
-    name, show = ("ids", _id_row) if job.ids else ("pieces", _joined)
+    name, show = ("ids", str) if job.ids else ("pieces", escaped)
     with job.opened(by_record=True) as out:
         out.begin(["line", "rank", "log_prob", name])
         for block in job.blocks:
             segmenter, named = _segmenter(job, block), _named(job, block)
             rows: list[tuple] = []
             for line, text in enumerate(block.records(), block.first):
-                found = [(named(ids), log_prob) for ids, log_prob in segmenter.nbest(text, k=k)]
+                found = [(named(ids), log_prob) for ids, log_prob in segmenter.nbest(one_line(text), k=k)]
                 if out.mode == JSON:
                     best = [{name: row, "log_prob": log_prob} for row, log_prob in found]
                     out.write(json_line({"line": line, "text": text, "n_best": best}))
                 else:
-                    rows += [(line, rank, log_prob, show(row)) for rank, (row, log_prob) in enumerate(found, 1)]
+                    rows += [(line, rank, log_prob, " ".join(map(show, row))) for rank, (row, log_prob) in enumerate(found, 1)]
             if out.mode == TABLE:
                 formats = (WHOLE, WHOLE, "%.2f", TEXT)
                 out.rows([Column(*column) for column in zip(("line", "rank", "log_prob", name), zip(*rows), formats)])
@@ -175,7 +204,7 @@ def n_best(job: Job, *, k: int) -> None:
 
 def _segmenter(job: Job, block: Block):
     """The tokenizer, if it knows several segmentations of a text."""
-    tokenizer = job.tokenizer(block)
+    tokenizer = job.reader(block).tokenizer
     if not hasattr(tokenizer, "nbest"):
         cure = "use a unigram sentencepiece model"
         raise UsageError(
@@ -188,27 +217,28 @@ def _named(job: Job, block: Block) -> Callable[[list[int]], list]:
     """What stands in a row for token ids: themselves, or their pieces."""
     if job.ids:
         return lambda ids: ids
-    names = job.tokenizer(block).vocabulary()
+    names = job.reader(block).tokenizer.vocabulary()
     return lambda ids: [names[id] for id in ids]
 
 
 def decoded(job: Job) -> None:
     if job.samples:
         job.samples.noting = False  # pieces of words are no words
-    def of_ids(tokenizer: Tokenizer, record: str, line: int) -> str:
-        ids, size = record.split(), tokenizer.vocab_size
+
+    def of_ids(reader: RecordReader, record: str, line: int) -> str:
+        ids, size = record.split(), reader.tokenizer.vocab_size
         for id in ids:
             if not (id.isascii() and id.isdigit() and len(id) < 12 and int(id) < size):
                 raise InputError(f"not a token id: {id!r}", where=f"record {line}", cure=f"ids are 0 to {size - 1}")
-        return tokenizer.decode(map(int, ids))
+        return reader.decode(map(int, ids))
 
-    def of_pieces(tokenizer: Tokenizer, record: str) -> str:
-        return tokenizer.join(unescaped(piece) for piece in record.split(" ") if piece)
+    def of_pieces(reader: RecordReader, record: str) -> str:
+        return reader.join(unescaped(piece) for piece in record.split(" ") if piece)
 
     def texts(block: Block) -> Iterator[str]:
-        tokenizer = job.tokenizer(block)
+        reader = job.reader(block)
         for line, record in enumerate(block.records(), block.first):
-            yield of_ids(tokenizer, record, line) if job.ids else of_pieces(tokenizer, record)
+            yield of_ids(reader, record, line) if job.ids else of_pieces(reader, record)
 
     _records(job, "text", texts, show=tsv_field if job.source.keep else lambda text: text.replace("\n", "\\n"))
 
@@ -218,8 +248,8 @@ def vocabulary(job: Job) -> None:
     job.blocks, job._first = iter(()), None
     with job.opened() as out:
         out.begin(["id", "piece"])
-        (tokenizer,) = job.tokenizers.values()
-        names = tokenizer.vocabulary()
+        (reader,) = job.readers.values()
+        names = reader.tokenizer.vocabulary()
         out.rows([Column("id", list(range(len(names))), WHOLE), Column("piece", names)])
 
 
@@ -240,16 +270,17 @@ class Tally:
     unknown: int = 0
     failures: int = 0  # records that do not come back
 
-    def add(self, tokenizer: Tokenizer, block: Block) -> None:
-        lines = tokenizer.normalisation.text(block.data.decode()).split("\n")[:-1]
-        for line, row in zip(lines, _rows(tokenizer, block), strict=True):
+    def add(self, reader: RecordReader, block: Block) -> None:
+        tokenizer = reader.tokenizer
+        for record, row in zip(block.records(), _rows(reader, block), strict=True):
+            text = tokenizer.normalisation.text(record if reader.unit == "document" else one_line(record))
             self.records += 1
-            self.bytes += len(line.encode())
-            self.words += len(line.split())
+            self.bytes += len(text.encode())
+            self.words += sum(1 for _ in WORD.finditer(text))
             self.tokens += len(row)
-            self.unknown += row.count(tokenizer.specials[0])
-            expected = " ".join(p.text for p in tokenizer.pieces(line)) if tokenizer.KIND == "words" else line
-            self.failures += tokenizer.decode(row) != expected
+            self.unknown += int((row == tokenizer.specials[0]).sum())
+            expected = reader.join(piece.text for piece in reader.pieces(record)) if tokenizer.KIND == "words" else text
+            self.failures += reader.decode(row) != expected
 
 
 def statistics(job: Job) -> None:
@@ -258,15 +289,15 @@ def statistics(job: Job) -> None:
         out.begin(["model", *STATISTICS])
         tallies: dict[str, Tally] = {}
         for block in job.blocks:
-            for name, tokenizer in job.asked(block).items():
-                tallies.setdefault(name, Tally()).add(tokenizer, block)
-        tallies = {name: tallies.get(name, Tally()) for name in job.tokenizers}
+            for name, reader in job.asked(block).items():
+                tallies.setdefault(name, Tally()).add(reader, block)
+        tallies = {name: tallies.get(name, Tally()) for name in job.readers}
         rows = [
             (
-                tokenizer.vocab_size, t.records, t.tokens, _ratio(t.bytes, t.tokens), _ratio(t.tokens, t.words),
+                reader.tokenizer.vocab_size, t.records, t.tokens, _ratio(t.bytes, t.tokens), _ratio(t.tokens, t.words),
                 _ratio(t.unknown, t.tokens), t.failures,
             )
-            for tokenizer, t in zip(job.tokenizers.values(), tallies.values())
+            for reader, t in zip(job.readers.values(), tallies.values())
         ]  # fmt: skip
         if out.mode == TABLE:
             shown = [["-" if v is None else form % v for v, form in zip(row, STATISTICS.values())] for row in rows]

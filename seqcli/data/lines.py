@@ -25,6 +25,7 @@ from seqcli.data import encodings
 from seqcli.data.files import STDIN, compression, opened, shown
 from seqcli.errors import InputError
 from seqcli.interfaces import Reporter
+from seqcli.text import one_line
 
 BLOCK_BYTES = 1 << 20
 _HEAD = 4096  # bytes that tell whether a file is text
@@ -42,6 +43,8 @@ class Block:
     replaced: int = 0  # malformed UTF-8 sequences that became U+FFFD
     kept: tuple[tuple[str, ...], ...] = field(default=())  # pass-through columns, one tuple a record
     raw: tuple[str, ...] | None = None  # the records, where they are not the lines of `data`: they may hold line feeds (blanks there)
+    apart: bool = False  # each record is a text of its own (an argument, a cell); else they are lines of a file
+    file: int = 0  # which of several that are read one after another
 
     def __len__(self) -> int:
         return self.data.count(b"\n")
@@ -56,7 +59,7 @@ class Block:
         data = b"".join(line + b"\n" for line in lines)
         return Block(
             self.first + begin, data, 0 if begin else self.replaced, kept=self.kept[begin:end],
-            raw=None if self.raw is None else self.raw[begin:end],
+            raw=None if self.raw is None else self.raw[begin:end], apart=self.apart, file=self.file,
         )  # fmt: skip
 
     @cached_property
@@ -69,7 +72,7 @@ class Block:
 
 
 def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = False) -> Block:
-    """Records held in memory (arguments, cells of a table) as one block; they may hold line feeds.
+    """Records held in memory (arguments, cells of a table) as one block; they may hold line feeds, as which CR LF counts.
 
     Bytes of an argument that are not UTF-8 become U+FFFD, or with `strict` an InputError.
     """
@@ -79,9 +82,10 @@ def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = 
     if strict and replaced:
         number = next(number for number, record in enumerate(given, first) if LONE_SURROGATE.search(record))
         raise InputError("not valid UTF-8", where=f"text {number}", cure="drop --strict to replace it")
-    lines = [record.replace("\n", " ") for record in records]
+    records = tuple(record.replace("\r\n", "\n") for record in records)
+    lines = list(map(one_line, records))
     raw = records if lines != list(records) else None
-    return Block(first, "".join(line + "\n" for line in lines).encode(), replaced, kept=tuple(kept), raw=raw)
+    return Block(first, "".join(line + "\n" for line in lines).encode(), replaced, kept=tuple(kept), raw=raw, apart=True)
 
 
 def _mended(record: str) -> str:

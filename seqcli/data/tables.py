@@ -43,7 +43,7 @@ def read_blocks(path: str, *, column: Asked = None, keep: Sequence[Asked] = (), 
     if kind_of(path, reading.get("format")) == "tsv":  # cells without line feeds: what was split need not be searched and joined again
         reading.pop("format", None)
         return (
-            Block(first, text, replaced, kept=tuple(zip(*map(tsv.records, kept))))
+            Block(first, text, replaced, kept=tuple(zip(*map(tsv.records, kept))), apart=True)
             for first, (text, *kept), replaced in tsv.read_columns(path, [column, *keep], **reading)
         )
     return blocks_of(read_rows(path, [column, *keep], **reading))

@@ -13,7 +13,7 @@ import numpy as np
 
 from seqcli.decoding.translate import Translation, together
 from seqcli.interfaces import OpenTranslator, Piece, TokenBatch
-from seqcli.text import EOS, EOS_ID, WORD
+from seqcli.text import EOS, EOS_ID, WORD, one_line
 
 _AT_ONCE = 64  # translations
 _UNFINISHED = ("\ufffd", "\x1a")  # how a text ends whose last character has not all its tokens
@@ -71,7 +71,7 @@ def _whole(opened: OpenTranslator, translation: Translation, maps: list[np.ndarr
 
 def _source_pieces(opened: OpenTranslator, translation: Translation) -> Iterator[Piece]:
     """The pieces of the text that are in a window."""
-    pieces = iter(opened.source.pieces(translation.source.replace("\n", " "))) if translation.parts else iter(())
+    pieces = iter(opened.source.pieces(one_line(translation.source))) if translation.parts else iter(())
     at = 0
     for tokens in translation.parts:
         for token in tokens[:-1].tolist():

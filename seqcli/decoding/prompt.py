@@ -19,9 +19,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqcli.data.lines import block_of
+from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.model_log_prob import log_probs
 from seqcli.interfaces import LanguageModel, OpenModel, State
-from seqcli.text import BOS_ID, SPECIALS
+from seqcli.text import BLANKS, BOS_ID, SPECIALS
 
 _SPACE = "\u2581"  # as sentencepiece writes it
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
@@ -51,26 +53,24 @@ class Prompter:
 
     def __init__(self, opened: OpenModel):
         self._opened = opened
+        self._follow = opened.tokenizer.KIND == "sentencepiece" and opened.tokenizer.spaces_follow
         self._names: list[str] = []  # pieces that a text may end inside of, in order
         if opened.tokenizer.KIND == "sentencepiece":
             self._vocabulary = opened.tokenizer.vocabulary()
             pieces = ((name, id) for id, name in enumerate(self._vocabulary))
             found = sorted((n, id) for n, id in pieces if id >= len(SPECIALS) and not _BYTE.fullmatch(n))
             self._names, self._ids = [name for name, _ in found], np.array([id for _, id in found], np.int64)
+            self._space = self._vocabulary.index(_SPACE) if _SPACE in self._vocabulary else None
             self._longest = max(map(len, self._names), default=0)
 
     def read(self, text: str) -> Prompt:
-        """In a document model a line feed is one; elsewhere a prompt is one line and a line feed a space."""
-        ids = self._encoded(text.encode("utf-8", "replace").decode())
-        return Prompt(text, ids, (*self._inside(ids.tolist()), Start(len(ids), "", None)))
-
-    def _encoded(self, text: str) -> np.ndarray:
-        opened = self._opened
-        if opened.unit == "document" and not opened.ends:
-            return opened.tokenizer.encode(text.encode(), unit="document").tokens
-        if opened.unit == "line":
-            text = text.replace("\n", " ")
-        return opened.tokenizer.encode(f"{text}\n".encode(), unit=opened.unit).tokens[:-1]
+        """The beginning of a record, read as the model reads its records."""
+        text = text.encode("utf-8", "replace").decode()
+        ids = RecordReader.of(self._opened).rows(block_of([text]), whole=False).tokens
+        if self._follow and ids[-1:].tolist() == [self._space] and text[-1:] not in BLANKS:
+            ids = ids[:-1]  # the space that the tokenizer puts after a text, which may go on without it
+        inside = [] if self._follow and text[-1:] in BLANKS else self._inside(ids.tolist())
+        return Prompt(text, ids, (*inside, Start(len(ids), "", None)))
 
     def _inside(self, ids: list[int]) -> list[Start]:
         """The starts before the last token, from the first on at which a token can go beyond the prompt."""
@@ -82,17 +82,24 @@ class Prompter:
             rest = piece + rest
             if len(rest) >= self._longest:
                 break
-            starts.append(Start(kept, rest, self._beyond(rest)))
-            if piece.startswith(_SPACE):
+            known = rest.removesuffix(_SPACE) if self._follow else rest
+            starts.append(Start(kept, known, self._beyond(known)))
+            if self._begins_word(ids, kept):
                 break
         while starts and not len(starts[-1].only):
             starts.pop()
         return starts[::-1]
 
+    def _begins_word(self, ids: list[int], at: int) -> bool:
+        if self._follow:
+            return at == 0 or self._vocabulary[ids[at - 1]].endswith(_SPACE)
+        return self._vocabulary[ids[at]].startswith(_SPACE)
+
     def _beyond(self, rest: str) -> np.ndarray:
-        """The tokens that begin with `rest` and go on."""
+        """The tokens that begin with `rest` and go on, by more than the space that ends a word."""
         begin, end = bisect_left(self._names, rest + "\0"), bisect_left(self._names, rest + _LAST)
-        return self._ids[begin:end]
+        on = [name != rest + _SPACE for name in self._names[begin:end]] if self._follow else slice(None)
+        return self._ids[begin:end][on]
 
 
 @dataclass(frozen=True)

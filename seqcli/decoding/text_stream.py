@@ -9,6 +9,7 @@ from copy import copy
 
 from seqcli.decoding.prompt import Prompt, Start
 from seqcli.interfaces import Tokenizer
+from seqcli.text import EOS_ID
 
 _WINDOW = 8  # tokens that are decoded together, so that spaces and bytes fit: more than a character has
 _UNFINISHED = ("\ufffd", "\x1a")  # how a character ends whose other bytes are missing; sentencepiece's escapes begin so
@@ -21,13 +22,13 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: Tokenizer, prompt: Prompt, start: Start, *, stop: tuple[str, ...]):
-        self._tokenizer, self._stop = tokenizer, stop
+        self._tokenizer, self._stop = tokenizer, tuple(map(tokenizer.normalisation.text, stop))
         ids = prompt.ids.tolist()
         window = max(0, start.kept - _WINDOW)
         self._ids = ids[window : start.kept]
-        self._before = len(tokenizer.decode(ids[window:]))  # characters of the window that are the prompt's or in `text`
+        self._before = len(self._decoded(ids[window:]))  # characters of the window that are the prompt's or in `text`
         self._fresh = 0  # tokens that are not yet text
-        spaced = prompt.text[-1:].isspace() and not tokenizer.decode(ids[-_WINDOW:])[-1:].isspace()
+        spaced = prompt.text[-1:].isspace() and not self._decoded(ids[-_WINDOW:])[-1:].isspace()
         self._given = " " if spaced else ""  # the next word's space, which the prompt has already
         self._held = ""  # may be the beginning of a stop string
         self.text = ""
@@ -42,22 +43,26 @@ class TextStream:
         """Reads a token; True if that ends the text by a stop string, before which it is cut."""
         self._ids.append(token)
         self._fresh += 1
-        text = self._tokenizer.decode(self._ids)
+        text = self._decoded(self._ids)
         if text.endswith(_UNFINISHED) and self._fresh < _WINDOW:
             return False
         return self._append(text)
 
     def finish(self) -> None:
         """No more tokens will come."""
-        if not self._append(self._tokenizer.decode(self._ids)):
+        if not self._append(self._decoded(self._ids)):
             self.text += self._held
+
+    def _decoded(self, ids: list[int]) -> str:
+        """With the line feed of a `</s>` at the end, which in a document does not end the text."""
+        return self._tokenizer.decode(ids) + "\n" * (ids[-1:] == [EOS_ID])
 
     def _append(self, decoded: str) -> bool:
         new = decoded[self._before :]
         if new:
             new, self._given = new.removeprefix(self._given), ""
         self._ids = self._ids[-_WINDOW:]
-        self._before, self._fresh = len(self._tokenizer.decode(self._ids)), 0
+        self._before, self._fresh = len(self._decoded(self._ids)), 0
         text = self._held + new
         if found := [at for stop in self._stop if (at := text.find(stop)) >= 0]:
             self.text += text[: min(found)]

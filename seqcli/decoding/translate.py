@@ -23,7 +23,7 @@ from seqcli.errors import UsageError
 from seqcli.interfaces import OpenTranslator, TokenBatch
 from seqcli.nn.padding import of_like_length
 from seqcli.ranges import BEAM, LENGTH_PENALTY, LENGTH_RATIO, NO_REPEAT_NGRAM, SEED, check, checked, exclusive, ranged
-from seqcli.text import EOS_ID, UNK_ID
+from seqcli.text import EOS_ID, UNK_ID, one_line
 
 _READ = 1024  # lines among which those of like length are found
 _AT_ONCE = 1 << 22  # so many logits are held at a time
@@ -144,7 +144,7 @@ def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_P
         elif len(tokens) <= opened.model.window:
             spans = [(0, len(tokens) - 1)]
         else:
-            spans = windows(text, [piece.start for piece in opened.source.pieces(text.replace("\n", " "))], most=room)
+            spans = windows(text, [piece.start for piece in opened.source.pieces(one_line(text))], most=room)
         parts.append([_Part(line, number, np.append(tokens[a:b], tokens[-1])) for number, (a, b) in enumerate(spans)])
     return parts
 

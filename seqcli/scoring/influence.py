@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.text import WORD
+from seqcli.text import WORD, one_line
 
 _AT_ONCE = 1 << 20  # bytes of texts that lack a word
 _CERTAIN = 1e6  # nats: where all other labels are impossible
@@ -48,7 +48,7 @@ def _without(text: str, start: int, end: int) -> str:
 
 
 def _line(text: str) -> bytes:
-    return text.replace("\n", " ").encode() + b"\n"
+    return one_line(text).encode() + b"\n"
 
 
 def _log_odds(logits: np.ndarray, label: int) -> np.ndarray:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from seqcli.data.lines import Block, block_of
+from seqcli.data.record_reader import RecordReader, common_prefixes, lines_of
 from seqcli.interfaces import OpenModel, Scores, TokenBatch
 from seqcli.metrics.perplexity import Totals, characters, line_bytes
-from seqcli.text import EOS_ID, UNK_ID
+from seqcli.text import UNK_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,20 @@ class Sentences:
             return self.log_prob / (-np.log(2) * self.bytes)
 
 
-def score_block(opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None) -> Sentences:
-    """Every record of `block` on its own. contexts: one a record, given and not counted."""
-    lines = opened.tokenizer.normalisation.lines(block.data)
-    batch = opened.encode(lines)
-    if contexts is None:
-        log_prob = opened.model.score(batch).log_prob
-    else:
-        log_prob = score_given(opened, batch, contexts).log_prob
-    return _sums(batch, log_prob, lines, ends=opened.ends)
+def score_block(
+    opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None, unit: str | None = None
+) -> Sentences:
+    """Every record of `block` on its own. contexts: one per record, given and not counted; unit: "document" reads the
+    records of any model as documents."""
+    if contexts is not None:
+        batch, scores = score_given(opened, block, contexts)
+        return _sums(batch, scores.log_prob, opened.tokenizer.normalisation.lines(block.data), None, ended=True)
+    reader = RecordReader.of(opened, unit=unit)
+    ended = reader.line_ends or unit == "document"
+    batch = reader.rows(block, whole=ended)
+    text, counts = lines_of(block, reader.unit, whole=ended)
+    log_prob = opened.model.score(batch).log_prob
+    return _sums(batch, log_prob, opened.tokenizer.normalisation.lines(text), counts, ended=ended)
 
 
 def score_texts(opened: OpenModel, texts: Iterable[str]) -> np.ndarray:
@@ -64,19 +70,25 @@ def score_texts(opened: OpenModel, texts: Iterable[str]) -> np.ndarray:
     return score_block(opened, block_of(texts)).log_prob
 
 
-def score_given(opened: OpenModel, batch: TokenBatch, contexts: Sequence[str], **wanted) -> Scores:
-    """Scores of the rows of `batch`, each after its context (encoded on its own, without `</s>`)."""
-    before = opened.encode(block_of(contexts).data)
-    if opened.ends:
-        before = TokenBatch(before.tokens[before.tokens != EOS_ID], before.lengths - 1)
-    lengths = before.lengths + batch.lengths
-    place = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    counted = place >= np.repeat(before.lengths, lengths)
-    tokens = np.empty(len(counted), np.int32)
-    tokens[counted], tokens[~counted] = batch.tokens, before.tokens
-    scores = opened.model.score(TokenBatch(tokens, lengths), **wanted)
+def score_given(
+    opened: OpenModel, block: Block, contexts: Sequence[str], **wanted
+) -> tuple[TokenBatch, Scores]:
+    """The tokens of each record after its context, and their scores.
+
+    log p(record | context) is log p(context and record as one string) - log p(context): the string is tokenized as a whole,
+    and the tokens at its beginning that are those of the context alone are given. A token that the context shares with the
+    record, such as a word with the space before it, counts with the record. In a document model the string is a document.
+    """
+    reader = RecordReader.of(opened)
+    strings, given = zip(*map(reader.joined, contexts, block.records())) if contexts else ((), ())
+    whole = reader.rows(block_of(strings))
+    before = common_prefixes(whole, reader.rows(block_of(given), whole=False))
+    place = np.arange(len(whole.tokens)) - np.repeat(whole.starts, whole.lengths)
+    counted = place >= np.repeat(before, whole.lengths)
+    scores = opened.model.score(whole, **wanted)
     parts = ((f.name, getattr(scores, f.name)) for f in dataclasses.fields(scores))
-    return Scores(**{name: None if part is None else part[counted] for name, part in parts})
+    scores = Scores(**{name: None if part is None else part[counted] for name, part in parts})
+    return TokenBatch(whole.tokens[counted], whole.lengths - before), scores
 
 
 class DocumentScore:
@@ -87,7 +99,7 @@ class DocumentScore:
     """
 
     def __init__(self, opened: OpenModel):
-        self._opened = opened
+        self._opened, self.name = opened, opened.name
         self._context = np.zeros(0, np.int32)
         self._waiting: list[np.ndarray] = []
         self._log_prob = self._log_prob_known = 0.0
@@ -122,19 +134,39 @@ class DocumentScore:
         return Sentences(*one, characters=self._characters, log_prob_known=self._log_prob_known)
 
 
-def score_documents(models: Sequence[OpenModel], blocks: Iterable[Block]) -> list[Sentences]:
-    """The same text under every model, read once."""
-    documents = [DocumentScore(opened) for opened in models]
+def score_documents(
+    asked: Callable[[Block | None], Sequence[OpenModel]], blocks: Iterable[Block]
+) -> Iterator[tuple[Block | None, dict[str, Sentences]]]:
+    """Documents, read once, with their sums by the names of the models: each record that stands apart is one (its block and
+    the sums over the block's records); the lines of a file are one together (None and the sums over it).
+
+    asked: the models that answer a block, for lines always the same.
+    """
+    documents: list[DocumentScore] = []
+    records = False
     for block in blocks:
-        for document in documents:
-            document.add(block)
-    return [document.result() for document in documents]
+        if block.apart:
+            records = True
+            yield block, {opened.name: score_block(opened, block, unit="document") for opened in asked(block)}
+        else:
+            documents = documents or [DocumentScore(opened) for opened in asked(block)]
+            for document in documents:
+                document.add(block)
+    if not records:  # an empty file is a document, too
+        documents = documents or [DocumentScore(opened) for opened in asked(None)]
+    if documents:
+        yield None, {document.name: document.result() for document in documents}
 
 
-def _sums(batch: TokenBatch, log_prob: np.ndarray, lines: bytes, *, ends: bool) -> Sentences:
+def _sums(
+    batch: TokenBatch, log_prob: np.ndarray, lines: bytes, counts: np.ndarray | None, *, ended: bool
+) -> Sentences:
+    """lines: of the records, normalised; counts: how many each has; ended: whether a token stands for the last line end."""
     unknown = batch.tokens == UNK_ID
     size, count = line_bytes(lines), characters(lines)
-    if not ends:  # no token stands for the line end
+    if counts is not None:
+        size = np.add.reduceat(size, np.cumsum(counts) - counts)
+    if not ended:
         size, count = np.maximum(size - 1, 1), count - len(size)
     any_unknown = unknown.any()
     return Sentences(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from seqcli.data.lines import Block
+from seqcli.data.record_reader import RecordReader
 from seqcli.interfaces import OpenModel, Piece
 from seqcli.scoring.sentences import score_given
 from seqcli.text import EOS, WORD
@@ -27,51 +28,67 @@ def score_tokens(
     opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None, rank: bool = False
 ) -> Iterator[ScoredToken]:
     """Every token of every record, `</s>` too."""
-    for line, pieces, log_prob, order, ranks in _rows(opened, block, contexts, rank):
-        names = [piece.text for piece in pieces] + [EOS] * opened.ends
-        for index, name in enumerate(names):
-            yield ScoredToken(line, index, name, log_prob[index], order and order[index], ranks and ranks[index])
+    for row in _rows(opened, block, contexts, rank):
+        for index, piece in enumerate(row.pieces):
+            yield ScoredToken(
+                row.line, index, piece.text, row.log_prob[index], row.order and row.order[index], row.rank and row.rank[index]
+            )
 
 
 def score_words(
     opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None
 ) -> Iterator[ScoredToken]:
-    """Every word between white space, as the sum over its tokens; `</s>` is a row of its own, so rows add up.
+    """Every word between white space; `</s>` is a row of its own, so rows add up.
 
     A token belongs to the first word that ends after the token begins: the blank before a word counts with it. Blanks
     at the end count with `</s>`, or with the last word where a document has none.
     """
-    records = block.records()
-    for line, pieces, log_prob, _, _ in _rows(opened, block, contexts, False):
-        text = records[line - block.first]
-        words = [(match[0], match.end()) for match in WORD.finditer(text)]
+    for row in _rows(opened, block, contexts, False):
+        words = [(match[0], match.end()) for match in WORD.finditer(row.text, row.begin)]
         if opened.ends:
             words.append((EOS, math.inf))
         sums = [0.0] * max(len(words), 1)
         at = 0
-        for place, value in zip([*(piece.start for piece in pieces), len(text)], log_prob):
-            while at < len(words) - 1 and words[at][1] <= place:
+        for piece, value in zip(row.pieces, row.log_prob):
+            while at < len(words) - 1 and words[at][1] <= piece.start:
                 at += 1
             sums[at] += value
         for index, (word, _) in enumerate(words):
-            yield ScoredToken(line, index, word, sums[index])
+            yield ScoredToken(row.line, index, word, sums[index])
 
 
-def _rows(
-    opened: OpenModel, block: Block, contexts: Sequence[str] | None, rank: bool
-) -> Iterator[tuple[int, list[Piece], list[float], list[int] | None, list[int] | None]]:
-    batch = opened.encode(block.data)
+class _Row(NamedTuple):
+    """A record's tokens and what is known of each; `text` from `begin` on is the record."""
+
+    line: int
+    text: str
+    begin: int
+    pieces: list[Piece]
+    log_prob: list[float]
+    order: list[int] | None
+    rank: list[int] | None
+
+
+def _rows(opened: OpenModel, block: Block, contexts: Sequence[str] | None, rank: bool) -> Iterator[_Row]:
+    reader = RecordReader.of(opened)
     if contexts is None:
+        ended = reader.line_ends
+        batch, strings = reader.rows(block, whole=ended), [(record, "") for record in block.records()]
         scores = opened.model.score(batch, rank=rank)
     else:
-        scores = score_given(opened, batch, contexts, rank=rank)
+        ended = True
+        batch, scores = score_given(opened, block, contexts, rank=rank)
+        strings = [reader.joined(context, record) for context, record in zip(contexts, block.records())]
     begin = 0
-    for number, (record, length) in enumerate(zip(block.records(), batch.lengths.tolist()), block.first):
+    for line, ((text, given), length) in enumerate(zip(strings, batch.lengths.tolist()), block.first):
         row = slice(begin, begin + length)
         begin += length
-        yield (
-            number,
-            opened.tokenizer.pieces(record.replace("\n", " ")),  # as it was encoded
+        pieces = list(reader.pieces(text, whole=ended))
+        yield _Row(
+            line,
+            text,
+            len(given),
+            pieces[len(pieces) - length :],
             scores.log_prob[row].tolist(),
             None if scores.order is None else scores.order[row].tolist(),
             None if scores.rank is None else scores.rank[row].tolist(),

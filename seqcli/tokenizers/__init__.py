@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,7 @@ def lines_of(ids: Iterable[int], *, end: int = EOS_ID) -> list[list[int]]:
     return lines if len(lines) == 1 or lines[-1] else lines[:-1]
 
 
-def span(origin: list[int], start: int, end: int) -> tuple[int, int]:
+def span(origin: Sequence[int], start: int, end: int) -> tuple[int, int]:
     """Where characters `[start, end)` of a normalised text stand in the text as given (see `Normalisation.spans`)."""
     if start < end:
         last = origin[end - 1]

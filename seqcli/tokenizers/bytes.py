@@ -7,7 +7,7 @@ Nothing is learnt and nothing saved. A byte is written as its ASCII character wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,20 +39,18 @@ class Bytes:
     def save(self, folder: Path) -> None:
         """There is nothing to save."""
 
-    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
+    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
         data = np.frombuffer(self.normalisation.lines(lines), np.uint8)
         tokens = data.astype(np.int32)
         tokens += len(SPECIALS)
         return rows_ended_at(data == _LINE_FEED, tokens, unit=unit)
 
-    def pieces(self, text: str) -> list[Piece]:
+    def pieces(self, text: str) -> Iterator[Piece]:
         """Every byte of a character has the whole character's span."""
         same, origin = self.normalisation.spans(text)
-        return [
-            Piece(_PIECES[byte], byte + len(SPECIALS), *span(origin, i, i + 1))
-            for i, char in enumerate(same)
-            for byte in char.encode()
-        ]
+        for i, char in enumerate(same):
+            for byte in char.encode():
+                yield Piece(_PIECES[byte], byte + len(SPECIALS), *span(origin, i, i + 1))
 
     def join(self, pieces: Iterable[str]) -> str:
         return b"".join(_OF_PIECE.get(piece) or piece.encode() for piece in pieces).decode("utf-8", "replace")

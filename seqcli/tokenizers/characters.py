@@ -7,8 +7,9 @@ The vocabulary is learnt: frequent characters first, then the earlier ones; the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, rows_e
 KIND = "characters"
 FILE = "characters.json"
 _LINE_FEED = 0x0A
+_AT_ONCE = 1 << 12  # characters
 
 
 def code_points(text: str) -> np.ndarray:
@@ -61,15 +63,18 @@ class Characters:
     def save(self, folder: Path) -> None:
         write_file(folder / FILE, json.dumps({"characters": self._characters}, ensure_ascii=False).encode())
 
-    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
+    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
         points = code_points(self.normalisation.text(lines.decode()))
         tokens = self._ids.take(points, mode="clip")
         return rows_ended_at(points == _LINE_FEED, tokens, unit=unit)
 
-    def pieces(self, text: str) -> list[Piece]:
+    def pieces(self, text: str) -> Iterator[Piece]:
         same, origin = self.normalisation.spans(text)
-        ids = self.encode(same.encode(), unit="document").tokens.tolist()
-        return [Piece(char, id, *span(origin, i, i + 1)) for i, (char, id) in enumerate(zip(same, ids, strict=True))]
+        for begin in range(0, len(same), _AT_ONCE):
+            some = same[begin : begin + _AT_ONCE]
+            ids = self._ids.take(code_points(some), mode="clip").tolist()
+            for place, char, id in zip(count(begin), some, ids):
+                yield Piece(char, id, *span(origin, place, place + 1))
 
     def join(self, pieces: Iterable[str]) -> str:
         return "".join(pieces)

@@ -2,7 +2,8 @@ r"""SentencePiece (Kudo and Richardson 2018): subwords by a unigram model (Kudo 
 
 Text comes back exactly, up to NFC: normalisation is ours and not the library's, what has no piece is spelled in
 bytes, and U+2581, which the library writes for a space, is escaped before it sees the text (`\x1a1`; `\x1a` itself
-is `\x1a0`). A `.model` file made elsewhere is read as it is, ids included; its normalisation may lose something.
+is `\x1a0`). A `.model` file made elsewhere gets the text as given and is read as it is: its ids are the library's, and
+its own normalisation may lose something.
 
 Training reads at most `_ENOUGH` characters, every k-th line of a longer text, and takes long lines in pieces: the
 library's time grows with the square of a line.
@@ -13,8 +14,10 @@ from __future__ import annotations
 import io
 import math
 import random
-from collections.abc import Iterable
-from functools import cached_property
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
@@ -24,8 +27,9 @@ import sentencepiece
 from seqcli import magic
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import Piece, TokenBatch
+from seqcli.long_lines import Token, windowed
 from seqcli.normalisation import Normalisation
-from seqcli.text import SPECIAL_IDS, SPECIALS, UNK
+from seqcli.text import SPECIALS, UNK
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
 from seqcli.tokenizers.characters import code_points
 from seqcli.tokenizers.words import with_line_ends
@@ -44,6 +48,8 @@ _COVERAGE = 0.9995  # of the text's characters have a piece of their own
 _ENOUGH = 6_000_000  # characters
 _LONGEST = 1000  # characters of a line that the trainer sees at once
 _DRAWN_FROM = 64
+_WINDOW, _OVERLAP = 1 << 16, 1 << 12  # characters that the library reads at once, and that two windows share
+_CUT = re.compile(rb"[^ ] (?=.)", re.DOTALL)
 _THREADS = 8  # of training: the sums depend on it in their last digits, so it is the same everywhere
 
 sentencepiece.set_min_log_level(3)  # errors arrive as exceptions
@@ -68,6 +74,7 @@ class SentencePiece:
                 raise ModelError(f"looks like {what}, not a SentencePiece model", where=where, cure=cure) from None
             raise ModelError("not a SentencePiece model, or damaged", where=where, cure=CURE) from None
         self.specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
+        self.spaces_follow = self._processor.normalize("a").endswith(_SPACE)  # a space ends a piece instead of beginning one
         self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
 
     @cached_property
@@ -76,41 +83,50 @@ class SentencePiece:
 
     @classmethod
     def open_file(cls, path: Path) -> SentencePiece:
-        """A `.model` file, ours or made elsewhere."""
-        return cls(read_file(path), where=str(path))
+        """A `.model` file of another tool, which reads text as given."""
+        tokenizer = cls(read_file(path), where=str(path))
+        tokenizer.normalisation = Normalisation.NONE
+        return tokenizer
 
     @classmethod
     def load(cls, folder: Path) -> SentencePiece:
-        return cls.open_file(folder / FILE)
+        return cls(read_file(folder / FILE), where=str(folder / FILE))
 
     def save(self, folder: Path) -> None:
-        """Raises ModelError for a foreign model whose specials are not where every model of ours expects them."""
-        if self.specials != SPECIAL_IDS:
-            raise ModelError(
-                f"ids of <unk>, <s>, </s> are {self.specials}, not {SPECIAL_IDS}",
-                where=self._where,
-                cure="train it with spm_train's own --unk_id 0 --bos_id 1 --eos_id 2",
-            )
         write_file(folder / FILE, self._model)
 
-    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
+    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
         lines = self.normalisation.lines(lines)
-        if self._bytes:
-            for char, escape in _ESCAPES.items():
-                lines = lines.replace(char.encode(), escape.encode())
-        rows = self._processor.encode(lines.split(b"\n")[:-1], return_type=int)
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        ids = np.fromiter(chain.from_iterable(rows), np.int32, int(lengths.sum()))
+        for char, escape in self._escapes.items():
+            lines = lines.replace(char.encode(), escape.encode())
+        rows = lines.split(b"\n")[:-1]
+        if max(map(len, rows), default=0) > _WINDOW:
+            parts = [
+                self._ids_of_long(row)
+                if len(row) > _WINDOW
+                else np.array(self._processor.encode(row, return_type=int), np.int32)
+                for row in rows
+            ]
+            lengths, ids = np.array(list(map(len, parts)), np.int64), np.concatenate(parts)
+        else:
+            found = self._processor.encode(rows, return_type=int)
+            lengths = np.fromiter(map(len, found), np.int64, len(found))
+            ids = np.fromiter(chain.from_iterable(found), np.int32, int(lengths.sum()))
         batch = with_line_ends(ids, lengths)
         if unit == "document":
             return TokenBatch(batch.tokens, np.array([len(batch.tokens)], np.int64))
         return batch
 
-    def pieces(self, text: str) -> list[Piece]:
+    def pieces(self, text: str) -> Iterator[Piece]:
         """A token of several bytes' character has the whole character's span; the space put first has none."""
         text, origin = self._escaped_spans(text)
+        for piece, id, start, end in windowed(self._placed, text, window=_WINDOW, overlap=_OVERLAP):
+            yield Piece(piece, id, *span(origin, start, end))
+
+    def _placed(self, text: str) -> list[Token]:
+        """The library's tokens with their places."""
         found = self._processor.encode(text, return_type="offset_mapping")
-        pieces: list[Piece] = []
+        tokens: list[Token] = []
         following = len(text)
         for piece, id, (start, end) in zip(
             *(reversed(found[name]) for name in ("pieces", "ids", "offsets")), strict=True
@@ -118,8 +134,27 @@ class SentencePiece:
             if start == end and id in self._bytes:  # the library gives the character to its last byte
                 end = following
             following = end
-            pieces.append(Piece(piece, id, *span(origin, start, end)))
-        return pieces[::-1]
+            tokens.append((piece, id, start, end))
+        return tokens[::-1]
+
+    def _ids_of_long(self, line: bytes) -> np.ndarray:
+        """The ids of a line that is longer than a window, int32.
+
+        No piece of ours goes on after a space, so the line is cut before the first space after a word, which the library
+        puts back.
+        """
+        parts, start = [], 0
+        while start < len(line):
+            cut = _CUT.search(line, start + _WINDOW // 2) if self._ours else None
+            end = cut.end() - 1 if cut else len(line)
+            part = line[start:end]
+            if len(part) <= _WINDOW:
+                parts.append(np.array(self._processor.encode(part, return_type=int), np.int32))
+            else:
+                tokens = windowed(self._placed, part.decode(), window=_WINDOW, overlap=_OVERLAP)
+                parts.append(np.fromiter((id for _, id, _, _ in tokens), np.int32))
+            start = end + 1
+        return np.concatenate(parts)
 
     def nbest(self, text: str, *, k: int) -> list[tuple[list[int], float]]:
         """The k best segmentations: token ids and the sum of their pieces' log-probabilities (bytes count 0)."""
@@ -141,33 +176,44 @@ class SentencePiece:
         return random.Random(seed).choices(found, weights)[0][0]
 
     def join(self, pieces: Iterable[str]) -> str:
-        return self._unescaped(self._processor.decode(list(pieces)))
+        return self._text_of(list(pieces))
 
     def decode(self, ids: Iterable[int]) -> str:
         lines = lines_of(ids, end=self.specials[2])
-        return "\n".join(self._unescaped(self._processor.decode(line)) for line in lines)
+        return "\n".join(map(self._text_of, lines))
+
+    def _text_of(self, line: list[int] | list[str]) -> str:
+        text = self._processor.decode(line)
+        return self._unescaped(text.removesuffix(" ") if self.spaces_follow else text)
 
     def vocabulary(self) -> list[str]:
         return list(self._pieces)
 
+    @property
+    def _ours(self) -> bool:
+        return self.normalisation is Normalisation.NFC
+
+    @property
+    def _escapes(self) -> dict[str, str]:
+        """Of ours alone: another tool's model reads text as given."""
+        return _ESCAPES if self._ours else {}
+
     def _escaped(self, text: str) -> str:
-        if self._bytes:
-            for char, escape in _ESCAPES.items():
-                text = text.replace(char, escape)
+        for char, escape in self._escapes.items():
+            text = text.replace(char, escape)
         return text
 
     def _unescaped(self, text: str) -> str:
-        if self._bytes:
-            for char, escape in reversed(_ESCAPES.items()):
-                text = text.replace(escape, char)
+        for char, escape in reversed(self._escapes.items()):
+            text = text.replace(escape, char)
         return text
 
-    def _escaped_spans(self, text: str) -> tuple[str, list[int]]:
+    def _escaped_spans(self, text: str) -> tuple[str, Sequence[int]]:
         same, origin = self.normalisation.spans(text)
         escaped = self._escaped(same)
         if len(escaped) == len(same):
             return same, origin
-        return escaped, [at for char, at in zip(same + "\n", origin) for _ in _ESCAPES.get(char, char)]
+        return escaped, array("q", (at for char, at in zip(same + "\n", origin) for _ in _ESCAPES.get(char, char)))
 
 
 load = SentencePiece.load
@@ -193,12 +239,16 @@ def train(
     lines, step = _sample(blocks)
     if not lines:
         raise InputError("no text to learn a vocabulary from")
-    text, spelled = _with_alphabet("\n".join(lines), room=(asked - _LEAST) // 2)
-    try:
-        model = in_child(lambda: _learnt(text, vocab_size=min(asked, _MOST), algorithm=algorithm))
-    except RuntimeError as error:
-        raise InputError(f"sentencepiece cannot learn from this text ({error})") from None
-    tokenizer = SentencePiece(model)
+    room, free = (asked - _LEAST) // 2, 1
+    while free > 0:
+        text, spelled = _with_alphabet("\n".join(lines), room=room)
+        try:
+            model = in_child(partial(_learnt, text, vocab_size=min(asked, _MOST), algorithm=algorithm))
+        except RuntimeError as error:
+            raise InputError(f"sentencepiece cannot learn from this text ({error})") from None
+        tokenizer = SentencePiece(model)
+        free = asked - tokenizer.vocab_size if spelled else 0  # places that the text does not fill with longer pieces
+        room += free
     notes = lowered(vocab_size, tokenizer.vocab_size)
     if step > 1:
         notes.append(f"subwords learnt from every {step}th line")

@@ -3,7 +3,8 @@ r"""Words between white space: KenLM's convention, whole blocks at a time.
 Splits on the ASCII blanks `\0 \t \n \v \f \r space` and on nothing else. A word is known by a 64-bit hash of its
 bytes, as in KenLM; the vocabulary is an array of sorted hashes laid out with gaps, so that a million words are
 looked up by a few vector operations: a hash's home is its leading bits, and it stands there or a few places on.
-`<s>`, `</s>` and `<unk>` written in a text count as blanks (`lmplz --skip_symbols`).
+`<s>` and `</s>` written in a text count as blanks, and so does `<unk>` in a text that is learnt from (`lmplz --skip_symbols`);
+elsewhere it is an unknown word, as in KenLM's `query`, PTB and WikiText.
 
 Decoding joins words by single spaces: a text comes back up to its runs of white space.
 """
@@ -11,8 +12,10 @@ Decoding joins words by single spaces: a text comes back up to its runs of white
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +24,15 @@ from seqcli import ragged, tensor_file
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
 from seqcli.normalisation import Normalisation
-from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, WORD
+from seqcli.text import BLANKS, BOS, BOS_ID, EOS, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, WORD
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"
 FILE = "words.safetensors"
 
 _KEEP = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a little-endian 8
+_AT_ONCE = 1 << 12  # words
+_PART = 2 << 20  # bytes
 _LONG = 512  # bytes; a step for every eight of them would be many steps for few words
 
 
@@ -67,9 +72,12 @@ _SPECIAL_HASHES = np.array(
 
 
 class Split:
-    """The words of a block of lines: where they stand, their hashes, and how many each line has."""
+    """The words of a block of lines: where they stand, their hashes, and how many each line has.
 
-    def __init__(self, lines: bytes):
+    skipped: the hashes of words that count as blanks.
+    """
+
+    def __init__(self, lines: bytes, *, skipped: np.ndarray = _SPECIAL_HASHES):
         self.data = np.frombuffer(lines + bytes(8), np.uint8)
         text = self.data[: len(lines)]
         blank = (text == 0x20) | ((text - np.uint8(0x09)) < 5) | (text == 0)
@@ -80,7 +88,7 @@ class Split:
         self.lengths = edges[1::2] - self.starts
         self.hashes = hashes(self.data, self.starts, self.lengths)
         self.symbols = 0  # specials written in the text
-        special = np.isin(self.hashes, _SPECIAL_HASHES) if len(lines) and b"<" in lines else np.zeros(0, bool)
+        special = np.isin(self.hashes, skipped) if len(lines) and b"<" in lines else np.zeros(0, bool)
         if special.any():
             self.symbols = int(special.sum())
             self.starts, self.lengths, self.hashes = (a[~special] for a in (self.starts, self.lengths, self.hashes))
@@ -171,18 +179,26 @@ class Words:
             left, place, hashes = left[go_on], place[go_on], hashes[go_on]
         return ids
 
-    def encode(self, lines: bytes, *, unit: str = "line") -> TokenBatch:
-        split = Split(self.normalisation.lines(lines))
-        batch = with_line_ends(self.ids_of(split.hashes), split.line_words)
+    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
+        skipped = _SPECIAL_HASHES if learning else _SPECIAL_HASHES[1:]
+        ids, line_words, count = [], [], 0
+        for part in _parts(self.normalisation.lines(lines)):
+            split = Split(part, skipped=skipped)
+            ids.append(self.ids_of(split.hashes))
+            line_words.append(count + np.cumsum(split.line_words))
+            count += len(split.hashes)
+        batch = with_line_ends(_joined(ids, np.int32), np.diff(_joined(line_words, np.int64), prepend=0))
         if unit == "document":
             return TokenBatch(batch.tokens, np.array([len(batch.tokens)], np.int64))
         return batch
 
-    def pieces(self, text: str) -> list[Piece]:
+    def pieces(self, text: str) -> Iterator[Piece]:
         same, origin = self.normalisation.spans(text)
-        found = [m for m in WORD.finditer(same) if m[0] not in SPECIALS]
-        ids = self.encode(("".join(m[0] + " " for m in found) + "\n").encode()).tokens[:-1]
-        return [Piece(m[0], int(id), *span(origin, *m.span())) for m, id in zip(found, ids, strict=True)]
+        words = (match for match in WORD.finditer(same) if match[0] not in (BOS, EOS))
+        while found := list(islice(words, _AT_ONCE)):
+            ids = self.encode((" ".join(match[0] for match in found) + "\n").encode()).tokens.tolist()
+            for match, id in zip(found, ids):
+                yield Piece(match[0], id, *span(origin, *match.span()))
 
     def join(self, pieces: Iterable[str]) -> str:
         return " ".join(pieces)
@@ -206,6 +222,33 @@ class Words:
 
 
 load = Words.load
+
+
+def written(lines: bytes, symbols: Iterable[str] = SPECIALS) -> int:
+    """How often these specials are written as words in a text."""
+    if b"<" not in lines:
+        return 0
+    blanks = re.escape(BLANKS.encode())
+    names = b"|".join(re.escape(symbol.encode()) for symbol in symbols)
+    return len(re.findall(b"(?<![^%b])(?:%b)(?![^%b])" % (blanks, names, blanks), lines))
+
+
+def _parts(lines: bytes) -> Iterator[bytes]:
+    """The text cut after blanks, to bound the memory of `Split`; a long word is one part."""
+    start = 0
+    while start < len(lines):
+        end = start + _PART
+        if end < len(lines):
+            end = max(lines.rfind(blank, start, end) for blank in (b" ", b"\n", b"\t")) + 1
+            if end <= start:
+                found = (lines.find(blank, start + _PART) for blank in (b" ", b"\n", b"\t"))
+                end = min(at for at in found if at >= 0) + 1  # the last line feed, if no other
+        yield lines[start:end]
+        start = end
+
+
+def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype), *parts])
 
 
 def _home_bits(size: int) -> int:

@@ -79,7 +79,7 @@ INPUT = {
     "no pairs": (["score", "--pairs", "/dev/stdin"], b"\n", "no pairs"),
     "no choice": (["score", "--choices"], b"My [computer|dog]\nMy computer\n", "record 2"),
     "open choice": (["score", "--choices"], b"My [computer\n", "not closed"),
-    "too few contexts": (["score", "--context", "two.txt"], b"a\nb\nc\n", "2 contexts"),
+    "too few contexts": (["score", "--context-file", "two.txt"], b"a\nb\nc\n", "2 contexts"),
     "damaged gzip": (["score", "-i", "bad.gz"], b"", "gzip"),
     "no text to learn": (["train", "lm", "blank.txt", "-o", "new"], b"", "no text"),
     "no training file": (["train", "lm", "absent.txt", "-o", "new"], b"", "absent.txt"),

@@ -222,16 +222,11 @@ def test_a_context_is_given_and_not_counted(here, model, opened, tmp_path):
         done = here("score", *texts, "-m", model, "--context", context)
         assert [float(row[0]) for row in done.rows] == close([log_p(opened, text, context) for text in texts])
         assert [row[3] for row in done.rows] == ["4", "2", "2"]
-    (tmp_path / "one.txt").write_text("the cat\n")
-    assert (
-        here("score", *texts, "-m", model, "--context", "one.txt").rows
-        == here("score", *texts, "-m", model, "--context", "the cat").rows
-    )
     (tmp_path / "each.txt").write_text("the cat\n\nthe dog\n")
-    done = here("score", *texts, "-m", model, "--context", "each.txt")
+    done = here("score", *texts, "-m", model, "--context-file", "each.txt")
     want = [log_p(opened, text, context) for text, context in zip(texts, ("the cat", "", "the dog"))]
     assert [float(row[0]) for row in done.rows] == close(want)
-    words = here("score", *texts, "-m", model, "--context", "each.txt", "--level", "word").rows
+    words = here("score", *texts, "-m", model, "--context-file", "each.txt", "--level", "word").rows
     assert float(words[0][3]) == close(log_probs(opened, texts[0], "the cat")[0])
 
 

@@ -92,7 +92,7 @@ def test_an_error_in_another_process_is_that_of_the_command(here, ranks, model, 
     records = "the dog\n" * 500_000
     (tmp_path / "text").write_text(records)
     (tmp_path / "contexts").write_text("a\n" * 499_999)  # too few for the last block, whoever has it
-    command = ["score", "-m", model, "-i", "text", "--context", "contexts", "-o", "out"]
+    command = ["score", "-m", model, "-i", "text", "--context-file", "contexts", "-o", "out"]
     one, (first, second) = here(*command), ranks(*command)
     assert (first.code, first.err) == (3, one.err) and first.err.count("\n") == 1
     assert (second.out, second.err) == ("", "")

@@ -1,14 +1,21 @@
 """Where a prompt ends inside a token: the first new token begins where the model says, and texts fit together."""
 
+import io
+
 import numpy as np
 import pytest
+import sentencepiece
 
 from seqcli.decoding.generate import Settings, generate
 from seqcli.decoding.next_token import NextToken
+from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter, begin
 from seqcli.interfaces import SILENT, OpenModel, TokenBatch
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
+from seqcli.normalisation import Normalisation
+from seqcli.runs import drafting
+from seqcli.tasks import language
 from seqcli.text import BOS_ID, SPECIALS
 from seqcli.tokenizers.words import with_line_ends
 
@@ -21,11 +28,12 @@ class Longest:
     """A tokenizer of PIECES, the longest first, as sentencepiece would be."""
 
     KIND = "sentencepiece"
+    normalisation, spaces_follow = Normalisation.NFC, False
 
     def vocabulary(self):
         return PIECES
 
-    def encode(self, lines: bytes, *, unit: str = "line"):
+    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False):
         rows = [[*self._ids(f" {line}".replace(" ", "▁") if line else "")] for line in lines.decode().split("\n")[:-1]]
         return with_line_ends(np.array([id for row in rows for id in row], np.int64), np.array([len(row) for row in rows]))
 
@@ -101,3 +109,22 @@ def test_what_is_left_of_a_token_is_the_next_token(opened):
     assert found["dy"] == max(found.values())
     assert after_space[0][0] == "study"
     assert list(NextToken(opened).after(["I stu"] * 2, k=3)) == [everything[:3]] * 2
+
+
+@pytest.mark.parametrize("prompt", ["the cat", "the c", "the cat ", "the", ""])
+def test_a_piece_may_end_in_the_space(tmp_path, prompt):
+    """`treat_whitespace_as_suffix`: the space after a word is in its piece, and the end of a prompt has none."""
+    text = "the cat sat on a mat"
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([text, "a dog ran far"] * 50), model_writer=model, vocab_size=40, hard_vocab_limit=False,
+        treat_whitespace_as_suffix=True, minloglevel=4,
+    )  # fmt: skip
+    (tmp_path / "suffix.model").write_bytes(model.getvalue())
+    (tmp_path / "text.txt").write_text(f"{text}\n" * 9)
+    with drafting(tmp_path / "m") as draft:
+        choice = language.TokenizerChoice(str(tmp_path / "suffix.model"))
+        corpus = language.Corpus((str(tmp_path / "text.txt"),))
+        opened = language.train_counted(draft, corpus, choice, ngram.Config(order=4), memory=1 << 30).opened
+    (row,) = generate(opened, [prompt], Settings(policy=Policy(temperature=0)))
+    assert prompt + row.text == text and row.finish_reason == "end"

@@ -11,7 +11,7 @@ from seqcli.ngram.table import Table
 
 def test_4_damage_in_a_large_table_is_an_error_of_the_model(opened):
     rng, whole = np.random.default_rng(0), opened.model.table.tensors()
-    batch = opened.encode(b"the cat saw the dog\nmy computer is very old\n")
+    batch = opened.tokenizer.encode(b"the cat saw the dog\nmy computer is very old\n")
     failed = 0
     for _ in range(200):
         tensors = {name: array.copy() for name, array in whole.items()}

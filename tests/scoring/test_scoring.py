@@ -1,5 +1,6 @@
 """scoring/: sums over records, tokens, words and whole documents, against a model small enough to be read."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqcli import catalog
 from seqcli.data.lines import block_of, read_blocks
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, Scores, TokenBatch
@@ -18,7 +20,7 @@ from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 from seqcli.scoring.sentences import row_sums, score_block, score_documents, score_texts
 from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks import language
-from seqcli.text import EOS_ID, WORD
+from seqcli.text import EOS_ID, WORD, nfc
 from seqcli.tokenizers import characters, words
 
 TEXT = b"the cat saw the dog\nab c\n"
@@ -45,18 +47,51 @@ def open_with(tokenizer, *, unit: str = "line") -> OpenModel:
 WORDS = open_with(words.train([TEXT])[0])
 CHARACTERS = open_with(characters.train([TEXT])[0])
 DOCUMENT = open_with(characters.train([TEXT], unit="document")[0], unit="document")
+KINDS = [
+    open_with(catalog.load("tokenizers", kind).train([TEXT], unit=unit)[0], unit=unit)
+    for kind in ("words", "characters", "bytes", "sentencepiece")
+    for unit in ("line", "document")
+]
+every_kind = pytest.mark.parametrize("opened", KINDS, ids=lambda opened: f"{opened.tokenizer.KIND}-{opened.unit}")
 RECORDS = st.lists(st.text(st.sampled_from("abc the\u0301é한 \n\t\x85"), max_size=12), max_size=5)
 
 
-def slowly(opened: OpenModel, text: str, context: str = "") -> list[float]:
+def ids_of(opened: OpenModel, text: str, *, whole: bool) -> list[int]:
+    """Tokens of a record: a line feed is a blank in a line, a line break in a document; whole: with what ends it."""
+    if opened.unit == "line":
+        return [piece.id for piece in opened.tokenizer.pieces(text.replace("\n", " "))] + [EOS_ID] * whole
+    if whole and not text.endswith("\n"):
+        text += "\n"
+    if not opened.ends:
+        return [piece.id for piece in opened.tokenizer.pieces(text)]
+    *lines, last = text.split("\n")
+    ids = [id for line in lines for id in [*(piece.id for piece in opened.tokenizer.pieces(line)), EOS_ID]]
+    return [*ids, *(piece.id for piece in opened.tokenizer.pieces(last))]
+
+
+def by_rule(ids: list[int]) -> list[float]:
+    return [-(id + 0.1 * before) for before, id in zip([0, *ids], ids)]
+
+
+def slowly(opened: OpenModel, text: str) -> list[float]:
     """The model's rule, token by token."""
-    ids = [piece.id for piece in opened.tokenizer.pieces(text.replace("\n", " "))] + [EOS_ID] * opened.ends
-    given = [piece.id for piece in opened.tokenizer.pieces(context.replace("\n", " "))]
-    before = [*(given[-1:] or [0]), *ids][: len(ids)]
-    return [-(id + 0.1 * previous) for id, previous in zip(ids, before, strict=True)]
+    return by_rule(ids_of(opened, text, whole=opened.ends))
 
 
-@pytest.mark.parametrize("opened", [WORDS, CHARACTERS, DOCUMENT], ids=["words", "characters", "document"])
+def after(opened: OpenModel, context: str, text: str) -> list[float]:
+    """log p of the tokens of one string that come after those of the context, by the chain rule."""
+    if opened.unit == "line":
+        context = context.replace("\n", " ")
+    apart = context and text and context[-1] not in "\0\t\n\v\f\r " and text[0] not in "\0\t\n\v\f\r \n"
+    whole = ids_of(opened, context + " " * bool(apart) + text, whole=True)
+    given = ids_of(opened, context + " " * bool(apart), whole=False)
+    if opened.tokenizer.KIND == "sentencepiece" and whole[: len(given)] != given:
+        given = given[:-1]  # the space is in the first token of the text
+    assert whole[: len(given)] == given
+    return by_rule(whole)[len(given) :]
+
+
+@every_kind
 @settings(deadline=None, max_examples=40)
 @given(texts=RECORDS, data=st.data())
 def test_records_are_scored_on_their_own(opened, texts, data):
@@ -64,19 +99,25 @@ def test_records_are_scored_on_their_own(opened, texts, data):
     assert sums.log_prob == pytest.approx([sum(slowly(opened, text)) for text in texts], rel=1e-5)
     assert sums.tokens.tolist() == [len(slowly(opened, text)) for text in texts]
     assert sums.log_prob.dtype == np.float64
-    contexts = [data.draw(st.text(st.sampled_from("abc \n"), max_size=4)) for _ in texts]
+    contexts = [data.draw(st.text(st.sampled_from("abc \n\u0301"), max_size=4)) for _ in texts]
     given_ = score_block(opened, block_of(texts), contexts=contexts)
-    assert given_.log_prob == pytest.approx(
-        [sum(slowly(opened, text, context)) for text, context in zip(texts, contexts)], rel=1e-5
-    )
-    assert given_.tokens.tolist() == sums.tokens.tolist()
+    slow = [after(opened, context, text) for text, context in zip(texts, contexts)]
+    assert given_.log_prob == pytest.approx(list(map(sum, slow)), rel=1e-5)
+    assert given_.tokens.tolist() == list(map(len, slow))
+    tokens = list(score_tokens(opened, block_of(texts), contexts=contexts))
+    assert [row.log_prob for row in tokens] == pytest.approx([value for row in slow for value in row], rel=1e-5)
+    by_word = list(score_words(opened, block_of(texts), contexts=contexts))
+    for line, (text, row) in enumerate(zip(texts, slow), 1):
+        found = [each for each in by_word if each.line == line]
+        assert [each.token for each in found] == WORD.findall(text) + ["</s>"] * opened.ends
+        assert not found or sum(each.log_prob for each in found) == pytest.approx(sum(row), rel=1e-5)
     total, parts = sums.totals, sum((score_block(opened, block_of([text])).totals for text in texts), Totals())
     for name in Totals.__slots__:
         assert getattr(total, name) == pytest.approx(getattr(parts, name), rel=1e-9), name
     assert total.log_prob == pytest.approx(sum(map(sum, (slowly(opened, text) for text in texts))), rel=1e-5)
 
 
-@pytest.mark.parametrize("opened", [WORDS, CHARACTERS, DOCUMENT], ids=["words", "characters", "document"])
+@every_kind
 @settings(deadline=None, max_examples=40)
 @given(texts=RECORDS)
 def test_tokens_and_words_add_up(opened, texts):
@@ -86,9 +127,7 @@ def test_tokens_and_words_add_up(opened, texts):
         own = [row for row in tokens if row.line == line]
         assert [row.index for row in own] == list(range(len(own)))
         assert [row.log_prob for row in own] == pytest.approx(slowly(opened, text), rel=1e-5)
-        assert [row.rank for row in own] == [
-            *(piece.id + 1 for piece in opened.tokenizer.pieces(text.replace("\n", " "))), *[EOS_ID + 1] * opened.ends
-        ]  # fmt: skip
+        assert [row.rank for row in own] == [id + 1 for id in ids_of(opened, text, whole=opened.ends)]
         assert all(row.order is None for row in own)
         own = [row for row in of_words if row.line == line]
         assert [row.token for row in own] == WORD.findall(text) + ["</s>"] * opened.ends
@@ -120,7 +159,8 @@ def test_a_document_is_one_text_whatever_the_blocks(corpus, tmp_path, kind):
     batch = opened.tokenizer.encode(text.encode(), unit="document")
     whole = opened.model.score(batch).log_prob.sum(dtype=np.float64)
     for size in (1, 100, 999, 1 << 20):
-        sums = score_documents([opened], read_blocks(corpus_.paths[0], size=size))[0]
+        ((_, sums),) = score_documents(lambda block: [opened], read_blocks(corpus_.paths[0], size=size))
+        sums = sums[opened.name]
         assert sums.log_prob == pytest.approx([whole], rel=1e-7)
         assert sums.tokens.tolist() == [len(batch.tokens)]
         assert sums.bytes.tolist() == [len(text.encode())] and sums.characters == len(text)
@@ -128,8 +168,28 @@ def test_a_document_is_one_text_whatever_the_blocks(corpus, tmp_path, kind):
 
 
 def test_nothing_is_a_document_of_no_tokens():
-    sums = score_documents([DOCUMENT], [])[0]
+    ((_, sums),) = score_documents(lambda block: [DOCUMENT], [])
+    sums = sums[DOCUMENT.name]
     assert sums.tokens.tolist() == [0] and sums.log_prob.tolist() == [0] and math.isnan(sums.perplexity[0])
+
+
+@every_kind
+@settings(deadline=None, max_examples=40)
+@given(texts=RECORDS)
+def test_a_record_that_stands_apart_is_a_document(opened, texts):
+    """Whatever the model's unit; a model of lines reads line breaks as `</s>`."""
+    as_documents = dataclasses.replace(opened, unit="document") if opened.ends else opened
+    ends = opened.ends and not as_documents.ends  # characters and bytes of a model of lines
+    ((block, sums),) = score_documents(lambda block: [opened], [block_of(texts, first=3)])
+    sums = sums[opened.name]
+    slow = [ids_of(as_documents, text, whole=True) for text in texts]
+    if ends:
+        line_break = opened.tokenizer.encode(b"\n", unit="document").tokens[0]
+        slow = [[EOS_ID if id == line_break else id for id in ids] for ids in slow]
+    assert block.first == 3 and sums.tokens.tolist() == list(map(len, slow))
+    if not ends:
+        assert sums.log_prob == pytest.approx([sum(by_rule(ids)) for ids in slow], rel=1e-5)
+    assert sums.bytes.tolist() == [len(nfc(text).encode()) + (not text.endswith("\n")) for text in texts]
 
 
 # --- comparisons ------------------------------------------------------------------------------------------------------

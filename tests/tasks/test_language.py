@@ -109,11 +109,11 @@ def test_words_that_are_not_known_are_counted_as_one(tmp_path, text):
     for name, limits in [("min", {"min_count": 2}), ("size", {"vocab_size": 6}), ("list", {"limit": str(listed)})]:
         opened = train(tmp_path / name, text, **limits).opened
         assert sorted(opened.tokenizer.vocabulary()[3:]) == ["a", "b", "c"], name
-        batch = opened.encode(b"c a never b\n")
+        batch = opened.tokenizer.encode(b"c a never b\n")
         assert batch.tokens[2] == 0 and opened.model.score(batch).order.tolist()[2:4] == [3, 3]
     opened = train(tmp_path / "all", text).opened
     assert set(opened.tokenizer.vocabulary()) > {"rare", "scarce"}
-    assert opened.model.score(opened.encode(b"c a never b\n")).order.tolist()[2:4] == [1, 1]
+    assert opened.model.score(opened.tokenizer.encode(b"c a never b\n")).order.tolist()[2:4] == [1, 1]
 
 
 def test_a_vocabulary_larger_than_the_text_is_lowered_with_a_note(tmp_path, corpus):
@@ -263,9 +263,12 @@ def test_valid_figures_are_those_of_scoring(tmp_path, corpus, kind, unit):
     expected = Totals()
     for path in held:
         blocks = read_blocks(str(path))
-        expected += (
-            score_documents([opened], blocks)[0].totals if unit == "document" else score_block(opened, next(blocks)).totals
-        )
+        if unit == "document":
+            ((_, sums),) = score_documents(lambda block: [opened], blocks)
+            sums = sums[opened.name]
+        else:
+            sums = score_block(opened, next(blocks))
+        expected += sums.totals
     assert trained.record["valid"] == language.summary(expected) and expected.sentences == (4 if unit == "line" else 2)
     assert Run.open(tmp_path / "m").config["valid"] == language.summary(expected)
     assert f"perplexity {expected.perplexity:.2f}" in (tmp_path / "m/README.md").read_text()
@@ -333,7 +336,7 @@ def test_a_converted_model_is_a_model_folder(tmp_path, model, here):
     own, other = (language.open_model(str(place)) for place in (model, "again"))
     text = b"the cat saw the zebra\n"
     np.testing.assert_allclose(
-        own.model.score(own.encode(text)).log_prob, other.model.score(other.encode(text)).log_prob, atol=1e-5
+        own.model.score(own.tokenizer.encode(text)).log_prob, other.model.score(other.tokenizer.encode(text)).log_prob, atol=1e-5
     )
     assert here("convert", "m.arpa", "again").code == 2 and here("convert", "m.arpa", "again", "--force").code == 0
     assert here("convert", model, "m.arpa").code == 2 and here("convert", model, "m.arpa", "--force").code == 0

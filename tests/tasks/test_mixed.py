@@ -36,7 +36,7 @@ def module_here():
 
 
 def token_probabilities(opened, text: str) -> np.ndarray:
-    return np.exp(opened.model.score(opened.encode(f"{text}\n".encode())).log_prob.astype(np.float64))
+    return np.exp(opened.model.score(opened.tokenizer.encode(f"{text}\n".encode())).log_prob.astype(np.float64))
 
 
 def test_p_is_the_weighted_sum_token_by_token(here, pair):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import seqcli
 from seqcli.errors import ModelError, UsageError
+from seqcli.tasks import language
 from seqcli.text import EOS_ID, nfc
 from seqcli.tokenizers import sentencepiece
 from seqcli.tokenizers.sentencepiece import SentencePiece, open_file, train
@@ -120,32 +121,71 @@ def test_nbest_begins_with_the_best():
 
 
 def test_offsets_of_bytes_and_of_the_space_put_first():
-    pieces = MADE["unigram"].pieces("e\u0301😀▁the")
+    pieces = list(MADE["unigram"].pieces("e\u0301😀▁the"))
     assert [(p.text, p.start, p.end) for p in pieces] == [
         ("▁", 0, 0), ("é", 0, 2), *((f"<0x{byte:02X}>", 2, 3) for byte in "😀".encode()),
         ("<0x1A>", 3, 4), ("<0x31>", 3, 4), ("t", 4, 5), ("h", 5, 6), ("e", 6, 7),
     ]  # fmt: skip
 
 
-def test_a_model_from_elsewhere_keeps_its_ids(tmp_path):
+def test_a_model_from_elsewhere_reads_text_as_given(tmp_path):
     path = tmp_path / "their.model"
     path.write_bytes(foreign(pad_id=0, eos_id=1, unk_id=2, bos_id=-1))
     judge, theirs = library.SentencePieceProcessor(model_file=str(path)), open_file(path)
     text = "ｔｈｅ  cat \u2581 e\u0301t\u00e9 漢"  # its normalisation is its own
-    pieces = theirs.pieces(text)
-    assert (
-        [piece.id for piece in pieces]
-        == judge.encode(nfc(text))
-        == theirs.encode((nfc(text) + "\n").encode()).tokens[:-1].tolist()
-    )
+    pieces = list(theirs.pieces(text))
     assert [text[p.start : p.end] for p in pieces if p.text == "漢"] == ["漢"]
     assert theirs.decode([*judge.encode("the cat"), 1]) == "the cat"
     assert theirs.join(piece.text for piece in theirs.pieces("the 漢")) == "the 漢"
     with pytest.raises(ModelError, match=r"\(2, -1, 1\), not \(0, 1, 2\): .*their\.model; .*--bos_id 1"):
-        theirs.save(tmp_path)
+        language.open_tokenizer(str(path))
     path.write_bytes(foreign())
     open_file(path).save(tmp_path)
     assert (tmp_path / sentencepiece.FILE).read_bytes() == path.read_bytes()
+
+
+FOREIGN = [
+    foreign(),
+    foreign(normalization_rule_name="identity", byte_fallback=True, vocab_size=320, remove_extra_whitespaces=False),
+    foreign(normalization_rule_name="identity", model_type="bpe", byte_fallback=True, vocab_size=320),
+    foreign(treat_whitespace_as_suffix=True),
+    foreign(add_dummy_prefix=False),
+]
+HOSTILE = st.text(st.sampled_from("the cat e\u0301é\u1112\u1161\u11a8학\u2581\x1a01 \t\u00a0\u3000ﬁ漢<unk>😀\0"), max_size=30)
+
+
+@pytest.mark.parametrize("model", FOREIGN, ids=["nmt", "bytes", "bpe", "suffix", "no prefix"])
+@settings(deadline=None)
+@given(text=HOSTILE)
+def test_ids_of_a_foreign_model_are_the_librarys(tmp_path_factory, model, text):
+    path = tmp_path_factory.getbasetemp() / "foreign.model"
+    path.write_bytes(model)
+    judge, theirs = library.SentencePieceProcessor(model_proto=model), open_file(path)
+    assert theirs.encode(f"{text}\n".encode()).tokens[:-1].tolist() == judge.encode(text)
+    assert [piece.id for piece in theirs.pieces(text)] == judge.encode(text)
+    assert theirs.decode(judge.encode(text)) == judge.decode(judge.encode(text)).removesuffix(" " * theirs.spaces_follow)
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+@pytest.mark.parametrize("word", ["the cat sat ", "thecatsat", "학교에 가", "a", " ", "\u2581e\u0301"])
+def test_a_long_line_is_tokenized_as_a_short_one(monkeypatch, kind, word):
+    tokenizer, text = MADE[kind], nfc(word * 60)
+    whole = tokenizer.encode(f"{text}\n".encode()).tokens.tolist()
+    monkeypatch.setattr(sentencepiece, "_WINDOW", 64)
+    monkeypatch.setattr(sentencepiece, "_OVERLAP", 32)
+    parts = tokenizer.encode(f"a\n{text}\n".encode())
+    assert parts.rows[1].tolist() == whole == [*(piece.id for piece in tokenizer.pieces(text)), 2]
+    places = [piece.start for piece in tokenizer.pieces(text)]
+    assert places == sorted(places) and tokenizer.decode(whole) == text
+
+
+def test_free_places_go_to_characters():
+    """Where long pieces do not fill the vocabulary, no character with a place in it is spelled in bytes."""
+    few = b"the cat sat on a mat\na dog ran far off\ntwo red cars ran near a dog\n"
+    tokenizer, notes = train([few], vocab_size=270)
+    assert tokenizer.vocab_size == 270 and len(notes) == 1 and "spelled in bytes" in notes[0]
+    tokenizer, notes = train([few], vocab_size=400)
+    assert tokenizer.vocab_size < 400 and len(notes) == 1 and "lowered" in notes[0]
 
 
 def test_malformed_models_are_model_errors(tmp_path):
@@ -161,7 +201,7 @@ def test_malformed_models_are_model_errors(tmp_path):
         try:
             tokenizer = SentencePiece(bytes(model))
             tokenizer.decode(tokenizer.encode(TEXT).tokens)
-            tokenizer.pieces("나는 a cat 😀\0")
+            list(tokenizer.pieces("나는 a cat 😀\0"))
         except ModelError:
             pass
     with pytest.raises(ModelError, match=r"no\.model"):

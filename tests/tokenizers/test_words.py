@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seqcli import tensor_file
 from seqcli.errors import ModelError
-from seqcli.text import EOS_ID, SPECIALS, UNK_ID
+from seqcli.text import EOS_ID, SPECIALS, UNK_ID, nfc
 from seqcli.tokenizers import words as words_module
 from seqcli.tokenizers.words import Distinct, Learner, Words
 
@@ -23,13 +23,13 @@ TOKENS = st.sampled_from(
 ) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters=BLANKS + "\n"), min_size=1, max_size=12)  # fmt: skip
 GAPS = st.text(BLANKS, min_size=1, max_size=3)
 LINES = st.lists(st.lists(st.tuples(st.just("") | GAPS, TOKENS, GAPS) | GAPS.map(lambda gap: (gap,)), max_size=6))
-TEXTS = LINES.map(lambda lines: "".join("".join(map("".join, line)) + "\n" for line in lines).encode())
+TEXTS = LINES.map(lambda lines: nfc("".join("".join(map("".join, line)) + "\n" for line in lines)).encode())
 
 
-def slow_lines(text: bytes) -> list[list[str]]:
-    """The words of every line."""
+def slow_lines(text: bytes, *, blanks: tuple[str, ...] = SPECIALS) -> list[list[str]]:
+    """The words of every line; blanks: those that are none."""
     lines = text.replace(b"\0", b" ").split(b"\n")[:-1]
-    return [[w.decode() for w in line.split() if w.decode() not in SPECIALS] for line in lines]
+    return [[w.decode() for w in line.split() if w.decode() not in blanks] for line in lines]
 
 
 def slow_vocabulary(text: bytes) -> list[str]:
@@ -51,12 +51,13 @@ def test_encoding_is_that_of_a_dictionary(text, unseen):
     vocabulary = learned(text)
     assert vocabulary.vocabulary() == slow_vocabulary(text) and vocabulary.vocab_size == len(slow_vocabulary(text))
     ids = {word: id for id, word in enumerate(slow_vocabulary(text))}
-    for lines in (text, unseen):
-        batch = vocabulary.encode(lines)
-        expected = [[*(ids.get(word, UNK_ID) for word in line), EOS_ID] for line in slow_lines(lines)]
+    for lines, learning in product((text, unseen), (False, True)):
+        batch = vocabulary.encode(lines, learning=learning)
+        blanks = SPECIALS if learning else SPECIALS[1:]
+        expected = [[*(ids.get(word, UNK_ID) for word in line), EOS_ID] for line in slow_lines(lines, blanks=blanks)]
         assert batch.lengths.tolist() == [len(row) for row in expected]
         assert batch.tokens.tolist() == [token for row in expected for token in row]
-        document = vocabulary.encode(lines, unit="document")
+        document = vocabulary.encode(lines, unit="document", learning=learning)
         assert document.tokens.tolist() == batch.tokens.tolist() and document.lengths.tolist() == [len(batch.tokens)]
 
 
@@ -77,7 +78,7 @@ def test_blocks_are_learned_like_one_text(texts, merge_now):
         ids = vocabulary.ids_of(block.hashes)[block.index]
         assert (
             words_module.with_line_ends(ids, block.line_words).tokens.tolist()
-            == vocabulary.encode(text).tokens.tolist()
+            == vocabulary.encode(text, learning=True).tokens.tolist()
         )
 
 
@@ -98,7 +99,7 @@ def test_a_text_without_words(text, tmp_path):
     vocabulary.save(tmp_path)
     assert Words.load(tmp_path).vocabulary() == list(SPECIALS)
     assert vocabulary.encode(b"a b\n").tokens.tolist() == [UNK_ID, UNK_ID, EOS_ID]
-    assert vocabulary.encode(text).lengths.tolist() == [1] * text.count(b"\n")
+    assert vocabulary.encode(text, learning=True).lengths.tolist() == [1] * text.count(b"\n")
     assert vocabulary.encode(b"").tokens.size == 0
 
 
@@ -123,18 +124,37 @@ uneasy = st.text(
 @given(uneasy)
 def test_pieces_point_into_the_text_as_given(text):
     vocabulary = learned("a e é 한\n".encode())
-    pieces = vocabulary.pieces(text)
+    pieces = list(vocabulary.pieces(text))
     line = unicodedata.normalize("NFC", text).replace("\n", " ").encode() + b"\n"
     assert [piece.id for piece in pieces] == vocabulary.encode(line).tokens.tolist()[:-1]
-    assert [[piece.text for piece in pieces]] == slow_lines(line)
+    assert [[piece.text for piece in pieces]] == slow_lines(line, blanks=SPECIALS[1:])
     for piece in pieces:
         assert unicodedata.normalize("NFC", text[piece.start : piece.end]).strip(BLANKS + "\n") == piece.text
     assert all(left.end <= right.start for left, right in pairwise(pieces))
 
 
 def test_pieces_by_example():
-    pieces = learned("é a\n".encode()).pieces("  e\u0301 <s> b")
-    assert [(p.text, p.id, p.start, p.end) for p in pieces] == [("é", 3, 2, 4), ("b", UNK_ID, 9, 10)]
+    pieces = list(learned("é a\n".encode()).pieces("  e\u0301 <s> b <unk>"))
+    assert [(p.text, p.id, p.start, p.end) for p in pieces] == [("é", 3, 2, 4), ("b", UNK_ID, 9, 10), ("<unk>", UNK_ID, 11, 16)]
+
+
+@settings(deadline=None)
+@given(TEXTS, st.integers(1, 40))
+def test_a_long_text_is_read_in_parts(text, size):
+    vocabulary = learned(text)
+    whole = vocabulary.encode(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words_module, "_PART", size)
+        assert b"".join(words_module._parts(text)) == text
+        parts = vocabulary.encode(text)
+    assert parts.tokens.tolist() == whole.tokens.tolist() and parts.lengths.tolist() == whole.lengths.tolist()
+
+
+@given(TEXTS)
+def test_written_specials_are_counted(text):
+    words = [word.decode() for word in text.replace(b"\0", b" ").split()]
+    assert words_module.written(text) == sum(word in SPECIALS for word in words)
+    assert words_module.written(text, ("<unk>",)) == words.count("<unk>")
 
 
 @settings(deadline=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from seqcli.commands.jobs import ModelJob
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block, block_of
 from seqcli.data.pairs import SOURCE
+from seqcli.data.records import has_columns
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.metrics import signature
 
@@ -75,6 +75,11 @@ class Job(ModelJob):
         self._cut += asked[0].model.cut
         return asked
 
+    @property
+    def apart(self) -> bool:
+        """Whether every record is a document of its own: an argument, or a row of a table."""
+        return bool(self.source.text) or all(has_columns(path, self.source.format) for path in self.source.paths)
+
     def answers(self, function: Callable[[Block], Result]) -> Iterator[Result]:
         """As `TextJob.answers`; what is counted of a block in another process comes back with its answer."""
 
@@ -101,18 +106,16 @@ class Job(ModelJob):
 
 
 class Contexts:
-    """What stands before each record and is not counted: one text for all, or a file's lines in step."""
+    """What is before each record and is not counted: one text for all, or the records of a file, one each."""
 
-    def __init__(self, context: str | None, *, source: TextInput, reporter: Reporter):
-        self._one, self._lines = context, None
-        if context is not None and os.path.isfile(context):  # of Path, a long text would be an error
-            lines = InStep(context, what="contexts", column=None, source=source, reporter=reporter)
-            self._one, self._lines = (lines[0], None) if len(lines) == 1 else (None, lines)
+    def __init__(self, text: str | None, path: str | None, *, source: TextInput, reporter: Reporter):
+        self._text = text
+        self._lines = None if path is None else InStep(path, what="contexts", column=None, source=source, reporter=reporter)
 
     def of(self, block: Block) -> list[str] | None:
         if self._lines is not None:
             return self._lines.of(block)
-        return None if self._one is None else [self._one] * len(block)
+        return None if self._text is None else [self._text] * len(block)
 
     def check(self, records: int) -> None:
         """At the end: no line was left over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -11,24 +12,37 @@ from seqcli.metrics import minimal_pairs
 from seqcli.report.frame import WHOLE, Column
 from seqcli.report.output import JSON
 from seqcli.scoring.pairs import Pair, judge_pairs, read_pairs, score_pairs
+from seqcli.text import UNK
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 def pairs(job: Job, path: str) -> None:
+    from seqcli.tokenizers import words
+
     batches = read_pairs(path, encoding=job.source.encoding, strict=job.source.strict)
     first = next(batches, [])
     job.blocks, job.beginning = iter(()), first[0].good if first else ""
     with job.opened() as out:
         out.begin([*(["model"] if job.many else []), "tag", "pairs", "correct", "ties", "accuracy", "ci_low", "ci_high"])
+        unknown = 0
+
+        def counting(batches: Iterable[list[Pair]]) -> Iterator[list[Pair]]:
+            nonlocal unknown
+            for pairs in batches:
+                unknown += sum(words.written(f"{pair.good}\n{pair.bad}\n".encode(), (UNK,)) for pair in pairs)
+                yield pairs
+
+        batches = counting(chain([first], batches))
         if job.samples:
-            results = judge_pairs([job.samples], chain([first], batches), score=_by_script)
+            results = judge_pairs([job.samples], batches, score=_by_script)
             names = ["+".join(m.name for m in job.models)]
             job.note_samples()
         else:
-            results = judge_pairs(job.models, chain([first], batches))
+            results = judge_pairs(job.models, batches)
             names = [m.name for m in job.models]
+        job.note_unknown(unknown)
         rows = [(tag, name, tally) for tag, tallies in results.tallies.items() for name, tally in zip(names, tallies)]
         columns = [
             Column("tag", [tag for tag, _, _ in rows]),

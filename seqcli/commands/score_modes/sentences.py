@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
 from seqcli.commands.score_modes.differences import Differences
 from seqcli.commands.score_modes.job import LOG, Contexts, Job
+from seqcli.data import records
 from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.perplexity import Totals
@@ -14,8 +18,7 @@ from seqcli.scoring.sentences import Sentences, score_block, score_documents
 SUMS = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
 
 
-def sentences(job: Job, *, context: str | None) -> None:
-    contexts = Contexts(context, source=job.source, reporter=job.reporter)
+def sentences(job: Job, *, contexts: Contexts) -> None:
     with job.opened(by_record=True, shared=True) as out:
         names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
         out.begin([*names, *(job.source.keep or ()), "text"])
@@ -117,17 +120,39 @@ def _summarise(job: Job, opened: OpenModel, total: Totals, *, unit: str = "line"
 
 
 def document(job: Job) -> None:
-    """One row per input: all of it is one text."""
-    with job.opened(whole=True) as out:
+    """One row per document: an argument, a row of a table, or all lines of a file."""
+    with job.opened(whole=not job.apart) as out:
         names = [f"{m.name}.{name}" if job.many else name for m in job.models for name in SUMS]
-        out.begin([*names, "text"])
-        scored = score_documents(job.models, job.blocks)
+        out.begin([*names, *(job.source.keep or ()), "text"])
+        totals: dict[str, Totals] = {}
+        for block, scored in _documents(job):
+            columns = _sentence_columns(job, block, list(scored.values()), names, table=out.mode == TABLE)
+            out.rows(columns, json=_json(job, block, scored, out))
+            _add(totals, _totals(scored))
         job.note_samples()
-        row = Block(1, " ".join(job.source.paths).encode("utf-8", "replace") + b"\n")
-        columns = _sentence_columns(job, row, scored, names, table=out.mode == TABLE)
-        out.rows(columns, json=_json(job, row, {opened.name: s for opened, s in zip(job.models, scored)}, out))
-    for opened, s in zip(job.models, scored):
-        _summarise(job, opened, s.totals, unit="document")
+    for opened in job.models:
+        _summarise(job, opened, totals.get(opened.name, Totals()), unit="document")
+
+
+def _documents(job: Job) -> Iterator[tuple[Block, dict[str, Sentences]]]:
+    """Documents under all models; one that is a file is called by its path. A file without text is one, too."""
+    files = [] if job.source.text else job.source.paths
+    done = 0
+
+    def of_file(number: int, blocks: Iterable[Block]) -> Iterator[tuple[Block, dict[str, Sentences]]]:
+        for block, scored in score_documents(job.asked if job.apart else lambda block: job.models, blocks):
+            yield block or Block(number + 1, files[number].encode("utf-8", "replace") + b"\n"), scored
+
+    def empty(numbers: range) -> Iterator[tuple[Block, dict[str, Sentences]]]:
+        for number in numbers:
+            if not records.has_columns(files[number], job.source.format):
+                yield from of_file(number, ())
+
+    for number, blocks in groupby(job.blocks, key=lambda block: block.file):
+        yield from empty(range(done, number))
+        yield from of_file(number, blocks)
+        done = number + 1
+    yield from empty(range(done, len(files)))
 
 
 CORPUS = (
@@ -138,12 +163,13 @@ CORPUS = (
 
 def corpus(job: Job, *, document: bool) -> None:
     unit = "document" if document else "line"
-    with job.opened(shared=not document, whole=document) as out:
+    with job.opened(shared=not document, whole=document and not job.apart) as out:
         out.begin(CORPUS)
         by_name: dict[str, Totals] = {}
         differences = Differences(job)
         if document:
-            by_name = {m.name: scored.totals for m, scored in zip(job.models, score_documents(job.models, job.blocks))}
+            for _, scored in _documents(job):
+                _add(by_name, _totals(scored))
         else:
 
             def sums(block: Block) -> tuple[dict[str, Totals], list[Sentences] | None, int]:

@@ -9,8 +9,7 @@ from seqcli.report.output import TSV
 from seqcli.scoring.tokens import score_tokens, score_words
 
 
-def tokens(job: Job, *, words: bool, context: str | None, rank: bool) -> None:
-    contexts = Contexts(context, source=job.source, reporter=job.reporter)
+def tokens(job: Job, *, words: bool, contexts: Contexts, rank: bool) -> None:
     with job.opened(by_record=True, shared=True) as out:
         unit_name = "word" if words else "token"
         models = ["model"] if job.many else []

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -108,7 +109,8 @@ def _prepared(given: Given, choice: TokenizerChoice, request: Request, *, report
     else:
         tokenizer = tokenizer_for(given.texts, choice, reporter=reporter)
         encode, label = tokenizer.encode, signature.tokenizer_label(tokenizer)
-    tokens = given.texts.encoded(encode, threads=given.threads)
+    learn = partial(encode, learning=True) if tokenizer else encode
+    tokens = given.texts.encoded(learn, threads=given.threads)
     record = _record(given, request, module, settings, tokens=tokens, label=label)
     return _Prepared(module, settings, tokenizer, encode, tokens, record)
 
@@ -150,7 +152,7 @@ def _fit(
     body = _body_of(init) if init else None
     tokenizer = body.tokenizer if body else tokenizer_for(given.texts, choice, reporter=reporter)
     placement = place(request.device, request.precision, threads=request.threads)
-    batch = given.texts.encoded(tokenizer.encode, threads=given.threads)
+    batch = given.texts.encoded(partial(tokenizer.encode, learning=True), threads=given.threads)
     valid = given.valid.encoded(tokenizer.encode, threads=given.threads)
     stream = _with_starts(batch)
     if not plan.batch_tokens:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,20 @@ from seqcli.data.batches import count_rows, pieces, row_starts
 from seqcli.data.deadline import Deadline
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
+from seqcli.data.record_reader import RecordReader, lines_of
 from seqcli.data.texts import Texts
 from seqcli.data.token_store import Spool, TokenStore
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
 from seqcli.models.ngram import with_starts
 from seqcli.runs import Run
-from seqcli.text import BOS_ID
+from seqcli.text import BOS_ID, SPECIAL_IDS
 from seqcli.tokenizer_folder import drafting_tokenizer
+from seqcli.tokenizers import words
 
+_SYMBOLS = "{} <s>, </s> or <unk> written in the text count as spaces"
 HELD_OUT, MOST_HELD_OUT = 0.05, 1_000_000  # of the rows, and tokens (about), where no validation text is given
 
 
@@ -67,7 +71,13 @@ class Corpus:
         """The lines of every file, block by block."""
         for blocks in self.files(reporter):
             for block in blocks:
-                yield block.data
+                yield self.lines_of(block)[0]
+
+    def lines_of(self, block: Block) -> tuple[bytes, np.ndarray | None]:
+        """The lines of a block, and the number of lines of each row: as `record_reader.lines_of` gives them."""
+        if self.unit == "document" and not block.apart:
+            return block.data, np.array([len(block)], np.int64)
+        return lines_of(block, self.unit)
 
     def read_once(self) -> str | None:
         """A path that cannot be read again, if there is one."""
@@ -121,21 +131,26 @@ def read(
         tokenizer, notes = open_tokenizer(choice.name, encoding=corpus.encoding), []
     for note in notes:
         reporter.note(note)
-    store, rows, done, size = TokenStore(folder), 0, 0, corpus.size()
+    store, done, symbols, size = _Rows(folder), 0, 0, corpus.size()
+    reader = RecordReader.for_unit(tokenizer, corpus.unit, learning=True)
 
-    def encoded(block: Block) -> tuple[int, TokenBatch]:
-        return len(block.data), tokenizer.encode(block.data, unit=corpus.unit)
+    def encoded(block: Block) -> tuple[int, TokenBatch, bool, int]:
+        """Its size, its rows, whether the last goes on in the next block, and the number of written specials."""
+        goes_on = corpus.unit == "document" and not block.apart
+        batch = tokenizer.encode(block.data, unit="document", learning=True) if goes_on else reader.rows(block)
+        return len(block.data), batch, goes_on, words.written(block.data) if tokenizer.KIND == words.KIND else 0
 
     for blocks in corpus.files(reporter, deadline=deadline):
-        begins = True
-        for block_size, batch in ordered_map(encoded, blocks, workers=threads):
-            rows += _store([batch], store, corpus.unit, begins=begins)
-            begins = False
-            done += block_size
+        store.next_file()
+        for block_size, batch, goes_on, written in ordered_map(encoded, blocks, workers=threads):
+            store.append(batch, goes_on=goes_on)
+            done, symbols = done + block_size, symbols + written
             reporter.progress("tokenizing", done, size)
     if deadline.passed:
         _note_left_out(done, reporter)
-    return Reading(tokenizer, store.array(), rows)
+    if symbols:
+        reporter.note(_SYMBOLS.format(symbols))
+    return Reading(tokenizer, store.array(), store.rows)
 
 
 def _note_left_out(done: int, reporter: Reporter) -> None:
@@ -170,7 +185,9 @@ def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np
         if len(stream) - count_rows(stream) < 2:
             raise InputError("one token of text, and none to judge on", cure=cure)
         cut = max(2, int(len(stream) * (1 - HELD_OUT)), len(stream) - MOST_HELD_OUT)
-        return stream[:cut], np.concatenate([[BOS_ID], stream[cut:]]).astype(np.int32)
+        cut -= int(stream[cut - 1] == BOS_ID)  # a document that begins there is held out whole
+        begun = [] if stream[cut] == BOS_ID else [BOS_ID]
+        return stream[:cut], np.concatenate([begun, stream[cut:]]).astype(np.int32)
     keys = held_out.keys_of_rows(stream)
     count = max(1, min(round(HELD_OUT * len(keys)), round(MOST_HELD_OUT * len(keys) / len(stream))))
     chosen = held_out.by_group(keys, count, np.random.default_rng(seed))
@@ -246,15 +263,13 @@ def _is_stream(path: str) -> bool:
 
 def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter, deadline: Deadline) -> Reading:
     """One pass over the text: every block comes back as its distinct words and indices into them."""
-    from seqcli.tokenizers import words
-
     only = _listed_words(choice.limit) if choice.limit else None  # first: it may not be there
     learner, spool = words.Learner(), Spool(folder)
     done, size = 0, corpus.size()
     for number, blocks in enumerate(corpus.files(reporter, deadline=deadline)):
-        for block_size, distinct in ordered_map(_distinct_words, blocks, workers=threads):
+        for block_size, distinct, row_lines, apart in ordered_map(partial(_distinct_words, corpus), blocks, workers=threads):
             learner.add(distinct)
-            spool.add(distinct.hashes, distinct.index, distinct.line_words, np.array([number]))
+            spool.add(distinct.hashes, distinct.index, distinct.line_words, row_lines, np.array([number, apart]))
             done += block_size
             reporter.progress("reading", done, size)
     if deadline.passed:
@@ -262,24 +277,25 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
     tokenizer, notes = _vocabulary(learner, choice, only=only)
     for note in notes:
         reporter.note(note)
-    store, rows, before = TokenStore(folder), 0, -1
-    for hashes, index, line_words, number in spool:
+    store, file = _Rows(folder), -1
+    for hashes, index, line_words, row_lines, (number, apart) in spool:
+        if number != file:
+            store.next_file()
+            file = number
         batch = words.with_line_ends(tokenizer.ids_of(hashes)[index], line_words)
-        rows += _store([batch], store, corpus.unit, begins=int(number[0]) != before)
-        before = int(number[0])
-    return Reading(tokenizer, store.array(), rows)
+        lengths = np.add.reduceat(batch.lengths, np.cumsum(row_lines) - row_lines) if len(row_lines) else batch.lengths
+        store.append(TokenBatch(batch.tokens, lengths), goes_on=corpus.unit == "document" and not apart)
+    return Reading(tokenizer, store.array(), store.rows)
 
 
-def _distinct_words(block: Block):
-    from seqcli.tokenizers.words import Distinct, Words
-
-    lines_ = Words.normalisation.lines(block.data)
-    return len(lines_), Distinct(lines_)
+def _distinct_words(corpus: Corpus, block: Block):
+    """Of a block: its size, its words, the number of lines of each row (empty: 1 each), and whether its records are apart."""
+    text, row_lines = corpus.lines_of(block)
+    text = words.Words.normalisation.lines(text)
+    return len(text), words.Distinct(text), np.zeros(0, np.int64) if row_lines is None else row_lines, block.apart
 
 
 def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice) -> tuple[Tokenizer, list[str]]:
-    from seqcli.tokenizers import words
-
     only, learner = _listed_words(choice.limit), words.Learner()
     for block in blocks:
         learner.add(words.Distinct(words.Words.normalisation.lines(block)))
@@ -290,8 +306,6 @@ def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice) -> tup
 
 def _listed_words(path: str):
     """The words of a file, as a vocabulary."""
-    from seqcli.tokenizers import words
-
     learner = words.Learner()
     for block in lines.read_blocks(path):
         learner.add(words.Distinct(words.Words.normalisation.lines(block.data)))
@@ -303,36 +317,57 @@ def _listed_words(path: str):
 def _vocabulary(learner, choice: TokenizerChoice, *, only) -> tuple[Tokenizer, list[str]]:
     """What was collected, within the limits of `choice`, and what a user should know of it. only: words to keep, or None."""
     tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
-    notes = [f"{learner.symbols} <s>, </s> or <unk> written in the text count as spaces"] if learner.symbols else []
+    notes = [_SYMBOLS.format(learner.symbols)] if learner.symbols else []
     return tokenizer, notes + tokenizers.lowered(choice.vocab_size, tokenizer.vocab_size)
 
 
-def _store(batches: Iterable[TokenBatch], store: TokenStore, unit: str, *, begins: bool = True) -> int:
-    """Appends rows with `<s>` before each; a document is one row. Returns the number of rows."""
-    start, rows = np.array([BOS_ID], np.int32), 0
-    for batch in batches:
-        if unit == "line":
-            store.append(with_starts([batch], start)[0])
-            rows += len(batch.lengths)
-        else:
-            if begins:
-                store.append(start)
-                rows += 1
-            store.append(batch.tokens)
-            begins = False
-    return rows
+class _Rows:
+    """Rows of tokens as one stream with `<s>` before each; of a document that comes in several batches, before the first."""
+
+    def __init__(self, folder: Path):
+        self._store, self._open = TokenStore(folder), False
+        self.rows = 0
+
+    def next_file(self) -> None:
+        """No document goes on from one file to the next."""
+        self._open = False
+
+    def append(self, batch: TokenBatch, *, goes_on: bool = False) -> None:
+        """goes_on: the batch is one row, and the next one may be more of it."""
+        stream = with_starts([batch], np.array([BOS_ID], np.int32))[0]
+        self._store.append(stream[1:] if self._open else stream)
+        self.rows += len(batch.lengths) - self._open
+        self._open = goes_on
+
+    def array(self) -> np.ndarray:
+        return self._store.array()
 
 
 def open_tokenizer(path: str, *, encoding: str | None = None) -> Tokenizer:
-    """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file.
+    """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file, for a new model.
 
-    encoding: of an ARPA file that is not UTF-8.
+    Raises ModelError for one whose special tokens have other ids than every model expects. encoding: of an ARPA file that is not UTF-8.
     """
+    tokenizer = open_reader(path, encoding=encoding).tokenizer
+    if tokenizer.specials != SPECIAL_IDS:
+        cure = "train it with spm_train's own --unk_id 0 --bos_id 1 --eos_id 2"
+        raise ModelError(f"ids of <unk>, <s>, </s> are {tokenizer.specials}, not {SPECIAL_IDS}", where=path, cure=cure)
+    return tokenizer
+
+
+def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
+    """That tokenizer, and how its model reads records; a tokenizer without a model reads lines."""
     if is_arpa(path):
         from seqcli.interop import arpa
 
-        return arpa.read(Path(path), encoding=encoding).tokenizer
-    if path.endswith(".model"):
-        return catalog.load("tokenizers", "sentencepiece").open_file(Path(path))
+        read = arpa.read(Path(path), encoding=encoding)
+        return RecordReader.for_unit(read.tokenizer, read.unit)
     folder = Path(path)
-    return tokenizers.load(folder) if (folder / tokenizers.FILE).is_file() else Run.open(folder).tokenizer()
+    if path.endswith(".model") and folder.is_file() and (folder.parent / tokenizers.FILE).is_file():
+        folder = folder.parent  # a file of ours in its place
+    elif path.endswith(".model"):
+        return RecordReader(catalog.load("tokenizers", "sentencepiece").open_file(folder))
+    if (folder / tokenizers.FILE).is_file():
+        return RecordReader(tokenizers.load(folder))
+    run = Run.open(folder)
+    return RecordReader.for_unit(run.tokenizer(), run.config.get("unit", "line"))

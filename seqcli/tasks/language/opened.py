@@ -75,7 +75,8 @@ def evaluate(opened: OpenModel, corpus: Corpus) -> Totals:
     totals = Totals()
     for blocks in corpus.files():
         if corpus.unit == "document":
-            totals += score_documents([opened], blocks)[0].totals
+            for _, sums in score_documents(lambda block: [opened], blocks):
+                totals += sums[opened.name].totals
         else:
             for block in blocks:
                 totals += score_block(opened, block).totals

@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def train(
     first = Run.open(init).expect(TASK) if init else None
     sides = first.tokenizers() if first else _tokenizers(given, choice, reporter)
     placement = place(request.device, request.precision, threads=request.threads)
-    encoded, left_out = _encoded(given.pairs, sides, given.threads).fit(longest=settings.window, ratio=_RATIO)
+    encoded, left_out = _encoded(given.pairs, sides, given.threads, learning=True).fit(longest=settings.window, ratio=_RATIO)
     if any(left_out.values()):
         reporter.note(
             f"left out {left_out['long']:,} pairs of more than {settings.window:,} tokens, {left_out['unlike']:,} of lengths too unlike"
@@ -120,9 +121,9 @@ def _tokenizers(given: Given, choice: TokenizerChoice, reporter: Reporter) -> tu
     return (tokenizer_for(given.pairs.both, choice, reporter=reporter),) * 2
 
 
-def _encoded(pairs: Pairs, sides: tuple[Tokenizer, Tokenizer], threads: int | None) -> Encoded:
+def _encoded(pairs: Pairs, sides: tuple[Tokenizer, Tokenizer], threads: int | None, *, learning: bool = False) -> Encoded:
     texts = (pairs.source, pairs.target)
-    return Encoded(*(text.encoded(side.encode, threads=threads) for text, side in zip(texts, sides)))
+    return Encoded(*(text.encoded(partial(side.encode, learning=learning), threads=threads) for text, side in zip(texts, sides)))
 
 
 def _begin(model: Any, run: Run, *, source: str) -> None:

@@ -1,0 +1,131 @@
+"""A record as a tokenizer reads it: what a line feed inside it means, and how a context and a text become one string.
+
+A record is one string: a line of a file, an argument, a cell of a table. Read as a line, its line feeds are spaces and
+`</s>` ends it. Read as a document, its line feeds are line breaks: `</s>`, or for characters and bytes, whose documents
+have no `</s>`, a token of their own. A document ends in a line break; one that lacks it gets it, as the last line of a
+file does. Nothing else in the package decides this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.data.lines import Block
+from seqcli.interfaces import OpenModel, Piece, TokenBatch, Tokenizer, has_line_ends
+from seqcli.text import BLANKS, EOS, EOS_ID, one_line
+
+
+def lines_of(block: Block, unit: str, *, whole: bool = True) -> tuple[bytes, np.ndarray | None]:
+    """The lines of a block's records read by `unit`, UTF-8 as given, and how many each record has, int64 [B] (None: 1 each).
+
+    whole: documents are complete; else they are beginnings, and the last line feed of each is not part of it.
+    """
+    if unit == "line" or block.raw is None:
+        return block.data, None
+    texts = [record if whole and record.endswith("\n") else record + "\n" for record in block.raw]
+    return "".join(texts).encode(), np.array([text.count("\n") for text in texts], np.int64)
+
+
+@dataclass(frozen=True)
+class RecordReader:
+    """Reads records for `tokenizer` as lines or documents (`unit`). line_ends: a line break is `</s>`; learning: see
+    `Tokenizer.encode`."""
+
+    tokenizer: Tokenizer
+    unit: str = "line"
+    line_ends: bool = True
+    learning: bool = False
+
+    @classmethod
+    def of(cls, opened: OpenModel, *, unit: str | None = None) -> RecordReader:
+        """As a model reads them; unit: other than its own."""
+        return cls(opened.tokenizer, unit or opened.unit, opened.ends)
+
+    @classmethod
+    def for_unit(cls, tokenizer: Tokenizer, unit: str, *, learning: bool = False) -> RecordReader:
+        """As a model of that unit would read them."""
+        return cls(tokenizer, unit, has_line_ends(tokenizer, unit), learning)
+
+    def rows(self, block: Block, *, whole: bool = True) -> TokenBatch:
+        """The tokens of every record: one row each. whole: with the token that ends it; else without."""
+        text, counts = lines_of(block, self.unit, whole=whole)
+        batch = self.tokenizer.encode(text, learning=self.learning)
+        tokens, lengths = batch.tokens, batch.lengths
+        if counts is not None:
+            lengths = np.add.reduceat(lengths, np.cumsum(counts) - counts)
+        if not self.line_ends:
+            line_break = self.tokenizer.encode(b"\n", unit="document").tokens[0]
+            tokens = np.where(tokens == EOS_ID, line_break, tokens)
+        if not whole:
+            tokens, lengths = np.delete(tokens, np.cumsum(lengths) - 1), lengths - 1
+        return TokenBatch(tokens, lengths)
+
+    def pieces(self, record: str, *, whole: bool = False) -> Iterator[Piece]:
+        """The tokens of one record, those of `rows`, with their places in it."""
+        if self.unit == "line":
+            yield from self.tokenizer.pieces(one_line(record))
+            if whole:
+                yield Piece(EOS, self.tokenizer.specials[2], len(record), len(record))
+            return
+        text = record if not whole or record.endswith("\n") else record + "\n"
+        if not self.line_ends:
+            for piece in self.tokenizer.pieces(text):
+                yield piece._replace(start=min(piece.start, len(record)), end=min(piece.end, len(record)))
+            return
+        start = 0
+        for line in text.split("\n"):
+            if start:
+                yield Piece(EOS, EOS_ID, min(start - 1, len(record)), min(start, len(record)))
+            for piece in self.tokenizer.pieces(line):
+                yield piece._replace(start=start + piece.start, end=start + piece.end)
+            start += len(line) + 1
+
+    def segmented(self, record: str, segment: Callable[[str, int], list[int]]) -> list[int]:
+        """The tokens of one record, by `segment(line, its number)` instead of the tokenizer's usual segmentation."""
+        if self.unit == "line":
+            return segment(one_line(record), 0)
+        first, *others = [segment(line, number) for number, line in enumerate(record.split("\n"))]
+        return [*first, *(id for line in others for id in [EOS_ID, *line])]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of a record from the tokens of `rows`, those that end it left out."""
+        ids = list(ids)
+        text = self.tokenizer.decode(ids)
+        return text + "\n" if ids[-1:] == [EOS_ID] and self.unit == "document" else text
+
+    def join(self, pieces: Iterable[str]) -> str:
+        """The same from its pieces."""
+        if self.unit == "line" or not self.line_ends:
+            return self.tokenizer.join(pieces)
+        lines: list[list[str]] = [[]]
+        for piece in pieces:
+            if piece == EOS:
+                lines.append([])
+            else:
+                lines[-1].append(piece)
+        return "\n".join(map(self.tokenizer.join, lines))
+
+    def joined(self, context: str, text: str) -> tuple[str, str]:
+        """`context` and `text` as one string, and its beginning up to the text.
+
+        A space is put between them unless the context ends, or the text begins, with a blank.
+        """
+        if self.unit == "line":
+            context, text = one_line(context), one_line(text)
+        seamless = not context or not text or context[-1] in BLANKS or text[0] in BLANKS
+        context += "" if seamless else " "
+        return context + text, context
+
+
+def common_prefixes(one: TokenBatch, other: TokenBatch) -> np.ndarray:
+    """How many tokens the rows of two batches have in common at their beginnings: int64 [B]."""
+    lengths = np.minimum(one.lengths, other.lengths)
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    differ = one.tokens[one.starts[row] + place] != other.tokens[other.starts[row] + place]
+    common = lengths.copy()
+    np.minimum.at(common, row[differ], place[differ])
+    return common
