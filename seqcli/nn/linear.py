@@ -66,7 +66,19 @@ class _OneDNN:
         self._weight, self._bias = torch.ops.mkldnn._reorder_linear_weight(weight), bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x.to(self._weight.dtype), self._weight, self._bias, "none", [], "")
+        rows = x.to(self._weight.dtype).reshape(-1, x.shape[-1])
+        count = len(rows)
+        if more := _rounded(count) - count:
+            rows = F.pad(rows, (0, 0, 0, more))
+        y = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
+        return y[:count].view(*x.shape[:-1], y.shape[-1])
+
+
+def _rounded(rows: int) -> int:
+    """At most an eighth more rows. oneDNN makes and keeps a kernel, about 100 kB, for each number of rows that it is given: so
+    there are eight between powers of two, however many lines are read."""
+    step = 1 << max(0, rows.bit_length() - 4)
+    return -(-rows // step) * step
 
 
 def _laid_out(dtype: torch.dtype) -> bool:

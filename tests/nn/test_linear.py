@@ -9,7 +9,7 @@ import torch
 from seqcli import catalog
 from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
-from seqcli.nn.linear import Linear
+from seqcli.nn.linear import Linear, _rounded
 from seqcli.training.placement import place
 
 NETWORKS = [arch for arch in catalog.architectures("language") if arch != "ngram"]
@@ -28,6 +28,23 @@ def test_a_held_product_is_the_product(dtype, error, bias, rows, width, out):
         held = linear(x).float()
     assert held.shape == exact.shape
     assert (held - exact).abs().max() <= error * exact.abs().max()
+
+
+def test_few_numbers_of_rows_reach_onednn():
+    """It keeps a kernel for each, so memory would grow with the number of lines."""
+    rounded = [_rounded(rows) for rows in range(1, 5000)]
+    assert all(rows <= more <= rows + rows // 8 for rows, more in enumerate(rounded, 1))
+    assert rounded[:16] == list(range(1, 17)) and len(set(rounded)) < 90
+
+
+def test_a_row_is_the_same_among_any_number():
+    torch.manual_seed(0)
+    linear, x = Linear(24, 40), torch.randn(77, 24)
+    linear.hold(torch.float32)
+    with torch.inference_mode():
+        for rows in (1, 15, 17, 33, 70, 77):
+            torch.testing.assert_close(linear(x[:rows]), linear(x)[:rows], rtol=1e-5, atol=1e-6)
+        assert linear(x[:0]).shape == (0, 40) and linear(x.reshape(7, 11, 24)).shape == (7, 11, 40)
 
 
 def test_a_channel_of_zeros_stays_zero_in_int8():
