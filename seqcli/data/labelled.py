@@ -17,6 +17,7 @@ import numpy as np
 
 from seqcli.data import hub, lines, records, tables
 from seqcli.data.lines import Block
+from seqcli.data.deadline import Deadline
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.text import nfc
@@ -232,12 +233,13 @@ def read_all(
     labels: Sequence[str] | None = None,
     others: bool = False,
     fewest: int = 2,
+    deadline: Deadline | None = None,
     reporter: Reporter = SILENT,
 ) -> Labelled:
     """The texts of all `paths`, to train on (labels=None) or to judge a model that knows `labels`.
 
     others: labels that the model does not know are taken, too, after its own. fewest: labels that are needed where none
-    are given; 1 where a model not yet known is to be judged.
+    are given; 1 where a model not yet known is to be judged; deadline: when reading stops.
     Raises what `read_labelled` raises; InputError where there is nothing, where a label is not in `labels`, or where
     there is but one to train on.
     """
@@ -248,10 +250,11 @@ def read_all(
     number = dict(known)
     blocks, targets, places = [], [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
     seen = blank = 0
+    deadline = deadline or Deadline()
     for path in paths:
         parts: list[LabelledBlock] = []
         before, left_out = seen, 0
-        for block in lines.noting(_texts(read_labelled(path, **reading), parts), path, reporter):
+        for block in lines.noting(_texts(deadline.within(read_labelled(path, **reading)), parts), path, reporter):
             part = parts.pop()
             for label in dict.fromkeys(part.labels):
                 if label in number:

@@ -9,6 +9,7 @@ from itertools import zip_longest
 import numpy as np
 
 from seqcli.data import hub, lines, records, tables
+from seqcli.data.deadline import Deadline
 from seqcli.data.lines import block_of
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, UsageError
@@ -42,22 +43,25 @@ class Pairs:
 
 def read_tables(
     paths: Sequence[str], *, source_column: str | None = None, target_column: str | None = None, format: str | None = None,
-    encoding: str | None = None, strict: bool = False, reporter: Reporter = SILENT,
+    encoding: str | None = None, strict: bool = False, deadline: Deadline | None = None, reporter: Reporter = SILENT,
 ) -> Pairs:  # fmt: skip
     """Of .tsv, .csv, .json, .jsonl, .parquet files and data sets of the hub.
 
     source_column: None takes the first of source, src that there is; target_column: of target, tgt, trg, translation.
-    Raises UsageError for a column that is not there or is both, InputError where there are no pairs.
+    deadline: when reading stops. Raises UsageError for a column that is not there or is both, InputError where there are no
+    pairs.
     """
     if source_column is not None and source_column == target_column:
         raise UsageError(f"{source_column} cannot be source and target", where=", ".join(paths), cure="name another column")
     sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
     asked = [replace(side, name=name, usual=tuple(each for each in side.usual if each != other)) for side, name, other in sides]
-    reading = {"format": format, "encoding": encoding, "strict": strict}
+    reading = {"format": format, "encoding": encoding, "strict": strict, "deadline": deadline or Deadline()}
     return _kept((pair for path in paths for pair in _of_table(path, asked, reporter, **reading)), ", ".join(paths))
 
 
-def _of_table(path: str, asked: list[tables.Wanted], reporter: Reporter, **reading) -> Iterator[tuple[str, str]]:
+def _of_table(
+    path: str, asked: list[tables.Wanted], reporter: Reporter, *, deadline: Deadline, **reading
+) -> Iterator[tuple[str, str]]:
     if hub.is_hub(path):
         rows = hub.read_rows(path, asked)
     elif records.has_columns(path, reading["format"]):
@@ -66,15 +70,16 @@ def _of_table(path: str, asked: list[tables.Wanted], reporter: Reporter, **readi
         cure = f"give {tables.NAMED}, or two files of lines: --source FILE --target FILE"
         raise UsageError("pairs need two columns", where=path, cure=cure)
     replaced = 0
-    for _, cells, malformed in rows:
+    for _, cells, malformed in deadline.within(rows):
         replaced += malformed
         yield from cells
     lines.note_replaced(replaced, path, reporter)
 
 
 def read_lines(
-    source: str, target: str, *, encoding: str | None = None, strict: bool = False, reporter: Reporter = SILENT
-) -> Pairs:
+    source: str, target: str, *, encoding: str | None = None, strict: bool = False, deadline: Deadline | None = None,
+    reporter: Reporter = SILENT,
+) -> Pairs:  # fmt: skip
     """Of two files of lines. Raises InputError where they do not have the same number."""
 
     def pairs() -> Iterator[tuple[str, str]]:
@@ -86,7 +91,7 @@ def read_lines(
                 raise InputError(f"{counts[0]:,} and {counts[1]:,} lines are no pairs", where=f"{source}, {target}", cure="give a line for every line")
             yield pair
 
-    return _kept(pairs(), f"{source}, {target}")
+    return _kept((deadline or Deadline()).within(pairs()), f"{source}, {target}")
 
 
 def _records(path: str, encoding, strict, reporter: Reporter) -> Iterator[str]:

@@ -25,6 +25,10 @@ class Texts:
     def __len__(self) -> int:
         return self.data.count(b"\n")
 
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
     def lines_at(self, rows: np.ndarray) -> bytes:
         """Some of them. rows: bool [N]."""
         data = np.frombuffer(self.data, np.uint8)

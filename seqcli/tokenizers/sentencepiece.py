@@ -5,7 +5,7 @@ bytes, and U+2581, which the library writes for a space, is escaped before it se
 is `\x1a0`). A `.model` file made elsewhere gets the text as given and is read as it is: its ids are the library's, and
 its own normalisation may lose something.
 
-Training reads at most `_ENOUGH` characters, every k-th line of a longer text, and takes long lines in pieces: the
+Training reads at most `ENOUGH` characters, every k-th line of a longer text, and takes long lines in pieces: the
 library's time grows with the square of a line.
 """
 
@@ -45,7 +45,7 @@ _RESERVED = f"\0\x1a{_SPACE}\u2585"  # never in a piece: the library's end of st
 _LEAST = len(SPECIALS) + 256 + 1  # specials, bytes, the space
 _MOST = 1 << 20  # the library considers a million candidates
 _COVERAGE = 0.9995  # of the text's characters have a piece of their own
-_ENOUGH = 6_000_000  # characters
+ENOUGH = 6_000_000  # characters
 _LONGEST = 1000  # characters of a line that the trainer sees at once
 _DRAWN_FROM = 64
 _WINDOW, _OVERLAP = 1 << 16, 1 << 12  # characters that the library reads at once, and that two windows share
@@ -227,8 +227,9 @@ def train(
     min_count: int = 1,
     unit: str = "line",
     algorithm: str = "unigram",
+    characters: int = ENOUGH,
 ) -> tuple[SentencePiece, list[str]]:
-    """Subwords of a text by `algorithm`: "unigram" or "bpe".
+    """Subwords of a text by `algorithm`: "unigram" or "bpe". characters: of the text that are learnt from, at most.
 
     A vocabulary that the text does not fill is lowered. One too small for the text's alphabet gives half of its
     places to the most frequent characters.
@@ -236,7 +237,7 @@ def train(
     asked = VOCAB_SIZE if vocab_size is None else vocab_size
     if asked < _LEAST:
         raise UsageError(f"a sentencepiece vocabulary of {asked} is too small", cure=f"ask for {_LEAST} or more")
-    lines, step = _sample(blocks)
+    lines, step = _sample(blocks, characters)
     if not lines:
         raise InputError("no text to learn a vocabulary from")
     room, free = (asked - _LEAST) // 2, 1
@@ -281,8 +282,8 @@ def _learnt(text: str, *, vocab_size: int, algorithm: str) -> bytes:
     return model.getvalue()
 
 
-def _sample(blocks: Iterable[bytes]) -> tuple[list[str], int]:
-    """Every k-th line, at most `_ENOUGH` characters in all, long lines in pieces; and k, a power of two."""
+def _sample(blocks: Iterable[bytes], enough: int) -> tuple[list[str], int]:
+    """Every k-th line, at most `enough` characters in all, long lines in pieces; and k, a power of two."""
     kept: list[str] = []
     size, seen, step = 0, 0, 1
     for block in blocks:
@@ -292,7 +293,7 @@ def _sample(blocks: Iterable[bytes]) -> tuple[list[str], int]:
         seen += len(lines)
         kept += added
         size += sum(map(len, added))
-        while size > _ENOUGH:
+        while size > enough:
             kept, step = kept[::2], 2 * step
             size = sum(map(len, kept))
     return kept, step

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from seqcli.data.deadline import Deadline
@@ -17,18 +18,26 @@ from seqcli.training.plan import Plan
 _READING = 0.25  # of the budget at most: text is read and tokenized; the rest of a larger text is left out
 _JUDGING = 0.1  # of what is left after reading: all evaluations, half of it for the one at the end
 _WRITTEN = 100e6  # bytes a second, until a save has been measured
+_FEWEST, _PER_MINUTE, _MOST = 200_000, 1_000_000, 6_000_000  # characters that subwords are learnt from
 _EXIT = 0.5  # seconds: opening the saved model, leaving
 
 
-def reading(minutes: float, *, begun: float, resumed: Path | None = None) -> Deadline:
+def reading(minutes: float, *, begun: float, passes: int = 1, resumed: Path | None = None) -> Deadline:
     """When reading has to stop; never without a budget in minutes.
 
-    resumed: the folder of a run that is gone on with: as much is read as its beginning read, however long that takes.
+    passes: over the text until it is tokenized; resumed: the folder of a run that is gone on with: as much is read as its
+    beginning read, however long that takes.
     """
     if resumed:
-        started = next((event for event in history(resumed) if event["event"] == "started"), {})
-        return Deadline(items=started.get("data", {}).get("blocks"))
-    return Deadline(begun + _READING * 60 * minutes if minutes else math.inf)
+        with suppress(OSError):  # nothing to go on with: that is said where the folder is locked
+            started = next((event for event in history(resumed) if event["event"] == "started"), {})
+            return Deadline(items=started.get("data", {}).get("blocks"))
+    return Deadline(begun + _READING * 60 * minutes / passes if minutes else math.inf)
+
+
+def characters(minutes: float) -> int | None:
+    """How many characters subwords are learnt from, about a twentieth of the budget; None for as many as do any good."""
+    return max(_FEWEST, min(int(_PER_MINUTE * minutes), _MOST)) if minutes else None
 
 
 class Budget:

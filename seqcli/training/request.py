@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from seqcli import catalog, config
+from seqcli import catalog, clock, config
+from seqcli.data.deadline import Deadline
 from seqcli.errors import UsageError, nearest
 
 EPOCHS = 10  # where no budget is given
@@ -62,6 +64,17 @@ def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
         for kind, own in zip(kinds, names)
     ]
     return catalog.load("models", module), *made, *[None] * (2 - len(made))
+
+
+def reading(asked: Sequence[Request], resumed: Iterable[Path], *, passes: int) -> Deadline:
+    """When the command has to stop reading text for these; see `budget.reading`. resumed: the folders, if they are gone on with."""
+    plans = [plan for plan in (settings_of(request)[2] for request in asked) if plan]
+    if not plans:
+        return Deadline()
+    from seqcli.training import budget
+
+    folder = next((path for path in resumed if path.is_dir()), None)
+    return budget.reading(plans[0].minutes, begun=clock.began(), passes=passes, resumed=folder)
 
 
 def requests(

@@ -78,12 +78,11 @@ def test_long_lines_are_learnt_from_and_encoded(algorithm):
     assert made.decode(made.encode(f"{long}\n".encode()).tokens) == long
 
 
-def test_long_texts_are_sampled_evenly(monkeypatch):
-    monkeypatch.setattr(sentencepiece, "_ENOUGH", 50)
+def test_long_texts_are_sampled_evenly():
     blocks = ["".join(f"{n:04}\n" for n in range(start, start + 7)).encode() for start in range(0, 70, 7)]
-    lines, step = sentencepiece._sample(blocks)
+    lines, step = sentencepiece._sample(blocks, 50)
     assert (lines, step) == ([f"{n:04}" for n in range(0, 70, 8)], 8)
-    _, notes = train(blocks, vocab_size=300)
+    _, notes = train(blocks, vocab_size=300, characters=50)
     assert "subwords learnt from every 8th line" in notes
 
 

@@ -146,7 +146,9 @@ def classifier(
     held_out = classification.LabelledFiles(tuple(valid), **columns) if valid else None
     for each in (files, held_out) if held_out else (files,):
         each.check()
-    texts = files.read(reporter=reporter)
+    places = several.places(output, requests, runs, seed=settings.given_seed or 0)
+    deadline = request.reading(requests, places if writing.resume else (), passes=2)
+    texts = files.read(deadline=deadline, reporter=reporter)
     if held_out:
         texts, judged = texts, held_out.read(labels=texts.labels, reporter=reporter)
     else:
@@ -154,11 +156,12 @@ def classifier(
     reporter.note(told.texts(texts, judged))
     learnt_from = classification.Given(
         texts, judged, tuple(data), weights=classification.label_weights(label_weights, texts), metric=metric,
-        threads=machine.threads,
+        threads=machine.threads, blocks=deadline.read if deadline.passed else None,
     )  # fmt: skip
+    if deadline.passed:
+        reporter.note(f"read only {len(texts) + len(judged):,} texts, in the time for reading; more --minutes read more")
     chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     # 3. The classifiers
-    places = several.places(output, requests, runs, seed=settings.given_seed or 0)
     records = {}
     for path, trained in several.train_all(
         places, learnt_from, chosen, force=writing.force, resume=writing.resume, init=init, reporter=reporter

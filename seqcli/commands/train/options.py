@@ -44,7 +44,7 @@ class Budget:
 
     epochs: Annotated[float | None, typer.Option(parser=real(0, 1e9), help="Networks: passes over the text.")] = None
     steps: Annotated[int | None, typer.Option(parser=whole(0, 10**12), help="Networks: updates.")] = None
-    minutes: Annotated[float | None, typer.Option(parser=real(0, 1e7), help="Networks: minutes.")] = None
+    minutes: Annotated[float | None, typer.Option(parser=real(0, 1e7), help="Networks: minutes from start to exit, reading and saving included.")] = None
     learning_rate: Annotated[float | None, typer.Option(parser=real(0, 1e3), help="Networks: the largest.")] = None
 
     @property

@@ -117,16 +117,20 @@ def translator(
         each.check()
     # 2. The pairs
     reporter = Console(prefix="seqcli train translator", quiet=writing.quiet, verbose=machine.verbose)
-    pairs = files.read(reporter=reporter)
+    places = {Path(output) / each.arch if len(requests) > 1 else Path(output): each for each in requests}
+    deadline = request.reading(requests, places if writing.resume else (), passes=2)
+    pairs = files.read(deadline=deadline, reporter=reporter)
     pairs, judged = (pairs, held_out.read(reporter=reporter)) if held_out else translation.split(pairs, seed=settings.given_seed or 0)
     reporter.note(told.pairs(pairs, judged))
     learnt_from = translation.Given(
-        pairs, judged, files.files, separate=separate, metric=metric, threads=machine.threads
-    )
+        pairs, judged, files.files, separate=separate, metric=metric, threads=machine.threads,
+        blocks=deadline.read if deadline.passed else None,
+    )  # fmt: skip
+    if deadline.passed:
+        reporter.note(f"read only {len(pairs) + len(judged):,} pairs, in the time for reading; more --minutes read more")
     chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     # 3. The translators
     records, many = {}, len(requests) > 1
-    places = {Path(output) / each.arch if many else Path(output): each for each in requests}
     begun = clock.began()
     with drafts(places, translation.TASK, force=writing.force, resume=writing.resume) as drafted:
         for place in drafted:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.data import held_out, texts
+from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import Labelled, read_all
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
@@ -32,12 +33,12 @@ class LabelledFiles:
         """Before any work: every file can be opened."""
         check_readable(self.paths)
 
-    def read(self, *, labels: list[str] | None = None, others: bool = False, reporter: Reporter = SILENT) -> Texts:
+    def read(self, *, labels: list[str] | None = None, others: bool = False, deadline: Deadline | None = None, reporter: Reporter = SILENT) -> Texts:
         """labels: those that a model knows, where one is to be judged; others: it may be judged on further labels, too."""
         return Texts.of(
             read_all(
                 self.paths, text_column=self.text_column, label_column=self.label_column, format=self.format,
-                encoding=self.encoding, strict=self.strict, labels=labels, others=others, reporter=reporter,
+                encoding=self.encoding, strict=self.strict, labels=labels, others=others, deadline=deadline, reporter=reporter,
             )
         )  # fmt: skip
 

@@ -42,6 +42,7 @@ class Given:
     weights: np.ndarray | None = None
     metric: str = "accuracy"
     threads: int | None = None
+    blocks: int | None = None  # of the texts, where more were left out
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,13 @@ def _fit(
 
     from seqcli.data.batches import Labelled
     from seqcli.data.piece_dropout import PieceDropout
-    from seqcli.training import fitting
+    from seqcli.training import budget, fitting
     from seqcli.training.placement import place
 
     begun = time.monotonic() if begun is None else begun
     module, settings, plan = settings_of(_with_budget(request, len(given.texts)))
     body = _body_of(init) if init else None
+    choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
     tokenizer = body.tokenizer if body else tokenizer_for(given.texts, choice, reporter=reporter)
     placement = place(request.device, request.precision, threads=request.threads)
     batch = given.texts.encoded(partial(tokenizer.encode, learning=True), threads=given.threads)
@@ -172,6 +174,7 @@ def _fit(
     record = _record(given, request, module, settings, tokens=batch, label=signature.tokenizer_label(tokenizer))
     record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
     record["init_weights"] = body.checksum if body else None
+    record["data"] |= {"blocks": given.blocks} if given.blocks else {}
     work = fitting.Work(
         task=TASK, make=make, held_out=held_out, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(

@@ -32,7 +32,9 @@ def told(trained: Trained, valid: Iterable[str]) -> Iterator[str]:
         )
     else:
         yield f"{size}, {record['seconds']:.1f} s"
+    there = judged.get("held_out_texts", 0)
+    sample = f" (a sample of {there:,})" if there > judged["texts"] else ""
     yield (
-        f"on {', '.join(valid) or 'held-out texts'}: {100 * judged['accuracy']:.2f} % of {judged['texts']:,} right, "
+        f"on {', '.join(valid) or 'held-out texts'}: {100 * judged['accuracy']:.2f} % of {judged['texts']:,}{sample} right, "
         f"macro F1 {judged['macro_f1']:.4f}, loss {judged['loss']:.4f} nats"
     )

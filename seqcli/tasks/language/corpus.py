@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from seqcli.tokenizer_folder import drafting_tokenizer
 from seqcli.tokenizers import words
 
 _SYMBOLS = "{} <s>, </s> or <unk> written in the text count as spaces"
+_BYTES_READ = 16  # for each character that subwords are learnt from: of a larger text every k-th block is read
 HELD_OUT, MOST_HELD_OUT = 0.05, 1_000_000  # of the rows, and tokens (about), where no validation text is given
 
 
@@ -97,6 +99,7 @@ class TokenizerChoice:
     min_count: int = 1
     limit: str | None = None  # file of the words to keep
     algorithm: str | None = None  # of sentencepiece
+    characters: int | None = None  # that sentencepiece learns from, at most; None for as many as do any good
 
 
 @dataclass
@@ -212,9 +215,12 @@ def learn_tokenizer(
     if choice.limit:
         return _learn_listed_words(corpus.all_lines(reporter), choice)
     settings = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
-    if choice.name == "sentencepiece" and choice.algorithm:
-        settings["algorithm"] = choice.algorithm
-    return catalog.load("tokenizers", choice.name).train(corpus.all_lines(reporter), **settings)
+    blocks, module, step = corpus.all_lines(reporter), catalog.load("tokenizers", choice.name), 1
+    if choice.name == "sentencepiece":
+        settings |= {"algorithm": choice.algorithm or "unigram", "characters": choice.characters or module.ENOUGH}
+        step = max(1, (corpus.size() or 0) // (_BYTES_READ * settings["characters"]))
+    tokenizer, notes = module.train(islice(blocks, 0, None, step), **settings)
+    return tokenizer, notes + ([f"subwords learnt from one block of text in {step}"] if step > 1 else [])
 
 
 def tokenizer_for(texts: Corpus | Texts, choice: TokenizerChoice, *, reporter: Reporter) -> Tokenizer:

@@ -45,6 +45,7 @@ def train(
         raise UsageError("piece_dropout is for classifiers", where="--set", cure="leave it out")
     placement = place(request.device, request.precision, threads=request.threads)
     deadline = budget.reading(plan.minutes, begun=begun, resumed=draft.path if resume else None)
+    choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
     reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter, deadline=deadline)
     check_enough(reading, corpus, judged_on_others=valid is not None)
     stream, tokenizer = reading.stream, reading.tokenizer

@@ -36,8 +36,14 @@ def told(trained: Trained, valid: Iterable[str]) -> Iterator[str]:
         in_windows = f" (in windows of {judged['window']:,})" if "window" in judged else ""
         yield (
             f"on {', '.join(valid) or 'held-out rows'}{in_windows}: perplexity {perplexity} ({known} without {judged['unknown']:,} "
-            f"unknown of {judged['tokens']:,} tokens), {bits} bits per byte"
+            f"unknown of {judged['tokens']:,} tokens{_sample(judged)}), {bits} bits per byte"
         )
+
+
+def _sample(judged: dict[str, Any]) -> str:
+    """Of how much held-out text, where there was no time to judge all of it."""
+    there = judged.get("held_out_tokens", 0)
+    return f", a sample of {there:,}" if there > judged["tokens"] else ""
 
 
 def _shown(figure: float | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.data import held_out, hub
+from seqcli.data.deadline import Deadline
 from seqcli.data.pairs import Pairs, read_lines, read_tables
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter, TokenBatch
@@ -49,8 +50,8 @@ class PairFiles:
     def files(self) -> tuple[str, ...]:
         return self.paths or (self.source, self.target)
 
-    def read(self, *, reporter: Reporter = SILENT) -> Pairs:
-        reading = {"encoding": self.encoding, "strict": self.strict, "reporter": reporter}
+    def read(self, *, deadline: Deadline | None = None, reporter: Reporter = SILENT) -> Pairs:
+        reading = {"encoding": self.encoding, "strict": self.strict, "deadline": deadline, "reporter": reporter}
         if self.paths:
             columns = {"source_column": self.source_column, "target_column": self.target_column, "format": self.format}
             return read_tables(self.paths, **columns, **reading)

@@ -37,6 +37,7 @@ class Given:
     separate: bool = False
     metric: str = "chrf"
     threads: int | None = None
+    blocks: int | None = None  # of the pairs, where more were left out
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,13 @@ def train(
     """Makes one translator. begun: when its budget began, None for now; init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
     from seqcli.data.batches import Pairs as Batches
     from seqcli.data.piece_dropout import PieceDropout
-    from seqcli.training import fitting
+    from seqcli.training import budget, fitting
     from seqcli.training.placement import place
 
     begun = time.monotonic() if begun is None else begun
     module, settings, plan = settings_of(request)
     first = Run.open(init).expect(TASK) if init else None
+    choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
     sides = first.tokenizers() if first else _tokenizers(given, choice, reporter)
     placement = place(request.device, request.precision, threads=request.threads)
     encoded, left_out = _encoded(given.pairs, sides, given.threads, learning=True).fit(longest=settings.window, ratio=_RATIO)
@@ -91,6 +93,7 @@ def train(
         "data": {
             "files": names_of(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
             "target_tokens": len(encoded.target.tokens), "left_out": {"blank": given.pairs.blank, **left_out},
+            **({"blocks": given.blocks} if given.blocks else {}),
             "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(given.valid),
             "held_out_fingerprint": fingerprint(given.valid.source.data, given.valid.target.data),
         },

@@ -21,7 +21,8 @@ def told(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
         f"{p['seconds']:.1f} s, {p['tokens'] / max(p['seconds'], 1e-9):,.0f} target tokens/s, {record['precision']}; "
         f"best at step {p['best_step']:,}"
     )
+    sample = f", a sample of {judged['held_out_pairs']:,}" if judged["held_out_pairs"] > judged["pairs"] else ""
     yield (
         f"on {', '.join(valid) or 'held-out pairs'}: perplexity {judged['perplexity']:.2f} a token, "
-        f"BLEU {judged['bleu']:.2f}, chrF {judged['chrf']:.2f} of {judged['pairs']:,} pairs"
+        f"BLEU {judged['bleu']:.2f}, chrF {judged['chrf']:.2f} of {judged['pairs']:,} pairs{sample}"
     )
