@@ -34,7 +34,7 @@ class Simulated:
     def __init__(self, *, step: float, part: float, parts: int, save: float):
         self.now, self.costs, self.parts = 1000.0, {"step": step, "part": part, "save": save}, parts
         self.took = dict.fromkeys(self.costs, 0.0)
-        self.bytes_per_token, self.counted = None, "tokens"
+        self.bytes_per_token, self.counted, self.resumable = None, "tokens", True
 
     def monotonic(self) -> float:
         return self.now

@@ -39,7 +39,8 @@ WAYS = {  # of training, besides the models': none may depend on how much of the
 
 def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
     arch, unit, settings = CASES[case]
-    values = config.parse_assignments([*settings, f"steps={steps}", "warmup=2", "schedule=constant", "evaluate_every=3", *more])
+    usual = [*settings, f"steps={steps}", "warmup=2", "schedule=constant", "evaluate_every=3"]
+    values = config.parse_assignments(usual) | config.parse_assignments(more)
     with drafting(folder, resume=resume) as draft:
         neural.train(
             draft, Corpus((corpus_path,), unit=unit), TokenizerChoice("characters"),
