@@ -76,6 +76,7 @@ def _top(
 def main(arguments: list[str] | None = None) -> None:
     if not sys.warnoptions:  # Python's warnings are for developers: python -W default -m seqcli shows them
         warnings.simplefilter("ignore")
+    _occupy_closed_streams()
     arguments, began = sys.argv[1:] if arguments is None else arguments, clock.process_start()
     if exhausted.is_limited() and torchrun.world() == 1 and "--debug" not in arguments:
         out_of_memory = lambda: _explain(MemoryError(), arguments)  # noqa: E731
@@ -85,6 +86,13 @@ def main(arguments: list[str] | None = None) -> None:
     if code > 128:
         interrupts.leave(code)
     sys.exit(code)
+
+
+def _occupy_closed_streams() -> None:
+    """So that no file or pipe gets the number of a closed standard stream, which libraries write to and workers replace."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
 
 
 def run(arguments: list[str], *, began: float | None = None) -> int:

@@ -74,6 +74,32 @@ def test_a_closed_standard_input_is_nothing_to_read(shell, model):
     assert shell("$seqcli score x -m $1 <&-", model)[0] == 0
 
 
+def test_workers_need_no_standard_streams(shell, corpus, tmp_path):
+    """The numbers of closed ones would else belong to their pipes."""
+    assert shell("$seqcli train tokenizer $1 -o t --vocab-size 300 <&- >&- 2>&-", corpus)[0] == 0
+    assert (tmp_path / "t").is_dir()
+
+
+INTERRUPTED = """
+import builtins, os, signal
+original = builtins.__import__
+def importing(name, *more, **named):
+    if name == {name!r}:
+        os.kill(os.getpid(), signal.SIGINT)
+    return original(name, *more, **named)
+builtins.__import__ = importing
+from seqcli.__main__ import main
+main(["score", "-m", "absent", "x"])
+"""
+
+
+@pytest.mark.parametrize("name", ["seqcli.cli", "typer", "seqcli.commands", "numpy"])
+def test_130_an_interrupt_during_an_import_is_quiet(environment, name):
+    """From the first line of the command on."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED.format(name=name)], env=environment, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 def test_5_a_limit_on_the_size_of_files(shell, model, corpus, tmp_path):
     (tmp_path / "many.txt").write_bytes(MANY)
     (tmp_path / "out.tsv").write_text("old\n")
