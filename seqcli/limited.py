@@ -34,7 +34,7 @@ def supervised(command: Callable[[], int], arguments: Sequence[str], *, explain:
     if child == 0:
         os.close(read)
         _become(command, write, alone=not with_terminal)
-    interrupts.install(lambda number, _: with_terminal and number == signal.SIGINT or os.kill(child, number))
+    interrupts.install(lambda number, _: (with_terminal and number == signal.SIGINT) or os.kill(child, number))
     os.close(write)
     lines = _Lines()
     status = _relayed(read, child, lines)

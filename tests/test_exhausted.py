@@ -38,7 +38,7 @@ def hidden():
     lambda: pa.allocate_buffer(TOO_MUCH), hidden,
 ])  # fmt: skip
 def test_memory_is_recognised_in_the_errors_of_libraries(fail):
-    with pytest.raises(Exception) as raised:  # noqa: B017
+    with pytest.raises(Exception) as raised:
         fail()
     assert exhausted.memory(raised.value)
 
