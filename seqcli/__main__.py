@@ -1,8 +1,8 @@
 """`python -m seqcli` and the `seqcli` script."""
 
-from seqcli import interrupts
+from seqcli import start_up
 
-interrupts.leave_at_once()  # before the other imports, which take longer
+start_up.leave_at_once()  # before the other imports, which take longer
 
 from seqcli.cli import main  # noqa: E402
 

@@ -46,11 +46,6 @@ def restore(handlers: dict[int, object]) -> None:
         signal.signal(number, handler)
 
 
-def leave_at_once() -> None:
-    """For start-up and shutdown, when there is nothing to clean up: a signal ends the process without a traceback."""
-    install(lambda number, _: os._exit(128 + number))
-
-
 def leave(code: int) -> None:
     """Ends the process without the interpreter's shutdown, which would only delay it."""
     signal.signal(signal.SIGALRM, lambda *_: os._exit(code))

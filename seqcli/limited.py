@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from seqcli import interrupts
+from seqcli import interrupts, start_up
 from seqcli.workers import in_child
 
 _QUIET = 0.1  # seconds without a word after which nothing more is expected of a process that has ended
@@ -39,7 +39,7 @@ def supervised(command: Callable[[], int], arguments: Sequence[str], *, explain:
     lines = _Lines()
     status = _relayed(read, child, lines)
     os.close(read)
-    interrupts.leave_at_once()  # nobody is there to pass a signal on to
+    start_up.leave_at_once()  # nobody is there to pass a signal on to
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGPIPE or -code in interrupts.NUMBERS:
         signal.signal(-code, signal.SIG_DFL)

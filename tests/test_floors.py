@@ -32,6 +32,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "locks": (0, "", ""),
     "torchrun": (0, "", ""),
     "interrupts": (0, "", ""),
+    "start_up": (0, "", ""),
     "exhausted": (0, "", ""),
     "workers": (0, "", ""),
     "cores": (0, "", ""),
