@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = limited.supervised(lambda: run(arguments, began=began), arguments, explain=out_of_memory)
     else:
         code = run(arguments, began=began)
-    if code > 128:
+    if code > 128 or ("torch" in sys.modules and torchrun.world() == 1):  # torch takes seconds to leave on a busy machine
         interrupts.leave(code)
     sys.exit(code)
 
