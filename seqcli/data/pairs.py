@@ -31,6 +31,10 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.source)
 
+    def first(self, number: int) -> list[tuple[str, str]]:
+        """At most so many pairs."""
+        return list(zip(*(side.data.decode().split("\n")[:-1][:number] for side in (self.source, self.target))))
+
     def only(self, rows: np.ndarray) -> Pairs:
         """Some of them. rows: bool [N]."""
         return Pairs(Texts(self.source.lines_at(rows)), Texts(self.target.lines_at(rows)), self.blank)

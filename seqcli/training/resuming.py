@@ -23,7 +23,7 @@ MACHINE = frozenset({"precision", "device", "shard"})  # the same steps up to ro
 NAMES = frozenset({"files", "init"})  # files may be moved: what they hold is compared by fingerprints
 FOLLOWING = frozenset({  # from the text and the settings
     "parameters", "vocab_size", "rows", "tokens", "source_tokens", "target_tokens", "held_out", "counts", "left_out",
-    "unigram", "uniform", "majority", "accuracy",
+    "unigram", "uniform", "majority", "accuracy", "prior_loss",
 })  # fmt: skip
 MAY_CHANGE = BUDGET | LOOKING | MACHINE | NAMES | FOLLOWING
 _PARTS = ("settings", "training", "data", "baseline")  # of a record, which hold others

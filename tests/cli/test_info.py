@@ -15,7 +15,7 @@ def test_info_tells_what_is_there(here, model):
     assert value["vocab_size"] == opened.tokenizer.vocab_size and value["verified"] is True
     assert value["bytes"] == run.bytes() == sum(f.stat().st_size for f in run.state.rglob("*.*"))
     assert value["settings"] == {"order": 3, "prune": []} and value["ngrams"] == opened.model.table.sizes
-    assert value["data"] == {"files": ["corpus.txt"], "rows": 36, "tokens": 201}
+    assert value["data"] == {**run.config["data"], "files": ["corpus.txt"], "rows": 36, "tokens": 201}
     rows = dict(here("info", model).rows)
     assert rows["arch"] == "ngram" and rows["settings.order"] == "3" and rows["verified"] == "no"
     assert rows["data.files"] == "corpus.txt" and rows["data.tokens"] == "201"

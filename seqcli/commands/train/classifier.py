@@ -88,7 +88,7 @@ def classifier(
     mean and the deviation over N seeds are shown.
     """
     from seqcli import catalog
-    from seqcli.report import comparison
+    from seqcli.report import comparison, ending
     from seqcli.report.output import Output
     from seqcli.report.progress import Console
     from seqcli.tasks import classification
@@ -162,13 +162,14 @@ def classifier(
         reporter.note(f"read only {len(texts) + len(judged):,} texts, in the time for reading; more --minutes read more")
     chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     # 3. The classifiers
-    records = {}
+    records, ended = {}, []
     for path, trained in several.train_all(
         places, learnt_from, chosen, force=writing.force, resume=writing.resume, init=init, reporter=reporter
     ):
         reporter.clear()
         name = path.name if len(archs) == 1 else trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
         records[name] = (path, trained.record)
+        ended.append((name if len(places) > 1 else "", trained.opened, trained.record))
         for line in told.told(trained, valid or []):
             reporter.note(f"{name}: {line}" if len(places) > 1 else line)
     if len(places) > 1:
@@ -176,4 +177,5 @@ def classifier(
             out.rows(comparison.of_classifiers([record for _, record in records.values()], metric=metric))
     writing.draw({name: str(path) for name, (path, record) in records.items() if "progress" in record})
     best = min(records.values(), key=lambda each: classification.METRICS[metric] * each[1]["valid"][metric])[0]
-    reporter.note(f'next: seqcli classify -m {shlex.quote(str(best))} "a sentence"')
+    if not writing.quiet:
+        ending.note(reporter, ended, judged.first(ending.TRIED), follows=f'seqcli classify -m {shlex.quote(str(best))} "a sentence"')

@@ -129,13 +129,14 @@ def lm(
         if torchrun.rank() and not training:
             raise SystemExit(0)
     many = len(requests) > 1
-    records = {}
+    records, ended = {}, []
     for trained in compared.train(
         {Path(output) / each.arch if many else Path(output): each for each in requests}, corpus, chosen,
         valid=held_out, memory=memory or default_memory(), force=force, resume=resume, reporter=reporter,
     ):  # fmt: skip
         reporter.clear()
         records[trained.opened.arch] = trained.record
+        ended.append((trained.opened.arch if many else "", trained.opened, trained.record))
         for line in language.told(trained, valid or []):
             reporter.note(f"{trained.opened.arch}: {line}" if many else line)
     if many:
@@ -147,4 +148,7 @@ def lm(
     folders = [str(Path(output) / name) for name in records] if many else [output]
     writing.draw({name: folder for name, folder in zip(records, folders) if "progress" in records[name]})
     asked = " ".join(f"-m {shlex.quote(folder)}" for folder in folders)
-    reporter.note(f'next: seqcli score {asked} "a sentence"')
+    if not writing.quiet:
+        from seqcli.report import ending
+
+        ending.note(reporter, ended, follows=f'seqcli score {asked} "a sentence"')

@@ -73,7 +73,7 @@ def translator(
     The folder keeps the weights that were best on held-out pairs: --valid, or a seeded twentieth, at most 1,000
     (pairs of equal sources stay together). Several --arch learn from the same pairs with one tokenizer, into DIR/ARCH, and are compared.
     """
-    from seqcli.report import comparison
+    from seqcli.report import comparison, ending
     from seqcli.report.output import Output
     from seqcli.report.progress import Console
     from seqcli.runs import Run
@@ -130,7 +130,7 @@ def translator(
         reporter.note(f"read only {len(pairs) + len(judged):,} pairs, in the time for reading; more --minutes read more")
     chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     # 3. The translators
-    records, many = {}, len(requests) > 1
+    records, ended, many = {}, [], len(requests) > 1
     begun = clock.began()
     with drafts(places, translation.TASK, force=writing.force, resume=writing.resume) as drafted:
         for place in drafted:
@@ -140,6 +140,7 @@ def translator(
             begun = time.monotonic()  # each has a budget of its own
             reporter.clear()
             records[place.request.arch] = (place.path, trained.record)
+            ended.append((place.request.arch if many else "", trained.opened, trained.record))
             for line in told.told(trained.record, held_out.files if held_out else ()):
                 reporter.note(f"{place.request.arch}: {line}" if many else line)
             if not separate and not init:
@@ -149,4 +150,5 @@ def translator(
             out.rows(comparison.of_translators([record for _, record in records.values()], metric=metric))
     writing.draw({name: str(path) for name, (path, _) in records.items()})
     best = min(records.values(), key=lambda each: METRICS[metric] * each[1]["valid"][metric])[0]
-    reporter.note(f'next: seqcli translate -m {shlex.quote(str(best))} "a sentence"')
+    if not writing.quiet:
+        ending.note(reporter, ended, judged.first(ending.TRIED), follows=f'seqcli translate -m {shlex.quote(str(best))} "a sentence"')

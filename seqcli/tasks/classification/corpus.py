@@ -58,6 +58,11 @@ class Texts(texts.Texts):
     def __len__(self) -> int:
         return len(self.targets)
 
+    def first(self, number: int) -> list[tuple[str, str]]:
+        """At most so many texts, each with its label."""
+        texts = self.data.split(b"\n", number)[:-1][:number]
+        return [(text.decode(), self.labels[target]) for text, target in zip(texts, self.targets)]
+
     def only(self, rows: np.ndarray) -> Texts:
         """Some of them. rows: bool [N]."""
         return Texts(self.lines_at(rows), self.targets[rows], self.labels, None if self.places is None else self.places[rows])

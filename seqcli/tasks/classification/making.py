@@ -20,6 +20,7 @@ from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
 from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs import Draft, Run
+from seqcli.tasks.classification import baseline
 from seqcli.tasks.classification.corpus import Texts
 from seqcli.tasks.classification.judging import HeldOut
 from seqcli.tasks.classification.opened import TASK, OpenClassifier, figures, open_classifier
@@ -87,6 +88,7 @@ def _record(given: Given, request: Request, module: Any, settings: Any, *, token
             "fingerprint": resuming.fingerprint(given.texts.data, given.texts.targets),
             "held_out_fingerprint": resuming.fingerprint(given.valid.data, given.valid.targets),
         },
+        "baseline": baseline.beside(given.texts, given.valid),
     }  # fmt: skip
 
 
@@ -227,9 +229,9 @@ class _Body:
 
 def _body_of(source: str) -> _Body:
     run = Run.open(source).expect("language")
-    tensors = {name: array for name, array in run.tensors(whole=True).items() if name.startswith("body.")}
-    if not tensors:
+    if catalog.is_counted("language", run.arch):
         raise ModelError("has no body to begin with: it was counted", where=source, cure="give a trained rnn, lstm, gru or transformer")
+    tensors = {name: array for name, array in run.tensors(whole=True).items() if name.startswith("body.")}
     return _Body(run.path.name, source, run.weights_checksum, run.tokenizer(), tensors)
 
 

@@ -93,15 +93,17 @@ def _of_run(run: Run, module: ModuleType, name: str) -> OpenClassifier:
 
 
 def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """Of held-out texts: loss in nats a text, accuracy, macro F1, and the temperature of `--calibrate`."""
+    """Of held-out texts: loss in nats a text, accuracy, macro F1, the temperature of `--calibrate` and the loss at it."""
     from seqcli.metrics import calibration, classification
 
     predicted = logits.argmax(axis=1)
     report = classification.report(targets, predicted, classes=logits.shape[1])
+    temperature = calibration.temperature(logits, targets, pseudo_count=calibration.PSEUDO_COUNT)
     return {
         "texts": len(targets),
         "loss": calibration.log_loss(logits, targets),
         "accuracy": report.accuracy,
         "macro_f1": report.macro_f1,
-        "temperature": calibration.temperature(logits, targets, pseudo_count=calibration.PSEUDO_COUNT),
+        "temperature": temperature,
+        "calibrated_loss": calibration.log_loss(logits, targets, temperature=temperature),
     }

@@ -30,7 +30,7 @@ def told(trained: Trained, valid: Iterable[str]) -> Iterator[str]:
             f"{size}; {record['parameters']:,} parameters, {p['step']:,} steps in {p['seconds']:.1f} s, "
             f"{p['tokens'] / max(p['seconds'], 1e-9):,.0f} tokens/s, {record['precision']}"
         )
-        yield f"best held-out loss {p['best']:.4f} nats a token, at step {p['best_step']:,}"
+        yield f"best held-out loss {p['best']:.4f} nats per token, at step {p['best_step']:,}"
     if judged:
         perplexity, known, bits = (_shown(judged[name]) for name in ("perplexity", "perplexity_known", "bits_per_byte"))
         in_windows = f" (in windows of {judged['window']:,})" if "window" in judged else ""
@@ -38,6 +38,9 @@ def told(trained: Trained, valid: Iterable[str]) -> Iterator[str]:
             f"on {', '.join(valid) or 'held-out rows'}{in_windows}: perplexity {perplexity} ({known} without {judged['unknown']:,} "
             f"unknown of {judged['tokens']:,} tokens{_sample(judged)}), {bits} bits per byte"
         )
+    if "baseline" in record:
+        losses = " and ".join(f"{name} {nats:.4f}" for name, nats in record["baseline"].items())
+        yield f"baselines of the held-out loss: {losses} nats per token"
 
 
 def _sample(judged: dict[str, Any]) -> str:

@@ -14,8 +14,9 @@ import numpy as np
 from seqcli.data.pairs import Pairs
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
-from seqcli.metrics import signature
+from seqcli.metrics import signature, unigram
 from seqcli.runs import Draft, Run
+from seqcli.tasks.language import baseline
 from seqcli.tasks.language.corpus import TokenizerChoice, tokenizer_for
 from seqcli.tasks.translation.corpus import Encoded, names_of
 from seqcli.tasks.translation.judging import HeldOut
@@ -71,10 +72,8 @@ def train(
         )
     if not len(encoded.source.lengths):
         raise InputError("no pairs are left to learn from", cure="give more, or a greater --set window=N")
-    held_out = HeldOut(
-        given.valid, _encoded(given.valid, sides, given.threads), sides, metric=given.metric, products=placement.dtype,
-        seed=plan.seed,
-    )  # fmt: skip
+    judged = _encoded(given.valid, sides, given.threads)
+    held_out = HeldOut(given.valid, judged, sides, metric=given.metric, products=placement.dtype, seed=plan.seed)
     if not plan.batch_tokens:
         words = max(len(encoded.source.tokens), len(encoded.target.tokens))
         plan = dataclasses.replace(plan, batch_tokens=min(max(words // 200, 256), 4096))
@@ -97,6 +96,9 @@ def train(
             "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(given.valid),
             "held_out_fingerprint": fingerprint(given.valid.source.data, given.valid.target.data),
         },
+        "baseline": baseline.beside(
+            encoded.target.tokens, unigram.counts(judged.target.tokens, sides[1].vocab_size), size=sides[1].vocab_size
+        ),
     }  # fmt: skip
     work = fitting.Work(
         task=TASK, make=lambda: module.build(settings, **sizes), held_out=held_out, record=record,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ def pairs(learnt_from: Pairs, held_out: Pairs) -> str:
 def told(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
     """In lines. valid: the files of held-out pairs, if they were not a part of the pairs themselves."""
     data, judged, p = record["data"], record["valid"], record["progress"]
+    unigram = f" (unigram {math.exp(record['baseline']['unigram']):.2f})" if "baseline" in record else ""  # older folders lack it
     yield (
         f"{data['source_tokens']:,} to {data['target_tokens']:,} tokens; {record['parameters']:,} parameters, {p['step']:,} steps in "
         f"{p['seconds']:.1f} s, {p['tokens'] / max(p['seconds'], 1e-9):,.0f} target tokens/s, {record['precision']}; "
@@ -23,6 +25,6 @@ def told(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
     )
     sample = f", a sample of {judged['held_out_pairs']:,}" if judged["held_out_pairs"] > judged["pairs"] else ""
     yield (
-        f"on {', '.join(valid) or 'held-out pairs'}: perplexity {judged['perplexity']:.2f} a token, "
+        f"on {', '.join(valid) or 'held-out pairs'}: perplexity {judged['perplexity']:.2f} per token{unigram}, "
         f"BLEU {judged['bleu']:.2f}, chrF {judged['chrf']:.2f} of {judged['pairs']:,} pairs{sample}"
     )

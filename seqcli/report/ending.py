@@ -1,0 +1,59 @@
+"""How a training ends: a sample of what the model does, and the next command, or what to change first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from seqcli.decoding import generate, policy, translate
+from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
+from seqcli.report.learnt import hardly_learnt
+from seqcli.tasks.classification.opened import OpenClassifier
+
+_TOKENS, _CHARACTERS = 24, 80  # of a sample: well under a second
+_SHOWN = 100  # characters of a text
+_TEMPERATURE = 0.8
+TRIED = 100  # held-out rows, of which the first that is short enough is shown
+
+
+def note(
+    reporter: Reporter, ended: Sequence[tuple[str, Any, Mapping[str, Any]]], held_out: Sequence[Sequence[str]] = (), *, follows: str
+) -> None:  # fmt: skip
+    """ended: name, "" of one alone, opened model and record of each training; held_out: rows of a text and its label or
+    translation; follows: the next command, kept back where no model has learnt."""
+    wrong = []
+    for name, opened, record in ended:
+        begin = f"{name}: " if name else ""
+        with suppress(Exception):  # a sample is a courtesy: the model is trained and saved
+            reporter.note(f"{begin}{sample(opened, held_out)}")
+        if fault := hardly_learnt(record):
+            wrong.append(f"{begin}{fault}" if name else f"the model {fault}")
+    for fault in wrong:
+        reporter.note(fault)
+    if len(wrong) < len(ended):
+        reporter.note(f"next: {follows}")
+
+
+def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequence[Sequence[str]]) -> str:
+    """A text that it generates, or what it says of a held-out one."""
+    if isinstance(opened, OpenModel):
+        most = _CHARACTERS if opened.tokenizer.KIND in ("characters", "bytes") else _TOKENS
+        how = generate.Settings(policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most)
+        (made,) = generate.generate(opened, [""], how)
+        return f"a sample of its text: {_shown(made.text)}"
+    text, truth = next((row for row in held_out if 0 < len(row[0]) <= _SHOWN), held_out[0])
+    if isinstance(opened, OpenClassifier):
+        (shares,) = opened.probabilities(text.encode() + b"\n")
+        best = int(shares.argmax())
+        given = "which is its label" if opened.labels[best] == truth else f"its label is {truth}"
+        return f"a held-out text: {_shown(text)} -> {opened.labels[best]} ({shares[best]:.2f}), {given}"
+    (made,) = translate.translate(opened, [text[:_SHOWN]], translate.Settings(beam_size=1))
+    return f"a held-out sentence: {_shown(text)} -> {_shown(made.best.text)} (reference: {_shown(truth)})"
+
+
+def _shown(text: str) -> str:
+    text = " ".join(text.split())
+    if not text:
+        return "(no text)"
+    return f'"{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."}"'

@@ -1,0 +1,115 @@
+"""How a training ends: with the next command where a model has learnt, else with what to change; a sample either way."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqcli.report import ending
+from seqcli.report.learnt import hardly_learnt
+from seqcli.runs import Run
+from seqcli.tasks.classification import Texts
+from seqcli.tasks.classification.baseline import beside
+
+NETWORK = ("--preset", "tiny", "--precision", "fp32", "--threads", 1, "--tokenizer", "words", "--set", "width=16")
+
+
+def network(*, step=500, best_step=500, loss=3.0, unigram=6.0, uniform=9.0, **training):
+    training = {"warmup": 100, "steps": 500, **training}
+    progress = {"step": step, "best_step": best_step}
+    return {"progress": progress, "training": training, "valid": {"loss": loss}, "baseline": {"unigram": unigram, "uniform": uniform}}
+
+
+@pytest.mark.parametrize(
+    "record, says",
+    [
+        (network(), None),
+        (network(step=99, best_step=99), "99 steps, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --steps (it was 500)"),
+        (network(step=1, minutes=0.5), "1 step, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --minutes (it was 0.5)"),
+        ({**network(step=1), "init": "m"}, None),
+        (network(loss=5.8), "5.80 nats per token, is not clearly below the unigram model's 6.00; train longer"),
+        (network(loss=5.6), None),
+        (network(loss=5.8, unigram=9.5, uniform=6.0), "the uniform model's 6.00"),
+        (network(loss=5.8, best_step=100), "best at step 100 of 500; give more text, or a smaller --preset"),
+        ({"valid": {"log_prob": -58.0, "tokens": 10}, "baseline": {"unigram": 6.0, "uniform": 9.0}}, "give more text"),
+        ({"valid": {"log_prob": None, "tokens": 10}, "baseline": {"unigram": 6.0, "uniform": 9.0}}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_what_has_hardly_learnt(record, says):
+    found = hardly_learnt(record)
+    assert found is None if says is None else says in found and "\n" not in found
+
+
+@pytest.mark.parametrize(
+    "accuracy, loss, learnt", [(0.9, 0.3, True), (0.52, 0.69, False), (0.45, 0.8, False), (0.52, 0.5, True), (0.7, 0.69, True)]
+)
+def test_a_classifier_beats_the_most_frequent_label_or_its_prior(accuracy, loss, learnt):
+    """Of 100 texts, half of the most frequent label: the standard error is 5 %."""
+    baseline = {"majority": "x", "accuracy": 0.5, "prior_loss": 0.6931}
+    record = {"labels": ["x", "y"], "valid": {"accuracy": accuracy, "calibrated_loss": loss, "texts": 100}, "baseline": baseline}
+    found = hardly_learnt(record)
+    assert (found is None) == learnt and (learnt or "50.0 % would be with the label 'x' for all" in found)
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=30), st.lists(st.integers(0, 2), min_size=1, max_size=30))
+def test_the_baseline_of_a_classifier_by_definition(learnt, judged):
+    texts, held_out = (Texts(b"t\n" * len(rows), np.array(rows, np.int32), ["a", "b", "c"]) for rows in (learnt, judged))
+    found = beside(texts, held_out)
+    most = max(range(3), key=lambda label: (learnt.count(label), -label))
+    losses = [-np.log((learnt.count(label) + 1) / (len(learnt) + 3)) for label in judged]
+    assert found["majority"] == "abc"[most] and found["accuracy"] == pytest.approx(judged.count(most) / len(judged))
+    assert found["prior_loss"] == pytest.approx(np.mean(losses))
+
+
+@pytest.fixture
+def files(tmp_path):
+    lines = [f"{a} {b} {c}" for a in "abcd" for b in "efgh" for c in "ij"]
+    (tmp_path / "text.txt").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "labels.tsv").write_text("text\tlabel\n" + "".join(f"{line}\t{'xy'['j' in line]}\n" for line in lines))
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "".join(f"{line}\t{line[::-1]}\n" for line in lines))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "training, sample",
+    [
+        (("lm", "text.txt", "--arch", "gru", *NETWORK), "a sample of its text: "),
+        (("classifier", "labels.tsv", "--arch", "gru", *NETWORK), "a held-out text: "),
+        (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss", *NETWORK), "a held-out sentence: "),
+    ],
+)
+def test_few_steps_end_with_what_to_change(here, files, training, sample):
+    done = here("train", *training, "-o", "m", "--steps", 3)
+    assert done.code == 0 and "next:" not in done.err and sample in done.err
+    assert "has hardly learnt: 3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
+    shown = json.loads(here("info", "m", "--json").out)["baseline"]
+    assert shown == Run.open(files / "m").config["baseline"] and all(isinstance(value, float | str) for value in shown.values())
+
+
+def test_what_has_learnt_ends_with_the_next_command(here, files):
+    for training in (("lm", "text.txt"), ("classifier", "labels.tsv")):
+        done = here("train", *training, "-o", training[0])
+        assert done.code == 0 and "next: seqcli" in done.err.splitlines()[-1] and ": a " in done.err.splitlines()[-2]
+        assert "hardly" not in done.err
+
+
+def test_the_baseline_of_a_network_by_counting(here, files):
+    """Held-out text that is the training text, so that its words can be counted by hand."""
+    assert here("train", "lm", "text.txt", "--arch", "gru", *NETWORK, "--steps", 1, "-o", "m", "--valid", "text.txt").code == 0
+    words = [*"".join((files / "text.txt").read_text().split()), *["</s>"] * 32]
+    total, size = len(words), 13  # ten words, </s>, <unk>; <s> is never predicted
+    losses = [-np.log((words.count(word) + 1) / (total + size - 1)) for word in words]
+    baseline = Run.open(files / "m").config["baseline"]
+    assert baseline["unigram"] == pytest.approx(np.mean(losses)) and baseline["uniform"] == pytest.approx(np.log(size - 1))
+
+
+def test_a_sample_that_fails_does_not_fail_the_training(here, files, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no sample")
+
+    monkeypatch.setattr(ending, "sample", broken)
+    done = here("train", "lm", "text.txt", "-o", "m")
+    assert done.code == 0 and "next: " in done.err and "sample" not in done.err
