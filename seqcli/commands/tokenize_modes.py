@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from seqcli.commands.jobs import TextJob
@@ -140,8 +140,8 @@ def _rows(reader: RecordReader, block: Block) -> Iterator[np.ndarray]:
 
 
 def _numbers(row: np.ndarray) -> Iterator[int]:
-    for begin in range(0, len(row), _AT_ONCE):
-        yield from row[begin : begin + _AT_ONCE].tolist()
+    some = (row[begin : begin + _AT_ONCE].tolist() for begin in range(0, len(row), _AT_ONCE))
+    return chain.from_iterable(some)
 
 
 def _pieces(job: Job, block: Block) -> Iterator[Iterator[Piece]]:
@@ -172,9 +172,12 @@ def offsets(job: Job) -> None:
 def sampled(job: Job, *, alpha: float, seed: int) -> None:
     def drawn(block: Block) -> Iterator[Iterator]:
         sample, named, reader = _segmenter(job, block).sample, _named(job, block), job.reader(block)
+
+        def segment(line: int, text: str, part: int) -> list[int]:
+            return sample(text, alpha=alpha, seed=f"{seed} {line} {part}" if part else f"{seed} {line}")
+
         for line, text in enumerate(block.records(), block.first):
-            ids = reader.segmented(text, lambda part, at: sample(part, alpha=alpha, seed=f"{seed} {line}{at}"))
-            yield iter(named(ids))
+            yield iter(named(reader.segmented(text, partial(segment, line))))
 
     _records(job, "ids" if job.ids else "pieces", drawn, show=str if job.ids else escaped)
 
