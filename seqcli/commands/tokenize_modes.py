@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 EXAMPLE = 'seqcli tokenize "I study machine learning"'
+_FIELD = re.compile(r"\S+")
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|[\\tn])")
 _LONG = 4 << 20  # bytes of a block that is not written at once: one long record
 _AT_ONCE = 1 << 12  # values of a list that are written together
@@ -228,12 +229,15 @@ def decoded(job: Job) -> None:
     if job.samples:
         job.samples.noting = False  # pieces of words are no words
 
-    def of_ids(reader: RecordReader, record: str, line: int) -> str:
-        ids, size = record.split(), reader.tokenizer.vocab_size
-        for id in ids:
+    def ids_in(record: str, line: int, size: int) -> Iterator[int]:
+        for match in _FIELD.finditer(record):
+            id = match[0]
             if not (id.isascii() and id.isdigit() and len(id) < 12 and int(id) < size):
                 raise InputError(f"not a token id: {id!r}", where=f"record {line}", cure=f"ids are 0 to {size - 1}")
-        return reader.decode(map(int, ids))
+            yield int(id)
+
+    def of_ids(reader: RecordReader, record: str, line: int) -> str:
+        return reader.decode(ids_in(record, line, reader.tokenizer.vocab_size))
 
     def of_pieces(reader: RecordReader, record: str) -> str:
         return reader.join(unescaped(piece) for piece in record.split(" ") if piece)

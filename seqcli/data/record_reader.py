@@ -92,9 +92,10 @@ class RecordReader:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a record from the tokens of `rows`, those that end it left out."""
+        if self.unit == "line":
+            return self.tokenizer.decode(ids)
         ids = list(ids)
-        text = self.tokenizer.decode(ids)
-        return text + "\n" if ids[-1:] == [EOS_ID] and self.unit == "document" else text
+        return self.tokenizer.decode(ids) + "\n" * (ids[-1:] == [EOS_ID])
 
     def join(self, pieces: Iterable[str]) -> str:
         """The same from its pieces."""

@@ -137,43 +137,55 @@ class SentencePiece:
             tokens.append((piece, id, start, end))
         return tokens[::-1]
 
-    def _ids_of_long(self, line: bytes) -> np.ndarray:
-        """The ids of a line that is longer than a window, int32.
+    def _parts(self, line: bytes) -> Iterator[bytes]:
+        """A line that is longer than a window in parts that are tokenized apart.
 
         No piece of ours goes on after a space, so the line is cut before the first space after a word, which the library
         puts back.
         """
-        parts, start = [], 0
+        start = 0
         while start < len(line):
-            cut = _CUT.search(line, start + _WINDOW // 2) if self._ours else None
+            cut = _CUT.search(line, start + _WINDOW // 2) if self._ours and len(line) > _WINDOW else None
             end = cut.end() - 1 if cut else len(line)
-            part = line[start:end]
+            yield line[start:end]
+            start = end + 1
+
+    def _ids_of_long(self, line: bytes) -> np.ndarray:
+        """The ids of a line that is longer than a window, int32."""
+        parts = []
+        for part in self._parts(line):
             if len(part) <= _WINDOW:
                 parts.append(np.array(self._processor.encode(part, return_type=int), np.int32))
             else:
                 tokens = windowed(self._placed, part.decode(), window=_WINDOW, overlap=_OVERLAP)
                 parts.append(np.fromiter((id for _, id, _, _ in tokens), np.int32))
-            start = end + 1
         return np.concatenate(parts)
 
     def nbest(self, text: str, *, k: int) -> list[tuple[list[int], float]]:
         """The k best segmentations: token ids and the sum of their pieces' log-probabilities (bytes count 0)."""
+        return self._nbest(self._escaped(self.normalisation.text(text)), k=k)
+
+    def _nbest(self, text: str | bytes, *, k: int) -> list[tuple[list[int], float]]:
         try:
-            found = self._processor.nbest_encode(self._escaped(self.normalisation.text(text)), nbest_size=k, return_type=int)
+            found = self._processor.nbest_encode(text, nbest_size=k, return_type=int)
         except RuntimeError:
             cure = "use a unigram sentencepiece model"
             raise UsageError("this tokenizer knows one segmentation only", where=self._where, cure=cure) from None
         return [(ids, sum(map(self._processor.get_score, ids))) for ids in found]
 
     def sample(self, text: str, *, alpha: float, seed: int | str) -> list[int]:
-        """A random one of the `_DRAWN_FROM` best segmentations, by p^alpha (Kudo 2018, section 3.2).
+        """A random one of the `_DRAWN_FROM` best segmentations, by p^alpha (Kudo 2018, section 3.2); of a line that is longer
+        than a window, one of each part.
 
         Not the library's own sampling: what that draws from a seed differs from process to process.
         """
-        found = self.nbest(text, k=_DRAWN_FROM)
-        best = found[0][1]
-        weights = [math.exp(alpha * (score - best)) for _, score in found]
-        return random.Random(seed).choices(found, weights)[0][0]
+        chance, ids = random.Random(seed), []
+        for part in self._parts(self._escaped(self.normalisation.text(text)).encode()):
+            found = self._nbest(part, k=_DRAWN_FROM)
+            best = found[0][1]
+            weights = [math.exp(alpha * (score - best)) for _, score in found]
+            ids += chance.choices(found, weights)[0][0]
+        return ids
 
     def join(self, pieces: Iterable[str]) -> str:
         return self._text_of(list(pieces))

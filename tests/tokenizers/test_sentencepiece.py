@@ -205,3 +205,10 @@ def test_malformed_models_are_model_errors(tmp_path):
             pass
     with pytest.raises(ModelError, match=r"no\.model"):
         open_file(tmp_path / "no.model")
+
+
+def test_a_long_line_is_drawn_in_parts(monkeypatch):
+    tokenizer, text = MADE["unigram"], "the cat sat on the mat " * 9
+    monkeypatch.setattr(sentencepiece, "_WINDOW", 32)
+    drawn = [tokenizer.sample(text, alpha=0.2, seed=seed) for seed in range(20)]
+    assert {tokenizer.decode(ids) for ids in drawn} == {text} and len(set(map(tuple, drawn))) > 10
