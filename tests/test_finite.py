@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli import finite, runs, tensor_file
+from seqcli import finite, runs, tensor_file, tokenizers
 from seqcli.errors import ModelError
 from seqcli.interfaces import Scores
 from seqcli.runs import Run
@@ -106,6 +106,18 @@ def test_4_a_model_does_not_begin_with_damaged_weights(here, made, monkeypatch):
     rewritten(made("gru"), lambda tensors: tensors["body.embedding.weight"].fill(math.nan))
     done = here("train", "classifier", "t.tsv", "--arch", "gru", "--init", "m", "--steps", 1, "-o", "c")
     assert done.code == 4 and "holds NaN or infinity" in done.err
+
+
+@pytest.mark.parametrize("id", [-1, 10**9])
+def test_4_a_vocabulary_whose_ids_are_out_of_range(here, made, monkeypatch, id):
+    """Even where it is so large that it is not read whole."""
+    monkeypatch.setattr(tokenizers, "_QUICKLY_READ", 0)
+    folder = Run.open(made("gru")).state / "tokenizer"
+    tensors = {name: np.array(array) for name, array in tensor_file.read(folder / "words.safetensors").items()}
+    tensors["ids"][-2] = id
+    tensor_file.write(folder / "words.safetensors", {name: tensor_file.tensor(array) for name, array in tensors.items()})
+    done = here("score", "-m", "m", "a film")
+    assert done.code == 4 and "damaged vocabulary" in done.err
 
 
 def test_what_may_be_infinite():

@@ -49,8 +49,8 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
 def load(folder: Path, *, verify: bool = False) -> Tokenizer:
     """The tokenizer of a folder.
 
-    Its fingerprint is compared with the recorded one where that is quick, or where `verify` says so: one sentence
-    should not wait for 50 MB of words to be read. Raises ModelError.
+    Its fingerprint is compared with the recorded one, except of a large vocabulary that stays mapped into memory (its
+    module has `MAPPED`), unless `verify` says so: one sentence should not wait for 50 MB of words. Raises ModelError.
     """
     try:
         about = json.loads(read_file(folder / FILE))
@@ -62,9 +62,10 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
         raise ModelError(
             f"tokenizer of unknown kind {kind!r}", where=str(folder / FILE), cure=nearest(str(kind), known)
         )
-    tokenizer = catalog.load("tokenizers", kind).load(folder)
+    module = catalog.load("tokenizers", kind)
+    tokenizer = module.load(folder)
     tokenizer.normalisation = normalisation
-    quick = sum(file.stat().st_size for file in folder.iterdir()) < _QUICKLY_READ
+    quick = not getattr(module, "MAPPED", False) or sum(file.stat().st_size for file in folder.iterdir()) < _QUICKLY_READ
     if tokenizer.vocab_size != vocab_size or ((quick or verify) and tokenizer.fingerprint != fingerprint):
         raise ModelError("tokenizer differs from its fingerprint", where=str(folder), cure=CURE)
     tokenizer.fingerprint = fingerprint

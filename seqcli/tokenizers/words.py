@@ -29,6 +29,7 @@ from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"
 FILE = "words.safetensors"
+MAPPED = True  # a large vocabulary is not read whole
 
 _KEEP = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a little-endian 8
 _AT_ONCE = 1 << 12  # words
@@ -153,6 +154,7 @@ class Words:
             sound = all(tensors[name].ndim == 1 and tensors[name].dtype == kind for name, kind in kinds.items())
             sound = sound and len(keys) == len(ids) > 1 << _home_bits(len(ends)) and keys[-1] == 0
             sound = sound and (not len(ends) or ends[-1] == len(words))
+            sound = sound and ids.min() >= 0 and ids.max() < len(ends) + len(SPECIALS)  # of the networks' embeddings
         except KeyError:
             sound = False
         if not sound:
