@@ -29,7 +29,7 @@ def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Cal
     force: a tokenizer that it holds may be replaced. Raises UsageError where something else is there, BusyError where
     another process is writing it.
     """
-    path = Path(path).resolve()
+    path = Path(os.path.realpath(path))  # which ends where a link points to itself
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = open(path.with_name(f".{path.name}.lock"), "a+", opener=no_link)  # noqa: SIM115 - held until the end

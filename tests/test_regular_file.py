@@ -55,3 +55,17 @@ def test_files_that_are_read_at_once_have_a_largest_size(tmp_path):
 def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path):
     with pytest.raises(FileNotFoundError):
         regular_file.read(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("command", [
+    ["tokenize", "-m", "loop.model", "a"], ["score", "-m", "loop.arpa", "a"], ["info", "loop"], ["score", "-m", "loop", "a"],
+    ["train", "tokenizer", "t.txt", "--tokenizer", "words", "-o", "loop"], ["train", "lm", "t.txt", "-o", "loop", "--force"],
+    ["convert", "loop.arpa", "m"], ["train", "lm", "t.txt", "-o", "m", "--tokenizer", "loop.model"], ["score", "-i", "loop"],
+])  # fmt: skip
+def test_a_link_to_itself_is_an_error_like_others(here, tmp_path, command):
+    (tmp_path / "t.txt").write_text("a b\nb a\n")
+    for name in ("loop", "loop.model", "loop.arpa"):
+        (tmp_path / name).symlink_to(name)
+    done = here(*command)
+    assert done.code in (2, 3, 4, 5) and done.err.count("\n") == 1 and "unexpected" not in done.err, done
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["loop", "loop.arpa", "loop.model", "t.txt"]

@@ -109,7 +109,7 @@ class Output:
 
 def check_folder(path: str) -> None:
     """Before any work whose result goes to `path`. Raises OutputError where its folder is not there or takes no files."""
-    folder = Path(path).resolve().parent
+    folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise OutputError("cannot write (no such folder)", where=path, cure="make it first, or name another")
     if not os.access(folder, os.W_OK):

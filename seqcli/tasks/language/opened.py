@@ -66,7 +66,7 @@ def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _stem(path: str) -> str:
-    name = unpacked_name(Path(path).resolve().name)
+    name = unpacked_name(os.path.basename(os.path.realpath(path)))
     return (Path(name).stem if name.lower().endswith((*ARPA_SUFFIXES, ".model")) else name) or "model"
 
 
