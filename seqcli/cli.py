@@ -18,7 +18,7 @@ from contextlib import suppress
 import typer
 from typer.core import TyperGroup
 
-from seqcli import clock, exhausted, interrupts, limited, torchrun
+from seqcli import clock, exhausted, interrupts, limited, start_up, torchrun
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 
 COMMANDS = {  # in the order of the help
@@ -83,6 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = limited.supervised(lambda: run(arguments, began=began), arguments, explain=out_of_memory)
     else:
         code = run(arguments, began=began)
+    start_up.leave_at_once(code)
     if code > 128 or ("torch" in sys.modules and torchrun.world() == 1):  # torch takes seconds to leave on a busy machine
         interrupts.leave(code)
     sys.exit(code)

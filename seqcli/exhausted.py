@@ -12,7 +12,9 @@ _SAID = (  # by torch, the dynamic loader, the C++ library and Python's threads,
     "can't allocate memory", "cannot allocate memory", "unable to allocate", "not enough memory", "out of memory", "bad_alloc",
     "failed to map segment", "can't start new thread", "failed to launch worker thread",
 )  # fmt: skip
-_SAID_AT_A_LIMIT = "could not create a "  # primitive, memory object: of oneDNN, for this reason or another
+_SAID_AT_A_LIMIT = (  # for this reason or another: by oneDNN, threads of C++, extension modules
+    "could not create a ", "resource temporarily unavailable", "error return without exception set",
+)  # fmt: skip
 
 
 def is_limited() -> bool:
@@ -28,7 +30,7 @@ def memory(error: BaseException | None) -> bool:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
         said = "" if isinstance(error, SeqcliError) else str(error).lower()
-        if any(phrase in said for phrase in _SAID) or (_SAID_AT_A_LIMIT in said and is_limited()):
+        if any(phrase in said for phrase in _SAID) or (is_limited() and any(phrase in said for phrase in _SAID_AT_A_LIMIT)):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -64,7 +64,7 @@ def watched(command: Callable[[], int]) -> int:
     code = 0
     try:
         code = command()
-        _state.watching = False  # from here on a signal is only noted
+        _state.watching = False  # from here on a signal comes too late
     except Stopped:
         _state.watching = False
     finally:
@@ -98,8 +98,16 @@ def held() -> Iterator[None]:
             _raise()
 
 
+def finish(act: Callable[[], None]) -> None:
+    """The last step of a command: a signal comes before it, which is then not taken, or too late to change the exit code."""
+    with held():
+        if not came():
+            act()
+            _state.watching, _state.number = False, None
+
+
 def _receive(number: int, _) -> None:
-    if number != signal.SIGALRM and _state.number is None:
+    if number != signal.SIGALRM and _state.watching and _state.number is None:
         _state.number = number
     if came():
         _raise()

@@ -8,8 +8,8 @@ import os
 from _signal import SIG_IGN, SIGINT, SIGTERM, getsignal, signal
 
 
-def leave_at_once() -> None:
-    """Also for the end of a command, when there is nothing left to clean up."""
+def leave_at_once(code: int | None = None) -> None:
+    """For the end of a command too, when there is nothing left to clean up: then with its exit code."""
     for number in (SIGINT, SIGTERM):
         if getsignal(number) != SIG_IGN:
-            signal(number, lambda number, _: os._exit(128 + number))
+            signal(number, lambda number, _: os._exit(128 + number if code is None else code))

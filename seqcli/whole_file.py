@@ -19,10 +19,11 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 @contextmanager
-def replacing(path: Path, *, follow: bool = True, exclusive: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, follow: bool = True, exclusive: bool = False, last: bool = False) -> Iterator[BinaryIO]:
     """A file to write, beside `path`; it takes its place and its mode when it is whole and synced.
 
-    follow: where `path` is a link, the file that it points to is replaced, else the link; exclusive: nothing is replaced.
+    follow: where `path` is a link, the file that it points to is replaced, else the link; exclusive: nothing is replaced;
+    last: it is all that the command makes, so that a signal that comes later is too late.
     An error or a signal inside leaves what was there and nothing else. Raises OSError where it cannot be written, in
     particular FileExistsError where `exclusive` finds something there, however late it came.
     """
@@ -35,10 +36,11 @@ def replacing(path: Path, *, follow: bool = True, exclusive: bool = False) -> It
             if path.is_file() and not path.is_symlink():
                 os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             os.fsync(file.fileno())
-        if exclusive:
-            _link(beside, path)
+        put = _link if exclusive else os.replace
+        if last:
+            interrupts.finish(lambda: put(beside, path))
         else:
-            os.replace(beside, path)
+            put(beside, path)
     finally:
         with interrupts.held(), suppress(OSError):
             beside.unlink()

@@ -1,5 +1,6 @@
 """A signal ends a command, whatever swallows its exception; what must not be left half done is done first."""
 
+import os
 import signal
 import time
 import weakref
@@ -8,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from seqcli import interrupts
+from seqcli.whole_file import replacing
 
 
 def swallowed_in_a_weak_reference_callback():
@@ -92,6 +94,33 @@ def test_an_error_that_comes_of_a_signal_does_not_hide_it():
         return 0
 
     assert interrupts.watched(command) == 143
+
+
+@pytest.mark.parametrize("when, code, text", [("before", 130, "old"), ("during", 0, "new"), ("after", 0, "new")])
+def test_a_signal_comes_before_the_last_step_or_too_late(tmp_path, when, code, text):
+    """So that an exit code of 130 means that the old file is still there, and 0 that the new one is."""
+    (tmp_path / "out").write_text("old")
+
+    def command():
+        if when == "before":
+            signal.raise_signal(signal.SIGINT)
+        with replacing(tmp_path / "out", last=True) as file:
+            file.write(b"new")
+            replace = os.replace
+
+            def interrupted(*paths):
+                signal.raise_signal(signal.SIGINT)
+                replace(*paths)
+
+            if when == "during":
+                patch.setattr(os, "replace", interrupted)
+        if when == "after":
+            signal.raise_signal(signal.SIGINT)
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        assert interrupts.watched(command) == code
+    assert (tmp_path / "out").read_text() == text and os.listdir(tmp_path) == ["out"]
 
 
 def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored():

@@ -50,7 +50,7 @@ class Output:
         else:
             path = Path(self.path)
             new = not path.exists() or path.is_file()  # else a device or a FIFO; a directory says so itself
-            with replacing(path) if new else open(path, "wb") as file:
+            with replacing(path, last=True) if new else open(path, "wb") as file:
                 yield file
 
     def write(self, text: str | bytes) -> None:

@@ -48,7 +48,7 @@ def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line", *,
 def _written(path: Path, *, exclusive: bool) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` when it is whole."""
     try:
-        with replacing(path, exclusive=exclusive) as file:
+        with replacing(path, exclusive=exclusive, last=True) as file:
             if path.suffix.lower() == ".gz":
                 with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
                     yield packed
