@@ -12,6 +12,7 @@ from seqcli.report.learnt import hardly_learnt
 from seqcli.tasks.classification.opened import OpenClassifier
 
 _TOKENS, _CHARACTERS = 24, 80  # of a sample: well under a second
+_DRAWN = 4  # texts at once, of which the first that is not blank is shown
 _SHOWN = 100  # characters of a text
 _TEMPERATURE = 0.8
 TRIED = 100  # held-out rows, of which the first that is short enough is shown
@@ -39,9 +40,9 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
     """A text that it generates, or what it says of a held-out one."""
     if isinstance(opened, OpenModel):
         most = _CHARACTERS if opened.tokenizer.KIND in ("characters", "bytes") else _TOKENS
-        how = generate.Settings(policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most)
-        (made,) = generate.generate(opened, [""], how)
-        return f"a sample of its text: {_shown(made.text)}"
+        how = generate.Settings(policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN)
+        texts = [made.text for made in generate.generate(opened, [""], how)]
+        return f"a sample of its text: {_shown(next(filter(str.strip, texts), ''))}"
     text, truth = next((row for row in held_out if 0 < len(row[0]) <= _SHOWN), held_out[0])
     if isinstance(opened, OpenClassifier):
         (shares,) = opened.probabilities(text.encode() + b"\n")

@@ -56,7 +56,7 @@ def check(begun: Mapping[str, Any], now: Mapping[str, Any], *, done: bool = Fals
         raise UsageError(what, where="--resume", cure="resume with the settings and the text it began with")
     for name in ("precision", "device"):
         if name in different:
-            reporter.note(f"{name} was {begun[name]}, is {now[name]}: the steps may differ in their last digits from one run to the end")
+            reporter.note(f"{name} was {begun[name]}, is {now[name]}: an uninterrupted run would differ by rounding")
 
 
 def fingerprint(*arrays: np.ndarray | bytes) -> str:

@@ -70,7 +70,7 @@ def test_all_that_differs_is_named_and_the_text_where_nothing_else_does():
     then = {"settings": {"width": 8, "layers": 1}, "data": {"fingerprint": "a"}}
     with pytest.raises(UsageError, match=r"^width was 8, is 9, layers was 1, is 2: --resume"):
         check(then, {"settings": {"width": 9, "layers": 2}, "data": {"fingerprint": "b"}})
-    with pytest.raises(UsageError, match="^training text was 'a', is 'b'"):
+    with pytest.raises(UsageError, match=r"^training text was 'a', is 'b'"):
         check(then, {**then, "data": {"fingerprint": "b"}})
     assert "precision was 'fp32'" not in str(check({"precision": "fp32"}, {"precision": "bf16"}))
     assert check({"precision": "fp32"}, {"precision": "bf16"})[0].startswith("precision was fp32, is bf16")
