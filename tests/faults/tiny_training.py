@@ -23,7 +23,8 @@ class Training:
         self.corpus = corpus
 
     def arguments(self, folder: Path, *more: object) -> list[str]:
-        settings = [part for setting in SETTINGS for part in ("--set", setting)]
+        given = {str(setting).partition("=")[0] for setting in more}  # a setting is given once
+        settings = [part for setting in SETTINGS if setting.partition("=")[0] not in given for part in ("--set", setting)]
         return [str(part) for part in (
             "train", "lm", self.corpus, "-o", folder, "--arch", "gru", "--preset", "tiny", "--unit", "document", "--tokenizer",
             "characters", "--steps", 12, "--device", "cpu", "--precision", "fp32", "--threads", 1, *settings, *more,
