@@ -14,6 +14,7 @@ from seqcli.data.deadline import Deadline
 from seqcli.errors import UsageError, nearest
 
 EPOCHS = 10  # where no budget is given
+DEFAULT = "small"  # the preset, until more is known than the architecture (`defaults`)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def kinds_of(task: str, arch: str) -> list[type]:
 def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
     """(module, its Config, the training's Plan, None where it is counted). Raises UsageError for what cannot be meant."""
     module, presets = catalog.presets(request.task, request.arch)
-    preset = request.preset or ("small" if "small" in presets else next(iter(presets)))
+    preset = request.preset or (DEFAULT if DEFAULT in presets else next(iter(presets)))
     if preset not in presets:
         raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(presets)}")
     sources = [(f"preset {preset}", presets[preset]), *request.settings]

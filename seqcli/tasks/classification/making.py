@@ -147,11 +147,12 @@ def _fit(
 
     from seqcli.data.batches import Labelled
     from seqcli.data.piece_dropout import PieceDropout
-    from seqcli.training import budget, fitting
+    from seqcli.training import budget, defaults, fitting
     from seqcli.training.placement import place
 
     begun = time.monotonic() if begun is None else begun
-    module, settings, plan = settings_of(_with_budget(request, len(given.texts)))
+    request = _with_budget(request, len(given.texts))
+    _, _, plan = settings_of(request)
     body = _body_of(init) if init else None
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
     tokenizer = body.tokenizer if body else tokenizer_for(given.texts, choice, reporter=reporter)
@@ -159,6 +160,10 @@ def _fit(
     batch = given.texts.encoded(partial(tokenizer.encode, learning=True), threads=given.threads)
     valid = given.valid.encoded(tokenizer.encode, threads=given.threads)
     stream = _with_starts(batch)
+    label = signature.tokenizer_label(tokenizer)
+    situation = defaults.Situation(label, "line", len(stream), plan.minutes, placement.device.type)
+    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    module, settings, plan = settings_of(request)
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 2048))
     if (long := int((batch.lengths + 1 > settings.window).sum())):
@@ -173,8 +178,9 @@ def _fit(
         return model
 
     held_out = HeldOut(valid, given.valid.targets, metric=given.metric, products=placement.dtype, seed=plan.seed)
-    record = _record(given, request, module, settings, tokens=batch, label=signature.tokenizer_label(tokenizer))
+    record = _record(given, request, module, settings, tokens=batch, label=label)
     record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
+    record["preset"] = request.preset
     record["init_weights"] = body.checksum if body else None
     record["data"] |= {"blocks": given.blocks} if given.blocks else {}
     work = fitting.Work(

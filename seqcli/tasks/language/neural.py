@@ -36,11 +36,11 @@ def train(
     valid: Corpus | None, resume: bool, reporter: Reporter, begun: float | None = None,
 ) -> Trained:  # fmt: skip
     """Trains into `draft`. resume: go on from its newest checkpoint; begun: when its budget began, None for now."""
-    from seqcli.training import budget, fitting
+    from seqcli.training import budget, defaults, fitting
     from seqcli.training.placement import place
 
     begun = time.monotonic() if begun is None else begun
-    module, settings, plan = settings_of(request)
+    _, _, plan = settings_of(request)
     if plan.piece_dropout:
         raise UsageError("piece_dropout is for classifiers", where="--set", cure="leave it out")
     placement = place(request.device, request.precision, threads=request.threads)
@@ -49,6 +49,10 @@ def train(
     reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter, deadline=deadline)
     check_enough(reading, corpus, judged_on_others=valid is not None)
     stream, tokenizer = reading.stream, reading.tokenizer
+    label = signature.tokenizer_label(tokenizer)
+    situation = defaults.Situation(label, corpus.unit, len(stream), plan.minutes, placement.device.type)
+    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    module, settings, plan = settings_of(request)
     how = {"products": placement.dtype, "seed": plan.seed}
     if valid is None:
         stream, rest = split(reading.stream, unit=corpus.unit, seed=plan.seed, folder=draft.folder)
@@ -66,11 +70,12 @@ def train(
         record={
             "arch": request.arch,
             "module": module.__name__.rpartition(".")[2],
+            "preset": request.preset,
             "settings": asdict(settings),
             "training": asdict(plan),
             "unit": corpus.unit,
             "vocab_size": vocab_size,
-            "tokenizer": signature.tokenizer_label(tokenizer),
+            "tokenizer": label,
             "data": {
                 "files": [Path(p).name for p in corpus.paths], "rows": reading.rows,
                 "tokens": len(stream) - count_rows(stream), "fingerprint": fingerprint(stream),

@@ -56,16 +56,21 @@ def train(
     """Makes one translator. begun: when its budget began, None for now; init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
     from seqcli.data.batches import Pairs as Batches
     from seqcli.data.piece_dropout import PieceDropout
-    from seqcli.training import budget, fitting
+    from seqcli.training import budget, defaults, fitting
     from seqcli.training.placement import place
 
     begun = time.monotonic() if begun is None else begun
-    module, settings, plan = settings_of(request)
+    _, _, plan = settings_of(request)
     first = Run.open(init).expect(TASK) if init else None
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
     sides = first.tokenizers() if first else _tokenizers(given, choice, reporter)
     placement = place(request.device, request.precision, threads=request.threads)
-    encoded, left_out = _encoded(given.pairs, sides, given.threads, learning=True).fit(longest=settings.window, ratio=_RATIO)
+    encoded = _encoded(given.pairs, sides, given.threads, learning=True)
+    label = " ".join(dict.fromkeys(map(signature.tokenizer_label, sides)))
+    situation = defaults.Situation(label, "line", len(encoded.target.tokens), plan.minutes, placement.device.type)
+    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    module, settings, plan = settings_of(request)
+    encoded, left_out = encoded.fit(longest=settings.window, ratio=_RATIO)
     if any(left_out.values()):
         reporter.note(
             f"left out {left_out['long']:,} pairs of more than {settings.window:,} tokens, {left_out['unlike']:,} of lengths too unlike"
@@ -83,8 +88,9 @@ def train(
     record = {
         "arch": request.arch,
         "module": module.__name__.rpartition(".")[2],
+        "preset": request.preset,
         "settings": asdict(settings),
-        "tokenizer": " ".join(dict.fromkeys(map(signature.tokenizer_label, sides))),
+        "tokenizer": label,
         "training": asdict(plan),
         "metric": given.metric,
         "init": first.path.name if first else None,

@@ -1,0 +1,70 @@
+"""Which preset a training starts from where none is asked for: from the task, the tokens, the text, the budget and the device.
+
+Every rule is here, with its reason; docs/LOG.md has the figures, and `bench/defaults.py` measures them again. Settings by
+`--set`, `--config` or an option override the preset's, as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seqcli import catalog
+from seqcli.interfaces import Reporter
+from seqcli.runs import history
+from seqcli.training.request import DEFAULT, Request
+
+_SINGLE = ("characters", "bytes")  # tokenizers whose tokens are single signs
+
+
+@dataclass(frozen=True)
+class Situation:
+    """tokenizer: its label, which begins with its kind; tokens: of the training text; minutes: the budget, 0 for one in epochs or
+    steps; device: its type."""
+
+    tokenizer: str
+    unit: str
+    tokens: int
+    minutes: float
+    device: str
+
+    @property
+    def kind(self) -> str:
+        """Of the tokenizer."""
+        return self.tokenizer.partition("-")[0]
+
+
+def preset(task: str, presets: Collection[str], situation: Situation) -> str:
+    """The name of one of `presets`."""
+    if "char" in presets and situation.kind in _SINGLE:
+        return "char"  # a few hundred classes: small steps, many of them, and no dropout
+    return DEFAULT if DEFAULT in presets else next(iter(presets))
+
+
+def completed(request: Request, situation: Situation, *, resumed: Path | None, reporter: Reporter) -> Request:
+    """The request with a preset, and a note of which.
+
+    resumed: the folder of a run that is gone on with: it keeps the preset that it began with, whatever the budget is now.
+    """
+    if request.preset:
+        return request
+    _, presets = catalog.presets(request.task, request.arch)
+    name = _of_run(resumed) if resumed else None
+    if name not in presets:
+        name = preset(request.task, presets, situation)
+        reporter.note(f"settings: preset {name}, for {_described(situation)}; --preset chooses another ({', '.join(presets)})")
+    return replace(request, preset=name)
+
+
+def _of_run(folder: Path) -> str | None:
+    with suppress(OSError, ValueError):
+        return next((event for event in history(folder) if event["event"] == "started"), {}).get("preset")
+    return None
+
+
+def _described(situation: Situation) -> str:
+    budget = f", {situation.minutes:g} minutes" if situation.minutes else ""
+    unit = " of running text" if situation.unit == "document" else ""
+    return f"{situation.tokens:,} tokens ({situation.kind}){unit}{budget} on {situation.device}"
