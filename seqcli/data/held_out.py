@@ -109,9 +109,12 @@ def _mixed(values: np.ndarray) -> np.ndarray:
 
 
 def _grouped(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The group of each row, int64 [N], and how many rows each group has, int64 [G]."""
-    _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
-    return group, sizes
+    """The group of each row, int64 [N], in the order in which they first occur, and how many rows each has, int64 [G]."""
+    _, first, group, sizes = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    order = np.argsort(first)
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    return number[group], sizes[order]
 
 
 def _fill(sizes: np.ndarray, count: int) -> np.ndarray:
