@@ -19,7 +19,7 @@ VocabSize = Annotated[int | None, typer.Option(parser=whole(4, 2**31 - 1), help=
 MinCount = Annotated[int, typer.Option(parser=whole(1, 2**31 - 1), help="Words seen less often are <unk>.")]
 LimitVocab = Annotated[str | None, typer.Option(metavar="FILE", help="File of the words to know; others are <unk>.")]
 Debug = Annotated[bool, typer.Option("--debug", hidden=True)]
-Preset = Annotated[str | None, typer.Option(metavar="NAME", help="Sizes and settings: tiny, small ...  [default: small]")]
+Preset = Annotated[str | None, typer.Option(metavar="NAME", help="Sizes and settings: tiny, small ...  [default: chosen for the text and the budget]")]
 Order = Annotated[int | None, typer.Option(parser=whole(1, 10), help="ngram: the longest.")]
 Valid = Annotated[list[str] | None, typer.Option(metavar="FILE", help="Held-out file to judge the model on.")]
 
