@@ -6,7 +6,7 @@ import os
 import pytest
 
 from seqcli.interfaces import SILENT
-from seqcli.runs import Run
+from seqcli.runs import Run, history
 from seqcli.scoring.sentences import score_texts
 from seqcli.tasks import language
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split
@@ -103,7 +103,7 @@ def test_resuming_goes_on_with_those_that_are_not_done(train, tmp_path):
     done = train("--steps", 3, "--resume")
     assert done.code == 0 and len(done.rows) == 3
     assert Run.open(tmp_path / "m/ngram").manifest == counted.manifest  # it was done
-    assert "gru: " in done.err and Run.open(tmp_path / "m/feedforward").config["progress"]["step"] == 3
+    assert "gru: " in done.err and history(tmp_path / "m/feedforward")[-1]["step"] == 3
     assert train("--steps", 3, "--resume", "--set", "prune=[0, 1]").code == 2
     assert train("--steps", 1, "--force").code == 0
 
