@@ -105,7 +105,7 @@ def test_a_text_without_words(text, tmp_path):
 
 @given(st.lists(TOKENS.filter(lambda token: token not in SPECIALS)))
 def test_decoding_gives_the_words_back(tokens):
-    text = " ".join(tokens)
+    text = nfc(" ".join(tokens))
     vocabulary = learned(text.encode() + b"\n")
     assert vocabulary.decode(vocabulary.encode(text.encode() + b"\n").tokens) == text
 
