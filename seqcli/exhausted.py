@@ -12,8 +12,8 @@ _SAID = (  # by torch, the dynamic loader, the C++ library and Python's threads,
     "can't allocate memory", "cannot allocate memory", "unable to allocate", "not enough memory", "out of memory", "bad_alloc",
     "failed to map segment", "can't start new thread", "failed to launch worker thread",
 )  # fmt: skip
-_SAID_AT_A_LIMIT = (  # for this reason or another: by oneDNN, threads of C++, extension modules
-    "could not create a ", "resource temporarily unavailable", "error return without exception set",
+_SAID_AT_A_LIMIT = (  # for this reason or another: by oneDNN, threads of C++
+    "could not create a ", "resource temporarily unavailable",
 )  # fmt: skip
 
 
@@ -29,6 +29,8 @@ def memory(error: BaseException | None) -> bool:
         seen.add(id(error))
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
+        if isinstance(error, SystemError) and is_limited():
+            return True  # an extension module that got no memory and forgot to say so
         said = "" if isinstance(error, SeqcliError) else str(error).lower()
         if any(phrase in said for phrase in _SAID) or (is_limited() and any(phrase in said for phrase in _SAID_AT_A_LIMIT)):
             return True

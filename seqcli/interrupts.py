@@ -2,7 +2,8 @@
 
 A signal raises `Stopped` in the main thread, and on its way out open files are closed and temporary ones removed. Code
 in between may swallow the exception (a weak-reference callback, an extension module), so it is raised again as long as
-nothing holds it. A signal that is ignored when the command starts (`nohup`, `trap '' INT`) stays ignored.
+nothing holds it. It waits for the end of an import: an extension module that is being initialised aborts the process when an
+exception comes from below. A signal that is ignored when the command starts (`nohup`, `trap '' INT`) stays ignored.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _AGAIN = 0.05  # seconds after which a swallowed exception is raised again
+_IMPORT = "<frozen importlib._bootstrap>"  # the code below which modules are initialised
 _FLUSH = 1.0  # seconds to write what is buffered; a reader may have stopped reading
 
 
@@ -116,14 +118,23 @@ def _receive(number: int, _) -> None:
 def _raise() -> None:
     if _state.held or _state.raised() is not None:
         return
-    error = Stopped()
-    _state.raised = weakref.ref(error)
     if _state.watching:
         signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+        if _is_importing():
+            return
+    error = Stopped()
+    _state.raised = weakref.ref(error)
     try:
         raise error
     finally:
         del error  # its traceback would hold this frame, and the frame the exception
+
+
+def _is_importing() -> bool:
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != _IMPORT:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _unraisable(otherwise: Callable) -> Callable:

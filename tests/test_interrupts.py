@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 import weakref
 from contextlib import suppress
@@ -121,6 +122,25 @@ def test_a_signal_comes_before_the_last_step_or_too_late(tmp_path, when, code, t
     with pytest.MonkeyPatch.context() as patch:
         assert interrupts.watched(command) == code
     assert (tmp_path / "out").read_text() == text and os.listdir(tmp_path) == ["out"]
+
+
+def test_an_import_is_finished_first(tmp_path, monkeypatch):
+    """Torch's initialisation ends the process when an exception comes out of Python below it."""
+    (tmp_path / "slow_to_import.py").write_text(
+        "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(0.12)\nloaded = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "slow_to_import", raising=False)
+
+    def command():
+        import slow_to_import  # noqa: F401
+
+        time.sleep(10)
+        return 0
+
+    began = time.monotonic()
+    assert interrupts.watched(command) == 130 and time.monotonic() - began < 5
+    assert sys.modules.pop("slow_to_import").loaded
 
 
 def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored():
