@@ -4,25 +4,8 @@ import json
 import math
 
 import pytest
+from small_arpa import BASE
 
-BASE = """\\data\\
-ngram 1=5
-ngram 2=3
-
-\\1-grams:
--1.0\t<unk>
--99\t<s>\t-0.3
--0.7\t</s>
--0.6\ta\t-0.2
--0.5\tb\t-0.1
-
-\\2-grams:
--0.2\t<s> a
--0.3\ta b
--0.4\tb </s>
-
-\\end\\
-"""
 PRUNED = """\\data\\
 ngram 1=7
 ngram 2=1

@@ -7,25 +7,9 @@ import re
 import warnings
 
 import pytest
+import small_arpa
 
-BASE = """\\data\\
-ngram 1=5
-ngram 2=3
-
-\\1-grams:
--1.5\t<unk>
--99\t<s>\t-0.3
--0.7\t</s>
--0.6\ta\t-0.2
--0.5\tb\t-0.1
-
-\\2-grams:
--0.2\t<s> a
--0.3\ta b
--0.4\tb </s>
-
-\\end\\
-"""
+BASE = small_arpa.text(unk="-1.5")
 LOG_2 = math.log10(2)
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from small_arpa import BASE
 
 from seqcli.data.lines import block_of
 from seqcli.decoding.generate import Settings, generate
@@ -11,25 +12,6 @@ from seqcli.decoding.next_token import NextToken
 from seqcli.decoding.policy import Policy
 from seqcli.scoring.sentences import score_block
 from seqcli.tasks import language
-
-BASE = """\\data\\
-ngram 1=5
-ngram 2=3
-
-\\1-grams:
--1.0\t<unk>
--99\t<s>\t-0.3
--0.7\t</s>
--0.6\ta\t-0.2
--0.5\tb\t-0.1
-
-\\2-grams:
--0.2\t<s> a
--0.3\ta b
--0.4\tb </s>
-
-\\end\\
-"""
 
 
 @pytest.fixture

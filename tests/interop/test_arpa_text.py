@@ -4,30 +4,13 @@ import unicodedata
 
 import numpy as np
 import pytest
+import small_arpa
 
 from seqcli import tokenizers
 from seqcli.interop import arpa
 from seqcli.normalisation import Normalisation
 from seqcli.tokenizers import words
 
-MODEL = """\\data\\
-ngram 1=5
-ngram 2=3
-
-\\1-grams:
--1.0\t<unk>
--99\t<s>\t-0.3
--0.7\t</s>
--0.6\t{a}\t-0.2
--0.5\t{b}\t-0.1
-
-\\2-grams:
--0.2\t<s> {a}
--0.3\t{a} {b}
--0.4\t{b} </s>
-
-\\end\\
-"""
 NFD = [unicodedata.normalize("NFD", word) for word in ("나는", "학교")]
 WORDS = {"nfd": NFD, "hanja": ["\uf90a", "\u91d1"], "angstrom": ["5\u212b", "b"], "dots": ["x\u0308", "\xc5"]}
 
@@ -37,7 +20,7 @@ def test_a_foreign_word_is_found_as_it_is_spelled(name, tmp_path):
     kenlm = pytest.importorskip("kenlm")
     a, b = WORDS[name]
     path = tmp_path / "model.arpa"
-    path.write_text(MODEL.format(a=a, b=b))
+    path.write_text(small_arpa.text(a=a, b=b))
     judge = kenlm.Model(str(path))
     table, tokenizer, _ = arpa.read(path)
     for text in (f"{a} {b}", unicodedata.normalize("NFC", f"{a} {b}"), unicodedata.normalize("NFD", f"{b} {a}")):
@@ -50,7 +33,7 @@ def test_a_foreign_word_is_found_as_it_is_spelled(name, tmp_path):
 
 def test_the_form_of_the_text_is_kept_by_folders_and_files(tmp_path):
     foreign = tmp_path / "foreign.arpa"
-    foreign.write_text(MODEL.format(a=NFD[0], b=NFD[1]))
+    foreign.write_text(small_arpa.text(a=NFD[0], b=NFD[1]))
     table, tokenizer, _ = arpa.read(foreign)
     tokenizers.save(tokenizer, tmp_path)
     reopened = tokenizers.load(tmp_path, verify=True)
@@ -66,7 +49,7 @@ def test_the_form_of_the_text_is_kept_by_folders_and_files(tmp_path):
 
 def test_our_own_words_read_nfc_after_conversion(tmp_path):
     path = tmp_path / "ours.arpa"
-    path.write_text(MODEL.format(a="나는", b="학교"))
+    path.write_text(small_arpa.text(a="나는", b="학교"))
     table = arpa.read(path).table
     own, _ = words.train([" ".join([*NFD, *NFD, NFD[0]]).encode() + b"\n"])
     assert own.vocabulary()[3:] == ["나는", "학교"]
