@@ -280,6 +280,14 @@ def _not_a_folder(path: Path) -> ModelError:
     return ModelError("not a model folder", where=str(path), cure="give the folder that `seqcli train -o` wrote")
 
 
+def beginning(path: Path | str) -> dict[str, Any] | None:
+    """What the last training into a folder wrote down before its first step, if it did; None where nothing was trained."""
+    try:
+        return next((event for event in history(path) if event["event"] == "started"), {})
+    except OSError:
+        return None
+
+
 def history(path: Path | str) -> list[dict[str, Any]]:
     """The events of the last training into a folder; what a resumed one did again counts once."""
     events: list[dict[str, Any]] = []

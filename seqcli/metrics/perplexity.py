@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqcli.text import UNK_ID
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -24,6 +26,18 @@ class Totals:
     log_prob_known: float = 0.0  # of the tokens that are not `<unk>`; no difference, as log_prob may be -inf
     bytes: int = 0
     characters: int = 0
+
+    @classmethod
+    def of(cls, tokens: np.ndarray, log_prob: np.ndarray, **sizes: int) -> Totals:
+        """Of tokens, int32 [P], and the log-probability of each, float32 [P]. sizes: the fields that tokens do not tell."""
+        unknown = tokens == UNK_ID
+        return cls(
+            tokens=len(tokens),
+            unknown=int(unknown.sum()),
+            log_prob=float(log_prob.sum(dtype=np.float64)),
+            log_prob_known=float(log_prob[~unknown].sum(dtype=np.float64)),
+            **sizes,
+        )
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(*(getattr(self, name) + getattr(other, name) for name in Totals.__slots__))

@@ -102,12 +102,11 @@ class DocumentScore:
         self._opened, self.name = opened, opened.name
         self._context = np.zeros(0, np.int32)
         self._waiting: list[np.ndarray] = []
-        self._log_prob = self._log_prob_known = 0.0
-        self._tokens = self._unknown = self._bytes = self._characters = 0
+        self._totals = Totals()
 
     def add(self, block: Block) -> None:
         lines = self._opened.tokenizer.normalisation.lines(block.data)
-        self._bytes, self._characters = self._bytes + len(lines), self._characters + characters(lines)
+        self._totals += Totals(bytes=len(lines), characters=characters(lines))
         unit = "line" if self._opened.ends else "document"
         tokens = self._opened.tokenizer.encode(lines, unit=unit).tokens
         horizon = self._opened.model.horizon
@@ -120,18 +119,16 @@ class DocumentScore:
     def _score(self, tokens: np.ndarray) -> None:
         row = TokenBatch(tokens, np.array([len(tokens)]))
         log_prob = self._opened.model.score(row, context=self._context).log_prob
-        unknown = tokens == UNK_ID
-        self._log_prob += float(log_prob.sum(dtype=np.float64))
-        self._log_prob_known += float(log_prob[~unknown].sum(dtype=np.float64))
-        self._tokens, self._unknown = self._tokens + len(tokens), self._unknown + int(unknown.sum())
+        self._totals += Totals.of(tokens, log_prob)
 
     def result(self) -> Sentences:
         """One sentence: the text so far."""
         if self._waiting:
             self._score(np.concatenate(self._waiting))
             self._waiting = []
-        one = (np.array([value]) for value in (self._log_prob, self._tokens, self._unknown, self._bytes))
-        return Sentences(*one, characters=self._characters, log_prob_known=self._log_prob_known)
+        totals = self._totals
+        one = (np.array([value]) for value in (totals.log_prob, totals.tokens, totals.unknown, totals.bytes))
+        return Sentences(*one, characters=totals.characters, log_prob_known=totals.log_prob_known)
 
 
 def score_documents(

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from seqcli.data.deadline import Deadline
-from seqcli.runs import history
+from seqcli.runs import beginning
 from seqcli.training.plan import Plan
 
 _READING = 0.25  # of the budget at most: text is read and tokenized; the rest of a larger text is left out
@@ -28,10 +27,8 @@ def reading(minutes: float, *, begun: float, passes: int = 1, resumed: Path | No
     passes: over the text until it is tokenized; resumed: the folder of a run that is gone on with: as much is read as its
     beginning read, however long that takes.
     """
-    if resumed:
-        with suppress(OSError):  # nothing to go on with: that is said where the folder is locked
-            started = next((event for event in history(resumed) if event["event"] == "started"), {})
-            return Deadline(items=started.get("data", {}).get("blocks"))
+    if resumed and (begun_with := beginning(resumed)) is not None:  # else that is said where the folder is locked
+        return Deadline(items=begun_with.get("data", {}).get("blocks"))
     return Deadline(begun + _READING * 60 * minutes / passes if minutes else math.inf)
 
 

@@ -7,13 +7,12 @@ Every rule is here, with its reason; docs/LOG.md has the figures, and `bench/def
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqcli import catalog
 from seqcli.interfaces import Reporter
-from seqcli.runs import history
+from seqcli.runs import beginning
 from seqcli.training.request import DEFAULT, Request
 
 _SINGLE = ("characters", "bytes")  # tokenizers whose tokens are single signs
@@ -59,17 +58,11 @@ def completed(request: Request, situation: Situation, *, resumed: Path | None, r
     if request.preset:
         return request
     _, presets = catalog.presets(request.task, request.arch)
-    name = _of_run(resumed) if resumed else None
+    name = (beginning(resumed) or {}).get("preset") if resumed else None
     if name not in presets:
         name = preset(request.task, request.arch, presets, situation)
         reporter.note(f"settings: preset {name}, for {_described(situation)}; --preset chooses another ({', '.join(presets)})")
     return replace(request, preset=name)
-
-
-def _of_run(folder: Path) -> str | None:
-    with suppress(OSError, ValueError):
-        return next((event for event in history(folder) if event["event"] == "started"), {}).get("preset")
-    return None
 
 
 def _described(situation: Situation) -> str:

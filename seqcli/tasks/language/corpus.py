@@ -122,18 +122,10 @@ def read(
     deadline = deadline or Deadline()
     if choice.name == "words":
         return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter, deadline=deadline)
-    if choice.name in catalog.names("tokenizers"):
-        if once := corpus.read_once():
-            cure = "save it to a file, or give --tokenizer a folder"
-            raise InputError("text that is read only once cannot teach its tokenizer, too", where=once, cure=cure)
-        tokenizer, notes = learn_tokenizer(corpus, choice)
-    elif not os.path.exists(choice.name) and "/" not in choice.name:
-        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
-        raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
-    else:
-        tokenizer, notes = open_tokenizer(choice.name, encoding=corpus.encoding), []
-    for note in notes:
-        reporter.note(note)
+    if choice.name in catalog.names("tokenizers") and (once := corpus.read_once()):
+        cure = "save it to a file, or give --tokenizer a folder"
+        raise InputError("text that is read only once cannot teach its tokenizer, too", where=once, cure=cure)
+    tokenizer = tokenizer_for(corpus, choice, encoding=corpus.encoding, reporter=reporter)
     store, done, symbols, size = _Rows(folder), 0, 0, corpus.size()
     reader = RecordReader.for_unit(tokenizer, corpus.unit, learning=True)
 
@@ -223,8 +215,10 @@ def learn_tokenizer(
     return tokenizer, notes + ([f"subwords learnt from one block of text in {step}"] if step > 1 else [])
 
 
-def tokenizer_for(texts: Corpus | Texts, choice: TokenizerChoice, *, reporter: Reporter) -> Tokenizer:
-    """Learnt from texts that are at hand, or opened."""
+def tokenizer_for(
+    texts: Corpus | Texts, choice: TokenizerChoice, *, encoding: str | None = None, reporter: Reporter
+) -> Tokenizer:
+    """Learnt from texts, which are read once more for it, or opened. encoding: of an ARPA file that is not UTF-8."""
     if choice.name in catalog.names("tokenizers"):
         tokenizer, notes = learn_tokenizer(texts, choice)
         for note in notes:
@@ -233,7 +227,7 @@ def tokenizer_for(texts: Corpus | Texts, choice: TokenizerChoice, *, reporter: R
     if not os.path.exists(choice.name) and "/" not in choice.name:
         cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
         raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
-    return open_tokenizer(choice.name)
+    return open_tokenizer(choice.name, encoding=encoding)
 
 
 def train_tokenizer(

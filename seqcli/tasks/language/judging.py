@@ -14,7 +14,7 @@ from seqcli.interfaces import TokenBatch, Tokenizer
 from seqcli.metrics.perplexity import Totals, characters, line_bytes
 from seqcli.tasks.language.corpus import Corpus
 from seqcli.tasks.language.opened import summary
-from seqcli.text import BOS_ID, UNK_ID
+from seqcli.text import BOS_ID
 
 _PART = 8192  # tokens
 _WINDOW = 1024  # in which running text is judged, where the network has no window of its own
@@ -60,13 +60,10 @@ class HeldOut:
                 context = self.tokens[max(int(self._begins[row]), start - window // 2) : start]
             tokens = np.concatenate([self.tokens[self._starts[row] : self._starts[row] + self._lengths[row]] for row in rows])
             log_prob = model.score(TokenBatch(tokens, self._lengths[rows]), context=context).log_prob
-        unknown = tokens == UNK_ID
-        return Totals(
+        return Totals.of(
+            tokens,
+            log_prob,
             sentences=len(rows) if self._unit == "line" else int(start == self._begins[row]),
-            tokens=len(tokens),
-            unknown=int(unknown.sum()),
-            log_prob=float(log_prob.sum(dtype=np.float64)),
-            log_prob_known=float(log_prob[~unknown].sum(dtype=np.float64)),
             bytes=int(self._bytes[rows].sum()),
             characters=int(self._characters[rows].sum()),
         )

@@ -11,8 +11,8 @@ from types import ModuleType
 
 import numpy as np
 
-from seqcli.interfaces import SILENT, OpenModel, Reporter, TokenBatch
 from seqcli.data.files import unpacked_name
+from seqcli.interfaces import SILENT, OpenModel, Reporter, TokenBatch
 from seqcli.interop import ARPA_SUFFIXES, is_arpa
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
@@ -20,7 +20,7 @@ from seqcli.runs import Run
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.corpus import Corpus
 from seqcli.tasks.opening import is_network, opened
-from seqcli.text import BOS_ID, UNK_ID
+from seqcli.text import BOS_ID
 
 TASK = "language"
 
@@ -87,17 +87,9 @@ def judge(opened: OpenModel, stream: np.ndarray) -> Totals:
     """Totals of rows of tokens (int32 [T], `<s>` before each) under a model, in bytes and characters of their text."""
     begins = np.flatnonzero(stream == BOS_ID)
     batch = TokenBatch(stream[stream != BOS_ID], np.diff(begins, append=len(stream)) - 1)
-    log_prob, unknown = opened.model.score(batch).log_prob, batch.tokens == UNK_ID
+    log_prob = opened.model.score(batch).log_prob
     text = opened.tokenizer.decode(batch.tokens.tolist()) + "\n" * opened.ends
-    return Totals(
-        sentences=len(begins),
-        tokens=len(batch.tokens),
-        unknown=int(unknown.sum()),
-        log_prob=float(log_prob.sum(dtype=np.float64)),
-        log_prob_known=float(log_prob[~unknown].sum(dtype=np.float64)),
-        bytes=len(text.encode()),
-        characters=len(text),
-    )
+    return Totals.of(batch.tokens, log_prob, sentences=len(begins), bytes=len(text.encode()), characters=len(text))
 
 
 def summary(totals: Totals) -> dict[str, float | None]:
