@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 from seqcli import interrupts
 
-
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 

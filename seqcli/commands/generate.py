@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.options import SEED, Given, Machine, MixOption, ModelOption, Results, TextInput, as_options, number, with_options
+from seqcli.commands.options import (
+    SEED,
+    Given,
+    Machine,
+    MixOption,
+    ModelOption,
+    Results,
+    TextInput,
+    as_options,
+    number,
+    with_options,
+)
 from seqcli.errors import UsageError
 
 

@@ -200,8 +200,6 @@ class TextInput:
     def blocks(self, *, example: str, reporter, size: int | None = None, usual=None, clean=None) -> Iterator:
         """Blocks of about `size` bytes; at once an error with an example where there is nothing to read. usual: `tables.Wanted`,
         what a column of texts is called, if not as elsewhere; clean: for blocks that are no table's."""
-        from seqcli.data import lines, tables
-
         from seqcli.data import lines
 
         if self.text and self.input:

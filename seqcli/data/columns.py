@@ -68,7 +68,7 @@ def numbered(columns: Sequence[Asked]) -> bool:
 def place_of(column: str) -> int | None:
     """The place from 0 that `#N` gives; None for a name."""
     number = column[1:]
-    return int(number) - 1 if column.startswith("#") and number.isascii() and number.isdigit() and 0 < int(number[:9]) else None
+    return int(number) - 1 if column.startswith("#") and number.isascii() and number.isdigit() and int(number[:9]) > 0 else None
 
 
 def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list[int]:

@@ -18,7 +18,7 @@ def checked(encoding: str | None) -> str | None:
         return None
     try:
         codec = codecs.lookup(encoding)
-        text = codec._is_text_encoding and codec.incrementaldecoder and codec.name not in _NOT_OF_FILES  # noqa: SLF001
+        text = codec._is_text_encoding and codec.incrementaldecoder and codec.name not in _NOT_OF_FILES
         if not text:  # base64, rot13 and the like
             raise LookupError
         return codec.name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from seqcli.data.columns import MISSING, Asked, Rows, Wanted, cells_of, field_names, field_of, wanted
 from seqcli.data.lines import LONE_SURROGATE, Block, read_blocks
@@ -29,7 +30,7 @@ def read_rows(path: str, columns: Sequence[Asked], *, strict: bool = False, arra
         first = next(blocks, None)
     if first is None:
         return
-    blocks = _again(first, blocks)
+    blocks = chain([first], blocks)
     if array and first.data.lstrip().startswith(b"["):
         yield from _array(path, blocks, fields)
         return
@@ -39,11 +40,6 @@ def read_rows(path: str, columns: Sequence[Asked], *, strict: bool = False, arra
             where = f"{path}, line {line}"
             cells.append(fields.of(_object(record, where), where) if record.strip() else fields.blank)
         yield Rows(block.first, cells, block.replaced + fields.replaced())
-
-
-def _again(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
-    yield first
-    yield from rest
 
 
 def _object(record: str, where: str) -> dict[str, object]:

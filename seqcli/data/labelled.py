@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.data import hub, lines, records, tables
-from seqcli.data.lines import Block
 from seqcli.data.deadline import Deadline
+from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.text import nfc
@@ -119,7 +119,7 @@ def _without_label(block: LabelledBlock, rest: Iterator[tuple[Block, list[str]]]
         number += sum(not label.strip() and bool(texts[k].strip()) for k, label in enumerate(labels))
     rows = "lines" if block.header is not None else "rows"
     what = f"{number:,} {rows} have no label, the first" if number > 1 else "no label"
-    if _is_table(block.path):
+    if records.has_columns(block.path):
         return InputError(what, where=where, cure="label what lacks one, or take it out")
     cure = f"begin every line with {PREFIX}NAME and a blank, or give one of {tables.NAMED}"
     return InputError(what, where=where, cure=cure)
@@ -128,16 +128,12 @@ def _without_label(block: LabelledBlock, rest: Iterator[tuple[Block, list[str]]]
 # --- where labels come from: blocks, the labels as they are given ("" for none), and the lines before the first record
 
 
-def _is_table(path: str, format: str | None = None) -> bool:
-    return records.has_columns(path, format)
-
-
 def _raw(
     path: str, *, text_column: str | None, label_column: str | None, keep: Sequence[str], format: str | None, **reading
 ) -> tuple[Iterator[tuple[Block, list[str]]], int | None]:
     """The blocks with the labels as they are given, and how many lines stand before the first record."""
     label = tables.Wanted("label", tuple(name for name in LABEL_COLUMNS if name != text_column), name=label_column, may_lack=True)
-    if not _is_table(path, format):
+    if not records.has_columns(path, format):
         for column in (text_column, label if label_column else None):
             records.check_lines(path, column, keep)
         return _prefixed(path, **reading), 0
@@ -278,7 +274,7 @@ def read_all(
         raise InputError("no texts", where=everywhere)
     if labels is None and len(number) < fewest:
         (only,) = number
-        cure = "a classifier needs two" + ("; --label-column says where they are" if any(map(_is_table, paths)) else "")
+        cure = "a classifier needs two" + ("; --label-column says where they are" if any(map(records.has_columns, paths)) else "")
         raise InputError(f"only one label, {only!r}, in {len(found):,} {'text' if len(found) == 1 else 'texts'}", where=everywhere, cure=cure)
     ordered = [*known, *in_order([label for label in number if label not in known])]
     place = np.empty(len(number), np.int32)

@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from seqcli import magic
 from seqcli.data import encodings
-from seqcli.data.files import STDIN, compression, opened, shown
+from seqcli.data.files import compression, opened, shown
 from seqcli.errors import InputError
 from seqcli.interfaces import Reporter
 from seqcli.text import one_line

@@ -136,7 +136,7 @@ def _search(
         # 3. Sources that can find no better one leave
         reach = total.max(axis=1) / longest**length_penalty
         for source in sources[done.any(axis=1)].tolist():
-            found[source] = _best(found[source], n_best, text=lambda h: spelling.text(source, h.ids))
+            found[source] = _best(found[source], n_best, text=lambda h, source=source: spelling.text(source, h.ids))
         worst = np.array([found[s][-1].score if len(found[s]) == n_best else -np.inf for s in sources.tolist()])
         alive = np.flatnonzero(reach > worst)
         if not len(alive):

@@ -6,7 +6,8 @@ cores are several times slower than one. Waiting passively is no cure: on a quie
 the second thread gives (docs/LOG.md has the figures). So the free cores are counted now and then (`cores.Usage`), between
 two steps, and the number of threads follows.
 
-The results do not: in bfloat16 a training gives the same weights for any number of threads, in float32 up to rounding.
+The results hardly do: where it was tried (docs/LOG.md), training in bfloat16 gave the same weights for any number of threads; in
+float32 they differ by rounding.
 """
 
 from __future__ import annotations

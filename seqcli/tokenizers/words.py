@@ -228,10 +228,11 @@ load = Words.load
 
 def written(lines: bytes, symbols: Iterable[str] = SPECIALS) -> int:
     """How often these specials are written as words in a text."""
-    if b"<" not in lines:
+    found = [symbol.encode() for symbol in symbols if symbol.encode() in lines]
+    if not found:
         return 0
     blanks = re.escape(BLANKS.encode())
-    names = b"|".join(re.escape(symbol.encode()) for symbol in symbols)
+    names = b"|".join(map(re.escape, found))
     return len(re.findall(b"(?<![^%b])(?:%b)(?![^%b])" % (blanks, names, blanks), lines))
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from seqcli import magic
 from seqcli.data import lines
-from seqcli.data.lines import STDIN, Block, block_of, read_blocks
+from seqcli.data.files import STDIN
+from seqcli.data.lines import Block, block_of, read_blocks
 from seqcli.errors import InputError, UsageError
 
 KOREAN = "나는 기계 학습을 공부한다\n오늘은 날씨가 좋다\n"

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_translator import toy
 
-from seqcli.decoding.policy import Policy
 from seqcli.decoding.beam import Hypothesis as Found
+from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import Settings, combinations, translate
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError

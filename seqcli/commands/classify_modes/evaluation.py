@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.commands.classify_modes.job import Job
 from seqcli.data import lines
+from seqcli.data.files import STDIN
 from seqcli.errors import UsageError, listed
 from seqcli.report.frame import WHOLE, Column
 from seqcli.report.output import JSON, TABLE, Output
 
 if TYPE_CHECKING:
-    from seqcli.metrics.classification import Report
     import numpy as np
 
+    from seqcli.metrics.classification import Report
     from seqcli.tasks.classification import Answers, OpenClassifier, Texts
 
 
@@ -22,7 +23,7 @@ def evaluate(job: Job, *, errors: int) -> None:
     """One report for each classifier; of several the paired test against the first. Without -m there is one for each script."""
     from seqcli.tasks import classification
 
-    if lines.STDIN in job.source.paths and lines.is_interactive():
+    if STDIN in job.source.paths and lines.is_interactive():
         raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
     known = job.classifiers[0].labels if job.sources else []
     texts = job.labelled_input.read(labels=known, others=True, reporter=job.reporter)

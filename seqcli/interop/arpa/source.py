@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,10 +32,8 @@ class Source:
     """
 
     def __init__(self, path: Path, *, encoding: str | None):
-        try:
+        with suppress(OSError):  # read_blocks says why it cannot be opened
             regular_file.check(path)
-        except OSError:
-            pass  # read_blocks says why it cannot be opened
         self.path, self.malformed = path, 0
         self.encoding = None if encoding is None or _is_utf8(path) else encoding
         self._runs = self._split()
