@@ -1,6 +1,6 @@
 """Are the settings that are chosen without --preset good ones? Each task is trained without and with every preset, for the same time.
 
-    python bench/defaults.py [--data DIR] [--part brown ...] [--minutes 1] [--arch lstm ...] [--processor-time] [--only default]
+    python bench/defaults.py [--data DIR] [--part brown ...] [--minutes 1] [--arch lstm ...] [--preset tiny ...] [--processor-time]
 
 Wanted: the default is within 3 % of the best preset's held-out loss, or within 0.5 points of its accuracy. With
 --processor-time a minute is a minute of one core's work, so that other work beside does not change the figures.
@@ -68,7 +68,7 @@ def tatoeba(data, folder):
     return ["translator", train, "--valid", dev, *columns, "--metric", "loss"]
 
 
-PARTS = {  # name: its training, task, architectures, name of the figure, whether more is better
+PARTS = {  # name: its training, task, architectures, name of the figure
     "shakespeare": (shakespeare, "language", ("lstm", "gru", "rnn", "feedforward", "transformer"), "loss"),
     "brown": (brown, "language", ("lstm", "gru", "rnn", "feedforward", "transformer"), "loss"),
     "reviews": (reviews, "language", ("lstm", "transformer"), "loss"),
