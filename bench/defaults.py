@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from seqcli import catalog
-from seqcli.runs import Run
+from seqcli.runs.model_folder import Run
 
 WALL = "import sys; from seqcli.cli import main; sys.argv[0] = 'seqcli'; main()"
 PROCESSOR = "import time; time.monotonic = time.process_time; " + WALL

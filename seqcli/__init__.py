@@ -18,7 +18,7 @@ def load(
     """
     from seqcli.api import Classifier, LanguageModel, Translator
     from seqcli.interop import is_arpa
-    from seqcli.runs import Run
+    from seqcli.runs.model_folder import Run
     from seqcli.tasks import classification, language, translation
 
     task = language.TASK if is_arpa(model) else Run.open(model).task

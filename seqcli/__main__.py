@@ -1,8 +1,8 @@
 """`python -m seqcli` and the `seqcli` script."""
 
-from seqcli import start_up
+from seqcli.system import startup
 
-start_up.leave_at_once()  # before the other imports, which take longer
+startup.leave_at_once()  # before the other imports, which take longer
 
 from seqcli.cli import main  # noqa: E402
 

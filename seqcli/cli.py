@@ -14,12 +14,13 @@ import tempfile
 import time
 import warnings
 from contextlib import suppress
+from pathlib import Path
 
 import typer
 from typer.core import TyperGroup
 
-from seqcli import clock, exhausted, interrupts, limited, start_up, torchrun
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
+from seqcli.system import clock, memory, signals, startup, supervisor, torchrun
 
 COMMANDS = {  # in the order of the help
     "tokenize": "Split text into tokens, and back.",
@@ -78,14 +79,22 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.simplefilter("ignore")
     _occupy_closed_streams()
     arguments, began = sys.argv[1:] if arguments is None else arguments, clock.process_start()
-    if exhausted.is_limited() and torchrun.world() == 1 and "--debug" not in arguments:
-        out_of_memory = lambda: _explain(MemoryError(), arguments)  # noqa: E731
-        code = limited.supervised(lambda: run(arguments, began=began), arguments, explain=out_of_memory)
+    if memory.is_limited() and torchrun.world() == 1 and "--debug" not in arguments:
+
+        def clean_up(process: int) -> None:
+            from seqcli.runs.model_folder import clean_up_after
+
+            clean_up_after(process, map(Path, arguments))
+
+        def out_of_memory() -> int:
+            return _explain(MemoryError(), arguments)
+
+        code = supervisor.supervised(lambda: run(arguments, began=began), explain=out_of_memory, clean_up=clean_up)
     else:
         code = run(arguments, began=began)
-    start_up.leave_at_once(code)
+    startup.leave_at_once(code)
     if code > 128 or ("torch" in sys.modules and torchrun.world() == 1):  # torch takes seconds to leave on a busy machine
-        interrupts.leave(code)
+        signals.leave(code)
     sys.exit(code)
 
 
@@ -99,11 +108,11 @@ def _occupy_closed_streams() -> None:
 def run(arguments: list[str], *, began: float | None = None) -> int:
     """The exit code of one command. began: when, on the scale of `time.monotonic`; None for now."""
     with clock.command(began):
-        return interrupts.watched(lambda: _run(arguments))
+        return signals.watched(lambda: _run(arguments))
 
 
 def _run(arguments: list[str]) -> int:
-    with interrupts.held(), suppress(OSError):
+    with signals.held(), suppress(OSError):
         # The first call writes and removes a file, wherever it is made. Torch would make a folder there for compiled code.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seqcli --help | head -1` ends quietly
@@ -123,10 +132,10 @@ def _run(arguments: list[str]) -> int:
         _die_of(signal.SIGPIPE)
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except interrupts.Stopped:
+    except signals.Stopped:
         raise
     except BaseException as error:
-        if interrupts.came():
+        if signals.came():
             return 1
         if "--debug" in arguments:
             raise
@@ -147,7 +156,7 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
             _say(message)
             return UsageError.exit_code
         error = UsageError(message.removesuffix("."), cure=f"see {command} --help")
-    elif exhausted.memory(error):
+    elif memory.is_exhausted(error):
         error = OutputError("out of memory", cure="use a smaller model or input, or --memory where there is one")
     elif isinstance(error, OSError):
         error = _of_system(error)

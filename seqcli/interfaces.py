@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from seqcli import finite
-from seqcli.normalisation import Normalisation
+from seqcli.text import Normalisation
 
 if TYPE_CHECKING:
     import numpy as np

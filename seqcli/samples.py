@@ -17,9 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqcli import __version__, interrupts
+from seqcli import __version__
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
+from seqcli.system import signals
 from seqcli.text import nfc
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def classifier_of(name: str, *, reporter: Reporter) -> OpenClassifier:
     source = folder() / f"{name}.sentiment.tsv"
 
     def train(place: Path) -> None:
-        from seqcli.runs import drafting
+        from seqcli.runs.model_folder import drafting
         from seqcli.tasks.language import TokenizerChoice
         from seqcli.training.request import requests
 
@@ -143,7 +144,7 @@ def translator_of(name: str, *, reporter: Reporter) -> OpenTranslator:
     source = folder() / PAIRS
 
     def train(place: Path) -> None:
-        from seqcli.runs import drafting
+        from seqcli.runs.model_folder import drafting
         from seqcli.tasks.language import TokenizerChoice
         from seqcli.training.request import requests
 
@@ -163,7 +164,7 @@ def translator_of(name: str, *, reporter: Reporter) -> OpenTranslator:
 
 def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
     """The sample models of a language, of all architectures: one tokenizer, one held-out part."""
-    from seqcli.runs import Run
+    from seqcli.runs.model_folder import Run
     from seqcli.tasks import language
 
     for arch in SETTINGS:
@@ -192,7 +193,7 @@ def _once(
 
     what: is in it; asked: no -m was given, and whoever asked is told that a toy answers, whether it is new or not.
     """
-    from seqcli.runs import MANIFEST
+    from seqcli.runs.model_folder import MANIFEST
 
     place = f"{name}-{hashlib.sha256(recipe + source.read_bytes()).hexdigest()[:12]}"
     cache = _cache()
@@ -209,7 +210,7 @@ def _once(
             with tempfile.TemporaryDirectory(prefix=f".{place}-", dir=cache) as new:
                 train(Path(new) / name)
                 os.rename(Path(new) / name, cache / place)
-        except interrupts.Stopped:
+        except signals.Stopped:
             reporter.note("interrupted; the same command begins this sample model again and keeps those that are complete")
             raise
     return cache / place
@@ -223,7 +224,7 @@ def _request(arch: str, settings: dict) -> Request:
 
 def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
     from seqcli.ngram.arena import default_memory
-    from seqcli.runs import drafting
+    from seqcli.runs.model_folder import drafting
     from seqcli.tasks import language
     from seqcli.tasks.language import neural
     from seqcli.training.request import settings_of

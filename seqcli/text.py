@@ -1,13 +1,21 @@
 """Text as seqcli sees it: Unicode form, special symbols, what may stand in a TSV field or on a terminal.
 
 Reading files is `data/lines.py`; here are only rules about strings.
+
+A tokenizer reads text in one Unicode form (`Normalisation`), and applies it to the text it is given.
+
+seqcli's own tokenizers read NFC. A vocabulary made by another tool (ARPA, a SentencePiece `.model`) reads text as given:
+its words are spelled as its file spells them, and NFC would merge words that it tells apart.
 """
+
+from __future__ import annotations
 
 import math
 import re
 import unicodedata
 from array import array
 from collections.abc import Sequence
+from enum import Enum
 from functools import cache
 
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"  # ids 0, 1, 2 in every tokenizer
@@ -104,3 +112,26 @@ def printable(text: str) -> str:
 def number_of(text: str) -> float:
     """The number that is written in decimal digits, nan for anything else: Python would also read 1_000 and other scripts' digits."""
     return float(text) if _NUMBER.fullmatch(text) else math.nan
+
+
+class Normalisation(Enum):
+    """The value is the name of the form in files and signatures."""
+
+    NFC = "nfc"
+    NONE = "none"
+
+    def text(self, text: str) -> str:
+        """The text as the tokenizer reads it. The number of lines stays."""
+        return nfc(text) if self is Normalisation.NFC else text
+
+    def lines(self, lines: bytes) -> bytes:
+        """The same for UTF-8."""
+        if self is Normalisation.NONE or lines.isascii():
+            return lines
+        text = lines.decode()
+        same = nfc(text)
+        return lines if same is text else same.encode()
+
+    def spans(self, text: str) -> tuple[str, Sequence[int]]:
+        """The text as the tokenizer reads it, and where each of its characters came from (see `text.nfc_spans`)."""
+        return nfc_spans(text) if self is Normalisation.NFC else (text, range(len(text) + 1))

@@ -18,7 +18,7 @@ from hypothesis import settings
 from seqcli import cli
 from seqcli.interfaces import OpenModel
 from seqcli.models import ngram
-from seqcli.runs import drafting
+from seqcli.runs.model_folder import drafting
 from seqcli.tasks import language
 
 CHECKOUT = Path(__file__).parents[1]

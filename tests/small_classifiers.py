@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seqcli.interfaces import SILENT
-from seqcli.runs import drafting
+from seqcli.runs.model_folder import drafting
 from seqcli.tasks import classification
 from seqcli.tasks.classification import Given, LabelledFiles, Texts, open_classifier
 from seqcli.tasks.language import TokenizerChoice

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli import finite, runs, tensor_file, tokenizers
+from seqcli import finite, tokenizers
 from seqcli.errors import ModelError
+from seqcli.files import tensor_file
 from seqcli.interfaces import Scores
-from seqcli.runs import Run
+from seqcli.runs import model_folder
+from seqcli.runs.model_folder import Run
 
 ROWS = [f"{label}\t{a} {b} film\n" for a in ("the", "a") for label, b in (("good", "fine"), ("bad", "dull"))] * 12
 MODELS = {  # made by, asked by
@@ -85,7 +87,7 @@ def test_4_weights_that_are_not_finite(here, made, name, value):
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("checksums", ["of this version", "of earlier versions"])
 def test_4_a_byte_changed_in_weights_of_any_size(here, made, monkeypatch, name, checksums):
-    monkeypatch.setattr(runs, "_QUICKLY_READ", 0)  # all are large now
+    monkeypatch.setattr(model_folder, "_QUICKLY_READ", 0)  # all are large now
     model = made(name)
     if checksums == "of earlier versions":
         rewritten(model, lambda tensors: None)
@@ -102,7 +104,7 @@ def test_4_a_byte_changed_in_weights_of_any_size(here, made, monkeypatch, name, 
 
 
 def test_4_a_model_does_not_begin_with_damaged_weights(here, made, monkeypatch):
-    monkeypatch.setattr(runs, "_QUICKLY_READ", 0)
+    monkeypatch.setattr(model_folder, "_QUICKLY_READ", 0)
     rewritten(made("gru"), lambda tensors: tensors["body.embedding.weight"].fill(math.nan))
     done = here("train", "classifier", "t.tsv", "--arch", "gru", "--init", "m", "--steps", 1, "-o", "c")
     assert done.code == 4 and "holds NaN or infinity" in done.err

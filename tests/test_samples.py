@@ -13,7 +13,7 @@ import pytest
 
 from seqcli import samples
 from seqcli.interfaces import SILENT
-from seqcli.runs import Run
+from seqcli.runs.model_folder import Run
 from seqcli.scoring.comparisons import choices, scramble
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 

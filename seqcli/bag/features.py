@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.interfaces import TokenBatch
-from seqcli.normalisation import Normalisation
+from seqcli.text import Normalisation
 from seqcli.tokenizers.words import Split
 
 _BLANK = 0x20

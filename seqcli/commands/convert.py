@@ -28,7 +28,7 @@ def convert(
     from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
-    from seqcli.runs import Run, drafting
+    from seqcli.runs.model_folder import Run, drafting
     from seqcli.tasks import language
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)

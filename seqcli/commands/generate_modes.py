@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from seqcli import torchrun
 from seqcli.commands.jobs import ModelJob as Job
 from seqcli.data.lines import Block
 from seqcli.decoding.generate import Continuation, Settings, generate, grow, samples_of
@@ -15,6 +14,7 @@ from seqcli.decoding.policy import Policy
 from seqcli.interfaces import OpenModel
 from seqcli.report.frame import WHOLE, Column, bar, json_line, with_kept
 from seqcli.report.output import JSON, TABLE, Output
+from seqcli.system import torchrun
 from seqcli.text import printable, tsv_field
 
 EXAMPLE = 'seqcli generate "I study"'

@@ -43,7 +43,7 @@ def info(
 
 
 def _of_run(model: str, *, verify: bool) -> dict:
-    from seqcli.runs import Run
+    from seqcli.runs.model_folder import Run
 
     run = Run.open(model)
     if verify:

@@ -7,7 +7,6 @@ from functools import cached_property
 from itertools import chain
 from typing import TypeVar
 
-from seqcli import torchrun
 from seqcli.commands.by_script import ByScript
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
@@ -16,6 +15,7 @@ from seqcli.data.tables import Wanted
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter
 from seqcli.report.output import TABLE, Output
+from seqcli.system import torchrun
 from seqcli.text import UNK
 
 Result = TypeVar("Result")

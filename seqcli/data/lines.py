@@ -20,10 +20,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import BinaryIO
 
-from seqcli import magic
 from seqcli.data import encodings
 from seqcli.data.files import compression, opened, shown
 from seqcli.errors import InputError
+from seqcli.files import file_type
 from seqcli.interfaces import Reporter
 from seqcli.text import one_line
 
@@ -190,7 +190,7 @@ def _block(first: int, data: bytes, name: str, strict: bool, errors: str) -> Blo
 
 
 def _refuse_what_is_not_text(head: bytes, name: str, *, given: str | None, whole: bool) -> None:
-    if found := magic.recognised(head):
+    if found := file_type.recognised(head):
         what, cure = found
         raise InputError(f"looks like {what}, not text", where=name, cure=cure)
     if given is None and (found := encodings.looks_like(head, whole=whole)):

@@ -16,8 +16,8 @@ from itertools import chain, islice
 from queue import SimpleQueue
 from typing import TypeVar
 
-from seqcli import cores, torchrun
-from seqcli.workers import answer, ask, forked, serve
+from seqcli.system import cpu, torchrun
+from seqcli.system.workers import answer, ask, forked, serve
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,7 +28,7 @@ def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None
 ) -> Iterator[Result]:
     """`map(function, items)` on `workers` processes (None: one a core); reads at most two items a worker ahead."""
-    workers = cores.allowed() if workers is None else workers
+    workers = cpu.allowed() if workers is None else workers
     items = iter(items)
     first = list(islice(items, _WORTH_A_FORK)) if workers > 1 and hasattr(os, "fork") else []
     if len(first) < _WORTH_A_FORK:

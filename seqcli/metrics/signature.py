@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from seqcli import __version__
 from seqcli.interfaces import OpenModel, OpenTranslator
-from seqcli.normalisation import Normalisation
+from seqcli.text import Normalisation
 
 
 def tokenizer_label(tokenizer) -> str:

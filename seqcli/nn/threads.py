@@ -17,7 +17,7 @@ import time
 
 import torch
 
-from seqcli import cores
+from seqcli.system import cpu
 
 _EVERY = 0.25  # seconds between two counts: the kernel counts in hundredths
 _MISSED = 1 / 3  # of a core: with less missing, as many threads as cores are still quicker than one thread fewer
@@ -28,7 +28,7 @@ class Threads:
 
     def __init__(self, most: int):
         self.most = most
-        self._before, self._last = cores.STARTED, most
+        self._before, self._last = cpu.STARTED, most
         self._due = 0.0
 
     def adapt(self) -> None:
@@ -36,7 +36,7 @@ class Threads:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _EVERY
-        if (now := cores.Usage.now()) is None or self._before is None:
+        if (now := cpu.Usage.now()) is None or self._before is None:
             return
         seen = min(self.most, max(1, int(now.free(self._before) + _MISSED)))
         threads = torch.get_num_threads()
@@ -56,7 +56,7 @@ def choose(number: int | None) -> None:
     if number:
         torch.set_num_threads(number)
     elif not os.environ.get("OMP_NUM_THREADS"):
-        most = min(torch.get_num_threads(), cores.allowed())
+        most = min(torch.get_num_threads(), cpu.allowed())
         torch.set_num_threads(most)
         if most > 1:
             _threads = Threads(most)

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from seqcli import torchrun
 from seqcli.errors import ClosedPipe, OutputError
+from seqcli.files.atomic import replacing
 from seqcli.report import frame
 from seqcli.report.frame import Column
-from seqcli.whole_file import replacing
+from seqcli.system import torchrun
 
 TABLE, TSV, JSON = "table", "tsv", "json"
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 
-from seqcli import torchrun
+from seqcli.system import torchrun
 from seqcli.text import printable
 
 _PATIENCE = 0.5  # seconds before anything is drawn

@@ -7,9 +7,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqcli import catalog, checkpoints
+from seqcli import catalog
 from seqcli.errors import UsageError
-from seqcli.runs import MANIFEST, Draft, drafting
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import MANIFEST, Draft, drafting
 from seqcli.training.request import Request
 
 
@@ -38,7 +39,7 @@ def drafts(requests: Mapping[Path, Request], task: str, *, force: bool, resume: 
         stack.callback(_remove_empty, new)
         places = []
         for path, request in requests.items():
-            begun = resume and (not many or (path / MANIFEST).is_file() or checkpoints.are_here(path))
+            begun = resume and (not many or (path / MANIFEST).is_file() or checkpoint.are_here(path))
             done = begun and catalog.is_counted(task, request.arch)
             draft = None if done else stack.enter_context(drafting(path, force=force, resume=begun))
             places.append(Place(path, request, begun, draft))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from seqcli import catalog
 from seqcli.errors import ModelError
-from seqcli.runs import Run, version_of
+from seqcli.runs.model_folder import Run, version_of
 
 Opened = TypeVar("Opened")
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqcli import catalog, regular_file
+from seqcli import catalog
 from seqcli.errors import ModelError, nearest
+from seqcli.files import regular
 from seqcli.interfaces import TokenBatch
-from seqcli.normalisation import Normalisation
-from seqcli.text import EOS_ID
+from seqcli.text import EOS_ID, Normalisation
 
 if TYPE_CHECKING:
     from seqcli.interfaces import Tokenizer
@@ -89,7 +89,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def read_file(path: Path) -> bytes:
     try:
-        return regular_file.read(path)
+        return regular.read(path)
     except OSError as error:
         raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=CURE) from None
 

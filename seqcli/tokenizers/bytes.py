@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.normalisation import Normalisation
-from seqcli.text import SPECIAL_IDS, SPECIALS, UNK
+from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, Normalisation
 from seqcli.tokenizers import digest, lines_of, rows_ended_at, span
 
 KIND = "bytes"

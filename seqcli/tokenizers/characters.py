@@ -16,8 +16,7 @@ import numpy as np
 
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.normalisation import Normalisation
-from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, UNK_ID
+from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, UNK_ID, Normalisation
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, rows_ended_at, span, write_file
 
 KIND = "characters"

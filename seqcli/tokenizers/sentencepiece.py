@@ -24,16 +24,15 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
-from seqcli import magic
 from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.files import file_type
 from seqcli.interfaces import Piece, TokenBatch
 from seqcli.long_lines import Token, windowed
-from seqcli.normalisation import Normalisation
-from seqcli.text import SPECIALS, UNK
+from seqcli.system.workers import in_child
+from seqcli.text import SPECIALS, UNK, Normalisation
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
 from seqcli.tokenizers.characters import code_points
 from seqcli.tokenizers.words import with_line_ends
-from seqcli.workers import in_child
 
 KIND = "sentencepiece"
 FILE = "tokenizer.model"
@@ -69,7 +68,7 @@ class SentencePiece:
             self.vocab_size = self._processor.vocab_size()
             self._pieces = [self._processor.id_to_piece(id) for id in range(self.vocab_size)]
         except (RuntimeError, ValueError):
-            if found := magic.recognised_download(model[:4096]):
+            if found := file_type.recognised_download(model[:4096]):
                 what, cure = found
                 raise ModelError(f"looks like {what}, not a SentencePiece model", where=where, cure=cure) from None
             raise ModelError("not a SentencePiece model, or damaged", where=where, cure=CURE) from None

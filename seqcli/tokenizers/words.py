@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from seqcli import ragged, tensor_file
+from seqcli import ragged
 from seqcli.errors import InputError, ModelError
+from seqcli.files import tensor_file
 from seqcli.interfaces import Piece, TokenBatch
-from seqcli.normalisation import Normalisation
-from seqcli.text import BLANKS, BOS, BOS_ID, EOS, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, WORD
+from seqcli.text import BLANKS, BOS, BOS_ID, EOS, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, WORD, Normalisation
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from seqcli.data.deadline import Deadline
-from seqcli.runs import beginning
+from seqcli.runs.model_folder import beginning
 from seqcli.training.plan import Plan
 
 _READING = 0.25  # of the budget at most: text is read and tokenized; the rest of a larger text is left out

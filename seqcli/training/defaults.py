@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seqcli import catalog
 from seqcli.interfaces import Reporter
-from seqcli.runs import beginning
+from seqcli.runs.model_folder import beginning
 from seqcli.training.request import DEFAULT, Request
 
 _SINGLE = ("characters", "bytes")  # tokenizers whose tokens are single signs

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from seqcli import torchrun
 from seqcli.data.batches import Batches
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
-from seqcli.runs import Draft, Run
+from seqcli.runs.model_folder import Draft, Run
+from seqcli.system import torchrun
 from seqcli.training import loop, preflight, ranks
 from seqcli.training.budget import Budget
 from seqcli.training.keeping import HeldOut, Keeper

@@ -13,11 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from torch import nn
 
-from seqcli import checkpoints, tensor_file, torchrun
 from seqcli.errors import ModelError
+from seqcli.files import tensor_file
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
-from seqcli.runs import Draft, Run
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import Draft, Run
+from seqcli.system import torchrun
 from seqcli.training import resuming
 from seqcli.training.loop import Evaluation
 from seqcli.training.plan import Progress
@@ -108,6 +110,6 @@ class Keeper:
 
     def resumed(self, reporter: Reporter) -> tuple[Progress, dict[str, np.ndarray]]:
         """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise."""
-        tensors, saved = checkpoints.newest(self._draft.path, reporter=reporter)
+        tensors, saved = checkpoint.newest(self._draft.path, reporter=reporter)
         resuming.check(saved["same"], resuming.settings_of(self._record), reporter=reporter)
         return Progress(**saved["progress"]), tensors

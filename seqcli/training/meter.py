@@ -8,7 +8,7 @@ import time
 import torch
 
 from seqcli.interfaces import Reporter
-from seqcli.training import memory
+from seqcli.system import memory
 
 _EVERY = 0.1  # seconds between two lines: making one takes as long as some tiny models take for a step
 _SMOOTH = 0.02  # part of the newest step in what is shown

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from seqcli import torchrun
 from seqcli.errors import UsageError
 from seqcli.nn.threads import choose as choose_threads
+from seqcli.system import torchrun
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from seqcli import torchrun
 from seqcli.errors import OutputError
 from seqcli.nn.cross_entropy import KEPT
-from seqcli.training import memory
+from seqcli.system import memory, torchrun
 from seqcli.training.optim import OPTIMIZERS
 from seqcli.training.placement import Placement
 from seqcli.training.plan import Plan

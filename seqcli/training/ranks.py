@@ -20,12 +20,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from seqcli import torchrun
 from seqcli.data.batches import NOT_COUNTED, Example
 from seqcli.errors import InputError, SeqcliError, UsageError
 from seqcli.interfaces import Reporter
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.stack import TransformerStack
+from seqcli.system import torchrun
 
 _PATIENCE = timedelta(minutes=10)  # while rank 0 saves, the others wait
 _BUCKET = 1 << 24  # numbers summed at a time

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from seqcli import catalog, clock, config
+from seqcli import catalog, config
 from seqcli.data.deadline import Deadline
 from seqcli.errors import UsageError, nearest
+from seqcli.system import clock
 
 EPOCHS = 10  # where no budget is given
 DEFAULT = "small"  # the preset, until more is known than the architecture (`defaults`)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from seqcli import interrupts, torchrun
+from seqcli.system import signals, torchrun
 
 
 @contextmanager
@@ -20,12 +20,12 @@ def collected() -> Iterator[list[signal.Signals]]:
     def note(number, frame):
         seen.append(signal.Signals(number))
         if len(seen) > 1 and number == signal.SIGINT and torchrun.world() == 1:
-            interrupts.stop(number)
+            signals.stop(number)
 
-    old = interrupts.install(note)
+    old = signals.install(note)
     try:
         yield seen
     finally:
-        interrupts.restore(old)
+        signals.restore(old)
     if seen:
-        interrupts.stop(seen[0])
+        signals.stop(seen[0])

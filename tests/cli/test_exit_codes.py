@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from seqcli import tensor_file
-from seqcli.runs import drafting
+from seqcli.files import tensor_file
+from seqcli.runs.model_folder import drafting
 
 
 def one_line(done, *, command: str) -> str:

@@ -3,8 +3,8 @@
 import json
 import shutil
 
-from seqcli import runs
-from seqcli.runs import Run
+from seqcli.runs import model_folder
+from seqcli.runs.model_folder import Run
 from seqcli.tasks import language
 
 
@@ -22,7 +22,7 @@ def test_info_tells_what_is_there(here, model):
 
 
 def test_4_verify_finds_what_opening_does_not_read(here, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "_QUICKLY_READ", 0)
+    monkeypatch.setattr(model_folder, "_QUICKLY_READ", 0)
     shutil.copytree(model, tmp_path / "m")
     weights = next((tmp_path / "m").glob("state-*/model.safetensors"))
     data = bytearray(weights.read_bytes())

@@ -15,8 +15,8 @@ from seqcli.commands import jobs
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.minimal_pairs import wilson
 from seqcli.metrics.signature import of_language_model
+from seqcli.system.workers import in_child
 from seqcli.tasks import language, translation
-from seqcli.workers import in_child
 
 TEXTS = ["the cat saw the dog", "", "a zebra saw the cat", "나는 기계 학습을 공부한다"]
 SUMS = ["log_prob", "perplexity", "bits_per_byte", "tokens", "unknown"]

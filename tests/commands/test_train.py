@@ -6,7 +6,7 @@ import os
 import pytest
 
 from seqcli.interfaces import SILENT
-from seqcli.runs import Run, history
+from seqcli.runs.model_folder import Run, history
 from seqcli.scoring.sentences import score_texts
 from seqcli.tasks import language
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split

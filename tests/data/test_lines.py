@@ -11,11 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from seqcli import magic
 from seqcli.data import lines
 from seqcli.data.files import STDIN
 from seqcli.data.lines import Block, block_of, read_blocks
 from seqcli.errors import InputError, UsageError
+from seqcli.files import file_type
 
 KOREAN = "나는 기계 학습을 공부한다\n오늘은 날씨가 좋다\n"
 ENGLISH = "I study machine learning\nMy computer is very slow\n"
@@ -85,7 +85,7 @@ bytes_of_texts = st.lists(
 @settings(deadline=None)
 @given(bytes_of_texts, st.integers(1, 40))
 def test_the_size_of_blocks_changes_nothing(path, data, size):
-    assume(magic.recognised(data) is None)
+    assume(file_type.recognised(data) is None)
     blocks = blocks_of(path, data, encoding="utf-8", size=size)
     assert [record for block in blocks for record in block.records()] == slowly(data)
     assert sum(b.replaced for b in blocks) == "".join(slowly(data)).count("\ufffd") - data.count("\ufffd".encode())

@@ -13,10 +13,9 @@ from seqcli.decoding.prompt import Prompter, begin
 from seqcli.interfaces import SILENT, OpenModel, TokenBatch
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
-from seqcli.normalisation import Normalisation
-from seqcli.runs import drafting
+from seqcli.runs.model_folder import drafting
 from seqcli.tasks import language
-from seqcli.text import BOS_ID, SPECIALS
+from seqcli.text import BOS_ID, SPECIALS, Normalisation
 from seqcli.tokenizers.words import with_line_ends
 
 PIECES = [*SPECIALS, "▁I", "▁study", "▁studies", "▁st", "u", "dy", "die", "▁", "▁machines", "s", ".", "<0x21>", "▁studs", "d"]

@@ -13,7 +13,7 @@ from random import Random
 
 import numpy as np
 
-from seqcli import tensor_file
+from seqcli.files import tensor_file
 
 VALUES = [
     10**12, 2**63, 10**400, -1, 0, 7, 3.5, 1e308, float("nan"), float("-inf"), True, None, "", "x", "../../etc/passwd", "a" * 5000,

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from tiny_training import end, same
 
-from seqcli import checkpoints
 from seqcli.errors import ModelError
 from seqcli.interfaces import SILENT
+from seqcli.runs import checkpoint
 
-FILES = (checkpoints.STATE, checkpoints.PROGRESS, checkpoints.MANIFEST)
+FILES = (checkpoint.STATE, checkpoint.PROGRESS, checkpoint.MANIFEST)
 
 
 @pytest.fixture
 def run(undisturbed, tmp_path):
     """A copy with its two checkpoints, and what they hold."""
     shutil.copytree(undisturbed, tmp_path / "m")
-    places = sorted((tmp_path / "m" / checkpoints.FOLDER).iterdir())
+    places = sorted((tmp_path / "m" / checkpoint.FOLDER).iterdir())
     assert [place.name for place in places] == ["step-00000011", "step-00000012"]
     held = []
     for place in reversed(places):
-        tensors, progress = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+        tensors, progress = checkpoint.newest(tmp_path / "m", reporter=SILENT)
         held.append(({name: np.array(array) for name, array in tensors.items()}, progress))
         shutil.move(place, tmp_path / place.name)
     for place in places:
@@ -33,7 +33,7 @@ def run(undisturbed, tmp_path):
 def taken(folder, held) -> int | None:
     """Which of the two is read; None where none."""
     try:
-        tensors, progress = checkpoints.newest(folder, reporter=SILENT)
+        tensors, progress = checkpoint.newest(folder, reporter=SILENT)
     except ModelError as error:
         assert error.exit_code == 4 and error.cure
         return None
@@ -60,7 +60,7 @@ def test_a_byte_changed_anywhere(run, name):
         changed = bytearray(data)
         changed[where] ^= 1 << rng.integers(8)
         (place / name).write_bytes(changed)
-        assert taken(folder, held) in ((0, 1) if name == checkpoints.MANIFEST else (1,))  # a blank may change there
+        assert taken(folder, held) in ((0, 1) if name == checkpoint.MANIFEST else (1,))  # a blank may change there
 
 
 @pytest.mark.parametrize("names", [*((name,) for name in FILES), FILES[:2], FILES[1:], FILES[::2], FILES])
@@ -76,11 +76,11 @@ def test_files_swapped_between_steps(run, names):
 
 def test_4_all_damaged_and_otherwise_gone_on_with_from_the_one_before(here, run, training, undisturbed):
     folder, place, _ = run
-    (place / checkpoints.STATE).write_bytes(b"")
+    (place / checkpoint.STATE).write_bytes(b"")
     done = here(*training.arguments(folder, "--resume"))
     assert done.code == 0 and "checkpoint step-00000012 is damaged" in done.err
     assert same(end(folder), end(undisturbed))
-    for place in (folder / checkpoints.FOLDER).iterdir():
-        (place / checkpoints.STATE).write_bytes(b"")
+    for place in (folder / checkpoint.FOLDER).iterdir():
+        (place / checkpoint.STATE).write_bytes(b"")
     done = here(*training.arguments(folder, "--resume"))
     assert done.code == 4 and "all checkpoints are damaged" in done.err.splitlines()[-1]

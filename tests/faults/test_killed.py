@@ -12,10 +12,10 @@ import pytest
 from injected import Faults, killed_at
 from tiny_training import end, ended, same
 
-from seqcli import checkpoints
 from seqcli.errors import ModelError, UsageError
 from seqcli.interfaces import SILENT
-from seqcli.runs import Run
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
@@ -42,7 +42,7 @@ def test_killed_at_a_random_moment_and_resumed_until_done(training, undisturbed,
 def step_of(folder) -> int:
     """Of the newest whole checkpoint."""
     try:
-        return checkpoints.newest(folder, reporter=SILENT)[1]["progress"]["step"]
+        return checkpoint.newest(folder, reporter=SILENT)[1]["progress"]["step"]
     except ModelError:
         return 0
 
@@ -50,16 +50,16 @@ def step_of(folder) -> int:
 def test_killed_at_every_step_of_saving_a_checkpoint_one_is_whole(tmp_path, training, undisturbed):
     """Of the third step's, where the first's goes."""
     training(tmp_path / "m", steps=2)
-    tensors, saved = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+    tensors, saved = checkpoint.newest(tmp_path / "m", reporter=SILENT)
     seen = []
     for step in count(1):
         shutil.copytree(tmp_path / "m", tmp_path / "k")
         (tmp_path / "k/.new-1").mkdir()
         killed = killed_at(
             step,
-            lambda: checkpoints.save(tmp_path / "k", tmp_path / "k/.new-1", step=3, tensors=tensors, progress={**saved, "third": True}),
+            lambda: checkpoint.save(tmp_path / "k", tmp_path / "k/.new-1", step=3, tensors=tensors, progress={**saved, "third": True}),
         )
-        read, progress = checkpoints.newest(tmp_path / "k", reporter=SILENT)
+        read, progress = checkpoint.newest(tmp_path / "k", reporter=SILENT)
         assert same(read, tensors)
         seen.append(progress.get("third", False))
         shutil.rmtree(tmp_path / "k")
@@ -97,7 +97,7 @@ def test_killed_at_a_write_of_a_training_that_replaces_another_there_is_one_to_r
         shutil.copytree(undisturbed, tmp_path / "m")
         killed = killed_at(step, lambda: other(training, tmp_path / "m"))
         Run.open(tmp_path / "m").verify()
-        checkpoints.newest(tmp_path / "m", reporter=SILENT)
+        checkpoint.newest(tmp_path / "m", reporter=SILENT)
         try:
             training(tmp_path / "m", "seed=7", resume=True)
             assert same(end(tmp_path / "m"), replaced)

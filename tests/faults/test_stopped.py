@@ -6,11 +6,11 @@ import signal
 import pytest
 from tiny_training import end, ended, same
 
-from seqcli import checkpoints
 from seqcli.errors import BusyError
 from seqcli.interfaces import SILENT
 from seqcli.nn.language_model import NeuralLanguageModel
-from seqcli.runs import history
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import history
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
@@ -45,7 +45,7 @@ def test_a_signal_ends_the_step_and_saves_it(training, undisturbed, tmp_path, nu
 
     assert ended(training.forked(act)) == code
     assert "stopped at step 5, saved; the same command with --resume goes on" in (tmp_path / "errors").read_text()
-    assert checkpoints.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == 5
+    assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == 5
     stopped = history(tmp_path / "m")[-1]
     assert (stopped["event"], stopped["step"], stopped["reason"]) == ("stopped", 5, number.name)
     training(tmp_path / "m", resume=True)
@@ -62,7 +62,7 @@ def test_130_a_second_interrupt_leaves_at_once(training, undisturbed, tmp_path):
 
     assert ended(training.forked(act)) == 130
     assert (tmp_path / "errors").read_text() == "" and not list((tmp_path / "m").glob(".new-*"))
-    assert checkpoints.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == 4
+    assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == 4
     training(tmp_path / "m", resume=True)
     assert same(end(tmp_path / "m"), end(undisturbed))
 
@@ -77,7 +77,7 @@ def test_6_a_loss_that_is_no_number_stops_before_the_update(here, training, undi
         assert "train anew with a lower --learning-rate" in done.err and not (tmp_path / "m").exists()
         return
     assert f"the last good checkpoint is of step {step - 1}: --resume" in done.err
-    assert checkpoints.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == step - 1
+    assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == step - 1
     training(tmp_path / "m", resume=True)
     assert same(end(tmp_path / "m"), end(undisturbed))
 

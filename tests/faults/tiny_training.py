@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seqcli import checkpoints, cli, config
+from seqcli import cli, config
 from seqcli.interfaces import SILENT
-from seqcli.runs import Run, drafting
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import Run, drafting
 from seqcli.tasks.language import Corpus, TokenizerChoice, neural
 
 TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
@@ -41,7 +42,7 @@ class Training:
 
     def go_on(self, folder: Path) -> None:
         """As a user does: --resume where there is something to resume, else from the beginning."""
-        self(folder, resume=checkpoints.are_here(folder))
+        self(folder, resume=checkpoint.are_here(folder))
 
     def command(self, folder: Path, *more: object, errors: Path) -> None:
         """The same by the command line, in a copy of this process."""
@@ -75,7 +76,7 @@ def ended(pid: int) -> int:
 
 def end(folder: Path) -> dict[str, np.ndarray]:
     """All tensors of a training's last checkpoint, of its model, and its figures."""
-    tensors, saved = checkpoints.newest(folder, reporter=SILENT)
+    tensors, saved = checkpoint.newest(folder, reporter=SILENT)
     run = Run.open(folder)
     run.verify()
     figures = {name: np.array(value) for name, value in saved["progress"].items() if name != "seconds"}

@@ -17,8 +17,7 @@ from seqcli.interop import arpa
 from seqcli.interop.arpa import source, writing
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
-from seqcli.normalisation import Normalisation
-from seqcli.text import BOS_ID
+from seqcli.text import BOS_ID, Normalisation
 from seqcli.tokenizers import characters
 from seqcli.tokenizers.bytes import Bytes
 from seqcli.tokenizers.words import Distinct, Learner

@@ -8,7 +8,7 @@ import small_arpa
 
 from seqcli import tokenizers
 from seqcli.interop import arpa
-from seqcli.normalisation import Normalisation
+from seqcli.text import Normalisation
 from seqcli.tokenizers import words
 
 NFD = [unicodedata.normalize("NFD", word) for word in ("나는", "학교")]

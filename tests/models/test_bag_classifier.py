@@ -5,9 +5,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from seqcli import catalog, tensor_file
+from seqcli import catalog
 from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError, ModelError
+from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, TokenBatch
 from seqcli.models import bag_classifier
 from seqcli.models.bag_classifier import Config, encoder, estimate, features_label, load, plan_for

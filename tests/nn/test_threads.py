@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from seqcli import cores
 from seqcli.nn import initialise, threads
+from seqcli.system import cpu
 
 
 @pytest.fixture(autouse=True)
@@ -20,9 +20,9 @@ class Machine:
 
     def __init__(self, monkeypatch):
         self.clock = self.own = self.idle = 0.0
-        monkeypatch.setattr(cores.Usage, "now", lambda: cores.Usage(self.clock, self.own, self.idle))
+        monkeypatch.setattr(cpu.Usage, "now", lambda: cpu.Usage(self.clock, self.own, self.idle))
         monkeypatch.setattr(threads.time, "monotonic", lambda: self.clock)
-        monkeypatch.setattr(cores, "STARTED", cores.Usage.now())
+        monkeypatch.setattr(cpu, "STARTED", cpu.Usage.now())
 
     def second(self, *, own, idle):
         self.clock, self.own, self.idle = self.clock + 1, self.own + own, self.idle + idle
@@ -76,7 +76,7 @@ def test_a_number_that_is_asked_for_stays(monkeypatch, environment, number, expe
 
 
 def test_where_the_system_does_not_say_nothing_changes(monkeypatch):
-    monkeypatch.setattr(cores.Usage, "now", lambda: None)
+    monkeypatch.setattr(cpu.Usage, "now", lambda: None)
     torch.set_num_threads(2)
     chosen = threads.Threads(most=2)
     chosen.adapt()

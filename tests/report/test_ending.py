@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from seqcli.report import ending
 from seqcli.report.learnt import hardly_learnt
-from seqcli.runs import Run
+from seqcli.runs.model_folder import Run
 from seqcli.tasks.classification import Texts
 from seqcli.tasks.classification.baseline import beside
 

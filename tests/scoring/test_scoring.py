@@ -14,7 +14,7 @@ from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, Scores, TokenBatch
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
-from seqcli.runs import drafting
+from seqcli.runs.model_folder import drafting
 from seqcli.scoring import comparisons
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 from seqcli.scoring.sentences import row_sums, score_block, score_documents, score_texts

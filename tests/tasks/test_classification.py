@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from seqcli import checkpoints, config, tokenizers
+from seqcli import config, tokenizers
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, Scores, TokenBatch
 from seqcli.models import ngram
 from seqcli.models.ngram_classifier import NgramClassifier
-from seqcli.runs import Run, drafting
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import Run, drafting
 from seqcli.tasks import classification, language
 from seqcli.tasks.classification import Given, Texts, label_weights, open_classifier, settings_of_body, several, split
 from seqcli.tasks.language import Corpus, TokenizerChoice, neural
@@ -198,7 +199,7 @@ def test_resumed_is_bitwise_equal(tmp_path, case):
     trained(tmp_path / "whole", arch, steps=7, **settings)
     trained(tmp_path / "parts", arch, steps=4, **settings)
     trained(tmp_path / "parts", arch, steps=7, resume=True, **settings)
-    (whole, progress), (parts, resumed) = (checkpoints.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts"))
+    (whole, progress), (parts, resumed) = (checkpoint.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts"))
     assert whole.keys() == parts.keys() and {name.partition(".")[0] for name in whole} >= {"weight", "random", "optimizer"}
     assert all(np.array_equal(array, parts[name]) for name, array in whole.items())
     for field in ("step", "epoch", "index", "tokens", "best", "best_step"):

@@ -19,11 +19,11 @@ from seqcli.data.lines import read_blocks
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
-from seqcli.runs import Run, drafting
+from seqcli.runs.model_folder import Run, drafting
+from seqcli.runs.tokenizer_folder import save_tokenizer
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks import language
 from seqcli.tasks.language import Corpus, TokenizerChoice
-from seqcli.tokenizer_folder import save_tokenizer
 from seqcli.tokenizers import sentencepiece, words
 
 ENGLISH = samples.folder() / "english.txt"

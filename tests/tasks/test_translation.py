@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from seqcli import checkpoints
 from seqcli.data.pairs import Pairs
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, Scores, TokenBatch
-from seqcli.runs import Run, drafting
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import Run, drafting
 from seqcli.scoring.conditioned import Conditioned
 from seqcli.tasks import translation
 from seqcli.tasks.language import TokenizerChoice
@@ -76,7 +76,7 @@ def test_resumed_is_bitwise_equal(tmp_path, arch):
     trained(tmp_path / "whole", arch, steps=7, **settings)
     trained(tmp_path / "parts", arch, steps=4, **settings)
     trained(tmp_path / "parts", arch, steps=7, resume=True, **settings)
-    (whole, progress), (parts, resumed) = (checkpoints.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts"))
+    (whole, progress), (parts, resumed) = (checkpoint.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts"))
     assert whole.keys() == parts.keys() and all(np.array_equal(array, parts[name]) for name, array in whole.items())
     for field in ("step", "epoch", "index", "tokens", "best", "best_step"):
         assert progress["progress"][field] == resumed["progress"][field]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli import tensor_file
 from seqcli.errors import ModelError
+from seqcli.files import tensor_file
 from seqcli.text import EOS_ID, SPECIALS, UNK_ID, nfc
 from seqcli.tokenizers import words as words_module
 from seqcli.tokenizers.words import Distinct, Learner, Words

@@ -10,12 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli import checkpoints, config
+from seqcli import config
 from seqcli.data.batches import Example, Lines, OfLikeLength
 from seqcli.data.deadline import Deadline
 from seqcli.interfaces import SILENT
 from seqcli.metrics.perplexity import Totals
-from seqcli.runs import Run, drafting, history
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import Run, drafting, history
 from seqcli.tasks.language import Corpus, TokenizerChoice, neural
 from seqcli.tasks.language.judging import HeldOut, of_corpus
 from seqcli.training import budget as budgets
@@ -208,10 +209,10 @@ def test_a_signal_during_an_evaluation_ends_it_and_the_resumed_run_makes_up_for_
         trained(tmp_path / "m", tmp_path / "t.txt", steps=8)
     assert signal.getsignal(signal.SIGTERM) == handler
     assert stopped.value.code == 143
-    _, saved = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+    _, saved = checkpoint.newest(tmp_path / "m", reporter=SILENT)
     assert saved["progress"]["step"] == 6 and saved["progress"]["due"] and saved["progress"]["judged"] == 3
     trained(tmp_path / "m", tmp_path / "t.txt", steps=8, resume=True)
-    (whole, one), (parts, other) = (checkpoints.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "m"))
+    (whole, one), (parts, other) = (checkpoint.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "m"))
     assert all(np.array_equal(array, parts[name]) for name, array in whole.items())
     assert {**one["progress"], "seconds": 0} == {**other["progress"], "seconds": 0}
     assert [e["step"] for e in history(tmp_path / "m") if e["event"] == "evaluated"] == [3, 6, 8]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from seqcli.training import memory
+from seqcli.system import memory
 
 
 def arguments(corpus, *more):

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli import checkpoints
 from seqcli.data.batches import NOT_COUNTED, Example
 from seqcli.interfaces import SILENT
+from seqcli.runs import checkpoint
 from seqcli.training.ranks import Ranks
 
 TEXT = "".join(
@@ -79,7 +79,7 @@ def test_two_take_the_steps_of_one(here, ranks, command, tmp_path, case):
     assert second == (0, "", "")
     assert len(losses(tmp_path / "one")) == 6
     np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-5)
-    weights = [checkpoints.newest(tmp_path / name, reporter=SILENT)[0] for name in ("one", "two")]
+    weights = [checkpoint.newest(tmp_path / name, reporter=SILENT)[0] for name in ("one", "two")]
     for name, array in weights[0].items():
         if name.startswith("weight."):
             np.testing.assert_allclose(weights[1][name], array, atol=2e-5, err_msg=name)
@@ -92,7 +92,7 @@ def test_resumed_is_bitwise_equal_on_as_many_and_goes_on_on_fewer(here, ranks, c
     for folder, steps, more in (("whole", 7, []), ("parts", 4, []), ("parts", 7, ["--resume"])):
         first, second = ranks(*command(case, folder, steps=steps, dropout=0.2, more=more))
         assert (first.code, second.code) == (0, 0), first.err + second.err
-    whole, parts = (checkpoints.newest(tmp_path / name, reporter=SILENT)[0] for name in ("whole", "parts"))
+    whole, parts = (checkpoint.newest(tmp_path / name, reporter=SILENT)[0] for name in ("whole", "parts"))
     assert whole.keys() == parts.keys()
     for name, array in whole.items():
         assert np.array_equal(array, parts[name]), name
@@ -109,7 +109,7 @@ def test_a_sharded_transformer_takes_the_same_steps_and_resumes_exactly(here, ra
     for folder, steps, more in (("whole", 7, []), ("parts", 4, []), ("parts", 7, ["--resume"])):
         first, second = ranks(*command(case, folder, steps=steps, more=[*ema, "--set", "shard=true", *more]))
         assert (first.code, second.code) == (0, 0), first.err + second.err
-    one, whole, parts = (checkpoints.newest(tmp_path / name, reporter=SILENT)[0] for name in ("one", "whole", "parts"))
+    one, whole, parts = (checkpoint.newest(tmp_path / name, reporter=SILENT)[0] for name in ("one", "whole", "parts"))
     np.testing.assert_allclose(losses(tmp_path / "whole"), losses(tmp_path / "one"), rtol=1e-5)
     assert one.keys() == {name for name in whole if not name.startswith("rank1.")} and whole.keys() == parts.keys()
     for name, array in whole.items():
@@ -161,7 +161,7 @@ def test_one_that_fails_ends_all_with_the_cause_first(environment, command, tmp_
     first = next(line for line in err.splitlines() if line.startswith("seqcli"))
     assert said in first, err
     assert err.count("the moon") == (how == "raises")
-    _, saved = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+    _, saved = checkpoint.newest(tmp_path / "m", reporter=SILENT)
     assert saved["progress"]["step"] == 3
 
 
@@ -182,7 +182,7 @@ def test_a_signal_stops_both_and_is_saved(environment, command, tmp_path, how):
     _, err = job.communicate(timeout=60)
     assert job.returncode and "saved; " in err
     events = [json.loads(line) for line in (tmp_path / "m" / "metrics.jsonl").read_text().splitlines()]
-    _, saved = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+    _, saved = checkpoint.newest(tmp_path / "m", reporter=SILENT)
     assert events[-1]["event"] == "stopped" and events[-1]["step"] == saved["progress"]["step"]
 
 

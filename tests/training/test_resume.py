@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli import checkpoints, config
+from seqcli import config
 from seqcli.errors import DivergedError, ModelError, OutputError, UsageError
 from seqcli.interfaces import SILENT
-from seqcli.runs import Draft, Run, drafting
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import Draft, Run, drafting
 from seqcli.tasks.language import Corpus, TokenizerChoice, neural
 
 TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
@@ -47,7 +48,7 @@ def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
             neural.Request("language", arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
             valid=None, resume=resume, reporter=SILENT,
         )  # fmt: skip
-    return checkpoints.newest(folder, reporter=SILENT)
+    return checkpoint.newest(folder, reporter=SILENT)
 
 
 @pytest.mark.parametrize("case, way", [*((case, "") for case in CASES), *(("lstm-document", way) for way in WAYS)])
@@ -71,14 +72,14 @@ def test_resumed_is_bitwise_equal(tmp_path, corpus_path, case, way):
 def test_what_is_saved_and_judged_is_the_average(tmp_path, corpus_path):
     """From the middle of the budget on, of plain gradient descent: ASGD."""
     more = ["optimizer=sgd", "average=0.5", "learning_rate=1.0", "evaluate_every=1"]
-    weights, save = [], checkpoints.save
+    weights, save = [], checkpoint.save
 
     def watched(*places, tensors, **named):
         weights.append({name: np.array(array) for name, array in tensors.items()})
         save(*places, tensors=tensors, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "save", watched)
+        patch.setattr(checkpoint, "save", watched)
         last, _ = trained(tmp_path / "m", corpus_path, "gru-line", steps=6, more=more)
     averaged = [saved for saved in weights if "average.count" in saved]
     assert [int(saved["average.count"]) for saved in averaged] == [1, 2, 3]
@@ -92,16 +93,16 @@ def test_what_is_saved_and_judged_is_the_average(tmp_path, corpus_path):
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, corpus_path):
     trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
-    places = sorted((tmp_path / "m" / checkpoints.FOLDER).iterdir())
+    places = sorted((tmp_path / "m" / checkpoint.FOLDER).iterdir())
     assert [place.name for place in places] == ["step-00000003", "step-00000006"]
-    data = bytearray((places[1] / checkpoints.STATE).read_bytes())
+    data = bytearray((places[1] / checkpoint.STATE).read_bytes())
     data[-1] ^= 1
-    (places[1] / checkpoints.STATE).write_bytes(data)
-    _, progress = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+    (places[1] / checkpoint.STATE).write_bytes(data)
+    _, progress = checkpoint.newest(tmp_path / "m", reporter=SILENT)
     assert progress["progress"]["step"] == 3
-    (places[0] / checkpoints.MANIFEST).unlink()
+    (places[0] / checkpoint.MANIFEST).unlink()
     with pytest.raises(ModelError, match="all checkpoints are damaged"):
-        checkpoints.newest(tmp_path / "m", reporter=SILENT)
+        checkpoint.newest(tmp_path / "m", reporter=SILENT)
 
 
 def test_resuming_with_other_settings_names_them(tmp_path, corpus_path):
@@ -127,13 +128,13 @@ def test_divergence_stops_before_the_update(tmp_path, corpus_path, monkeypatch):
     monkeypatch.setattr(NeuralLanguageModel, "loss", broken)
     with pytest.raises(DivergedError, match="step 5"):
         trained(tmp_path / "m", corpus_path, "gru-line", steps=9)
-    tensors, progress = checkpoints.newest(tmp_path / "m", reporter=SILENT)
+    tensors, progress = checkpoint.newest(tmp_path / "m", reporter=SILENT)
     assert progress["progress"]["step"] == 3 and all(np.isfinite(a).all() for n, a in tensors.items() if n.startswith("weight."))
     assert Run.open(tmp_path / "m").arch == "gru"
 
 
 def test_checkpoints_of_another_tool_are_left_alone(tmp_path, corpus_path):
-    theirs = tmp_path / "experiment" / checkpoints.FOLDER / "step-00000003"
+    theirs = tmp_path / "experiment" / checkpoint.FOLDER / "step-00000003"
     theirs.mkdir(parents=True)
     (theirs / "model.pt").write_text("theirs")
     for resume, said in ((True, "nothing to resume"), (False, "not a model of seqcli")):
@@ -156,17 +157,17 @@ def test_force_keeps_model_and_checkpoints_until_a_checkpoint_replaces_them(tmp_
     assert contents(tmp_path / "m") == before
     with drafting(tmp_path / "m", force=True) as draft:
         draft.checkpoint(step=1, tensors={}, progress={"of": "the new training"})
-        assert [place.name for place in (tmp_path / "m" / checkpoints.FOLDER).iterdir()] == ["step-00000001"]
+        assert [place.name for place in (tmp_path / "m" / checkpoint.FOLDER).iterdir()] == ["step-00000001"]
         draft.checkpoint(step=2, tensors={}, progress={"of": "the new training"})
-    assert checkpoints.newest(tmp_path / "m", reporter=SILENT)[1] == {"of": "the new training"}
-    assert len(list((tmp_path / "m" / checkpoints.FOLDER).iterdir())) == 2
+    assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1] == {"of": "the new training"}
+    assert len(list((tmp_path / "m" / checkpoint.FOLDER).iterdir())) == 2
     Run.open(tmp_path / "m").verify()  # the old model, until the new training has one
 
 
 def test_a_counted_model_replaces_a_network_and_its_checkpoints(here, tmp_path, corpus_path):
     trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
     assert here("train", "lm", corpus_path, "-o", "m", "--force", "-q").code == 0
-    assert Run.open(tmp_path / "m").arch == "ngram" and not (tmp_path / "m" / checkpoints.FOLDER).exists()
+    assert Run.open(tmp_path / "m").arch == "ngram" and not (tmp_path / "m" / checkpoint.FOLDER).exists()
 
 
 @pytest.mark.parametrize("refused", [["--set", "width=60000", "--set", "layers=64"], ["--tokenizer", "nowhere/t"], ["--valid", "x.txt"]])
@@ -194,7 +195,7 @@ def test_5_a_model_folder_that_vanishes_while_it_is_written(tmp_path, corpus_pat
         assert error.value.exit_code == 5
         if change == "moved":
             assert sorted(os.listdir(folder.parent)) == ["elsewhere"]
-            assert sorted(os.listdir(folder.with_name("elsewhere"))) == [".lock", checkpoints.FOLDER]
+            assert sorted(os.listdir(folder.with_name("elsewhere"))) == [".lock", checkpoint.FOLDER]
         elif change == "removed":
             assert os.listdir(folder.parent) == []
         else:
@@ -207,7 +208,7 @@ def test_a_training_that_ended_between_its_checkpoint_and_its_model_saves_the_mo
         patch.setattr(Draft, "save", lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
-    assert checkpoints.are_here(tmp_path / "m") and not (tmp_path / "m/manifest.json").exists()
+    assert checkpoint.are_here(tmp_path / "m") and not (tmp_path / "m/manifest.json").exists()
     trained(tmp_path / "m", corpus_path, "gru-line", steps=6, resume=True)
     one, other = Run.open(tmp_path / "whole"), Run.open(tmp_path / "m")
     assert all(np.array_equal(array, other.tensors()[name]) for name, array in one.tensors().items())

@@ -8,7 +8,7 @@ import pytest
 from seqcli import catalog
 from seqcli.commands.train import classifier, lm, translator
 from seqcli.errors import UsageError
-from seqcli.runs import Run
+from seqcli.runs.model_folder import Run
 from seqcli.training import resuming
 from seqcli.training.request import kinds_of
 

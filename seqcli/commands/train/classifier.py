@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from seqcli import torchrun
 from seqcli.commands.options import Machine, choice, whole, with_options
 from seqcli.commands.train.options import (
     Budget,
@@ -31,6 +30,7 @@ from seqcli.commands.train.options import (
     refuse_unheard,
 )  # fmt: skip
 from seqcli.errors import UsageError
+from seqcli.system import torchrun
 
 
 @with_options

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from seqcli import torchrun
 from seqcli.commands.options import Machine, choice, memory_size, with_options
 from seqcli.commands.train.options import (
     Budget,
@@ -32,6 +31,7 @@ from seqcli.commands.train.options import (
     thresholds,
 )  # fmt: skip
 from seqcli.errors import UsageError
+from seqcli.system import torchrun
 
 
 @with_options

@@ -132,7 +132,7 @@ class Writing:
         if not (self.plot or self.plot_output):
             return
         from seqcli.report import curves
-        from seqcli.runs import history
+        from seqcli.runs.model_folder import history
 
         histories = {name: history(folder) for name, folder in folders.items()}
         for name, events in histories.items() if self.plot else ():

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from seqcli import clock, torchrun
 from seqcli.commands.options import FORMAT, Machine, choice, with_options
 from seqcli.commands.train.options import (
     Budget,
@@ -29,6 +28,7 @@ from seqcli.commands.train.options import (
     check_vocab_size,
 )
 from seqcli.errors import UsageError
+from seqcli.system import clock, torchrun
 
 
 @with_options
@@ -76,7 +76,7 @@ def translator(
     from seqcli.report import comparison, ending
     from seqcli.report.output import Output
     from seqcli.report.progress import Console
-    from seqcli.runs import Run
+    from seqcli.runs.model_folder import Run
     from seqcli.tasks import translation
     from seqcli.tasks.drafts import drafts
     from seqcli.tasks.language import TokenizerChoice

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from seqcli.interop.arpa.source import Source, shown
 from seqcli.models.ngram import LARGEST_ORDER
-from seqcli.normalisation import Normalisation
+from seqcli.text import Normalisation
 
 _COUNT = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})")
 _ESCAPED = b"# seqcli: \\xHH in a word is the byte HH\n"

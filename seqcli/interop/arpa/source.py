@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from seqcli import regular_file
 from seqcli.data.lines import Block, read_blocks
 from seqcli.errors import InputError, ModelError
+from seqcli.files import regular
 from seqcli.text import printable
 
 REWRITE = "copy it again if it was cut short, or write it again with the tool that made it"
@@ -33,7 +33,7 @@ class Source:
 
     def __init__(self, path: Path, *, encoding: str | None):
         with suppress(OSError):  # read_blocks says why it cannot be opened
-            regular_file.check(path)
+            regular.check(path)
         self.path, self.malformed = path, 0
         self.encoding = None if encoding is None or _is_utf8(path) else encoding
         self._runs = self._split()

@@ -12,12 +12,12 @@ import numpy as np
 
 from seqcli import decimals, ragged
 from seqcli.errors import OutputError
+from seqcli.files.atomic import replacing
 from seqcli.interfaces import Tokenizer
 from seqcli.interop.arpa.header import Header
 from seqcli.interop.arpa.spelling import spelled
 from seqcli.ngram.table import Table
 from seqcli.text import BOS_ID
-from seqcli.whole_file import replacing
 
 _LN10 = np.log(10)
 _RUN_ROWS = 1 << 15

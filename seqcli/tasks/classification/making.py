@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import catalog, tensor_file
+from seqcli import catalog
 from seqcli.errors import ModelError, UsageError
+from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
 from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
-from seqcli.runs import Draft, Run
+from seqcli.runs.model_folder import Draft, Run
 from seqcli.tasks.classification import baseline
 from seqcli.tasks.classification.corpus import Texts
 from seqcli.tasks.classification.judging import HeldOut

@@ -12,10 +12,10 @@ import numpy as np
 from seqcli.data.lines import Block
 from seqcli.interfaces import Classifier, TokenBatch
 from seqcli.metrics import signature
-from seqcli.normalisation import Normalisation
-from seqcli.runs import Run
+from seqcli.runs.model_folder import Run
 from seqcli.tasks.language.opened import named
 from seqcli.tasks.opening import is_network, opened
+from seqcli.text import Normalisation
 
 TASK = "classification"
 

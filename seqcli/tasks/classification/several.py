@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from seqcli import catalog, clock
+from seqcli import catalog
 from seqcli.interfaces import Reporter
+from seqcli.system import clock
 from seqcli.tasks.classification.making import Given, Trained, made_before, train
 from seqcli.tasks.classification.opened import TASK
 from seqcli.tasks.drafts import drafts

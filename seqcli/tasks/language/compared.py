@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from seqcli import catalog, clock
+from seqcli import catalog
 from seqcli.errors import InputError
 from seqcli.interfaces import Reporter
+from seqcli.system import clock
 from seqcli.tasks.drafts import drafts
 from seqcli.tasks.language import neural
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice

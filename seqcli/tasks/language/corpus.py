@@ -25,9 +25,9 @@ from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
 from seqcli.models.ngram import with_starts
-from seqcli.runs import Run
+from seqcli.runs.model_folder import Run
+from seqcli.runs.tokenizer_folder import drafting_tokenizer
 from seqcli.text import BOS_ID, SPECIAL_IDS
-from seqcli.tokenizer_folder import drafting_tokenizer
 from seqcli.tokenizers import words
 
 _SYMBOLS = "{} <s>, </s> or <unk> written in the text count as spaces"

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import tensor_file
 from seqcli.data.batches import count_rows
+from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
-from seqcli.runs import Draft, Run
+from seqcli.runs.model_folder import Draft, Run
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.opened import TASK, evaluate, judge, open_model, summary

@@ -18,7 +18,7 @@ from seqcli.data.batches import Batches, Lanes, Lines, Windows, count_rows
 from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
-from seqcli.runs import Draft
+from seqcli.runs.model_folder import Draft
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.judging import of_corpus, of_stream

@@ -16,7 +16,7 @@ from seqcli.interfaces import SILENT, OpenModel, Reporter, TokenBatch
 from seqcli.interop import ARPA_SUFFIXES, is_arpa
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
-from seqcli.runs import Run
+from seqcli.runs.model_folder import Run
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.corpus import Corpus
 from seqcli.tasks.opening import is_network, opened

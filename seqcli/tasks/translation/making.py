@@ -15,7 +15,7 @@ from seqcli.data.pairs import Pairs
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
-from seqcli.runs import Draft, Run
+from seqcli.runs.model_folder import Draft, Run
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.corpus import TokenizerChoice, tokenizer_for
 from seqcli.tasks.translation.corpus import Encoded, names_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from seqcli.interfaces import OpenTranslator
-from seqcli.runs import Run
+from seqcli.runs.model_folder import Run
 from seqcli.tasks.language.opened import named
 from seqcli.tasks.opening import opened
 

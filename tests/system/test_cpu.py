@@ -5,21 +5,21 @@ import time
 
 import pytest
 
-from seqcli import cores
+from seqcli.system import cpu
 
 
 def test_what_is_free_is_ours_or_idle():
-    before, after = cores.Usage(10.0, 3.0, 100.0), cores.Usage(12.0, 6.0, 100.5)
+    before, after = cpu.Usage(10.0, 3.0, 100.0), cpu.Usage(12.0, 6.0, 100.5)
     assert after.free(before) == pytest.approx((3.0 + 0.5) / 2)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="counts from /proc")
 def test_own_work_is_counted():
-    before = cores.Usage.now()
+    before = cpu.Usage.now()
     end = time.process_time() + 0.1
     while time.process_time() < end:
         pass
-    after = cores.Usage.now()
+    after = cpu.Usage.now()
     assert after.own - before.own >= 0.05  # the kernel counts in hundredths
     assert after.free(before) <= (os.cpu_count() or 1) + 1
 
@@ -39,7 +39,7 @@ def test_a_containers_quota_is_a_limit(tmp_path, monkeypatch, files, expected):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    monkeypatch.setattr(cores, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(cores, "_OWN", tmp_path / "self")
-    assert cores._quota() == expected
-    assert 1 <= cores.allowed() <= max(1, int(expected or 1e9))
+    monkeypatch.setattr(cpu, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(cpu, "_OWN", tmp_path / "self")
+    assert cpu._quota() == expected
+    assert 1 <= cpu.allowed() <= max(1, int(expected or 1e9))

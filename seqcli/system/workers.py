@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from seqcli import interrupts
 from seqcli.errors import OutputError
+from seqcli.system import signals
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,7 @@ def forked(function: Callable, count: int) -> Iterator[tuple[list[Connection], C
     pipes, processes = [], []
 
     def end() -> None:
-        with interrupts.held():
+        with signals.held():
             for process in processes:
                 process.kill()
             for process in processes:
@@ -99,7 +99,7 @@ def answer(function: Callable, item) -> tuple[bool, object]:
 
 def _start(process: multiprocessing.Process) -> None:
     try:
-        with interrupts.held(), warnings.catch_warnings():
+        with signals.held(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # forking is safe here: no thread of ours runs yet
             process.start()
     except OSError as error:

@@ -24,7 +24,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,21 +32,13 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
-from seqcli import (
-    __version__,
-    checkpoints,
-    finite,
-    interrupts,
-    locks,
-    magic,
-    regular_file,
-    tensor_file,
-    tokenizers,
-    torchrun,
-)
+from seqcli import __version__, finite, tokenizers
 from seqcli.errors import ModelError, OutputError, UsageError
+from seqcli.files import file_type, locks, regular, tensor_file
+from seqcli.files.atomic import no_link, replacing, write_json
 from seqcli.interfaces import Tokenizer
-from seqcli.whole_file import no_link, replacing, write_json
+from seqcli.runs import checkpoint
+from seqcli.system import signals, torchrun
 
 FORMAT = 1
 MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "metrics.jsonl", "tensorboard"
@@ -248,12 +240,12 @@ class Draft:
         replace_file(self.path / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
         replace_file(self.path / CARD, card.encode())
         if not self.begun:
-            checkpoints.remove(self.path, self.folder)
+            checkpoint.remove(self.path, self.folder)
 
     def checkpoint(self, *, step: int, tensors: Mapping[str, np.ndarray], progress: Mapping[str, Any]) -> None:
         """Writes a checkpoint. The first of a training that was not resumed replaces those of the one before."""
         self._check_place()
-        checkpoints.save(self.path, self.folder, step=step, tensors=tensors, progress=progress, anew=not self.begun)
+        checkpoint.save(self.path, self.folder, step=step, tensors=tensors, progress=progress, anew=not self.begun)
         self.begun = True
 
     def log(self, event: Mapping[str, Any]) -> None:
@@ -274,8 +266,8 @@ class Draft:
 
 def _not_a_folder(path: Path) -> ModelError:
     """What the file is instead, where its first bytes tell."""
-    with suppress(OSError), regular_file.opened(path) as file:
-        if found := magic.recognised(file.read(512)):
+    with suppress(OSError), regular.opened(path) as file:
+        if found := file_type.recognised(file.read(512)):
             return ModelError(f"looks like {found[0]}, not a model folder", where=str(path), cure=found[1])
     return ModelError("not a model folder", where=str(path), cure="give the folder that `seqcli train -o` wrote")
 
@@ -291,7 +283,7 @@ def beginning(path: Path | str) -> dict[str, Any] | None:
 def history(path: Path | str) -> list[dict[str, Any]]:
     """The events of the last training into a folder; what a resumed one did again counts once."""
     events: list[dict[str, Any]] = []
-    with io.TextIOWrapper(regular_file.opened(Path(path) / METRICS), encoding="utf-8") as file:
+    with io.TextIOWrapper(regular.opened(Path(path) / METRICS), encoding="utf-8") as file:
         for line in file:
             with suppress(ValueError):  # a line that was cut off when its process was killed
                 event = json.loads(line)
@@ -335,7 +327,7 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
                 raise _vanished(path) from None
             raise
         finally:
-            with interrupts.held():
+            with signals.held():
                 if locks.is_held(lock):  # else it is gone, or another's
                     tidy(path, existed=existed)
                 elif folder and (moved := locks.place(lock)):
@@ -353,7 +345,7 @@ def tidy(path: Path, *, existed: bool = False) -> None:
     existed: before the writer came, so that it stays.
     """
     _sweep(path)
-    if (path / MANIFEST).exists() or checkpoints.are_here(path):
+    if (path / MANIFEST).exists() or checkpoint.are_here(path):
         return
     for name in (METRICS, LOCK):
         (path / name).unlink(missing_ok=True)
@@ -364,6 +356,16 @@ def tidy(path: Path, *, existed: bool = False) -> None:
             path.rmdir()
 
 
+def clean_up_after(process: int, paths: Iterable[Path]) -> None:
+    """Removes what a process that died has left half written at these paths: files that it was writing, folders that it had locked."""
+    for path in paths:
+        for left in path.parent.glob(f".new-{path.name}.{process}"):
+            left.unlink()
+        for lock in (path / LOCK, *path.glob(f"*/{LOCK}")):
+            if lock.is_file() and f"process {process}," in lock.read_text(errors="replace"):
+                tidy(lock.parent)
+
+
 def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) -> None:
     if not path.exists():
         if resume:
@@ -371,7 +373,7 @@ def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) ->
         return
     if not path.is_dir():
         raise UsageError("the model folder is a file", where=str(path), cure="give another -o")
-    begun = checkpoints.are_here(path)
+    begun = checkpoint.are_here(path)
     if resume and not begun:
         raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
     if _is_interrupted(path):
@@ -385,7 +387,7 @@ def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) ->
 
 def _holds_only_ours(path: Path) -> bool:
     """A network's first training that was stopped before its first evaluation was saved."""
-    ours = {LOCK, METRICS, BOARDS, checkpoints.FOLDER}
+    ours = {LOCK, METRICS, BOARDS, checkpoint.FOLDER}
     return all(name in ours or name.startswith(".new-") or _STATE.fullmatch(name) for name in os.listdir(path))
 
 
@@ -402,8 +404,8 @@ def _is_interrupted(path: Path) -> bool:
     names = os.listdir(path)
     begun = any(name.startswith(".new-") for name in names)
     ours = [LOCK, METRICS, BOARDS] if LOCK in names else []
-    if begun and not any((path / checkpoints.FOLDER).glob("*")):
-        ours.append(checkpoints.FOLDER)
+    if begun and not any((path / checkpoint.FOLDER).glob("*")):
+        ours.append(checkpoint.FOLDER)
     return all(name in ours or name.startswith(".new-") or (begun and _STATE.fullmatch(name)) for name in names)
 
 
@@ -411,7 +413,7 @@ def _sweep(path: Path) -> None:
     """Removes temporary files and the states that are not current: of this training, or of an interrupted one."""
     current = _read_json(path / MANIFEST).get("current") if (path / MANIFEST).exists() else None
     with suppress(OSError):  # not there, or not empty
-        (path / checkpoints.FOLDER).rmdir()
+        (path / checkpoint.FOLDER).rmdir()
     for entry in sorted(path.iterdir(), reverse=True):  # states before .new-*, which says whose they are
         if entry.name.startswith(".new-") or (_STATE.fullmatch(entry.name) and entry.name != current):
             if entry.is_dir() and not entry.is_symlink():
@@ -440,7 +442,7 @@ def _file_name(name: str) -> str:
 
 def _read_json(path: Path, *, sha256: str | None = None) -> dict[str, Any]:
     try:
-        data = regular_file.read(path, largest=_LARGEST_JSON)
+        data = regular.read(path, largest=_LARGEST_JSON)
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
             raise ValueError("checksum differs")
         value = json.loads(data)

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from seqcli import regular_file, tensor_file, tokenizers
+from seqcli import tokenizers
 from seqcli.errors import ModelError
+from seqcli.files import regular, tensor_file
 from seqcli.tasks.language import open_tokenizer
 
 
@@ -25,7 +26,7 @@ def irregular(request, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("read", [regular_file.read, regular_file.check, tensor_file.read, tensor_file.sha256_of])
+@pytest.mark.parametrize("read", [regular.read, regular.check, tensor_file.read, tensor_file.sha256_of])
 def test_only_regular_files_are_read(irregular, read):
     with pytest.raises(ModelError, match="not a regular file"):
         read(irregular("file"))
@@ -43,18 +44,18 @@ def test_a_tokenizer_is_not_read_from_a_device(irregular, tmp_path):
 
 def test_files_that_are_read_at_once_have_a_largest_size(tmp_path):
     (tmp_path / "small").write_bytes(b"abc")
-    assert regular_file.read(tmp_path / "small", largest=3) == b"abc"
+    assert regular.read(tmp_path / "small", largest=3) == b"abc"
     with pytest.raises(ModelError, match="3 bytes, at most 2 expected"):
-        regular_file.read(tmp_path / "small", largest=2)
+        regular.read(tmp_path / "small", largest=2)
     with open(tmp_path / "large", "wb") as file:
-        file.truncate(regular_file.LARGEST_READ + 1)  # takes no space on the disk
+        file.truncate(regular.LARGEST_READ + 1)  # takes no space on the disk
     with pytest.raises(ModelError, match="67,108,865 bytes"):
         open_tokenizer(str((tmp_path / "large").rename(tmp_path / "large.model")))
 
 
 def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path):
     with pytest.raises(FileNotFoundError):
-        regular_file.read(tmp_path / "absent")
+        regular.read(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("command", [

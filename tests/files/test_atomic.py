@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from seqcli import whole_file
-from seqcli.whole_file import exchange, replacing
+from seqcli.files import atomic
+from seqcli.files.atomic import exchange, replacing
 
 
 def test_links_are_followed_or_replaced_and_the_mode_stays(tmp_path):
@@ -42,7 +42,7 @@ def test_an_error_leaves_what_was_there(tmp_path, error):
 def test_of_several_processes_that_may_not_replace_exactly_one_writes(tmp_path, monkeypatch, hard_links):
     if not hard_links:
         refused = OSError(errno.EPERM, os.strerror(errno.EPERM))
-        monkeypatch.setattr(whole_file.os, "link", lambda *_: (_ for _ in ()).throw(refused))
+        monkeypatch.setattr(atomic.os, "link", lambda *_: (_ for _ in ()).throw(refused))
     start, begun = os.pipe()
     processes = []
     for number in range(6):

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import finite, regular_file, tensor_file
+from seqcli import finite
 from seqcli.errors import ModelError
+from seqcli.files import regular, tensor_file
+from seqcli.files.atomic import exchange, write_json
 from seqcli.interfaces import Reporter
-from seqcli.whole_file import exchange, write_json
 
 FOLDER, STATE, PROGRESS, MANIFEST = "checkpoints", "state.safetensors", "progress.json", "manifest.json"
 _NAME = re.compile(r"step-\d{8,}")
@@ -115,7 +116,7 @@ def _step(place: Path) -> int:
 
 def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
-        manifest = json.loads(regular_file.read(place / MANIFEST))
+        manifest = json.loads(regular.read(place / MANIFEST))
         if manifest["step"] != _step(place):
             raise ModelError("of another step", where=str(place))
         for name in (STATE, PROGRESS):
@@ -123,6 +124,6 @@ def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                 raise ModelError("checksum differs", where=str(place / name))
         tensors = tensor_file.read(place / STATE)
         finite.check_weights(tensors)
-        return tensors, json.loads(regular_file.read(place / PROGRESS))
+        return tensors, json.loads(regular.read(place / PROGRESS))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(str(error), where=str(place)) from None

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from seqcli import interrupts
-from seqcli.whole_file import replacing
+from seqcli.files.atomic import replacing
+from seqcli.system import signals
 
 
 def swallowed_in_a_weak_reference_callback():
@@ -50,7 +50,7 @@ def test_a_swallowed_signal_comes_again(swallow, capsys):
         return 0
 
     began = time.monotonic()
-    assert interrupts.watched(command) == 143
+    assert signals.watched(command) == 143
     assert reached == ["behind it"] and time.monotonic() - began < 5
     assert capsys.readouterr() == ("", "")
 
@@ -68,33 +68,33 @@ def test_cleaning_up_is_not_interrupted_again():
                 done.append(number)
         return 0
 
-    assert interrupts.watched(command) == 130 and len(done) == 2
+    assert signals.watched(command) == 130 and len(done) == 2
 
 
 def test_what_is_held_is_finished_first():
     done = []
 
     def command():
-        with interrupts.held():
-            with interrupts.held():
+        with signals.held():
+            with signals.held():
                 signal.raise_signal(signal.SIGINT)
             time.sleep(0.12)
             done.append("held")
         done.append("after")
         return 0
 
-    assert interrupts.watched(command) == 130 and done == ["held"]
+    assert signals.watched(command) == 130 and done == ["held"]
 
 
 def test_an_error_that_comes_of_a_signal_does_not_hide_it():
     def command():
         try:
             signal.raise_signal(signal.SIGTERM)
-        except interrupts.Stopped:
+        except signals.Stopped:
             return 1
         return 0
 
-    assert interrupts.watched(command) == 143
+    assert signals.watched(command) == 143
 
 
 @pytest.mark.parametrize("when, code, text", [("before", 130, "old"), ("during", 0, "new"), ("after", 0, "new")])
@@ -120,7 +120,7 @@ def test_a_signal_comes_before_the_last_step_or_too_late(tmp_path, when, code, t
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
-        assert interrupts.watched(command) == code
+        assert signals.watched(command) == code
     assert (tmp_path / "out").read_text() == text and os.listdir(tmp_path) == ["out"]
 
 
@@ -139,7 +139,7 @@ def test_an_import_is_finished_first(tmp_path, monkeypatch):
         return 0
 
     began = time.monotonic()
-    assert interrupts.watched(command) == 130 and time.monotonic() - began < 5
+    assert signals.watched(command) == 130 and time.monotonic() - began < 5
     assert sys.modules.pop("slow_to_import").loaded
 
 
@@ -147,7 +147,7 @@ def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)]
     try:
-        assert interrupts.watched(lambda: signal.raise_signal(signal.SIGINT) or 7) == 7
+        assert signals.watched(lambda: signal.raise_signal(signal.SIGINT) or 7) == 7
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)] == handlers
     finally:
         signal.signal(signal.SIGINT, before)

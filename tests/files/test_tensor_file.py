@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from seqcli import tensor_file
 from seqcli.errors import ModelError
+from seqcli.files import tensor_file
 
 DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "?"]
 shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)

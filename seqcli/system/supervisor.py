@@ -11,19 +11,20 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
-from seqcli import interrupts, start_up
-from seqcli.workers import in_child
+from seqcli.system import signals, startup
+from seqcli.system.workers import in_child
 
 _QUIET = 0.1  # seconds without a word after which nothing more is expected of a process that has ended
 _FAILED = (1, 127)  # exit codes of OpenMP and of the loader
 
 
-def supervised(command: Callable[[], int], arguments: Sequence[str], *, explain: Callable[[], int]) -> int:
+def supervised(command: Callable[[], int], *, explain: Callable[[], int], clean_up: Callable[[int], None]) -> int:
     """The exit code of `command`, run in a child; where native code ended that, the code that `explain` returns.
+
+    clean_up: removes what the child of this process number has left half written.
 
     Signals are passed on. What the child writes to standard error is too; lines that are not seqcli's own come at the end,
     and not at all when it died.
@@ -34,19 +35,19 @@ def supervised(command: Callable[[], int], arguments: Sequence[str], *, explain:
     if child == 0:
         os.close(read)
         _become(command, write, alone=not with_terminal)
-    interrupts.install(lambda number, _: (with_terminal and number == signal.SIGINT) or os.kill(child, number))
+    signals.install(lambda number, _: (with_terminal and number == signal.SIGINT) or os.kill(child, number))
     os.close(write)
     lines = _Lines()
     status = _relayed(read, child, lines)
     os.close(read)
-    start_up.leave_at_once()  # nobody is there to pass a signal on to
+    startup.leave_at_once()  # nobody is there to pass a signal on to
     code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGPIPE or -code in interrupts.NUMBERS:
+    if code == -signal.SIGPIPE or -code in signals.NUMBERS:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     if code < 0 or (code in _FAILED and not lines.explained):
         with suppress(Exception):
-            in_child(lambda: _tidy(arguments, child))  # what it imports may die of the limit as well
+            in_child(lambda: clean_up(child))  # what it imports may die of the limit as well
         return explain()
     lines.release()
     return code
@@ -68,7 +69,7 @@ def _become(command: Callable[[], int], standard_error: int, *, alone: bool) -> 
     except BaseException:
         traceback.print_exc()
     finally:
-        interrupts.leave(code)
+        signals.leave(code)
 
 
 class _Lines:
@@ -111,15 +112,3 @@ def _relayed(read: int, child: int, lines: _Lines) -> int:
         if ended is None and (found := os.waitpid(child, os.WNOHANG))[0]:
             ended = found[1]
     return os.waitpid(child, 0)[1] if ended is None else ended
-
-
-def _tidy(arguments: Sequence[str], child: int) -> None:
-    """Removes what the child has left half written in the places that the command line names."""
-    from seqcli import runs
-
-    for path in map(Path, arguments):
-        for left in path.parent.glob(f".new-{path.name}.{child}"):
-            left.unlink()
-        for lock in (path / runs.LOCK, *path.glob(f"*/{runs.LOCK}")):
-            if lock.is_file() and f"process {child}," in lock.read_text(errors="replace"):
-                runs.tidy(lock.parent)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seqcli import catalog, interrupts, locks, regular_file, tensor_file, tokenizers
+from seqcli import catalog, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
+from seqcli.files import locks, regular, tensor_file
+from seqcli.files.atomic import exchange, no_link
 from seqcli.interfaces import Tokenizer
-from seqcli.whole_file import exchange, no_link
+from seqcli.system import signals
 
 
 def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = False) -> None:
@@ -67,7 +69,7 @@ def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> N
         for file in new.iterdir():
             tensor_file.sync(file)
         os.chmod(new, 0o777 & ~_umask())
-        with interrupts.held():
+        with signals.held():
             if occupied:
                 exchange(new, path)
             else:
@@ -76,14 +78,14 @@ def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> N
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
     finally:
-        with interrupts.held():  # the new one that failed, or the old one
+        with signals.held():  # the new one that failed, or the old one
             shutil.rmtree(new, ignore_errors=True)
 
 
 def _is_tokenizer(path: Path) -> bool:
     """Whether a folder holds a tokenizer that we made, and nothing else."""
     try:
-        kind = json.loads(regular_file.read(path / tokenizers.FILE))["kind"]
+        kind = json.loads(regular.read(path / tokenizers.FILE))["kind"]
         return set(os.listdir(path)) <= {tokenizers.FILE, getattr(catalog.load("tokenizers", kind), "FILE", None)}
     except (OSError, ValueError, KeyError, TypeError, UsageError, ModelError):
         return False

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seqcli import interrupts
+from seqcli.system import signals
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
@@ -37,11 +37,11 @@ def replacing(path: Path, *, follow: bool = True, exclusive: bool = False, last:
             os.fsync(file.fileno())
         put = _link if exclusive else os.replace
         if last:
-            interrupts.finish(lambda: put(beside, path))
+            signals.finish(lambda: put(beside, path))
         else:
             put(beside, path)
     finally:
-        with interrupts.held(), suppress(OSError):
+        with signals.held(), suppress(OSError):
             beside.unlink()
 
 

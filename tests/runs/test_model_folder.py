@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from injected import Faults, killed_at
 
-from seqcli import runs, samples, tensor_file, tokenizers
+from seqcli import samples, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
-from seqcli.runs import Run, drafting
+from seqcli.files import tensor_file
+from seqcli.runs import model_folder
+from seqcli.runs.model_folder import Run, drafting
+from seqcli.runs.tokenizer_folder import drafting_tokenizer, save_tokenizer
 from seqcli.tasks import language
-from seqcli.tokenizer_folder import drafting_tokenizer, save_tokenizer
 from seqcli.tokenizers import characters, words
 
 VOCABULARY = words.train([b"the cat saw the dog\n"])[0]
@@ -384,7 +386,7 @@ def test_a_reader_whose_model_is_replaced_meanwhile_reads_the_new_one(corpus, he
 
 
 def test_format_is_the_one_that_is_documented():
-    assert runs.FORMAT == 1
+    assert model_folder.FORMAT == 1
 
 
 def test_5_a_disk_too_full_for_counting_is_an_error_and_no_signal(here, monkeypatch, tmp_path):

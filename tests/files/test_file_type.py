@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcli import magic
+from seqcli.files import file_type
 
 
 def archive(module) -> bytes:
@@ -48,18 +48,18 @@ FILES = {
 
 @pytest.mark.parametrize("what", FILES)
 def test_files_of_other_tools_are_recognised(what):
-    assert magic.recognised(FILES[what]()[:4096])[0] == what
+    assert file_type.recognised(FILES[what]()[:4096])[0] == what
 
 
 @given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), max_size=40))
 def test_text_is_not(text):
-    assert magic.recognised(text.encode()) is None
+    assert file_type.recognised(text.encode()) is None
 
 
 def test_words_that_begin_as_signatures_do():
     for text in ("BZh is short for", "ORCs and elves", "PAR1 is a course", "GIF8 or not", "LZIP is a program\n"):
-        assert magic.recognised(text.encode()) is None
+        assert file_type.recognised(text.encode()) is None
 
 
 def test_a_web_page_is_no_model():
-    assert magic.recognised_download(b" <!DOCTYPE html><html>")[0] == "a web page" and magic.recognised(b"<html>") is None
+    assert file_type.recognised_download(b" <!DOCTYPE html><html>")[0] == "a web page" and file_type.recognised(b"<html>") is None

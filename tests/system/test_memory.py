@@ -6,15 +6,17 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
-from seqcli import exhausted, interrupts, limited
 from seqcli.errors import InputError, OutputError
-from seqcli.workers import in_child
+from seqcli.runs.model_folder import clean_up_after
+from seqcli.system import memory, signals, supervisor
+from seqcli.system.workers import in_child
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 TOO_MUCH = 1 << 60
@@ -40,7 +42,7 @@ def hidden():
 def test_memory_is_recognised_in_the_errors_of_libraries(fail):
     with pytest.raises(Exception) as raised:
         fail()
-    assert exhausted.memory(raised.value)
+    assert memory.is_exhausted(raised.value)
 
 
 @pytest.mark.parametrize("error", [
@@ -48,7 +50,7 @@ def test_memory_is_recognised_in_the_errors_of_libraries(fail):
     RuntimeError("could not create a primitive"),  # only with a limit
 ])  # fmt: skip
 def test_other_errors_are_not_taken_for_it(error):
-    assert not exhausted.memory(error) and not exhausted.memory(None)
+    assert not memory.is_exhausted(error) and not memory.is_exhausted(None)
 
 
 @pytest.mark.parametrize("death", [abort, lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(127)])
@@ -70,7 +72,7 @@ def test_a_signal_ends_a_child_in_the_middle_of_its_work():
         return 0
 
     began = time.monotonic()
-    assert interrupts.watched(command) == 143 and time.monotonic() - began < 30
+    assert signals.watched(command) == 143 and time.monotonic() - began < 30
 
 
 # --- a command under a limit ------------------------------------------------------------------------------------------
@@ -79,18 +81,20 @@ def test_a_signal_ends_a_child_in_the_middle_of_its_work():
 @pytest.fixture
 def supervised(capfd):
     """`supervised(command)`: its exit code and what stands on standard error; 5 and one line where native code ended it."""
-    handlers = {number: signal.getsignal(number) for number in interrupts.NUMBERS}
+    handlers = {number: signal.getsignal(number) for number in signals.NUMBERS}
 
     def explain() -> int:
         os.write(2, b"seqcli: error: out of memory\n")
         return 5
 
     def run(command, *arguments):
-        code = limited.supervised(command, arguments, explain=explain)
+        code = supervisor.supervised(
+            command, explain=explain, clean_up=lambda process: clean_up_after(process, map(Path, arguments))
+        )
         return code, capfd.readouterr().err
 
     yield run
-    interrupts.restore(handlers)
+    signals.restore(handlers)
 
 
 def says(text: bytes, code: int):
@@ -138,7 +142,7 @@ def test_what_a_dead_command_has_half_written_is_removed(supervised, tmp_path):
     assert os.listdir(tmp_path) == [".new-out.tsv.1"]
 
 
-@pytest.mark.parametrize("number", interrupts.NUMBERS)
+@pytest.mark.parametrize("number", signals.NUMBERS)
 def test_a_signal_is_passed_on_once(supervised, number):
     parent = os.getpid()
 
@@ -149,6 +153,6 @@ def test_a_signal_is_passed_on_once(supervised, number):
             time.sleep(60)
             return 0
 
-        return interrupts.watched(slow)
+        return signals.watched(slow)
 
     assert supervised(command) == (128 + number, "")

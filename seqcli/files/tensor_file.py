@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 import xxhash
 
-from seqcli import regular_file
 from seqcli.errors import ModelError
+from seqcli.files import regular
 
 _NAMES = {
     "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16, "U32": np.uint32, "I32": np.int32,
@@ -90,7 +90,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     Raises ModelError where the header is not what the format promises; nothing is allocated before.
     """
     try:
-        with regular_file.opened(path) as file:
+        with regular.opened(path) as file:
             size = os.fstat(file.fileno()).st_size
             start, fields = _header(file.read(8), file, size)
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -136,13 +136,13 @@ def _header(length: bytes, file, size: int):
 
 
 def sha256_of(path: Path) -> str:
-    with regular_file.opened(path) as file:
+    with regular.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def xxh3_of(path: Path) -> str:
     digest = xxhash.xxh3_128()
-    with regular_file.opened(path) as file:
+    with regular.opened(path) as file:
         while block := file.read(1 << 20):  # stays in the cache
             digest.update(block)
     return digest.hexdigest()

@@ -1,9 +1,11 @@
-"""Whether an error means that memory is exhausted, whatever a library makes of it."""
+"""How much memory this process has and may still take, and whether an error means that it is exhausted."""
 
 from __future__ import annotations
 
 import errno
+import os
 import resource
+from pathlib import Path
 
 from seqcli.errors import SeqcliError
 
@@ -22,7 +24,7 @@ def is_limited() -> bool:
     return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in LIMITS)
 
 
-def memory(error: BaseException | None) -> bool:
+def is_exhausted(error: BaseException | None) -> bool:
     """Also where memory ran out first, and what came of it is another error: a failed import, a file that cannot be read."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -36,3 +38,43 @@ def memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def resident() -> int | None:
+    """Bytes; None where the system does not say."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+def available() -> int | None:
+    """Bytes that the machine has to give, or a container's limit leaves."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            fields = dict(line.split(":") for line in file)
+        free = int(fields["MemAvailable"].split()[0]) << 10
+    except (OSError, KeyError):
+        return None
+    return max(0, min([free, *(limit - (resident() or 0) for limit in _limits())]))
+
+
+def _limits() -> list[int]:
+    """Of the control groups that this process is in, from its own up to the root."""
+    try:
+        own = Path("/proc/self/cgroup").read_text(encoding="utf-8").rpartition("0::/")[2].strip()
+    except OSError:
+        return []
+    groups = [_CGROUPS / own, *(_CGROUPS / own).parents]
+    files = [group / "memory.max" for group in groups if group.is_relative_to(_CGROUPS)]
+    found = []
+    for file in [*files, _CGROUPS / "memory/memory.limit_in_bytes"]:  # the last: of the older kind
+        try:
+            found.append(int(file.read_text(encoding="ascii")))
+        except (OSError, ValueError):  # "max"
+            continue
+    return found
