@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from seqcli import catalog
-from seqcli.runs.model_folder import Run
+from seqcli.runs.model_folder import ModelFolder
 
 WALL = "import sys; from seqcli.cli import main; sys.argv[0] = 'seqcli'; main()"
 PROCESSOR = "import time; time.monotonic = time.process_time; " + WALL
@@ -86,7 +86,7 @@ def trained(code, words, arch, preset, minutes, folder):
     if minutes:
         command += ["--minutes", str(minutes)]
     subprocess.run(command + (["--preset", preset] if preset else []), check=True)
-    return Run.open(folder).config
+    return ModelFolder.open(folder).config
 
 
 def main():

@@ -22,7 +22,7 @@ import torch
 
 from seqcli import catalog
 from seqcli.models import transformer
-from seqcli.training.placement import place
+from seqcli.training.device import place
 
 VOCAB = 50257
 NAMES = {

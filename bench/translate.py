@@ -241,9 +241,9 @@ def for_joey(model: Path, folder: Path) -> Path:
     so all that is added to them is put in another order."""
     import torch
 
-    from seqcli.tasks import translation
+    from seqcli.tasks.translation.load import open_translator
 
-    opened = translation.open_translator(str(model))
+    opened = open_translator(str(model))
     given, width, state = opened.model.state_dict(), SHAPE["width"], {}
     order = torch.arange(width).view(2, -1).T.flatten()
 

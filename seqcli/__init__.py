@@ -18,18 +18,20 @@ def load(
     """
     from seqcli.api import Classifier, LanguageModel, Translator
     from seqcli.interop import is_arpa
-    from seqcli.runs.model_folder import Run
-    from seqcli.tasks import classification, language, translation
+    from seqcli.runs.model_folder import ModelFolder
+    from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
+    from seqcli.tasks.language.load import LANGUAGE, open_model
+    from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
-    task = language.TASK if is_arpa(model) else Run.open(model).task
-    if task == classification.TASK:
-        opened, door = classification.open_classifier(model), Classifier
-    elif task == translation.TASK:
-        opened, door = translation.open_translator(model), Translator
+    task = LANGUAGE if is_arpa(model) else ModelFolder.open(model).task
+    if task == CLASSIFICATION:
+        opened, door = open_classifier(model), Classifier
+    elif task == TRANSLATION:
+        opened, door = open_translator(model), Translator
     else:
-        opened, door = language.open_model(model, encoding=encoding), LanguageModel
+        opened, door = open_model(model, encoding=encoding), LanguageModel
     if hasattr(opened.model, "place"):
-        from seqcli.training.placement import place
+        from seqcli.training.device import place
 
         opened.model.place(place(device, precision, threads=threads))
     return door(opened)

@@ -32,7 +32,8 @@ from seqcli.scoring.influence import influences
 from seqcli.scoring.pairs import Pair, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
-from seqcli.tasks.classification import Answers, OpenClassifier
+from seqcli.tasks.classification.evaluate import Answers
+from seqcli.tasks.classification.load import OpenClassifier
 
 T = TypeVar("T")
 Texts = str | Iterable[str]

@@ -24,9 +24,8 @@ from seqcli.system import signals
 from seqcli.text import nfc
 
 if TYPE_CHECKING:
-    from seqcli.tasks.classification import OpenClassifier
-    from seqcli.tasks.language import Trained
-    from seqcli.training.request import Request
+    from seqcli.tasks.classification.load import OpenClassifier
+    from seqcli.training.config import Request
 
 ENGLISH, KOREAN = "english", "korean"
 PAIRS = "english-korean.tsv"
@@ -97,10 +96,10 @@ def language_model(text: str, *, reporter: Reporter) -> OpenModel:
 
 def language_model_of(name: str, *, reporter: Reporter) -> OpenModel:
     """The sample language model of a language."""
-    from seqcli.tasks import language
+    from seqcli.tasks.language.load import open_model
 
     place = _built(name, COUNTED, reporter, whole=True)
-    return language.open_model(str(place), name=f"sample-{name}")
+    return open_model(str(place), name=f"sample-{name}")
 
 
 def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
@@ -110,25 +109,27 @@ def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
 
 def classifier_of(name: str, *, reporter: Reporter) -> OpenClassifier:
     """The sample classifier of sentiment of a language."""
-    from seqcli.tasks import classification
+    from seqcli.tasks.classification.data import LabelledFiles, split
+    from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
+    from seqcli.tasks.classification.train import TrainingTexts, train_classifier
 
     source = folder() / f"{name}.sentiment.tsv"
 
     def train(place: Path) -> None:
         from seqcli.runs.model_folder import drafting
-        from seqcli.tasks.language import TokenizerChoice
-        from seqcli.training.request import requests
+        from seqcli.tasks.language.data import TokenizerChoice
+        from seqcli.training.config import requests
 
-        (request,) = requests(classification.TASK, [CLASSIFIER], PRESET, [("samples", CLASSIFYING)], threads=1)
-        texts, held_out = classification.split(classification.LabelledFiles((str(source),)).read(), seed=0)
-        given = classification.Given(texts, held_out, (source.name,), threads=1)
+        (request,) = requests(CLASSIFICATION, [CLASSIFIER], PRESET, [("samples", CLASSIFYING)], threads=1)
+        texts, held_out = split(LabelledFiles((str(source),)).read(), seed=0)
+        given = TrainingTexts(texts, held_out, (source.name,), threads=1)
         with drafting(place) as draft:
-            classification.train(draft, given, TokenizerChoice(), request, reporter=reporter)
+            train_classifier(draft, given, TokenizerChoice(), request, reporter=reporter)
 
     recipe = f"{__version__} {CLASSIFIER} {PRESET} {CLASSIFYING}".encode()
     what = f"the sample {CLASSIFIER} model of sentiment for {name}"
     place = _once(f"sentiment-{name}-{CLASSIFIER}", recipe, source, train, what=what, asked=True, reporter=reporter)
-    return classification.open_classifier(str(place), name=f"sample-sentiment-{name}")
+    return open_classifier(str(place), name=f"sample-sentiment-{name}")
 
 
 def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
@@ -138,38 +139,41 @@ def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
 
 def translator_of(name: str, *, reporter: Reporter) -> OpenTranslator:
     """The sample translator from a language."""
-    from seqcli.tasks import translation
+    from seqcli.tasks.translation.data import PairFiles, split
+    from seqcli.tasks.translation.load import TRANSLATION, open_translator
+    from seqcli.tasks.translation.train import TrainingPairs, train_translator
 
     other = ENGLISH if name == KOREAN else KOREAN
     source = folder() / PAIRS
 
     def train(place: Path) -> None:
         from seqcli.runs.model_folder import drafting
-        from seqcli.tasks.language import TokenizerChoice
-        from seqcli.training.request import requests
+        from seqcli.tasks.language.data import TokenizerChoice
+        from seqcli.training.config import requests
 
-        (request,) = requests(translation.TASK, [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **MACHINE)
-        pairs, held_out = translation.split(
-            translation.PairFiles((str(source),), source_column=name, target_column=other).read(), seed=0
+        (request,) = requests(TRANSLATION, [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **MACHINE)
+        pairs, held_out = split(
+            PairFiles((str(source),), source_column=name, target_column=other).read(), seed=0
         )
-        given = translation.Given(pairs, held_out, (source.name,), threads=1)
+        given = TrainingPairs(pairs, held_out, (source.name,), threads=1)
         with drafting(place) as draft:
-            translation.train(draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter)
+            train_translator(draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter)
 
     recipe = f"{__version__} {TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}".encode()
     what = f"the sample {TRANSLATOR} model from {name} to {other}"
     place = _once(f"{name}-{other}-{TRANSLATOR}", recipe, source, train, what=what, asked=True, reporter=reporter)
-    return translation.open_translator(str(place), name=f"sample-{name}-{other}")
+    return open_translator(str(place), name=f"sample-{name}-{other}")
 
 
-def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
+def every_model(name: str, *, reporter: Reporter) -> Iterator:
     """The sample models of a language, of all architectures: one tokenizer, one held-out part."""
-    from seqcli.runs.model_folder import Run
-    from seqcli.tasks import language
+    from seqcli.runs.model_folder import ModelFolder
+    from seqcli.tasks.language.load import open_model
+    from seqcli.tasks.language.summary import TrainedModel
 
     for arch in SETTINGS:
         place = _built(name, arch, reporter)
-        yield language.Trained(language.open_model(str(place), name=arch), Run.open(place).config)
+        yield TrainedModel(open_model(str(place), name=arch), ModelFolder.open(place).config)
 
 
 def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> Path:
@@ -217,7 +221,7 @@ def _once(
 
 
 def _request(arch: str, settings: dict) -> Request:
-    from seqcli.training.request import requests
+    from seqcli.training.config import requests
 
     return requests("language", [arch], PRESET, [("samples", settings)], **MACHINE)[0]
 
@@ -225,19 +229,20 @@ def _request(arch: str, settings: dict) -> Request:
 def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
     from seqcli.ngram.arena import default_memory
     from seqcli.runs.model_folder import drafting
-    from seqcli.tasks import language
-    from seqcli.tasks.language import neural
-    from seqcli.training.request import settings_of
+    from seqcli.tasks.language.data import Corpus, TokenizerChoice
+    from seqcli.tasks.language.train import train_network
+    from seqcli.tasks.language.train_counted import train_counted
+    from seqcli.training.config import settings_of
 
-    corpus, choice = language.Corpus((str(source),)), language.TokenizerChoice(tokenizer, vocab_size=VOCAB_SIZE)
+    corpus, choice = Corpus((str(source),)), TokenizerChoice(tokenizer, vocab_size=VOCAB_SIZE)
     with drafting(place) as draft:
         if request.arch == COUNTED:
-            language.train_counted(
+            train_counted(
                 draft, corpus, choice, settings_of(request)[1], memory=default_memory(),
                 holding_out=None if whole else 0, threads=1,
             )  # fmt: skip
         else:
-            neural.train(draft, corpus, choice, request, valid=None, resume=False, reporter=reporter)
+            train_network(draft, corpus, choice, request, valid=None, resume=False, reporter=reporter)
 
 
 def _cache() -> Path:

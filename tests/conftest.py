@@ -19,7 +19,9 @@ from seqcli import cli
 from seqcli.interfaces import OpenModel
 from seqcli.models import ngram
 from seqcli.runs.model_folder import drafting
-from seqcli.tasks import language
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.load import open_model
+from seqcli.tasks.language.train_counted import train_counted
 
 CHECKOUT = Path(__file__).parents[1]
 LINES = [
@@ -68,10 +70,10 @@ def models(tmp_path_factory, corpus):
         if not (folder / name).exists():
             unit = "document" if name == "document" else "line"
             sizes = {"sentencepiece": 300}
-            choice = language.TokenizerChoice("words" if name == "document" else name, vocab_size=sizes.get(name))
+            choice = TokenizerChoice("words" if name == "document" else name, vocab_size=sizes.get(name))
             with drafting(folder / name) as draft:
-                language.train_counted(
-                    draft, language.Corpus((str(corpus),), unit=unit), choice, ngram.Config(order=3), memory=1 << 30
+                train_counted(
+                    draft, Corpus((str(corpus),), unit=unit), choice, ngram.Config(order=3), memory=1 << 30
                 )
         return folder / name
 
@@ -86,7 +88,7 @@ def model(models) -> Path:
 
 @pytest.fixture(scope="session")
 def opened(model) -> OpenModel:
-    return language.open_model(str(model))
+    return open_model(str(model))
 
 
 @pytest.fixture(scope="session")

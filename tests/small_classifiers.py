@@ -10,11 +10,12 @@ import pytest
 
 from seqcli.interfaces import SILENT
 from seqcli.runs.model_folder import drafting
-from seqcli.tasks import classification
-from seqcli.tasks.classification import Given, LabelledFiles, Texts, open_classifier
-from seqcli.tasks.language import TokenizerChoice
+from seqcli.tasks.classification.data import LabelledFiles, Texts
+from seqcli.tasks.classification.load import open_classifier
+from seqcli.tasks.classification.train import TrainingTexts, train_classifier
+from seqcli.tasks.language.data import TokenizerChoice
 from seqcli.text import nfc
-from seqcli.training.request import Request
+from seqcli.training.config import Request
 
 GOOD, BAD = ("fine", "great", "lovely", "좋은", "멋진"), ("dull", "poor", "awful", "나쁜", "지루한")
 THINGS = ("film", "book", "day", "song", "영화", "노래")
@@ -38,8 +39,8 @@ def trained(folder, path, arch: str):
     wrong = Texts(texts.data, texts.targets ^ (np.arange(len(texts)) % 6 == 0), texts.labels)
     request = Request("classification", arch, "tiny", (("test", SETTINGS[arch]),), device="cpu", precision="fp32", threads=1)
     with drafting(folder) as draft:
-        given = Given(texts, wrong, (str(path),), threads=1)
-        return classification.train(draft, given, TokenizerChoice("words"), request, reporter=SILENT).opened
+        given = TrainingTexts(texts, wrong, (str(path),), threads=1)
+        return train_classifier(draft, given, TokenizerChoice("words"), request, reporter=SILENT).opened
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from seqcli.errors import ModelError
 from seqcli.files import tensor_file
 from seqcli.interfaces import Scores
 from seqcli.runs import model_folder
-from seqcli.runs.model_folder import Run
+from seqcli.runs.model_folder import ModelFolder
 
 ROWS = [f"{label}\t{a} {b} film\n" for a in ("the", "a") for label, b in (("good", "fine"), ("bad", "dull"))] * 12
 MODELS = {  # made by, asked by
@@ -57,7 +57,7 @@ def questions(name: str) -> list[list]:
 
 def rewritten(model: Path, change) -> None:
     """Its tensors changed, sizes and checksums put right, as earlier versions wrote them."""
-    run = Run.open(model)
+    run = ModelFolder.open(model)
     tensors = {name: np.array(array) for name, array in run.tensors().items()}
     change(tensors)
     tensor_file.write(run.state / "model.safetensors", {name: tensor_file.tensor(array) for name, array in tensors.items()})
@@ -92,7 +92,7 @@ def test_4_a_byte_changed_in_weights_of_any_size(here, made, monkeypatch, name, 
     if checksums == "of earlier versions":
         rewritten(model, lambda tensors: None)
     assert ("xxh3" in json.loads((model / "manifest.json").read_text())["files"]["model.safetensors"]) == ("this" in checksums)
-    path = Run.open(model).state / "model.safetensors"
+    path = ModelFolder.open(model).state / "model.safetensors"
     data, rng = path.read_bytes(), np.random.default_rng(0)
     assert here(*questions(name)[0]).code == 0
     for where in rng.choice(len(data), size=8, replace=False):
@@ -114,7 +114,7 @@ def test_4_a_model_does_not_begin_with_damaged_weights(here, made, monkeypatch):
 def test_4_a_vocabulary_whose_ids_are_out_of_range(here, made, monkeypatch, id):
     """Even where it is so large that it is not read whole."""
     monkeypatch.setattr(tokenizers, "_QUICKLY_READ", 0)
-    folder = Run.open(made("gru")).state / "tokenizer"
+    folder = ModelFolder.open(made("gru")).state / "tokenizer"
     tensors = {name: np.array(array) for name, array in tensor_file.read(folder / "words.safetensors").items()}
     tensors["ids"][-2] = id
     tensor_file.write(folder / "words.safetensors", {name: tensor_file.tensor(array) for name, array in tensors.items()})

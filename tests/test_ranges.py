@@ -70,7 +70,7 @@ ARCHITECTURES = [
 
 @pytest.mark.parametrize("task, arch", ARCHITECTURES)
 def test_every_setting_of_every_architecture_has_a_range(task, arch):
-    from seqcli.training.request import kinds_of
+    from seqcli.training.config import kinds_of
 
     for kind in kinds_of(task, arch):
         for field in dataclasses.fields(kind):

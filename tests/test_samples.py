@@ -13,7 +13,7 @@ import pytest
 
 from seqcli import samples
 from seqcli.interfaces import SILENT
-from seqcli.runs.model_folder import Run
+from seqcli.runs.model_folder import ModelFolder
 from seqcli.scoring.comparisons import choices, scramble
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 
@@ -178,7 +178,7 @@ def test_two_first_uses_at_once_build_it_once(environment, tmp_path):
     assert notes[0].startswith("seqcli score: no -m: building the sample ngram model for english once, a toy")
     assert notes[1] == "seqcli score: no -m: using the sample ngram model for english, a toy"
     (folder,) = (tmp_path / "seqcli").glob("language-*")
-    Run.open(folder).verify()
+    ModelFolder.open(folder).verify()
 
 
 def test_a_cache_that_cannot_be_written_falls_back(cache, environment, tmp_path, monkeypatch):
@@ -281,7 +281,7 @@ def test_the_sample_translators_look_at_what_they_translate(tmp_path, monkeypatc
     (looked,) = attentions(opened, made)
     assert {target: source for source, target in looked.alignment() if target in looks} == looks
     assert looked.weights.max(axis=1).mean() > 2 / looked.weights.shape[1]  # far from even
-    assert Run.open(next(tmp_path.glob("seqcli/*-gru-*"))).config["valid"]["chrf"] > 50
+    assert ModelFolder.open(next(tmp_path.glob("seqcli/*-gru-*"))).config["valid"]["chrf"] > 50
 
 
 @pytest.mark.slow

@@ -28,8 +28,9 @@ def convert(
     from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
-    from seqcli.runs.model_folder import Run, drafting
-    from seqcli.tasks import language
+    from seqcli.runs.model_folder import ModelFolder, drafting
+    from seqcli.tasks.language.load import LANGUAGE, open_model
+    from seqcli.tasks.language.train_counted import save_counted
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
     reads, writes = map(is_arpa, (source, target))
@@ -43,11 +44,11 @@ def convert(
         taken = UsageError("exists already", where=target, cure="--force replaces it")
         if Path(target).exists() and not force:
             raise taken
-        run = Run.open(source).expect(language.TASK)
+        run = ModelFolder.open(source).expect(LANGUAGE)
         if run.arch != "ngram":
             raise ModelError(f"{run.arch} models have no ARPA form", where=source, cure="give an n-gram model")
         run.verify()
-        opened = language.open_model(source)
+        opened = open_model(source)
         try:
             arpa.write(Path(target), opened.model.table, opened.tokenizer, opened.unit, exclusive=not force)
         except FileExistsError:  # another process wrote it meanwhile
@@ -56,6 +57,6 @@ def convert(
             reporter.note(f"{target} holds pieces; feed it the output of `seqcli tokenize -m {shlex.quote(source)}`")
     else:
         with drafting(target, force=force) as draft:
-            opened = language.open_model(source, encoding=encoding, reporter=reporter)
-            language.save_counted(draft, opened, source=source)
+            opened = open_model(source, encoding=encoding, reporter=reporter)
+            save_counted(draft, opened, source=source)
     reporter.note(f"{source} -> {target}: n-grams {', '.join(f'{n:,}' for n in opened.model.table.sizes)}")

@@ -11,7 +11,7 @@ from seqcli.commands.options import with_options
 if TYPE_CHECKING:
     from seqcli.interfaces import OpenModel, OpenTranslator
     from seqcli.report.output import Output
-    from seqcli.tasks.classification import OpenClassifier
+    from seqcli.tasks.classification.load import OpenClassifier
 
 ORDER = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
 PROMPT = {"english": "My computer is", "korean": "나는 기계 학습"}

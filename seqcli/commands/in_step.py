@@ -13,7 +13,7 @@ class InStep:
     """The records of `path`, read whole, and as those of `source` are. what: they are, in errors; column: of a table, None
     where all files are lines."""
 
-    def __init__(self, path: str, *, what: str, column: tables.Wanted | None, source: TextInput, reporter: Reporter):
+    def __init__(self, path: str, *, what: str, column: tables.ColumnSpec | None, source: TextInput, reporter: Reporter):
         self._where, self._what = path, what
         read = records.read_blocks if column else lines.read_blocks
         blocks = read(path, **({"column": column} if column else {}), **source.reading)

@@ -43,9 +43,9 @@ def info(
 
 
 def _of_run(model: str, *, verify: bool) -> dict:
-    from seqcli.runs.model_folder import Run
+    from seqcli.runs.model_folder import ModelFolder
 
-    run = Run.open(model)
+    run = ModelFolder.open(model)
     if verify:
         run.verify()
     return {
@@ -66,17 +66,18 @@ def _of_arpa(model: str, *, verify: bool, encoding: str | None, quiet: bool) -> 
     from pathlib import Path
 
     from seqcli.report.progress import Console
-    from seqcli.tasks import language
+    from seqcli.tasks.language.load import LANGUAGE, open_model
+    from seqcli.tasks.language.train_counted import foreign_record
 
-    opened = language.open_model(model, encoding=encoding, reporter=Console(prefix="seqcli info", quiet=quiet))
+    opened = open_model(model, encoding=encoding, reporter=Console(prefix="seqcli info", quiet=quiet))
     return {
         "model": model,
-        "task": language.TASK,
+        "task": LANGUAGE,
         "parameters": _parameters(opened.model.table.tensors()),
         "bytes": Path(model).stat().st_size,
         "format": "arpa",
         "verified": verify,
-        **language.foreign_record(opened, source=model),
+        **foreign_record(opened, source=model),
     }
 
 
@@ -84,10 +85,10 @@ def _of_tokenizer(path: str, *, verify: bool) -> dict:
     from pathlib import Path
 
     from seqcli import tokenizers
-    from seqcli.tasks import language
+    from seqcli.tasks.language.data import open_tokenizer
 
     folder = Path(path)
-    tokenizer = tokenizers.load(folder, verify=verify) if folder.is_dir() else language.open_tokenizer(path)
+    tokenizer = tokenizers.load(folder, verify=verify) if folder.is_dir() else open_tokenizer(path)
     files = [file for file in folder.iterdir() if file.is_file()] if folder.is_dir() else [folder]
     return {
         "tokenizer": path,

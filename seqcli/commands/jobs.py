@@ -11,7 +11,7 @@ from seqcli.commands.by_script import ByScript
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map, shared_map
-from seqcli.data.tables import Wanted
+from seqcli.data.tables import ColumnSpec
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter
 from seqcli.report.output import TABLE, Output
@@ -28,7 +28,7 @@ class TextJob:
     texts is called, if not as elsewhere; kind: of the sample models that answer where there are no sources; clean:
     what is done to blocks of lines when they are read."""
 
-    usual: Wanted | None = None
+    usual: ColumnSpec | None = None
     kind = "language"
     clean: Callable[[Block], Block] | None = None
 
@@ -38,7 +38,7 @@ class TextJob:
         self.source, self.results, self.reporter, self.sources = source, results, reporter, sources
         if source.encoding:
             from seqcli.interop import is_arpa
-            from seqcli.tasks.language import named
+            from seqcli.tasks.language.load import named
 
             source.encoding_is_of_model = any(is_arpa(path) for _, path in named(sources))
         self.machine, self._example = machine, example
@@ -96,7 +96,7 @@ class TextJob:
                 machine.without(self.reporter, *_NETWORKS, reason=otherwise)
             self._noted = True
             return
-        from seqcli.training.placement import place
+        from seqcli.training.device import place
 
         placement = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
         for network in networks:
@@ -165,15 +165,16 @@ class ModelJob(TextJob):
     @cached_property
     def _chosen(self) -> list[OpenModel]:
         """Those of -m."""
-        from seqcli.tasks import language
+        from seqcli.tasks.language.load import open_models
+        from seqcli.tasks.language.mixture import fitted, mixed
 
-        models = language.open_models(self.sources, encoding=self.source.encoding, reporter=self.reporter)
+        models = open_models(self.sources, encoding=self.source.encoding, reporter=self.reporter)
         self.place([opened.model for opened in models], otherwise="n-gram models are looked up, not computed")
         if self._mix is None:
             return models
         if isinstance(self._mix, str):
-            return [language.fitted(models, self._mix, reporter=self.reporter)]
-        return [language.mixed(models, self._mix)]
+            return [fitted(models, self._mix, reporter=self.reporter)]
+        return [mixed(models, self._mix)]
 
     @cached_property
     def blocks(self) -> Iterator[Block]:

@@ -198,7 +198,7 @@ class TextInput:
         return bool(self.text) or bool(self.input)
 
     def blocks(self, *, example: str, reporter, size: int | None = None, usual=None, clean=None) -> Iterator:
-        """Blocks of about `size` bytes; at once an error with an example where there is nothing to read. usual: `tables.Wanted`,
+        """Blocks of about `size` bytes; at once an error with an example where there is nothing to read. usual: `tables.ColumnSpec`,
         what a column of texts is called, if not as elsewhere; clean: for blocks that are no table's."""
         from seqcli.data import lines
 

@@ -60,9 +60,10 @@ class Job(TextJob):
 
     @cached_property
     def _chosen(self) -> dict[str, RecordReader]:
-        from seqcli.tasks import language
+        from seqcli.tasks.language.data import open_reader
+        from seqcli.tasks.language.load import named
 
-        return {name: language.open_reader(path, encoding=self.source.encoding) for name, path in language.named(self.sources)}
+        return {name: open_reader(path, encoding=self.source.encoding) for name, path in named(self.sources)}
 
     def asked(self, block: Block) -> dict[str, RecordReader]:
         """Who answers the records of a block."""

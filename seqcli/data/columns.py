@@ -19,7 +19,7 @@ _PLAIN = (int, float, decimal.Decimal, datetime.date, datetime.time, datetime.ti
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ColumnSpec:
     """A column by what it holds: the first of `usual` that the file has, unless the user gives its `name`.
 
     may_lack: a JSON object after the first may be without it; that is an empty cell, as null is.
@@ -41,8 +41,8 @@ class Wanted:
         return known
 
 
-TEXT = Wanted("text", TEXT_COLUMNS)
-Asked = str | Wanted | None  # a name or `#N`; None is TEXT
+TEXT = ColumnSpec("text", TEXT_COLUMNS)
+Asked = str | ColumnSpec | None  # a name or `#N`; None is TEXT
 
 
 class Rows(NamedTuple):
@@ -56,8 +56,8 @@ class Rows(NamedTuple):
     replaced: int = 0
 
 
-def wanted(column: Asked) -> Wanted:
-    return TEXT if column is None else Wanted("text", (), name=column) if isinstance(column, str) else column
+def wanted(column: Asked) -> ColumnSpec:
+    return TEXT if column is None else ColumnSpec("text", (), name=column) if isinstance(column, str) else column
 
 
 def numbered(columns: Sequence[Asked]) -> bool:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from seqcli.data.columns import MISSING, Asked, Rows, Wanted, cells_of, field_names, field_of, wanted
+from seqcli.data.columns import MISSING, Asked, ColumnSpec, Rows, cells_of, field_names, field_of, wanted
 from seqcli.data.lines import LONE_SURROGATE, Block, read_blocks
 from seqcli.errors import InputError, nearest
 
@@ -142,7 +142,7 @@ class _Fields:
             self._names = [column.found(known, where=where, kind="field") for column in self._wanted]
         return tuple(self._cell(value, column, name, where, begun) for column, name in zip(self._wanted, self._names))
 
-    def _cell(self, value: dict[str, object], column: Wanted, name: str, where: str, begun: bool) -> str:
+    def _cell(self, value: dict[str, object], column: ColumnSpec, name: str, where: str, begun: bool) -> str:
         found = field_of(value, name)
         if found is MISSING:
             if not (column.may_lack and begun):

@@ -132,7 +132,7 @@ def _raw(
     path: str, *, text_column: str | None, label_column: str | None, keep: Sequence[str], format: str | None, **reading
 ) -> tuple[Iterator[tuple[Block, list[str]]], int | None]:
     """The blocks with the labels as they are given, and how many lines stand before the first record."""
-    label = tables.Wanted("label", tuple(name for name in LABEL_COLUMNS if name != text_column), name=label_column, may_lack=True)
+    label = tables.ColumnSpec("label", tuple(name for name in LABEL_COLUMNS if name != text_column), name=label_column, may_lack=True)
     if not records.has_columns(path, format):
         for column in (text_column, label if label_column else None):
             records.check_lines(path, column, keep)

@@ -15,9 +15,9 @@ from seqcli.data.texts import Texts
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
 
-SOURCE = tables.Wanted("source", ("source", "src"), may_lack=True)
-TARGET = tables.Wanted("target", ("target", "tgt", "trg", "translation"), may_lack=True)
-REFERENCE = tables.Wanted("reference", ("reference", "ref", *TARGET.usual), may_lack=True)
+SOURCE = tables.ColumnSpec("source", ("source", "src"), may_lack=True)
+TARGET = tables.ColumnSpec("target", ("target", "tgt", "trg", "translation"), may_lack=True)
+REFERENCE = tables.ColumnSpec("reference", ("reference", "ref", *TARGET.usual), may_lack=True)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def read_tables(
 
 
 def _of_table(
-    path: str, asked: list[tables.Wanted], reporter: Reporter, *, deadline: Deadline, **reading
+    path: str, asked: list[tables.ColumnSpec], reporter: Reporter, *, deadline: Deadline, **reading
 ) -> Iterator[tuple[str, str]]:
     if hub.is_hub(path):
         rows = hub.read_rows(path, asked)

@@ -32,7 +32,7 @@ def read_blocks(
 
 def check_lines(path: str, column: tables.Asked, keep: Sequence[tables.Asked] = ()) -> None:
     """Raises UsageError where a column of a file of lines is asked for by name."""
-    wanted = tables.Wanted("text", (), name=column) if isinstance(column, str) else column
+    wanted = tables.ColumnSpec("text", (), name=column) if isinstance(column, str) else column
     if keep or (wanted and wanted.name is not None):
         option = "--keep" if not (wanted and wanted.name is not None) else f"--{wanted.holds}-column"
         cure = "give --format where the name does not say it"

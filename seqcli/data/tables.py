@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from seqcli.data import arrow_rows, json_rows, tsv
-from seqcli.data.columns import TEXT, TEXT_COLUMNS, Asked, Rows, Wanted
+from seqcli.data.columns import TEXT, TEXT_COLUMNS, Asked, ColumnSpec, Rows
 from seqcli.data.files import compression, unpacked_name
 from seqcli.data.lines import Block, block_of
 from seqcli.errors import InputError
 
-__all__ = ["FORMATS", "LINES", "TEXT", "TEXT_COLUMNS", "Asked", "Rows", "Wanted", "blocks_of", "is_table", "kind_of", "read_blocks", "read_rows"]
+__all__ = ["FORMATS", "LINES", "TEXT", "TEXT_COLUMNS", "Asked", "Rows", "ColumnSpec", "blocks_of", "is_table", "kind_of", "read_blocks", "read_rows"]
 
 LINES = "lines"
 FORMATS = (LINES, "tsv", "csv", "jsonl", "json", "parquet")

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from seqcli.decoding import beam
-from seqcli.decoding.draw import draw, numbers
 from seqcli.decoding.model_log_prob import log_probs
 from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompt, Prompter, Start, begin, padded
+from seqcli.decoding.sampling import draw, numbers
 from seqcli.decoding.text_stream import TextStream
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, State

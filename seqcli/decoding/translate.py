@@ -14,10 +14,9 @@ import numpy as np
 
 from seqcli.data.lines import block_of
 from seqcli.decoding import beam
-from seqcli.decoding.draw import numbers
 from seqcli.decoding.generate import END, LENGTH
 from seqcli.decoding.policy import Policy, log_softmax
-from seqcli.decoding.sample import sample
+from seqcli.decoding.sampling import numbers, sample
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenTranslator, TokenBatch

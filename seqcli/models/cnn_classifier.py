@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.classifier import NeuralClassifier, several
 from seqcli.nn.dropout import Dropout
-from seqcli.nn.ensemble import several
 from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, each, fraction, within

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seqcli.nn.initialise import initialise_recurrent
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
-from seqcli.nn.recurrence import CELLS, Hidden, RecurrentStack
+from seqcli.nn.recurrent import CELLS, Hidden, RecurrentStack
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, fraction, one_of, within
 

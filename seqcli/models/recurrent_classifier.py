@@ -15,12 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.nn import pooling
-from seqcli.nn.classifier import NeuralClassifier
-from seqcli.nn.ensemble import several
+from seqcli.nn.classifier import NeuralClassifier, several
 from seqcli.nn.initialise import initialise_recurrent
 from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
-from seqcli.nn.recurrence import CELLS, RecurrentLayers, RecurrentStack, backwards
+from seqcli.nn.recurrent import CELLS, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, fraction, one_of, within
 

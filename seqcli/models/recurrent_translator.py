@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.nn import recording
-from seqcli.nn.cells import GATES, Cell
 from seqcli.nn.dropout import Dropout, dropout
 from seqcli.nn.initialise import initialise_recurrent
 from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
-from seqcli.nn.recurrence import CELLS, LockedDropout, RecurrentLayers, RecurrentStack, backwards
+from seqcli.nn.recurrent import CELLS, GATES, Cell, LockedDropout, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, fraction, one_of, within

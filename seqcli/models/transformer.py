@@ -16,7 +16,7 @@ from seqcli.nn.initialise import initialise
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
-from seqcli.nn.stack import Shape, TransformerStack
+from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.weights import restored
 
 TASK = "language"
@@ -25,7 +25,7 @@ _ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache hol
 
 
 @dataclass(frozen=True)
-class Config(Shape):
+class Config(TransformerConfig):
     """Of the stack; tied: the head is the embedding."""
 
     tied: bool = True

@@ -12,13 +12,12 @@ import numpy as np
 from torch import Tensor
 
 from seqcli.nn import pooling
-from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.classifier import NeuralClassifier, several
 from seqcli.nn.dropout import Dropout
-from seqcli.nn.ensemble import several
 from seqcli.nn.initialise import initialise
 from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
-from seqcli.nn.stack import Shape, TransformerStack
+from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.weights import restored
 from seqcli.ranges import fraction, within
 
@@ -26,7 +25,7 @@ TASK = "classification"
 
 
 @dataclass(frozen=True)
-class Config(Shape):
+class Config(TransformerConfig):
     """Of the stack; causal: tokens see those before them only, as in the language model; word_dropout: see `NeuralClassifier`; members: see `nn/ensemble`."""
 
     window: int = within(2, 1 << 20, default=512)

@@ -17,7 +17,7 @@ from seqcli.nn.initialise import initialise
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
-from seqcli.nn.stack import Shape, TransformerStack
+from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
 from seqcli.ranges import within
@@ -26,7 +26,7 @@ TASK = "translation"
 
 
 @dataclass(frozen=True)
-class Config(Shape):
+class Config(TransformerConfig):
     """Of both stacks; layers: of the encoder; decoder_layers: 0 for as many; tied: the head is the decoder's embedding."""
 
     window: int = within(1, 1 << 20, default=512)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from seqcli.interfaces import Scores, State, TokenBatch
-from seqcli.nn import log_probs, stepping, threads
-from seqcli.nn.answering import Answering
+from seqcli.nn import inference, threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
+from seqcli.nn.inference import Answering
 from seqcli.nn.linear import Linear
 from seqcli.nn.padding import of_like_length, padded
 from seqcli.text import BOS_ID
@@ -137,18 +137,18 @@ class NeuralLanguageModel(Answering):
 
     def _judge(self, features: Tensor, targets: Tensor, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
         threads.adapt()
-        return log_probs.of_targets(self.head, features, targets, rank=rank)
+        return inference.of_targets(self.head, features, targets, rank=rank)
 
     def logits(self, features: Tensor) -> Tensor:
         """float32 [..., V]; `<s>` is impossible."""
-        return log_probs.logits(self.head, features)
+        return inference.logits(self.head, features)
 
     # Stepping
 
     @_inference
     def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
         """See `interfaces.LanguageModel.extend`."""
-        return stepping.extend(
+        return inference.extend(
             tokens, lengths, state, begin=lambda rows: self.beginning(len(rows)), read=self._next, device=self.device
         )
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from seqcli.interfaces import Scores, TokenBatch
-from seqcli.nn import log_probs, recording, stepping, threads
-from seqcli.nn.answering import Answering
+from seqcli.nn import inference, recording, threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
+from seqcli.nn.inference import Answering
 from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
 from seqcli.nn.padding import padded
@@ -100,7 +100,7 @@ class Given:
     @torch.inference_mode()
     def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None = None) -> tuple[np.ndarray, Conditioned]:
         """See `interfaces.LanguageModel.extend`; without a state row b begins to translate source b."""
-        return stepping.extend(tokens, lengths, state, begin=self._beginning, read=self._next, device=self._model.device)
+        return inference.extend(tokens, lengths, state, begin=self._beginning, read=self._next, device=self._model.device)
 
     def _beginning(self, rows: np.ndarray) -> Conditioned:
         memory = self._memory.reorder(rows)
@@ -109,7 +109,7 @@ class Given:
     def _next(self, tokens: Tensor, state: Conditioned) -> tuple[Tensor, Conditioned]:
         with self._model.cast():
             features, after = self._model.features(tokens, state.memory, state.own)
-            return log_probs.logits(self._model.head, features[:, -1]), Conditioned(after, state.memory)
+            return inference.logits(self._model.head, features[:, -1]), Conditioned(after, state.memory)
 
     @torch.inference_mode()
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
@@ -117,7 +117,7 @@ class Given:
         features, tokens = self._forced(batch)
         kept = tokens[:, 1:] != PAD
         with self._model.cast():
-            found = log_probs.of_targets(self._model.head, features[kept], tokens[:, 1:][kept], rank=rank)
+            found = inference.of_targets(self._model.head, features[kept], tokens[:, 1:][kept], rank=rank)
         return Scores(found[0], rank=found[1])
 
     @torch.inference_mode()

@@ -8,7 +8,7 @@ from statistics import stdev
 from typing import Any
 
 from seqcli.report.frame import WHOLE, Column
-from seqcli.tasks.language.told import speed
+from seqcli.tasks.language.summary import speed
 
 
 def columns(records: Mapping[str, Mapping[str, Any]]) -> list[Column]:
@@ -31,7 +31,7 @@ def columns(records: Mapping[str, Mapping[str, Any]]) -> list[Column]:
 
 def of_classifiers(records: Sequence[Mapping[str, Any]], *, metric: str) -> list[Column]:
     """A row for each architecture, best first by `metric`: accuracy, macro F1 and seconds as means over its runs, with deviations."""
-    from seqcli.tasks.classification import METRICS
+    from seqcli.tasks.classification.evaluate import METRICS
 
     by_arch: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
@@ -59,7 +59,7 @@ def of_classifiers(records: Sequence[Mapping[str, Any]], *, metric: str) -> list
 
 def of_translators(records: Sequence[Mapping[str, Any]], *, metric: str) -> list[Column]:
     """A row for each, best first by `metric`."""
-    from seqcli.tasks.translation.judging import METRICS
+    from seqcli.tasks.translation.evaluate import METRICS
 
     rows = sorted(records, key=lambda record: METRICS[metric] * record["valid"][metric])
     return [

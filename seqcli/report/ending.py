@@ -9,7 +9,7 @@ from typing import Any
 from seqcli.decoding import generate, policy, translate
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.report.learnt import hardly_learnt
-from seqcli.tasks.classification.opened import OpenClassifier
+from seqcli.tasks.classification.load import OpenClassifier
 
 _TOKENS, _CHARACTERS = 24, 80  # of a sample: well under a second
 _DRAWN = 4  # texts at once, of which the first that is not blank is shown

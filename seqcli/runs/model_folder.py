@@ -59,7 +59,7 @@ class _File(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Run:
+class ModelFolder:
     """An opened model folder: its JSON is read and its sizes are checked, nothing else."""
 
     path: Path
@@ -68,7 +68,7 @@ class Run:
     state: Path = field(repr=False)
 
     @classmethod
-    def open(cls, path: Path | str) -> Run:
+    def open(cls, path: Path | str) -> ModelFolder:
         """Raises ModelError where the folder is not a whole model of a format we know."""
         path = Path(path)
         if not path.exists():
@@ -114,7 +114,7 @@ class Run:
     def arch(self) -> str:
         return self.manifest["arch"]
 
-    def expect(self, task: str) -> Run:
+    def expect(self, task: str) -> ModelFolder:
         """Itself, where it is a model of `task`."""
         if self.task != task:
             cure = f"give another, or ask this one with {_VERBS[self.task]}" if self.task in _VERBS else "give another"
@@ -180,7 +180,7 @@ def version_of(path: Path | str) -> tuple[int, int] | None:
 
 
 @dataclass
-class Draft:
+class ModelWriter:
     """A model folder that this process alone is writing, while it holds `lock`. `folder` is for temporary files.
 
     begun: its checkpoints are of this training: resumed, or saved by it.
@@ -296,7 +296,7 @@ def history(path: Path | str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> Iterator[Draft]:
+def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> Iterator[ModelWriter]:
     """Creates and locks the model folder `path`; on the way out nothing half-made stays behind.
 
     force: what it holds may be replaced; resume: is gone on with. Raises UsageError where it holds a model and neither is
@@ -305,7 +305,7 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
     path = Path(path)
     if torchrun.rank():  # rank 0 holds the folder and writes it
         with tempfile.TemporaryDirectory(prefix="seqcli-") as own:
-            yield Draft(path, Path(own), "")
+            yield ModelWriter(path, Path(own), "")
         return
     existed, folder = path.exists(), None
     _refuse_what_may_not_be_written(path, force=force, resume=resume)
@@ -321,7 +321,7 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
             locks.sign(lock)
             _sweep(path)
             folder = Path(tempfile.mkdtemp(prefix=".new-", dir=path))
-            yield Draft(path, folder, uuid.uuid4().hex[:12], lock, begun=resume)
+            yield ModelWriter(path, folder, uuid.uuid4().hex[:12], lock, begun=resume)
         except (OSError, ModelError):
             if not locks.is_held(lock):
                 raise _vanished(path) from None
@@ -434,7 +434,7 @@ def _last_state(path: Path) -> int:
 
 
 def _file_name(name: str) -> str:
-    """A manifest's file name, if it is one that `Draft.save` could have written."""
+    """A manifest's file name, if it is one that `ModelWriter.save` could have written."""
     if not re.fullmatch(r"(tokenizer(\.source|\.target)?/)?[a-z][a-z0-9_-]*\.[a-z]+", name):
         raise ValueError(name)
     return name

@@ -1,7 +1,7 @@
 """What torchrun tells each process that it starts, and a line between them. Knows no torch.
 
 `torchrun --nproc-per-node 2 -m seqcli ...` runs the same command twice; the processes differ by their rank. What training
-needs of the others is `training/ranks.py`; everything else gives rank 0 the word: it reads, writes and reports, and the
+needs of the others is `training/distributed.py`; everything else gives rank 0 the word: it reads, writes and reports, and the
 others answer what it asks them over a socket. `RANK` alone is not believed, which cluster software sets for its own ends.
 """
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.nn import weights
-from seqcli.training.plan import Plan
+from seqcli.training.config import Plan
 
 
 class Average:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seqcli.data.deadline import Deadline
 from seqcli.runs.model_folder import beginning
-from seqcli.training.plan import Plan
+from seqcli.training.config import Plan
 
 _READING = 0.25  # of the budget at most: text is read and tokenized; the rest of a larger text is left out
 _JUDGING = 0.1  # of what is left after reading: all evaluations, half of it for the one at the end

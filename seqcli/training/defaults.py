@@ -13,7 +13,7 @@ from pathlib import Path
 from seqcli import catalog
 from seqcli.interfaces import Reporter
 from seqcli.runs.model_folder import beginning
-from seqcli.training.request import DEFAULT, Request
+from seqcli.training.config import DEFAULT, Request
 
 _SINGLE = ("characters", "bytes")  # tokenizers whose tokens are single signs
 _RECURRENT = ("rnn", "lstm", "gru")

@@ -21,13 +21,14 @@ from seqcli.errors import DivergedError
 from seqcli.interfaces import Reporter
 from seqcli.nn import threads
 from seqcli.nn.weights import whole
-from seqcli.training import optim, state
+from seqcli.training import state
 from seqcli.training.averaging import Average
 from seqcli.training.budget import Budget
+from seqcli.training.config import Plan, Progress
+from seqcli.training.device import Placement
+from seqcli.training.distributed import Ranks
 from seqcli.training.meter import Meter
-from seqcli.training.placement import Placement
-from seqcli.training.plan import Plan, Progress
-from seqcli.training.ranks import Ranks
+from seqcli.training.optimizer import learning_rate, make_optimizer
 from seqcli.training.signals import collected
 
 _LOGGED = 100  # lines of the log over the budget
@@ -47,7 +48,7 @@ class _Stopped(Exception):
     """A signal came during an evaluation."""
 
 
-class Run(Protocol):
+class Recorder(Protocol):
     """What the loop reports to."""
 
     bytes_per_token: float | None
@@ -69,16 +70,16 @@ class Run(Protocol):
 
 
 def train(
-    model: torch.nn.Module, batches: Batches, plan: Plan, run: Run, *,
+    model: torch.nn.Module, batches: Batches, plan: Plan, run: Recorder, *,
     budget: Budget, placement: Placement, ranks: Ranks, reporter: Reporter,
     resumed: tuple[Progress, Mapping[str, np.ndarray]] | None = None,
 ) -> Progress:  # fmt: skip
-    """Trains `model`, which lies on the placement's device. resumed: what `Run.checkpoint` was given.
+    """Trains `model`, which lies on the placement's device. resumed: what `Recorder.checkpoint` was given.
 
     Raises DivergedError before a non-finite update, SystemExit after a signal, when the step is done and saved.
     """
     progress, saved_tensors = resumed or (Progress(), None)
-    optimizer, average, carried = optim.optimizer(model, plan), Average(model, plan), None
+    optimizer, average, carried = make_optimizer(model, plan), Average(model, plan), None
     if saved_tensors is not None:
         carried = state.restore(ranks.own(saved_tensors, reporter), model, optimizer, average)
     meter = Meter(reporter, placement.device, bytes_per_token=run.bytes_per_token, counted=run.counted)
@@ -205,7 +206,7 @@ def train(
                 raise _diverged(progress.step + 1, loss=nats / max(tokens, 1), saved=saved)
             # 3. The update
             for group in optimizer.param_groups:
-                group["lr"] = plan.learning_rate * optim.rate(progress.step, share, plan) * progress.factor
+                group["lr"] = plan.learning_rate * learning_rate(progress.step, share, plan) * progress.factor
             optimizer.step()
             average.update(share)
             progress.step += 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_classifiers import ASKED, BAD, GOOD, JUDGED, PAIRS, SETTINGS, in_json, one_line, shares, table
 
-from seqcli.tasks.classification import open_classifier
+from seqcli.tasks.classification.load import open_classifier
 from seqcli.text import tsv_field
 
 # --- rows -------------------------------------------------------------------------------------------------------------

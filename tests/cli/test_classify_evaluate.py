@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_classifiers import ASKED, JUDGED, PAIRS, in_json, one_line, shares, table
 
-from seqcli.tasks.classification import open_classifier
+from seqcli.tasks.classification.load import open_classifier
 
 # --- evaluate ---------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import pytest
 
 from seqcli.commands import tokenize_modes
 from seqcli.interfaces import SILENT
-from seqcli.tasks import language
+from seqcli.tasks.language.data import Corpus, TokenizerChoice, read
 from seqcli.text import BOS_ID
 
 DOCUMENTS = ["the cat saw\nthe dog\n", "the dog", "", "my computer\n\nis very slow"]
@@ -42,8 +42,8 @@ def test_an_empty_file_among_several_is_a_row(here, models, table):
 
 @pytest.mark.parametrize("kind", ["words", "characters"])
 def test_every_row_of_a_table_begins_a_document(tmp_path, table, kind):
-    corpus = language.Corpus((str(table),), unit="document")
-    reading = language.read(corpus, language.TokenizerChoice(kind), folder=tmp_path, threads=1, reporter=SILENT)
+    corpus = Corpus((str(table),), unit="document")
+    reading = read(corpus, TokenizerChoice(kind), folder=tmp_path, threads=1, reporter=SILENT)
     tokenizer = reading.tokenizer
     texts = [text if text.endswith("\n") else text + "\n" for text in DOCUMENTS]
     expected = [[BOS_ID, *tokenizer.encode(text.encode(), unit="document").tokens.tolist()] for text in texts]

@@ -4,13 +4,13 @@ import json
 import shutil
 
 from seqcli.runs import model_folder
-from seqcli.runs.model_folder import Run
-from seqcli.tasks import language
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.tasks.language.load import open_model
 
 
 def test_info_tells_what_is_there(here, model):
     (value,) = map(json.loads, here("info", model, "--json", "--verify").out.splitlines())
-    run, opened = Run.open(model), language.open_model(str(model))
+    run, opened = ModelFolder.open(model), open_model(str(model))
     assert (value["task"], value["arch"], value["unit"], value["format"]) == ("language", "ngram", "line", 1)
     assert value["vocab_size"] == opened.tokenizer.vocab_size and value["verified"] is True
     assert value["bytes"] == run.bytes() == sum(f.stat().st_size for f in run.state.rglob("*.*"))

@@ -16,7 +16,7 @@ from seqcli.interfaces import OpenModel
 from seqcli.metrics.minimal_pairs import wilson
 from seqcli.metrics.signature import of_language_model
 from seqcli.system.workers import in_child
-from seqcli.tasks import language, translation
+from seqcli.tasks.language.load import open_model
 
 TEXTS = ["the cat saw the dog", "", "a zebra saw the cat", "나는 기계 학습을 공부한다"]
 SUMS = ["log_prob", "perplexity", "bits_per_byte", "tokens", "unknown"]
@@ -54,7 +54,7 @@ def close(value: float):
 
 @pytest.fixture(scope="session")
 def second(models) -> OpenModel:
-    return language.open_model(str(models("characters")))
+    return open_model(str(models("characters")))
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_a_context_is_given_and_not_counted(here, model, opened, tmp_path):
 
 
 def test_a_document_is_one_row(here, models, tmp_path, corpus):
-    opened = language.open_model(str(models("document")))
+    opened = open_model(str(models("document")))
     lines = corpus.read_text().splitlines()[:8]
     (tmp_path / "text.txt").write_text("\n".join(lines))  # the last line end is missing, and is counted all the same
     done = here("score", "-i", "text.txt", "-m", models("document"), "--unit", "document", "--header")
@@ -366,7 +366,7 @@ def test_pairs_under_two_models_are_compared(here, model, models, opened, second
 def capitals(monkeypatch):
     """Every folder is the toy, which says its source again in capitals."""
     opened = toy()
-    monkeypatch.setattr(translation, "open_translator", lambda path, name: replace(opened, name=name))
+    monkeypatch.setattr("seqcli.tasks.translation.load.open_translator", lambda path, name: replace(opened, name=name))
     return opened
 
 

@@ -18,7 +18,7 @@ import seqcli
 from seqcli.decoding.translate import Settings, translate
 from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
-from seqcli.tasks import translation
+from seqcli.tasks.translation.load import open_translator
 from seqcli.text import tsv_field
 from seqcli.tokenizers import words
 
@@ -37,8 +37,8 @@ TEXTS = {
 @pytest.fixture(autouse=True)
 def capitals(monkeypatch):
     """The folder "toy" is the toy."""
-    opened, others = toy(), translation.open_translator
-    monkeypatch.setattr(translation, "open_translator", lambda source, **more: opened if source == "toy" else others(source, **more))
+    opened, others = toy(), open_translator
+    monkeypatch.setattr("seqcli.tasks.translation.load.open_translator", lambda source, **more: opened if source == "toy" else others(source, **more))
     return opened
 
 
@@ -209,7 +209,7 @@ def test_what_is_refused(here, tmp_path, arguments, code, what):
 def test_a_prefix_of_one_line_in_known_words(here, tmp_path):
     said = ["translate", "a cat", "-m", "toy", "--prefix"]
     assert here(*said, "A\nC").out == "A CAT\n" and here(*said, "\udcff").out.startswith("\ufffd")
-    known = dataclasses.replace(translation.open_translator("toy"), target=words.train([b"A CAT\n"])[0])
+    known = dataclasses.replace(open_translator("toy"), target=words.train([b"A CAT\n"])[0])
     with pytest.raises(UsageError, match="'A DOG' has a word that toy does not know"):
         list(translate(known, ["a"], Settings(prefix="A DOG")))
 
@@ -242,7 +242,7 @@ def test_a_network_says_the_same_whatever_the_batch(here, translator, tmp_path):
 
 
 def test_the_score_of_a_search_is_that_of_forced_decoding(translator):
-    opened = translation.open_translator(str(translator))
+    opened = open_translator(str(translator))
     for found in translate(opened, SOURCES, Settings(n_best=2, prefix="저는")):
         for hypothesis in found.hypotheses[: len(found.parts)]:
             (source,), (ids,) = found.parts, hypothesis.parts
@@ -304,7 +304,7 @@ def test_each_record_is_translated_from_its_own_script(here, translator, monkeyp
 
     def opened(language: str, *, reporter):
         asked.append(language)
-        return translation.open_translator(str(translator), name=language)
+        return open_translator(str(translator), name=language)
 
     monkeypatch.setattr(samples, "translator_of", opened)
     done = here("translate", "I study", "", "나는", "", "the dog", "--json", "--beam-size", 1)

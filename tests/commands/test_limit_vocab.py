@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from seqcli.tasks import language
+from seqcli.tasks.language.data import open_tokenizer
 
 NETWORK = ("--preset", "tiny", "--steps", 1, "--set", "width=8", "--precision", "fp32", "--threads", 1)
 PAIRS = "a b c\tA B C\nb d b\tB D B\n"
@@ -31,7 +31,7 @@ def train(here, tmp_path):
 def test_words_that_are_not_listed_are_unknown(train, tmp_path, kind):
     done = train(kind, "--tokenizer", "words", "--limit-vocab", "list.txt", "--vocab-size", 100)
     assert done.code == 0, done.err
-    made = language.open_tokenizer(str(tmp_path / "m"))
+    made = open_tokenizer(str(tmp_path / "m"))
     assert set(made.vocabulary()[3:]) == ({"b", "d", "B"} if kind == "translator" else {"b", "d"})
     assert f"lowered from 100 to {made.vocab_size}" in done.err
 
@@ -52,4 +52,4 @@ def test_a_list_that_says_nothing_is_refused_before_any_work(train, tmp_path, ki
 
 def test_rare_characters_can_be_unknown_too(train, tmp_path):
     assert train("lm", "--tokenizer", "characters", "--min-count", 2).code == 0
-    assert set(language.open_tokenizer(str(tmp_path / "m")).vocabulary()[3:]) == {" ", "b"}
+    assert set(open_tokenizer(str(tmp_path / "m")).vocabulary()[3:]) == {" ", "b"}

@@ -6,10 +6,10 @@ import os
 import pytest
 
 from seqcli.interfaces import SILENT
-from seqcli.runs.model_folder import Run, history
+from seqcli.runs.model_folder import ModelFolder, history
 from seqcli.scoring.sentences import score_texts
-from seqcli.tasks import language
-from seqcli.tasks.language.corpus import Corpus, TokenizerChoice, read, split
+from seqcli.tasks.language.data import Corpus, TokenizerChoice, read, split
+from seqcli.tasks.language.load import open_model
 from seqcli.text import BOS_ID
 
 ARCHS = ("ngram", "gru", "feedforward")
@@ -27,7 +27,7 @@ def train(here, corpus):
 def test_one_tokenizer_one_held_out_part_one_table(train, here, corpus, tmp_path):
     done = train("--steps", 2, "--tokenizer", "sentencepiece", "--vocab-size", 300)
     assert done.code == 0, done.err
-    runs = {arch: Run.open(tmp_path / "m" / arch) for arch in ARCHS}
+    runs = {arch: ModelFolder.open(tmp_path / "m" / arch) for arch in ARCHS}
     assert len({run.config["tokenizer"] for run in runs.values()}) == 1
     assert len({(run.config["data"]["tokens"], run.config["valid"]["tokens"]) for run in runs.values()}) == 1
     assert runs["gru"].config["progress"]["step"] == runs["feedforward"].config["progress"]["step"] == 2
@@ -41,7 +41,7 @@ def test_one_tokenizer_one_held_out_part_one_table(train, here, corpus, tmp_path
         assert (perplexity, bits) == (f"{valid['perplexity']:.4f}", f"{valid['bits_per_byte']:.4f}")
     assert "-m m/ngram -m m/gru -m m/feedforward" in done.err.splitlines()[-1]
     # the held-out rows are those, in bytes too, one line and its two repeats; the n-gram has not read them
-    opened = language.open_model(str(tmp_path / "m/ngram"))
+    opened = open_model(str(tmp_path / "m/ngram"))
     choice = TokenizerChoice(str(tmp_path / "m/gru"))
     stream = read(Corpus((str(corpus),)), choice, folder=tmp_path, threads=1, reporter=SILENT).stream
     kept, held_out = split(stream, unit="line", seed=0, folder=tmp_path)
@@ -56,7 +56,7 @@ def test_one_tokenizer_one_held_out_part_one_table(train, here, corpus, tmp_path
 
 def test_settings_go_to_those_that_know_them(train, tmp_path):
     assert train("--steps", 1, "--set", "embedding=4", "--set", "learning_rate=0.01").code == 0
-    settings = {arch: Run.open(tmp_path / "m" / arch).config for arch in ARCHS}
+    settings = {arch: ModelFolder.open(tmp_path / "m" / arch).config for arch in ARCHS}
     assert settings["feedforward"]["settings"]["embedding"] == 4 and settings["ngram"]["settings"]["order"] == 2
     assert settings["gru"]["settings"]["width"] == 8 and settings["gru"]["training"]["learning_rate"] == 0.01
 
@@ -99,10 +99,10 @@ def test_text_that_is_read_once_teaches_one(here, tmp_path):
 def test_resuming_goes_on_with_those_that_are_not_done(train, tmp_path):
     assert train("--steps", 2, archs=ARCHS[:2]).code == 0
     assert train("--steps", 2).code == 2  # holds models already
-    counted = Run.open(tmp_path / "m/ngram")
+    counted = ModelFolder.open(tmp_path / "m/ngram")
     done = train("--steps", 3, "--resume")
     assert done.code == 0 and len(done.rows) == 3
-    assert Run.open(tmp_path / "m/ngram").manifest == counted.manifest  # it was done
+    assert ModelFolder.open(tmp_path / "m/ngram").manifest == counted.manifest  # it was done
     assert "gru: " in done.err and history(tmp_path / "m/feedforward")[-1]["step"] == 3
     assert train("--steps", 3, "--resume", "--set", "prune=[0, 1]").code == 2
     assert train("--steps", 1, "--force").code == 0
@@ -116,5 +116,5 @@ def test_nothing_is_left_where_nothing_was_made(here, tmp_path):
 
 def test_running_text_is_held_out_from_its_end(train, tmp_path):
     assert train("--steps", 1, "--unit", "document", "--tokenizer", "characters", archs=ARCHS[:2]).code == 0
-    valid = [Run.open(tmp_path / "m" / arch).config["valid"] for arch in ARCHS[:2]]
+    valid = [ModelFolder.open(tmp_path / "m" / arch).config["valid"] for arch in ARCHS[:2]]
     assert valid[0]["tokens"] == valid[1]["tokens"] > 20 and valid[0]["bits_per_byte"] > 0

@@ -195,7 +195,7 @@ def test_long_rows_are_read_in_windows_and_little_memory(network):
 
 @pytest.mark.parametrize("precision, atol", [("fp32", 1e-5), ("bf16", 0.05), ("int8", 0.1)])
 def test_placed_it_says_nearly_the_same(network, precision, atol):
-    from seqcli.training.placement import place
+    from seqcli.training.device import place
 
     before = network.model.classify(batch(ROWS))
     network.model.place(place("cpu", precision, threads=1))
@@ -207,7 +207,7 @@ def test_placed_it_says_nearly_the_same(network, precision, atol):
 @pytest.mark.parametrize("arch", TRAINED)
 def test_settings_of_a_model_and_of_its_training_have_names_of_their_own(arch):
     """Users set both in one place, by name."""
-    from seqcli.training.plan import Plan
+    from seqcli.training.config import Plan
 
     assert not {f.name for f in dataclasses.fields(module_of(arch).Config)} & {f.name for f in dataclasses.fields(Plan)}
 
@@ -215,7 +215,7 @@ def test_settings_of_a_model_and_of_its_training_have_names_of_their_own(arch):
 @pytest.mark.parametrize("arch", ARCHS)
 def test_every_preset_can_be_meant(arch):
     """What a preset says is known to its model or to training."""
-    from seqcli.training.request import Request, settings_of
+    from seqcli.training.config import Request, settings_of
 
     for preset in catalog.presets("classification", arch)[1]:
         module, settings, plan = settings_of(Request("classification", arch, preset, ()))

@@ -11,7 +11,7 @@ from seqcli.decoding.prompt import padded
 from seqcli.interfaces import SILENT, TokenBatch
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
-from seqcli.tasks.language.mixed import Mixture
+from seqcli.tasks.language.mixture import Mixture
 from seqcli.text import BOS_ID, EOS_ID
 
 V = 12
@@ -157,7 +157,7 @@ def test_ranks_are_places_in_the_distribution(model):
 @pytest.mark.parametrize("arch", [a for a in catalog.architectures("language") if a != "ngram"])
 def test_settings_of_a_model_and_of_its_training_have_names_of_their_own(arch):
     """Users set both in one place, by name."""
-    from seqcli.training.plan import Plan
+    from seqcli.training.config import Plan
 
     config = catalog.load("models", catalog.presets("language", arch)[0]).Config
     assert not {f.name for f in dataclasses.fields(config)} & {f.name for f in dataclasses.fields(Plan)}
@@ -166,7 +166,7 @@ def test_settings_of_a_model_and_of_its_training_have_names_of_their_own(arch):
 @pytest.mark.parametrize("arch", [a for a in catalog.architectures("language") if a != "ngram"])
 def test_every_preset_can_be_meant(arch):
     """What a preset says is known to its model or to training."""
-    from seqcli.training.request import Request, settings_of
+    from seqcli.training.config import Request, settings_of
 
     for preset in catalog.presets("language", arch)[1]:
         module, settings, plan = settings_of(Request("language", arch, preset, ()))

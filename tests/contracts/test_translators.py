@@ -121,7 +121,7 @@ def test_attention_is_a_distribution_over_the_own_source(model):
 @pytest.mark.parametrize("precision, atol", [("fp32", 1e-5), ("bf16", 0.05), ("int8", 0.15)])
 @pytest.mark.parametrize("arch", catalog.architectures("translation"))
 def test_placed_it_says_nearly_the_same(arch, precision, atol):
-    from seqcli.training.placement import place
+    from seqcli.training.device import place
 
     model = made(arch, {"width": 32, "embedding": 32, "hidden": 32})
     before = model.given(model.encode(SOURCES)).score(TARGETS).log_prob

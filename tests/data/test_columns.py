@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from seqcli.data import hub, lines
 from seqcli.data.columns import MISSING, field_names, field_of
-from seqcli.data.tables import Wanted, read_rows
+from seqcli.data.tables import ColumnSpec, read_rows
 from seqcli.errors import InputError, UsageError
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -53,7 +53,7 @@ def test_fields_inside_objects(tmp_path, _offline):
         with pytest.raises((UsageError, InputError), match="translation.en"):
             cells(path, "translation.em")
         with pytest.raises(UsageError, match="--target-column, one of id, translation.en, translation.de"):
-            cells(path, Wanted("target", ("target", "translation")))
+            cells(path, ColumnSpec("target", ("target", "translation")))
 
 
 @pytest.mark.parametrize("value", [["a", "b"], [], {"a": 1}, [{"a": ["b"]}]])

@@ -8,7 +8,9 @@ from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter
 from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
-from seqcli.tasks import language
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.load import open_model
+from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import EOS_ID, UNK_ID
 
 KINDS = ("words", "sentencepiece", "characters", "bytes", "document")
@@ -18,7 +20,7 @@ SHORT = {"max_new_tokens": 40}
 
 @pytest.fixture(params=KINDS)
 def any_model(models, request):
-    return language.open_model(str(models(request.param)))
+    return open_model(str(models(request.param)))
 
 
 def told(rows) -> list[tuple]:
@@ -65,9 +67,9 @@ def test_text_and_end_are_those_of_the_tokens(any_model):
 
 
 def test_a_line_feed_is_text_of_documents_only(models):
-    document = language.open_model(str(models("document")))
+    document = open_model(str(models("document")))
     assert any("\n" in row.text for row in generate(document, ["the cat"], Settings(num_samples=5, **SHORT)))
-    prompts = [Prompter(opened).read("the\ncat").ids.tolist() for opened in (document, language.open_model(str(models("words"))))]
+    prompts = [Prompter(opened).read("the\ncat").ids.tolist() for opened in (document, open_model(str(models("words"))))]
     assert EOS_ID in prompts[0] and EOS_ID not in prompts[1] and len(prompts[1]) == 2
 
 
@@ -77,11 +79,11 @@ def test_characters_of_documents_have_no_end(corpus, tmp_path):
 
     for kind in ("characters", "bytes"):
         with drafting(tmp_path / kind) as draft:
-            language.train_counted(
-                draft, language.Corpus((str(corpus),), unit="document"), language.TokenizerChoice(kind), ngram.Config(order=4),
+            train_counted(
+                draft, Corpus((str(corpus),), unit="document"), TokenizerChoice(kind), ngram.Config(order=4),
                 memory=1 << 30,
             )  # fmt: skip
-        opened = language.open_model(str(tmp_path / kind))
+        opened = open_model(str(tmp_path / kind))
         rows = list(generate(opened, ["the cat\n", ""], Settings(num_samples=20, max_new_tokens=60)))
         assert all(len(row.ids) == 60 and EOS_ID not in row.ids for row in rows)
         assert any("\n" in row.text for row in rows)
@@ -149,7 +151,7 @@ def test_a_beam_finds_different_texts_that_stop_before_the_stop_string(any_model
 
 def test_the_likeliest_texts_are_those_of_an_exhaustive_search(models):
     """Every pair of words, or one word and the end, scored by the model itself."""
-    opened = language.open_model(str(models("words")))
+    opened = open_model(str(models("words")))
     pieces = [id for id in range(2, opened.tokenizer.vocab_size)]
     rows = [[EOS_ID], *([a, b] for a in pieces if a != EOS_ID for b in pieces)]
     given = opened.tokenizer.encode(b"the\n").tokens[:-1]

@@ -11,13 +11,14 @@ from seqcli.decoding.generate import Settings, generate
 from seqcli.decoding.next_token import NextToken
 from seqcli.decoding.policy import Policy
 from seqcli.scoring.sentences import score_block
-from seqcli.tasks import language
+from seqcli.tasks.language.load import open_model
+from seqcli.tasks.language.mixture import mixed
 
 
 @pytest.fixture
 def base(tmp_path):
     (tmp_path / "base.arpa").write_text(BASE)
-    return language.open_model(str(tmp_path / "base.arpa"))
+    return open_model(str(tmp_path / "base.arpa"))
 
 
 @pytest.mark.parametrize("how", [{"num_samples": 20}, {"policy": Policy(temperature=0)}, {"beam_size": 5, "num_samples": 5}])
@@ -36,13 +37,13 @@ def test_the_next_token_has_the_probability_that_the_file_gives_it(base):
 
 
 def test_a_mixture_of_such_models_is_the_mean_of_their_probabilities(base):
-    (found,) = NextToken(language.mixed([base, base], [0.3, 0.7])).after(["a"], k=1)
+    (found,) = NextToken(mixed([base, base], [0.3, 0.7])).after(["a"], k=1)
     assert found == [("b", pytest.approx(10**-0.3, rel=1e-6))]
 
 
 def test_a_text_after_which_every_token_is_all_but_impossible_still_continues(tmp_path):
     (tmp_path / "low.arpa").write_text(BASE.replace("a\t-0.2", "a\t-5000").replace("-0.3\ta b", "-5000\ta b"))
-    opened = language.open_model(str(tmp_path / "low.arpa"))
+    opened = open_model(str(tmp_path / "low.arpa"))
     (row,) = generate(opened, ["a"], Settings(policy=Policy(temperature=0), max_new_tokens=1))
     assert row.text == " b" and row.log_prob == pytest.approx(-5000 * math.log(10))
     assert np.isfinite(row.log_prob)

@@ -14,7 +14,8 @@ from seqcli.interfaces import SILENT, OpenModel, TokenBatch
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
 from seqcli.runs.model_folder import drafting
-from seqcli.tasks import language
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import BOS_ID, SPECIALS, Normalisation
 from seqcli.tokenizers.words import with_line_ends
 
@@ -122,8 +123,8 @@ def test_a_piece_may_end_in_the_space(tmp_path, prompt):
     (tmp_path / "suffix.model").write_bytes(model.getvalue())
     (tmp_path / "text.txt").write_text(f"{text}\n" * 9)
     with drafting(tmp_path / "m") as draft:
-        choice = language.TokenizerChoice(str(tmp_path / "suffix.model"))
-        corpus = language.Corpus((str(tmp_path / "text.txt"),))
-        opened = language.train_counted(draft, corpus, choice, ngram.Config(order=4), memory=1 << 30).opened
+        choice = TokenizerChoice(str(tmp_path / "suffix.model"))
+        corpus = Corpus((str(tmp_path / "text.txt"),))
+        opened = train_counted(draft, corpus, choice, ngram.Config(order=4), memory=1 << 30).opened
     (row,) = generate(opened, [prompt], Settings(policy=Policy(temperature=0)))
     assert prompt + row.text == text and row.finish_reason == "end"

@@ -15,7 +15,7 @@ from tiny_training import end, ended, same
 from seqcli.errors import ModelError, UsageError
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import Run
+from seqcli.runs.model_folder import ModelFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
@@ -96,7 +96,7 @@ def test_killed_at_a_write_of_a_training_that_replaces_another_there_is_one_to_r
     for step in count(5, stride):
         shutil.copytree(undisturbed, tmp_path / "m")
         killed = killed_at(step, lambda: other(training, tmp_path / "m"))
-        Run.open(tmp_path / "m").verify()
+        ModelFolder.open(tmp_path / "m").verify()
         checkpoint.newest(tmp_path / "m", reporter=SILENT)
         try:
             training(tmp_path / "m", "seed=7", resume=True)
@@ -123,7 +123,7 @@ def test_5_a_disk_that_is_full_while_one_training_replaces_another(here, tmp_pat
             break
         assert done.code == 5 and done.err.count("\n") == 1 and "no space left" in done.err.lower(), done
         assert not list((tmp_path / "m").glob(".new-*")) and step_of(tmp_path / "m") > 0
-        Run.open(tmp_path / "m").verify()
+        ModelFolder.open(tmp_path / "m").verify()
         shutil.rmtree(tmp_path / "m")
     assert done.code == 0 and at > 60
 
@@ -141,7 +141,7 @@ def test_5_a_disk_that_is_full_from_the_kth_write_on(here, tmp_path, training):
             assert not list((tmp_path / "m").glob(".new-*"))
             assert step_of(tmp_path / "m") > 0
             if (tmp_path / "m/manifest.json").exists():
-                Run.open(tmp_path / "m").verify()
+                ModelFolder.open(tmp_path / "m").verify()
             shutil.rmtree(tmp_path / "m")
         assert os.listdir(tmp_path) == []
     assert done.code == 0 and at > 60

@@ -10,8 +10,9 @@ import numpy as np
 from seqcli import cli, config
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import Run, drafting
-from seqcli.tasks.language import Corpus, TokenizerChoice, neural
+from seqcli.runs.model_folder import ModelFolder, drafting
+from seqcli.tasks.language import train
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
 
 TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
 SETTINGS = ("width=8", "bptt=8", "batch_tokens=32", "dropout=0.2", "ema=0.5", "warmup=2", "evaluate_every=2", "save_minutes=1e-9")
@@ -34,9 +35,9 @@ class Training:
     def __call__(self, folder: Path, *more: str, resume: bool = False, force: bool = False, steps: int = 12) -> None:
         values = config.parse_assignments([*SETTINGS, f"steps={steps}", *more])
         with drafting(folder, resume=resume, force=force) as draft:
-            neural.train(
+            train.train(
                 draft, Corpus((str(self.corpus),), unit="document"), TokenizerChoice("characters"),
-                neural.Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
+                train.Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
                 valid=None, resume=resume, reporter=SILENT,
             )  # fmt: skip
 
@@ -77,7 +78,7 @@ def ended(pid: int) -> int:
 def end(folder: Path) -> dict[str, np.ndarray]:
     """All tensors of a training's last checkpoint, of its model, and its figures."""
     tensors, saved = checkpoint.newest(folder, reporter=SILENT)
-    run = Run.open(folder)
+    run = ModelFolder.open(folder)
     run.verify()
     figures = {name: np.array(value) for name, value in saved["progress"].items() if name != "seconds"}
     return {**tensors, **{f"model.{n}": a for n, a in run.tensors().items()}, **figures}

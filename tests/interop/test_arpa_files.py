@@ -11,7 +11,7 @@ import pytest
 
 from seqcli.errors import ModelError
 from seqcli.interop import arpa, is_arpa
-from seqcli.tasks import language
+from seqcli.tasks.language.load import open_model
 
 MODEL = b"\\data\\\nngram 1=3\n\n\\1-grams:\n-1\t<unk>\n-1\ta\n-1\t</s>\n\n\\end\\\n"
 PACKED = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -23,7 +23,7 @@ def test_an_arpa_file_is_known_by_its_name_or_its_content(name, packed, tmp_path
     path = tmp_path / (name + packed)
     path.write_bytes(PACKED[packed](b"A preamble.\n" + MODEL))
     assert is_arpa(str(path))
-    opened = language.open_model(str(path))
+    opened = open_model(str(path))
     assert opened.tokenizer.vocabulary()[3:] == ["a"]
     assert opened.name == {"m.txt": "m.txt", "model": "model"}.get(name, name[0])
 
@@ -40,7 +40,7 @@ def test_other_files_and_folders_are_none(tmp_path):
 def test_a_kenlm_binary_is_refused_with_the_cure(name, tmp_path):
     (tmp_path / name).write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0" + bytes(200))
     with pytest.raises(ModelError, match="KenLM binary.*give the ARPA file that it was built from"):
-        language.open_model(str(tmp_path / name))
+        open_model(str(tmp_path / name))
 
 
 def endless(tmp_path, kind):

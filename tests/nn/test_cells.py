@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from seqcli.nn.cells import GATES, Cell
 from seqcli.nn.dropout import Dropout, dropout
+from seqcli.nn.recurrent import GATES, Cell
 
 CELLS = {"rnn": torch.nn.RNNCell, "lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}
 

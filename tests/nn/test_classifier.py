@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from seqcli.models import cnn_classifier, recurrent_classifier, transformer_classifier
 from seqcli.nn.classifier import NeuralClassifier
 from seqcli.nn.pooling import KINDS, Pooling
-from seqcli.nn.recurrence import backwards
+from seqcli.nn.recurrent import backwards
 from seqcli.text import BOS_ID, PAD, UNK_ID
 
 V, C, E, D = 12, 3, 6, 5

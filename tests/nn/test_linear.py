@@ -10,7 +10,7 @@ from seqcli import catalog
 from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
 from seqcli.nn.linear import Linear, _rounded
-from seqcli.training.placement import place
+from seqcli.training.device import place
 
 NETWORKS = [arch for arch in catalog.architectures("language") if arch != "ngram"]
 

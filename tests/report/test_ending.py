@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from seqcli.report import ending
 from seqcli.report.learnt import hardly_learnt
-from seqcli.runs.model_folder import Run
-from seqcli.tasks.classification import Texts
+from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.classification.baseline import beside
+from seqcli.tasks.classification.data import Texts
 
 NETWORK = ("--preset", "tiny", "--precision", "fp32", "--threads", 1, "--tokenizer", "words", "--set", "width=16")
 
@@ -86,7 +86,7 @@ def test_few_steps_end_with_what_to_change(here, files, training, sample):
     assert done.code == 0 and "next:" not in done.err and sample in done.err
     assert "has hardly learnt: 3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
     shown = json.loads(here("info", "m", "--json").out)["baseline"]
-    assert shown == Run.open(files / "m").config["baseline"] and all(isinstance(value, float | str) for value in shown.values())
+    assert shown == ModelFolder.open(files / "m").config["baseline"] and all(isinstance(value, float | str) for value in shown.values())
 
 
 def test_what_has_learnt_ends_with_the_next_command(here, files):
@@ -102,7 +102,7 @@ def test_the_baseline_of_a_network_by_counting(here, files):
     words = [*"".join((files / "text.txt").read_text().split()), *["</s>"] * 32]
     total, size = len(words), 13  # ten words, </s>, <unk>; <s> is never predicted
     losses = [-np.log((words.count(word) + 1) / (total + size - 1)) for word in words]
-    baseline = Run.open(files / "m").config["baseline"]
+    baseline = ModelFolder.open(files / "m").config["baseline"]
     assert baseline["unigram"] == pytest.approx(np.mean(losses)) and baseline["uniform"] == pytest.approx(np.log(size - 1))
 
 

@@ -16,9 +16,9 @@ from seqcli import samples, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.files import tensor_file
 from seqcli.runs import model_folder
-from seqcli.runs.model_folder import Run, drafting
+from seqcli.runs.model_folder import ModelFolder, drafting
 from seqcli.runs.tokenizer_folder import drafting_tokenizer, save_tokenizer
-from seqcli.tasks import language
+from seqcli.tasks.language.load import open_model
 from seqcli.tokenizers import characters, words
 
 VOCABULARY = words.train([b"the cat saw the dog\n"])[0]
@@ -36,7 +36,7 @@ def save(folder: Path, value: int, *, force: bool = False) -> None:
 
 def value_of(folder: Path) -> int:
     """Of a model that is whole by every checksum, and one model in all its parts."""
-    run = Run.open(folder)
+    run = ModelFolder.open(folder)
     run.verify()
     assert run.tokenizer().fingerprint == VOCABULARY.fingerprint
     (value,) = np.unique(run.tensors()["x"])
@@ -58,9 +58,9 @@ def test_a_saved_model_is_found_again(tmp_path):
     save(tmp_path / "new/er/m", 1)
     assert value_of(tmp_path / "new/er/m") == 1
     assert listing(tmp_path / "new/er/m") == {*MADE, "state"}
-    assert Run.open(tmp_path / "new/er/m").expect("language").arch == "ngram"
+    assert ModelFolder.open(tmp_path / "new/er/m").expect("language").arch == "ngram"
     with pytest.raises(ModelError, match="a language model, a classification model is wanted"):
-        Run.open(tmp_path / "new/er/m").expect("classification")
+        ModelFolder.open(tmp_path / "new/er/m").expect("classification")
 
 
 def test_only_force_replaces_a_model(tmp_path):
@@ -223,8 +223,8 @@ def test_5_a_disk_that_is_full_from_the_kth_write_on(here, corpus, model, tmp_pa
         assert "no space left" in done.err.splitlines()[-1] or "No space left" in done.err.splitlines()[-1]
         if before or (tmp_path / "k").exists():
             assert listing(tmp_path / "k") - {"metrics.jsonl", "README.md"} == {".lock", "manifest.json", "state"}
-            opened = language.open_model(str(tmp_path / "k"))
-            Run.open(tmp_path / "k").verify()
+            opened = open_model(str(tmp_path / "k"))
+            ModelFolder.open(tmp_path / "k").verify()
             assert opened.model.table.order == 2 or before
             shutil.rmtree(tmp_path / "k")
         assert os.listdir(tmp_path) == []
@@ -241,8 +241,8 @@ def files_of(folder: Path) -> list[Path]:
 
 def scores(folder: Path) -> bytes:
     """What a model says, after the check that `info --verify` makes."""
-    opened = language.open_model(str(folder))
-    Run.open(folder).verify()
+    opened = open_model(str(folder))
+    ModelFolder.open(folder).verify()
     return opened.model.score(opened.tokenizer.encode(b"the cat saw the zebra\n")).log_prob.tobytes()
 
 
@@ -334,7 +334,7 @@ TRICKS = {
 def test_4_a_manifest_that_was_tampered_with(model, tmp_path, change):
     (tmp_path / "secret.json").write_text("secret")
     with pytest.raises(ModelError) as refusal:
-        Run.open(with_manifest(model, tmp_path / "m", change))
+        ModelFolder.open(with_manifest(model, tmp_path / "m", change))
     assert str(tmp_path / "m") in refusal.value.where and "secret" not in refusal.value.what
 
 
@@ -342,7 +342,7 @@ def test_4_a_manifest_that_was_tampered_with(model, tmp_path, change):
 def test_4_a_manifest_that_is_none(tmp_path, data):
     (tmp_path / "manifest.json").write_bytes(data)
     with pytest.raises(ModelError, match=r"manifest\.json"):
-        Run.open(tmp_path)
+        ModelFolder.open(tmp_path)
 
 
 def test_4_links_out_of_the_folder_are_not_followed(model, tmp_path):
@@ -353,10 +353,10 @@ def test_4_links_out_of_the_folder_are_not_followed(model, tmp_path):
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         target.symlink_to(model / linked)
         with pytest.raises(ModelError, match="a link"):
-            Run.open(tmp_path / "m")
+            ModelFolder.open(tmp_path / "m")
         shutil.rmtree(tmp_path / "m")
     (tmp_path / "link").symlink_to(model)  # the folder itself may be one
-    assert Run.open(tmp_path / "link").arch == "ngram"
+    assert ModelFolder.open(tmp_path / "link").arch == "ngram"
 
 
 @pytest.mark.parametrize("name", [".lock", "metrics.jsonl", "README.md", ".new-README.md", ".new-x", "state-00000007"])
@@ -373,16 +373,16 @@ def test_training_writes_through_no_link(corpus, here, model, tmp_path, name):
 
 def test_a_reader_whose_model_is_replaced_meanwhile_reads_the_new_one(corpus, here, model, tmp_path, monkeypatch):
     shutil.copytree(model, tmp_path / "m")
-    tensors, trained = Run.tensors, []
+    tensors, trained = ModelFolder.tensors, []
 
-    def late(run: Run, **named):
+    def late(run: ModelFolder, **named):
         if not trained:
             trained.append(None)  # once: training reads models, too
             trained[0] = here("train", "lm", corpus, "-o", "m", "--force", "--order", "2").code
         return tensors(run, **named)
 
-    monkeypatch.setattr(Run, "tensors", late)
-    assert language.open_model(str(tmp_path / "m")).model.table.order == 2 and trained == [0]
+    monkeypatch.setattr(ModelFolder, "tensors", late)
+    assert open_model(str(tmp_path / "m")).model.table.order == 2 and trained == [0]
 
 
 def test_format_is_the_one_that_is_documented():

@@ -19,7 +19,8 @@ from seqcli.scoring import comparisons
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 from seqcli.scoring.sentences import row_sums, score_block, score_documents, score_texts
 from seqcli.scoring.tokens import score_tokens, score_words
-from seqcli.tasks import language
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import EOS_ID, WORD, nfc
 from seqcli.tokenizers import characters, words
 
@@ -152,10 +153,10 @@ def test_row_sums_of_empty_rows_too(rows):
 def test_a_document_is_one_text_whatever_the_blocks(corpus, tmp_path, kind):
     text = corpus.read_text(encoding="utf-8") * 3
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
-    corpus_ = language.Corpus((str(tmp_path / "text.txt"),), unit="document")
-    choice = language.TokenizerChoice(kind, vocab_size=300 if kind == "sentencepiece" else None)
+    corpus_ = Corpus((str(tmp_path / "text.txt"),), unit="document")
+    choice = TokenizerChoice(kind, vocab_size=300 if kind == "sentencepiece" else None)
     with drafting(tmp_path / "m") as draft:
-        opened = language.train_counted(draft, corpus_, choice, ngram.Config(order=4), memory=1 << 30).opened
+        opened = train_counted(draft, corpus_, choice, ngram.Config(order=4), memory=1 << 30).opened
     batch = opened.tokenizer.encode(text.encode(), unit="document")
     whole = opened.model.score(batch).log_prob.sum(dtype=np.float64)
     for size in (1, 100, 999, 1 << 20):

@@ -12,11 +12,16 @@ from seqcli.interfaces import SILENT, Scores, TokenBatch
 from seqcli.models import ngram
 from seqcli.models.ngram_classifier import NgramClassifier
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import Run, drafting
-from seqcli.tasks import classification, language
-from seqcli.tasks.classification import Given, Texts, label_weights, open_classifier, settings_of_body, several, split
-from seqcli.tasks.language import Corpus, TokenizerChoice, neural
-from seqcli.training.request import Request
+from seqcli.runs.model_folder import ModelFolder, drafting
+from seqcli.tasks.classification import train_several
+from seqcli.tasks.classification.data import Texts, split, weights_of_labels
+from seqcli.tasks.classification.load import figures, open_classifier
+from seqcli.tasks.classification.train import TrainingTexts, settings_of_body, train_classifier
+from seqcli.tasks.language import train
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.load import open_model
+from seqcli.tasks.language.train_counted import train_counted
+from seqcli.training.config import Request
 
 SIDES = {
     "bad": [f"a {how} {what} 정말" for how in ("dull", "poor", "지루한") for what in ("film", "book", "day", "song")],
@@ -43,24 +48,24 @@ def texts_of(sides: dict[str, list[str]]) -> Texts:
 
 
 TEXTS = texts_of(SIDES)
-GIVEN = Given(TEXTS, texts_of({label: own[:2] for label, own in SIDES.items()}), ("texts.tsv",), threads=1)
+GIVEN = TrainingTexts(TEXTS, texts_of({label: own[:2] for label, own in SIDES.items()}), ("texts.tsv",), threads=1)
 SMALL = ["preset tiny", {"width": 8, "embedding": 8, "filters": 4, "layers": 1, "heads": 2, "batch_tokens": 48, "buckets": 512}]
 
 
 def request(arch: str, **settings) -> Request:
     from dataclasses import fields
 
-    from seqcli.training.request import kinds_of
+    from seqcli.training.config import kinds_of
 
     known = {field.name for kind in kinds_of("classification", arch) for field in fields(kind)}
     values = {name: value for name, value in SMALL[1].items() if name in known}
     return Request("classification", arch, "tiny", (("test", {**values, **settings}),), device="cpu", precision="fp32", threads=1)
 
 
-def trained(folder, arch: str, *, given: Given = GIVEN, resume: bool = False, init: str | None = None, **settings):
+def trained(folder, arch: str, *, given: TrainingTexts = GIVEN, resume: bool = False, init: str | None = None, **settings):
     choice = TokenizerChoice("words")
     with drafting(folder, resume=resume) as draft:
-        return classification.train(draft, given, choice, request(arch, **settings), resume=resume, init=init, reporter=SILENT)
+        return train_classifier(draft, given, choice, request(arch, **settings), resume=resume, init=init, reporter=SILENT)
 
 
 # --- what is held out -------------------------------------------------------------------------------------------------
@@ -108,7 +113,7 @@ def test_equal_texts_that_differ_in_label_are_one_side_or_noted():
 
 def test_the_temperature_of_training_is_that_of_calibrate():
     """Few texts that are all right do not make a model certain: Platt's target for one text of two labels is 2 / 3."""
-    found = classification.figures(np.array([[1.0, 0.0]]), np.array([0]))
+    found = figures(np.array([[1.0, 0.0]]), np.array([0]))
     assert math.exp(1 / found["temperature"]) == pytest.approx(2)
 
 
@@ -119,15 +124,15 @@ def test_blank_texts_are_texts():
 
 
 def test_weights_of_labels():
-    assert label_weights(None, TEXTS) is None
-    balanced = label_weights("balanced", TEXTS)
+    assert weights_of_labels(None, TEXTS) is None
+    balanced = weights_of_labels("balanced", TEXTS)
     counts = np.array([len(own) for own in SIDES.values()])
     assert np.ptp(balanced * counts) < 1e-9 and (balanced * counts).sum() == pytest.approx(counts.sum())
-    given = label_weights("good=3,so so=0", TEXTS)
+    given = weights_of_labels("good=3,so so=0", TEXTS)
     assert given[1] / given[0] == pytest.approx(3) and given[2] == 0 and (given * counts).sum() == pytest.approx(counts.sum())
     for wrong in ("fine=1", "good", "good=x", "good=-1", "good=nan", "good=inf", "good=0,bad=0,so so=0", ""):
         with pytest.raises(UsageError, match="--label-weights"):
-            label_weights(wrong, TEXTS)
+            weights_of_labels(wrong, TEXTS)
 
 
 def test_labels_in_another_order_and_of_no_model():
@@ -142,7 +147,7 @@ def test_labels_in_another_order_and_of_no_model():
 
 @pytest.mark.parametrize("weights", [None, [1.0, 2.0, 4.0]])
 def test_an_ngram_classifier_is_bayes_rule_over_language_models(tmp_path, weights):
-    given = Given(TEXTS, GIVEN.valid, ("texts.tsv",), weights=None if weights is None else np.array(weights), threads=1)
+    given = TrainingTexts(TEXTS, GIVEN.valid, ("texts.tsv",), weights=None if weights is None else np.array(weights), threads=1)
     opened = trained(tmp_path / "c", "ngram", given=given).opened
     asked = ["a fine film", "one 지루한 day", "", "a zebra"]
     lines = "".join(f"{text}\n" for text in asked).encode()
@@ -154,8 +159,8 @@ def test_an_ngram_classifier_is_bayes_rule_over_language_models(tmp_path, weight
         (tmp_path / f"{k}.txt").write_text("".join(text + "\n" for text, label in rows_of(TEXTS) if label == list(SIDES)[k]))
         with drafting(tmp_path / f"lm{k}") as draft:
             corpus, choice = Corpus((str(tmp_path / f"{k}.txt"),)), TokenizerChoice(str(tokenizer))
-            language.train_counted(draft, corpus, choice, ngram.Config(order=2), memory=1 << 30)
-        lm = language.open_model(str(tmp_path / f"lm{k}"))
+            train_counted(draft, corpus, choice, ngram.Config(order=2), memory=1 << 30)
+        lm = open_model(str(tmp_path / f"lm{k}"))
         batch = tokenizers.load(tokenizer).encode(lines)
         scores = np.split(lm.model.score(batch).log_prob.astype(np.float64), batch.lengths.cumsum()[:-1])
         want[:, k] = [scores_.sum() + math.log(prior[k] / prior.sum()) for scores_ in scores]
@@ -163,9 +168,9 @@ def test_an_ngram_classifier_is_bayes_rule_over_language_models(tmp_path, weight
 
 
 def test_a_label_of_no_weight_is_never_told(tmp_path):
-    weights = label_weights("good=0", TEXTS)
+    weights = weights_of_labels("good=0", TEXTS)
     for arch in ("ngram", "bag"):
-        made = trained(tmp_path / arch, arch, given=Given(TEXTS, GIVEN.valid, ("t",), weights=weights, threads=1))
+        made = trained(tmp_path / arch, arch, given=TrainingTexts(TEXTS, GIVEN.valid, ("t",), weights=weights, threads=1))
         shares = made.opened.probabilities(TEXTS.data)
         assert (shares.argmax(axis=1) != 1).all() and np.isfinite(shares).all() and math.isfinite(made.record["valid"]["loss"])
 
@@ -204,7 +209,7 @@ def test_resumed_is_bitwise_equal(tmp_path, case):
     assert all(np.array_equal(array, parts[name]) for name, array in whole.items())
     for field in ("step", "epoch", "index", "tokens", "best", "best_step"):
         assert progress["progress"][field] == resumed["progress"][field]
-    whole, parts = (Run.open(tmp_path / name).tensors() for name in ("whole", "parts"))
+    whole, parts = (ModelFolder.open(tmp_path / name).tensors() for name in ("whole", "parts"))
     assert all(np.array_equal(array, parts[name]) for name, array in whole.items())
 
 
@@ -212,7 +217,7 @@ def test_resuming_with_other_labels_or_texts_is_refused(tmp_path):
     trained(tmp_path / "m", "cnn", steps=2)
     other = Texts(TEXTS.data, (TEXTS.targets + 1) % 3, TEXTS.labels)
     with pytest.raises(UsageError, match="text was"):
-        trained(tmp_path / "m", "cnn", given=Given(other, GIVEN.valid, ("t",), threads=1), steps=4, resume=True)
+        trained(tmp_path / "m", "cnn", given=TrainingTexts(other, GIVEN.valid, ("t",), threads=1), steps=4, resume=True)
     with pytest.raises(UsageError, match="filters was 4, is 5"):
         trained(tmp_path / "m", "cnn", steps=4, resume=True, filters=5)
 
@@ -222,7 +227,7 @@ def test_the_same_seed_is_the_same_model(tmp_path, arch):
     budget = {} if arch == "bag" else {"steps": 3}
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
         trained(tmp_path / name, arch, seed=seed, **budget)
-    one, two, three = (Run.open(tmp_path / name).tensors() for name in ("one", "two", "three"))
+    one, two, three = (ModelFolder.open(tmp_path / name).tensors() for name in ("one", "two", "three"))
     assert all(np.array_equal(array, two[name]) for name, array in one.items())
     assert not all(np.array_equal(array, three[name]) for name, array in one.items())
 
@@ -250,12 +255,12 @@ def bodies(tmp_path_factory):
     for arch, settings in BODIES.items():
         values = config.parse_assignments([*settings, "steps=1", "batch_tokens=64"])
         with drafting(folder / arch) as draft:
-            neural.train(
+            train.train(
                 draft, corpus, TokenizerChoice("words"), Request("language", arch, "tiny", (("test", values),), device="cpu",
                 precision="fp32", threads=1), valid=None, resume=False, reporter=SILENT,
             )  # fmt: skip
     with drafting(folder / "ngram") as draft:
-        language.train_counted(draft, corpus, TokenizerChoice("words"), ngram.Config(order=2), memory=1 << 30)
+        train_counted(draft, corpus, TokenizerChoice("words"), ngram.Config(order=2), memory=1 << 30)
     return folder
 
 
@@ -265,8 +270,8 @@ def test_the_body_is_the_language_models(tmp_path, bodies, arch):
     settings = {**settings_of_body(source, arch), "steps": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "window": 32}
     with drafting(tmp_path / "c") as draft:
         asked = Request("classification", arch, "tiny", (("body", settings),), device="cpu", precision="fp32", threads=1)
-        made = classification.train(draft, GIVEN, TokenizerChoice("bytes"), asked, init=source, reporter=SILENT)
-    own, theirs = Run.open(tmp_path / "c"), Run.open(source)
+        made = train_classifier(draft, GIVEN, TokenizerChoice("bytes"), asked, init=source, reporter=SILENT)
+    own, theirs = ModelFolder.open(tmp_path / "c"), ModelFolder.open(source)
     body = {name: array for name, array in theirs.tensors().items() if name.startswith("body.")}
     assert body and all(np.allclose(own.tensors()[name], array, atol=1e-7, rtol=0) for name, array in body.items())
     assert own.tokenizer().fingerprint == theirs.tokenizer().fingerprint and made.record["init"] == arch
@@ -278,7 +283,7 @@ def test_a_body_of_another_shape_is_refused(tmp_path, bodies, arch, change):
     settings = {**settings_of_body(str(bodies / arch), arch), "steps": 1, **change}
     with pytest.raises(ModelError, match="another shape"), drafting(tmp_path / "c") as draft:
         asked = Request("classification", arch, "tiny", (("body", settings),), device="cpu", precision="fp32", threads=1)
-        classification.train(draft, GIVEN, TokenizerChoice("words"), asked, init=str(bodies / arch), reporter=SILENT)
+        train_classifier(draft, GIVEN, TokenizerChoice("words"), asked, init=str(bodies / arch), reporter=SILENT)
     assert not (tmp_path / "c").exists()
 
 
@@ -301,7 +306,7 @@ def test_places_of_architectures_and_seeds():
     asked = {arch: request(arch) for arch in ("ngram", "bag", "cnn")}
     places = lambda *archs, runs=1: {  # noqa: E731
         str(path): dict(kv for _, values in of.settings for kv in values.items()).get("seed")
-        for path, of in several.places("m", [asked[arch] for arch in archs], runs, seed=7).items()
+        for path, of in train_several.places("m", [asked[arch] for arch in archs], runs, seed=7).items()
     }
     assert places("cnn") == {"m": None} and places("cnn", "bag") == {"m/cnn": None, "m/bag": None}
     assert places("bag", runs=2) == {"m/seed-7": 7, "m/seed-8": 8}
@@ -319,7 +324,7 @@ def test_runs_are_compared_by_mean_and_deviation(here, tmp_path):
     assert done.code == 0, done.err
     places = sorted(path.parent for path in (tmp_path / "m").glob("**/manifest.json") if "checkpoints" not in path.parts)
     assert [str(path.relative_to(tmp_path / "m")) for path in places] == ["cnn/seed-5", "cnn/seed-6", "cnn/seed-7", "ngram"]
-    runs = [Run.open(tmp_path / f"m/cnn/seed-{seed}").config for seed in (5, 6, 7)]
+    runs = [ModelFolder.open(tmp_path / f"m/cnn/seed-{seed}").config for seed in (5, 6, 7)]
     assert len({run["tokenizer"] for run in runs}) == 1 and [run["training"]["seed"] for run in runs] == [5, 6, 7]
     accuracy = [100 * run["valid"]["accuracy"] for run in runs]
     table = {row[0]: row for row in done.rows}

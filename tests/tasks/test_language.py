@@ -19,11 +19,12 @@ from seqcli.data.lines import read_blocks
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
-from seqcli.runs.model_folder import Run, drafting
+from seqcli.runs.model_folder import ModelFolder, drafting
 from seqcli.runs.tokenizer_folder import save_tokenizer
 from seqcli.scoring.sentences import score_block, score_documents
-from seqcli.tasks import language
-from seqcli.tasks.language import Corpus, TokenizerChoice
+from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, open_tokenizer, train_tokenizer
+from seqcli.tasks.language.load import figures_of, named, open_model
+from seqcli.tasks.language.train_counted import train_counted
 from seqcli.tokenizers import sentencepiece, words
 
 ENGLISH = samples.folder() / "english.txt"
@@ -48,7 +49,7 @@ def train(folder: Path, *paths: Path | str, order: int = 3, memory: int = 1 << 3
     of_corpus = {key: settings.pop(key) for key in ("unit", "text_column", "encoding", "strict") if key in settings}
     rest = {key: settings.pop(key) for key in ("valid", "threads", "reporter") if key in settings}
     with drafting(folder) as draft:
-        return language.train_counted(
+        return train_counted(
             draft, Corpus(tuple(map(str, paths)), **of_corpus), TokenizerChoice(**settings), ngram.Config(order=order),
             memory=memory, **rest,
         )  # fmt: skip
@@ -68,7 +69,7 @@ def text(tmp_path) -> Path:
 @pytest.mark.parametrize("kind", catalog.names("tokenizers"))
 def test_every_tokenizer_makes_a_model(tmp_path, corpus, kind, unit):
     trained = train(tmp_path / "m", corpus, name=kind, vocab_size=PIECES.get(kind), unit=unit)
-    opened = language.open_model(str(tmp_path / "m"))
+    opened = open_model(str(tmp_path / "m"))
     assert (opened.tokenizer.KIND, opened.unit, opened.arch, opened.name) == (kind, unit, "ngram", "m")
     assert opened.tokenizer.fingerprint == trained.opened.tokenizer.fingerprint
     batch = opened.tokenizer.encode(corpus.read_bytes(), unit=unit)
@@ -79,7 +80,7 @@ def test_every_tokenizer_makes_a_model(tmp_path, corpus, kind, unit):
     for place in (0, 1, 5):
         p = opened.model.next_distribution(batch.tokens[:place])
         assert p.sum() == pytest.approx(1, abs=1e-6) and p.shape == (opened.tokenizer.vocab_size,)
-    Run.open(tmp_path / "m").verify()
+    ModelFolder.open(tmp_path / "m").verify()
 
 
 def test_a_tokenizer_that_exists_is_used_as_it_is(tmp_path, corpus, models):
@@ -131,7 +132,7 @@ def test_words_are_lowered_with_a_note_too(tmp_path, text):
 def test_a_tokenizer_counts_malformed_text_once(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"a\xff b\xff\nc\n")
     for make in (
-        lambda notes: language.train_tokenizer(
+        lambda notes: train_tokenizer(
             Corpus((str(tmp_path / "a.txt"),)), TokenizerChoice("characters"), str(tmp_path / "t"), force=True, reporter=notes
         ),
         lambda notes: train(tmp_path / "m", tmp_path / "a.txt", name="characters", reporter=notes),
@@ -144,11 +145,11 @@ def test_a_tokenizer_folder_is_looked_at_before_any_learning(tmp_path, corpus, m
     def learn(*_, **__):
         raise AssertionError("learns")
 
-    monkeypatch.setattr(language.corpus, "learn_tokenizer", learn)
+    monkeypatch.setattr("seqcli.tasks.language.data.learn_tokenizer", learn)
     (tmp_path / "t").mkdir()
     (tmp_path / "t/mine").write_text("")
     with pytest.raises(UsageError, match="not a tokenizer of seqcli"):
-        language.train_tokenizer(
+        train_tokenizer(
             Corpus((str(corpus),)), TokenizerChoice("characters"), str(tmp_path / "t"), force=True, reporter=Notes()
         )
     assert os.listdir(tmp_path) == ["t"]
@@ -167,7 +168,7 @@ def test_a_data_set_is_a_text(tmp_path, text, monkeypatch):
     rows = [json.dumps({"id": 1, "line": line}) + "\n" for line in text.read_text().splitlines()]
     (tmp_path / "set/train.jsonl").write_text("".join(rows))
     address = f"hf:{tmp_path / 'set'}"
-    language.check_readable([address], text_column="line")
+    check_readable([address], text_column="line")
     for kind in ("words", "characters"):
         train(tmp_path / kind / "m", address, name=kind, text_column="line")
         lines = tmp_path / "lines.txt"  # blank rows at the end of a table are left out
@@ -175,7 +176,7 @@ def test_a_data_set_is_a_text(tmp_path, text, monkeypatch):
         train(tmp_path / kind / "n", lines, name=kind)
         assert weights(tmp_path / kind / "m") == weights(tmp_path / kind / "n")
     with pytest.raises(InputError, match="Available splits"):
-        language.check_readable([f"{address}@nosuch"])
+        check_readable([f"{address}@nosuch"])
 
 
 def test_specials_written_in_the_text_count_as_spaces(tmp_path, text):
@@ -191,7 +192,7 @@ def test_specials_written_in_the_text_count_as_spaces(tmp_path, text):
 
 
 def weights(folder: Path) -> bytes:
-    return (Run.open(folder).state / "model.safetensors").read_bytes()
+    return (ModelFolder.open(folder).state / "model.safetensors").read_bytes()
 
 
 def test_several_files_are_one_text_of_lines(tmp_path, text):
@@ -202,7 +203,7 @@ def test_several_files_are_one_text_of_lines(tmp_path, text):
     train(tmp_path / "whole", text)
     trained = train(tmp_path / "parts", *(tmp_path / name for name in ("a.txt", "b.tsv", "c.txt.gz")))
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
-    whole = Run.open(tmp_path / "whole").config["data"]
+    whole = ModelFolder.open(tmp_path / "whole").config["data"]
     assert trained.record["data"] == {**whole, "files": ["a.txt", "b.tsv", "c.txt.gz"], "rows": 5, "tokens": 21}
 
 
@@ -238,14 +239,14 @@ def test_text_that_is_read_once_teaches_no_tokenizer(tmp_path, corpus):
 
 def test_readable_is_checked_before_any_work(tmp_path, corpus, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
-    language.check_readable([str(corpus), str(tmp_path / "pipe")])  # which would wait for a writer
+    check_readable([str(corpus), str(tmp_path / "pipe")])  # which would wait for a writer
     with pytest.raises(InputError, match="no such file"):
-        language.check_readable([str(corpus), str(tmp_path / "absent")])
+        check_readable([str(corpus), str(tmp_path / "absent")])
     with pytest.raises(UsageError, match="--text-column"):
-        language.check_readable([str(corpus)], text_column="a")
+        check_readable([str(corpus)], text_column="a")
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(InputError, match="standard input is closed"):
-        language.check_readable(["-"])
+        check_readable(["-"])
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ def test_valid_figures_are_those_of_scoring(tmp_path, corpus, kind, unit):
         path.write_text("".join(line + "\n" for line in lines))
     valid = Corpus(tuple(map(str, held)), unit=unit)
     trained = train(tmp_path / "m", corpus, name=kind, unit=unit, valid=valid)
-    opened = language.open_model(str(tmp_path / "m"))
+    opened = open_model(str(tmp_path / "m"))
     expected = Totals()
     for path in held:
         blocks = read_blocks(str(path))
@@ -269,18 +270,18 @@ def test_valid_figures_are_those_of_scoring(tmp_path, corpus, kind, unit):
         else:
             sums = score_block(opened, next(blocks))
         expected += sums.totals
-    assert trained.record["valid"] == language.summary(expected) and expected.sentences == (4 if unit == "line" else 2)
-    assert Run.open(tmp_path / "m").config["valid"] == language.summary(expected)
+    assert trained.record["valid"] == figures_of(expected) and expected.sentences == (4 if unit == "line" else 2)
+    assert ModelFolder.open(tmp_path / "m").config["valid"] == figures_of(expected)
     assert f"perplexity {expected.perplexity:.2f}" in (tmp_path / "m/README.md").read_text()
 
 
 def test_figures_of_nothing_are_null(tmp_path, corpus):
     (tmp_path / "empty.txt").write_text("")
     trained = train(tmp_path / "m", corpus, valid=Corpus((str(tmp_path / "empty.txt"),)))
-    assert trained.record["valid"] == language.summary(Totals())
-    assert "NaN" not in (Run.open(tmp_path / "m").state / "config.json").read_text()
+    assert trained.record["valid"] == figures_of(Totals())
+    assert "NaN" not in (ModelFolder.open(tmp_path / "m").state / "config.json").read_text()
     assert "NaN" not in (tmp_path / "m/metrics.jsonl").read_text()
-    assert Run.open(tmp_path / "m").config["valid"]["perplexity"] is None
+    assert ModelFolder.open(tmp_path / "m").config["valid"]["perplexity"] is None
 
 
 # --- memory and threads -----------------------------------------------------------------------------------------------
@@ -313,7 +314,7 @@ def test_names_of_models_are_unique(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a=b").mkdir()
     given = ["x/m", "m", "mine=x/m", "m.arpa.gz", "a=b", "m#2=x", "m", ".", "t.model"]
-    assert list(language.named(given)) == [
+    assert list(named(given)) == [
         ("m", "x/m"), ("m#2", "m"), ("mine", "x/m"), ("m#3", "m.arpa.gz"), ("a=b", "a=b"), ("m#2#2", "x"), ("m#4", "m"),
         (tmp_path.name, "."), ("t", "t.model"),
     ]  # fmt: skip
@@ -321,19 +322,19 @@ def test_names_of_models_are_unique(tmp_path, monkeypatch):
 
 def test_tokenizers_are_opened_from_wherever_they_are(tmp_path, model, here):
     fingerprint = tokenizers.load(next(model.glob("state-*")) / "tokenizer").fingerprint
-    assert language.open_tokenizer(str(model)).fingerprint == fingerprint
-    assert language.open_tokenizer(str(next(model.glob("state-*")) / "tokenizer")).fingerprint == fingerprint
+    assert open_tokenizer(str(model)).fingerprint == fingerprint
+    assert open_tokenizer(str(next(model.glob("state-*")) / "tokenizer")).fingerprint == fingerprint
     assert here("convert", model, "m.arpa").code == 0
-    assert sorted(language.open_tokenizer("m.arpa").vocabulary()) == sorted(
+    assert sorted(open_tokenizer("m.arpa").vocabulary()) == sorted(
         words.load(next(model.glob("state-*")) / "tokenizer").vocabulary()
     )
     with pytest.raises(ModelError):
-        language.open_tokenizer(str(tmp_path / "absent"))
+        open_tokenizer(str(tmp_path / "absent"))
 
 
 def test_a_converted_model_is_a_model_folder(tmp_path, model, here):
     assert here("convert", model, "m.arpa").code == 0 and here("convert", "m.arpa", "again").code == 0
-    own, other = (language.open_model(str(place)) for place in (model, "again"))
+    own, other = (open_model(str(place)) for place in (model, "again"))
     text = b"the cat saw the zebra\n"
     np.testing.assert_allclose(
         own.model.score(own.tokenizer.encode(text)).log_prob, other.model.score(other.tokenizer.encode(text)).log_prob, atol=1e-5
@@ -370,7 +371,7 @@ def test_3_nothing_is_left_to_judge_on(here, tmp_path):
 
 @given(st.lists(st.sampled_from(["a", "b a", "c", "d d"]), min_size=1, max_size=40), st.integers(0, 3))
 def test_equal_lines_are_held_out_together(tmp_path_factory, lines, seed):
-    from seqcli.tasks.language.corpus import split
+    from seqcli.tasks.language.data import split
 
     ids, lines = {"a": 3, "b": 4, "c": 5, "d": 6}, [*lines, "a c"]  # never all equal
     stream = np.array([token for line in lines for token in (1, *(ids[word] for word in line.split()), 2)], np.int32)

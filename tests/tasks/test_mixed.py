@@ -8,8 +8,8 @@ import pytest
 
 from seqcli.errors import ModelError
 from seqcli.interfaces import SILENT
-from seqcli.tasks import language
-from seqcli.tasks.language.mixed import likeliest_weights
+from seqcli.tasks.language.load import open_model
+from seqcli.tasks.language.mixture import fitted, likeliest_weights, mixed
 
 TEXT = "the cat saw my computer"
 
@@ -40,7 +40,7 @@ def token_probabilities(opened, text: str) -> np.ndarray:
 
 
 def test_p_is_the_weighted_sum_token_by_token(here, pair):
-    ngram, gru = (language.open_model(str(place)) for place in pair)
+    ngram, gru = (open_model(str(place)) for place in pair)
     p = 0.3 * token_probabilities(ngram, TEXT) + 0.7 * token_probabilities(gru, TEXT)
     both = ("-m", pair[0], "-m", pair[1], "--mix", "0.3,0.7")
     done = here("score", TEXT, *both, "--level", "token")
@@ -115,7 +115,7 @@ def test_4_models_that_do_not_go_together(here, pair, models):
     done = here("score", TEXT, "-m", pair[0], "-m", models("characters"), "--mix", "0.5,0.5")
     assert done.code == 4 and "ngram and characters" in done.err and done.err.count("\n") == 1
     with pytest.raises(ModelError, match="units"):
-        language.mixed([language.open_model(str(models(name))) for name in ("words", "document")], [0.5, 0.5])
+        mixed([open_model(str(models(name))) for name in ("words", "document")], [0.5, 0.5])
 
 
 def test_3_a_text_to_fit_to_that_is_none(here, pair, tmp_path):
@@ -126,8 +126,8 @@ def test_3_a_text_to_fit_to_that_is_none(here, pair, tmp_path):
 
 
 def test_a_document_is_fitted_whole(models, corpus):
-    opened = language.open_model(str(models("document")))
-    same = language.fitted([opened, opened], str(corpus), reporter=SILENT)
+    opened = open_model(str(models("document")))
+    same = fitted([opened, opened], str(corpus), reporter=SILENT)
     batch = opened.tokenizer.encode(corpus.read_bytes(), unit="document")
     assert same.model.score(batch).log_prob == pytest.approx(opened.model.score(batch).log_prob, abs=1e-6)
     assert same.model.horizon == opened.model.horizon

@@ -10,14 +10,14 @@ from seqcli.data.texts import Texts
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, Scores, TokenBatch
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import Run, drafting
+from seqcli.runs.model_folder import ModelFolder, drafting
 from seqcli.scoring.conditioned import Conditioned
-from seqcli.tasks import translation
-from seqcli.tasks.language import TokenizerChoice
-from seqcli.tasks.translation.corpus import Encoded
-from seqcli.tasks.translation.making import settings_of_init
+from seqcli.tasks.language.data import TokenizerChoice
+from seqcli.tasks.translation.data import Encoded, split
+from seqcli.tasks.translation.load import TRANSLATION
+from seqcli.tasks.translation.train import TrainingPairs, settings_of_init, train_translator
 from seqcli.text import EOS_ID
-from seqcli.training.request import Request
+from seqcli.training.config import Request
 
 WORDS = {"one": "uno", "two": "due", "three": "tre", "four": "quattro", "five": "cinque", "six": "sei"}
 
@@ -47,11 +47,11 @@ HELD_OUT = sentences(40, 2)
 def trained(path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS, valid=HELD_OUT, metric="loss", **settings):
     shared = [(init, settings_of_init(init, arch))] if init else []
     request = Request(
-        translation.TASK, arch, "tiny", (*shared, ("test", {"batch_tokens": 512, **settings})), device="cpu", precision="fp32", threads=1
+        TRANSLATION, arch, "tiny", (*shared, ("test", {"batch_tokens": 512, **settings})), device="cpu", precision="fp32", threads=1
     )
-    given = translation.Given(pairs, valid, ("made.tsv",), separate=separate, metric=metric, threads=1)
+    given = TrainingPairs(pairs, valid, ("made.tsv",), separate=separate, metric=metric, threads=1)
     with drafting(path, resume=resume, force=not resume) as draft:
-        return translation.train(draft, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT)
+        return train_translator(draft, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT)
 
 
 @pytest.mark.parametrize("arch, settings", [("gru", {"width": 48, "embedding": 24}), ("transformer", {"width": 64, "layers": 1})])
@@ -86,7 +86,7 @@ def test_a_folder_with_two_tokenizers_is_opened_and_verified(tmp_path):
     made = trained(tmp_path / "m", "transformer", steps=2, separate=True, width=16)
     assert made.opened.source.vocab_size == made.opened.target.vocab_size == 3 + len(WORDS)
     assert "one" in made.opened.source.vocabulary() and "uno" in made.opened.target.vocabulary()
-    Run.open(tmp_path / "m").verify()
+    ModelFolder.open(tmp_path / "m").verify()
     manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
     assert {name.partition("/")[0] for name in manifest["files"]} == {"config.json", "model.safetensors", "tokenizer.source", "tokenizer.target"}
 
@@ -116,12 +116,12 @@ def test_resuming_by_another_measure_is_refused(tmp_path):
 def test_pairs_of_one_source_are_held_out_together():
     lines = [f"source {n % 30}" for n in range(300)]
     pairs = Pairs(Texts("".join(f"{line}\n" for line in lines).encode()), Texts("".join(f"t {n}\n" for n in range(300)).encode()))
-    learnt, held = translation.split(pairs, seed=3)
+    learnt, held = split(pairs, seed=3)
     assert not {*learnt.source.data.split(b"\n")[:-1]} & {*held.source.data.split(b"\n")[:-1]}
     assert len(learnt) + len(held) == 300 and 5 <= len(held) <= 30
-    assert held.source.data == translation.split(pairs, seed=3)[1].source.data
+    assert held.source.data == split(pairs, seed=3)[1].source.data
     with pytest.raises(InputError, match="none to judge on"):
-        translation.split(Pairs(Texts(b"a\na\n"), Texts(b"b\nc\n")), seed=0)
+        split(Pairs(Texts(b"a\na\n"), Texts(b"b\nc\n")), seed=0)
 
 
 def test_what_is_too_long_or_unlike_is_left_out_and_counted():
@@ -172,12 +172,12 @@ def several(here, tmp_path, *options, archs=("gru", "transformer")):
 
 def test_several_are_compared_and_gone_on_with(here, tmp_path):
     assert several(here, tmp_path, archs=("gru", "lstm")).code == 0
-    before = {arch: Run.open(tmp_path / "m" / arch) for arch in ("gru", "lstm")}
+    before = {arch: ModelFolder.open(tmp_path / "m" / arch) for arch in ("gru", "lstm")}
     done = several(here, tmp_path, "--resume", archs=("gru", "lstm", "transformer"))
     assert done.code == 0, done.err
     assert {row[0] for row in done.rows} == {"gru", "lstm", "transformer"}
     for arch, run in before.items():
-        assert Run.open(tmp_path / "m" / arch).config["valid"] == run.config["valid"]
+        assert ModelFolder.open(tmp_path / "m" / arch).config["valid"] == run.config["valid"]
 
 
 def test_a_folder_that_is_taken_is_told_before_any_training(here, tmp_path):

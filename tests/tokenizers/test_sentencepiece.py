@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import seqcli
 from seqcli.errors import ModelError, UsageError
-from seqcli.tasks import language
+from seqcli.tasks.language.data import open_tokenizer
 from seqcli.text import EOS_ID, nfc
 from seqcli.tokenizers import sentencepiece
 from seqcli.tokenizers.sentencepiece import SentencePiece, open_file, train
@@ -137,7 +137,7 @@ def test_a_model_from_elsewhere_reads_text_as_given(tmp_path):
     assert theirs.decode([*judge.encode("the cat"), 1]) == "the cat"
     assert theirs.join(piece.text for piece in theirs.pieces("the 漢")) == "the 漢"
     with pytest.raises(ModelError, match=r"\(2, -1, 1\), not \(0, 1, 2\): .*their\.model; .*--bos_id 1"):
-        language.open_tokenizer(str(path))
+        open_tokenizer(str(path))
     path.write_bytes(foreign())
     open_file(path).save(tmp_path)
     assert (tmp_path / sentencepiece.FILE).read_bytes() == path.read_bytes()

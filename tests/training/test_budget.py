@@ -16,15 +16,16 @@ from seqcli.data.deadline import Deadline
 from seqcli.interfaces import SILENT
 from seqcli.metrics.perplexity import Totals
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import Run, drafting, history
-from seqcli.tasks.language import Corpus, TokenizerChoice, neural
-from seqcli.tasks.language.judging import HeldOut, of_corpus
+from seqcli.runs.model_folder import ModelFolder, drafting, history
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.evaluate import HeldOut, of_corpus
+from seqcli.tasks.language.train import train_network
 from seqcli.training import budget as budgets
 from seqcli.training import loop
 from seqcli.training.budget import Budget
-from seqcli.training.placement import Placement
-from seqcli.training.plan import Plan, Progress
-from seqcli.training.ranks import Ranks
+from seqcli.training.config import Plan, Progress, Request
+from seqcli.training.device import Placement
+from seqcli.training.distributed import Ranks
 
 SECONDS = 60.0
 
@@ -152,12 +153,11 @@ class _Uniform:
 
 @pytest.mark.parametrize("unit", ["line", "document"])
 def test_all_parts_of_held_out_text_are_all_of_it(tmp_path, monkeypatch, unit):
-    from seqcli.tasks.language import judging
     from seqcli.tokenizers import words
 
     text = "".join(f"the cat {n % 7} éé\n" for n in range(50))
     (tmp_path / "t.txt").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(judging, "_PART", 16)
+    monkeypatch.setattr("seqcli.tasks.language.evaluate._PART", 16)
     tokenizer, _ = words.train([text.encode()])
     held_out: HeldOut = of_corpus(Corpus((str(tmp_path / "t.txt"),), unit=unit), tokenizer, products=None, seed=3)
     model = _Uniform()
@@ -185,9 +185,9 @@ def trained(folder, text, *, resume=False, **more):
         *(f"{name}={value}" for name, value in more.items()),
     ])  # fmt: skip
     with drafting(folder, resume=resume) as draft:
-        return neural.train(
+        return train_network(
             draft, Corpus((str(text),)), TokenizerChoice("characters"),
-            neural.Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
+            Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
             valid=None, resume=resume, reporter=SILENT,
         )  # fmt: skip
 
@@ -230,4 +230,4 @@ def test_a_resumed_run_reads_as_much_as_its_beginning_did(tmp_path, monkeypatch)
     monkeypatch.setattr(budgets, "_READING", 1.0)
     again = trained(tmp_path / "m", tmp_path / "t.txt", minutes=1, steps=5, resume=True)
     assert again.record["data"]["rows"] == first.record["data"]["rows"] and again.record["progress"]["step"] == 5
-    assert Run.open(tmp_path / "m").config["valid"]["held_out_tokens"]
+    assert ModelFolder.open(tmp_path / "m").config["valid"]["held_out_tokens"]

@@ -5,7 +5,7 @@ import pytest
 from seqcli import catalog
 from seqcli.interfaces import SILENT
 from seqcli.training import defaults
-from seqcli.training.request import Request
+from seqcli.training.config import Request
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from seqcli.training.muon import Muon, orthogonal
+from seqcli.training.optimizer import Muon, orthogonal
 
 
 def test_steps_are_nearly_orthogonal_and_keep_the_singular_vectors():

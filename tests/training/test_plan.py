@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from seqcli.training.averaging import Average
-from seqcli.training.optim import SCHEDULES, optimizer, rate
-from seqcli.training.plan import Plan, Progress
+from seqcli.training.config import SCHEDULES, Plan, Progress
+from seqcli.training.optimizer import learning_rate, make_optimizer
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules_warm_up_and_end_where_they_should(schedule):
     plan = Plan(steps=100, warmup=10, floor=0.1, cooldown=0.25, schedule=schedule)
-    course = [rate(step, step / 100, plan) for step in range(100)] + [rate(99, 1.0, plan)]
+    course = [learning_rate(step, step / 100, plan) for step in range(100)] + [learning_rate(99, 1.0, plan)]
     assert course[0] < 0.11 and all(a < b for a, b in pairwise(course[:9]))
     end = {"cosine": 0.1, "linear": 0.1, "wsd": 0.1, "constant": 1, "plateau": 1, "inverse-sqrt": math.sqrt(0.1)}[schedule]
     assert course[-1] == pytest.approx(end)
@@ -23,7 +23,7 @@ def test_schedules_warm_up_and_end_where_they_should(schedule):
 
 
 def test_warm_up_takes_a_tenth_of_a_short_budget():
-    assert rate(0, 0.0, Plan(steps=20, warmup=100)) == 0.01 and rate(2, 0.1, Plan(steps=20, warmup=100, schedule="constant")) == 1
+    assert learning_rate(0, 0.0, Plan(steps=20, warmup=100)) == 0.01 and learning_rate(2, 0.1, Plan(steps=20, warmup=100, schedule="constant")) == 1
 
 
 def test_plateau_halves_the_rate_when_an_evaluation_is_not_better():
@@ -36,7 +36,7 @@ def test_plateau_halves_the_rate_when_an_evaluation_is_not_better():
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_only_matrices_decay(name):
     model = torch.nn.ModuleDict({"head": torch.nn.Linear(2, 3)})
-    groups = optimizer(model, Plan(steps=1, optimizer=name, weight_decay=0.3)).param_groups
+    groups = make_optimizer(model, Plan(steps=1, optimizer=name, weight_decay=0.3)).param_groups
     assert {p.ndim: group["weight_decay"] for group in groups for p in group["params"]} == {2: 0.3, 1: 0.0}
 
 

@@ -14,7 +14,7 @@ import pytest
 from seqcli.data.batches import NOT_COUNTED, Example
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
-from seqcli.training.ranks import Ranks
+from seqcli.training.distributed import Ranks
 
 TEXT = "".join(
     f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish")

@@ -11,8 +11,9 @@ from seqcli import config
 from seqcli.errors import DivergedError, ModelError, OutputError, UsageError
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import Draft, Run, drafting
-from seqcli.tasks.language import Corpus, TokenizerChoice, neural
+from seqcli.runs.model_folder import ModelFolder, ModelWriter, drafting
+from seqcli.tasks.language import train
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
 
 TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
 CASES = {
@@ -43,9 +44,9 @@ def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
     usual = [*settings, f"steps={steps}", "warmup=2", "schedule=constant", "evaluate_every=3"]
     values = config.parse_assignments(usual) | config.parse_assignments(more)
     with drafting(folder, resume=resume) as draft:
-        neural.train(
+        train.train(
             draft, Corpus((corpus_path,), unit=unit), TokenizerChoice("characters"),
-            neural.Request("language", arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
+            train.Request("language", arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
             valid=None, resume=resume, reporter=SILENT,
         )  # fmt: skip
     return checkpoint.newest(folder, reporter=SILENT)
@@ -65,7 +66,7 @@ def test_resumed_is_bitwise_equal(tmp_path, corpus_path, case, way):
     for field in ("step", "epoch", "index", "tokens", "factor", "best", "since_best"):
         assert progress["progress"][field] == resumed["progress"][field]
     assert (progress["progress"]["factor"] < 1) == (way == "plateau")
-    whole, parts = (Run.open(tmp_path / name).tensors() for name in ("whole", "parts"))
+    whole, parts = (ModelFolder.open(tmp_path / name).tensors() for name in ("whole", "parts"))
     assert all(np.array_equal(array, parts[name]) for name, array in whole.items())
 
 
@@ -83,7 +84,7 @@ def test_what_is_saved_and_judged_is_the_average(tmp_path, corpus_path):
         last, _ = trained(tmp_path / "m", corpus_path, "gru-line", steps=6, more=more)
     averaged = [saved for saved in weights if "average.count" in saved]
     assert [int(saved["average.count"]) for saved in averaged] == [1, 2, 3]
-    run = Run.open(tmp_path / "m")
+    run = ModelFolder.open(tmp_path / "m")
     assert run.config["progress"]["best_step"] == 6, "the average should be best here"
     for name, array in run.tensors().items():
         mean = np.mean([saved[f"weight.{name}"] for saved in averaged], axis=0)
@@ -130,7 +131,7 @@ def test_divergence_stops_before_the_update(tmp_path, corpus_path, monkeypatch):
         trained(tmp_path / "m", corpus_path, "gru-line", steps=9)
     tensors, progress = checkpoint.newest(tmp_path / "m", reporter=SILENT)
     assert progress["progress"]["step"] == 3 and all(np.isfinite(a).all() for n, a in tensors.items() if n.startswith("weight."))
-    assert Run.open(tmp_path / "m").arch == "gru"
+    assert ModelFolder.open(tmp_path / "m").arch == "gru"
 
 
 def test_checkpoints_of_another_tool_are_left_alone(tmp_path, corpus_path):
@@ -161,13 +162,13 @@ def test_force_keeps_model_and_checkpoints_until_a_checkpoint_replaces_them(tmp_
         draft.checkpoint(step=2, tensors={}, progress={"of": "the new training"})
     assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1] == {"of": "the new training"}
     assert len(list((tmp_path / "m" / checkpoint.FOLDER).iterdir())) == 2
-    Run.open(tmp_path / "m").verify()  # the old model, until the new training has one
+    ModelFolder.open(tmp_path / "m").verify()  # the old model, until the new training has one
 
 
 def test_a_counted_model_replaces_a_network_and_its_checkpoints(here, tmp_path, corpus_path):
     trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
     assert here("train", "lm", corpus_path, "-o", "m", "--force", "-q").code == 0
-    assert Run.open(tmp_path / "m").arch == "ngram" and not (tmp_path / "m" / checkpoint.FOLDER).exists()
+    assert ModelFolder.open(tmp_path / "m").arch == "ngram" and not (tmp_path / "m" / checkpoint.FOLDER).exists()
 
 
 @pytest.mark.parametrize("refused", [["--set", "width=60000", "--set", "layers=64"], ["--tokenizer", "nowhere/t"], ["--valid", "x.txt"]])
@@ -205,11 +206,11 @@ def test_5_a_model_folder_that_vanishes_while_it_is_written(tmp_path, corpus_pat
 def test_a_training_that_ended_between_its_checkpoint_and_its_model_saves_the_model(tmp_path, corpus_path, monkeypatch):
     trained(tmp_path / "whole", corpus_path, "gru-line", steps=6)
     with monkeypatch.context() as patch:
-        patch.setattr(Draft, "save", lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(ModelWriter, "save", lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
     assert checkpoint.are_here(tmp_path / "m") and not (tmp_path / "m/manifest.json").exists()
     trained(tmp_path / "m", corpus_path, "gru-line", steps=6, resume=True)
-    one, other = Run.open(tmp_path / "whole"), Run.open(tmp_path / "m")
+    one, other = ModelFolder.open(tmp_path / "whole"), ModelFolder.open(tmp_path / "m")
     assert all(np.array_equal(array, other.tensors()[name]) for name, array in one.tensors().items())
     assert one.config["valid"] == other.config["valid"]

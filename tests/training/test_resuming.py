@@ -8,9 +8,9 @@ import pytest
 from seqcli import catalog
 from seqcli.commands.train import classifier, lm, translator
 from seqcli.errors import UsageError
-from seqcli.runs.model_folder import Run
+from seqcli.runs.model_folder import ModelFolder
 from seqcli.training import resuming
-from seqcli.training.request import kinds_of
+from seqcli.training.config import kinds_of
 
 KINDS = {kind for task in ("language", "classification", "translation") for arch in catalog.architectures(task) for kind in kinds_of(task, arch)}
 
@@ -165,7 +165,7 @@ def test_every_option_of_a_training_is_refused_or_may_change(here, folder, task)
         if not (done.code == 2 and says in done.err and "--resume" in done.err):
             faults[option] = done
     assert not faults
-    rate = Run.open(folder / "m").config["training"]["learning_rate"]
+    rate = ModelFolder.open(folder / "m").config["training"]["learning_rate"]
     done = here(*words(task, data, {**base, "--steps": 3, "--resume": True, "--learning-rate": rate}))
     assert done.code == 0 and "resumed" in (folder / "m/metrics.jsonl").read_text(), done.err
 

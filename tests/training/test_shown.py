@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from seqcli.training import tensorboard
+from seqcli.training import recorder
 
 TINY = ("--arch", "gru", "--preset", "tiny", "--steps", "4", "--batch-tokens", "64", "--device", "cpu", "--threads", "1")
 
@@ -22,7 +22,7 @@ def test_2_what_is_counted_has_no_course(here, corpus, tmp_path, option):
 
 
 def test_2_tensorboard_is_missing(here, corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
+    monkeypatch.setattr(recorder, "find_spec", lambda name: None)
     done = here("train", "lm", corpus, "-o", "m", *TINY, "--tensorboard")
     assert done.code == 2 and done.err.count("\n") == 1 and "pip install 'seqcli[tensorboard]'" in done.err
     assert os.listdir(tmp_path) == []

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from seqcli.metrics.classification import Report
-    from seqcli.tasks.classification import Answers, OpenClassifier, Texts
+    from seqcli.tasks.classification.data import Texts
+    from seqcli.tasks.classification.evaluate import Answers
+    from seqcli.tasks.classification.load import OpenClassifier
 
 
 def evaluate(job: Job, *, errors: int) -> None:
     """One report for each classifier; of several the paired test against the first. Without -m there is one for each script."""
-    from seqcli.tasks import classification
+    from seqcli.tasks.classification.evaluate import Answers
 
     if STDIN in job.source.paths and lines.is_interactive():
         raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
@@ -32,7 +34,7 @@ def evaluate(job: Job, *, errors: int) -> None:
         for opened, asked in _asked(job, texts):
             own = asked.with_labels(opened.labels)
             logits = _padded(job.logits_of(opened, own), labels=len(own.labels))
-            answers.append(classification.Answers(opened, own.targets, logits, threshold=job.threshold))
+            answers.append(Answers(opened, own.targets, logits, threshold=job.threshold))
             job.reporter.clear()
             _note_unknown(job, opened, own)
             _shown(out, answers[-1], job.names(own.labels), own, errors)

@@ -15,7 +15,8 @@ from seqcli.data.lines import Block
 if TYPE_CHECKING:
     import numpy as np
 
-    from seqcli.tasks.classification import LabelledFiles, OpenClassifier, Texts
+    from seqcli.tasks.classification.data import LabelledFiles, Texts
+    from seqcli.tasks.classification.load import OpenClassifier
 
 EXAMPLE = 'seqcli classify "What a wonderful film"'
 UNSURE = "?"
@@ -46,16 +47,17 @@ class Job(TextJob):
 
     @cached_property
     def _chosen(self) -> list[OpenClassifier]:
-        from seqcli.tasks import classification
-        from seqcli.tasks.language.opened import named
+        from seqcli.tasks.classification.load import open_classifier
+        from seqcli.tasks.classification.mixture import fitted, mixed
+        from seqcli.tasks.language.load import named
 
-        opened = [classification.open_classifier(path, name=name) for name, path in named(self.sources)]
+        opened = [open_classifier(path, name=name) for name, path in named(self.sources)]
         self.place([each.model for each in opened], otherwise="these classifiers are no networks")
         if isinstance(self._mix, str):
             texts = self.labelled_files(self._mix).read(labels=opened[0].labels, reporter=self.reporter)
-            opened = [classification.fitted(opened, texts, where=self._mix, reporter=self.reporter)]
+            opened = [fitted(opened, texts, where=self._mix, reporter=self.reporter)]
         elif self._mix:
-            opened = [classification.mixed(opened, self._mix)]
+            opened = [mixed(opened, self._mix)]
         return list(map(self._tempered, opened))
 
     def sample(self, language: str) -> OpenClassifier:
@@ -84,7 +86,7 @@ class Job(TextJob):
 
     def labelled_files(self, path: str) -> LabelledFiles:
         """Texts that the classifiers are fitted to."""
-        from seqcli.tasks.classification import LabelledFiles
+        from seqcli.tasks.classification.data import LabelledFiles
 
         columns = self._columns if records.has_columns(path) or not self._tables else {}
         return LabelledFiles((path,), **columns, encoding=self._encoding, strict=self.source.strict)
@@ -92,7 +94,7 @@ class Job(TextJob):
     @property
     def labelled_input(self) -> LabelledFiles:
         """The input, whose labels are to be compared with."""
-        from seqcli.tasks.classification import LabelledFiles
+        from seqcli.tasks.classification.data import LabelledFiles
 
         source = self.source
         named = any(records.has_columns(path, source.format) for path in source.paths) or not self._tables
@@ -101,7 +103,7 @@ class Job(TextJob):
 
     def _calibrated(self, opened: OpenClassifier) -> OpenClassifier:
         from seqcli.metrics import calibration
-        from seqcli.tasks.classification import softmax
+        from seqcli.tasks.classification.load import softmax
 
         texts = self.labelled_files(self._calibrate).read(labels=opened.labels, reporter=self.reporter)
         logits = self.logits_of(opened, texts)

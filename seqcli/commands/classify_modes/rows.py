@@ -13,7 +13,7 @@ from seqcli.report.output import JSON, TABLE, TSV
 if TYPE_CHECKING:
     import numpy as np
 
-    from seqcli.tasks.classification import OpenClassifier
+    from seqcli.tasks.classification.load import OpenClassifier
 
 
 def rows(job: Job, *, top_k: int | None) -> None:

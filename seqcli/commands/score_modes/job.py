@@ -56,10 +56,10 @@ class Job(ModelJob):
     def _chosen(self) -> list[OpenModel] | list[OpenTranslator]:
         if self._given is None:
             return super()._chosen
-        from seqcli.tasks import translation
-        from seqcli.tasks.language.opened import named
+        from seqcli.tasks.language.load import named
+        from seqcli.tasks.translation.load import open_translator
 
-        opened = [translation.open_translator(path, name=name) for name, path in named(self.sources)]
+        opened = [open_translator(path, name=name) for name, path in named(self.sources)]
         self.place([each.model for each in opened], otherwise="these translators are no networks")
         return opened
 

@@ -91,13 +91,16 @@ def classifier(
     from seqcli.report import comparison, ending
     from seqcli.report.output import Output
     from seqcli.report.progress import Console
-    from seqcli.tasks import classification
-    from seqcli.tasks.classification import several, told
-    from seqcli.tasks.language import TokenizerChoice
-    from seqcli.training import request
+    from seqcli.tasks.classification import summary, train_several
+    from seqcli.tasks.classification.data import LabelledFiles, split, weights_of_labels
+    from seqcli.tasks.classification.evaluate import METRICS
+    from seqcli.tasks.classification.load import CLASSIFICATION
+    from seqcli.tasks.classification.train import TrainingTexts, settings_of_body
+    from seqcli.tasks.language.data import TokenizerChoice
+    from seqcli.training import config
 
     # 1. What is asked
-    task, archs = classification.TASK, arch or ["bag"]
+    task, archs = CLASSIFICATION, arch or ["bag"]
     check_archs(archs)
     training = not all(catalog.is_counted(task, name) for name in archs)
     of_tokens = {"tokenizer": tokenizer, "vocab_size": vocab_size, "min_count": min_count if min_count > 1 else None, "limit_vocab": limit_vocab}
@@ -118,7 +121,7 @@ def classifier(
         raise UsageError("--init brings its tokenizer", cure="leave --tokenizer and --vocab-size out")
     if init and len(archs) > 1:
         raise UsageError("--init is for one --arch")
-    shared = [(init, classification.settings_of_body(init, archs[0]))] if init else []
+    shared = [(init, settings_of_body(init, archs[0]))] if init else []
     given = {"order": order, **budget.given, "seed": settings.given_seed, "batch_tokens": machine.batch_tokens}
     if not training:
         machine.without(
@@ -128,7 +131,7 @@ def classifier(
         given |= {"batch_tokens": None}
     if archs == ["ngram"]:
         given |= {"seed": None}
-    requests = request.requests(
+    requests = config.requests(
         task, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
         precision=machine.precision or "auto", threads=machine.threads, tensorboard=writing.tensorboard,
     )  # fmt: skip
@@ -142,20 +145,20 @@ def classifier(
     # 2. The texts
     reporter = Console(prefix="seqcli train classifier", quiet=writing.quiet, verbose=machine.verbose)
     columns = {"label_column": label_column, **vars(reading)}
-    files = classification.LabelledFiles(tuple(data), **columns)
-    held_out = classification.LabelledFiles(tuple(valid), **columns) if valid else None
+    files = LabelledFiles(tuple(data), **columns)
+    held_out = LabelledFiles(tuple(valid), **columns) if valid else None
     for each in (files, held_out) if held_out else (files,):
         each.check()
-    places = several.places(output, requests, runs, seed=settings.given_seed or 0)
-    deadline = request.reading(requests, places if writing.resume else (), passes=2)
+    places = train_several.places(output, requests, runs, seed=settings.given_seed or 0)
+    deadline = config.reading(requests, places if writing.resume else (), passes=2)
     texts = files.read(deadline=deadline, reporter=reporter)
     if held_out:
         texts, judged = texts, held_out.read(labels=texts.labels, reporter=reporter)
     else:
-        texts, judged = classification.split(texts, seed=settings.given_seed or 0, reporter=reporter)
-    reporter.note(told.texts(texts, judged))
-    learnt_from = classification.Given(
-        texts, judged, tuple(data), weights=classification.label_weights(label_weights, texts), metric=metric,
+        texts, judged = split(texts, seed=settings.given_seed or 0, reporter=reporter)
+    reporter.note(summary.texts(texts, judged))
+    learnt_from = TrainingTexts(
+        texts, judged, tuple(data), weights=weights_of_labels(label_weights, texts), metric=metric,
         threads=machine.threads, blocks=deadline.read if deadline.passed else None,
     )  # fmt: skip
     if deadline.passed:
@@ -163,19 +166,19 @@ def classifier(
     chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
     # 3. The classifiers
     records, ended = {}, []
-    for path, trained in several.train_all(
+    for path, trained in train_several.train_all(
         places, learnt_from, chosen, force=writing.force, resume=writing.resume, init=init, reporter=reporter
     ):
         reporter.clear()
         name = path.name if len(archs) == 1 else trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
         records[name] = (path, trained.record)
         ended.append((name if len(places) > 1 else "", trained.opened, trained.record))
-        for line in told.told(trained, valid or []):
+        for line in summary.told(trained, valid or []):
             reporter.note(f"{name}: {line}" if len(places) > 1 else line)
     if len(places) > 1:
         with Output() as out:
             out.rows(comparison.of_classifiers([record for _, record in records.values()], metric=metric))
     writing.draw({name: str(path) for name, (path, record) in records.items() if "progress" in record})
-    best = min(records.values(), key=lambda each: classification.METRICS[metric] * each[1]["valid"][metric])[0]
+    best = min(records.values(), key=lambda each: METRICS[metric] * each[1]["valid"][metric])[0]
     if not writing.quiet:
         ending.note(reporter, ended, judged.first(ending.TRIED), follows=f'seqcli classify -m {shlex.quote(str(best))} "a sentence"')

@@ -86,9 +86,11 @@ def lm(
     from seqcli import catalog
     from seqcli.ngram.arena import default_memory
     from seqcli.report.progress import Console
-    from seqcli.tasks import language
-    from seqcli.tasks.language import compared
-    from seqcli.training import request
+    from seqcli.tasks.language import train_several
+    from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable
+    from seqcli.tasks.language.load import LANGUAGE
+    from seqcli.tasks.language.summary import summary_lines
+    from seqcli.training import config
 
     archs = arch or ["ngram"]
     check_archs(archs)
@@ -111,16 +113,16 @@ def lm(
     writing.check()
     check_training_precision(machine)
     reporter = Console(prefix="seqcli train lm", quiet=writing.quiet, verbose=machine.verbose)
-    corpus = language.Corpus(tuple(data), unit=unit, **vars(reading))
-    held_out = language.Corpus(tuple(valid), unit=unit, **vars(reading)) if valid else None
-    chosen = language.TokenizerChoice(tokenizer or "words", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
-    language.check_readable([*data, *(valid or [])], text_column=reading.text_column, format=reading.format)
+    corpus = Corpus(tuple(data), unit=unit, **vars(reading))
+    held_out = Corpus(tuple(valid), unit=unit, **vars(reading)) if valid else None
+    chosen = TokenizerChoice(tokenizer or "words", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
+    check_readable([*data, *(valid or [])], text_column=reading.text_column, format=reading.format)
     if not training:
         machine.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
         if settings.given_seed is not None:
             reporter.note("--seed changes nothing: an n-gram model is counted")
-    requests = request.requests(
-        language.TASK, archs, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
+    requests = config.requests(
+        LANGUAGE, archs, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
         threads=machine.threads, tensorboard=writing.tensorboard,
     )  # fmt: skip
     if torchrun.world() > 1:
@@ -130,14 +132,14 @@ def lm(
             raise SystemExit(0)
     many = len(requests) > 1
     records, ended = {}, []
-    for trained in compared.train(
+    for trained in train_several.train_several(
         {Path(output) / each.arch if many else Path(output): each for each in requests}, corpus, chosen,
         valid=held_out, memory=memory or default_memory(), force=force, resume=resume, reporter=reporter,
     ):  # fmt: skip
         reporter.clear()
         records[trained.opened.arch] = trained.record
         ended.append((trained.opened.arch if many else "", trained.opened, trained.record))
-        for line in language.told(trained, valid or []):
+        for line in summary_lines(trained, valid or []):
             reporter.note(f"{trained.opened.arch}: {line}" if many else line)
     if many:
         from seqcli.report import comparison

@@ -116,9 +116,9 @@ class Writing:
     def check(self) -> None:
         """Before any work: what it asks for can be had."""
         if self.tensorboard:
-            from seqcli.training import tensorboard
+            from seqcli.training import recorder
 
-            tensorboard.check()
+            recorder.check_tensorboard()
         if self.plot_output:
             from seqcli.report import curves
 
@@ -174,7 +174,7 @@ def check_limit_vocab(limit_vocab: str | None, tokenizer: str | None) -> None:
         return
     if tokenizer != "words":
         raise UsageError("--limit-vocab is for --tokenizer words")
-    from seqcli.tasks.language import check_readable
+    from seqcli.tasks.language.data import check_readable
 
     check_readable([limit_vocab])
 

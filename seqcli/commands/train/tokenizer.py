@@ -42,7 +42,7 @@ def tokenizer(
 ) -> None:
     """Learn a tokenizer from text."""
     from seqcli.report.progress import Console
-    from seqcli.tasks import language
+    from seqcli.tasks.language.data import Corpus, TokenizerChoice, train_tokenizer
 
     if algorithm and kind != "sentencepiece":
         raise UsageError("--algorithm is for --tokenizer sentencepiece")
@@ -54,11 +54,11 @@ def tokenizer(
     )
     if seed:
         reporter.note("--seed changes nothing: nothing about a tokenizer is drawn by chance")
-    corpus = language.Corpus(tuple(data), **vars(reading))
-    choice_ = language.TokenizerChoice(
+    corpus = Corpus(tuple(data), **vars(reading))
+    choice_ = TokenizerChoice(
         kind, vocab_size=vocab_size, min_count=min_count, limit=limit_vocab, algorithm=algorithm
     )
-    made = language.train_tokenizer(corpus, choice_, output, force=force, reporter=reporter)
+    made = train_tokenizer(corpus, choice_, output, force=force, reporter=reporter)
     reporter.clear()
     reporter.note(f"{kind} tokenizer of {made.vocab_size:,} pieces in {output}")
     reporter.note(f'next: seqcli tokenize -m {shlex.quote(output)} "a sentence"')

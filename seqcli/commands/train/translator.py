@@ -76,17 +76,18 @@ def translator(
     from seqcli.report import comparison, ending
     from seqcli.report.output import Output
     from seqcli.report.progress import Console
-    from seqcli.runs.model_folder import Run
-    from seqcli.tasks import translation
-    from seqcli.tasks.drafts import drafts
-    from seqcli.tasks.language import TokenizerChoice
-    from seqcli.tasks.translation import told
-    from seqcli.tasks.translation.judging import METRICS
-    from seqcli.tasks.translation.making import settings_of_init
-    from seqcli.training import request
+    from seqcli.runs.model_folder import ModelFolder
+    from seqcli.tasks.language.data import TokenizerChoice
+    from seqcli.tasks.outputs import drafts
+    from seqcli.tasks.translation import summary
+    from seqcli.tasks.translation.data import PairFiles, split
+    from seqcli.tasks.translation.evaluate import METRICS
+    from seqcli.tasks.translation.load import TRANSLATION
+    from seqcli.tasks.translation.train import TrainingPairs, settings_of_init, train_translator
+    from seqcli.training import config
 
     # 1. What is asked
-    archs = arch or [Run.open(init).expect(translation.TASK).arch if init else "transformer"]
+    archs = arch or [ModelFolder.open(init).expect(TRANSLATION).arch if init else "transformer"]
     check_archs(archs)
     if writing.resume and writing.force:
         raise UsageError("--resume does not go with --force")
@@ -98,15 +99,15 @@ def translator(
         raise UsageError("--init is for one --arch and brings its tokenizers", cure=cure)
     shared = [(init, settings_of_init(init, archs[0]))] if init else []
     given = {**budget.given, "seed": settings.given_seed, "batch_tokens": machine.batch_tokens}
-    requests = request.requests(
-        translation.TASK, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
+    requests = config.requests(
+        TRANSLATION, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
         precision=machine.precision or "auto", threads=machine.threads, tensorboard=writing.tensorboard,
     )  # fmt: skip
     writing.check()
     check_training_precision(machine)
     if torchrun.world() > 1 and len(requests) > 1:
         raise UsageError("several processes train one network", cure="give one --arch, or do not use torchrun")
-    files = translation.PairFiles(
+    files = PairFiles(
         tuple(data or ()), source=source, target=target, source_column=source_column, target_column=target_column,
         format=format, encoding=encoding, strict=strict,
     )  # fmt: skip
@@ -118,11 +119,11 @@ def translator(
     # 2. The pairs
     reporter = Console(prefix="seqcli train translator", quiet=writing.quiet, verbose=machine.verbose)
     places = {Path(output) / each.arch if len(requests) > 1 else Path(output): each for each in requests}
-    deadline = request.reading(requests, places if writing.resume else (), passes=2)
+    deadline = config.reading(requests, places if writing.resume else (), passes=2)
     pairs = files.read(deadline=deadline, reporter=reporter)
-    pairs, judged = (pairs, held_out.read(reporter=reporter)) if held_out else translation.split(pairs, seed=settings.given_seed or 0)
-    reporter.note(told.pairs(pairs, judged))
-    learnt_from = translation.Given(
+    pairs, judged = (pairs, held_out.read(reporter=reporter)) if held_out else split(pairs, seed=settings.given_seed or 0)
+    reporter.note(summary.pairs(pairs, judged))
+    learnt_from = TrainingPairs(
         pairs, judged, files.files, separate=separate, metric=metric, threads=machine.threads,
         blocks=deadline.read if deadline.passed else None,
     )  # fmt: skip
@@ -132,16 +133,16 @@ def translator(
     # 3. The translators
     records, ended, many = {}, [], len(requests) > 1
     begun = clock.began()
-    with drafts(places, translation.TASK, force=writing.force, resume=writing.resume) as drafted:
+    with drafts(places, TRANSLATION, force=writing.force, resume=writing.resume) as drafted:
         for place in drafted:
-            trained = translation.train(
+            trained = train_translator(
                 place.draft, learnt_from, chosen, place.request, resume=place.begun, init=init, reporter=reporter, begun=begun
             )
             begun = time.monotonic()  # each has a budget of its own
             reporter.clear()
             records[place.request.arch] = (place.path, trained.record)
             ended.append((place.request.arch if many else "", trained.opened, trained.record))
-            for line in told.told(trained.record, held_out.files if held_out else ()):
+            for line in summary.told(trained.record, held_out.files if held_out else ()):
                 reporter.note(f"{place.request.arch}: {line}" if many else line)
             if not separate and not init:
                 chosen = TokenizerChoice(str(place.path.resolve()))

@@ -9,7 +9,7 @@ from functools import cached_property
 from seqcli.commands.jobs import TextJob
 from seqcli.data.lines import Block
 from seqcli.data.pairs import SOURCE
-from seqcli.data.tables import TEXT_COLUMNS, Wanted
+from seqcli.data.tables import TEXT_COLUMNS, ColumnSpec
 from seqcli.decoding.attention import Attention, attentions
 from seqcli.decoding.translate import Settings, Translation, forced_by, translate
 from seqcli.interfaces import OpenTranslator
@@ -32,7 +32,7 @@ class Job(TextJob):
     """attending: attention is wanted."""
 
     kind = "translation"
-    usual = Wanted("text", (*SOURCE.usual, *TEXT_COLUMNS))
+    usual = ColumnSpec("text", (*SOURCE.usual, *TEXT_COLUMNS))
 
     def __init__(self, *arguments, settings: Settings, attending: bool, **named):
         super().__init__(*arguments, example=EXAMPLE, **named)
@@ -54,9 +54,9 @@ class Job(TextJob):
 
     @cached_property
     def _chosen(self) -> OpenTranslator:
-        from seqcli.tasks import translation
+        from seqcli.tasks.translation.load import open_translator
 
-        return self._prepared(translation.open_translator(self.sources[0]))
+        return self._prepared(open_translator(self.sources[0]))
 
     def _prepared(self, opened: OpenTranslator) -> OpenTranslator:
         self.place([opened.model], otherwise="this translator is no network")

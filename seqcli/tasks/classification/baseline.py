@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.tasks.classification.corpus import Texts
+from seqcli.tasks.classification.data import Texts
 
 
 def beside(texts: Texts, held_out: Texts) -> dict[str, Any]:

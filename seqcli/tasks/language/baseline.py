@@ -13,7 +13,7 @@ from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.interfaces import Tokenizer
 from seqcli.metrics import unigram
-from seqcli.tasks.language.corpus import Corpus
+from seqcli.tasks.language.data import Corpus
 
 
 def beside(stream: np.ndarray, held_out: np.ndarray, *, size: int) -> dict[str, float]:

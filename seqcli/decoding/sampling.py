@@ -1,0 +1,77 @@
+"""Seeded draws: the n-th number of a sample is a function of (seed, line, sample, n), of no batch and no order.
+
+Philox (Salmon et al. 2011) is a generator whose n-th number is a function of a key and a counter: the seed is the key,
+line and sample are the upper half of the counter.
+
+Drawn translations take the place of what beam search finds, each row with random numbers of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seqcli.decoding.beam import Hypothesis, Stepper
+from seqcli.decoding.policy import Policy, forbid_repeats, log_softmax
+from seqcli.interfaces import State
+
+
+def numbers(seed: int, *, line: int, sample: int) -> np.random.Generator:
+    """The random numbers of one sample, one after another."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, line, sample]))
+
+
+def draw(log_prob: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """A token of each row: the first at which the sum of probabilities exceeds the share `u` of their total.
+
+    log_prob: [B, V]; u: [B], in [0, 1). Returns int64 [B]. Tokens of -inf are never drawn.
+    """
+    drawn = np.empty(len(log_prob), np.int64)
+    for row, (values, at) in enumerate(zip(log_prob, u)):
+        may = np.flatnonzero(values > -np.inf)
+        sums = np.exp(values[may]).cumsum()
+        drawn[row] = may[np.searchsorted(sums, at * sums[-1], side="right")]
+    return drawn
+
+
+def sample(
+    model: Stepper,
+    log_prob: np.ndarray,
+    state: State,
+    *,
+    policy: Policy,
+    random: Sequence[np.random.Generator],
+    max_new_tokens: np.ndarray,
+    length_penalty: float = 0.0,
+    no_repeat_ngram: int = 0,
+    prefix: Sequence[int] = (),
+    end: int,
+    never: list[int],
+) -> list[Hypothesis]:
+    """One of each of B rows; arguments are those of `beam.search`, `random` [B] gives a number a token.
+
+    `log_prob` of a hypothesis is the model's own, whatever the policy.
+    """
+    found: dict[int, Hypothesis] = {}
+    alive = np.arange(len(log_prob))
+    ids = np.tile(np.asarray(prefix, np.int64), (len(alive), 1))  # [B, length]
+    while len(alive):
+        may = log_prob.copy()
+        may[:, never] = -np.inf
+        forbid_repeats(may, ids, n=no_repeat_ngram)
+        token = draw(policy.log_probs(may), np.array([random[row].random() for row in alive]))
+        total = log_prob[np.arange(len(alive)), token]
+        ids = np.concatenate([ids, token[:, None]], axis=1)
+        length = ids.shape[1]
+        done = (token == end) | (length == len(prefix) + max_new_tokens[alive])
+        for row in np.flatnonzero(done):
+            score = float(total[row]) / length**length_penalty
+            found[alive[row]] = Hypothesis(ids[row].tolist(), float(total[row]), score, bool(token[row] == end))
+        on = np.flatnonzero(~done)
+        if len(on):
+            tokens, state = token[on, None].astype(np.int32), state.reorder(on)
+            logits, state = model.extend(tokens, np.ones(len(on), np.int64), state)
+            log_prob = log_softmax(logits) + total[on, None]
+        alive, ids = alive[on], ids[on]
+    return [found[row] for row in range(len(found))]

@@ -1,0 +1,109 @@
+"""What all networks share when they are asked, not trained: where they are, in what they multiply, how much at a time.
+
+`extend` reads rows of one length together, then joins their states; log-probabilities of tokens are computed from features and a
+head, a bounded number of logits at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqcli import finite
+from seqcli.interfaces import State
+from seqcli.nn import threads
+from seqcli.nn.linear import Linear, hold
+from seqcli.text import BOS_ID
+
+
+class Answering(nn.Module):
+    """batch_tokens: read in one pass, padding included."""
+
+    batch_tokens = 8192
+    products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked
+    body: nn.Module
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.body.parameters()).device  # of the embedding
+
+    @property
+    def held(self) -> bool:
+        """Whether its matrix products are laid out for answers: they know their dtype then."""
+        return self.head.held
+
+    def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
+        """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
+        self.to(placement.device)
+        self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
+        self.precision = placement.precision
+        hold(self, placement.dtype)
+        self.batch_tokens = batch_tokens or self.batch_tokens
+
+    def cast(self) -> torch.autocast:
+        """Products in its type, where they do not know it; cells stay exact."""
+        return torch.autocast(self.device.type, self.products, enabled=self.products != torch.float32 and not self.held)
+
+
+def extend(
+    tokens: np.ndarray, lengths: np.ndarray, state: State | None, *,
+    begin: Callable[[np.ndarray], Any], read: Callable[[Tensor, Any], tuple[Tensor, Any]], device: torch.device,
+) -> tuple[np.ndarray, Any]:  # fmt: skip
+    """See `interfaces.LanguageModel.extend`.
+
+    begin: the state of these rows (int64) before their `<s>`; read: of tokens int64 [B, T] that follow a state the logits of
+    what comes next, float32 [B, V], and the state after them, which has `joined(states)` besides.
+    """
+    if state is None:
+        tokens = np.concatenate([np.full((len(tokens), 1), BOS_ID), tokens], axis=1)
+        lengths = lengths + 1
+    assert (lengths > 0).all(), "only a beginning may be empty"
+    groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+    parts, states = [], []
+    threads.adapt()
+    for rows in groups:
+        part = torch.from_numpy(tokens[rows, : lengths[rows[0]]].astype(np.int64)).to(device)
+        before = begin(rows) if state is None else state if len(groups) == 1 else state.reorder(rows)
+        logits, after = read(part, before)
+        parts.append(logits.cpu().numpy())
+        finite.check_logits(parts[-1])
+        states.append(after)
+    if len(groups) == 1:
+        return parts[0], states[0]
+    order = np.argsort(np.concatenate(groups))
+    return np.concatenate(parts)[order], states[0].joined(states).reorder(order)
+
+
+_PRODUCT = 1 << 24  # logits of one matrix product, which likes many rows
+_LOGITS = 1 << 21  # of them that become probabilities at a time: they stay in the cache
+
+
+def logits(head: Linear, features: Tensor) -> Tensor:
+    """float32 [..., V] of features [..., D]; `<s>` is impossible."""
+    return _possible(head(features))
+
+
+def of_targets(head: Linear, features: Tensor, targets: Tensor, *, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Natural log p (float32 [n]) of targets [n] from features [n, D], and their ranks (int64 [n]) where they are asked."""
+    log_probs, ranks = [], []
+    size = head.out_features
+    for part, wanted in zip(*(x.split(max(1, _PRODUCT // size)) for x in (features, targets))):
+        some = max(1, _LOGITS // size)
+        for raw, token in zip(head(part).split(some), wanted[:, None].split(some)):
+            values = _possible(raw)
+            if rank:
+                ranks.append(1 + (values > values.gather(-1, token)).sum(-1))
+            log_probs.append(values.log_softmax(-1).gather(-1, token)[:, 0])  # fused, where logsumexp takes five passes
+    empty = np.zeros(0, np.float32)
+    lp = torch.cat(log_probs).cpu().numpy() if log_probs else empty
+    return lp, (torch.cat(ranks).cpu().numpy() if ranks else empty.astype(np.int64)) if rank else None
+
+
+def _possible(raw: Tensor) -> Tensor:
+    values = raw.float()
+    values[..., BOS_ID] = -torch.inf
+    return values

@@ -1,0 +1,178 @@
+"""A stack of Transformer layers, causal or not: attention and a feed-forward network, each around a residual connection.
+
+With a memory, between them, attention to the states of a source. Pre-norm (Xiong et al. 2020), or post-norm (Vaswani et al. 2017); GELU, or SwiGLU (Shazeer 2020); LayerNorm, or RMSNorm (Zhang and Sennrich 2019).
+GPT-2 is norm="layer", bias=True, activation="gelu", positions="learned".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqcli.nn.attention import CrossAttention, SelfAttention, attended_in
+from seqcli.nn.dropout import Dropout
+from seqcli.nn.kv_cache import KVCache
+from seqcli.nn.linear import Linear
+from seqcli.nn.memory import Memory
+from seqcli.nn.positions import KINDS as POSITIONS
+from seqcli.nn.positions import Sinusoids, turns
+from seqcli.ranges import check, fraction, one_of, within
+
+NORMS = ("rms", "layer")
+NORM_PLACES = ("pre", "post")
+ACTIVATIONS = ("swiglu", "gelu", "relu2", "relu")
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """width D, a multiple of heads; groups: heads of keys (0: as many as heads); hidden 0: 4 D, or 8/3 D for SwiGLU.
+
+    norm_place: before each sublayer, or after its residual sum; scaled: embeddings are multiplied by sqrt(D).
+    """
+
+    width: int = within(1, 1 << 16, default=128)
+    layers: int = within(1, 1 << 10, default=4)
+    heads: int = within(1, 1 << 10, default=4)
+    groups: int = within(0, 1 << 10, default=0)
+    hidden: int = within(0, 1 << 18, default=0)
+    window: int = within(1, 1 << 20, default=256)
+    positions: str = one_of(POSITIONS, default="rotary")
+    activation: str = one_of(ACTIVATIONS, default="swiglu")
+    norm: str = one_of(NORMS, default="rms")
+    norm_place: str = one_of(NORM_PLACES, default="pre")
+    scaled: bool = False
+    bias: bool = False
+    dropout: float = fraction(0.0)
+
+    def __post_init__(self):
+        check(self)
+        if self.width % self.heads or (self.groups and self.heads % self.groups):
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}")
+        if self.positions == "rotary" and self.width // self.heads % 2:
+            raise ValueError(f"rotary positions need an even head width, got {self.width // self.heads}")
+        if self.positions == "sinusoidal" and self.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, got {self.width}")
+
+    @property
+    def inner(self) -> int:
+        """The width inside the feed-forward networks."""
+        if self.hidden or self.activation != "swiglu":
+            return self.hidden or 4 * self.width
+        return round(self.width * 8 / 3 / 32) * 32 or 32
+
+
+class FeedForward(nn.Module):
+    """Two matrix products with an activation between them; SwiGLU multiplies by a gate."""
+
+    def __init__(self, width: int, hidden: int, *, activation: str, bias: bool):
+        super().__init__()
+        self.activation = activation
+        self.up = Linear(width, hidden * (2 if activation == "swiglu" else 1), bias=bias)
+        self.out = Linear(hidden, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, D] -> [B, T, D]"""
+        x = self.up(x)
+        if self.activation == "swiglu":
+            gate, x = x.chunk(2, dim=-1)
+            return self.out(F.silu(gate) * x)
+        if self.activation == "gelu":
+            return self.out(F.gelu(x, approximate="tanh"))
+        return self.out(F.relu(x) if self.activation == "relu" else F.relu(x).square())
+
+
+def norm(kind: str, width: int, *, bias: bool) -> nn.Module:
+    return nn.RMSNorm(width, eps=1e-6) if kind == "rms" else nn.LayerNorm(width, bias=bias)
+
+
+class Layer(nn.Module):
+    """crossed: it attends to a memory, too."""
+
+    def __init__(self, shape: TransformerConfig, *, crossed: bool):
+        super().__init__()
+        width, bias, make = shape.width, shape.bias, lambda: norm(shape.norm, shape.width, bias=shape.bias)
+        self.post = shape.norm_place == "post"
+        self.attention_norm = make()
+        self.attention = SelfAttention(width, shape.heads, groups=shape.groups or shape.heads, bias=bias, dropout=shape.dropout)
+        if crossed:
+            self.cross_norm = make()
+            self.cross = CrossAttention(width, shape.heads, bias=bias, dropout=shape.dropout)
+        self.feedforward_norm = make()
+        self.feedforward = FeedForward(width, shape.inner, activation=shape.activation, bias=bias)
+        self.dropout = Dropout(shape.dropout)
+
+    def forward(self, x: Tensor, *, memory: Memory | None, layer: int, **attending) -> Tensor:
+        x = self._around(x, self.attention_norm, lambda x: self.attention(x, layer=layer, **attending))
+        if memory is not None:
+            x = self._around(x, self.cross_norm, lambda x: self.cross(x, memory, layer=layer))
+        return self._around(x, self.feedforward_norm, self.feedforward)
+
+    def _around(self, x: Tensor, norm: nn.Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.post:
+            return norm(x + self.dropout(sublayer(x)))
+        return x + self.dropout(sublayer(norm(x)))
+
+
+class TransformerStack(nn.Module):
+    """Token embeddings, positions, `layers` layers and a last norm: tokens [B, T] to features [B, T, D].
+
+    A decoder's tokens see themselves and those before them, and where it is `crossed` a memory; an encoder's, where `real` is
+    given, all real ones. embedding: shared with another stack, if given.
+    """
+
+    def __init__(self, shape: TransformerConfig, *, vocab_size: int, crossed: bool = False, embedding: nn.Embedding | None = None):
+        super().__init__()
+        self.heads, self.groups = shape.heads, shape.groups or shape.heads
+        self.head_width, self.window = shape.width // shape.heads, shape.window
+        self.rotary = shape.positions == "rotary"
+        self.scale = math.sqrt(shape.width) if shape.scaled else 1.0
+        self.embedding = embedding or nn.Embedding(vocab_size, shape.width)
+        if shape.positions == "learned":
+            self.positions = nn.Embedding(shape.window, shape.width)
+        elif shape.positions == "sinusoidal":
+            self.positions = Sinusoids(shape.width)
+        self.dropout = Dropout(shape.dropout)
+        self.layers = nn.ModuleList(Layer(shape, crossed=crossed) for _ in range(shape.layers))
+        self.norm = nn.Identity() if shape.norm_place == "post" else norm(shape.norm, shape.width, bias=shape.bias)
+
+    def forward(
+        self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None, memory: Memory | None = None
+    ) -> tuple[Tensor, KVCache | None]:
+        """tokens int64 [B, T] -> [B, T, D]; with a cache, tokens follow what it holds, and it is written.
+
+        real: bool [B, T], the tokens that all tokens see; memory: of the sources, B rows.
+        """
+        if cache is None:
+            mask = None if real is None else real[:, None, None]  # [B, 1, 1, T]
+            place = torch.arange(tokens.shape[1], device=tokens.device)[None]
+        else:
+            cache = cache.after(tokens)
+            mask, place = cache.mask(), cache.positions  # [B or 1, T]
+        x, turn = self.embedding(tokens), None
+        if self.scale != 1:
+            x = x * self.scale
+        if self.rotary:
+            turn = tuple(each[:, :, None] for each in turns(place, self.head_width))  # [B or 1, T, 1, K]
+        else:
+            x = x + self.positions(place)
+        x = self.dropout(x)
+        for index, layer in enumerate(self.layers):
+            x = layer(x, turn=turn, cache=cache, mask=mask, memory=memory, layer=index)
+        return self.norm(x), cache
+
+    def beginning(self, rows: int, *, products: torch.dtype) -> KVCache:
+        """An empty cache of so many rows; products: the type that they are computed in."""
+        device = self.embedding.weight.device
+        return KVCache.empty(
+            rows, layers=len(self.layers), groups=self.groups, width=self.head_width,
+            dtype=attended_in(products, device=device), device=device,
+        )  # fmt: skip
+
+    def keys(self, states: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Of every layer that attends to states [B, S, D]: its keys and values of them."""
+        return [layer.cross.keys(states) for layer in self.layers]

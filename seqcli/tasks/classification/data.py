@@ -1,0 +1,123 @@
+"""Labelled texts for classifiers: files, what is held out of them, and their tokens."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.data import held_out, texts
+from seqcli.data.deadline import Deadline
+from seqcli.data.labelled import Labelled, read_all
+from seqcli.errors import InputError, UsageError, nearest
+from seqcli.interfaces import SILENT, Reporter
+from seqcli.tasks.language.data import check_readable
+from seqcli.text import number_of
+
+HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # of the texts, where no validation text is given
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Files of labelled texts and how to read them."""
+
+    paths: tuple[str, ...]
+    text_column: str | None = None
+    label_column: str | None = None
+    format: str | None = None
+    encoding: str | None = None
+    strict: bool = False
+
+    def check(self) -> None:
+        """Before any work: every file can be opened."""
+        check_readable(self.paths)
+
+    def read(self, *, labels: list[str] | None = None, others: bool = False, deadline: Deadline | None = None, reporter: Reporter = SILENT) -> Texts:
+        """labels: those that a model knows, where one is to be judged; others: it may be judged on further labels, too."""
+        return Texts.of(
+            read_all(
+                self.paths, text_column=self.text_column, label_column=self.label_column, format=self.format,
+                encoding=self.encoding, strict=self.strict, labels=labels, others=others, deadline=deadline, reporter=reporter,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Texts(texts.Texts):
+    """Texts with their labels in memory: text n has the label `labels[targets[n]]`."""
+
+    targets: np.ndarray  # int32 [N]
+    labels: list[str]
+    places: np.ndarray | None = None  # int64 [N], from 1: among the records of their files; None where none was left out
+
+    @classmethod
+    def of(cls, labelled: Labelled) -> Texts:
+        return cls(b"".join(labelled.blocks), labelled.targets, labelled.labels, labelled.places)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def first(self, number: int) -> list[tuple[str, str]]:
+        """At most so many texts, each with its label."""
+        texts = self.data.split(b"\n", number)[:-1][:number]
+        return [(text.decode(), self.labels[target]) for text, target in zip(texts, self.targets)]
+
+    def only(self, rows: np.ndarray) -> Texts:
+        """Some of them. rows: bool [N]."""
+        return Texts(self.lines_at(rows), self.targets[rows], self.labels, None if self.places is None else self.places[rows])
+
+    def line(self, k: int) -> int:
+        """The number of text k among the records of its files."""
+        return k + 1 if self.places is None else int(self.places[k])
+
+    def relabelled(self, labels: list[str], *, where: str) -> Texts:
+        """The same texts for a model with other labels, or the same in another order. Raises InputError for one that it lacks."""
+        for label in self.labels:
+            if label not in labels:
+                raise InputError(f"label {label!r} is not one of the model's labels", where=where, cure=nearest(label, labels))
+        return self.with_labels(labels)
+
+    def with_labels(self, labels: list[str]) -> Texts:
+        """The same texts, their labels numbered as in `labels`; those that are not among them come after."""
+        labels = [*labels, *(label for label in self.labels if label not in labels)]
+        place = np.array([labels.index(label) for label in self.labels], np.int32)
+        return Texts(self.data, place[self.targets], labels, self.places)
+
+
+def split(texts: Texts, *, seed: int, reporter: Reporter = SILENT) -> tuple[Texts, Texts]:
+    """Training and held-out part: a seeded choice, of every label in its share; no label loses all of its texts.
+
+    Equal texts (`data/held_out`) are on one side, unless each label has but one text, given again and again: then they are
+    on both, with a note. Raises InputError where there is nothing to spare.
+    """
+    rng = np.random.default_rng(seed)
+    count = max(1, min(round(HELD_OUT * len(texts)), MOST_HELD_OUT))
+    chosen = held_out.by_label(held_out.keys_of_texts(texts.blocks()), texts.targets, count, rng)
+    if not chosen.any():
+        chosen = held_out.by_label(np.arange(len(texts)), texts.targets, count, rng)
+        if not chosen.any():
+            raise InputError("one text of each label, and none to judge on", cure="give more, or others with --valid FILE")
+        reporter.note("all texts of a label are equal, so the held-out texts are in the training text too; --valid FILE judges on others")
+    return texts.only(~chosen), texts.only(chosen)
+
+
+def weights_of_labels(given: str | None, texts: Texts) -> np.ndarray | None:
+    """`balanced`: every label counts as much as any other; `LABEL=WEIGHT,...`: others 1. float64 [C], 1 in the mean of texts."""
+    if given is None:
+        return None
+    counts = np.bincount(texts.targets, minlength=len(texts.labels))
+    if given == "balanced":
+        weights = 1 / np.maximum(counts, 1)
+    else:
+        weights = np.ones(len(texts.labels))
+        for part in given.split(","):
+            label, _, value = part.rpartition("=")
+            if label not in texts.labels:
+                raise UsageError(f"no label {label!r}", where="--label-weights", cure=f"one of {', '.join(texts.labels[:20])}")
+            weights[texts.labels.index(label)] = weight = number_of(value)
+            if math.isnan(weight):
+                raise UsageError(f"not a number: {value!r}", where="--label-weights", cure="for example spam=5,ham=1")
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights * counts).sum() > 0):
+            raise UsageError("weights must be at least 0, and not all 0", where="--label-weights")
+    return weights * counts.sum() / (weights * counts).sum()

@@ -1,0 +1,101 @@
+"""What a classifier says of texts whose labels are known.
+
+While training, held-out texts are read in parts of a few thousand tokens and in a seeded order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from seqcli.interfaces import TokenBatch
+from seqcli.metrics import calibration, classification
+from seqcli.metrics.classification import UNDECIDED, Report
+from seqcli.ragged import gather
+from seqcli.tasks.classification.load import OpenClassifier, figures, softmax
+
+
+@dataclass(frozen=True)
+class Answers:
+    """targets: int64 [N]; logits: float64 [N, C]; threshold: labels less probable are left undecided.
+
+    Labels that the classifier does not know may follow its own, with logits of -inf.
+    """
+
+    opened: OpenClassifier
+    targets: np.ndarray
+    logits: np.ndarray
+    threshold: float = 0.0
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """float64 [N], of the likeliest labels."""
+        return softmax(self.logits / self.opened.temperature).max(axis=1)
+
+    @cached_property
+    def likeliest(self) -> np.ndarray:
+        """int64 [N]."""
+        return self.logits.argmax(axis=1)
+
+    @cached_property
+    def best(self) -> np.ndarray:
+        """int64 [N], UNDECIDED below the threshold."""
+        return np.where(self.shares < self.threshold, UNDECIDED, self.likeliest)
+
+    @cached_property
+    def report(self) -> Report:
+        return classification.report(self.targets, self.best, classes=self.logits.shape[1])
+
+    @property
+    def _loss(self) -> float:
+        """In nats per text; infinite where a label is impossible to the classifier."""
+        if (np.asarray(self.targets) >= len(self.opened.labels)).any():
+            return math.inf
+        return calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature)
+
+    def figures(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Plain values. names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""
+        return {
+            "model": self.opened.name,
+            **self.report.as_json(self.opened.labels if names is None else names),
+            "loss": self._loss,
+            "calibration_error": calibration.expected_calibration_error(self.shares, self.likeliest == self.targets),
+            "temperature": self.opened.temperature,
+            "signature": self.opened.signed(texts=len(self.targets)),
+        }
+
+
+METRICS = {"loss": 1, "accuracy": -1, "macro_f1": -1}  # and whether lower is better
+_PART = 8192  # tokens
+
+
+class HeldOut:
+    """A `training.keeping.HeldOut`. targets: int32 [B], of the rows of `texts`; products: the dtype of matrix products."""
+
+    def __init__(self, texts: TokenBatch, targets: np.ndarray, *, metric: str, products: Any, seed: int):
+        self._texts, self._targets, self._metric, self._products = texts, targets, metric, products
+        order = np.random.default_rng([seed, 1]).permutation(len(targets))
+        cuts = np.flatnonzero(np.diff(np.cumsum(texts.lengths[order]) // _PART)) + 1
+        self._parts = [part for part in np.split(order, cuts) if len(part)]
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def answer(self, model: Any, part: int) -> np.ndarray:
+        """Logits of its rows, float64 [b, C]."""
+        rows, texts = self._parts[part], self._texts
+        model.products = self._products
+        tokens = gather(texts.tokens, texts.starts[rows], texts.lengths[rows])
+        return model.classify(TokenBatch(tokens, texts.lengths[rows])).astype(np.float64)
+
+    def figures(self, answers: Sequence[np.ndarray]) -> tuple[float, dict[str, Any]]:
+        """The metric, and all figures; `held_out_texts`: how many there are, judged or not."""
+        rows = np.concatenate(self._parts[: len(answers)])
+        inverse = np.argsort(rows)  # of all texts the figures are those in their own order, to the last digit
+        found = figures(np.concatenate(answers)[inverse], self._targets[rows[inverse]])
+        return METRICS[self._metric] * found[self._metric], {**found, "held_out_texts": len(self._targets)}

@@ -1,0 +1,109 @@
+"""Opening classifiers and asking them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from seqcli.data.lines import Block
+from seqcli.interfaces import Classifier, TokenBatch
+from seqcli.metrics import signature
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.tasks.language.load import named
+from seqcli.tasks.model_names import is_network, opened
+from seqcli.text import Normalisation
+
+CLASSIFICATION = "classification"
+
+
+@dataclass(frozen=True)
+class OpenClassifier:
+    """A classifier with its labels and what turns lines into its tokens. temperature: of its probabilities."""
+
+    name: str
+    arch: str
+    labels: list[str]
+    encode: Callable[[bytes], TokenBatch]
+    model: Classifier
+    temperature: float = 1.0
+    features: str = ""  # what it reads, in a signature: the tokenizer's label
+    normalisation: Normalisation = Normalisation.NFC  # of the text it reads
+
+    def logits(self, block: Block | bytes) -> np.ndarray:
+        """Of every record, float64 [B, C], natural logarithms up to a constant a row, at temperature 1."""
+        lines = block if isinstance(block, bytes) else block.data
+        return self.model.classify(self.encode(lines)).astype(np.float64)
+
+    def probabilities(self, block: Block | bytes) -> np.ndarray:
+        """Of every record and label, float64 [B, C]."""
+        return softmax(self.logits(block) / self.temperature)
+
+    def numbers_of(self, labels: Sequence[str]) -> np.ndarray:
+        """int64 [N]. Raises ValueError for one that is none of its own."""
+        number = {label: k for k, label in enumerate(self.labels)}
+        if unknown := {*labels} - number.keys():
+            raise ValueError(f"labels that are none of the classifier's: {', '.join(sorted(map(repr, unknown)))}")
+        return np.array([number[label] for label in labels], np.int64)
+
+    def at(self, temperature: float) -> OpenClassifier:
+        return replace(self, temperature=temperature)
+
+    @property
+    def signature(self) -> str:
+        """How its answers are made."""
+        return self.signed()
+
+    def signed(self, *, texts: int | None = None) -> str:
+        """How, and of how many texts."""
+        return signature.of_classifier(
+            self.arch, tokenizer=self.features, normalisation=self.normalisation, labels=len(self.labels), temperature=self.temperature,
+            precision=getattr(self.model, "precision", "fp32"), texts=texts,
+        )  # fmt: skip
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """float64 [B, C] -> probabilities of each row."""
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
+    """A classifier from a model folder, `DIR` or `NAME=DIR`."""
+    if name is None:
+        name, source = next(named([source]))
+    return opened(source, CLASSIFICATION, lambda run, module: _of_run(run, module, name))
+
+
+def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
+    labels, settings = list(map(str, run.config["labels"])), run.config["settings"]
+    temperature = float(run.config["valid"]["temperature"])
+    if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
+        raise ValueError("labels or temperature")
+    if hasattr(module, "encoder"):  # it reads text, not tokens
+        encode, sizes, form = module.encoder(settings), {}, Normalisation.NFC
+    else:
+        tokenizer = run.tokenizer()
+        encode, sizes, form = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}, tokenizer.normalisation
+    model = module.load(settings, run.tensors(whole=is_network(module)), labels=len(labels), **sizes)
+    return OpenClassifier(name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form)
+
+
+def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """Of held-out texts: loss in nats a text, accuracy, macro F1, the temperature of `--calibrate` and the loss at it."""
+    from seqcli.metrics import calibration, classification
+
+    predicted = logits.argmax(axis=1)
+    report = classification.report(targets, predicted, classes=logits.shape[1])
+    temperature = calibration.temperature(logits, targets, pseudo_count=calibration.PSEUDO_COUNT)
+    return {
+        "texts": len(targets),
+        "loss": calibration.log_loss(logits, targets),
+        "accuracy": report.accuracy,
+        "macro_f1": report.macro_f1,
+        "temperature": temperature,
+        "calibrated_loss": calibration.log_loss(logits, targets, temperature=temperature),
+    }

@@ -1,0 +1,57 @@
+"""Several classifiers as one: p(label | text) is a weighted mean of theirs. Each may read text in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.errors import ModelError
+from seqcli.interfaces import Reporter
+from seqcli.tasks.classification.data import Texts
+from seqcli.tasks.classification.load import OpenClassifier
+from seqcli.tasks.language.mixture import likeliest_weights
+
+_LEAST = 1e-12  # of a probability, so that its logarithm is finite
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A `Classifier` whose batch is the lines themselves. order: int [C] of each, where its label stands among its own."""
+
+    models: list[OpenClassifier]
+    weights: list[float]
+    orders: list[list[int]]
+
+    def classify(self, lines: bytes) -> np.ndarray:
+        shares = sum(w * m.probabilities(lines)[:, order] for m, w, order in zip(self.models, self.weights, self.orders))
+        return np.log(np.maximum(shares, _LEAST)).astype(np.float32)
+
+
+def mixed(models: Sequence[OpenClassifier], weights: Sequence[float]) -> OpenClassifier:
+    """Raises ModelError where their labels differ."""
+    labels = models[0].labels
+    for other in models[1:]:
+        if {*other.labels} != {*labels}:
+            cure = "mix classifiers of the same labels"
+            raise ModelError(f"{other.name} has other labels than {models[0].name}", where="--mix", cure=cure)
+    orders = [[model.labels.index(label) for label in labels] for model in models]
+    name = "+".join(model.name for model in models)
+    features = "+".join(model.features for model in models)
+    mixture = Mixture(list(models), list(weights), orders)
+    return OpenClassifier(name, "mix", labels, lambda lines: lines, mixture, features=features)
+
+
+def fitted(models: Sequence[OpenClassifier], texts: Texts, *, where: str, reporter: Reporter) -> OpenClassifier:
+    """Mixed with the weights under which the labels of `texts` are likeliest. where: the texts' file."""
+    lines = list(texts.blocks())
+    log_prob = []
+    for model in models:
+        own = texts.relabelled(model.labels, where=where)
+        shares = np.concatenate([model.probabilities(block) for block in lines])
+        log_prob.append(np.log(np.maximum(shares[np.arange(len(own)), own.targets], _LEAST)))
+    weights, total = likeliest_weights(np.array(log_prob))
+    told = " + ".join(f"{weight:.4f} {model.name}" for weight, model in zip(weights, models))
+    reporter.note(f"mix: {told}, fitted to {where} (loss {-total / len(texts):.4f} nats)")
+    return mixed(models, weights)

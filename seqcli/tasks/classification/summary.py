@@ -1,0 +1,42 @@
+"""What a training of classifiers has to say before and when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from seqcli.tasks.classification.data import Texts
+from seqcli.tasks.classification.train import TrainedClassifier
+
+_SHOWN = 12  # labels
+
+
+def texts(learnt_from: Texts, held_out: Texts) -> str:
+    """How many texts there are, of each label."""
+    counts = np.bincount(learnt_from.targets, minlength=len(learnt_from.labels))
+    shown = ", ".join(f"{label} {count:,}" for label, count in list(zip(learnt_from.labels, counts))[:_SHOWN])
+    more = f" and {len(counts) - _SHOWN:,} more labels" if len(counts) > _SHOWN else ""
+    return f"{len(learnt_from):,} texts ({shown}{more}), judged on {len(held_out):,}"
+
+
+def summary_lines(trained: TrainedClassifier, valid: Iterable[str]) -> Iterator[str]:
+    """In lines. valid: the files of held-out texts, if they were not a part of the texts themselves."""
+    record, judged = trained.record, trained.record["valid"]
+    size = f"{record['data']['tokens']:,} tokens; {record['parameters']:,} parameters"
+    if "progress" in record:
+        p = record["progress"]
+        yield (
+            f"{size}, {p['step']:,} steps in {p['seconds']:.1f} s, {p['tokens'] / max(p['seconds'], 1e-9):,.0f} texts/s, "
+            f"{record['precision']}; best at step {p['best_step']:,}"
+        )
+    else:
+        yield f"{size}, {record['seconds']:.1f} s"
+    there = judged.get("held_out_texts", 0)
+    sample = f" (a sample of {there:,})" if there > judged["texts"] else ""
+    beside = record.get("baseline")  # which older folders lack
+    usual = f" (baseline: {100 * beside['accuracy']:.2f} % with the most frequent label {beside['majority']!r} for all)" if beside else ""
+    yield (
+        f"on {', '.join(valid) or 'held-out texts'}: {100 * judged['accuracy']:.2f} % of {judged['texts']:,}{sample} right, "
+        f"macro F1 {judged['macro_f1']:.4f}, loss {judged['loss']:.4f} nats{usual}"
+    )

@@ -1,0 +1,264 @@
+"""From labelled texts to a model folder: counted (numpy), or trained by `training/loop` (torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from seqcli import catalog
+from seqcli.errors import ModelError, UsageError
+from seqcli.files import tensor_file
+from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
+from seqcli.metrics import signature
+from seqcli.ngram.arena import Arena, default_memory
+from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.tasks.classification import baseline
+from seqcli.tasks.classification.data import Texts
+from seqcli.tasks.classification.evaluate import HeldOut
+from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, figures, open_classifier
+from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
+from seqcli.text import BOS_ID
+from seqcli.training import resuming
+from seqcli.training.config import Request, settings_of
+
+_BATCHES = 500  # an epoch has so many or more, if its texts are that many
+_READ = 240_000  # texts that a network reads, where no budget is given: passes follow from how many there are
+
+
+@dataclass(frozen=True)
+class TrainingTexts:
+    """What every architecture learns from. weights: float64 [C] of the labels, None for 1; files: for the record."""
+
+    texts: Texts
+    valid: Texts
+    files: tuple[str, ...]
+    weights: np.ndarray | None = None
+    metric: str = "accuracy"
+    threads: int | None = None
+    blocks: int | None = None  # of the texts, where more were left out
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """The classifier that a training has saved, and what it wrote down; `valid` of that: figures of held-out text."""
+
+    opened: OpenClassifier
+    record: dict[str, Any]
+
+
+def train_classifier(
+    draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *,
+    resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
+) -> TrainedClassifier:  # fmt: skip
+    """Makes one classifier. begun: when its budget began, None for now; init: a language model whose body it begins with."""
+    if catalog.is_counted(CLASSIFICATION, request.arch):
+        record = _count(draft, given, choice, request, reporter=reporter)
+    else:
+        record = _fit(draft, given, choice, request, resume=resume, init=init, reporter=reporter, begun=begun)
+    return TrainedClassifier(open_classifier(str(draft.path), name=draft.path.name), record)
+
+
+def made_before(path: Path, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> TrainedClassifier:
+    """The classifier that was counted into `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
+    record = ModelFolder.open(path).config
+    now = _prepared(given, choice, request, reporter=SILENT).record
+    resuming.check(resuming.settings_of(record), resuming.settings_of(now), done=True, reporter=reporter)
+    return TrainedClassifier(open_classifier(str(path), name=path.name), record)
+
+
+def _record(given: TrainingTexts, request: Request, module: Any, settings: Any, *, tokens: TokenBatch, label: str) -> dict[str, Any]:
+    return {
+        "arch": request.arch,
+        "module": module.__name__.rpartition(".")[2],
+        "settings": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings).items()},  # as JSON gives it back
+        "labels": given.texts.labels,
+        "label_weights": None if given.weights is None else given.weights.tolist(),
+        "tokenizer": label,
+        "data": {
+            "files": [Path(path).name for path in given.files], "rows": len(given.texts), "tokens": len(tokens.tokens),
+            "held_out": len(given.valid), "counts": np.bincount(given.texts.targets, minlength=len(given.texts.labels)).tolist(),
+            "fingerprint": resuming.fingerprint(given.texts.data, given.texts.targets),
+            "held_out_fingerprint": resuming.fingerprint(given.valid.data, given.valid.targets),
+        },
+        "baseline": baseline.beside(given.texts, given.valid),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a counted classifier is made of. tokenizer: None where it reads text; tokens: of the texts, as `encode` gives them."""
+
+    module: ModuleType
+    settings: Any
+    tokenizer: Tokenizer | None
+    encode: Callable[[bytes], TokenBatch]
+    tokens: TokenBatch
+    record: dict[str, Any]
+
+
+def _prepared(given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> _Prepared:
+    """Everything that comes before counting."""
+    module, settings, _ = settings_of(request)
+    if hasattr(module, "encoder"):
+        tokenizer, encode, label = None, module.encoder(asdict(settings)), module.features_label(settings)
+    else:
+        tokenizer = tokenizer_for(given.texts, choice, reporter=reporter)
+        encode, label = tokenizer.encode, signature.tokenizer_label(tokenizer)
+    learn = partial(encode, learning=True) if tokenizer else encode
+    tokens = given.texts.encoded(learn, threads=given.threads)
+    record = _record(given, request, module, settings, tokens=tokens, label=label)
+    return _Prepared(module, settings, tokenizer, encode, tokens, record)
+
+
+def _count(draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> dict[str, Any]:
+    begun = time.monotonic()
+    prepared = _prepared(given, choice, request, reporter=reporter)
+    module, tokenizer, labels = prepared.module, prepared.tokenizer, len(given.texts.labels)
+    sizes = {} if tokenizer is None else {"vocab_size": tokenizer.vocab_size}
+    about = {"labels": labels, "weights": given.weights, "reporter": reporter, **sizes}
+    if tokenizer is not None:
+        about["arena"] = lambda tokens: Arena(memory=default_memory(), tokens=tokens, folder=draft.folder)
+    counted = module.estimate(prepared.tokens, given.texts.targets, prepared.settings, **about)
+    record = {**prepared.record, **counted.record}
+    model = module.load(record["settings"], counted.tensors, labels=labels, **sizes)
+    valid = given.valid.encoded(prepared.encode, threads=given.threads)
+    record["valid"] = figures(model.classify(valid).astype(np.float64), given.valid.targets)
+    record["parameters"] = sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f")
+    record["seconds"] = round(time.monotonic() - begun, 3)
+    tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
+    draft.save(task=CLASSIFICATION, arch=request.arch, config=record, tensors=tensors, tokenizer=tokenizer, card=_card(record))
+    draft.log({"event": "trained", **record})
+    return record
+
+
+def _fit(
+    draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *,
+    resume: bool, init: str | None, reporter: Reporter, begun: float | None,
+) -> dict[str, Any]:  # fmt: skip
+    import torch
+
+    from seqcli.data.batches import Labelled
+    from seqcli.data.piece_dropout import PieceDropout
+    from seqcli.training import budget, defaults, trainer
+    from seqcli.training.device import place
+
+    begun = time.monotonic() if begun is None else begun
+    request = _with_budget(request, len(given.texts))
+    _, _, plan = settings_of(request)
+    body = _body_of(init) if init else None
+    choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
+    tokenizer = body.tokenizer if body else tokenizer_for(given.texts, choice, reporter=reporter)
+    placement = place(request.device, request.precision, threads=request.threads)
+    batch = given.texts.encoded(partial(tokenizer.encode, learning=True), threads=given.threads)
+    valid = given.valid.encoded(tokenizer.encode, threads=given.threads)
+    stream = _with_starts(batch)
+    label = signature.tokenizer_label(tokenizer)
+    situation = defaults.Situation(label, "line", len(stream), plan.minutes, placement.device.type)
+    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    module, settings, plan = settings_of(request)
+    if not plan.batch_tokens:
+        plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 2048))
+    if (long := int((batch.lengths + 1 > settings.window).sum())):
+        reporter.note(f"{long:,} texts are longer than {settings.window:,} tokens: learnt from up to there (--set window=N)")
+    changed = PieceDropout(tokenizer.vocabulary(), plan.piece_dropout) if plan.piece_dropout else None
+    labels = len(given.texts.labels)
+    weights = None if given.weights is None else torch.tensor(given.weights, dtype=torch.float32)
+
+    def make():
+        model = module.build(settings, vocab_size=tokenizer.vocab_size, labels=labels)
+        model.label_weights = None if weights is None else weights.to(placement.device)
+        return model
+
+    held_out = HeldOut(valid, given.valid.targets, metric=given.metric, products=placement.dtype, seed=plan.seed)
+    record = _record(given, request, module, settings, tokens=batch, label=label)
+    record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
+    record["preset"] = request.preset
+    record["init_weights"] = body.checksum if body else None
+    record["data"] |= {"blocks": given.blocks} if given.blocks else {}
+    work = trainer.Work(
+        task=CLASSIFICATION, make=make, held_out=held_out, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
+        batches=lambda model: Labelled(
+            stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=settings.window,
+            changed=changed,
+        ),
+        begin=body.into if body else None,
+    )  # fmt: skip
+    return trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
+
+
+def _with_budget(request: Request, texts: int) -> Request:
+    """Two passes over 140,000 texts, four over 60,000, fifteen over 5,000, where nothing else is said."""
+    if any(budget in values for _, values in request.settings for budget in ("epochs", "steps", "minutes")):
+        return request
+    epochs = min(max(math.ceil(_READ / max(texts, 1)), 2), 15)
+    return dataclasses.replace(request, settings=(*request.settings, ("default", {"epochs": epochs})))
+
+
+def _with_starts(batch: TokenBatch) -> np.ndarray:
+    """Rows one after another, `<s>` before each: int32 [T]."""
+    return np.insert(batch.tokens, batch.starts, BOS_ID)
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What of a language model a classifier may begin with."""
+
+    name: str
+    source: str
+    checksum: str
+    tokenizer: Tokenizer
+    tensors: Mapping[str, np.ndarray]
+
+    def into(self, model: Any) -> None:
+        """Copies its weights. Raises ModelError where the shapes differ."""
+        import torch
+
+        own = model.state_dict()
+        for name, array in self.tensors.items():
+            if name not in own or tuple(own[name].shape) != array.shape:
+                found = tuple(own[name].shape) if name in own else "missing"
+                raise ModelError(
+                    f"its body is of another shape: {name} is {array.shape}, here {found}", where=self.source,
+                    cure="give its settings with --set, such as width, embedding, layers, tied",
+                )  # fmt: skip
+            with torch.no_grad():
+                own[name].copy_(torch.from_numpy(np.array(array)))
+
+
+def _body_of(source: str) -> _Body:
+    run = ModelFolder.open(source).expect("language")
+    if catalog.is_counted("language", run.arch):
+        raise ModelError("has no body to begin with: it was counted", where=source, cure="give a trained rnn, lstm, gru or transformer")
+    tensors = {name: array for name, array in run.tensors(whole=True).items() if name.startswith("body.")}
+    return _Body(run.path.name, source, run.weights_checksum, run.tokenizer(), tensors)
+
+
+def settings_of_body(source: str, arch: str) -> dict[str, Any]:
+    """The settings that a classifier of this architecture must share with a language model to begin with its body."""
+    run = ModelFolder.open(source).expect("language")
+    if run.arch != arch:
+        raise UsageError(f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}")
+    module = catalog.load("models", catalog.presets(CLASSIFICATION, arch)[0])
+    known = {field.name for field in dataclasses.fields(module.Config)} - {"dropout", "weight_dropout", "word_dropout", "window", "members"}
+    return {name: value for name, value in run.config["settings"].items() if name in known}
+
+
+def _card(record: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    return (
+        f"# A classifier ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; reads "
+        f"{record['tokenizer']}; {record['data']['rows']:,} texts of {', '.join(record['data']['files'])}; labels "
+        f"{', '.join(record['labels'][:50])}.\n\nOf {record['valid']['texts']:,} held-out texts {100 * record['valid']['accuracy']:.2f} % "
+        f"are right, macro F1 {record['valid']['macro_f1']:.4f}.\n\nAsk it: `seqcli classify -m DIR \"a sentence\"`.\n"
+    )
+
+

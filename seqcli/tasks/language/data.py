@@ -1,0 +1,373 @@
+"""Text for language models: files, their tokenizer, learnt or opened, and the corpus as one stream of tokens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from seqcli import catalog, tokenizers
+from seqcli.data import held_out, hub, lines, records, tables
+from seqcli.data.batches import count_rows, pieces, row_starts
+from seqcli.data.deadline import Deadline
+from seqcli.data.lines import Block
+from seqcli.data.parallel import ordered_map
+from seqcli.data.record_reader import RecordReader, lines_of
+from seqcli.data.texts import Texts
+from seqcli.data.token_store import Spool, TokenStore
+from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
+from seqcli.interop import is_arpa
+from seqcli.metrics import unigram
+from seqcli.models.ngram import with_starts
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.tokenizer_folder import drafting_tokenizer
+from seqcli.text import BOS_ID, SPECIAL_IDS
+from seqcli.tokenizers import words
+
+_SYMBOLS = "{} <s>, </s> or <unk> written in the text count as spaces"
+_BYTES_READ = 16  # for each character that subwords are learnt from: of a larger text every k-th block is read
+HELD_OUT, MOST_HELD_OUT = 0.05, 1_000_000  # of the rows, and tokens (about), where no validation text is given
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Files of text and how to read them."""
+
+    paths: tuple[str, ...]
+    unit: str = "line"
+    text_column: str | None = None
+    format: str | None = None
+    encoding: str | None = None
+    strict: bool = False
+
+    def files(self, reporter: Reporter = SILENT, *, deadline: Deadline | None = None) -> Iterator[Iterator[Block]]:
+        """The blocks of each file, until the deadline; `reporter` hears of malformed text."""
+        deadline = deadline or Deadline()
+        for path in self.paths:
+            yield lines.noting(deadline.within(self.blocks(path, reporter)), path, reporter)
+            if deadline.passed:
+                return
+
+    def blocks(self, path: str, reporter: Reporter = SILENT) -> Iterator[Block]:
+        """The records of a file; of a table without the blank rows at its end, of which `reporter` hears."""
+        table = records.has_columns(path, self.format)
+        blocks = records.read_blocks(
+            path, column=self.text_column if table else None, format=self.format, encoding=self.encoding, strict=self.strict
+        )
+        if not table:
+            return blocks
+
+        def note(count: int) -> None:
+            rows = "1 blank row at the end is" if count == 1 else f"{count:,} blank rows at the end are"
+            reporter.note(f"{lines.shown(path)}: {rows} left out")
+
+        return records.without_blank_end(blocks, note)
+
+    def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
+        """The lines of every file, block by block."""
+        for blocks in self.files(reporter):
+            for block in blocks:
+                yield self.lines_of(block)[0]
+
+    def lines_of(self, block: Block) -> tuple[bytes, np.ndarray | None]:
+        """The lines of a block, and the number of lines of each row: as `record_reader.lines_of` gives them."""
+        if self.unit == "document" and not block.apart:
+            return block.data, np.array([len(block)], np.int64)
+        return lines_of(block, self.unit)
+
+    def read_once(self) -> str | None:
+        """A path that cannot be read again, if there is one."""
+        return next((path for path in self.paths if not (os.path.isfile(path) or hub.is_hub(path))), None)
+
+    def size(self) -> int | None:
+        """Bytes of all files, None where one has no size (standard input)."""
+        return sum(map(os.path.getsize, self.paths)) if all(map(os.path.isfile, self.paths)) else None
+
+
+@dataclass(frozen=True)
+class TokenizerChoice:
+    """Which tokenizer a model gets: a kind to be learnt from its text, or the path of one that exists."""
+
+    name: str = "words"
+    vocab_size: int | None = None
+    min_count: int = 1
+    limit: str | None = None  # file of the words to keep
+    algorithm: str | None = None  # of sentencepiece
+    characters: int | None = None  # that sentencepiece learns from, at most; None for as many as do any good
+
+
+@dataclass
+class Reading:
+    """A corpus as tokens: `stream` int32 [T] with `<s>` before each row."""
+
+    tokenizer: Tokenizer
+    stream: np.ndarray
+    rows: int
+
+
+def read(
+    corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int | None, reporter: Reporter,
+    deadline: Deadline | None = None,
+) -> Reading:  # fmt: skip
+    """The tokenizer, learnt or opened, and the corpus in its tokens, as far as it can be read until the deadline.
+
+    Blocks are encoded on all cores and written to a file, so memory holds a few blocks (and the vocabulary).
+    """
+    deadline = deadline or Deadline()
+    if choice.name == "words":
+        return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter, deadline=deadline)
+    if choice.name in catalog.names("tokenizers") and (once := corpus.read_once()):
+        cure = "save it to a file, or give --tokenizer a folder"
+        raise InputError("text that is read only once cannot teach its tokenizer, too", where=once, cure=cure)
+    tokenizer = tokenizer_for(corpus, choice, encoding=corpus.encoding, reporter=reporter)
+    store, done, symbols, size = _Rows(folder), 0, 0, corpus.size()
+    reader = RecordReader.for_unit(tokenizer, corpus.unit, learning=True)
+
+    def encoded(block: Block) -> tuple[int, TokenBatch, bool, int]:
+        """Its size, its rows, whether the last goes on in the next block, and the number of written specials."""
+        goes_on = corpus.unit == "document" and not block.apart
+        batch = tokenizer.encode(block.data, unit="document", learning=True) if goes_on else reader.rows(block)
+        return len(block.data), batch, goes_on, words.written(block.data) if tokenizer.KIND == words.KIND else 0
+
+    for blocks in corpus.files(reporter, deadline=deadline):
+        store.next_file()
+        for block_size, batch, goes_on, written in ordered_map(encoded, blocks, workers=threads):
+            store.append(batch, goes_on=goes_on)
+            done, symbols = done + block_size, symbols + written
+            reporter.progress("tokenizing", done, size)
+    if deadline.passed:
+        _note_left_out(done, reporter)
+    if symbols:
+        reporter.note(_SYMBOLS.format(symbols))
+    return Reading(tokenizer, store.array(), store.rows)
+
+
+def _note_left_out(done: int, reporter: Reporter) -> None:
+    reporter.note(
+        f"read the first {done / 1e6:,.1f} MB of text, as much as a quarter of --minutes allows: trains on these; more minutes read more"
+    )
+
+
+def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) -> None:
+    """Raises InputError where there is no text, or only one line of it and nothing else to judge on."""
+    where, vocab_size = ", ".join(corpus.paths), reading.tokenizer.vocab_size
+    seen = np.flatnonzero(unigram.counts(reading.stream, vocab_size))
+    if not reading.tokenizer.decode(seen.tolist()).strip():
+        what = "no text to learn from: all lines are blank" if reading.rows else "no text to learn from"
+        raise InputError(what, where=where, cure="give a file with lines of text")
+    starts = row_starts(reading.stream)
+    filled = int((np.diff(starts, append=len(reading.stream)) > 2).sum())  # more than `<s>` and `</s>`
+    if corpus.unit == "line" and filled == 1 and not judged_on_others:
+        cure = "give more lines, or --unit document where it is running text"
+        raise InputError("only one line of text: a model would know no other sentence", where=where, cure=cure)
+
+
+def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out part: a seeded choice of rows, or the end of running text. The training rows are written to a file
+    in `folder`, which may be larger than memory.
+
+    Equal rows are on one side: of a corpus that repeats its lines, repeating them would otherwise be judged, not predicting
+    others. Raises InputError where there is nothing to spare.
+    """
+    cure = "give more, or others with --valid FILE"
+    if unit == "document":
+        if len(stream) - count_rows(stream) < 2:
+            raise InputError("one token of text, and none to judge on", cure=cure)
+        cut = max(2, int(len(stream) * (1 - HELD_OUT)), len(stream) - MOST_HELD_OUT)
+        cut -= int(stream[cut - 1] == BOS_ID)  # a document that begins there is held out whole
+        begun = [] if stream[cut] == BOS_ID else [BOS_ID]
+        return stream[:cut], np.concatenate([begun, stream[cut:]]).astype(np.int32)
+    keys = held_out.keys_of_rows(stream)
+    count = max(1, min(round(HELD_OUT * len(keys)), round(MOST_HELD_OUT * len(keys) / len(stream))))
+    chosen = held_out.by_group(keys, count, np.random.default_rng(seed))
+    if not chosen.any():
+        raise InputError("all lines are equal, and none is left to judge on", cure=cure)
+    kept, others, row = TokenStore(folder), [], -1
+    for _, part in pieces(stream):
+        rows = np.cumsum(part == BOS_ID) + row
+        row = int(rows[-1])
+        kept.append(part[~chosen[rows]])
+        others.append(part[chosen[rows]])
+    return kept.array(), np.concatenate(others)
+
+
+def learn_tokenizer(
+    corpus: Corpus | Texts, choice: TokenizerChoice, *, reporter: Reporter = SILENT
+) -> tuple[Tokenizer, list[str]]:
+    """A tokenizer of that kind learnt from the corpus, and what a user should know of it.
+
+    reporter: hears of malformed text; nobody does where the same text is read again.
+    """
+    if choice.limit:
+        return _learn_listed_words(corpus.all_lines(reporter), choice)
+    settings = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
+    blocks, module, step = corpus.all_lines(reporter), catalog.load("tokenizers", choice.name), 1
+    if choice.name == "sentencepiece":
+        settings |= {"algorithm": choice.algorithm or "unigram", "characters": choice.characters or module.ENOUGH}
+        step = max(1, (corpus.size() or 0) // (_BYTES_READ * settings["characters"]))
+    tokenizer, notes = module.train(islice(blocks, 0, None, step), **settings)
+    return tokenizer, notes + ([f"subwords learnt from one block of text in {step}"] if step > 1 else [])
+
+
+def tokenizer_for(
+    texts: Corpus | Texts, choice: TokenizerChoice, *, encoding: str | None = None, reporter: Reporter
+) -> Tokenizer:
+    """Learnt from texts, which are read once more for it, or opened. encoding: of an ARPA file that is not UTF-8."""
+    if choice.name in catalog.names("tokenizers"):
+        tokenizer, notes = learn_tokenizer(texts, choice)
+        for note in notes:
+            reporter.note(note)
+        return tokenizer
+    if not os.path.exists(choice.name) and "/" not in choice.name:
+        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
+        raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
+    return open_tokenizer(choice.name, encoding=encoding)
+
+
+def train_tokenizer(
+    corpus: Corpus, choice: TokenizerChoice, folder: str, *, force: bool, reporter: Reporter
+) -> Tokenizer:
+    """Learns a tokenizer into a new folder."""
+    check_readable(corpus.paths, text_column=corpus.text_column, format=corpus.format)
+    catalog.load("tokenizers", choice.name)
+    with drafting_tokenizer(folder, force=force) as save:
+        tokenizer, notes = learn_tokenizer(corpus, choice, reporter=reporter)
+        save(tokenizer)
+    for note in notes:
+        reporter.note(note)
+    return tokenizer
+
+
+def check_readable(paths: Sequence[str], *, text_column: str | None = None, format: str | None = None) -> None:
+    """Before any work: every file can be opened, and a column is asked of a table."""
+    for path in paths:
+        if hub.is_hub(path):
+            hub.check(path)
+        elif not _is_stream(path):  # which would lose what it has
+            with lines.opened(path):
+                pass
+    if text_column and not any(records.has_columns(path, format) for path in paths):
+        raise UsageError(f"--text-column is for {tables.NAMED} and hf: data sets", where=", ".join(paths))
+
+
+def _is_stream(path: str) -> bool:
+    """A pipe or a device."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter, deadline: Deadline) -> Reading:
+    """One pass over the text: every block comes back as its distinct words and indices into them."""
+    only = _listed_words(choice.limit) if choice.limit else None  # first: it may not be there
+    learner, spool = words.Learner(), Spool(folder)
+    done, size = 0, corpus.size()
+    for number, blocks in enumerate(corpus.files(reporter, deadline=deadline)):
+        for block_size, distinct, row_lines, apart in ordered_map(partial(_distinct_words, corpus), blocks, workers=threads):
+            learner.add(distinct)
+            spool.add(distinct.hashes, distinct.index, distinct.line_words, row_lines, np.array([number, apart]))
+            done += block_size
+            reporter.progress("reading", done, size)
+    if deadline.passed:
+        _note_left_out(done, reporter)
+    tokenizer, notes = _vocabulary(learner, choice, only=only)
+    for note in notes:
+        reporter.note(note)
+    store, file = _Rows(folder), -1
+    for hashes, index, line_words, row_lines, (number, apart) in spool:
+        if number != file:
+            store.next_file()
+            file = number
+        batch = words.with_line_ends(tokenizer.ids_of(hashes)[index], line_words)
+        lengths = np.add.reduceat(batch.lengths, np.cumsum(row_lines) - row_lines) if len(row_lines) else batch.lengths
+        store.append(TokenBatch(batch.tokens, lengths), goes_on=corpus.unit == "document" and not apart)
+    return Reading(tokenizer, store.array(), store.rows)
+
+
+def _distinct_words(corpus: Corpus, block: Block):
+    """Of a block: its size, its words, the number of lines of each row (empty: 1 each), and whether its records are apart."""
+    text, row_lines = corpus.lines_of(block)
+    text = words.Words.normalisation.lines(text)
+    return len(text), words.Distinct(text), np.zeros(0, np.int64) if row_lines is None else row_lines, block.apart
+
+
+def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice) -> tuple[Tokenizer, list[str]]:
+    only, learner = _listed_words(choice.limit), words.Learner()
+    for block in blocks:
+        learner.add(words.Distinct(words.Words.normalisation.lines(block)))
+    if not learner.types:
+        raise InputError("no text to learn a vocabulary from")
+    return _vocabulary(learner, choice, only=only)
+
+
+def _listed_words(path: str):
+    """The words of a file, as a vocabulary."""
+    learner = words.Learner()
+    for block in lines.read_blocks(path):
+        learner.add(words.Distinct(words.Words.normalisation.lines(block.data)))
+    if not learner.types:
+        raise InputError("no words to limit the vocabulary to", where=path)
+    return learner.finish()
+
+
+def _vocabulary(learner, choice: TokenizerChoice, *, only) -> tuple[Tokenizer, list[str]]:
+    """What was collected, within the limits of `choice`, and what a user should know of it. only: words to keep, or None."""
+    tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
+    notes = [_SYMBOLS.format(learner.symbols)] if learner.symbols else []
+    return tokenizer, notes + tokenizers.lowered(choice.vocab_size, tokenizer.vocab_size)
+
+
+class _Rows:
+    """Rows of tokens as one stream with `<s>` before each; of a document that comes in several batches, before the first."""
+
+    def __init__(self, folder: Path):
+        self._store, self._open = TokenStore(folder), False
+        self.rows = 0
+
+    def next_file(self) -> None:
+        """No document goes on from one file to the next."""
+        self._open = False
+
+    def append(self, batch: TokenBatch, *, goes_on: bool = False) -> None:
+        """goes_on: the batch is one row, and the next one may be more of it."""
+        stream = with_starts([batch], np.array([BOS_ID], np.int32))[0]
+        self._store.append(stream[1:] if self._open else stream)
+        self.rows += len(batch.lengths) - self._open
+        self._open = goes_on
+
+    def array(self) -> np.ndarray:
+        return self._store.array()
+
+
+def open_tokenizer(path: str, *, encoding: str | None = None) -> Tokenizer:
+    """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file, for a new model.
+
+    Raises ModelError for one whose special tokens have other ids than every model expects. encoding: of an ARPA file that is not UTF-8.
+    """
+    tokenizer = open_reader(path, encoding=encoding).tokenizer
+    if tokenizer.specials != SPECIAL_IDS:
+        cure = "train it with spm_train's own --unk_id 0 --bos_id 1 --eos_id 2"
+        raise ModelError(f"ids of <unk>, <s>, </s> are {tokenizer.specials}, not {SPECIAL_IDS}", where=path, cure=cure)
+    return tokenizer
+
+
+def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
+    """That tokenizer, and how its model reads records; a tokenizer without a model reads lines."""
+    if is_arpa(path):
+        from seqcli.interop import arpa
+
+        read = arpa.read(Path(path), encoding=encoding)
+        return RecordReader.for_unit(read.tokenizer, read.unit)
+    folder = Path(path)
+    if path.endswith(".model") and folder.is_file() and (folder.parent / tokenizers.FILE).is_file():
+        folder = folder.parent  # a file of ours in its place
+    elif path.endswith(".model"):
+        return RecordReader(catalog.load("tokenizers", "sentencepiece").open_file(folder))
+    if (folder / tokenizers.FILE).is_file():
+        return RecordReader(tokenizers.load(folder))
+    run = ModelFolder.open(folder)
+    return RecordReader.for_unit(run.tokenizer(), run.config.get("unit", "line"))

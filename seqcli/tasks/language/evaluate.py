@@ -1,0 +1,140 @@
+"""Held-out text of language models, in parts of a few thousand tokens: lines in a seeded order, or stretches of running text.
+
+A stretch is read after the tokens before it, half a window of them, as any token of a long text is scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from seqcli.interfaces import TokenBatch, Tokenizer
+from seqcli.metrics.perplexity import Totals, characters, line_bytes
+from seqcli.tasks.language.data import Corpus
+from seqcli.tasks.language.load import figures_of
+from seqcli.text import BOS_ID
+
+_PART = 8192  # tokens
+_WINDOW = 1024  # in which running text is judged, where the network has no window of its own
+
+
+class HeldOut:
+    """A `training.keeping.HeldOut`. rows: lines, or documents, all of whose `tokens` are kept, int32 [T]; bytes, characters: of
+    each row, line ends counted, int64 [B].
+
+    products: the dtype of matrix products; seed: of the order of the parts.
+    """
+
+    def __init__(
+        self, rows: TokenBatch, *, bytes: np.ndarray, characters: np.ndarray, unit: str, products: Any, seed: int
+    ):  # fmt: skip
+        self._unit, self._products, self._window = unit, products, None
+        self.tokens = rows.tokens
+        self._starts = rows.starts
+        if unit == "document":
+            self._starts, lengths, (bytes, characters) = _stretches(rows, bytes, characters)
+            self._begins = np.repeat(rows.starts, -(-rows.lengths // _PART))  # of each stretch's document
+        else:
+            lengths = rows.lengths
+        self._lengths, self._bytes, self._characters = lengths, bytes, characters
+        order = np.random.default_rng([seed, 1]).permutation(len(lengths))
+        if unit == "document":
+            parts = [order[n : n + 1] for n in range(len(order))]
+        else:
+            cuts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // _PART)) + 1
+            parts = np.split(order, cuts)
+        self._parts = [part for part in parts if len(part)]
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def answer(self, model: Any, part: int) -> Totals:
+        rows = self._parts[part]
+        with model.quickly(window=_WINDOW, products=self._products) as window:
+            context = None
+            if self._unit == "document":
+                (row,) = rows
+                start, self._window = int(self._starts[row]), window
+                context = self.tokens[max(int(self._begins[row]), start - window // 2) : start]
+            tokens = np.concatenate([self.tokens[self._starts[row] : self._starts[row] + self._lengths[row]] for row in rows])
+            log_prob = model.score(TokenBatch(tokens, self._lengths[rows]), context=context).log_prob
+        return Totals.of(
+            tokens,
+            log_prob,
+            sentences=len(rows) if self._unit == "line" else int(start == self._begins[row]),
+            bytes=int(self._bytes[rows].sum()),
+            characters=int(self._characters[rows].sum()),
+        )
+
+    def figures(self, answers: Sequence[Totals]) -> tuple[float, dict[str, Any]]:
+        """Nats per token, and all figures; `held_out_tokens`: how many there are, judged or not."""
+        totals = sum(answers, Totals())
+        figures = {**figures_of(totals), "loss": -totals.log_prob / max(totals.tokens, 1), "held_out_tokens": len(self.tokens)}
+        if self._window:
+            figures["window"] = self._window
+        return figures["loss"], figures
+
+
+def of_stream(stream: np.ndarray, tokenizer: Tokenizer, *, unit: str, **how: Any) -> HeldOut:
+    """Of rows of tokens, `<s>` before each; their size is that of their text as the tokenizer writes it."""
+    stream = np.asarray(stream, np.int32)
+    starts = np.flatnonzero(stream == BOS_ID)
+    rows = TokenBatch(stream[stream != BOS_ID], np.diff(starts, append=len(stream)) - 1)
+    if unit == "line":
+        text = (tokenizer.decode(rows.tokens.tolist()) + "\n").encode()
+        return HeldOut(rows, bytes=line_bytes(text), characters=_line_characters(text), unit=unit, **how)
+    ends = "" if tokenizer.KIND in ("characters", "bytes") else "\n"
+    texts = [tokenizer.decode(row.tolist()) + ends for row in rows.rows]
+    sizes = {"bytes": np.array([len(text.encode()) for text in texts]), "characters": np.array(list(map(len, texts)))}
+    return HeldOut(rows, unit=unit, **sizes, **how)
+
+
+def of_corpus(corpus: Corpus, tokenizer: Tokenizer, **how: Any) -> HeldOut:
+    """Of files, each a document by itself or rows of lines."""
+    batches, sizes, counts = [], [], []
+    for blocks in corpus.files():
+        own: list[np.ndarray] = []
+        own_bytes = own_characters = 0
+        for block in blocks:
+            lines = tokenizer.normalisation.lines(block.data)
+            batch = tokenizer.encode(lines, unit=corpus.unit)
+            if corpus.unit == "line":
+                batches.append(batch)
+                sizes.append(line_bytes(lines))
+                counts.append(_line_characters(lines))
+            else:
+                own.append(batch.tokens)
+                own_bytes, own_characters = own_bytes + len(lines), own_characters + characters(lines)
+        if own:
+            tokens = np.concatenate(own)
+            batches.append(TokenBatch(tokens, np.array([len(tokens)])))
+            sizes.append(np.array([own_bytes]))
+            counts.append(np.array([own_characters]))
+    nothing = [np.zeros(0, np.int64)]
+    rows = TokenBatch(
+        np.concatenate([np.zeros(0, np.int32), *(batch.tokens for batch in batches)]),
+        np.concatenate([*nothing, *(batch.lengths for batch in batches)]),
+    )
+    sizes, counts = np.concatenate([*nothing, *sizes]), np.concatenate([*nothing, *counts])
+    return HeldOut(rows, bytes=sizes, characters=counts, unit=corpus.unit, **how)
+
+
+def _stretches(rows: TokenBatch, *sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Where the stretches of documents begin, how long they are, and their parts of each of the documents' sizes."""
+    starts, lengths, shares = [], [], [[] for _ in sizes]
+    for number, (start, length) in enumerate(zip(rows.starts.tolist(), rows.lengths.tolist())):
+        edges = np.append(np.arange(0, length, _PART), length)
+        starts.append(start + edges[:-1])
+        lengths.append(np.diff(edges))
+        for share, size in zip(shares, sizes):
+            share.append(np.diff(np.round(edges / max(length, 1) * size[number]).astype(np.int64)))
+    joined = [np.concatenate([np.zeros(0, np.int64), *part]) for part in (starts, lengths, *shares)]
+    return joined[0], joined[1], joined[2:]
+
+
+def _line_characters(lines: bytes) -> np.ndarray:
+    """Code points of every line, its line end counted: int64 [B]."""
+    data = np.frombuffer(lines, np.uint8)
+    return np.diff(np.cumsum((data & 0xC0) != 0x80)[data == 0x0A], prepend=0)

@@ -1,0 +1,61 @@
+"""What a training has to say when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from seqcli.interfaces import OpenModel
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The model that a training has saved, and what it wrote down; `valid` of that: figures of held-out text."""
+
+    opened: OpenModel
+    record: dict[str, Any]
+
+
+def summary_lines(trained: TrainedModel, valid: Iterable[str]) -> Iterator[str]:
+    """In lines. valid: the files of held-out text, if it was not a part of the text itself."""
+    record, judged = trained.record, trained.record.get("valid")
+    size = f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens"
+    if "ngrams" in record:
+        grams = ", ".join(f"{count:,}" for count in record["ngrams"])
+        yield f"{size}; n-grams of order 1 to {len(record['ngrams'])}: {grams}; {record['seconds']:.1f} s"
+    else:
+        p = record["progress"]
+        yield (
+            f"{size}; {record['parameters']:,} parameters, {p['step']:,} steps in {p['seconds']:.1f} s, "
+            f"{p['tokens'] / max(p['seconds'], 1e-9):,.0f} tokens/s, {record['precision']}"
+        )
+        yield f"best held-out loss {p['best']:.4f} nats per token, at step {p['best_step']:,}"
+    if judged:
+        perplexity, known, bits = (_shown(judged[name]) for name in ("perplexity", "perplexity_known", "bits_per_byte"))
+        in_windows = f" (in windows of {judged['window']:,})" if "window" in judged else ""
+        yield (
+            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: perplexity {perplexity} ({known} without {judged['unknown']:,} "
+            f"unknown of {judged['tokens']:,} tokens{_sample(judged)}), {bits} bits per byte"
+        )
+    if "baseline" in record:
+        losses = " and ".join(f"{name} {nats:.4f}" for name, nats in record["baseline"].items())
+        yield f"baselines of the held-out loss: {losses} nats per token"
+
+
+def _sample(judged: dict[str, Any]) -> str:
+    """Of how much held-out text, where there was no time to judge all of it."""
+    there = judged.get("held_out_tokens", 0)
+    return f", a sample of {there:,}" if there > judged["tokens"] else ""
+
+
+def _shown(figure: float | None) -> str:
+    return "none" if figure is None else f"{figure:.4f}" if figure < 10 else f"{figure:.4g}"
+
+
+def speed(record: dict[str, Any]) -> float:
+    """Tokens a second of a training: of all its passes over the text."""
+    read, seconds = (record["progress"][name] for name in ("tokens", "seconds")) if "progress" in record else (
+        record["data"]["tokens"], record["seconds"]
+    )  # fmt: skip
+    return read / max(seconds, 1e-9)

@@ -1,0 +1,117 @@
+"""Training a neural language model: from a corpus to a model folder, through `training/loop`.
+
+The folder always holds the best weights so far (by bits per byte of the held-out text) and what resuming needs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqcli.data.batches import Batches, Lanes, Lines, Windows, count_rows
+from seqcli.errors import UsageError
+from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.metrics import signature, unigram
+from seqcli.runs.model_folder import ModelWriter
+from seqcli.tasks.language import baseline
+from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
+from seqcli.tasks.language.evaluate import of_corpus, of_stream
+from seqcli.tasks.language.load import LANGUAGE, open_model
+from seqcli.tasks.language.summary import TrainedModel
+from seqcli.text import BOS_ID
+from seqcli.training.config import Request, settings_of
+from seqcli.training.resuming import fingerprint
+
+_SAMPLE = 200_000  # tokens whose bytes are counted
+
+
+def train_network(
+    draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
+    valid: Corpus | None, resume: bool, reporter: Reporter, begun: float | None = None,
+) -> TrainedModel:  # fmt: skip
+    """Trains into `draft`. resume: go on from its newest checkpoint; begun: when its budget began, None for now."""
+    from seqcli.training import budget, defaults, trainer
+    from seqcli.training.device import place
+
+    begun = time.monotonic() if begun is None else begun
+    _, _, plan = settings_of(request)
+    if plan.piece_dropout:
+        raise UsageError("piece_dropout is for classifiers", where="--set", cure="leave it out")
+    placement = place(request.device, request.precision, threads=request.threads)
+    deadline = budget.reading(plan.minutes, begun=begun, resumed=draft.path if resume else None)
+    choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
+    reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter, deadline=deadline)
+    check_enough(reading, corpus, judged_on_others=valid is not None)
+    stream, tokenizer = reading.stream, reading.tokenizer
+    label = signature.tokenizer_label(tokenizer)
+    situation = defaults.Situation(label, corpus.unit, len(stream), plan.minutes, placement.device.type)
+    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    module, settings, plan = settings_of(request)
+    how = {"products": placement.dtype, "seed": plan.seed}
+    if valid is None:
+        stream, rest = split(reading.stream, unit=corpus.unit, seed=plan.seed, folder=draft.folder)
+        held_out = of_stream(rest, tokenizer, unit=corpus.unit, **how)
+    else:
+        held_out = of_corpus(valid, tokenizer, **how)
+    if not plan.batch_tokens:
+        plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // 100, 256), 4096))
+    vocab_size = tokenizer.vocab_size
+    work = trainer.Work(
+        task=LANGUAGE,
+        make=lambda: module.build(settings, vocab_size=vocab_size),
+        batches=lambda model: batches_of(stream, corpus.unit, plan, window=model.window),
+        held_out=held_out,
+        record={
+            "arch": request.arch,
+            "module": module.__name__.rpartition(".")[2],
+            "preset": request.preset,
+            "settings": asdict(settings),
+            "training": asdict(plan),
+            "unit": corpus.unit,
+            "vocab_size": vocab_size,
+            "tokenizer": label,
+            "data": {
+                "files": [Path(p).name for p in corpus.paths], "rows": reading.rows,
+                "tokens": len(stream) - count_rows(stream), "fingerprint": fingerprint(stream),
+                "held_out_fingerprint": fingerprint(held_out.tokens),
+                **({"blocks": deadline.read} if deadline.passed else {}),
+            },
+            "baseline": baseline.beside(stream, unigram.counts(held_out.tokens, vocab_size), size=vocab_size),
+        },
+        tokenizer=tokenizer,
+        card=_card,
+        outputs=vocab_size,
+        bytes_per_token=_bytes_per_token(stream, tokenizer),
+    )  # fmt: skip
+    record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
+    return TrainedModel(open_model(str(draft.path)), record)
+
+
+def batches_of(stream: np.ndarray, unit: str, plan, *, window: int | None) -> Batches:
+    if unit == "line":
+        return Lines(stream, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window)
+    if window is not None:
+        return Windows(stream, width=window, batch_tokens=plan.batch_tokens, seed=plan.seed)
+    return Lanes(stream, width=plan.bptt, batch_tokens=plan.batch_tokens, seed=plan.seed)
+
+
+def _bytes_per_token(stream: np.ndarray, tokenizer: Tokenizer) -> float:
+    sample = stream[:_SAMPLE]
+    sample = sample[sample != BOS_ID]
+    return len(tokenizer.decode(sample.tolist()).encode()) / max(len(sample), 1)
+
+
+def _card(record: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    return (
+        f"# A language model ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; tokenizer "
+        f"{record['tokenizer']}; {record['data']['rows']:,} rows of {', '.join(record['data']['files'])}; "
+        f"{record['progress']['step']:,} steps. Held-out loss: {record['valid']['loss']:.4f} nats a token.\n\n"
+        f"Ask it: `seqcli score -m DIR \"a sentence\"`.\n"
+    )

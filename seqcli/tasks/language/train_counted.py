@@ -1,0 +1,156 @@
+"""Models that are counted: from a corpus to a model folder in one pass."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqcli.data.batches import count_rows
+from seqcli.files import tensor_file
+from seqcli.interfaces import SILENT, OpenModel, Reporter, Tokenizer
+from seqcli.metrics import signature, unigram
+from seqcli.models import ngram
+from seqcli.ngram.arena import Arena
+from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.tasks.language import baseline
+from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
+from seqcli.tasks.language.load import LANGUAGE, evaluate_text, figures_of, judge, open_model
+from seqcli.tasks.language.summary import TrainedModel
+from seqcli.training import resuming
+
+
+def train_counted(
+    draft: ModelWriter,
+    corpus: Corpus,
+    choice: TokenizerChoice,
+    config: ngram.Config,
+    *,
+    memory: int,
+    valid: Corpus | None = None,
+    holding_out: int | None = None,
+    threads: int | None = None,
+    reporter: Reporter = SILENT,
+) -> TrainedModel:
+    """Counts an n-gram model of `corpus` into `draft` and judges it on `valid`.
+
+    holding_out: the seed by which a part is held out instead, as networks hold it out, and judged on.
+    """
+    begun = time.monotonic()
+    text = _prepared(
+        corpus, choice, config, valid=valid, holding_out=holding_out, folder=draft.folder, threads=threads, reporter=reporter
+    )
+    vocab_size = text.tokenizer.vocab_size
+    arena = Arena(memory=memory, tokens=len(text.stream), folder=draft.folder)
+    counted = ngram.estimate(text.stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
+    record = {
+        **text.record,
+        **counted.record,
+        "parameters": sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f"),
+        "seconds": round(time.monotonic() - begun, 3),
+    }
+    if valid is not None or text.held_out is not None:
+        model = ngram.load(record["settings"], counted.tensors, vocab_size=vocab_size)
+        opened = OpenModel(draft.path.name, "ngram", corpus.unit, text.tokenizer, model)
+        record["valid"] = figures_of(judge(opened, text.held_out) if valid is None else evaluate_text(opened, valid))
+    reporter.progress("saving", 1, 1)
+    tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
+    draft.save(task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=text.tokenizer, card=_card(record))
+    draft.log({"event": "trained", **record})
+    return TrainedModel(open_model(str(draft.path)), record)
+
+
+def counted_before(
+    path: Path, corpus: Corpus, choice: TokenizerChoice, config: ngram.Config, *,
+    valid: Corpus | None, holding_out: int | None, threads: int | None, reporter: Reporter,
+) -> TrainedModel:  # fmt: skip
+    """The model that `train_counted` has made in `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
+    record = ModelFolder.open(path).config
+    with tempfile.TemporaryDirectory(prefix="seqcli-") as folder:
+        text = _prepared(
+            corpus, choice, config, valid=valid, holding_out=holding_out, folder=Path(folder), threads=threads, reporter=SILENT
+        )
+    resuming.check(resuming.settings_of(record), resuming.settings_of(text.record), done=True, reporter=reporter)
+    return TrainedModel(open_model(str(path)), record)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What is counted, what it is judged on, and what is written down of both."""
+
+    tokenizer: Tokenizer
+    stream: np.ndarray
+    held_out: np.ndarray | None
+    record: dict[str, Any]
+
+
+def _prepared(
+    corpus: Corpus, choice: TokenizerChoice, config: ngram.Config, *,
+    valid: Corpus | None, holding_out: int | None, folder: Path, threads: int | None, reporter: Reporter,
+) -> _Text:  # fmt: skip
+    """Everything that comes before counting."""
+    reading = read(corpus, choice, folder=folder, threads=threads, reporter=reporter)
+    check_enough(reading, corpus, judged_on_others=valid is not None)
+    tokenizer, stream, held_out = reading.tokenizer, reading.stream, None
+    if holding_out is not None:
+        stream, held_out = split(stream, unit=corpus.unit, seed=holding_out, folder=folder)
+    record = {
+        "arch": "ngram",
+        "settings": asdict(config),
+        "unit": corpus.unit,
+        "vocab_size": tokenizer.vocab_size,
+        "tokenizer": signature.tokenizer_label(tokenizer),
+        "data": {
+            "files": [Path(path).name for path in corpus.paths], "rows": reading.rows,
+            "tokens": len(stream) - count_rows(stream), "fingerprint": resuming.fingerprint(stream),
+        },
+    }  # fmt: skip
+    if held_out is not None:
+        counts, of_held_out = unigram.counts(held_out, tokenizer.vocab_size), resuming.fingerprint(held_out)
+    elif valid is not None and not valid.read_once():
+        counts, of_held_out = baseline.counted(valid, tokenizer, threads=threads)
+    else:
+        return _Text(tokenizer, stream, held_out, record)
+    record["data"]["held_out_fingerprint"] = of_held_out
+    record["baseline"] = baseline.beside(stream, counts, size=tokenizer.vocab_size)
+    return _Text(tokenizer, stream, held_out, record)
+
+
+def save_counted(draft: ModelWriter, opened: OpenModel, *, source: str) -> None:
+    """Saves an n-gram model that was read from a foreign file."""
+    record = foreign_record(opened, source=source)
+    tensors = {name: tensor_file.tensor(array) for name, array in opened.model.table.tensors().items()}
+    card = f"# An n-gram language model\n\nConverted by seqcli from {Path(source).name}.\n"
+    draft.save(task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=opened.tokenizer, card=card)
+
+
+def foreign_record(opened: OpenModel, *, source: str) -> dict[str, Any]:
+    """What is known of an n-gram model that was read from a foreign file."""
+    table = opened.model.table
+    return {
+        "arch": "ngram",
+        "settings": {"order": table.order, "prune": []},
+        "unit": opened.unit,
+        "vocab_size": table.vocab_size,
+        "tokenizer": signature.tokenizer_label(opened.tokenizer),
+        "data": {"files": [Path(source).name]},
+        "ngrams": table.sizes,
+    }
+
+
+def _card(record: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    rows = "\n".join(f"| {n} | {count:,} |" for n, count in enumerate(record["ngrams"], 1))
+    valid = record.get("valid")
+    judged = f"\nOn held-out text: perplexity {valid['perplexity']:.2f}.\n" if valid and valid["perplexity"] else ""
+    return (
+        f"# An n-gram language model\n\nMade by seqcli: {settings}; tokenizer {record['tokenizer']}; "
+        f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens of "
+        f"{', '.join(record['data']['files'])}.\n\n| order | n-grams |\n|---|---|\n{rows}\n{judged}\n"
+        f"Ask it: `seqcli score -m DIR \"a sentence\"`.\n"
+    )

@@ -1,0 +1,45 @@
+"""From a model folder to what a task makes of it: the architecture's module is found, damage is told, a change meanwhile survived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
+
+from seqcli import catalog
+from seqcli.errors import ModelError
+from seqcli.runs.model_folder import ModelFolder, version_of
+
+Opened = TypeVar("Opened")
+
+
+def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
+    """What `make` makes of the run in the folder `source` and of its architecture's module.
+
+    Raises ModelError where it is a model of another task, of an unknown architecture, or damaged.
+    """
+    version = version_of(source)
+    try:
+        return _made(source, task, make)
+    except ModelError:
+        if version_of(source) == version:
+            raise
+        return opened(source, task, make)  # a training replaced it while it was read
+
+
+def is_network(module: ModuleType) -> bool:
+    """Whether an architecture's weights are all read to answer; tables are looked up where they lie."""
+    return hasattr(module, "build")
+
+
+def _made(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
+    run = ModelFolder.open(source).expect(task)
+    module = run.config.get("module", run.arch)
+    if module not in catalog.names("models"):
+        raise ModelError(f"unknown architecture {module!r}", where=source, cure="upgrade seqcli or train again")
+    try:
+        return make(run, catalog.load("models", module))
+    except ModelError as error:
+        raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"damaged settings ({error})", where=source, cure="restore it or train again") from None

@@ -1,0 +1,52 @@
+"""The folders of models that are made alike: all are locked, or refused, before the first is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqcli import catalog
+from seqcli.errors import UsageError
+from seqcli.runs import checkpoint
+from seqcli.runs.model_folder import MANIFEST, ModelWriter, drafting
+from seqcli.training.config import Request
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model's folder. begun: what it holds is gone on with; draft: None where that is counted, and so done."""
+
+    path: Path
+    request: Request
+    begun: bool
+    draft: ModelWriter | None
+
+
+@contextmanager
+def drafts(requests: Mapping[Path, Request], task: str, *, force: bool, resume: bool) -> Iterator[list[Place]]:
+    """resume: of one model, or of those of several that are begun. On the way out no empty folder stays behind.
+
+    Raises UsageError, or BusyError, of any that may not be written.
+    """
+    many, parents = len(requests) > 1, {parent for path in requests for parent in path.parents}
+    for parent in parents if many else ():
+        if (parent / MANIFEST).is_file():
+            raise UsageError("is a model, and no place for several", where=str(parent), cure="give another -o")
+    new = {parent for parent in parents if not parent.exists()}
+    with ExitStack() as stack:
+        stack.callback(_remove_empty, new)
+        places = []
+        for path, request in requests.items():
+            begun = resume and (not many or (path / MANIFEST).is_file() or checkpoint.are_here(path))
+            done = begun and catalog.is_counted(task, request.arch)
+            draft = None if done else stack.enter_context(drafting(path, force=force, resume=begun))
+            places.append(Place(path, request, begun, draft))
+        yield places
+
+
+def _remove_empty(folders: set[Path]) -> None:
+    for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
+        with suppress(OSError):  # something was made
+            folder.rmdir()

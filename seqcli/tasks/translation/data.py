@@ -1,0 +1,103 @@
+"""Pairs for translators: files, what is held out of them, and what is too long or too unlike to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seqcli.data import held_out, hub
+from seqcli.data.deadline import Deadline
+from seqcli.data.pairs import Pairs, read_lines, read_tables
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import SILENT, Reporter, TokenBatch
+from seqcli.ragged import gather
+from seqcli.tasks.language.data import check_readable
+
+HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text is given
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """Tables of pairs, or a file of sources and one of targets, and how to read them. option: that names them, in errors."""
+
+    paths: tuple[str, ...] = ()
+    source: str | None = None
+    target: str | None = None
+    source_column: str | None = None
+    target_column: str | None = None
+    format: str | None = None
+    encoding: str | None = None
+    strict: bool = False
+    option: str = ""
+
+    def check(self) -> None:
+        """Before any work: what is given makes pairs, and every file can be opened."""
+        if (self.source is None) != (self.target is None):
+            given, other = ("source", "target") if self.target is None else ("target", "source")
+            cure = "give two files of lines, or a table with two columns"
+            raise UsageError(f"--{self.option}{given} needs --{self.option}{other}", cure=cure)
+        if bool(self.paths) == (self.source is not None):
+            what = "both tables and files of lines are given" if self.paths else "no pairs are given"
+            table = f"--{self.option.rstrip('-')} FILE" if self.option else "DATA"
+            cure = f"give {table} with two columns, or --{self.option}source FILE --{self.option}target FILE"
+            raise UsageError(what, cure=cure)
+        check_readable(self.files)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.paths or (self.source, self.target)
+
+    def read(self, *, deadline: Deadline | None = None, reporter: Reporter = SILENT) -> Pairs:
+        reading = {"encoding": self.encoding, "strict": self.strict, "deadline": deadline, "reporter": reporter}
+        if self.paths:
+            columns = {"source_column": self.source_column, "target_column": self.target_column, "format": self.format}
+            return read_tables(self.paths, **columns, **reading)
+        return read_lines(self.source, self.target, **reading)
+
+
+def split(pairs: Pairs, *, seed: int) -> tuple[Pairs, Pairs]:
+    """Training and held-out part, a seeded choice: pairs of equal sources (`data/held_out`) are on one side.
+
+    Raises InputError where there is nothing to spare.
+    """
+    count = max(1, min(round(HELD_OUT * len(pairs)), MOST_HELD_OUT))
+    chosen = held_out.by_group(held_out.keys_of_texts(pairs.source.blocks()), count, np.random.default_rng(seed))
+    if not chosen.any():
+        raise InputError("one sentence, and none to judge on", cure="give more, or others with --valid FILE")
+    return pairs.only(~chosen), pairs.only(chosen)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Pairs as tokens, row n of both."""
+
+    source: TokenBatch
+    target: TokenBatch
+
+    def only(self, rows: np.ndarray) -> Encoded:
+        return Encoded(*(_only(side, rows) for side in (self.source, self.target)))
+
+    def at(self, rows: np.ndarray) -> Encoded:
+        """Rows by their numbers, int64 [b]."""
+        return Encoded(*(TokenBatch(gather(side.tokens, side.starts[rows], side.lengths[rows]), side.lengths[rows]) for side in (self.source, self.target)))
+
+    def fit(self, *, longest: int, ratio: float) -> tuple[Encoded, dict[str, int]]:
+        """Those of at most `longest` tokens a side of which neither has more than `ratio` times the other's (and 10 more),
+        and how many were left out of either reason."""
+        a, b = self.source.lengths, self.target.lengths
+        long = np.maximum(a, b) > longest
+        unlike = ~long & (np.maximum(a, b) > ratio * np.minimum(a, b) + 10)
+        kept = ~(long | unlike)
+        return self.only(kept), {"long": int(long.sum()), "unlike": int(unlike.sum())}
+
+
+def _only(batch: TokenBatch, rows: np.ndarray) -> TokenBatch:
+    return TokenBatch(batch.tokens[np.repeat(rows, batch.lengths)], batch.lengths[rows])
+
+
+def names_of(files: Iterable[str]) -> list[str]:
+    """For the record: files without their folders."""
+    return [path if hub.is_hub(path) else Path(path).name for path in files]

@@ -1,0 +1,69 @@
+"""How good a translator is on held-out pairs: the perplexity of the references, and BLEU and chrF of what it says by beam search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seqcli.data.pairs import Pairs
+from seqcli.decoding.translate import Settings, translate
+from seqcli.interfaces import OpenTranslator, Tokenizer, Translator
+from seqcli.metrics import translation
+from seqcli.scoring.conditioned import Conditioned
+from seqcli.tasks.translation.data import Encoded
+
+METRICS = {"loss": 1, "bleu": -1, "chrf": -1}  # and whether lower is better
+_PART = 16  # pairs
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of some pairs: log p of the references' tokens and how many they are; the translations."""
+
+    log_prob: float
+    tokens: int
+    translations: list[str]
+
+
+class HeldOut:
+    """A `training.keeping.HeldOut`: some pairs at a time, in a seeded order.
+
+    pairs: held-out ones; encoded: the same as tokens of the two tokenizers `sides`; products: the dtype of matrix products.
+    """
+
+    def __init__(
+        self, pairs: Pairs, encoded: Encoded, sides: tuple[Tokenizer, Tokenizer], *, metric: str, products: Any, seed: int
+    ):
+        self._encoded, self._sides, self._metric, self._products = encoded, sides, metric, products
+        self._sources, self._references = (text.data.decode().split("\n")[:-1] for text in (pairs.source, pairs.target))
+        order = np.random.default_rng([seed, 1]).permutation(len(self._sources))
+        self._parts = [order[begin : begin + _PART] for begin in range(0, len(order), _PART)]
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def answer(self, model: Translator, part: int) -> Answer:
+        rows = self._parts[part]
+        model.products = self._products
+        encoded = self._encoded.at(rows)
+        log_prob = Conditioned(model, encoded.source).score(encoded.target).log_prob
+        translated = translate(OpenTranslator("", "", *self._sides, model), [self._sources[row] for row in rows], Settings())
+        return Answer(float(log_prob.sum(dtype=np.float64)), len(log_prob), [each.best.text for each in translated])
+
+    def figures(self, answers: Sequence[Answer]) -> tuple[float, dict[str, Any]]:
+        """The metric, and all figures: loss in nats a token of the references; bleu, chrf: 0 to 100, with their signatures;
+        `held_out_pairs`: how many there are, judged or not."""
+        rows = np.concatenate(self._parts[: len(answers)])
+        loss = -sum(answer.log_prob for answer in answers) / sum(answer.tokens for answer in answers)
+        said = [text for answer in answers for text in answer.translations]
+        report = translation.report(said, [self._references[row] for row in rows])
+        found = {
+            "pairs": len(rows), "loss": loss, "perplexity": math.exp(min(loss, 700)), "bleu": report.bleu,
+            "chrf": report.chrf, "bleu_signature": report.bleu_signature, "chrf_signature": report.chrf_signature,
+            "held_out_pairs": len(self._sources),
+        }  # fmt: skip
+        return METRICS[self._metric] * found[self._metric], found

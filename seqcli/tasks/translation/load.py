@@ -1,0 +1,28 @@
+"""Opening translators."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from seqcli.interfaces import OpenTranslator
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.tasks.language.load import named
+from seqcli.tasks.model_names import opened
+
+TRANSLATION = "translation"
+
+
+def open_translator(source: str, *, name: str | None = None) -> OpenTranslator:
+    """A translator from a model folder, `DIR` or `NAME=DIR`."""
+    if name is None:
+        name, source = next(named([source]))
+    return opened(source, TRANSLATION, lambda run, module: _of_run(run, module, name))
+
+
+def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenTranslator:
+    sides = run.tokenizers()
+    model = module.load(
+        run.config["settings"], run.tensors(whole=True), source_size=sides[0].vocab_size, vocab_size=sides[1].vocab_size,
+        joint=sides[0] is sides[1],
+    )  # fmt: skip
+    return OpenTranslator(name, run.arch, *sides, model)

@@ -1,0 +1,165 @@
+"""From pairs to a model folder, trained by `training/loop` (torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from seqcli.data.pairs import Pairs
+from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
+from seqcli.metrics import signature, unigram
+from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.tasks.language import baseline
+from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
+from seqcli.tasks.translation.data import Encoded, names_of
+from seqcli.tasks.translation.evaluate import HeldOut
+from seqcli.tasks.translation.load import TRANSLATION, open_translator
+from seqcli.training.config import Request, settings_of
+from seqcli.training.resuming import fingerprint
+
+_RATIO = 3.0  # of tokens of the two sides, beyond which they are no translations of each other
+
+
+@dataclass(frozen=True)
+class TrainingPairs:
+    """What every architecture learns from. files: for the record; separate: a tokenizer for each side; metric: what decides
+    which weights are best, of `judging.METRICS`."""
+
+    pairs: Pairs
+    valid: Pairs
+    files: tuple[str, ...]
+    separate: bool = False
+    metric: str = "chrf"
+    threads: int | None = None
+    blocks: int | None = None  # of the pairs, where more were left out
+
+
+@dataclass(frozen=True)
+class TrainedTranslator:
+    """The translator that a training has saved, and what it wrote down; `valid` of that: figures of held-out pairs."""
+
+    opened: OpenTranslator
+    record: dict[str, Any]
+
+
+def train_translator(
+    draft: ModelWriter, given: TrainingPairs, choice: TokenizerChoice, request: Request, *,
+    resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
+) -> TrainedTranslator:  # fmt: skip
+    """Makes one translator. begun: when its budget began, None for now; init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
+    from seqcli.data.batches import Pairs as Batches
+    from seqcli.data.piece_dropout import PieceDropout
+    from seqcli.training import budget, defaults, trainer
+    from seqcli.training.device import place
+
+    begun = time.monotonic() if begun is None else begun
+    _, _, plan = settings_of(request)
+    first = ModelFolder.open(init).expect(TRANSLATION) if init else None
+    choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
+    sides = first.tokenizers() if first else _tokenizers(given, choice, reporter)
+    placement = place(request.device, request.precision, threads=request.threads)
+    encoded = _encoded(given.pairs, sides, given.threads, learning=True)
+    label = " ".join(dict.fromkeys(map(signature.tokenizer_label, sides)))
+    situation = defaults.Situation(label, "line", len(encoded.target.tokens), plan.minutes, placement.device.type)
+    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    module, settings, plan = settings_of(request)
+    encoded, left_out = encoded.fit(longest=settings.window, ratio=_RATIO)
+    if any(left_out.values()):
+        reporter.note(
+            f"left out {left_out['long']:,} pairs of more than {settings.window:,} tokens, {left_out['unlike']:,} of lengths too unlike"
+        )
+    if not len(encoded.source.lengths):
+        raise InputError("no pairs are left to learn from", cure="give more, or a greater --set window=N")
+    judged = _encoded(given.valid, sides, given.threads)
+    held_out = HeldOut(given.valid, judged, sides, metric=given.metric, products=placement.dtype, seed=plan.seed)
+    if not plan.batch_tokens:
+        words = max(len(encoded.source.tokens), len(encoded.target.tokens))
+        plan = dataclasses.replace(plan, batch_tokens=min(max(words // 200, 256), 4096))
+    changed = tuple(PieceDropout(side.vocabulary(), plan.piece_dropout) for side in sides) if plan.piece_dropout else ()
+    sizes = {"source_size": sides[0].vocab_size, "vocab_size": sides[1].vocab_size, "joint": sides[0] is sides[1]}
+
+    record = {
+        "arch": request.arch,
+        "module": module.__name__.rpartition(".")[2],
+        "preset": request.preset,
+        "settings": asdict(settings),
+        "tokenizer": label,
+        "training": asdict(plan),
+        "metric": given.metric,
+        "init": first.path.name if first else None,
+        "init_weights": first.weights_checksum if first else None,
+        "data": {
+            "files": names_of(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
+            "target_tokens": len(encoded.target.tokens), "left_out": {"blank": given.pairs.blank, **left_out},
+            **({"blocks": given.blocks} if given.blocks else {}),
+            "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(given.valid),
+            "held_out_fingerprint": fingerprint(given.valid.source.data, given.valid.target.data),
+        },
+        "baseline": baseline.beside(
+            encoded.target.tokens, unigram.counts(judged.target.tokens, sides[1].vocab_size), size=sides[1].vocab_size
+        ),
+    }  # fmt: skip
+    work = trainer.Work(
+        task=TRANSLATION, make=lambda: module.build(settings, **sizes), held_out=held_out, record=record,
+        tokenizer=sides[0] if sizes["joint"] else sides, card=_card, outputs=sizes["vocab_size"],
+        batches=lambda model: Batches(
+            encoded.source, encoded.target, batch_tokens=plan.batch_tokens, seed=plan.seed, changed=changed
+        ),
+        begin=(lambda model: _begin(model, first, source=init)) if first else None,
+    )  # fmt: skip
+    record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
+    return TrainedTranslator(open_translator(str(draft.path), name=draft.path.name), record)
+
+
+def settings_of_init(source: str, arch: str) -> dict[str, Any]:
+    """The settings that a translator of this architecture must share with another whose weights it begins with."""
+    run = ModelFolder.open(source).expect(TRANSLATION)
+    if run.arch != arch:
+        raise UsageError(f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}")
+    return {name: value for name, value in run.config["settings"].items() if not name.endswith("dropout")}
+
+
+def _tokenizers(given: TrainingPairs, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
+    if given.separate:
+        return tuple(tokenizer_for(side, choice, reporter=reporter) for side in (given.pairs.source, given.pairs.target))
+    return (tokenizer_for(given.pairs.both, choice, reporter=reporter),) * 2
+
+
+def _encoded(pairs: Pairs, sides: tuple[Tokenizer, Tokenizer], threads: int | None, *, learning: bool = False) -> Encoded:
+    texts = (pairs.source, pairs.target)
+    return Encoded(*(text.encoded(partial(side.encode, learning=learning), threads=threads) for text, side in zip(texts, sides)))
+
+
+def _begin(model: Any, run: ModelFolder, *, source: str) -> None:
+    """Puts another translator's weights in. Raises ModelError where the shapes differ."""
+    import torch
+
+    from seqcli.nn.weights import arrays
+
+    own, given = arrays(model), run.tensors(whole=True)
+    for name in own.keys() | given.keys():
+        if name not in own or name not in given or own[name].shape != given[name].shape:
+            raise ModelError(f"is of another shape: {name}", where=source, cure="give the same --arch and settings")
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name in given:  # others are tied to these
+                tensor.copy_(torch.from_numpy(np.array(given[name])))
+
+
+def _card(record: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    judged = record["valid"]
+    return (
+        f"# A translator ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; "
+        f"{record['tokenizer']}; {record['data']['rows']:,} pairs of {', '.join(record['data']['files'])}.\n\n"
+        f"Of {judged['pairs']:,} held-out pairs: perplexity {judged['perplexity']:.2f} a token, BLEU {judged['bleu']:.2f} "
+        f"({judged['bleu_signature']}), chrF {judged['chrf']:.2f} ({judged['chrf_signature']}).\n\n"
+        f"Ask it: `seqcli translate -m DIR \"a sentence\"`.\n"
+    )

@@ -1,0 +1,224 @@
+"""What a user asks of a training (`Request`), the settings that come of it (`Plan`), and where a training stands (`Progress`).
+
+Nothing here imports torch, unless the settings of an architecture are asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from seqcli import catalog, config
+from seqcli.data.deadline import Deadline
+from seqcli.errors import UsageError, nearest
+from seqcli.system import clock
+
+if TYPE_CHECKING:
+    from seqcli.data.batches import Batches
+from seqcli.ranges import LARGEST_SEED, check, fraction, one_of, within
+
+EPOCHS = 10  # where no budget is given
+OPTIMIZERS = {"adamw": 2, "muon": 2, "sgd": 0}  # and how many numbers each keeps per weight
+SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt", "wsd", "plateau")  # of the learning rate
+DEFAULT = "small"  # the preset, until more is known than the architecture (`defaults`)
+
+
+@dataclass(frozen=True)
+class Request:
+    """arch, preset: of `presets/TASK`; settings: (where they stand, values), later ones first.
+
+    resumable: checkpoints are saved, so that a signal can end the training after a step and it can be resumed.
+    """
+
+    task: str
+    arch: str
+    preset: str | None
+    settings: tuple[tuple[str, Mapping[str, Any]], ...]
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    tensorboard: bool = False
+    resumable: bool = True
+
+
+def kinds_of(task: str, arch: str) -> list[type]:
+    """The dataclasses that hold an architecture's settings: its own, and its training's if it is not counted."""
+    kinds = [catalog.load("models", catalog.presets(task, arch)[0]).Config]
+    if not catalog.is_counted(task, arch):
+
+        kinds.append(Plan)
+    return kinds
+
+
+def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
+    """(module, its Config, the training's Plan, None where it is counted). Raises UsageError for what cannot be meant."""
+    module, presets = catalog.presets(request.task, request.arch)
+    preset = request.preset or (DEFAULT if DEFAULT in presets else next(iter(presets)))
+    if preset not in presets:
+        raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(presets)}")
+    sources = [(f"preset {preset}", presets[preset]), *request.settings]
+    kinds = kinds_of(request.task, request.arch)
+    if len(kinds) > 1 and not any(budget in values for _, values in sources for budget in ("epochs", "steps", "minutes")):
+        sources.append(("default", {"epochs": EPOCHS}))
+    names = [{field.name for field in dataclasses.fields(kind)} for kind in kinds]
+    for where, values in sources:
+        for key in values:
+            if key not in (known := set().union(*names)):
+                raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, known))
+    made = [
+        config.resolve(kind, *((where, {k: v for k, v in values.items() if k in own}) for where, values in sources))
+        for kind, own in zip(kinds, names)
+    ]
+    return catalog.load("models", module), *made, *[None] * (2 - len(made))
+
+
+def reading(asked: Sequence[Request], resumed: Iterable[Path], *, passes: int) -> Deadline:
+    """When the command has to stop reading text for these; see `budget.reading`. resumed: the folders, if they are gone on with."""
+    plans = [plan for plan in (settings_of(request)[2] for request in asked) if plan]
+    if not plans:
+        return Deadline()
+    from seqcli.training import budget
+
+    folder = next((path for path in resumed if path.is_dir()), None)
+    return budget.reading(plans[0].minutes, begun=clock.began(), passes=passes, resumed=folder)
+
+
+def requests(
+    task: str, archs: Sequence[str], preset: str | None, settings: Sequence[tuple[str, Mapping[str, Any]]], **machine: Any
+) -> list[Request]:
+    """What each of several architectures is asked: the preset and of the settings those that it knows.
+
+    Raises UsageError for what none of them knows, and for values that cannot be meant.
+    """
+    presets = {arch: catalog.presets(task, arch)[1] for arch in archs}
+    if preset and not any(preset in of_arch for of_arch in presets.values()):
+        known = dict.fromkeys(name for of_arch in presets.values() for name in of_arch)
+        raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(known)}")
+    known = {arch: {f.name for kind in kinds_of(task, arch) for f in dataclasses.fields(kind)} for arch in archs}
+    for where, values in settings:
+        for key in values:
+            if not any(key in names for names in known.values()):
+                raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, set().union(*known.values())))
+    made = [
+        Request(
+            task,
+            arch,
+            preset if preset in presets[arch] else None,
+            tuple((where, {k: v for k, v in values.items() if k in known[arch]}) for where, values in settings),
+            **machine,
+        )
+        for arch in archs
+    ]
+    for request in made:
+        settings_of(request)
+    return made
+
+
+_MOST = 10**12  # steps, epochs, minutes: more than anyone waits for
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train. Exactly what ends it first counts: epochs, steps or minutes (0: no limit). minutes: from the start of the
+    command to its end, reading and saving included.
+
+    batch_tokens: of one batch (0: a hundredth of the text, 256 to 4,096); accumulate: batches a step; bptt: tokens of
+    back-propagation through time in running text.
+    floor: where cosine, linear and wsd end, and the least of plateau; cooldown: the share of the budget in which wsd
+    falls; decay: of the rate, by plateau, when an evaluation is not better.
+    ema: decay of a moving average of the weights; average: the last share of the budget, over which they are averaged
+    uniformly (0: neither). What is evaluated and saved is the average.
+    piece_dropout: the share of pieces that classifiers and translators read as smaller ones, anew in each epoch.
+    evaluations: over the whole budget, the last one at its end; evaluate_every: so many steps instead.
+    save_minutes: a checkpoint so often, besides one at each evaluation.
+    shard: each of several processes holds a part of a transformer's weights, gradients and moments, not all (FSDP2).
+    """
+
+    optimizer: str = one_of(OPTIMIZERS, default="adamw")
+    learning_rate: float = within(0, 1e6, default=1e-3, open_low=True)
+    batch_tokens: int = within(0, 1 << 30, default=0)
+    accumulate: int = within(1, 1 << 20, default=1)
+    bptt: int = within(1, 1 << 20, default=128)
+    epochs: float = within(0, _MOST, default=0.0)
+    steps: int = within(0, _MOST, default=0)
+    minutes: float = within(0, _MOST, default=0.0)
+    warmup: int = within(0, _MOST, default=100)
+    schedule: str = one_of(SCHEDULES, default="cosine")
+    floor: float = fraction(0.05)
+    cooldown: float = fraction(0.2)
+    decay: float = fraction(0.5)
+    weight_decay: float = within(0, 1e6, default=0.1)
+    beta1: float = fraction(0.9)
+    beta2: float = fraction(0.99)
+    clip: float = within(0, 1e9, default=1.0, open_low=True)
+    label_smoothing: float = fraction(0.0)
+    piece_dropout: float = fraction(0.0)
+    ema: float = fraction(0.0)
+    average: float = fraction(0.0)
+    evaluations: int = within(0, _MOST, default=4)
+    evaluate_every: int = within(0, _MOST, default=0)
+    patience: int = within(0, _MOST, default=0)
+    save_minutes: float = within(0, _MOST, default=10.0, open_low=True)
+    shard: bool = False
+    seed: int = within(0, LARGEST_SEED, default=0)
+
+    def __post_init__(self):
+        check(self)
+        if self.ema and self.average:
+            raise ValueError("ema and average are two ways to average: give one")
+        if self.shard and self.optimizer == "muon":
+            raise ValueError("muon needs whole matrices: no shard")
+        if not (self.epochs or self.steps or self.minutes):
+            raise ValueError("one of epochs, steps and minutes must be given")
+
+
+@dataclass
+class Progress:
+    """Where a run stands: saved whole, and all that resuming needs besides the arrays of `training/state`."""
+
+    step: int = 0
+    epoch: int = 0
+    index: int = 0  # of the next batch of the epoch
+    tokens: int = 0
+    seconds: float = 0.0
+    factor: float = 1.0  # of the learning rate, by the schedule plateau
+    judged: int = -1  # the step after which it was evaluated last
+    due: bool = False  # a signal came before the evaluation after this step was done
+    best: float = math.inf
+    best_step: int = 0
+    since_best: int = 0
+
+    def advance(self, batches: Batches) -> None:
+        """The next batch."""
+        self.index += 1
+        if self.index >= batches.length(self.epoch):
+            self.epoch, self.index = self.epoch + 1, 0
+
+    def spent(self, plan: Plan, batches: Batches, left: float = math.inf) -> float:
+        """The share of the budget that is spent. left: seconds, of a budget in minutes."""
+        shares = [0.0]
+        if plan.steps:
+            shares.append(self.step / plan.steps)
+        if plan.epochs:
+            shares.append((self.epoch + self.index / max(batches.length(self.epoch), 1)) / plan.epochs)
+        if plan.minutes:
+            shares.append(self.seconds / (self.seconds + left) if left > 0 else 1.0)
+        return max(shares)
+
+    def judge(self, value: float, plan: Plan, *, better: bool | None = None) -> bool:
+        """Takes note of an evaluation, lower is better; whether it is the best so far.
+
+        better: whether it is, where the best so far was judged on another part of the held-out text.
+        """
+        better = value < self.best if better is None else better
+        self.judged, self.due, self.since_best = self.step, False, 0 if better else self.since_best + 1
+        if better:
+            self.best, self.best_step = value, self.step
+        elif plan.schedule == "plateau":
+            self.factor = max(plan.floor, self.factor * plan.decay)
+        return better

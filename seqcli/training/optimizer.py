@@ -1,0 +1,110 @@
+"""Optimizers by name, and the course of the learning rate.
+
+Muon (Jordan et al. 2024): gradient descent with momentum whose steps are made orthogonal; AdamW for what is no matrix.
+
+A step along U V^T instead of U S V^T moves every direction of a weight alike, where AdamW follows the few that dominate.
+The product is approximated by Newton-Schulz iterations, in bfloat16 where that is fast. Steps have the size that AdamW's would have
+(Liu et al. 2025, "Muon is scalable", equation 4), so that one learning rate serves both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from seqcli.training.config import Plan
+
+
+_RISING = 0.1  # of the budget is warm-up at most
+
+
+def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2019), Muon, or plain gradient descent. Matrices decay; biases, gains and other vectors do not."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    named = [(name.rpartition(".")[2], part) for name, part in model.named_modules()]
+    tables = {part.weight for name, part in named if name == "head" or isinstance(part, nn.Embedding)}  # a row a token, a label
+    groups = [
+        {"params": [p for p in weights if p.ndim >= 2 and p not in tables], "weight_decay": plan.weight_decay},
+        {"params": [p for p in weights if p in tables], "weight_decay": plan.weight_decay},
+        {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=plan.learning_rate)
+    settings = {"lr": plan.learning_rate, "betas": (plan.beta1, plan.beta2), "fused": True}
+    if plan.optimizer == "muon":
+        groups[0]["orthogonal"] = True
+        return Muon(groups, **settings)
+    return torch.optim.AdamW(groups, **settings)
+
+
+def learning_rate(step: int, share: float, plan: Plan) -> float:
+    """Factor of the learning rate at `step`, `share` of the budget being spent. Besides, `Progress.factor` is plateau's."""
+    rise = min(1.0, max((step + 1) / max(1, plan.warmup), share / _RISING))
+    left, floor = max(0.0, 1 - share), plan.floor
+    if plan.schedule == "cosine":
+        return rise * (floor + (1 - floor) * 0.5 * (1 - math.cos(math.pi * left)))
+    if plan.schedule == "linear":
+        return rise * (floor + (1 - floor) * left)
+    if plan.schedule == "wsd":  # warm up, stay, decay (Hu et al. 2024)
+        return rise * (floor + (1 - floor) * min(1.0, left / max(plan.cooldown, 1e-9)))
+    if plan.schedule == "inverse-sqrt":
+        return rise * math.sqrt(max(1, plan.warmup) / max(step + 1, plan.warmup, 1))
+    return rise
+
+
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, as published: singular values end between 0.7 and 1.2
+_RMS = 0.2  # of AdamW's steps, in learning rates
+
+
+class Muon(torch.optim.AdamW):
+    """AdamW, but for the groups marked `orthogonal`: their parameters are matrices [R, C]."""
+
+    def __init__(self, groups: list[dict], *, momentum: float = 0.95, iterations: int = 4, **adamw):
+        super().__init__(groups, **adamw)
+        self._momentum, self._iterations = momentum, iterations
+
+    @torch.no_grad()
+    def step(self, closure: Callable | None = None):
+        for group in self.param_groups:
+            for weight in group["params"] if group.get("orthogonal") else ():
+                if weight.grad is not None and weight.ndim == 2:
+                    self._step(weight, group)
+                    weight.grad = None  # AdamW passes over it
+        return super().step(closure)
+
+    def _step(self, weight: nn.Parameter, group: dict) -> None:
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+            state["step"] = torch.zeros(())  # AdamW wants one of every state that is put back
+        momentum = state["momentum"].lerp_(weight.grad, 1 - self._momentum)
+        ahead = weight.grad.lerp(momentum, self._momentum)  # Nesterov's
+        rows, columns = weight.shape
+        blocks = rows // columns if rows % columns == 0 else 1  # gates, heads: matrices of their own, stacked
+        step = orthogonal(ahead.view(blocks, rows // blocks, columns), iterations=self._iterations)
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        weight.add_(step.view_as(weight), alpha=-group["lr"] * _RMS * max(rows // blocks, columns) ** 0.5)
+
+
+@cache
+def _products(device: str) -> torch.dtype:
+    """bfloat16 is precise enough; a processor that does not multiply in it is ten times as slow as in float32."""
+    return torch.bfloat16 if device != "cpu" or torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def orthogonal(x: Tensor, *, iterations: int) -> Tensor:
+    """About U V^T of each x = U S V^T: [..., R, C] -> float32 [..., R, C]."""
+    a, b, c = _COEFFICIENTS
+    tall = x.shape[-2] > x.shape[-1]
+    y = (x.mT if tall else x).to(_products(x.device.type))
+    y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(iterations):
+        gram = y @ y.mT
+        y = a * y + (b * gram + c * gram @ gram) @ y
+    return (y.mT if tall else y).float()

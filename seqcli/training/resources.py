@@ -1,0 +1,61 @@
+"""Before the first step: whether the disk has room for what training saves, and the machine memory for what it holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from seqcli.errors import OutputError
+from seqcli.nn.cross_entropy import KEPT
+from seqcli.system import memory, torchrun
+from seqcli.training.config import OPTIMIZERS, Plan
+from seqcli.training.device import Placement
+
+_MARGIN = 1.1
+
+
+def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int, folder: Path) -> None:
+    """Raises OutputError. model: may lie on the meta device, where it costs nothing; folder: where it will be saved.
+
+    Memory is a lower bound, without the layers' own: what it refuses could not run.
+    """
+    weights, checkpoint = _size_of(model), checkpoint_size(model, plan)
+    logits = min(plan.batch_tokens * vocab_size, KEPT) * placement.dtype.itemsize
+    parts = torchrun.world() if plan.shard else 1
+    needed, free = (checkpoint + weights) // parts + logits, _free(placement.device)
+    if free is not None and needed > free:
+        raise OutputError(
+            f"not enough memory: weights, gradients, optimizer and logits take {_size(needed)}, {_size(free)} are free",
+            where=str(placement.device), cure="use a smaller --preset or --batch-tokens",
+        )  # fmt: skip
+    needed = int(_MARGIN * (3 * checkpoint + 2 * weights)) - _occupied(folder)  # the two newest, the best, and the next of each
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise OutputError(
+            f"not enough disk: checkpoints and the model take {_size(needed)}, {_size(free)} are free",
+            where=str(folder), cure="free some, or give another -o",
+        )  # fmt: skip
+
+
+def checkpoint_size(model: nn.Module, plan: Plan) -> int:
+    """Bytes that a checkpoint takes, nearly."""
+    return _size_of(model) * (1 + OPTIMIZERS[plan.optimizer] + bool(plan.ema or plan.average))
+
+
+def _size_of(model: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+def _free(device: torch.device) -> int | None:
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory.available()
+
+
+def _occupied(folder: Path) -> int:
+    """By what an earlier part of the run saved: it will be replaced."""
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number > 1e8 else f"{number / 1e6:.1f} MB"

@@ -1,0 +1,82 @@
+"""From a network that is yet to be built to one that is trained and saved: what all tasks do around the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqcli.data.batches import Batches
+from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.nn import weights
+from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.system import torchrun
+from seqcli.training import distributed, loop, resources
+from seqcli.training.budget import Budget
+from seqcli.training.config import Plan, Request
+from seqcli.training.device import Placement
+from seqcli.training.recorder import FolderRecorder, HeldOut
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task hands over. `make` builds the network, outlined or with weights; the others are asked once it is there.
+
+    record: what is written down besides parameters, precision and device; outputs: the width of the head, for the memory of
+    its logits; counted: what the loss is a sum over; begin: puts weights in that were learnt before.
+    """
+
+    task: str
+    make: Callable[[], nn.Module]
+    batches: Callable[[nn.Module], Batches]
+    held_out: HeldOut
+    record: dict[str, Any]
+    tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer]  # of source and target
+    card: Callable[[Mapping[str, Any]], str]
+    outputs: int
+    counted: str = "tokens"
+    bytes_per_token: float | None = None
+    begin: Callable[[nn.Module], None] | None = None
+
+
+def fit(
+    work: Work, draft: ModelWriter, plan: Plan, request: Request, *, placement: Placement, resume: bool, begun: float,
+    reporter: Reporter,
+) -> dict[str, Any]:  # fmt: skip
+    """Trains into `draft` and returns the record. begun: when it all began, by `time.monotonic`."""
+    if not torchrun.rank():
+        resources.check(weights.outline(work.make), plan, placement, vocab_size=work.outputs, folder=draft.path)
+    torch.manual_seed(plan.seed)
+    model = work.make()
+    if work.begin:
+        work.begin(model)
+    model.to(placement.device)
+    if torchrun.rank():
+        torch.manual_seed(plan.seed + torchrun.rank())  # the same weights, another dropout
+    record = {
+        **work.record, "parameters": sum(p.numel() for p in model.parameters()), "precision": placement.precision,
+        "device": placement.device.type,
+    }  # fmt: skip
+    run = FolderRecorder(
+        draft, model, record, task=work.task, tokenizer=work.tokenizer, held_out=work.held_out, card=work.card,
+        begun=begun, bytes_per_token=work.bytes_per_token, counted=work.counted, board=request.tensorboard,
+        resumable=request.resumable,
+    )  # fmt: skip
+    resumed = run.resumed(reporter) if resume else None
+    run.log({"event": "resumed", "step": resumed[0].step} if resumed else {"event": "started", **record})
+    with distributed.joined(placement.device) as together:
+        if plan.shard:
+            together.shard(model)
+        together.agree(f"{record['tokenizer']} {record['data']['fingerprint']}", what="text")
+        batches = work.batches(model)
+        budget = Budget(
+            plan, begun=begun, used=resumed[0].seconds if resumed else 0.0, size=resources.checkpoint_size(model, plan)
+        )
+        progress = loop.train(
+            model, batches, plan, run, budget=budget, placement=placement, ranks=together, reporter=reporter, resumed=resumed
+        )
+    best = ModelFolder.open(draft.path).config
+    return {**best, "progress": asdict(progress), "seconds": progress.seconds}
