@@ -173,7 +173,7 @@ def classifier(
         name = path.name if len(archs) == 1 else trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
         records[name] = (path, trained.record)
         ended.append((name if len(places) > 1 else "", trained.opened, trained.record))
-        for line in summary.told(trained, valid or []):
+        for line in summary.summary_lines(trained, valid or []):
             reporter.note(f"{name}: {line}" if len(places) > 1 else line)
     if len(places) > 1:
         with Output() as out:

@@ -142,7 +142,7 @@ def translator(
             reporter.clear()
             records[place.request.arch] = (place.path, trained.record)
             ended.append((place.request.arch if many else "", trained.opened, trained.record))
-            for line in summary.told(trained.record, held_out.files if held_out else ()):
+            for line in summary.summary_lines(trained.record, held_out.files if held_out else ()):
                 reporter.note(f"{place.request.arch}: {line}" if many else line)
             if not separate and not init:
                 chosen = TokenizerChoice(str(place.path.resolve()))
