@@ -13,7 +13,7 @@ import gpt2
 import numpy as np
 import torch
 
-from seqcli.decoding.generate import Settings, generate
+from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.policy import Policy
 from seqcli.interfaces import OpenModel, TokenBatch
 from seqcli.text import BOS_ID, UNK_ID
@@ -49,7 +49,7 @@ def bare_loop(model, prompt: torch.Tensor) -> list[int]:
 
 def drawn(model, text: str) -> list[int]:
     opened = OpenModel("gpt2", "transformer", "document", Numbers(), model)
-    return next(generate(opened, [text], Settings(policy=Policy(temperature=0), max_new_tokens=NEW))).ids
+    return next(generate(opened, [text], GenerationSettings(policy=Policy(temperature=0), max_new_tokens=NEW))).ids
 
 
 def compared(precision: str, prompt: np.ndarray, *, runs: int) -> None:

@@ -1,10 +1,11 @@
-"""The verbs as methods, for Python: plain values with the names of the command line, nothing printed.
+"""The verbs as methods, for Python: typed results (`seqcli.results`) with the names of the command line; nothing is printed.
 
     lm = seqcli.load("DIR")
-    lm.score("I study machine learning")["log_prob"]
-    [row["log_prob"] for row in lm.score(["I study machine learning", "machine learning I study"])]
+    lm.score("I study machine learning").log_prob
+    [row.log_prob for row in lm.score(["I study machine learning", "machine learning I study"])]
+    pandas.DataFrame(lm.next("I study"))
 
-One text is a string and has one answer; several are a list, a tuple or any other iterable and have a list of answers, in order.
+One text is a string and has one result; several are a list, a tuple or any other iterable and have a list of results, in order.
 Settings have the ranges of the options of the same name, and what the command line refuses raises the same error (`SeqcliError`).
 """
 
@@ -18,18 +19,31 @@ from seqcli import ranges
 from seqcli.data.lines import block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.attention import attentions
-from seqcli.decoding.generate import Settings, generate
-from seqcli.decoding.next_token import NextToken
+from seqcli.decoding.generate import GenerationSettings, generate
+from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import settings as translation_settings
 from seqcli.decoding.translate import translate
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.metrics import signature
+from seqcli.results import (
+    Choice,
+    Continuation,
+    CorpusScore,
+    NextToken,
+    PairAccuracy,
+    Piece,
+    Results,
+    ScrambleRank,
+    SentenceScore,
+    TokenScore,
+    WordScore,
+)
 from seqcli.scoring import comparisons
 from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.influence import influences
-from seqcli.scoring.pairs import Pair, judge_pairs
+from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.classification.evaluate import Answers
@@ -54,70 +68,52 @@ class LanguageModel:
         """How its numbers are made."""
         return signature.of_language_model(self.opened)
 
-    def score(self, texts: Texts, *, contexts: Texts | None = None) -> Answer[dict[str, Any]]:
-        """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text (given its context).
-        contexts: one for each text, or one string for all."""
+    def score(self, texts: Texts, *, contexts: Texts | None = None) -> Answer[SentenceScore]:
+        """The log-probability of each text and its figures. contexts: what precedes each text and is not counted, one per text,
+        or one string for all."""
 
-        def scored(texts: list[str]) -> list[dict[str, Any]]:
+        def scored(texts: list[str]) -> list[SentenceScore]:
             given = [contexts] * len(texts) if isinstance(contexts, str) else contexts
             if given is not None:
-                given = _in_step(given, texts, "contexts")
+                given = _aligned(given, texts, "contexts")
             sums = score_block(self.opened, block_of(texts), contexts=given)
-            names = ("log_prob", "perplexity", "bits_per_byte", "tokens", "unknown")
-            columns = [getattr(sums, name).tolist() for name in names]
-            return [{**dict(zip(names, row)), "text": text} for text, row in zip(texts, zip(*columns), strict=True)]
+            figures = (sums.log_prob, sums.perplexity, sums.bits_per_byte, sums.tokens, sums.unknown)
+            return [SentenceScore(*row, text) for *row, text in zip(*(figure.tolist() for figure in figures), texts, strict=True)]
 
         return _answered(scored, texts)
 
-    def corpus(self, texts: Texts) -> dict[str, Any]:
-        """The figures of all texts together: perplexity, bits_per_byte and their like, with the signature."""
+    def corpus(self, texts: Texts) -> CorpusScore:
+        """The figures of all texts together."""
         totals = score_block(self.opened, block_of(_listed(texts))).totals
-        names = (
-            "sentences", "tokens", "unknown", "log_prob", "perplexity", "perplexity_known", "bits_per_byte",
-            "bits_per_character",
-        )  # fmt: skip
-        return {**{name: getattr(totals, name) for name in names}, "signature": self.signature}
+        return CorpusScore.of(self.opened.name, totals, signature=self.signature)
 
-    def pairs(self, pairs: Sequence[tuple[str, ...]]) -> dict[str, dict[str, Any]]:
-        """pairs, correct, ties and accuracy by tag, `overall` last, of minimal pairs (good, bad) or (good, bad, tag)."""
+    def pairs(self, pairs: Sequence[tuple[str, ...]]) -> Results[PairAccuracy]:
+        """How often the good sentence of each minimal pair, (good, bad) or (good, bad, tag), is the more probable one: a row per
+        tag, and `overall` as the last."""
         given = [Pair(good, bad, *(tag or ("",))) for good, bad, *tag in pairs]
-        return {
-            tag: {"pairs": t.pairs, "correct": t.correct, "ties": t.ties, "accuracy": t.accuracy}
-            for tag, (t,) in judge_pairs([self.opened], [given]).tallies.items()
-        }
+        return Results(accuracy_of(tag, tally) for tag, (tally,) in judge_pairs([self.opened], [given]).tallies.items())
 
-    def tokenize(self, texts: Texts) -> Answer[list[dict[str, Any]]]:
-        """text, id, start and end (in code points of the text) of every piece of each text."""
-        return _each(lambda text: [piece._asdict() for piece in RecordReader.of(self.opened).pieces(text)], texts)
+    def tokenize(self, texts: Texts) -> Answer[Results[Piece]]:
+        """The pieces of each text, with their places in it (code points)."""
+        return _each(lambda text: Results(Piece(*piece) for piece in RecordReader.of(self.opened).pieces(text)), texts)
 
-    def tokens(self, texts: Texts, *, rank: bool = False) -> Answer[list[dict[str, Any]]]:
-        """index, token, log_prob, order and rank of every token of each text, `</s>` too."""
-        return _each(lambda text: [_without_line(row) for row in score_tokens(self.opened, block_of([text]), rank=rank)], texts)
+    def tokens(self, texts: Texts, *, rank: bool = False) -> Answer[Results[TokenScore]]:
+        """The log-probability of every token of each text, `</s>` too."""
+        return _each(lambda text: Results(score_tokens(self.opened, block_of([text]), rank=rank)), texts)
 
-    def words(self, texts: Texts) -> Answer[list[dict[str, Any]]]:
-        """index, word and log_prob of every word between white space of each text."""
+    def words(self, texts: Texts) -> Answer[Results[WordScore]]:
+        """The log-probability of every word between white space of each text."""
+        return _each(lambda text: Results(score_words(self.opened, block_of([text]))), texts)
 
-        def words(text: str) -> list[dict[str, Any]]:
-            rows = score_words(self.opened, block_of([text]))
-            return [{"index": row.index, "word": row.token, "log_prob": row.log_prob} for row in rows]
-
-        return _each(words, texts)
-
-    def scramble(self, texts: Texts, *, orderings: int = 1000, seed: int = 0) -> Answer[dict[str, Any]]:
-        """Where each text stands among the orderings of its words."""
+    def scramble(self, texts: Texts, *, orderings: int = 1000, seed: int = 0) -> Answer[ScrambleRank]:
+        """Where each text stands among the orderings of its words. orderings: how many to sample for more than 7 words."""
         ranges.checked("orderings", orderings, ranges.ORDERINGS)
         ranges.checked("seed", seed, ranges.SEED)
+        return _each(lambda text: comparisons.scramble(self.opened, text, sample=orderings, seed=seed), texts)
 
-        def scrambled(text: str) -> dict[str, Any]:
-            answer = comparisons.scramble(self.opened, text, sample=orderings, seed=seed)._asdict()
-            del answer["best_shares"]
-            return {**answer, "best": [{"text": other, "log_prob": value} for other, value in answer["best"]]}
-
-        return _each(scrambled, texts)
-
-    def choices(self, templates: Texts) -> Answer[list[dict[str, Any]]]:
-        """The fillings of `My computer is very [slow|shirt]`, best first."""
-        return _each(lambda template: [choice._asdict() for choice in comparisons.choices(self.opened, template)], templates)
+    def choices(self, templates: Texts) -> Answer[Results[Choice]]:
+        """The fillings of `My computer is very [slow|shirt]`, most probable first."""
+        return _each(lambda template: Results(comparisons.choices(self.opened, template)), templates)
 
     def generate(
         self,
@@ -133,38 +129,34 @@ class LanguageModel:
         beam_size: int | None = None,
         stop: Sequence[str] = (),
         seed: int = 0,
-    ) -> Answer[list[dict[str, Any]]]:
-        """text, log_prob, tokens and finish_reason ("end": `</s>`, "stop", "length") of each sample of what follows each prompt.
+    ) -> Answer[Results[Continuation]]:
+        """`num_samples` continuations of each prompt.
 
-        temperature 0 is greedy; with beam_size they are the likeliest different texts, best first. The draws for the n-th of
+        temperature 0 is greedy; with beam_size they are the most probable different texts, best first. The draws for the n-th of
         several prompts are those of the n-th record on the command line. Raises UsageError for what `seqcli generate` refuses.
         """
         drawing = {
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
         }  # fmt: skip
         ranges.exclusive(drawing, {"beam_size": beam_size})
-        settings = Settings(
+        settings = GenerationSettings(
             policy=Policy(**_given(drawing)), max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size,
             stop=(stop,) if isinstance(stop, str) else tuple(stop), seed=seed,
         )  # fmt: skip
 
-        def generated(prompts: list[str]) -> list[list[dict[str, Any]]]:
-            samples: list[list[dict[str, Any]]] = [[] for _ in prompts]
+        def generated(prompts: list[str]) -> list[Results[Continuation]]:
+            samples: list[Results[Continuation]] = [Results() for _ in prompts]
             for row in generate(self.opened, prompts, settings, first=1):
-                samples[row.line - 1].append(
-                    {"text": row.text, "log_prob": row.log_prob, "tokens": len(row.ids), "finish_reason": row.finish_reason}
-                )
+                samples[row.line - 1].append(row.result)
             return samples
 
         return _answered(generated, prompts)
 
-    def next(self, prompts: Texts = "", *, k: int = 10) -> Answer[list[dict[str, Any]]]:
-        """token and probability of the k likeliest next tokens after each prompt, likeliest first."""
+    def next(self, prompts: Texts = "", *, k: int = 10) -> Answer[Results[NextToken]]:
+        """The k most probable next tokens after each prompt."""
         ranges.checked("k", k, ranges.TOP_K)
-        model = NextToken(self.opened)
-        return _answered(
-            lambda prompts: [[{"token": token, "probability": p} for token, p in best] for best in model.after(prompts, k=k)], prompts
-        )
+        model = NextTokenPredictor(self.opened)
+        return _answered(lambda prompts: [Results(NextToken(*pair) for pair in best) for best in model.after(prompts, k=k)], prompts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +194,7 @@ class Classifier:
 
     def evaluate(self, texts: Texts, labels: Texts) -> dict[str, Any]:
         """The figures of `seqcli classify --evaluate --json`. labels: the true ones."""
-        labels = _in_step(labels, texts := _listed(texts), "labels")
+        labels = _aligned(labels, texts := _listed(texts), "labels")
         return Answers(self.opened, self.opened.numbers_of(labels), self.opened.logits(block_of(texts))).figures()
 
     def explain(self, texts: Texts) -> Answer[dict[str, Any]]:
@@ -282,33 +274,33 @@ class Translator:
             "alignment": found.alignment(),
         }  # fmt: skip
 
-    def score(self, texts: Texts, sources: Texts) -> Answer[dict[str, Any]]:
-        """log_prob, perplexity, bits_per_byte, tokens, unknown and text of each text, given its source."""
+    def score(self, texts: Texts, sources: Texts) -> Answer[SentenceScore]:
+        """The log-probability of each text given its source, and its figures."""
         texts = texts if isinstance(texts, str) else _listed(texts)
         return self._given(sources, texts).score(texts)
 
-    def corpus(self, texts: Texts, sources: Texts) -> dict[str, Any]:
+    def corpus(self, texts: Texts, sources: Texts) -> CorpusScore:
         """The figures of all texts together, given their sources."""
         texts = _listed(texts)
-        return {**self._given(sources, texts).corpus(texts), "signature": self.signature}
+        return dataclasses.replace(self._given(sources, texts).corpus(texts), signature=self.signature)
 
-    def tokens(self, text: str, source: str, *, rank: bool = False) -> list[dict[str, Any]]:
-        """index, token, log_prob and rank of every token of a text, `</s>` too, given its source."""
+    def tokens(self, text: str, source: str, *, rank: bool = False) -> Results[TokenScore]:
+        """The log-probability of every token of a text given its source, `</s>` too."""
         return self._given(source, text).tokens(text, rank=rank)
 
-    def words(self, text: str, source: str) -> list[dict[str, Any]]:
-        """index, word and log_prob of every word between white space, given the text's source."""
+    def words(self, text: str, source: str) -> Results[WordScore]:
+        """The log-probability of every word between white space, given the text's source."""
         return self._given(source, text).words(text)
 
     def _given(self, sources: Texts, texts: Texts) -> LanguageModel:
-        sources = _in_step(sources, _listed(texts), "sources")
+        sources = _aligned(sources, _listed(texts), "sources")
         return LanguageModel(given_sources(self.opened, block_of(sources).data))
 
 
 def _answered(answers: Callable[[list[str]], list[T]], texts: Texts) -> Answer[T]:
     """The answers to several texts in their order, or the answer to one."""
     listed = _listed(texts)
-    return answers(listed)[0] if isinstance(texts, str) else answers(listed)
+    return answers(listed)[0] if isinstance(texts, str) else Results(answers(listed))
 
 
 def _each(answer: Callable[[str], T], texts: Texts) -> Answer[T]:
@@ -324,7 +316,7 @@ def _listed(texts: Texts) -> list[str]:
     return listed
 
 
-def _in_step(others: Texts, texts: Sequence[str], what: str) -> list[str]:
+def _aligned(others: Texts, texts: Sequence[str], what: str) -> list[str]:
     """As many of these as there are texts."""
     listed = _listed(others)
     if len(listed) != len(texts):
@@ -335,6 +327,3 @@ def _in_step(others: Texts, texts: Sequence[str], what: str) -> list[str]:
 def _given(options: Mapping[str, T | None]) -> dict[str, T]:
     return {name: value for name, value in options.items() if value is not None}
 
-
-def _without_line(row) -> dict[str, Any]:
-    return {key: value for key, value in row._asdict().items() if key != "line" and value is not None}

@@ -33,7 +33,7 @@ COMMANDS = {  # in the order of the help
     "info": "Show what a model is.",
     "demo": "See what a language model is.",
 }
-SHARED = {"train lm", "train classifier", "train translator", "classify", "score", "generate", "translate", "tokenize"}  # by all processes of torchrun; of any other, rank 0 is enough
+TRAINING = {"train lm", "train classifier", "train translator"}  # run by all processes of torchrun; other commands by rank 0 alone
 _FIRST_WORD = 3.0  # seconds in which torchrun ends the others when rank 0 has failed
 
 
@@ -116,7 +116,7 @@ def _run(arguments: list[str]) -> int:
         # The first call writes and removes a file, wherever it is made. Torch would make a folder there for compiled code.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seqcli --help | head -1` ends quietly
-    if torchrun.rank() and (_command(arguments).removeprefix("seqcli ") not in SHARED or {"-h", "--help"} & {*arguments}):
+    if torchrun.rank() and (_command(arguments).removeprefix("seqcli ") not in TRAINING or {"-h", "--help"} & {*arguments}):
         return 0
     try:
         if arguments[:1] == ["--version"]:

@@ -18,24 +18,25 @@ def lm(model):
 def test_the_same_numbers_as_the_command_line(lm, model, here):
     rows = [json.loads(line)["scores"][0] for line in here("score", "--json", "-q", "-m", str(model), *TEXTS).out.splitlines()]
     for mine, theirs in zip(lm.score(TEXTS), rows, strict=True):
-        assert {name: mine[name] for name in theirs if name != "model"} == {k: v for k, v in theirs.items() if k != "model"}
+        assert {"model": theirs["model"], **mine.to_dict()} == {**theirs, "text": mine.text}
     corpus = json.loads(here("score", "--json", "-q", "--level", "corpus", "-m", str(model), *TEXTS).out)
-    assert {k: v for k, v in corpus.items() if k != "model"} == pytest.approx(lm.corpus(TEXTS))
+    assert corpus == pytest.approx(lm.corpus(TEXTS).to_dict())
 
 
 def test_parts_add_up(lm):
     (whole,) = lm.score(["I study machine learning"])
-    for parts in (lm.tokens(whole["text"]), lm.words(whole["text"])):
-        assert sum(part["log_prob"] for part in parts) == pytest.approx(whole["log_prob"], rel=1e-5)
-    assert [piece["text"] for piece in lm.tokenize("I  study")] == ["I", "study"]
-    assert [(piece["start"], piece["end"]) for piece in lm.tokenize("I  study")] == [(0, 1), (3, 8)]
+    for parts in (lm.tokens(whole.text), lm.words(whole.text)):
+        assert sum(part.log_prob for part in parts) == pytest.approx(whole.log_prob, rel=1e-5)
+    assert [piece.piece for piece in lm.tokenize("I  study")] == ["I", "study"]
+    assert [(piece.start, piece.end) for piece in lm.tokenize("I  study")] == [(0, 1), (3, 8)]
 
 
 def test_comparisons(lm):
-    assert lm.scramble("I study machine learning")["rank"] == 1
-    assert lm.choices("my computer is very [slow|cat]")[0]["text"] == "my computer is very slow"
+    assert lm.scramble("I study machine learning").rank == 1
+    assert lm.choices("my computer is very [slow|cat]")[0].text == "my computer is very slow"
     result = lm.pairs([("the cat sleeps", "sleeps cat the", "order"), ("the cat sleeps", "the cat sleeps")])
-    assert result["order"]["correct"] == 1 and result["overall"]["ties"] == 1 and result["overall"]["pairs"] == 2
+    assert [row.tag for row in result] == ["order", "overall"]
+    assert result[0].correct == 1 and result[1].ties == 1 and result[1].pairs == 2
 
 
 def test_one_text_has_one_answer_and_several_have_a_list(lm):

@@ -23,6 +23,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "ragged": (0, "numpy", ""),
     "decimals": (0, "numpy", ""),
     "finite": (0, "", ""),
+    "results": (0, "", ""),
     "ranges": (0, "", ""),
     "system": (0, "", ""),
     "files": (0, "numpy", ""),

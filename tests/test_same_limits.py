@@ -8,13 +8,13 @@ import pytest
 import seqcli
 from seqcli import ranges
 from seqcli.commands import generate, translate
-from seqcli.decoding.generate import Settings as Generating
+from seqcli.decoding.generate import GenerationSettings
 from seqcli.decoding.policy import Policy
-from seqcli.decoding.translate import Settings as Translating
+from seqcli.decoding.translate import TranslationSettings
 from seqcli.errors import UsageError
 
 TRIED = [math.nan, math.inf, -math.inf, -1, 0, 0.5, 10**9, 10**30]
-COMMANDS = {"generate": (generate.generate, Generating), "translate": (translate.translate, Translating)}
+COMMANDS = {"generate": (generate.generate, GenerationSettings), "translate": (translate.translate, TranslationSettings)}
 NUMBERS = [
     (verb, field) for verb, (command, settings) in COMMANDS.items() for kind in (Policy, settings)
     for field in dataclasses.fields(kind) if "rule" in field.metadata and field.name in command.__annotations__

@@ -272,11 +272,11 @@ def test_a_first_use_that_was_ended_leaves_nothing(small, tmp_path, monkeypatch)
 def test_the_sample_translators_look_at_what_they_translate(tmp_path, monkeypatch, text, translation, looks):
     """The true ones, half a minute each to build. looks: of words of the translation, at which word of the text."""
     from seqcli.decoding.attention import attentions
-    from seqcli.decoding.translate import Settings, translate
+    from seqcli.decoding.translate import TranslationSettings, translate
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     opened = samples.translator(text, reporter=SILENT)
-    made = list(translate(opened, [text], Settings()))
+    made = list(translate(opened, [text], TranslationSettings()))
     assert made[0].best.text == translation
     (looked,) = attentions(opened, made)
     assert {target: source for source, target in looked.alignment() if target in looks} == looks

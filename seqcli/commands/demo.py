@@ -90,7 +90,7 @@ def _orderings(out: Output, models: list[OpenModel], text: str) -> None:
     from seqcli.scoring.comparisons import scramble
 
     answers = [scramble(opened, text, sample=1000, seed=0, best=1000) for opened in models]
-    shares = [dict(zip((ordering for ordering, _ in a.best), a.best_shares)) for a in answers]
+    shares = [{ordering.text: ordering.share for ordering in a.best} for a in answers]
     likeliest = sorted(shares[0], key=lambda ordering: -max(share[ordering] for share in shares))
     shown = [text, *(ordering for ordering in likeliest if ordering != text)][:LIKELIEST]
     columns = [Column("ordering", [*shown, f"rank of {answers[0].orderings}"])]
@@ -124,16 +124,16 @@ def _pieces(out: Output, models: dict[str, OpenModel]) -> None:
 
 def _continuations(out: Output, models: list[OpenModel], prompt: str) -> None:
     """The next token side by side, and a text of each model."""
-    from seqcli.decoding.generate import Settings, generate
-    from seqcli.decoding.next_token import NextToken
+    from seqcli.decoding.generate import GenerationSettings, generate
+    from seqcli.decoding.next_token import NextTokenPredictor
     from seqcli.report.frame import Column
 
     columns = []
     for opened in models:
-        (best,) = NextToken(opened).after([prompt], k=LIKELIEST)
+        (best,) = NextTokenPredictor(opened).after([prompt], k=LIKELIEST)
         columns.append(Column(opened.name, [f"{token} {p:.2f}" for token, p in best]))
     out.rows(columns, title=f"after {prompt!r}")
-    likeliest = Settings(beam_size=5)  # what such small networks draw is seldom a sentence
+    likeliest = GenerationSettings(beam_size=5)  # what such small networks draw is seldom a sentence
     texts = [prompt + row.text for opened in models for row in generate(opened, [prompt], likeliest)]
     out.rows([Column("model", [opened.name for opened in models]), Column("goes on likeliest", texts)])
 
@@ -166,11 +166,11 @@ def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
 def _translations(out: Output, opened: OpenTranslator, texts: list[str]) -> None:
     """Of each, and where the last one's tokens came from."""
     from seqcli.decoding.attention import attentions
-    from seqcli.decoding.translate import Settings, translate
+    from seqcli.decoding.translate import TranslationSettings, translate
     from seqcli.report import heatmap
     from seqcli.report.frame import Column
 
-    made = list(translate(opened, texts, Settings()))
+    made = list(translate(opened, texts, TranslationSettings()))
     out.rows([Column("text", texts), Column("translation", [each.best.text for each in made])])
     (looked,) = attentions(opened, made[-1:])
     names = ([piece.text for piece in side] for side in (looked.source, looked.target))

@@ -8,24 +8,23 @@ from typing import Any
 
 from seqcli.commands.jobs import ModelJob as Job
 from seqcli.data.lines import Block
-from seqcli.decoding.generate import Continuation, Settings, generate, grow, samples_of
-from seqcli.decoding.next_token import NextToken
+from seqcli.decoding.generate import GenerationSettings, GrowingText, generate, grow, samples_of
+from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.decoding.policy import Policy
 from seqcli.interfaces import OpenModel
 from seqcli.report.frame import WHOLE, Column, bar, json_line, with_kept
 from seqcli.report.output import JSON, TABLE, Output
-from seqcli.system import torchrun
 from seqcli.text import printable, tsv_field
 
 EXAMPLE = 'seqcli generate "I study"'
 _TOGETHER = 1 << 13  # bytes of prompts: a few hundred
 
 
-def settings(policy: dict[str, Any], **others) -> Settings:
-    return Settings(policy=Policy(**policy), **others)
+def settings(policy: dict[str, Any], **others) -> GenerationSettings:
+    return GenerationSettings(policy=Policy(**policy), **others)
 
 
-def texts(job: Job, settings: Settings, *, prompted: bool) -> None:
+def texts(job: Job, settings: GenerationSettings, *, prompted: bool) -> None:
     """A text per record and sample."""
     keep = job.source.keep or ()
     with job.opened(by_record=True, shared=True, size=_TOGETHER) as out:
@@ -44,21 +43,19 @@ def texts(job: Job, settings: Settings, *, prompted: bool) -> None:
                     text = row.prompt.text + row.text if prompted else row.text
                     yield "\t".join(map(tsv_field, [*kept, text])) + "\n"
 
-        alone = torchrun.world() == 1  # rows then come one by one
-        blocks = map(rows_of, job.blocks) if alone else job.answers(lambda block: list(rows_of(block)))
-        for done, row in enumerate(chain.from_iterable(blocks), 1):
+        for done, row in enumerate(chain.from_iterable(map(rows_of, job.blocks)), 1):
             out.write(row)
             job.reporter.progress("texts generated", done)
 
 
-def _object(row: Continuation) -> dict[str, Any]:
+def _object(row: GrowingText) -> dict[str, Any]:
     return {
         "line": row.line, "prompt": row.prompt.text, "text": row.text, "log_prob": row.log_prob,
         "tokens": len(row.ids), "finish_reason": row.finish_reason,
     }  # fmt: skip
 
 
-def _stream(job: Job, out: Output, block: Block, settings: Settings, *, prompted: bool) -> None:
+def _stream(job: Job, out: Output, block: Block, settings: GenerationSettings, *, prompted: bool) -> None:
     """For eyes: every token when it comes, one text after another."""
     out.line_buffered = True
     shown: int | None = None
@@ -74,7 +71,7 @@ def _stream(job: Job, out: Output, block: Block, settings: Settings, *, prompted
             shown = None
 
 
-def _growing(opened: OpenModel, block: Block, settings: Settings) -> Iterator[Continuation]:
+def _growing(opened: OpenModel, block: Block, settings: GenerationSettings) -> Iterator[GrowingText]:
     """One row after another, each time it has grown; of beam search, when it is found."""
     if settings.beam_size:
         return generate(opened, block.records(), settings, first=block.first)
@@ -91,11 +88,11 @@ def next_tokens(job: Job, *, k: int) -> None:
     with job.opened() as out:
         names = [[f"{m.name}.{name}" if job.many else name for name in ("token", "probability")] for m in job.models]
         out.begin(["line", "rank", *chain.from_iterable(names)])
-        models: dict[str, NextToken] = {}
+        models: dict[str, NextTokenPredictor] = {}
         for block in job.blocks:
             records = block.records()
             asked = job.asked(block)
-            models |= {opened.name: NextToken(opened) for opened in asked if opened.name not in models}
+            models |= {opened.name: NextTokenPredictor(opened) for opened in asked if opened.name not in models}
             answers = zip(*(models[opened.name].after(records, k=k) for opened in asked))
             for line, (text, found) in enumerate(zip(records, answers), block.first):
                 if out.mode == JSON:

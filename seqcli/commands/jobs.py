@@ -10,12 +10,11 @@ from typing import TypeVar
 from seqcli.commands.by_script import ByScript
 from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
-from seqcli.data.parallel import ordered_map, shared_map
+from seqcli.data.parallel import ordered_map
 from seqcli.data.tables import ColumnSpec
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter
 from seqcli.report.output import TABLE, Output
-from seqcli.system import torchrun
 from seqcli.text import UNK
 
 Result = TypeVar("Result")
@@ -42,8 +41,6 @@ class TextJob:
 
             source.encoding_is_of_model = any(is_arpa(path) for _, path in named(sources))
         self.machine, self._example = machine, example
-        if results.header and results.json:
-            reporter.note("--header has no effect with --json")
         self._size: int | None = None  # of blocks
         self.beginning = ""  # of the text, to see its script by
         self._networks: list = []
@@ -119,11 +116,6 @@ class TextJob:
         self._by_script = not whole
         out = self.results.opened()
         self._awaited = by_record and (out.line_buffered or out.mode == TABLE)
-        self._shared = shared and not self._awaited and bool(self.sources)  # else rank 0's text chooses a sample
-        if torchrun.rank():
-            if not self._shared:
-                raise SystemExit(0)
-            self.blocks = iter(())  # rank 0 reads
         self._size = _SOON if by_record and out.mode == TABLE else size
         _ = self.blocks
         self.answering()
@@ -133,8 +125,7 @@ class TextJob:
 
     def answers(self, function: Callable[[Block], Result]) -> Iterator[Result]:
         """function(block) of every block, in order; one after another where a reader waits for the next."""
-        each = shared_map if self._shared else ordered_map
-        return each(function, self.blocks, workers=1 if self._awaited else self.threads)
+        return ordered_map(function, self.blocks, workers=1 if self._awaited else self.threads)
 
 
 def check_mix(mix: list[float] | str | None, sources: list[str]) -> None:

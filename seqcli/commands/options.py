@@ -265,7 +265,10 @@ class Results:
     def reporter(self, command: str, machine: Machine):
         from seqcli.report.progress import Console
 
-        return Console(prefix=f"seqcli {command}", quiet=self.quiet, verbose=machine.verbose)
+        console = Console(prefix=f"seqcli {command}", quiet=self.quiet, verbose=machine.verbose)
+        if self.header and self.json:
+            console.note("--header has no effect with --json")
+        return console
 
     def opened(self):
         from seqcli.report.output import Output

@@ -22,6 +22,7 @@ from seqcli.decoding.text_stream import TextStream
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, State
 from seqcli.ranges import BEAM, COUNT, SEED, check, ranged
+from seqcli.results import Continuation
 from seqcli.text import EOS_ID, UNK_ID
 
 _AT_ONCE = 1 << 22  # so many logits are held at a time
@@ -31,7 +32,7 @@ END, STOP, LENGTH = "end", "stop", "length"  # `</s>` came, or a stop string, or
 
 
 @dataclass(frozen=True)
-class Settings:
+class GenerationSettings:
     """beam_size: find the `num_samples` likeliest texts instead of drawing; `policy` and `seed` then have no effect."""
 
     policy: Policy = field(default_factory=Policy)
@@ -60,14 +61,14 @@ class Sample(NamedTuple):
     prompt: Prompt
 
 
-class Continuation:
+class GrowingText:
     """What follows a prompt, growing from where in it the first token begins.
 
     ids: the tokens drawn, `</s>` too; log_prob: natural, of the model itself for all of them, whatever the policy;
     text: what they add to the prompt's; finish_reason: END, STOP or LENGTH, None while it grows.
     """
 
-    def __init__(self, opened: OpenModel, sample: Sample, start: Start, settings: Settings):
+    def __init__(self, opened: OpenModel, sample: Sample, start: Start, settings: GenerationSettings):
         self.line, self.number, self.prompt = sample
         self.ids: list[int] = []
         self.log_prob = 0.0
@@ -80,7 +81,13 @@ class Continuation:
     def text(self) -> str:
         return self._stream.text
 
-    def copy(self) -> Continuation:
+    @property
+    def result(self) -> Continuation:
+        """When it has ended."""
+        assert self.finish_reason is not None
+        return Continuation(self.prompt.text, self.text, self.log_prob, len(self.ids), self.finish_reason)
+
+    def copy(self) -> GrowingText:
         """Both then grow on their own."""
         other = copy(self)
         other.ids, other._stream = list(self.ids), self._stream.copy()
@@ -100,8 +107,8 @@ class Continuation:
 
 
 def generate(
-    opened: OpenModel, texts: Iterable[str], settings: Settings, *, first: int = 1
-) -> Iterator[Continuation]:
+    opened: OpenModel, texts: Iterable[str], settings: GenerationSettings, *, first: int = 1
+) -> Iterator[GrowingText]:
     """The finished samples of each text, in order; the first text is line `first`.
 
     Those of beam search are different texts, best first: fewer than `num_samples` where it found no more.
@@ -116,21 +123,21 @@ def generate(
             yield from sorted(finished, key=lambda row: (row.line, row.number))
 
 
-def samples_of(opened: OpenModel, texts: Iterable[str], settings: Settings, *, first: int = 1) -> Iterator[Sample]:
+def samples_of(opened: OpenModel, texts: Iterable[str], settings: GenerationSettings, *, first: int = 1) -> Iterator[Sample]:
     """What is to be drawn; for beam search one a text."""
     prompts = map(Prompter(opened).read, texts)
     each = range(1 if settings.beam_size else settings.num_samples)
     return (Sample(line, number, prompt) for line, prompt in enumerate(prompts, first) for number in each)
 
 
-def grow(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> Iterator[Continuation]:
+def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSettings) -> Iterator[GrowingText]:
     """Draws all samples together; yields a row each time it has grown by a token."""
     policy = settings.policy
     random = [numbers(settings.seed, line=sample.line, sample=sample.number) for sample in samples]
     # 1. Every prompt is read once; a sample's first number says where in it the first token begins
     u = np.array([one.random() for one in random])
     starts, logits, may, state = _begun(opened, samples, u=u, temperature=policy.temperature)
-    rows = [Continuation(opened, sample, start, settings) for sample, start in zip(samples, starts)]
+    rows = [GrowingText(opened, sample, start, settings) for sample, start in zip(samples, starts)]
     history, _ = padded([row.prompt.ids[: start.kept] for row, start in zip(rows, starts)])
     alive = np.arange(len(rows))
     while True:
@@ -152,10 +159,10 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> It
         may[:, _never(opened)] = False
 
 
-def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: Settings) -> Iterator[Continuation]:
+def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSettings) -> Iterator[GrowingText]:
     """By beam search, the best first; `samples` are one a prompt."""
     starts, logits, may, state = _begun(opened, samples, u=np.zeros(len(samples)), temperature=0)
-    spelled = _Spelled([Continuation(opened, sample, start, settings) for sample, start in zip(samples, starts)])
+    spelled = _Spelled([GrowingText(opened, sample, start, settings) for sample, start in zip(samples, starts)])
     found = beam.search(
         opened.model,
         np.where(may, log_probs(opened.model, logits), -np.inf),
@@ -177,9 +184,9 @@ def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: Settings)
 class _Spelled:
     """The continuations that hypotheses are; each grows from its parent's by a token, as long as that is remembered."""
 
-    def __init__(self, begun: Sequence[Continuation]):
+    def __init__(self, begun: Sequence[GrowingText]):
         self._begun = begun  # of each prompt, without tokens
-        self._grown: dict[tuple[int, ...], Continuation] = {}
+        self._grown: dict[tuple[int, ...], GrowingText] = {}
 
     @property
     def spelling(self) -> beam.Spelling:
@@ -189,7 +196,7 @@ class _Spelled:
             stops=(lambda source, ids: self.of(source, ids).finish_reason == STOP) if stops else None,
         )
 
-    def of(self, source: int, ids: list[int]) -> Continuation:
+    def of(self, source: int, ids: list[int]) -> GrowingText:
         key = (source, *ids)
         if key not in self._grown:
             parent = self._grown.get(key[:-1])

@@ -19,7 +19,7 @@ from seqcli.interfaces import OpenModel
 _AT_ONCE = 1 << 22  # so many logits are held at a time
 
 
-class NextToken:
+class NextTokenPredictor:
     """The distributions of a model."""
 
     def __init__(self, opened: OpenModel):

@@ -31,7 +31,7 @@ _MORE = 10  # tokens of a translation beside `max_length_ratio` of the source's
 
 
 @dataclass(frozen=True)
-class Settings:
+class TranslationSettings:
     """num_samples: draw so many by `policy` and `seed` instead of searching for the `n_best` likeliest.
 
     max_length_ratio: tokens of a translation to those of its source; prefix: what every translation begins with, whole
@@ -68,15 +68,15 @@ class Settings:
         return how | {name: f"{value:g}" if isinstance(value, float) else value for name, (value, usual) in unusual.items() if value != usual}
 
 
-def settings(*, searching: Mapping[str, Any], drawing: Mapping[str, Any], **others: Any) -> Settings:
+def settings(*, searching: Mapping[str, Any], drawing: Mapping[str, Any], **others: Any) -> TranslationSettings:
     """Of options by name, None where one was not given. Any of `drawing` (num_samples and those of a policy) asks for draws,
     and then none of `searching` (beam_size, n_best, length_penalty) has a place; the beam is 5, or n_best where that is more."""
     exclusive(drawing, searching)
     searched, drawn = ({name: value for name, value in options.items() if value is not None} for options in (searching, drawing))
     if drawn:
-        return Settings(num_samples=drawn.pop("num_samples", 1), policy=Policy(**drawn), **others)
+        return TranslationSettings(num_samples=drawn.pop("num_samples", 1), policy=Policy(**drawn), **others)
     n_best = checked("n_best", searched.get("n_best", 1), BEAM)
-    return Settings(**{"beam_size": max(5, n_best), **searched}, **others)
+    return TranslationSettings(**{"beam_size": max(5, n_best), **searched}, **others)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Part(NamedTuple):
 
 
 def translate(
-    opened: OpenTranslator, lines: Iterable[str], settings: Settings, *, first: int = 1
+    opened: OpenTranslator, lines: Iterable[str], settings: TranslationSettings, *, first: int = 1
 ) -> Iterator[Translation]:
     """A translation of each line, in order; the first is line `first`. No line's depends on its neighbours."""
     numbered, forced = enumerate(lines, first), forced_by(opened, settings.prefix)
@@ -157,7 +157,7 @@ def forced_by(opened: OpenTranslator, prefix: str) -> np.ndarray:
 
 
 def _found(
-    opened: OpenTranslator, parts: list[_Part], settings: Settings, forced: np.ndarray
+    opened: OpenTranslator, parts: list[_Part], settings: TranslationSettings, forced: np.ndarray
 ) -> dict[tuple[int, int], list[beam.Hypothesis]]:
     """The hypotheses of each part, by line and number."""
     at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.num_samples or settings.beam_size)))
@@ -180,7 +180,7 @@ def together(opened: OpenTranslator, lengths: Sequence[int], *, at_once: int) ->
 
 
 def _decoded(
-    opened: OpenTranslator, parts: list[_Part], settings: Settings, *, prefix: Sequence[int]
+    opened: OpenTranslator, parts: list[_Part], settings: TranslationSettings, *, prefix: Sequence[int]
 ) -> list[list[beam.Hypothesis]]:
     lengths = np.array([len(part.tokens) for part in parts])
     given = opened.model.given(opened.model.encode(TokenBatch(np.concatenate([part.tokens for part in parts]), lengths)))
@@ -212,7 +212,7 @@ def _decoded(
 
 
 def _joined(
-    opened: OpenTranslator, line: int, text: str, parts: list[tuple[np.ndarray, list[beam.Hypothesis]]], settings: Settings
+    opened: OpenTranslator, line: int, text: str, parts: list[tuple[np.ndarray, list[beam.Hypothesis]]], settings: TranslationSettings
 ) -> Translation:
     """The translations of a line, made of those of its windows: the best combinations, or the k-th draws of all windows."""
     windows_ = [found for _, found in parts]

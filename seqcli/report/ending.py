@@ -40,7 +40,7 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
     """A text that it generates, or what it says of a held-out one."""
     if isinstance(opened, OpenModel):
         most = _CHARACTERS if opened.tokenizer.KIND in ("characters", "bytes") else _TOKENS
-        how = generate.Settings(policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN)
+        how = generate.GenerationSettings(policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN)
         texts = [made.text for made in generate.generate(opened, [""], how)]
         return f"a sample of its text: {_shown(next(filter(str.strip, texts), ''))}"
     text, truth = next((row for row in held_out if 0 < len(row[0]) <= _SHOWN), held_out[0])
@@ -49,7 +49,7 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
         best = int(shares.argmax())
         given = "which is its label" if opened.labels[best] == truth else f"its label is {truth}"
         return f"a held-out text: {_shown(text)} -> {opened.labels[best]} ({shares[best]:.2f}), {given}"
-    (made,) = translate.translate(opened, [text[:_SHOWN]], translate.Settings(beam_size=1))
+    (made,) = translate.translate(opened, [text[:_SHOWN]], translate.TranslationSettings(beam_size=1))
     return f"a held-out sentence: {_shown(text)} -> {_shown(made.best.text)} (reference: {_shown(truth)})"
 
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from seqcli import decimals
+from seqcli.results import TEXT, WHOLE, formats
 from seqcli.text import printable, tsv_field
-
-TEXT = "%s"
-WHOLE = "%d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,19 @@ class Column:
     format: str = TEXT
     shown: str | None = None
     align: str | None = None  # numbers stand right, text left
+
+
+def columns_of(result: type, values: Mapping[str, Sequence[Any]], *, prefix: str = "") -> list[Column]:
+    """A column for each field of `result` that has values, in the order and the formats of its fields. prefix: of the names."""
+    return [
+        Column(f"{prefix}{name}", values[name], format, table)
+        for name, (format, table) in formats(result).items() if name in values
+    ]  # fmt: skip
+
+
+def columns_of_rows(rows: Sequence[Any], result: type) -> list[Column]:
+    """Results of one type, a row each."""
+    return columns_of(result, {name: [getattr(row, name) for row in rows] for name in formats(result)})
 
 
 def tsv(columns: list[Column]) -> str:

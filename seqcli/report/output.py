@@ -17,7 +17,6 @@ from seqcli.errors import ClosedPipe, OutputError
 from seqcli.files.atomic import replacing
 from seqcli.report import frame
 from seqcli.report.frame import Column
-from seqcli.system import torchrun
 
 TABLE, TSV, JSON = "table", "tsv", "json"
 
@@ -39,10 +38,7 @@ class Output:
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
-        if torchrun.rank():  # rank 0 writes
-            with open(os.devnull, "wb") as file:
-                yield file
-        elif self._standard:
+        if self._standard:
             try:
                 yield sys.stdout.buffer
             finally:

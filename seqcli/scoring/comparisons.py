@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,26 +10,12 @@ from seqcli.interfaces import OpenModel
 from seqcli.metrics.fillings import fillings
 from seqcli.metrics.minimal_pairs import TIE, tied
 from seqcli.metrics.orderings import are_sampled, orderings
+from seqcli.results import Choice, Ordering, ScrambleRank
 from seqcli.scoring.sentences import score_texts
 from seqcli.text import WORD
 
 
-class Scramble(NamedTuple):
-    """Where a sentence stands among its orderings. `mass`: p(text) over the sum of all of them, None where that sum is
-    zero; ties share the better rank."""
-
-    text: str
-    log_prob: float
-    rank: int
-    orderings: int
-    sampled: bool
-    ties: int
-    mass: float | None
-    best: list[tuple[str, float]]
-    best_shares: list[float]  # empty where there is no mass
-
-
-def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int = 5) -> Scramble:
+def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int = 5) -> ScrambleRank:
     """Ranks the words of `text`, joined by single blanks, among their orderings."""
     words = WORD.findall(text)
     log_probs, top = [], []
@@ -42,7 +27,8 @@ def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int 
     log_prob = np.concatenate(log_probs)
     own = float(log_prob[0])
     share = shares(log_prob)
-    return Scramble(
+    total = np.exp(log_prob - log_prob.max()).sum() if share is not None else 0.0
+    return ScrambleRank(
         text=" ".join(words),
         log_prob=own,
         rank=1 + int((log_prob > own + TIE).sum()),
@@ -50,8 +36,7 @@ def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int 
         sampled=are_sampled(words, sample=sample),
         ties=int(tied(log_prob[1:], own).sum()),
         mass=None if share is None else float(share[0]),
-        best=top,
-        best_shares=[] if share is None else np.sort(share)[::-1][:best].tolist(),
+        best=[Ordering(text, value, None if share is None else float(np.exp(value - log_prob.max()) / total)) for text, value in top],
     )
 
 
@@ -66,15 +51,6 @@ def _groups(texts: Iterator[str]) -> Iterator[list[str]]:
             group, size = [], 0
     if group:
         yield group
-
-
-class Choice(NamedTuple):
-    """A filling of a sentence's choices. `share`: its p over the sum of all fillings, None where that sum is zero."""
-
-    rank: int
-    log_prob: float
-    share: float | None
-    text: str
 
 
 def choices(opened: OpenModel, template: str) -> list[Choice]:

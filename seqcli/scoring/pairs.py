@@ -18,6 +18,7 @@ from seqcli.data.tables import kind_of
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.minimal_pairs import Tally
+from seqcli.results import PairAccuracy
 from seqcli.scoring.sentences import score_texts
 
 OVERALL = "overall"
@@ -103,3 +104,7 @@ def judge_pairs(models: list[OpenModel], batches: Iterable[list[Pair]], *, score
         raise InputError("no pairs", cure="give lines of good and bad sentences between tabs")
     results.tallies[OVERALL] = overall
     return results
+
+
+def accuracy_of(tag: str, tally: Tally) -> PairAccuracy:
+    return PairAccuracy(tag, tally.pairs, tally.correct, tally.ties, tally.accuracy, *tally.interval())

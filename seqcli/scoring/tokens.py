@@ -9,35 +9,25 @@ from typing import NamedTuple
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.interfaces import OpenModel, Piece
+from seqcli.results import TokenScore, WordScore
 from seqcli.scoring.sentences import score_given
 from seqcli.text import EOS, WORD
 
 
-class ScoredToken(NamedTuple):
-    """log_prob is natural; order is the matched n-gram's length, rank 1 for the likeliest token, None where not known."""
-
-    line: int
-    index: int
-    token: str
-    log_prob: float
-    order: int | None = None
-    rank: int | None = None
-
-
 def score_tokens(
     opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None, rank: bool = False
-) -> Iterator[ScoredToken]:
+) -> Iterator[TokenScore]:
     """Every token of every record, `</s>` too."""
     for row in _rows(opened, block, contexts, rank):
         for index, piece in enumerate(row.pieces):
-            yield ScoredToken(
+            yield TokenScore(
                 row.line, index, piece.text, row.log_prob[index], row.order and row.order[index], row.rank and row.rank[index]
             )
 
 
 def score_words(
     opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None
-) -> Iterator[ScoredToken]:
+) -> Iterator[WordScore]:
     """Every word between white space; `</s>` is a row of its own, so rows add up.
 
     A token belongs to the first word that ends after the token begins: the blank before a word counts with it. Blanks
@@ -54,7 +44,7 @@ def score_words(
                 at += 1
             sums[at] += value
         for index, (word, _) in enumerate(words):
-            yield ScoredToken(row.line, index, word, sums[index])
+            yield WordScore(row.line, index, word, sums[index])
 
 
 class _Row(NamedTuple):

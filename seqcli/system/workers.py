@@ -63,7 +63,7 @@ def ask(pipe, item):
         pipe.send(item)
         sound, result = pipe.recv()
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        cure = "use --threads 1 or less input at a time, and no torchrun"
+        cure = "use --threads 1 or less input at a time"
         raise OutputError("a worker process died, perhaps because memory is exhausted", cure=cure) from None
     if sound:
         return result
@@ -78,23 +78,16 @@ def _work(function: Callable, pipe, others: list) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         for other in others:
             other.close()
-        serve(function, pipe)
+        with suppress(EOFError, OSError):  # the pipe is closed, or broken
+            while True:
+                item = pipe.recv()
+                try:
+                    answer = True, function(item)
+                except Exception as error:
+                    answer = False, error
+                pipe.send(answer)
     finally:
         os._exit(0)
-
-
-def serve(function: Callable, pipe) -> None:
-    """Answers until the pipe is closed or broken."""
-    with suppress(EOFError, OSError):
-        while True:
-            pipe.send(answer(function, pipe.recv()))
-
-
-def answer(function: Callable, item) -> tuple[bool, object]:
-    try:
-        return True, function(item)
-    except Exception as error:
-        return False, error
 
 
 def _start(process: multiprocessing.Process) -> None:

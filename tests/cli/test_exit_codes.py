@@ -166,7 +166,7 @@ def test_5_what_cannot_be_written(here, model, tmp_path):
 
 
 def test_1_what_nobody_expected(here, model, monkeypatch):
-    monkeypatch.setattr("seqcli.commands.score_modes.sentences.sentences", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("seqcli.commands.score.sentences.sentences", lambda *_, **__: 1 / 0)
     done = here("score", "-m", model, "x")
     assert done.code == 1 and one_line(done, command=" score") == (
         "unexpected ZeroDivisionError: division by zero; --debug shows where"
@@ -179,7 +179,7 @@ def test_5_memory_exhausted(here, model, monkeypatch):
     def exhausted(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("seqcli.commands.score_modes.sentences.sentences", exhausted)
+    monkeypatch.setattr("seqcli.commands.score.sentences.sentences", exhausted)
     done = here("score", "-m", model, "x")
     assert done.code == 5 and "out of memory" in one_line(done, command=" score")
 

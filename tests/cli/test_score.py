@@ -11,11 +11,9 @@ from itertools import permutations
 import pytest
 from toy_translator import toy
 
-from seqcli.commands import jobs
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.minimal_pairs import wilson
 from seqcli.metrics.signature import of_language_model
-from seqcli.system.workers import in_child
 from seqcli.tasks.language.load import open_model
 
 TEXTS = ["the cat saw the dog", "", "a zebra saw the cat", "나는 기계 학습을 공부한다"]
@@ -384,15 +382,6 @@ def test_translations_given_their_sources(here, capitals, tmp_path):
     assert [row[2] for row in here(*ask, "--level", "word").rows[:3]] == ["A", "CAT", "</s>"]
     (corpus,) = in_json(here(*ask, "--level", "corpus", "--json"))
     assert corpus["log_prob"] == pytest.approx(right + wrong + blank + cut, abs=1e-4)
-
-
-@pytest.mark.parametrize("level", ["sentence", "token", "corpus"])
-def test_sources_that_another_process_cuts_are_counted(here, capitals, tmp_path, monkeypatch, level):
-    """As under torchrun: each block is answered in a process of its own."""
-    monkeypatch.setattr(jobs, "shared_map", lambda function, blocks, **_: [in_child(lambda: function(block)) for block in blocks])
-    (tmp_path / "sources.txt").write_text("a cat\n" + "c" * 100 + "\n" + "d" * 200 + "\n")
-    done = here("score", "A CAT", "C", "D", "-m", "toy", "--source", "sources.txt", "--level", level)
-    assert done.code == 0 and "the ends of 2 sources" in done.err
 
 
 @pytest.mark.parametrize("level", ["sentence", "token", "word", "corpus"])

@@ -56,7 +56,7 @@ def test_results_are_a_table_on_a_terminal(terminal, model):
 )
 def test_no_colours_where_they_are_not_wanted(terminal, model, arguments, env):
     shown = terminal("score", "the cat", "-m", model, "--scramble", *arguments, **env)
-    assert shown.code == 0 and "likeliest" in shown.text and "\x1b" not in shown.text
+    assert shown.code == 0 and "most probable" in shown.text and "\x1b" not in shown.text
 
 
 def test_a_long_table_comes_in_parts(terminal, model, tmp_path):

@@ -15,9 +15,10 @@ import pytest
 from toy_translator import toy
 
 import seqcli
-from seqcli.decoding.translate import Settings, translate
+from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
+from seqcli.tasks.translation import load
 from seqcli.tasks.translation.load import open_translator
 from seqcli.text import tsv_field
 from seqcli.tokenizers import words
@@ -209,9 +210,9 @@ def test_what_is_refused(here, tmp_path, arguments, code, what):
 def test_a_prefix_of_one_line_in_known_words(here, tmp_path):
     said = ["translate", "a cat", "-m", "toy", "--prefix"]
     assert here(*said, "A\nC").out == "A CAT\n" and here(*said, "\udcff").out.startswith("\ufffd")
-    known = dataclasses.replace(open_translator("toy"), target=words.train([b"A CAT\n"])[0])
+    known = dataclasses.replace(load.open_translator("toy"), target=words.train([b"A CAT\n"])[0])
     with pytest.raises(UsageError, match="'A DOG' has a word that toy does not know"):
-        list(translate(known, ["a"], Settings(prefix="A DOG")))
+        list(translate(known, ["a"], TranslationSettings(prefix="A DOG")))
 
 
 def test_how_translations_were_made_is_in_the_signature(here, tmp_path):
@@ -243,7 +244,7 @@ def test_a_network_says_the_same_whatever_the_batch(here, translator, tmp_path):
 
 def test_the_score_of_a_search_is_that_of_forced_decoding(translator):
     opened = open_translator(str(translator))
-    for found in translate(opened, SOURCES, Settings(n_best=2, prefix="저는")):
+    for found in translate(opened, SOURCES, TranslationSettings(n_best=2, prefix="저는")):
         for hypothesis in found.hypotheses[: len(found.parts)]:
             (source,), (ids,) = found.parts, hypothesis.parts
             given = opened.model.given(opened.model.encode(TokenBatch(source, np.array([len(source)]))))

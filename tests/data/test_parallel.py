@@ -149,15 +149,3 @@ def test_an_error_of_the_consumer_ends_the_workers():
 def test_large_answers_do_not_stop_the_pipes():
     sizes = [len(part) for part in ordered_map(lambda x: bytes(3_000_000 + x), range(8), workers=2)]
     assert sizes == [3_000_000 + x for x in range(8)]
-
-
-def test_ranks_share_the_work_and_the_first_has_the_results(ranks, tmp_path):
-    (tmp_path / "job.py").write_text(
-        "import os, time\nfrom seqcli.data.parallel import shared_map\n"
-        "def answer(x):\n    time.sleep(0.02 * (x % 2))\n    return x, os.getpid()\n"
-        "for row in shared_map(answer, range(40)):\n    print(*row)\n"
-    )
-    first, second, third = ranks(module="job", world=3)
-    rows = [line.split() for line in first.out.splitlines()]
-    assert [int(x) for x, _ in rows] == list(range(40)) and len({pid for _, pid in rows}) == 3
-    assert second == third == (0, "", "")

@@ -5,12 +5,12 @@ import pytest
 from toy_translator import toy
 
 from seqcli.decoding.attention import Attention, attentions
-from seqcli.decoding.translate import Settings, translate
+from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.interfaces import Piece
 
 
 def maps(opened, *lines):
-    return attentions(opened, list(translate(opened, lines, Settings(beam_size=2))))
+    return attentions(opened, list(translate(opened, lines, TranslationSettings(beam_size=2))))
 
 
 def test_pieces_and_rows_belong_together():

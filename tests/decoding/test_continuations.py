@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seqcli.decoding.generate import END, LENGTH, STOP, Settings, generate, grow, samples_of
+from seqcli.decoding.generate import END, LENGTH, STOP, GenerationSettings, generate, grow, samples_of
 from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter
 from seqcli.errors import UsageError
@@ -28,7 +28,7 @@ def told(rows) -> list[tuple]:
 
 
 def test_a_sample_does_not_depend_on_its_batch(any_model, monkeypatch):
-    settings = Settings(num_samples=3, policy=Policy(repetition_penalty=1.2), **SHORT)
+    settings = GenerationSettings(num_samples=3, policy=Policy(repetition_penalty=1.2), **SHORT)
     together = told(generate(any_model, PROMPTS, settings))
     assert [row[:2] for row in together] == [(line, n) for line in range(1, 8) for n in range(3)]
     alone = [row for line, text in enumerate(PROMPTS, 1) for row in told(generate(any_model, [text], settings, first=line))]
@@ -38,12 +38,12 @@ def test_a_sample_does_not_depend_on_its_batch(any_model, monkeypatch):
     assert told(finished) == together
     monkeypatch.setattr("seqcli.decoding.generate._AT_ONCE", 1)
     assert told(generate(any_model, PROMPTS, settings)) == together
-    assert told(generate(any_model, PROMPTS, Settings(num_samples=3, seed=1, **SHORT))) != together
+    assert told(generate(any_model, PROMPTS, GenerationSettings(num_samples=3, seed=1, **SHORT))) != together
 
 
 def test_log_prob_is_the_models_own(any_model):
     """Whatever the policy: what `score` gives the tokens after those kept of the prompt."""
-    settings = Settings(num_samples=2, policy=Policy(temperature=1.5, top_k=5, repetition_penalty=1.1), **SHORT)
+    settings = GenerationSettings(num_samples=2, policy=Policy(temperature=1.5, top_k=5, repetition_penalty=1.1), **SHORT)
     for row in generate(any_model, ["", "I study", "the cat"], settings):
         assert UNK_ID not in row.ids and 1 <= len(row.ids) <= 40
         given = row.prompt.ids
@@ -55,7 +55,7 @@ def test_log_prob_is_the_models_own(any_model):
 
 
 def test_text_and_end_are_those_of_the_tokens(any_model):
-    for row in generate(any_model, ["", "I study"], Settings(num_samples=5, **SHORT)):
+    for row in generate(any_model, ["", "I study"], GenerationSettings(num_samples=5, **SHORT)):
         line = any_model.unit == "line"
         assert (row.finish_reason == END) == (line and row.ids[-1] == EOS_ID)
         assert row.finish_reason == END or (row.finish_reason == LENGTH and len(row.ids) == 40)
@@ -68,7 +68,7 @@ def test_text_and_end_are_those_of_the_tokens(any_model):
 
 def test_a_line_feed_is_text_of_documents_only(models):
     document = open_model(str(models("document")))
-    assert any("\n" in row.text for row in generate(document, ["the cat"], Settings(num_samples=5, **SHORT)))
+    assert any("\n" in row.text for row in generate(document, ["the cat"], GenerationSettings(num_samples=5, **SHORT)))
     prompts = [Prompter(opened).read("the\ncat").ids.tolist() for opened in (document, open_model(str(models("words"))))]
     assert EOS_ID in prompts[0] and EOS_ID not in prompts[1] and len(prompts[1]) == 2
 
@@ -84,21 +84,21 @@ def test_characters_of_documents_have_no_end(corpus, tmp_path):
                 memory=1 << 30,
             )  # fmt: skip
         opened = open_model(str(tmp_path / kind))
-        rows = list(generate(opened, ["the cat\n", ""], Settings(num_samples=20, max_new_tokens=60)))
+        rows = list(generate(opened, ["the cat\n", ""], GenerationSettings(num_samples=20, max_new_tokens=60)))
         assert all(len(row.ids) == 60 and EOS_ID not in row.ids for row in rows)
         assert any("\n" in row.text for row in rows)
 
 
 def test_greedy_is_the_likeliest_token_and_a_beam_of_one(any_model):
-    greedy = list(generate(any_model, PROMPTS, Settings(policy=Policy(temperature=0), **SHORT)))
-    beam = list(generate(any_model, PROMPTS, Settings(beam_size=1, **SHORT)))
+    greedy = list(generate(any_model, PROMPTS, GenerationSettings(policy=Policy(temperature=0), **SHORT)))
+    beam = list(generate(any_model, PROMPTS, GenerationSettings(beam_size=1, **SHORT)))
     assert told(greedy) == told(beam)
-    assert told(greedy) == told(generate(any_model, PROMPTS, Settings(policy=Policy(top_k=1), seed=9, **SHORT)))
+    assert told(greedy) == told(generate(any_model, PROMPTS, GenerationSettings(policy=Policy(top_k=1), seed=9, **SHORT)))
 
 
 def test_beams_find_likelier_texts_best_first(any_model):
-    greedy = list(generate(any_model, PROMPTS, Settings(policy=Policy(temperature=0), **SHORT)))
-    beams = list(generate(any_model, PROMPTS, Settings(beam_size=4, num_samples=3, **SHORT)))
+    greedy = list(generate(any_model, PROMPTS, GenerationSettings(policy=Policy(temperature=0), **SHORT)))
+    beams = list(generate(any_model, PROMPTS, GenerationSettings(beam_size=4, num_samples=3, **SHORT)))
     assert [(row.line, row.number) for row in beams] == [(line, n) for line in range(1, 8) for n in range(3)]
     for line in range(1, 8):
         log_probs = [row.log_prob for row in beams if row.line == line]
@@ -108,8 +108,8 @@ def test_beams_find_likelier_texts_best_first(any_model):
 
 @pytest.mark.parametrize("stop", [(" is",), ("e", " cat"), ("machine learning",), ("습을",)])
 def test_a_stop_string_ends_the_text_before_it(any_model, stop):
-    plain = list(generate(any_model, PROMPTS, Settings(num_samples=3, **SHORT)))
-    stopped = list(generate(any_model, PROMPTS, Settings(num_samples=3, stop=stop, **SHORT)))
+    plain = list(generate(any_model, PROMPTS, GenerationSettings(num_samples=3, **SHORT)))
+    stopped = list(generate(any_model, PROMPTS, GenerationSettings(num_samples=3, stop=stop, **SHORT)))
     for whole, row in zip(plain, stopped):
         places = [whole.text.index(s) for s in stop if s in whole.text]
         assert row.text == (whole.text[: min(places)] if places else whole.text)
@@ -118,9 +118,9 @@ def test_a_stop_string_ends_the_text_before_it(any_model, stop):
 
 
 def test_text_grows_and_nothing_is_taken_back(any_model):
-    for sample in samples_of(any_model, PROMPTS, Settings()):
+    for sample in samples_of(any_model, PROMPTS, GenerationSettings()):
         before = ""
-        for row in grow(any_model, [sample], Settings(stop=("is very",), **SHORT)):
+        for row in grow(any_model, [sample], GenerationSettings(stop=("is very",), **SHORT)):
             assert row.text.startswith(before)
             before = row.text
         assert row.finish_reason
@@ -128,14 +128,14 @@ def test_text_grows_and_nothing_is_taken_back(any_model):
 
 def test_what_cannot_be_meant():
     with pytest.raises(UsageError, match="a beam of 2 finds no 3 texts"):
-        Settings(beam_size=2, num_samples=3)
+        GenerationSettings(beam_size=2, num_samples=3)
     with pytest.raises(UsageError, match="empty stop"):
-        Settings(stop=("",))
+        GenerationSettings(stop=("",))
 
 
 @pytest.mark.parametrize("stop", [(), (" is",), ("e", " cat"), ("습을",)])
 def test_a_beam_finds_different_texts_that_stop_before_the_stop_string(any_model, stop):
-    rows = list(generate(any_model, PROMPTS, Settings(beam_size=6, num_samples=6, stop=stop, **SHORT)))
+    rows = list(generate(any_model, PROMPTS, GenerationSettings(beam_size=6, num_samples=6, stop=stop, **SHORT)))
     for line, prompt in enumerate(PROMPTS, 1):
         of_line = [row for row in rows if row.line == line]
         assert len({row.text for row in of_line}) == len(of_line) == 6 and not any(s in row.text for row in of_line for s in stop)
@@ -145,8 +145,8 @@ def test_a_beam_finds_different_texts_that_stop_before_the_stop_string(any_model
             if row.finish_reason == STOP and len(row.prompt.starts) == 1:
                 whole, before = (any_model.tokenizer.decode([*row.prompt.ids.tolist(), *ids]) for ids in (row.ids, row.ids[:-1]))
                 assert sum(map(whole.count, stop)) > sum(map(before.count, stop))  # its last token completes a stop string
-    greedy = generate(any_model, PROMPTS, Settings(policy=Policy(temperature=0), stop=stop, **SHORT))
-    assert told(generate(any_model, PROMPTS, Settings(beam_size=1, stop=stop, **SHORT))) == told(greedy)
+    greedy = generate(any_model, PROMPTS, GenerationSettings(policy=Policy(temperature=0), stop=stop, **SHORT))
+    assert told(generate(any_model, PROMPTS, GenerationSettings(beam_size=1, stop=stop, **SHORT))) == told(greedy)
 
 
 def test_the_likeliest_texts_are_those_of_an_exhaustive_search(models):
@@ -158,5 +158,5 @@ def test_the_likeliest_texts_are_those_of_an_exhaustive_search(models):
     batch = TokenBatch(np.array(sum(rows, []), np.int32), np.array([len(row) for row in rows]))
     log_prob = opened.model.score(batch, context=given).log_prob
     sums = sorted(((float(part.sum()), row) for part, row in zip(np.split(log_prob, batch.lengths.cumsum()[:-1]), rows)), reverse=True)
-    found = list(generate(opened, ["the"], Settings(beam_size=30, num_samples=30, max_new_tokens=2)))
+    found = list(generate(opened, ["the"], GenerationSettings(beam_size=30, num_samples=30, max_new_tokens=2)))
     np.testing.assert_allclose([row.log_prob for row in found], [total for total, _ in sums[:30]], rtol=1e-4)

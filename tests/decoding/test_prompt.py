@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import sentencepiece
 
-from seqcli.decoding.generate import Settings, generate
-from seqcli.decoding.next_token import NextToken
+from seqcli.decoding.generate import GenerationSettings, generate
+from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter, begin
 from seqcli.interfaces import SILENT, OpenModel, TokenBatch
@@ -92,7 +92,7 @@ def test_it_begins_there_as_probably_as_the_model_says(opened):
 
 def test_prompt_and_continuation_make_a_text(opened):
     texts = ["I stu", "I study", "I ", "I", "", "I study s", "machines  "]
-    rows = list(generate(opened, texts, Settings(num_samples=30, max_new_tokens=8)))
+    rows = list(generate(opened, texts, GenerationSettings(num_samples=30, max_new_tokens=8)))
     told = {text: {row.prompt.text + row.text for row in rows if row.prompt.text == text} for text in texts}
     assert any(whole.startswith("I study") for whole in told["I stu"])
     assert all(whole.startswith("I stu") for whole in told["I stu"])
@@ -103,12 +103,12 @@ def test_prompt_and_continuation_make_a_text(opened):
 
 
 def test_what_is_left_of_a_token_is_the_next_token(opened):
-    everything, after_space = (next(NextToken(opened).after([text], k=99)) for text in ("I stu", "I "))
+    everything, after_space = (next(NextTokenPredictor(opened).after([text], k=99)) for text in ("I stu", "I "))
     found = dict(everything)
     assert {"dy", "dies", "ds"} <= found.keys() and sum(found.values()) == pytest.approx(1, abs=1e-6)
     assert found["dy"] == max(found.values())
     assert after_space[0][0] == "study"
-    assert list(NextToken(opened).after(["I stu"] * 2, k=3)) == [everything[:3]] * 2
+    assert list(NextTokenPredictor(opened).after(["I stu"] * 2, k=3)) == [everything[:3]] * 2
 
 
 @pytest.mark.parametrize("prompt", ["the cat", "the c", "the cat ", "the", ""])
@@ -126,5 +126,5 @@ def test_a_piece_may_end_in_the_space(tmp_path, prompt):
         choice = TokenizerChoice(str(tmp_path / "suffix.model"))
         corpus = Corpus((str(tmp_path / "text.txt"),))
         opened = train_counted(draft, corpus, choice, ngram.Config(order=4), memory=1 << 30).opened
-    (row,) = generate(opened, [prompt], Settings(policy=Policy(temperature=0)))
+    (row,) = generate(opened, [prompt], GenerationSettings(policy=Policy(temperature=0)))
     assert prompt + row.text == text and row.finish_reason == "end"

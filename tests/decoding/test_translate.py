@@ -11,7 +11,7 @@ from toy_translator import toy
 
 from seqcli.decoding.beam import Hypothesis as Found
 from seqcli.decoding.policy import Policy
-from seqcli.decoding.translate import Settings, combinations, translate
+from seqcli.decoding.translate import TranslationSettings, combinations, translate
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
@@ -19,24 +19,24 @@ from seqcli.text import EOS_ID
 
 LINES = ["a cat", "", "the dog saw the cat", " \t ", "한 마리", "b", "a cat", "I study machine learning"]
 UNSURE = {"certainty": 4.0}
-DRAWN = Settings(num_samples=3, seed=5, policy=Policy(temperature=0.9))
+DRAWN = TranslationSettings(num_samples=3, seed=5, policy=Policy(temperature=0.9))
 
 
-def told(opened, lines, how=Settings(), **more):  # noqa: B008
+def told(opened, lines, how=TranslationSettings(), **more):  # noqa: B008
     return [(t.line, t.source, [(h.text, h.parts) for h in t.hypotheses]) for t in translate(opened, lines, how, **more)]
 
 
 def test_lines_come_in_order_and_blank_ones_are_not_shown_to_the_model():
     opened = toy()
-    texts = [t.best.text for t in translate(opened, LINES, Settings())]
+    texts = [t.best.text for t in translate(opened, LINES, TranslationSettings())]
     assert texts == ["A CAT", "", "THE DOG SAW THE CAT", "", "한 마리", "B", "A CAT", "I STUDY MACHINE LEARNING"]
     assert sorted(opened.model.seen) == sorted(line.encode() for line in LINES if line.strip())
-    blank = list(translate(opened, [" "], Settings(n_best=3)))[0]
+    blank = list(translate(opened, [" "], TranslationSettings(n_best=3)))[0]
     assert (blank.best.text, blank.best.log_prob, blank.best.parts, len(blank.hypotheses)) == ("", 0.0, [], 1)
-    assert list(translate(opened, [], Settings())) == []
+    assert list(translate(opened, [], TranslationSettings())) == []
 
 
-@pytest.mark.parametrize("how", [Settings(beam_size=4, n_best=3), DRAWN], ids=["beam", "drawn"])
+@pytest.mark.parametrize("how", [TranslationSettings(beam_size=4, n_best=3), DRAWN], ids=["beam", "drawn"])
 def test_a_translation_does_not_depend_on_its_neighbours(how):
     opened = toy(**UNSURE)
     together = told(opened, LINES, how)
@@ -51,8 +51,8 @@ def test_a_translation_does_not_depend_on_its_neighbours(how):
 @pytest.mark.parametrize(
     "how",
     [
-        Settings(beam_size=3, n_best=3, length_penalty=0.6), Settings(beam_size=2, prefix="I was"), DRAWN,
-        Settings(beam_size=2, n_best=2, no_repeat_ngram=1), Settings(num_samples=2, prefix="한", no_repeat_ngram=2),
+        TranslationSettings(beam_size=3, n_best=3, length_penalty=0.6), TranslationSettings(beam_size=2, prefix="I was"), DRAWN,
+        TranslationSettings(beam_size=2, n_best=2, no_repeat_ngram=1), TranslationSettings(num_samples=2, prefix="한", no_repeat_ngram=2),
     ],
 )  # fmt: skip
 def test_the_score_is_that_of_forced_decoding(how):
@@ -71,27 +71,27 @@ def test_the_score_is_that_of_forced_decoding(how):
 
 def test_what_is_asked_of_a_translation():
     opened = toy()
-    assert list(translate(opened, ["a cat"], Settings(prefix="MY")))[0].best.text == "MYCAT"  # its letters from the third on
-    assert list(translate(opened, ["aaa"], Settings(no_repeat_ngram=2)))[0].best.text != "AAA"
+    assert list(translate(opened, ["a cat"], TranslationSettings(prefix="MY")))[0].best.text == "MYCAT"  # its letters from the third on
+    assert list(translate(opened, ["aaa"], TranslationSettings(no_repeat_ngram=2)))[0].best.text != "AAA"
     endless = toy(certainty=0.0)
     endless.model.logits = lambda source, prefix: np.where(np.arange(259) == 70, 9.0, 0.0).astype(np.float32)
-    (cut,) = translate(endless, ["abcd"], Settings(max_length_ratio=1.0, beam_size=1))
+    (cut,) = translate(endless, ["abcd"], TranslationSettings(max_length_ratio=1.0, beam_size=1))
     assert len(cut.best.parts[0]) == 5 + 10
-    greedy, best = (told(toy(**UNSURE), LINES, how) for how in (Settings(num_samples=1, policy=Policy(temperature=0)), Settings(beam_size=1)))
+    greedy, best = (told(toy(**UNSURE), LINES, how) for how in (TranslationSettings(num_samples=1, policy=Policy(temperature=0)), TranslationSettings(beam_size=1)))
     assert greedy == best
-    assert told(toy(**UNSURE), LINES, DRAWN) != told(toy(**UNSURE), LINES, Settings(num_samples=3, seed=6))
+    assert told(toy(**UNSURE), LINES, DRAWN) != told(toy(**UNSURE), LINES, TranslationSettings(num_samples=3, seed=6))
     with pytest.raises(UsageError, match="a beam of 5 finds no 6 translations"):
-        Settings(n_best=6)
+        TranslationSettings(n_best=6)
 
 
 def test_a_line_of_5000_words_is_translated_in_windows():
     opened = toy(window=256)
     words = [f"w{n % 97}" + "." * (n % 9 == 0) for n in range(5000)]
-    translation, other = translate(opened, [" ".join(words), "b"], Settings(beam_size=2, n_best=2))
+    translation, other = translate(opened, [" ".join(words), "b"], TranslationSettings(beam_size=2, n_best=2))
     assert translation.best.text.split() == [word.upper() for word in words] and other.best.text == "B"
     assert translation.source == " ".join(words) and len(translation.parts) > 70 and len(translation.hypotheses) == 2
     assert all(bytes((tokens[:-1] - 3).tolist()).rstrip().endswith(b".") for tokens in translation.parts[:-1])  # sentences stay whole
-    (one,) = translate(opened, ["b" + " " * 1000 + "c"], Settings(beam_size=1))
+    (one,) = translate(opened, ["b" + " " * 1000 + "c"], TranslationSettings(beam_size=1))
     assert one.best.text.split() == ["B", "C"] and len(one.parts) == 2
 
 
@@ -133,7 +133,7 @@ def test_the_best_combinations_of_windows():
 
 def test_the_n_best_of_a_line_in_windows_are_different_texts():
     opened = toy(window=6, **UNSURE)
-    (translation,) = translate(opened, ["ab cd ef"], Settings(beam_size=8, n_best=8))
+    (translation,) = translate(opened, ["ab cd ef"], TranslationSettings(beam_size=8, n_best=8))
     texts = [" ".join(h.text.split()) for h in translation.hypotheses]
     assert len(translation.parts) > 1 and len(set(texts)) == len(texts) == 8
     assert [h.score for h in translation.hypotheses] == sorted((h.score for h in translation.hypotheses), reverse=True)
@@ -142,14 +142,14 @@ def test_the_n_best_of_a_line_in_windows_are_different_texts():
 def test_a_translation_that_was_cut_says_so():
     endless = toy(certainty=0.0)
     endless.model.logits = lambda source, prefix: np.where(np.arange(259) == 70, 9.0, 0.0).astype(np.float32)
-    cut, blank = translate(endless, ["abcd", ""], Settings(max_length_ratio=1.0, beam_size=1))
+    cut, blank = translate(endless, ["abcd", ""], TranslationSettings(max_length_ratio=1.0, beam_size=1))
     assert cut.best.finish_reason == "length" and blank.best.finish_reason == "end"
-    (whole,) = translate(toy(), ["abcd"], Settings())
+    (whole,) = translate(toy(), ["abcd"], TranslationSettings())
     assert whole.best.finish_reason == "end" and whole.best.parts[0][-1] == EOS_ID
 
 
 @pytest.mark.parametrize("prefix", ["I was ", " \tI was", "I was\n"])
 def test_white_space_around_a_prefix_changes_nothing(prefix):
     opened = toy(**UNSURE)
-    assert told(opened, LINES, Settings(prefix=prefix)) == told(opened, LINES, Settings(prefix="I was"))
-    assert Settings(prefix=prefix).how == Settings(prefix="I was").how and Settings(prefix=" ").how == Settings().how
+    assert told(opened, LINES, TranslationSettings(prefix=prefix)) == told(opened, LINES, TranslationSettings(prefix="I was"))
+    assert TranslationSettings(prefix=prefix).how == TranslationSettings(prefix="I was").how and TranslationSettings(prefix=" ").how == TranslationSettings().how

@@ -11,8 +11,9 @@ from seqcli import cli, config
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder, drafting
-from seqcli.tasks.language import train
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.train import train_network
+from seqcli.training.config import Request
 
 TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
 SETTINGS = ("width=8", "bptt=8", "batch_tokens=32", "dropout=0.2", "ema=0.5", "warmup=2", "evaluate_every=2", "save_minutes=1e-9")
@@ -35,9 +36,9 @@ class Training:
     def __call__(self, folder: Path, *more: str, resume: bool = False, force: bool = False, steps: int = 12) -> None:
         values = config.parse_assignments([*SETTINGS, f"steps={steps}", *more])
         with drafting(folder, resume=resume, force=force) as draft:
-            train.train(
+            train_network(
                 draft, Corpus((str(self.corpus),), unit="document"), TokenizerChoice("characters"),
-                train.Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
+                Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
                 valid=None, resume=resume, reporter=SILENT,
             )  # fmt: skip
 

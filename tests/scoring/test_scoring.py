@@ -110,7 +110,7 @@ def test_records_are_scored_on_their_own(opened, texts, data):
     by_word = list(score_words(opened, block_of(texts), contexts=contexts))
     for line, (text, row) in enumerate(zip(texts, slow), 1):
         found = [each for each in by_word if each.line == line]
-        assert [each.token for each in found] == WORD.findall(text) + ["</s>"] * opened.ends
+        assert [each.word for each in found] == WORD.findall(text) + ["</s>"] * opened.ends
         assert not found or sum(each.log_prob for each in found) == pytest.approx(sum(row), rel=1e-5)
     total, parts = sums.totals, sum((score_block(opened, block_of([text])).totals for text in texts), Totals())
     for name in Totals.__slots__:
@@ -131,7 +131,7 @@ def test_tokens_and_words_add_up(opened, texts):
         assert [row.rank for row in own] == [id + 1 for id in ids_of(opened, text, whole=opened.ends)]
         assert all(row.order is None for row in own)
         own = [row for row in of_words if row.line == line]
-        assert [row.token for row in own] == WORD.findall(text) + ["</s>"] * opened.ends
+        assert [row.word for row in own] == WORD.findall(text) + ["</s>"] * opened.ends
         if own:
             assert sum(row.log_prob for row in own) == pytest.approx(sum(slowly(opened, text)), rel=1e-5)
 
@@ -208,7 +208,7 @@ def test_ties_share_the_better_rank(monkeypatch):
     )
     answer = comparisons.scramble(WORDS, "a b c", sample=10, seed=0)
     assert (answer.rank, answer.ties, answer.orderings, answer.sampled) == (3, 2, 6, False)
-    assert [value for _, value in answer.best] == [-1, -1, -2, -2, -2.0 - 1e-8]
+    assert [ordering.log_prob for ordering in answer.best] == [-1, -1, -2, -2, -2.0 - 1e-8]
     assert answer.mass == pytest.approx(math.exp(-2) / (2 * math.exp(-1) + 3 * math.exp(-2) + math.exp(-3)), rel=1e-6)
     chosen = comparisons.choices(WORDS, "[a|b|c|d|e|f]")
     assert [choice.rank for choice in chosen] == [1, 1, 3, 3, 3, 6]

@@ -17,9 +17,9 @@ from seqcli.tasks.classification import train_several
 from seqcli.tasks.classification.data import Texts, split, weights_of_labels
 from seqcli.tasks.classification.load import figures, open_classifier
 from seqcli.tasks.classification.train import TrainingTexts, settings_of_body, train_classifier
-from seqcli.tasks.language import train
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.load import open_model
+from seqcli.tasks.language.train import train_network
 from seqcli.tasks.language.train_counted import train_counted
 from seqcli.training.config import Request
 
@@ -255,7 +255,7 @@ def bodies(tmp_path_factory):
     for arch, settings in BODIES.items():
         values = config.parse_assignments([*settings, "steps=1", "batch_tokens=64"])
         with drafting(folder / arch) as draft:
-            train.train(
+            train_network(
                 draft, corpus, TokenizerChoice("words"), Request("language", arch, "tiny", (("test", values),), device="cpu",
                 precision="fp32", threads=1), valid=None, resume=False, reporter=SILENT,
             )  # fmt: skip

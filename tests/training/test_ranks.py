@@ -129,7 +129,7 @@ BROKEN = """
 import os, signal, sys
 from seqcli import cli
 from seqcli.errors import InputError
-from seqcli.training.ranks import Ranks
+from seqcli.training.distributed import Ranks
 rows, calls = Ranks.rows, []
 def broken(self, example):
     calls.append(1)

@@ -12,8 +12,9 @@ from seqcli.errors import DivergedError, ModelError, OutputError, UsageError
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder, ModelWriter, drafting
-from seqcli.tasks.language import train
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.train import train_network
+from seqcli.training.config import Request
 
 TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
 CASES = {
@@ -44,9 +45,9 @@ def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
     usual = [*settings, f"steps={steps}", "warmup=2", "schedule=constant", "evaluate_every=3"]
     values = config.parse_assignments(usual) | config.parse_assignments(more)
     with drafting(folder, resume=resume) as draft:
-        train.train(
+        train_network(
             draft, Corpus((corpus_path,), unit=unit), TokenizerChoice("characters"),
-            train.Request("language", arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
+            Request("language", arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
             valid=None, resume=resume, reporter=SILENT,
         )  # fmt: skip
     return checkpoint.newest(folder, reporter=SILENT)

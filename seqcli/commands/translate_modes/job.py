@@ -11,7 +11,7 @@ from seqcli.data.lines import Block
 from seqcli.data.pairs import SOURCE
 from seqcli.data.tables import TEXT_COLUMNS, ColumnSpec
 from seqcli.decoding.attention import Attention, attentions
-from seqcli.decoding.translate import Settings, Translation, forced_by, translate
+from seqcli.decoding.translate import Translation, TranslationSettings, forced_by, translate
 from seqcli.interfaces import OpenTranslator
 from seqcli.metrics import signature
 
@@ -34,7 +34,7 @@ class Job(TextJob):
     kind = "translation"
     usual = ColumnSpec("text", (*SOURCE.usual, *TEXT_COLUMNS))
 
-    def __init__(self, *arguments, settings: Settings, attending: bool, **named):
+    def __init__(self, *arguments, settings: TranslationSettings, attending: bool, **named):
         super().__init__(*arguments, example=EXAMPLE, **named)
         self.settings, self._attending = settings, attending
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from seqcli.commands.in_step import InStep
+from seqcli.commands.aligned import AlignedFile
 from seqcli.commands.translate_modes.job import Answers, Job
 from seqcli.data.pairs import REFERENCE
 from seqcli.report.frame import json_line
@@ -21,7 +21,7 @@ class Judged:
     ):
         asked = replace(REFERENCE, name=column)
         self._job = job
-        self._references = [InStep(path, what="references", column=asked, source=job.source, reporter=job.reporter) for path in paths]
+        self._references = [AlignedFile(path, what="references", column=asked, source=job.source, reporter=job.reporter) for path in paths]
         self._tokenize, self._lowercase, self._worst = tokenize, lowercase, worst
         self._metrics = None if metrics is None else Output(metrics, json=True)
         self._said: list[str] = []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.data.pairs import Pairs
-from seqcli.decoding.translate import Settings, translate
+from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.interfaces import OpenTranslator, Tokenizer, Translator
 from seqcli.metrics import translation
 from seqcli.scoring.conditioned import Conditioned
@@ -51,7 +51,7 @@ class HeldOut:
         model.products = self._products
         encoded = self._encoded.at(rows)
         log_prob = Conditioned(model, encoded.source).score(encoded.target).log_prob
-        translated = translate(OpenTranslator("", "", *self._sides, model), [self._sources[row] for row in rows], Settings())
+        translated = translate(OpenTranslator("", "", *self._sides, model), [self._sources[row] for row in rows], TranslationSettings())
         return Answer(float(log_prob.sum(dtype=np.float64)), len(log_prob), [each.best.text for each in translated])
 
     def figures(self, answers: Sequence[Answer]) -> tuple[float, dict[str, Any]]:

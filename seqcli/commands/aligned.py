@@ -1,4 +1,4 @@
-"""A second file that has a line for each record: contexts, sources, references."""
+"""A second file that has one line per record: contexts, sources, references."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from seqcli.errors import InputError
 from seqcli.interfaces import Reporter
 
 
-class InStep:
-    """The records of `path`, read whole, and as those of `source` are. what: they are, in errors; column: of a table, None
-    where all files are lines."""
+class AlignedFile:
+    """The records of `path`, read whole, in the encoding of `source`. what: what they are, for errors; column: of a table, None
+    where every file is read as lines."""
 
     def __init__(self, path: str, *, what: str, column: tables.ColumnSpec | None, source: TextInput, reporter: Reporter):
         self._where, self._what = path, what
@@ -30,12 +30,12 @@ class InStep:
         return "\n".join(self._lines[:100])
 
     def of(self, block: Block) -> list[str]:
-        """Of the records of a block. Raises InputError where there are too few."""
+        """Those of the records of a block. Raises InputError where there are too few."""
         self._expect(block.first - 1 + len(block) <= len(self._lines), "more")
         return self._lines[block.first - 1 : block.first - 1 + len(block)]
 
     def check(self, records: int) -> None:
-        """At the end: no line was left over."""
+        """At the end. Raises InputError where lines are left over."""
         self._expect(len(self._lines) <= records, "fewer")
 
     def _expect(self, sound: bool, what: str) -> None:

@@ -75,8 +75,10 @@ def score(
     One row per record, in order. log_prob is the natural logarithm of the whole sentence's probability, with its end
     </s>; --base changes the unit. On a terminal a table, in a pipe TSV, with --json JSON Lines.
     """
-    from seqcli.commands.score_modes import comparisons, job, sentences, tokens
-    from seqcli.commands.score_modes import pairs as minimal_pairs
+    from seqcli.commands.score import comparisons, corpus, sentences, tokens
+    from seqcli.commands.score import pairs as minimal_pairs
+    from seqcli.commands.score.question import Contexts, Question
+    from seqcli.commands.session import check_mix
 
     asked = [name for name, given in zip(MODES, (scramble, choices, pairs is not None)) if given]
     if len(asked) > 1 or (asked and level != "sentence"):
@@ -107,22 +109,22 @@ def score(
         "--seed": not (scramble or compared) and "where nothing is drawn at random",
         "--base": pairs is not None and "with --pairs, which shows no logarithms",
     })  # fmt: skip
-    asking = job.Job(
-        source, results, reporter, model or [], machine=machine, mix=mix, base=base, seed=seed, given=given,
-        given_column=source_column,
-    )  # fmt: skip
-    contexts = job.Contexts(context, context_file, source=source, reporter=reporter)
+    check_mix(mix, model or [])
+    question = Question(
+        source, results, reporter, machine, model or [], mix=mix, base=base, seed=seed, translated=given, source_column=source_column
+    )
+    contexts = Contexts(context, context_file, source=source, reporter=reporter)
     if pairs is not None:
-        minimal_pairs.pairs(asking, pairs)
+        minimal_pairs.pairs(question, pairs)
     elif scramble:
-        comparisons.scramble(asking, sample=orderings or 1000)
+        comparisons.scramble(question, sample=orderings or 1000)
     elif choices:
-        comparisons.choices(asking)
+        comparisons.choices(question)
     elif level in ("token", "word"):
-        tokens.tokens(asking, words=level == "word", contexts=contexts, rank=rank)
+        tokens.tokens(question, words=level == "word", contexts=contexts, rank=rank)
     elif level == "corpus":
-        sentences.corpus(asking, document=unit == "document")
+        corpus.corpus(question, document=unit == "document")
     elif unit == "document":
-        sentences.document(asking)
+        sentences.documents(question)
     else:
-        sentences.sentences(asking, contexts=contexts)
+        sentences.sentences(question, contexts=contexts)

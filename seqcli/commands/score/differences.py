@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from seqcli.commands.score_modes.job import Job
+from seqcli.commands.score.question import Question, Scorer
 from seqcli.metrics.bootstrap import RESAMPLES, PairedBootstrap
 from seqcli.metrics.perplexity import Totals
 from seqcli.scoring.sentences import Sentences
 
 
 class Differences:
-    """Fed with the scores of all models block by block."""
+    """Of the models of -m; it is given their scores block by block."""
 
-    def __init__(self, job: Job):
-        self._job = job
-        self._pairs = [PairedBootstrap() for _ in job.models[1:]]
+    def __init__(self, question: Question, scorer: Scorer):
+        self._note, self._seed = question.reporter.note, question.seed
+        self._names = [opened.name for opened in scorer.models.chosen]
+        self._pairs = [PairedBootstrap() for _ in self._names[1:]]
 
     def add(self, scored: Sequence[Sentences]) -> None:
         """The same records under every model; each model has its own number of bytes, with or without line ends."""
@@ -26,19 +27,19 @@ class Differences:
 
     def report(self, totals: Sequence[Totals]) -> None:
         """A note on each difference. totals: of each model."""
-        first, *others = [opened.name for opened in self._job.models]
-        if not totals[0].sentences:
+        if not self._pairs or not totals[0].sentences:
             return
+        first, *others = self._names
         for pair, other, total in zip(self._pairs, others, totals[1:]):
             # Of the figures as they are shown, so that the three agree to the last digit
             difference = round(totals[0].bits_per_byte, 4) - round(total.bits_per_byte, 4)
             figure = f"{first} - {other}: {difference:+.4f} bits per byte" if math.isfinite(difference) else f"{first} - {other}"
             if why := no_verdict({first: totals[0], other: total}):
-                self._job.reporter.note(f"{figure}: no verdict, since {why}")
+                self._note(f"{figure}: no verdict, since {why}")
                 continue
-            _, low, high = pair.interval(seed=self._job.seed)
+            _, low, high = pair.interval(seed=self._seed)
             verdict = "no clear difference" if low <= 0 <= high else f"{first if high < 0 else other} is better"
-            self._job.reporter.note(
+            self._note(
                 f"{figure}, 95 % interval {low:+.4f} to {high:+.4f} (paired bootstrap, {RESAMPLES:,} samples): {verdict}"
             )
 

@@ -1,0 +1,153 @@
+"""What every question of `seqcli score` has in common: the models, what stands before a record, the unit of logarithms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from seqcli.commands import session
+from seqcli.commands.aligned import AlignedFile
+from seqcli.commands.options import Machine, Results, TextInput
+from seqcli.data.lines import Block, block_of
+from seqcli.data.pairs import SOURCE
+from seqcli.data.records import has_columns
+from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
+from seqcli.metrics import signature
+from seqcli.report.output import TABLE, Output
+
+Result = TypeVar("Result")
+EXAMPLE = 'seqcli score "I study machine learning"'
+_UNITS = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the command line asks. model: as -m names them; mix: weights, or a text to fit them to; translated: a file of
+    sources, one per record, that translators are given; source_column: of a table of them."""
+
+    source: TextInput
+    results: Results
+    reporter: Reporter
+    machine: Machine
+    model: Sequence[str]
+    mix: list[float] | str | None = None
+    base: str = "e"
+    seed: int = 0
+    translated: str | None = None
+    source_column: str | None = None
+
+    @property
+    def unit(self) -> float:
+        """Nats of the unit in which logarithms are shown."""
+        return _UNITS[self.base]
+
+    @property
+    def apart(self) -> bool:
+        """Whether every record is a document of its own: an argument, or a row of a table."""
+        return bool(self.source.text) or all(has_columns(path, self.source.format) for path in self.source.paths)
+
+    def open_records(self, out: Output | None = None) -> session.Records:
+        """out: an output whose rows should appear as they are made."""
+        return session.open_records(self.source, example=EXAMPLE, reporter=self.reporter, sources=self.model, out=out)
+
+    def open_scorer(self, records: session.Records, *, whole: bool = False) -> Scorer:
+        """whole: without -m one sample model answers the whole input."""
+        if self.translated is not None:
+            return TranslationScorer(self, records)
+        models = session.open_language_models(
+            self.model, records, mix=self.mix, source=self.source, machine=self.machine, reporter=self.reporter, whole=whole
+        )
+        return Scorer(self, models, records)
+
+
+class Scorer:
+    """Language models, and the records that they score."""
+
+    def __init__(self, question: Question, models: session.Models, records: session.Records):
+        self.question, self.models = question, models
+        self.blocks = session.noting_unknown(models.route(records), models, reporter=question.reporter)
+
+    @property
+    def names(self) -> list[str]:
+        return [opened.name for opened in self.models.all]
+
+    def of(self, block: Block) -> list[OpenModel]:
+        """Those that score the records of a block."""
+        return self.models.of(block)
+
+    def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
+        """ask(block) of every block, in order. by_record: a reader of `out` waits for each row."""
+        question, awaited = self.question, by_record and (out.line_buffered or out.mode == TABLE)
+        return session.answers(ask, self.blocks, self.models, machine=question.machine, one_by_one=awaited)
+
+    def alone(self) -> Scorer:
+        """For modes in which one process answers."""
+        session.note_threads(self.models, machine=self.question.machine, reporter=self.question.reporter)
+        return self
+
+    def signature(self, opened: OpenModel, *, unit: str = "line") -> str:
+        return signature.of_language_model(opened, unit=unit, base=self.question.base)
+
+    def finish(self, records: int) -> None:
+        """At the end, when so many records have been scored."""
+
+
+class TranslationScorer(Scorer):
+    """Translators that are given a source per record: language models of translations."""
+
+    def __init__(self, question: Question, records: session.Records):
+        from seqcli import samples
+        from seqcli.tasks.language.load import named
+        from seqcli.tasks.translation.load import open_translator
+
+        column = replace(SOURCE, name=question.source_column)
+        self._sources = AlignedFile(
+            question.translated, what="sources", column=column, source=question.source, reporter=question.reporter
+        )
+        self._cut = 0  # sources whose ends are not read
+        place = session.Placement(question.machine, reporter=question.reporter, otherwise="these translators are no networks")
+        models: session.Models[OpenTranslator] = session.Models(
+            [place(open_translator(path, name=name)) for name, path in named(question.model)], place,
+            open_sample=lambda language: place(samples.translator_of(language, reporter=question.reporter)), kind="translation",
+            beginning=self._sources.beginning, reporter=question.reporter,
+        )  # fmt: skip
+        self.question, self.models = question, models
+        blocks = models.route(records, texts=self._sources.of)
+        self.blocks = session.noting_unknown(blocks, models, reporter=question.reporter)
+
+    def of(self, block: Block) -> list[OpenModel]:
+        from seqcli.scoring.conditioned import given_sources
+
+        sources = block_of(self._sources.of(block)).data
+        given = [given_sources(opened, sources) for opened in self.models.of(block)]
+        self._cut += given[0].model.cut
+        return given
+
+    def signature(self, opened: OpenTranslator, *, unit: str = "line") -> str:
+        return signature.of_translator(opened, unit=unit, base=self.question.base)
+
+    def finish(self, records: int) -> None:
+        """Raises InputError where there were more sources than records."""
+        self._sources.check(records)
+        if self._cut:
+            self.question.reporter.note(f"the ends of {self._cut:,} sources were too far for the model to read")
+
+
+class Contexts:
+    """What precedes each record and is not counted: one text for all, or the lines of a file, one per record."""
+
+    def __init__(self, text: str | None, path: str | None, *, source: TextInput, reporter: Reporter):
+        self._text = text
+        self._lines = None if path is None else AlignedFile(path, what="contexts", column=None, source=source, reporter=reporter)
+
+    def of(self, block: Block) -> list[str] | None:
+        if self._lines is not None:
+            return self._lines.of(block)
+        return None if self._text is None else [self._text] * len(block)
+
+    def finish(self, records: int) -> None:
+        """At the end. Raises InputError where lines are left over."""
+        if self._lines is not None:
+            self._lines.check(records)

@@ -1,0 +1,151 @@
+"""A row per record or document: log-probability, perplexity, bits per byte, under every model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from seqcli.commands.score.differences import Differences
+from seqcli.commands.score.question import Contexts, Question, Scorer
+from seqcli.data import records
+from seqcli.data.lines import Block
+from seqcli.interfaces import OpenModel
+from seqcli.metrics.perplexity import Totals
+from seqcli.report.frame import Column, columns_of, with_kept
+from seqcli.report.output import JSON, TABLE, Output
+from seqcli.results import SentenceScore, formats
+from seqcli.scoring.sentences import Sentences, score_block, score_documents
+
+FIGURES = tuple(name for name in formats(SentenceScore) if name != "text")
+
+
+def sentences(question: Question, *, contexts: Contexts) -> None:
+    with question.results.opened() as out:
+        scorer = question.open_scorer(question.open_records(out))
+        _begin(question, scorer, out)
+
+        def score(block: Block) -> tuple[str, dict[str, Sentences], int, int]:
+            scored = {opened.name: score_block(opened, block, contexts=contexts.of(block)) for opened in scorer.of(block)}
+            return _shown(question, block, scored, out, several=scorer.models.several), scored, len(block), len(block.data)
+
+        totals, differences = Tally(), Differences(question, scorer)
+        done = 0
+        for text, scored, count, size in scorer.answers(score, out=out, by_record=True):
+            out.write(text)
+            totals.add(scored, records=count)
+            differences.add(list(scored.values()))
+            done += size
+            question.reporter.progress("bytes scored", done)
+        contexts.finish(totals.records)
+        scorer.finish(totals.records)
+    for opened in scorer.models.all:
+        summarise(scorer, opened, totals.of(opened))
+    differences.report([totals.of(opened) for opened in scorer.models.all])
+
+
+def documents(question: Question) -> None:
+    """One row per document: an argument, a row of a table, or all lines of a file."""
+    with question.results.opened() as out:
+        scorer = question.open_scorer(question.open_records(), whole=not question.apart).alone()
+        _begin(question, scorer, out)
+        totals = Tally()
+        for block, scored in scored_documents(question, scorer):
+            out.write(_shown(question, block, scored, out, several=scorer.models.several))
+            totals.add(scored)
+        scorer.models.note_samples()
+    for opened in scorer.models.all:
+        summarise(scorer, opened, totals.of(opened), unit="document")
+
+
+def scored_documents(question: Question, scorer: Scorer) -> Iterator[tuple[Block, dict[str, Sentences]]]:
+    """Documents under all models; one that is a file is called by its path. A file without text is a document, too."""
+    files = [] if question.source.text else question.source.paths
+    done = 0
+
+    def of_file(number: int, blocks: Iterable[Block]) -> Iterator[tuple[Block, dict[str, Sentences]]]:
+        asked = scorer.of if question.apart else lambda _: scorer.models.all
+        for block, scored in score_documents(asked, blocks):
+            yield block or Block(number + 1, files[number].encode("utf-8", "replace") + b"\n"), scored
+
+    def empty(numbers: range) -> Iterator[tuple[Block, dict[str, Sentences]]]:
+        for number in numbers:
+            if not records.has_columns(files[number], question.source.format):
+                yield from of_file(number, ())
+
+    for number, blocks in groupby(scorer.blocks, key=lambda block: block.file):
+        yield from empty(range(done, number))
+        yield from of_file(number, blocks)
+        done = number + 1
+    yield from empty(range(done, len(files)))
+
+
+class Tally:
+    """Sums over all records, by the names of the models."""
+
+    def __init__(self):
+        self.records = 0
+        self._totals: dict[str, Totals] = {}
+
+    def add(self, scored: dict[str, Sentences], *, records: int = 0) -> None:
+        self.records += records
+        for name, sums in scored.items():
+            self._totals[name] = self._totals.get(name, Totals()) + sums.totals
+
+    def of(self, opened: OpenModel) -> Totals:
+        return self._totals.get(opened.name, Totals())
+
+
+def summarise(scorer: Scorer, opened: OpenModel, total: Totals, *, unit: str = "line") -> None:
+    """A note on all records under one model."""
+    note, signature = scorer.question.reporter.note, scorer.signature(opened, unit=unit)
+    if not total.sentences:
+        note(f"{opened.name}: no records  {signature}")
+        return
+    unknown = " (unknown words: compare with care)" if total.unknown else ""
+    records = "1 record" if total.sentences == 1 else f"{total.sentences:,} records"
+    tokens = "1 token" if total.tokens == 1 else f"{total.tokens:,} tokens"
+    figures = "" if not total.tokens else f"; perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte"
+    note(f"{opened.name}: {records}, {tokens}, {total.unknown:,} unknown{unknown}{figures}  {signature}")
+
+
+def _begin(question: Question, scorer: Scorer, out: Output) -> None:
+    names = [f"{name}.{figure}" for name in scorer.names for figure in FIGURES] if scorer.models.several else FIGURES
+    out.begin([*names, *(question.source.keep or ()), "text"])
+
+
+def _shown(question: Question, block: Block, scored: dict[str, Sentences], out: Output, *, several: bool) -> str:
+    figures = {name: _figures(sums, question.unit) for name, sums in scored.items()}
+    if out.mode == JSON:
+        return out.shown([], json=_objects(question, block, figures))
+    kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(question.source.keep or ())]
+    others = [*kept, Column("text", block.records())]
+    by_model = [columns_of(SentenceScore, values, prefix=f"{name}." if several else "") for name, values in figures.items()]
+    if several and out.mode == TABLE:
+        return out.shown(_by_model(list(figures), list(map(columns_of, [SentenceScore] * len(figures), figures.values())), others))
+    return out.shown([column for columns in by_model for column in columns] + others)
+
+
+def _figures(sums: Sentences, unit: float) -> dict[str, Any]:
+    """The fields of `SentenceScore` but the text, an array each."""
+    return {"log_prob": sums.log_prob / unit, **{name: getattr(sums, name) for name in FIGURES[1:]}}
+
+
+def _by_model(names: list[str], figures: list[list[Column]], others: list[Column]) -> list[Column]:
+    """For a terminal: a row per record and model, instead of five columns per model."""
+    rows = len(others[-1].values)
+    tall = [Column("model", [name for _ in range(rows) for name in names])]
+    for columns in zip(*figures):
+        values = [column.values[row] for row in range(rows) for column in columns]
+        tall.append(Column(columns[0].name, values, columns[0].format, columns[0].shown))
+    for column in others:
+        tall.append(Column(column.name, [value if k == 0 else "" for value in column.values for k in range(len(names))]))
+    return tall
+
+
+def _objects(question: Question, block: Block, figures: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    keep = question.source.keep or ()
+    by_model = {name: zip(*(values[figure].tolist() for figure in FIGURES)) for name, values in figures.items()}
+    for k, text in enumerate(block.records()):
+        scores = [{"model": name, **dict(zip(FIGURES, next(rows)))} for name, rows in by_model.items()]
+        yield with_kept({"line": block.first + k, "text": text, "scores": scores}, keep, block.kept_of(k))

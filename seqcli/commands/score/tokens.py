@@ -1,0 +1,42 @@
+"""Log-probabilities token by token, or word by word."""
+
+from __future__ import annotations
+
+from seqcli.commands.score.question import Contexts, Question
+from seqcli.data.lines import Block
+from seqcli.report.frame import Column, columns_of_rows
+from seqcli.report.output import TSV
+from seqcli.results import TokenScore, WordScore, formats
+from seqcli.scoring.tokens import score_tokens, score_words
+
+
+def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -> None:
+    """One row per token, or per word. The order of an n-gram model's n-grams is shown in JSON and tables only."""
+    result = WordScore if words else TokenScore
+    with question.results.opened() as out:
+        scorer = question.open_scorer(question.open_records(out))
+        several = scorer.models.several
+        hidden = {"order"} | (set() if rank else {"rank"})
+        out.begin([*(["model"] if several else []), *(name for name in formats(result) if name not in hidden)])
+
+        def score(block: Block) -> tuple[str, int]:
+            given, rows = contexts.of(block), []
+            for opened in scorer.of(block):
+                scored = score_words(opened, block, contexts=given) if words else score_tokens(opened, block, contexts=given, rank=rank)
+                rows += [(opened.name, row) for row in scored]
+            rows.sort(key=lambda row: row[1].line)  # a record's models together, whatever records share its block
+            with_order = out.mode != TSV and not words and rows and rows[0][1].order is not None
+            left_out = hidden - ({"order"} if with_order else set())
+            columns = columns_of_rows([row for _, row in rows], result)
+            for k, column in enumerate(columns):
+                if column.name == "log_prob" and question.unit != 1:
+                    columns[k] = Column(column.name, [value / question.unit for value in column.values], column.format, column.shown)
+            names = [Column("model", [name for name, _ in rows])] if several else []
+            return out.shown([*names, *(column for column in columns if column.name not in left_out)]), len(block)
+
+        records = 0
+        for text, count in scorer.answers(score, out=out, by_record=True):
+            out.write(text)
+            records += count
+        contexts.finish(records)
+        scorer.finish(records)

@@ -1,0 +1,204 @@
+"""The steps of every command: open the records, open the models, ask them block by block, show what they answer.
+
+    with results.opened() as out:
+        records = open_records(source, ...)        # a missing file is an error before any model is opened
+        models = open_models(sources, ...)         # those of -m, or the sample models
+        for row in answers(ask, models.route(records), ...):
+            out.write(row)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Generic, TypeVar
+
+from seqcli.commands.by_script import ByScript
+from seqcli.commands.options import Machine, TextInput
+from seqcli.data.lines import Block
+from seqcli.data.parallel import ordered_map
+from seqcli.data.tables import ColumnSpec
+from seqcli.errors import UsageError
+from seqcli.interfaces import OpenModel, Reporter
+from seqcli.report.output import TABLE, Output
+from seqcli.text import UNK
+
+Model = TypeVar("Model")
+Result = TypeVar("Result")
+SOON = 1 << 15  # bytes of text after which a table's rows appear
+_NETWORK_OPTIONS = ("device", "precision", "batch_tokens")
+
+
+class Records:
+    """The blocks of a command's input, of which the first has been read."""
+
+    def __init__(self, blocks: Iterable[Block]):
+        self._blocks = iter(blocks)
+        self._first = next(self._blocks, None)
+
+    @property
+    def beginning(self) -> str:
+        """The first block's text, which tells the script of the input."""
+        return self._first.data.decode() if self._first else ""
+
+    def __iter__(self) -> Iterator[Block]:
+        return self._blocks if self._first is None else chain([self._first], self._blocks)
+
+
+def open_records(
+    source: TextInput, *, example: str, reporter: Reporter, sources: Sequence[str] = (), out: Output | None = None,
+    size: int | None = None, column: ColumnSpec | None = None, clean: Callable[[Block], Block] | None = None,
+) -> Records:  # fmt: skip
+    """sources: of the models, one of which --encoding may be about; out: an output whose rows should appear as they are made;
+    size: of blocks, in bytes; column: which column of a table has the texts, if not the usual one; clean: for blocks of lines."""
+    if source.encoding:
+        from seqcli.interop import is_arpa
+        from seqcli.tasks.language.load import named
+
+        source.encoding_is_of_model = any(is_arpa(path) for _, path in named(sources))
+    size = SOON if out is not None and out.mode == TABLE else size
+    return Records(source.blocks(example=example, reporter=reporter, size=size, usual=column, clean=clean))
+
+
+class Placement:
+    """Puts networks where --device, --precision and --batch-tokens say. otherwise: why these have no effect on other models."""
+
+    def __init__(self, machine: Machine, *, reporter: Reporter, otherwise: str):
+        self._machine, self._reporter, self._otherwise = machine, reporter, otherwise
+        self._noted = False
+        self.networks = False  # whether there was any
+
+    def __call__(self, opened: Model) -> Model:
+        """The opened model, placed."""
+        machine, model = self._machine, opened.model
+        if hasattr(model, "place"):
+            from seqcli.training.device import place
+
+            placed = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
+            model.place(placed, batch_tokens=machine.batch_tokens)
+            self.networks = True
+        elif not (self.networks or self._noted):
+            machine.without(self._reporter, *_NETWORK_OPTIONS, reason=self._otherwise)
+            self._noted = True
+        return opened
+
+
+class Models(Generic[Model]):
+    """Who answers: the models of -m (`chosen`), or where there are none the sample models, each for the records of its script.
+
+    open_sample: opens the sample model of a language; kind: "language", "sentiment" or "translation"; whole: one sample model
+    answers the whole input, by the script of its beginning.
+    """
+
+    def __init__(
+        self, chosen: list[Model], place: Placement, *, open_sample: Callable[[str], Model], kind: str, beginning: str,
+        reporter: Reporter, whole: bool = False,
+    ):  # fmt: skip
+        self.chosen, self._place, self._beginning, self._whole = chosen, place, beginning, whole
+        self.samples = None if chosen else ByScript(open_sample, kind=kind, reporter=reporter)
+        if self.samples and whole:
+            _ = self.all
+
+    @property
+    def all(self) -> list[Model]:
+        """Those of -m; without, those that were needed so far, at least one."""
+        if self.samples is None:
+            return self.chosen
+        if not self.samples.opened:
+            self.samples.of(self.samples.language_of(self._beginning, counted=self._whole))
+        return list(self.samples.opened.values())
+
+    @property
+    def several(self) -> bool:
+        return len(self.chosen) > 1
+
+    def of(self, block: Block) -> list[Model]:
+        """Those that answer the records of a block."""
+        if self.samples is None:
+            return self.chosen
+        return self.all if self._whole else [self.samples.of(block.language)]
+
+    def route(self, records: Iterable[Block], *, texts: Callable[[Block], list[str]] = Block.records) -> Iterator[Block]:
+        """The blocks, cut where another sample model answers. texts: what tells the script of each record."""
+        if self.samples is None or self._whole:
+            return iter(records)
+        return self.samples.cut(iter(records), texts=texts)
+
+    def note_samples(self) -> None:
+        """A note on what the sample models that answered do not know."""
+        if self.samples:
+            self.samples.note()
+
+    @property
+    def networks(self) -> bool:
+        """Whether a network answers."""
+        return self._place.networks
+
+    @property
+    def may_fork(self) -> bool:
+        """Whether several processes may answer: a network's threads, or its GPU, do not outlive a fork, and sample models are
+        opened as the texts need them."""
+        return self.samples is None and not self.networks
+
+
+def open_language_models(
+    sources: Sequence[str], records: Records, *, mix: list[float] | str | None = None, source: TextInput, machine: Machine,
+    reporter: Reporter, whole: bool = False,
+) -> Models[OpenModel]:  # fmt: skip
+    """Language models by `DIR` or `NAME=DIR`. mix: weights, or a text to fit them to; all models then answer as one."""
+    from seqcli import samples
+    from seqcli.tasks.language import load, mixture
+
+    place = Placement(machine, reporter=reporter, otherwise="n-gram models are looked up, not computed")
+    chosen = [place(opened) for opened in load.open_models(sources, encoding=source.encoding, reporter=reporter)]
+    if isinstance(mix, str):
+        chosen = [mixture.fitted(chosen, mix, reporter=reporter)]
+    elif mix is not None:
+        chosen = [mixture.mixed(chosen, mix)]
+    return Models(
+        chosen, place, open_sample=lambda language: place(samples.language_model_of(language, reporter=reporter)), kind="language",
+        beginning=records.beginning, reporter=reporter, whole=whole,
+    )  # fmt: skip
+
+
+def answers(
+    ask: Callable[[Block], Result], blocks: Iterable[Block], models: Models, *, machine: Machine, one_by_one: bool = False
+) -> Iterator[Result]:
+    """ask(block) of every block, in order, on all cores where `models` may be asked in several processes.
+
+    one_by_one: a reader waits for each answer.
+    """
+    return ordered_map(ask, blocks, workers=machine.threads if models.may_fork and not one_by_one else 1)
+
+
+def note_threads(models: Models, *, machine: Machine, reporter: Reporter) -> None:
+    """For what one process does alone."""
+    if machine.threads is not None and not models.networks:
+        reporter.note("--threads has no effect here: one process answers")
+
+
+def noting_unknown(blocks: Iterable[Block], models: Models[OpenModel], *, reporter: Reporter) -> Iterator[Block]:
+    """The blocks; at the end a note on words that are written as `<unk>`, where a model reads words."""
+    from seqcli.tokenizers import words  # numpy
+
+    count = 0
+    for block in blocks:
+        count += words.written(block.data, (UNK,))
+        yield block
+    note_unknown(count, models, reporter=reporter)
+
+
+def note_unknown(count: int, models: Models[OpenModel], *, reporter: Reporter) -> None:
+    from seqcli.tokenizers import words
+
+    readers = [getattr(opened, "tokenizer", None) or opened.target for opened in models.all] if count else []
+    if any(tokenizer.KIND == words.KIND for tokenizer in readers):
+        reporter.note(f"{count:,} <unk> written in the text: counted as unknown words")
+
+
+def check_mix(mix: list[float] | str | None, sources: Sequence[str]) -> None:
+    """Before models are opened: weights are for several, one each."""
+    if mix is not None and len(sources) < 2:
+        raise UsageError("--mix needs several -m")
+    if isinstance(mix, list) and len(mix) != len(sources):
+        raise UsageError(f"{len(mix)} weights for {len(sources)} models", where="--mix")
