@@ -54,7 +54,7 @@ def score(
         ),
     ] = None,
     context_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="File of contexts, one line per record.")
+        str | None, typer.Option(metavar="FILE", help="File of contexts, one line per record; an empty line is no context.")
     ] = None,
     given: Annotated[
         str | None, typer.Option("--source", metavar="FILE", help="File of a source per record: p(text | source) by a translator.")

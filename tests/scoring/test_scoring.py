@@ -79,7 +79,9 @@ def slowly(opened: OpenModel, text: str) -> list[float]:
 
 
 def after(opened: OpenModel, context: str, text: str) -> list[float]:
-    """log p of the tokens of one string that come after those of the context, by the chain rule."""
+    """log p of the tokens of one string that come after those of the context, by the chain rule; after none, of the record."""
+    if not context:
+        return slowly(opened, text)
     if opened.unit == "line":
         context = context.replace("\n", " ")
     apart = context and text and context[-1] not in "\0\t\n\v\f\r " and text[0] not in "\0\t\n\v\f\r \n"
@@ -104,6 +106,9 @@ def test_records_are_scored_on_their_own(opened, texts, data):
     slow = [after(opened, context, text) for text, context in zip(texts, contexts)]
     assert given_.log_prob == pytest.approx(list(map(sum, slow)), rel=1e-5)
     assert given_.tokens.tolist() == list(map(len, slow))
+    for row, (text, context) in enumerate(zip(texts, contexts)):
+        alone = score_block(opened, block_of([text]), unit="document" if context and opened.unit == "document" else None)
+        assert given_.bytes[row] == alone.bytes[0]
     tokens = list(score_tokens(opened, block_of(texts), contexts=contexts))
     assert [row.log_prob for row in tokens] == pytest.approx([value for row in slow for value in row], rel=1e-5)
     by_word = list(score_words(opened, block_of(texts), contexts=contexts))
