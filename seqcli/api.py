@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from seqcli import ranges
-from seqcli.data.lines import block_of
+from seqcli.data.lines import as_record, block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.attention import attentions
 from seqcli.decoding.generate import Settings, generate
@@ -273,7 +273,7 @@ class Translator:
         """source and target: the pieces; weights: where each of the target's looked, a list a row; alignment: pairs of words;
         translation. settings: of a search for one translation, as `translate` has them."""
         searching = {name: settings.pop(name, None) for name in ("beam_size", "length_penalty")}
-        translations = list(translate(self.opened, [text], translation_settings(searching=searching, drawing={}, **settings)))
+        translations = list(translate(self.opened, _listed(text), translation_settings(searching=searching, drawing={}, **settings)))
         (found,) = attentions(self.opened, translations)
         source, target = ([piece.text for piece in side] for side in (found.source, found.target))
         return {
@@ -320,7 +320,7 @@ def _listed(texts: Texts) -> list[str]:
     for text in listed:
         if not isinstance(text, str):
             raise UsageError(f"{type(text).__name__} is no text", cure="give a string, or several")
-    return listed
+    return list(map(as_record, listed))
 
 
 def _in_step(others: Texts, texts: Sequence[str], what: str) -> list[str]:

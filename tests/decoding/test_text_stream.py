@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli import catalog
-from seqcli.decoding.prompt import Prompt, Start
+from seqcli.decoding.prompt import Prompt, Prompter, Start
 from seqcli.decoding.text_stream import TextStream
+from seqcli.interfaces import OpenModel
 from seqcli.text import nfc
 
 KINDS = catalog.names("tokenizers")
@@ -19,7 +20,8 @@ def streamed(tokenizer, text: str, given: str = "", *, stop=()) -> tuple[str, bo
     """The text of the tokens after those of `given`, whether a stop string came; checked at every step."""
     ids = tokenizer.encode(f"{text}\n".encode()).tokens[:-1]
     kept = len(tokenizer.encode(f"{given}\n".encode()).tokens) - 1
-    stream = TextStream(tokenizer, Prompt(given, ids[:kept], ()), Start(kept, "", None), stop=stop)
+    spaced = Prompter(OpenModel("m", "none", "line", tokenizer, None)).read(given).spaced
+    stream = TextStream(tokenizer, Prompt(given, ids[:kept], (), spaced), Start(kept, "", None), stop=stop)
     before = ""
     for id in ids[kept:].tolist():
         stopped = stream.add(id)
@@ -64,6 +66,8 @@ def test_spaces_between_prompt_and_text(kind):
     if kind == "words":  # which do not see the space
         assert streamed(tokenizer, "I study machine learning", "I study ")[0] == "machine learning"
         assert streamed(tokenizer, "I study machine learning", "I study\t ")[0] == "machine learning"
+    for given in ("I study\u00a0", "zz\u3000", "I\x1c"):  # white space that parts no words, known or not
+        assert streamed(tokenizer, f"{given} machine learning", given)[0] == " machine learning"
 
 
 def test_a_character_is_shown_when_its_bytes_are_there():

@@ -265,3 +265,16 @@ def test_pairs_are_judged_by_every_model_and_tag(tmp_path):
     with pytest.raises(InputError, match="no pairs"):
         (tmp_path / "none.tsv").write_text("\n")
         judge_pairs([WORDS], read_pairs(str(tmp_path / "none.tsv")))
+
+
+def test_orderings_of_equal_probability_tie_however_small_it_is(tmp_path):
+    """p(a b) and p(b a) are made of the same numbers; log10 0 is -99 to SRILM, whose sums in float32 are a little apart."""
+    (tmp_path / "m.arpa").write_text(
+        "\\data\\\nngram 1=5\nngram 2=0\n\n\\1-grams:\n-99\t<unk>\n-99\t<s>\t-0.21\n-0.7\t</s>\n-99\ta\t-0.33\n-0.41\tb\t-0.17\n\n"
+        "\\2-grams:\n\n\\end\\\n"
+    )
+    opened = language.open_model(str(tmp_path / "m.arpa"))
+    for text in ("a b", "b a", "b zz a"):
+        answer = comparisons.scramble(opened, text, sample=10, seed=0)
+        assert (answer.rank, answer.ties) == (1, answer.orderings - 1)
+    assert [choice.rank for choice in comparisons.choices(opened, "[a b|b a|b b]")] == [1, 2, 2]
