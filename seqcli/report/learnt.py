@@ -1,7 +1,8 @@
-"""Whether a model has learnt anything, by what its training wrote down: its steps, and the held-out loss beside a baseline.
+"""Whether a model has learnt anything, by what its training wrote down: its held-out figures beside those of a baseline.
 
 A baseline knows how often each token or label occurs and nothing else (`metrics/unigram`, the most frequent label). A model
-that is no better than one should be trained otherwise before it is used.
+that is no better than one should be trained otherwise before it is used. How many steps it took is a reason for that, not evidence:
+it decides only where nothing was judged.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ _EARLY = 0.5  # of the steps: a loss that was least before rose afterwards
 def hardly_learnt(record: Mapping[str, Any]) -> str | None:
     """What is wrong, and what to change, in one line; None where the model is clearly better than its baseline."""
     progress, training = record.get("progress"), record.get("training", {})
-    if progress and progress["step"] < training.get("warmup", 0) and not record.get("init"):
-        steps = f"{progress['step']:,} {'step' if progress['step'] == 1 else 'steps'}"
-        return f"has hardly learnt: {steps}, fewer than the {training['warmup']:,} of its warm-up; {_longer(training)}"
+    warming_up = _in_warm_up(record)
+    if warming_up and not _is_judged(record):
+        return f"has hardly learnt: {warming_up}; {_longer(training)}"
     if not (near := _near_a_baseline(record)):
         return None
+    if warming_up:
+        return f"has hardly learnt: {near}, after {warming_up}; {_longer(training)}"
     if progress and progress["best_step"] < _EARLY * progress["step"]:
         cure = "give more text, or a smaller --preset"
         return f"has hardly learnt: {near}, and it was best at step {progress['best_step']:,} of {progress['step']:,}; {cure}"
@@ -36,6 +39,20 @@ def loss_of(record: Mapping[str, Any]) -> float | None:
     if "loss" in valid:
         return valid["loss"]
     return None if valid.get("log_prob") is None else -valid["log_prob"] / max(valid["tokens"], 1)
+
+
+def _in_warm_up(record: Mapping[str, Any]) -> str | None:
+    """How many steps it took, where they are fewer than those of its warm-up. What it began with, if anything, had learnt before."""
+    progress, warmup = record.get("progress"), record.get("training", {}).get("warmup", 0)
+    if not progress or progress["step"] >= warmup or record.get("init"):
+        return None
+    return f"{progress['step']:,} {'step' if progress['step'] == 1 else 'steps'}, fewer than the {warmup:,} of its warm-up"
+
+
+def _is_judged(record: Mapping[str, Any]) -> bool:
+    """Whether there is a held-out figure and a baseline beside it."""
+    baseline = record.get("baseline") or {}
+    return "majority" in baseline or ("unigram" in baseline and loss_of(record) is not None)
 
 
 def _near_a_baseline(record: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 """data/columns: a field inside an object is the same cell in every format, and what is no text is refused in every format."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +55,39 @@ def test_fields_inside_objects(tmp_path, _offline):
             cells(path, "translation.em")
         with pytest.raises(UsageError, match="--target-column, one of id, translation.en, translation.de"):
             cells(path, Wanted("target", ("target", "translation")))
+
+
+def test_nan_is_null(tmp_path, _offline):
+    """pandas writes a missing value so."""
+    rows = [{"text": "a", "n": 1.0}, {"text": "b", "n": math.nan}]
+    for path in written(tmp_path, rows):
+        assert cells(path, "text", "n") == [("a", "1.0"), ("b", "")], path
+
+
+def test_a_name_of_two_columns_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label,text\na,x,b\n")
+    (tmp_path / "a.tsv").write_text("text\tlabel\ttext\na\tx\tb\n")
+    parquet.write_table(pyarrow.Table.from_arrays([["a"], ["x"], ["b"]], ["text", "label", "text"]), tmp_path / "a.parquet")
+    for path in (str(tmp_path / name) for name in ("a.csv", "a.tsv", "a.parquet")):
+        for asked in (None, "text"):
+            with pytest.raises(UsageError, match="2 columns are called 'text': .*; rename all but one"):
+                cells(path, asked)
+        assert cells(path, "label", "#3") == [("x", "b")]
+
+
+@pytest.mark.parametrize(
+    "name, header, cure",
+    [
+        ("a.csv", "text;label", "separated by semicolons"), ("a.csv", "text\tlabel", "separated by tabs"), ("a.tsv", "text,label", "separated by commas"),
+        ("a.tsv", "text|label", "separated by vertical bars"), ("a.tsv", '"text"\t"label"', "its cells are in quotes"),
+        ("a.tsv", "words\tlabel", "--text-column, one of words, label or #N"),
+    ],
+)  # fmt: skip
+def test_a_header_of_another_format_is_named(tmp_path, name, header, cure):
+    (tmp_path / name).write_text(f"{header}\na\n")
+    with pytest.raises(UsageError) as error:
+        cells(str(tmp_path / name), None)
+    assert cure in str(error.value)
 
 
 @pytest.mark.parametrize("value", [["a", "b"], [], {"a": 1}, [{"a": ["b"]}]])

@@ -1,6 +1,8 @@
 """How a training ends: with the next command where a model has learnt, else with what to change; a sample either way."""
 
+import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,9 +28,12 @@ def network(*, step=500, best_step=500, loss=3.0, unigram=6.0, uniform=9.0, **tr
     "record, says",
     [
         (network(), None),
-        (network(step=99, best_step=99), "99 steps, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --steps (it was 500)"),
-        (network(step=1, minutes=0.5), "1 step, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --minutes (it was 0.5)"),
-        ({**network(step=1), "init": "m"}, None),
+        (network(step=4), None),  # the held-out loss is the evidence, not the steps
+        (network(step=99, best_step=99, loss=5.9), "not clearly below the unigram model's 6.00, after 99 steps, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --steps (it was 500)"),
+        (network(step=1, minutes=0.5, loss=6.0), "after 1 step, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --minutes (it was 0.5)"),
+        ({**network(step=1), "valid": {}}, "has hardly learnt: 1 step, fewer than the 100 of its warm-up"),
+        ({**network(step=1), "valid": {}, "init": "m"}, None),
+        ({**network(step=1, loss=5.9), "init": "m"}, "the unigram model's 6.00; train longer"),
         (network(loss=5.8), "5.80 nats per token, is not clearly below the unigram model's 6.00; train longer"),
         (network(loss=5.6), None),
         (network(loss=5.8, unigram=9.5, uniform=6.0), "the uniform model's 6.00"),
@@ -84,9 +89,30 @@ def files(tmp_path):
 def test_few_steps_end_with_what_to_change(here, files, training, sample):
     done = here("train", *training, "-o", "m", "--steps", 3)
     assert done.code == 0 and "next:" not in done.err and sample in done.err
-    assert "has hardly learnt: 3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
+    assert "has hardly learnt: " in done.err.splitlines()[-1] and "after 3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
     shown = json.loads(here("info", "m", "--json").out)["baseline"]
     assert shown == Run.open(files / "m").config["baseline"] and all(isinstance(value, float | str) for value in shown.values())
+
+
+def test_few_steps_that_did_well_end_with_the_next_command(here, files):
+    """Two labels of one word each: a few steps at a high rate tell them apart."""
+    (files / "easy.tsv").write_text("text\tlabel\n" + "".join(f"{word} {n}\t{word}\n" for n in range(40) for word in ("good", "bad")))
+    done = here(
+        "train", "classifier", "easy.tsv", "--arch", "gru", *NETWORK, "--set", "warmup=10", "--learning-rate", 0.5, "--steps", 8, "-o", "m"
+    )
+    record = Run.open(files / "m").config
+    assert record["valid"]["accuracy"] == 1 and record["valid"]["texts"] == 8
+    assert "hardly" not in done.err and "next: seqcli classify" in done.err.splitlines()[-1]
+
+
+def test_a_sample_takes_no_longer_than_its_time(here, files, monkeypatch):
+    """Of a clock that moves a second at each look: as much as came in time is shown of a text, and of a translation nothing."""
+    for training, shown in ((("lm", "text.txt", "--arch", "gru"), True), (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss"), False)):
+        now = itertools.count()
+        monkeypatch.setattr(ending, "time", SimpleNamespace(monotonic=lambda now=now: next(now) * 0.2))
+        done = here("train", *training, *NETWORK, "--steps", 2, "-o", training[0])
+        assert done.code == 0 and next(now) <= 8
+        assert (" a sample of its text: " in done.err or " a held-out sentence: " in done.err) == shown
 
 
 def test_what_has_learnt_ends_with_the_next_command(here, files):

@@ -1,6 +1,7 @@
 """scoring/: sums over records, tokens, words and whole documents, against a model small enough to be read."""
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from seqcli import catalog
 from seqcli.data.lines import block_of, read_blocks
-from seqcli.errors import InputError
+from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, Scores, TokenBatch
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
@@ -225,6 +226,9 @@ def test_texts_are_scored_in_order():
     assert score_texts(WORDS, []).tolist() == []
 
 
+pyarrow, csv, parquet = map(pytest.importorskip, ("pyarrow", "pyarrow.csv", "pyarrow.parquet"))
+BLIMP = ("sentence_good", "sentence_bad", "UID")
+
 # --- pairs ------------------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +240,31 @@ def test_pairs_of_both_forms(tmp_path):
     assert [tuple(pair) for block in read_pairs(str(path)) for pair in block] == [
         ("a b", "b a", "order"), ("c", "d", ""), ("e\tf", "g", "x")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("sentence_good", "sentence_bad", "UID"), ("good", "bad", "tag"), ("good", "bad")])
+def test_pairs_of_any_table(tmp_path, names):
+    """The columns may stand in any order, between others; a line feed in a cell is a part of the sentence."""
+    rows = [("a, b", "b a", "order"), ("c\nd", 'd "c"', ""), ("나는 간다", "나는", "order")]
+    table = pyarrow.table({"id": [1, 2, 3], **{name: [row[k] for row in rows] for k, name in reversed([*enumerate(names)])}})
+    parquet.write_table(table, tmp_path / "p.parquet")
+    csv.write_csv(table, tmp_path / "p.csv")
+    (tmp_path / "p.json").write_text(json.dumps(table.to_pylist()))
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table.rename_columns(["id", *reversed(BLIMP[: len(names)])]).to_pylist()))
+    (tmp_path / "p.txt").write_bytes((tmp_path / "p.csv").read_bytes())
+    expected = [row if len(names) == 3 else (*row[:2], "") for row in rows]
+    for name, format in (("p.parquet", None), ("p.csv", None), ("p.json", None), ("p.jsonl", None), ("p.txt", "csv")):
+        found = [tuple(pair) for block in read_pairs(str(tmp_path / name), format=format) for pair in block]
+        assert found == expected, name
+
+
+def test_a_table_without_pairs_is_refused(tmp_path):
+    (tmp_path / "p.csv").write_text("text,label\na,b\n")
+    with pytest.raises(UsageError, match="no columns of good and bad sentences: .*p.csv; call them good, bad"):
+        list(read_pairs(str(tmp_path / "p.csv")))
+    parquet.write_table(pyarrow.table({"good": [["a"]], "bad": ["b"]}), tmp_path / "p.parquet")
+    with pytest.raises(InputError, match="'good' is a list"):
+        list(read_pairs(str(tmp_path / "p.parquet")))
 
 
 @pytest.mark.parametrize(

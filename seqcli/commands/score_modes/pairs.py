@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def pairs(job: Job, path: str) -> None:
     from seqcli.tokenizers import words
 
-    batches = read_pairs(path, encoding=job.source.encoding, strict=job.source.strict)
+    batches = read_pairs(path, format=job.source.format, **job.source.reading)
     first = next(batches, [])
     job.blocks, job.beginning = iter(()), first[0].good if first else ""
     with job.opened() as out:
