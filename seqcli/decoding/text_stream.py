@@ -22,7 +22,8 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: Tokenizer, prompt: Prompt, start: Start, *, stop: tuple[str, ...]):
-        self._tokenizer, self._stop = tokenizer, tuple(map(tokenizer.normalisation.text, stop))
+        written = getattr(tokenizer, "written", tokenizer.normalisation.text)
+        self._tokenizer, self._stop = tokenizer, tuple(filter(None, map(written, stop)))
         ids = prompt.ids.tolist()
         window = max(0, start.kept - _WINDOW)
         self._ids = ids[window : start.kept]
