@@ -46,7 +46,7 @@ class Sentences:
     @property
     def bits_per_byte(self) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):  # nan of no bytes
-            return self.log_prob / (-np.log(2) * self.bytes)
+            return (0 - self.log_prob) / (np.log(2) * self.bytes)  # of 0 not -0
 
 
 def score_block(
@@ -166,7 +166,7 @@ def _sums(
     size, count = line_bytes(lines), characters(lines)
     if counts is not None:
         size = np.add.reduceat(size, np.cumsum(counts) - counts)
-    size, count = np.maximum(size - ~ended, 1), count - int((~ended).sum())
+    size, count = size - ~ended, count - int((~ended).sum())
     any_unknown = unknown.any()
     return Sentences(
         row_sums(log_prob, batch.lengths),

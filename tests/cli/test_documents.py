@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 
 import pytest
 
@@ -138,3 +139,13 @@ def test_a_context_is_a_record(here, models, tmp_path):
             assert "1 malformed UTF-8 sequence became U+FFFD: --context" in malformed.err
             assert here(*command, "--context", "the\r\ndog").out == here(*command, "--context", "the\ndog").out
     assert here("score", "cat", "-m", models("words"), "--context", "the\udcff", "--strict").code == 3
+
+
+def test_an_empty_record_has_no_bytes_where_no_line_end_is_predicted(here, tmp_path):
+    (tmp_path / "text.txt").write_text("one\ntwo\n" * 5)
+    train = ["train", "lm", "text.txt", "--tokenizer", "characters", "--unit", "document", "--order", 2, "-q"]
+    assert here(*train, "-o", "m").code == 0
+    assert here("score", "-m", "m", "", "-q").rows == [["0.000000", "", "", "0", "0", ""]]
+    (row,) = here("score", "-m", "m", "tw", "", "--level", "corpus", "-q").rows
+    assert row[7] == row[8] == f"{-float(row[4]) / math.log(2) / 2:.4f}"  # bits per byte, per character
+    assert "no verdict, since the records are empty" in here("score", "-m", "m", "-m", "m", "", "").err
