@@ -146,9 +146,11 @@ def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
                 path += log_p[row, prompt.ids[start.kept]]
         # p(the prompt's text): after all of its tokens any token may come, with a probability of 1 whatever the model's
         # p sum to, so that a prompt with one start keeps the model's p
-        inside = joint[at.start : at.stop - 1]
-        most = max(inside.max(initial=-np.inf), path)
-        joint[at] -= most + np.log(np.exp(inside - most).sum() + np.exp(path - most))
+        text = np.logaddexp(np.logaddexp.reduce(joint[at.start : at.stop - 1].ravel()), path)
+        if text > -np.inf:
+            joint[at] -= text
+        else:  # a text that is impossible to the model goes on after all of its tokens
+            joint[at.stop - 1] = log_p[at.stop - 1]
     return Beginning(logits, joint, state, rows)
 
 
