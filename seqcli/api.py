@@ -33,6 +33,7 @@ from seqcli.scoring.pairs import Pair, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.classification import Answers, OpenClassifier
+from seqcli.tasks.classification import Texts as LabelledTexts
 
 T = TypeVar("T")
 Texts = str | Iterable[str]
@@ -200,9 +201,9 @@ class Classifier:
         return _answered(classified, texts)
 
     def evaluate(self, texts: Texts, labels: Texts) -> dict[str, Any]:
-        """The figures of `seqcli classify --evaluate --json`. labels: the true ones."""
+        """The figures of `seqcli classify --evaluate --json`. labels: the true ones; those that it does not know count as wrong."""
         labels = _in_step(labels, texts := _listed(texts), "labels")
-        return Answers(self.opened, self.opened.numbers_of(labels), self.opened.logits(block_of(texts))).figures()
+        return Answers.to(self.opened, LabelledTexts.listed(texts, labels), self.opened.logits(block_of(texts))).figures()
 
     def explain(self, texts: Texts) -> Answer[dict[str, Any]]:
         """label, probability and words of each text: each word with the change of the label's log-odds that it brings (nats)."""

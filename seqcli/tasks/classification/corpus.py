@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from seqcli.data import held_out, texts
 from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import Labelled, read_all
+from seqcli.data.lines import block_of
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.corpus import check_readable
@@ -54,6 +56,12 @@ class Texts(texts.Texts):
     @classmethod
     def of(cls, labelled: Labelled) -> Texts:
         return cls(b"".join(labelled.blocks), labelled.targets, labelled.labels, labelled.places)
+
+    @classmethod
+    def listed(cls, texts: Sequence[str], labels: Sequence[str]) -> Texts:
+        """A label for each text; they are numbered as they come."""
+        number = {label: k for k, label in enumerate(dict.fromkeys(labels))}
+        return cls(block_of(texts).data, np.array([number[label] for label in labels], np.int32), list(number))
 
     def __len__(self) -> int:
         return len(self.targets)
