@@ -80,7 +80,9 @@ class LanguageModel:
 
     def pairs(self, pairs: Sequence[tuple[str, ...]]) -> dict[str, dict[str, Any]]:
         """pairs, correct, ties and accuracy by tag, `overall` last, of minimal pairs (good, bad) or (good, bad, tag)."""
-        given = [Pair(good, bad, *(tag or ("",))) for good, bad, *tag in pairs]
+        given = [Pair(*pair) for pair in map(_listed, pairs) if len(pair) in (2, 3)]
+        if len(given) < len(pairs):
+            raise UsageError("a pair has a good and a bad sentence, and perhaps a tag")
         return {
             tag: {"pairs": t.pairs, "correct": t.correct, "ties": t.ties, "accuracy": t.accuracy}
             for tag, (t,) in judge_pairs([self.opened], [given]).tallies.items()
@@ -131,7 +133,7 @@ class LanguageModel:
         repetition_penalty: float | None = None,
         num_samples: int = 1,
         beam_size: int | None = None,
-        stop: Sequence[str] = (),
+        stop: Texts = (),
         seed: int = 0,
     ) -> Answer[list[dict[str, Any]]]:
         """text, log_prob, tokens and finish_reason ("end": `</s>`, "stop", "length") of each sample of what follows each prompt.
@@ -145,7 +147,7 @@ class LanguageModel:
         ranges.exclusive(drawing, {"beam_size": beam_size})
         settings = Settings(
             policy=Policy(**_given(drawing)), max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size,
-            stop=(stop,) if isinstance(stop, str) else tuple(stop), seed=seed,
+            stop=tuple(_listed(stop)), seed=seed,
         )  # fmt: skip
 
         def generated(prompts: list[str]) -> list[list[dict[str, Any]]]:
@@ -169,7 +171,7 @@ class LanguageModel:
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """An opened classifier."""
+    """An opened classifier. fastText's labels in a text, `__label__x`, are no part of it."""
 
     opened: OpenClassifier
 
@@ -192,7 +194,7 @@ class Classifier:
 
         def classified(texts: list[str]) -> list[dict[str, Any]]:
             rows = []
-            for text, shares in zip(texts, self.opened.probabilities(block_of(texts)).tolist(), strict=True):
+            for text, shares in zip(texts, self.opened.probabilities(unlabelled(block_of(texts))).tolist(), strict=True):
                 likeliest = sorted(range(len(shares)), key=lambda label: -shares[label])[:top_k]
                 labels = [{"label": self.opened.labels[label], "probability": shares[label]} for label in likeliest]
                 rows.append({"text": text, **labels[0], "labels": labels})
@@ -203,13 +205,13 @@ class Classifier:
     def evaluate(self, texts: Texts, labels: Texts) -> dict[str, Any]:
         """The figures of `seqcli classify --evaluate --json`. labels: the true ones; those that it does not know count as wrong."""
         labels = _in_step(labels, texts := _listed(texts), "labels")
-        return Answers.to(self.opened, LabelledTexts.listed(texts, labels), self.opened.logits(block_of(texts))).figures()
+        return Answers.to(self.opened, LabelledTexts.listed(texts, labels), self.opened.logits(unlabelled(block_of(texts)))).figures()
 
     def explain(self, texts: Texts) -> Answer[dict[str, Any]]:
         """label, probability and words of each text: each word with the change of the label's log-odds that it brings (nats)."""
 
         def explained(text: str) -> dict[str, Any]:
-            found = influences(self.opened.logits, text, temperature=self.opened.temperature)
+            found = influences(self.opened.logits, without_labels(text), temperature=self.opened.temperature)
             words = [{"word": word, "change": change} for word, change in zip(found.words, found.changes.tolist())]
             return {"label": self.opened.labels[found.best], "probability": found.probability, "words": words}
 

@@ -91,10 +91,12 @@ def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list
 
 def _other_format(names: Sequence[str]) -> str | None:
     """What to do about a header that was written for another format; None where it was not."""
+    if not any(names):
+        return "its first line, which names the columns, is blank: take it out"
     if len(names) == 1 and (mark := next((mark for mark in _SEPARATORS if mark in names[0]), None)):
         return f"its columns are separated by {_SEPARATORS[mark]}: write them with commas as .csv, or with tabs as .tsv"
-    if len(names) > 1 and all(len(name) > 1 and name[0] == name[-1] == '"' for name in names):
-        return "its cells are in quotes, which a .tsv does not have: write it without them, or as .csv with commas"
+    if len(names) > 1 and all(len(name) > 1 and name[0] == name[-1] == names[0][0] and name[0] in "\"'" for name in names):
+        return "its cells are in quotes of another format: a .tsv has none, a .csv has double ones"
     return None
 
 

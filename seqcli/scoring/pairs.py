@@ -31,7 +31,7 @@ _TAG = tables.Wanted("tag", ("UID", "tag"), may_lack=True)
 class Pair(NamedTuple):
     good: str
     bad: str
-    tag: str
+    tag: str = ""
 
 
 def read_pairs(path: str, *, format: str | None = None, **reading) -> Iterator[list[Pair]]:
@@ -68,7 +68,7 @@ def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
             continue
         break
     for _, cells, _ in chain([] if first is None else [first], parts):
-        yield [Pair(good, bad, *(tag or ("",))) for good, bad, *tag in cells if good.strip() or bad.strip()]
+        yield [pair for pair in (Pair(*row) for row in cells) if pair.good.strip() or pair.bad.strip()]
 
 
 def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
@@ -93,7 +93,7 @@ def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
                     f"expected good, bad and perhaps a tag between tabs, got {len(fields)} fields",
                     where=where,
                 )
-            yield Pair(fields[0], fields[1], fields[2] if len(fields) == 3 else "")
+            yield Pair(*fields)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,7 +80,8 @@ def test_a_name_of_two_columns_is_refused(tmp_path):
     "name, header, cure",
     [
         ("a.csv", "text;label", "separated by semicolons"), ("a.csv", "text\tlabel", "separated by tabs"), ("a.tsv", "text,label", "separated by commas"),
-        ("a.tsv", "text|label", "separated by vertical bars"), ("a.tsv", '"text"\t"label"', "its cells are in quotes"),
+        ("a.tsv", "text|label", "separated by vertical bars"), ("a.tsv", '"text"\t"label"', "its cells are in quotes of another format"),
+        ("a.csv", "'text','label'", "its cells are in quotes of another format"), ("a.csv", "", "is blank: take it out"), ("a.tsv", "", "is blank: take it out"),
         ("a.tsv", "words\tlabel", "--text-column, one of words, label or #N"),
     ],
 )  # fmt: skip
@@ -168,3 +170,11 @@ def test_an_error_is_one_line_whatever_the_columns_are_called(tmp_path, column):
         with pytest.raises((UsageError, InputError), match=r"a\\nb") as refusal:
             cells(str(tmp_path / f"a.{kind}"), column)
         assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize("bits", [16, 32, 64])
+def test_a_number_is_written_as_short_as_its_type_allows(tmp_path, bits):
+    """0.1 of 32 bits is 0.10000000149011612 in 64: as a label it would be another than that of a .csv."""
+    numbers = pyarrow.array([np.dtype(f"f{bits // 8}").type(x) for x in (0.1, 1, -2.5, 1e-3)], pyarrow.from_numpy_dtype(f"f{bits // 8}"))
+    parquet.write_table(pyarrow.table({"n": pyarrow.concat_arrays([numbers, pyarrow.nulls(1, numbers.type)])}), tmp_path / "a.parquet")
+    assert cells(str(tmp_path / "a.parquet"), "n") == [("0.1",), ("1.0",), ("-2.5",), ("0.001",), ("",)]

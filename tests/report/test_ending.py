@@ -54,9 +54,21 @@ def test_what_has_hardly_learnt(record, says):
 def test_a_classifier_beats_the_most_frequent_label_or_its_prior(accuracy, loss, learnt):
     """Of 100 texts, half of the most frequent label: the standard error is 5 %."""
     baseline = {"majority": "x", "accuracy": 0.5, "prior_loss": 0.6931}
-    record = {"labels": ["x", "y"], "valid": {"accuracy": accuracy, "calibrated_loss": loss, "texts": 100}, "baseline": baseline}
+    record = {"labels": ["x", "y"], "valid": {"accuracy": accuracy, "calibrated_loss": loss, "texts": 100}, "baseline": baseline, "data": {"counts": [9, 9]}}
     found = hardly_learnt(record)
     assert (found is None) == learnt and (learnt or "50.0 % would be with the label 'x' for all" in found)
+
+
+@pytest.mark.parametrize("counts, texts, tells", [([5, 5], 4, False), ([5, 5], 5, True), ([8, 3], 8, False), ([8, 3], 10, True), ([1] * 50, 1, True)])
+def test_few_texts_cannot_tell_whether_a_classifier_has_learnt(counts, texts, tells):
+    """A guess of the most frequent label is right n times with p^n, which must not be more than 5 %."""
+    assert tells == ((max(counts) / sum(counts)) ** texts <= 0.05)
+    baseline = {"majority": "x", "accuracy": 0.0, "prior_loss": 0.7}
+    record = {"labels": ["x", "y"], "valid": {"accuracy": 0.0, "calibrated_loss": 0.7, "texts": texts}, "baseline": baseline, "data": {"counts": counts}}
+    assert (hardly_learnt(record) is not None) == tells
+    early = {**record, "progress": {"step": 3, "best_step": 3}, "training": {"warmup": 9, "steps": 3}}
+    assert "3 steps, fewer than the 9 of its warm-up" in hardly_learnt(early)
+    assert hardly_learnt({**early, "valid": {**record["valid"], "accuracy": 1.0}}) is None
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=30), st.lists(st.integers(0, 2), min_size=1, max_size=30))
@@ -89,7 +101,7 @@ def files(tmp_path):
 def test_few_steps_end_with_what_to_change(here, files, training, sample):
     done = here("train", *training, "-o", "m", "--steps", 3)
     assert done.code == 0 and "next:" not in done.err and sample in done.err
-    assert "has hardly learnt: " in done.err.splitlines()[-1] and "after 3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
+    assert "has hardly learnt: " in done.err.splitlines()[-1] and "3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
     shown = json.loads(here("info", "m", "--json").out)["baseline"]
     assert shown == Run.open(files / "m").config["baseline"] and all(isinstance(value, float | str) for value in shown.values())
 

@@ -118,9 +118,14 @@ def label_weights(given: str | None, texts: Texts) -> np.ndarray | None:
     if given == "balanced":
         weights = 1 / np.maximum(counts, 1)
     else:
-        weights = np.ones(len(texts.labels))
+        weights, seen = np.ones(len(texts.labels)), set()
         for part in given.split(","):
-            label, _, value = part.rpartition("=")
+            label, sign, value = part.rpartition("=")
+            if not sign:
+                raise UsageError(f"not LABEL=WEIGHT: {part!r}", where="--label-weights", cure="balanced, or for example spam=5,ham=1")
+            if label in seen:
+                raise UsageError(f"label {label!r} was given twice", where="--label-weights")
+            seen.add(label)
             if label not in texts.labels:
                 raise UsageError(f"no label {label!r}", where="--label-weights", cure=f"one of {', '.join(texts.labels[:20])}")
             weights[texts.labels.index(label)] = weight = number_of(value)
