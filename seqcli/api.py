@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from seqcli import ranges
+from seqcli.data.labelled import unlabelled, without_labels
 from seqcli.data.lines import as_record, block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.attention import attentions
