@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from seqcli import ranges
-from seqcli.data.lines import block_of
+from seqcli.data.labelled import unlabelled, without_labels
+from seqcli.data.lines import as_record, block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.attention import attentions
 from seqcli.decoding.generate import GenerationSettings, generate
@@ -46,6 +47,7 @@ from seqcli.scoring.influence import influences
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
+from seqcli.tasks.classification.data import Texts as LabelledTexts
 from seqcli.tasks.classification.evaluate import Answers
 from seqcli.tasks.classification.load import OpenClassifier
 
@@ -90,7 +92,9 @@ class LanguageModel:
     def pairs(self, pairs: Sequence[tuple[str, ...]]) -> Results[PairAccuracy]:
         """How often the good sentence of each minimal pair, (good, bad) or (good, bad, tag), is the more probable one: a row per
         tag, and `overall` as the last."""
-        given = [Pair(good, bad, *(tag or ("",))) for good, bad, *tag in pairs]
+        given = [Pair(*pair) for pair in map(_listed, pairs) if len(pair) in (2, 3)]
+        if len(given) < len(pairs):
+            raise UsageError("a pair has a good and a bad sentence, and perhaps a tag")
         return Results(accuracy_of(tag, tally) for tag, (tally,) in judge_pairs([self.opened], [given]).tallies.items())
 
     def tokenize(self, texts: Texts) -> Answer[Results[Piece]]:
@@ -127,7 +131,7 @@ class LanguageModel:
         repetition_penalty: float | None = None,
         num_samples: int = 1,
         beam_size: int | None = None,
-        stop: Sequence[str] = (),
+        stop: Texts = (),
         seed: int = 0,
     ) -> Answer[Results[Continuation]]:
         """`num_samples` continuations of each prompt.
@@ -141,7 +145,7 @@ class LanguageModel:
         ranges.exclusive(drawing, {"beam_size": beam_size})
         settings = GenerationSettings(
             policy=Policy(**_given(drawing)), max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size,
-            stop=(stop,) if isinstance(stop, str) else tuple(stop), seed=seed,
+            stop=tuple(_listed(stop)), seed=seed,
         )  # fmt: skip
 
         def generated(prompts: list[str]) -> list[Results[Continuation]]:
@@ -161,7 +165,7 @@ class LanguageModel:
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """An opened classifier."""
+    """An opened classifier. fastText's labels in a text, `__label__x`, are no part of it."""
 
     opened: OpenClassifier
 
@@ -184,7 +188,7 @@ class Classifier:
 
         def classified(texts: list[str]) -> list[dict[str, Any]]:
             rows = []
-            for text, shares in zip(texts, self.opened.probabilities(block_of(texts)).tolist(), strict=True):
+            for text, shares in zip(texts, self.opened.probabilities(unlabelled(block_of(texts))).tolist(), strict=True):
                 likeliest = sorted(range(len(shares)), key=lambda label: -shares[label])[:top_k]
                 labels = [{"label": self.opened.labels[label], "probability": shares[label]} for label in likeliest]
                 rows.append({"text": text, **labels[0], "labels": labels})
@@ -193,15 +197,15 @@ class Classifier:
         return _answered(classified, texts)
 
     def evaluate(self, texts: Texts, labels: Texts) -> dict[str, Any]:
-        """The figures of `seqcli classify --evaluate --json`. labels: the true ones."""
+        """The figures of `seqcli classify --evaluate --json`. labels: the true ones; those that it does not know count as wrong."""
         labels = _aligned(labels, texts := _listed(texts), "labels")
-        return Answers(self.opened, self.opened.numbers_of(labels), self.opened.logits(block_of(texts))).figures()
+        return Answers.to(self.opened, LabelledTexts.listed(texts, labels), self.opened.logits(unlabelled(block_of(texts)))).figures()
 
     def explain(self, texts: Texts) -> Answer[dict[str, Any]]:
         """label, probability and words of each text: each word with the change of the label's log-odds that it brings (nats)."""
 
         def explained(text: str) -> dict[str, Any]:
-            found = influences(self.opened.logits, text, temperature=self.opened.temperature)
+            found = influences(self.opened.logits, without_labels(text), temperature=self.opened.temperature)
             words = [{"word": word, "change": change} for word, change in zip(found.words, found.changes.tolist())]
             return {"label": self.opened.labels[found.best], "probability": found.probability, "words": words}
 
@@ -266,7 +270,7 @@ class Translator:
         """source and target: the pieces; weights: where each of the target's looked, a list a row; alignment: pairs of words;
         translation. settings: of a search for one translation, as `translate` has them."""
         searching = {name: settings.pop(name, None) for name in ("beam_size", "length_penalty")}
-        translations = list(translate(self.opened, [text], translation_settings(searching=searching, drawing={}, **settings)))
+        translations = list(translate(self.opened, _listed(text), translation_settings(searching=searching, drawing={}, **settings)))
         (found,) = attentions(self.opened, translations)
         source, target = ([piece.text for piece in side] for side in (found.source, found.target))
         return {
@@ -313,7 +317,7 @@ def _listed(texts: Texts) -> list[str]:
     for text in listed:
         if not isinstance(text, str):
             raise UsageError(f"{type(text).__name__} is no text", cure="give a string, or several")
-    return listed
+    return list(map(as_record, listed))
 
 
 def _aligned(others: Texts, texts: Sequence[str], what: str) -> list[str]:

@@ -63,13 +63,15 @@ def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Se
     """An instance of the dataclass `kind` from (where it stands, values) sources, later ones first in rank."""
     from pydantic import TypeAdapter, ValidationError  # 60 ms, only where settings are given
 
-    names = {field.name for field in dataclasses.fields(kind)}
+    names = {field.name: field for field in dataclasses.fields(kind)}
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for where, given in sources:
         for key, value in given.items():
             if key not in names:
                 raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, names))
+            if isinstance(value, bool) and not isinstance(names[key].default, bool):  # pydantic would take it for 0 or 1
+                raise UsageError(f"{key} is not a switch, got {str(value).lower()}", where=where)
             values[key], origin[key] = value, where
     try:
         return TypeAdapter(kind).validate_python(values)

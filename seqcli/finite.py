@@ -35,5 +35,7 @@ def check_logits(logits: np.ndarray) -> None:
     """Raises ModelError where a row of logits [..., V] has NaN or plus infinity, or nothing above minus infinity."""
     if logits.size:
         best = logits.max(axis=-1)
-        if not (best.min() > -math.inf and best.max() < math.inf):
+        if not best.max() < math.inf:
             raise ModelError("the model's logits are not numbers", cure=_CURE)
+        if best.min() == -math.inf:
+            raise ModelError("every answer that the model could give has probability zero", cure=_CURE)

@@ -33,7 +33,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _HANGUL = re.compile("[가-힣ㄱ-ㅣ\u1100-\u11ff]")
 _LATIN = re.compile("[A-Za-zªº\u00c0-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06\uff21-\uff5a]")
 _ASCII = re.compile("[A-Za-z]")
-WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W\d_]+")
 # What predicted held-out pairs best among words, pieces and characters (docs/LOG.md).
 TOKENIZER, VOCAB_SIZE = "sentencepiece", 1000
 PRESET, COUNTED = "tiny", "ngram"
@@ -86,7 +86,12 @@ def words(kind: str, language: str) -> frozenset[str]:
         name, column = (f"{language}.sentiment.tsv", "text") if kind == "sentiment" else (PAIRS, language)
         header, *rows = (row.split("\t") for row in (folder() / name).read_text("utf-8").splitlines())
         text = "\n".join(row[header.index(column)] for row in rows)
-    return frozenset(WORD.findall(text.casefold()))
+    return frozenset(words_of(text))
+
+
+def words_of(text: str) -> list[str]:
+    """Those of any text in the same form."""
+    return _WORD.findall(nfc(text).casefold())
 
 
 def language_model(text: str, *, reporter: Reporter) -> OpenModel:

@@ -1,6 +1,7 @@
 """The Python door gives what the command line prints."""
 
 import json
+import math
 
 import pytest
 
@@ -75,14 +76,30 @@ def test_a_classifier_answers_as_on_the_command_line(tmp_path, here):
     assert [row["label"] for row in rows][::2] == ["good", "bad"]
     explained = classifier.explain("it was fine")
     assert max(explained["words"], key=lambda word: word["change"])["word"] == "fine"
-    judged = [("it was fine", "good"), ("", "bad"), ("so awful", "good"), ("awful, it was", "bad")]
+    judged = [("it was fine", "good"), ("", "bad"), ("so awful", "good"), ("awful, it was", "bad"), ("it was", "fair")]
     (tmp_path / "judged.txt").write_text("".join(f"__label__{label} {text}\n" for text, label in judged))
     done = here("classify", "-m", str(tmp_path / "m"), "--evaluate", "-i", "judged.txt", "--json")
-    assert classifier.evaluate(*map(list, zip(*judged))) == json.loads(done.out)
+    figures = classifier.evaluate(*map(list, zip(*judged)))
+    assert {**figures, "loss": None} == json.loads(done.out) and figures["loss"] == math.inf  # of a label that is impossible to it
+    assert figures["labels"][2] == {"label": "fair", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
+    for ask in (lambda text: classifier.classify(text)["labels"], classifier.explain, lambda text: classifier.evaluate([text], ["bad"])):
+        assert ask("__label__good awful") == ask("awful")
     assert classifier.signature.startswith("clf:bag|") and classifier.signature in repr(classifier)
     assert classifier.classify("awful") == classifier.classify(["awful"])[0]
     assert [classifier.explain("it was fine")] == classifier.explain(["it was fine"])
     with pytest.raises(InputError, match="1 labels for 2 texts"):
         classifier.evaluate(["a", "b"], ["good"])
-    with pytest.raises(ValueError, match="'fair'"):
-        classifier.evaluate(["a"], ["fair"])
+
+
+@pytest.mark.parametrize("pairs", [[("a",)], [("a", "b", "c", "d")], [(1, 2)], ["ab"], [("a", "b"), ("a",)], [3]])
+def test_what_is_no_pair_is_refused(model, pairs):
+    with pytest.raises(UsageError, match="a pair has a good and a bad sentence|int is no text"):
+        seqcli.load(str(model)).pairs(pairs)
+
+
+def test_a_stop_string_is_text(model):
+    lm = seqcli.load(str(model))
+    assert lm.generate("the", stop="cat", temperature=0) == lm.generate("the", stop=["cat"], temperature=0)
+    for stop in (3, ["a", 3], ""):
+        with pytest.raises(UsageError):
+            lm.generate("the", stop=stop)

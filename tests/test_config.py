@@ -34,6 +34,8 @@ def test_later_sources_win():
         ({"width": "wide"}, "width = 'wide': .*: a.toml"),
         ({"width": 1.5}, "width = 1.5: .*: a.toml"),
         ({"width": None}, "width = None: .*: a.toml"),
+        ({"width": True}, "width is not a switch, got true: a.toml"),
+        ({"rate": False}, "rate is not a switch, got false: a.toml"),
         ({"prune": [0, "x"]}, r"prune = \[0, 'x'\]: .*: a.toml"),
         ({"width": 0}, "width must be 1 or more, got 0"),
     ],

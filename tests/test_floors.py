@@ -27,6 +27,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "ranges": (0, "", ""),
     "system": (0, "", ""),
     "files": (0, "numpy", ""),
+    "combinations": (0, "", ""),
     "tokenizers": (1, "numpy", ""),
     "nn": (2, "numpy torch", ""),
     "ngram": (2, "numpy", ""),

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 from itertools import permutations
 from pathlib import Path
 
@@ -128,6 +129,8 @@ def test_what_the_samples_do_not_know_is_noted(cache, here):
     new = [word for word in ("où", "est", "il", "the", "dog") if word not in known]
     assert f"have never seen {len(new)} of 5 words" in done.err and {"the"} <= known
     assert "never seen" not in here("tokenize", "the").err
+    assert "never seen" not in here("score", "나는 기계 학습을 공부한다").err
+    assert "never seen" not in here("score", unicodedata.normalize("NFD", "나는 기계 학습을 공부한다")).err
 
 
 @pytest.mark.parametrize(

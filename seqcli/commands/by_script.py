@@ -75,7 +75,7 @@ class ByScript(Generic[Model]):
             if samples.is_foreign(text):
                 self._foreign += 1
             else:
-                words = samples.WORD.findall(text.casefold())
+                words = samples.words_of(text)
                 self._words += len(words)
                 self._new += sum(word not in known for word in words)
 

@@ -191,10 +191,10 @@ def n_best(job: Job, *, k: int) -> None:
     with job.opened(by_record=True) as out:
         out.begin(["line", "rank", "log_prob", name])
         for block in job.blocks:
-            segmenter, named = _segmenter(job, block), _named(job, block)
+            segmenter, named, reader = _segmenter(job, block), _named(job, block), job.reader(block)
             rows: list[tuple] = []
             for line, text in enumerate(block.records(), block.first):
-                found = [(named(ids), log_prob) for ids, log_prob in segmenter.nbest(one_line(text), k=k)]
+                found = [(named(ids), log_prob) for ids, log_prob in reader.n_best(text, partial(segmenter.nbest, k=k), k=k)]
                 if out.mode == JSON:
                     best = [{name: row, "log_prob": log_prob} for row, log_prob in found]
                     out.write(json_line({"line": line, "text": text, "n_best": best}))

@@ -127,8 +127,19 @@ def _parquet(file: BinaryIO, columns: Sequence[Asked], path: str) -> Iterator[Pa
     found = nested_columns(columns, schema.names, list(_leaves(schema)), path)
     unique = len(set(schema.names)) == len(schema.names)
     for batch in table.iter_batches(batch_size=_ROWS, columns=_distinct([schema.names[place] for place, _ in found]) if unique else None):
-        values = [batch.column(schema.names[place] if unique else place).to_pylist() for place, _ in found]
+        values = [_values(batch.column(schema.names[place] if unique else place)) for place, _ in found]
         yield [name for _, name in found], [inner(v, schema.names[place], name) for v, (place, name) in zip(values, found)]
+
+
+def _values(column) -> list[object]:
+    """As Python's; 0.1 of 32 or 16 bits stays 0.1, as other formats write it."""
+    import pyarrow
+
+    values = column.to_pylist()
+    if pyarrow.types.is_floating(column.type) and not pyarrow.types.is_float64(column.type):
+        short = column.type.to_pandas_dtype()
+        return [value if value is None else float(str(short(value))) for value in values]
+    return values
 
 
 def _leaves(fields) -> Iterator[str]:

@@ -15,6 +15,7 @@ from seqcli.errors import InputError, UsageError, listed, nearest
 
 TEXT_COLUMNS = ("text", "sentence", "document", "review")
 MISSING = object()  # of a field: neither a value nor null
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ",": "commas"}
 _PLAIN = (int, float, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta)
 
 
@@ -37,6 +38,7 @@ class ColumnSpec:
         known = next((name for name in self.usual if name in names), None)
         if known is None:
             cure = f"--{self.holds}-column, one of {listed(names)}" + (" or #N" if kind == "column" else "")
+            cure = (_other_format(names) if kind == "column" else None) or cure
             raise UsageError(f"which {kind} is the {self.holds}?", where=where, cure=cure)
         return known
 
@@ -78,11 +80,24 @@ def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list
         name = wanted(column).found(names, where=path)
         place = place_of(name)
         if place is None and name not in names:
-            raise UsageError(f"no column {name!r}", where=path, cure=nearest(name, names))
+            raise UsageError(f"no column {name!r}", where=path, cure=_other_format(names) or nearest(name, names))
+        if place is None and names.count(name) > 1:
+            raise UsageError(f"{names.count(name)} columns are called {name!r}", where=path, cure="rename all but one in the header")
         places.append(names.index(name) if place is None else place)
     if max(places) >= len(names):
         raise UsageError(f"there is no column #{max(places) + 1}; the table has {len(names)}", where=path)
     return places
+
+
+def _other_format(names: Sequence[str]) -> str | None:
+    """What to do about a header that was written for another format; None where it was not."""
+    if not any(names):
+        return "its first line, which names the columns, is blank: take it out"
+    if len(names) == 1 and (mark := next((mark for mark in _SEPARATORS if mark in names[0]), None)):
+        return f"its columns are separated by {_SEPARATORS[mark]}: write them with commas as .csv, or with tabs as .tsv"
+    if len(names) > 1 and all(len(name) > 1 and name[0] == name[-1] == names[0][0] and name[0] in "\"'" for name in names):
+        return "its cells are in quotes of another format: a .tsv has none, a .csv has double ones"
+    return None
 
 
 # --- fields inside objects --------------------------------------------------------------------------------------------
@@ -121,7 +136,7 @@ def cells_of(values: Sequence[object], name: str, where: Callable[[int], str]) -
 
 
 def _cell(value: object, name: str, where: Callable[[int], str], k: int) -> str:
-    if value is None:
+    if value is None or value != value:  # not a number: pandas' null
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"  # as in JSON

@@ -41,6 +41,9 @@ def read_rows(path: str, columns: Sequence[Asked]) -> Iterator[Rows]:
         first += len(cells)
 
 
+_SAVED = ("state.json", "dataset_dict.json")  # of a folder that `save_to_disk` wrote
+
+
 class _Address(NamedTuple):
     name: str
     config: str | None
@@ -74,7 +77,11 @@ def _opened(path: str):
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     try:
-        return datasets.load_dataset(address.name, address.config, split=address.split or "train", streaming=True)
+        split = address.split or "train"
+        if any(os.path.isfile(os.path.join(address.name, file)) for file in _SAVED):
+            saved = datasets.load_from_disk(address.name)
+            return saved[split] if isinstance(saved, datasets.DatasetDict) else saved
+        return datasets.load_dataset(address.name, address.config, split=split, streaming=True)
     except Exception as error:  # of half a dozen packages: theirs, HTTP, file systems
         raise _bad_input(error, path) from None
 

@@ -239,9 +239,8 @@ def read_all(
     Raises what `read_labelled` raises; InputError where there is nothing, where a label is not in `labels`, or where
     there is but one to train on.
     """
-    reading = {
-        "text_column": text_column, "label_column": label_column, "format": format, "encoding": encoding, "strict": strict
-    }  # fmt: skip
+    reading = {"format": format, "encoding": encoding, "strict": strict}
+    columns, some = {"text_column": text_column, "label_column": label_column}, any(records.has_columns(path, format) for path in paths)
     known = {} if labels is None else {label: index for index, label in enumerate(labels)}
     number = dict(known)
     blocks, targets, places = [], [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
@@ -250,7 +249,7 @@ def read_all(
     for path in paths:
         parts: list[LabelledBlock] = []
         before, left_out = seen, 0
-        for block in lines.noting(_texts(deadline.within(read_labelled(path, **reading)), parts), path, reporter):
+        for block in lines.noting(_texts(deadline.within(read_labelled(path, **(columns if records.has_columns(path, format) or not some else {}), **reading)), parts), path, reporter):
             part = parts.pop()
             for label in dict.fromkeys(part.labels):
                 if label in number:

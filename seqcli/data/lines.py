@@ -77,23 +77,25 @@ def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = 
     Bytes of an argument that are not UTF-8 become U+FFFD, or with `strict` an InputError.
     """
     given = tuple(records)
-    records = tuple(record if record.isascii() else _mended(record) for record in given)
+    records = tuple(map(as_record, given))
     replaced = sum(mended.count("\ufffd") - record.count("\ufffd") for mended, record in zip(records, given, strict=True))
     if strict and replaced:
         number = next(number for number, record in enumerate(given, first) if LONE_SURROGATE.search(record))
         raise InputError("not valid UTF-8", where=f"text {number}", cure="drop --strict to replace it")
-    records = tuple(record.replace("\r\n", "\n") for record in records)
     lines = list(map(one_line, records))
     raw = records if lines != list(records) else None
     return Block(first, "".join(line + "\n" for line in lines).encode(), replaced, kept=tuple(kept), raw=raw, apart=True)
 
 
-def _mended(record: str) -> str:
-    """The argument's bytes read as those of a file; other lone surrogates become U+FFFD."""
-    try:
-        return record.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    except UnicodeEncodeError:
-        return LONE_SURROGATE.sub("\ufffd", record)
+def as_record(text: str) -> str:
+    """A text held in memory as the record that it is: an argument's bytes are read as those of a file, other lone surrogates
+    become U+FFFD, and CR LF is a line feed."""
+    if not text.isascii():
+        try:
+            text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        except UnicodeEncodeError:
+            text = LONE_SURROGATE.sub("\ufffd", text)
+    return text.replace("\r\n", "\n")
 
 
 def read_blocks(

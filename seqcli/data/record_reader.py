@@ -10,22 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
+from seqcli.combinations import best
 from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel, Piece, TokenBatch, Tokenizer, has_line_ends
 from seqcli.text import BLANKS, EOS, EOS_ID, one_line
 
 
-def lines_of(block: Block, unit: str, *, whole: bool = True) -> tuple[bytes, np.ndarray | None]:
+def lines_of(block: Block, unit: str, *, whole: bool | Iterable[bool] = True) -> tuple[bytes, np.ndarray | None]:
     """The lines of a block's records read by `unit`, UTF-8 as given, and how many each record has, int64 [B] (None: 1 each).
 
-    whole: documents are complete; else they are beginnings, and the last line feed of each is not part of it.
+    whole: documents are complete (all, or each); else they are beginnings, and the last line feed of each is not part of it.
     """
     if unit == "line" or block.raw is None:
         return block.data, None
-    texts = [record if whole and record.endswith("\n") else record + "\n" for record in block.raw]
+    complete = repeat(whole) if isinstance(whole, bool) else whole
+    texts = [record if whole and record.endswith("\n") else record + "\n" for record, whole in zip(block.raw, complete)]
     return "".join(texts).encode(), np.array([text.count("\n") for text in texts], np.int64)
 
 
@@ -90,6 +93,16 @@ class RecordReader:
         first, *others = [segment(line, number) for number, line in enumerate(record.split("\n"))]
         return [*first, *(id for line in others for id in [EOS_ID, *line])]
 
+    def n_best(
+        self, record: str, segmentations: Callable[[str], list[tuple[list[int], float]]], *, k: int
+    ) -> list[tuple[list[int], float]]:
+        """The tokens of one record in its k best segmentations, and their scores. segmentations: the k best of a line with
+        their scores, best first; those of a document are the best choices of one for each of its lines."""
+        if self.unit == "line":
+            return segmentations(one_line(record))
+        lines = [[(score, ids) for ids, score in segmentations(line)] for line in record.split("\n")]
+        return [([*first, *(id for line in others for id in [EOS_ID, *line])], score) for score, (first, *others) in best(lines, n=k)]
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a record from the tokens of `rows`, those that end it left out."""
         if self.unit == "line":
@@ -112,13 +125,18 @@ class RecordReader:
     def joined(self, context: str, text: str) -> tuple[str, str]:
         """`context` and `text` as one string, and its beginning up to the text.
 
-        A space is put between them unless the context ends, or the text begins, with a blank.
+        A space is put between them unless the context ends, or the text begins, with a blank. A text that ends a document
+        has its line break, which no `</s>` stands for in characters and bytes; an empty context is none, so that the text is
+        a record as any other.
         """
         if self.unit == "line":
             context, text = one_line(context), one_line(text)
         seamless = not context or not text or context[-1] in BLANKS or text[0] in BLANKS
-        context += "" if seamless else " "
-        return context + text, context
+        given = context if seamless else context + " "
+        string = given + text
+        if context and not self.line_ends and not string.endswith("\n"):
+            string += "\n"
+        return string, given
 
 
 def common_prefixes(one: TokenBatch, other: TokenBatch) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Columns of .tsv, .csv, .json, .jsonl and .parquet files, a batch of rows at a time; one file for each format reads them.
 
 What a file is follows from its name, or from the format that is given. A cell is text whatever type the file gives it;
-null is the empty text, and a list or an object is an InputError with its row.
+null is the empty text, as is NaN, and a list or an object is an InputError with its row.
 """
 
 from __future__ import annotations

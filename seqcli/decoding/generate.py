@@ -136,7 +136,7 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
     random = [numbers(settings.seed, line=sample.line, sample=sample.number) for sample in samples]
     # 1. Every prompt is read once; a sample's first number says where in it the first token begins
     u = np.array([one.random() for one in random])
-    starts, logits, may, state = _begun(opened, samples, u=u, temperature=policy.temperature)
+    starts, logits, may, state = _begun(opened, samples, u=u, temperature=policy.temperature if policy.random else 0)
     rows = [GrowingText(opened, sample, start, settings) for sample, start in zip(samples, starts)]
     history, _ = padded([row.prompt.ids[: start.kept] for row, start in zip(rows, starts)])
     alive = np.arange(len(rows))

@@ -39,8 +39,9 @@ class Policy:
 
     @property
     def random(self) -> bool:
-        """Whether a draw from it needs random numbers: not where one token alone can be drawn."""
-        return self.temperature > 0 and self.top_k != 1 and self.top_p > 0 and self.min_p < 1
+        """Whether a draw from it needs random numbers: not where one token alone can be drawn. (Of equally likely tokens
+        min-p keeps all, even at 1.)"""
+        return self.temperature > 0 and self.top_k != 1 and self.top_p > 0
 
     def log_probs(self, logits: np.ndarray, *, history: np.ndarray | None = None) -> np.ndarray:
         """The distribution that is drawn from: natural logarithms, float64 [B, V], -inf for what cannot be drawn.

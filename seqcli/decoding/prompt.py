@@ -46,13 +46,14 @@ class Prompt:
     text: str
     ids: np.ndarray  # int32 [T]
     starts: tuple[Start, ...]
+    spaced: bool = False  # it ends in a blank that no token stands for: the space that the next word brings
 
 
 class Prompter:
     """Reads texts as prompts of a model."""
 
     def __init__(self, opened: OpenModel):
-        self._opened = opened
+        self._reader = RecordReader.of(opened)
         self._follow = opened.tokenizer.KIND == "sentencepiece" and opened.tokenizer.spaces_follow
         self._names: list[str] = []  # pieces that a text may end inside of, in order
         if opened.tokenizer.KIND == "sentencepiece":
@@ -66,11 +67,22 @@ class Prompter:
     def read(self, text: str) -> Prompt:
         """The beginning of a record, read as the model reads its records."""
         text = text.encode("utf-8", "replace").decode()
-        ids = RecordReader.of(self._opened).rows(block_of([text]), whole=False).tokens
+        ids = self._tokens(text)
+        spaced = self._ends_in_no_token(text, ids)
         if self._follow and ids[-1:].tolist() == [self._space] and text[-1:] not in BLANKS:
             ids = ids[:-1]  # the space that the tokenizer puts after a text, which may go on without it
         inside = [] if self._follow and text[-1:] in BLANKS else self._inside(ids.tolist())
-        return Prompt(text, ids, (*inside, Start(len(ids), "", None)))
+        return Prompt(text, ids, (*inside, Start(len(ids), "", None)), spaced)
+
+    def _tokens(self, text: str) -> np.ndarray:
+        return self._reader.rows(block_of([text]), whole=False).tokens
+
+    def _ends_in_no_token(self, text: str, ids: np.ndarray) -> bool:
+        """Whether a text ends in a blank, without which its tokens would be the same; unknown ones are told apart by their text."""
+        if not text[-1:].isspace() or not np.array_equal(self._tokens(text[:-1]), ids):
+            return False
+        whole, rest = ([piece.text for piece in self._reader.pieces(part)] for part in (text, text[:-1]))
+        return whole == rest
 
     def _inside(self, ids: list[int]) -> list[Start]:
         """The starts before the last token, from the first on at which a token can go beyond the prompt."""
@@ -134,9 +146,11 @@ def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
                 path += log_p[row, prompt.ids[start.kept]]
         # p(the prompt's text): after all of its tokens any token may come, with a probability of 1 whatever the model's
         # p sum to, so that a prompt with one start keeps the model's p
-        inside = joint[at.start : at.stop - 1]
-        most = max(inside.max(initial=-np.inf), path)
-        joint[at] -= most + np.log(np.exp(inside - most).sum() + np.exp(path - most))
+        text = np.logaddexp(np.logaddexp.reduce(joint[at.start : at.stop - 1].ravel()), path)
+        if text > -np.inf:
+            joint[at] -= text
+        else:  # a text that is impossible to the model goes on after all of its tokens
+            joint[at.stop - 1] = log_p[at.stop - 1]
     return Beginning(logits, joint, state, rows)
 
 

@@ -22,14 +22,14 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: Tokenizer, prompt: Prompt, start: Start, *, stop: tuple[str, ...]):
-        self._tokenizer, self._stop = tokenizer, tuple(map(tokenizer.normalisation.text, stop))
+        written = getattr(tokenizer, "written", tokenizer.normalisation.text)
+        self._tokenizer, self._stop = tokenizer, tuple(filter(None, map(written, stop)))
         ids = prompt.ids.tolist()
         window = max(0, start.kept - _WINDOW)
         self._ids = ids[window : start.kept]
         self._before = len(self._decoded(ids[window:]))  # characters of the window that are the prompt's or in `text`
         self._fresh = 0  # tokens that are not yet text
-        spaced = prompt.text[-1:].isspace() and not self._decoded(ids[-_WINDOW:])[-1:].isspace()
-        self._given = " " if spaced else ""  # the next word's space, which the prompt has already
+        self._given = " " if prompt.spaced else ""  # the next word's space, which the prompt has already
         self._held = ""  # may be the beginning of a stop string
         self.text = ""
 

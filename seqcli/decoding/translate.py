@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seqcli import combinations
 from seqcli.data.lines import block_of
 from seqcli.decoding import beam
 from seqcli.decoding.generate import END, LENGTH
@@ -216,7 +217,11 @@ def _joined(
 ) -> Translation:
     """The translations of a line, made of those of its windows: the best combinations, or the k-th draws of all windows."""
     windows_ = [found for _, found in parts]
-    chosen = combinations(windows_, settings.n_best) if settings.num_samples is None else list(zip(*windows_)) or [()]
+    if settings.num_samples is None:
+        scored = [[(hypothesis.score, hypothesis) for hypothesis in found] for found in windows_]
+        chosen = [each for _, each in combinations.best(scored, n=settings.n_best)]
+    else:
+        chosen = list(zip(*windows_)) or [()]
     hypotheses: dict[object, Hypothesis] = {}
     for number, each in enumerate(chosen):
         texts = [opened.target.decode(hypothesis.ids) for hypothesis in each]
@@ -228,23 +233,6 @@ def _joined(
         )  # fmt: skip
         hypotheses.setdefault(number if settings.num_samples else _words(joined.text), joined)
     return Translation(line, text, [tokens for tokens, _ in parts], list(hypotheses.values()))
-
-
-def combinations(windows_: Sequence[Sequence[beam.Hypothesis]], n: int) -> list[tuple[beam.Hypothesis, ...]]:
-    """The n best choices of one hypothesis of each window by the sum of their scores, best first; each window's are.
-
-    The i-th best sum over the windows so far goes with the j-th hypothesis of the next only if (i + 1) (j + 1) <= n: so many
-    pairs are at least as good.
-    """
-    best: list[tuple[float, tuple[beam.Hypothesis, ...]]] = [(0.0, ())]
-    for found in windows_:
-        pairs = [
-            (score + hypothesis.score, (*chosen, hypothesis))
-            for i, (score, chosen) in enumerate(best[:n], 1)
-            for hypothesis in found[: n // i]
-        ]
-        best = sorted(pairs, key=lambda pair: -pair[0])[:n]
-    return [chosen for _, chosen in best]
 
 
 def _words(text: str) -> str:

@@ -22,6 +22,7 @@ _SIGNATURES = {  # first bytes: what they are, and what a user can do
     b"Rar!\x1a\x07": ("a RAR archive", "unpack it first"),
     b"PAR1": ("a Parquet file", "name it .parquet"),
     b"ARROW1": ("an Arrow file", "save it as .parquet"),
+    b"\xff\xff\xff\xff": ("an Arrow stream", "save it as .parquet"),
     b"FEA1": ("a Feather file", "save it as .parquet"),
     b"Obj\x01": ("an Avro file", "save it as .parquet or .jsonl"),
     b"ORC": ("an ORC file", "save it as .parquet or .jsonl"),

@@ -9,12 +9,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-TIE = 1e-6  # nats; sums of the same numbers in another order differ by less
+import numpy as np
+
+_TIE = 1e-6  # nats; sums of the same numbers in another order differ by less
+_ROUNDING = 2.0**-22  # and by this share of them, as a token's number is a float32 that is itself a sum
+
+
+def margin(log_prob):
+    """Nats by which another log-probability may differ and be equal up to rounding: of a number or an array, 0 for -inf."""
+    return np.where(np.isfinite(log_prob), _TIE + _ROUNDING * np.abs(log_prob), 0)
 
 
 def tied(a, b):
-    """Whether two log-probabilities (numbers or arrays) are equal up to rounding; -inf ties with -inf."""
-    return (a <= b + TIE) & (b <= a + TIE)
+    """Whether log-probabilities (numbers or arrays) are equal to b up to rounding; -inf ties with -inf."""
+    return (a <= b + margin(b)) & (b <= a + margin(b))
 
 
 @dataclass(slots=True)
@@ -28,7 +36,7 @@ class Tally:
     def add(self, good: float, bad: float) -> bool:
         """Counts a pair by its log-probabilities; returns whether it is correct."""
         self.pairs += 1
-        tie = tied(good, bad)
+        tie = bool(tied(good, bad))
         self.ties += tie
         self.correct += (correct := not tie and good > bad)
         return correct

@@ -53,11 +53,11 @@ class Totals:
 
     @property
     def bits_per_byte(self) -> float:
-        return -self.log_prob / math.log(2) / self.bytes if self.bytes else math.nan
+        return (0 - self.log_prob) / math.log(2) / self.bytes if self.bytes else math.nan
 
     @property
     def bits_per_character(self) -> float:
-        return -self.log_prob / math.log(2) / self.characters if self.characters else math.nan
+        return (0 - self.log_prob) / math.log(2) / self.characters if self.characters else math.nan
 
 
 def perplexity(log_prob: float, tokens: int) -> float:

@@ -24,6 +24,7 @@ from seqcli.text import BOS_ID
 
 TASK = "classification"
 _LABELS = 10_000  # with a table each
+_LEAST = -99 * np.log(10)  # log p of a token that a label's model has none of, so that a text impossible to all still has a label
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class NgramClassifier:
         logits = np.empty((len(batch.lengths), len(self.models)))
         row = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
         for label, model in enumerate(self.models):
-            log_prob = model.score(batch).log_prob
+            log_prob = np.maximum(model.score(batch).log_prob, _LEAST)
             logits[:, label] = np.bincount(row, log_prob, minlength=len(logits)) + self.log_prior[label]
         finite.check_logits(logits)
         best = logits.max(axis=1, keepdims=True)  # taken off: a long text's sums differ in digits that float32 has not

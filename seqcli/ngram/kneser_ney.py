@@ -20,7 +20,7 @@ import numpy as np
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.ngram.arena import Arena
 from seqcli.ngram.counts import Level
-from seqcli.ngram.table import LOG_ZERO, Table
+from seqcli.ngram.table import Table
 from seqcli.text import BOS_ID
 
 
@@ -99,13 +99,14 @@ def _chosen(values: np.ndarray | None, kept: np.ndarray | None) -> np.ndarray | 
 
 
 def _logarithms(values: np.ndarray, kept: np.ndarray | None, arena: Arena) -> np.ndarray:
-    """Natural logarithms of the rows that stay: 0 at most, and of 0 what ARPA files have for it."""
+    """Natural logarithms of the rows that stay, 0 at most; -inf of 0, as a discount of 0 leaves some contexts nothing to back
+    off with."""
     chosen = _chosen(values, kept)
     out = arena.empty(len(chosen), np.float32)
     for begin in range(0, len(chosen), arena.rows):
         with np.errstate(divide="ignore"):
             part = np.log(chosen[begin : begin + arena.rows])
-        np.clip(part, LOG_ZERO, 0, out=out[begin : begin + len(part)])
+        np.minimum(part, 0, out=out[begin : begin + len(part)])
     return out
 
 

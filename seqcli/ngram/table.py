@@ -17,7 +17,6 @@ import numpy as np
 from seqcli.errors import ModelError
 from seqcli.text import BOS_ID
 
-LOG_ZERO = np.float32(-99 * np.log(10))  # SRILM's logarithm of 0, finite so that sums stay numbers
 _CHUNK = 1 << 16  # tokens scored at a time: temporaries stay in the cache
 
 

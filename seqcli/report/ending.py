@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from seqcli.decoding import generate, policy, translate
@@ -11,7 +13,8 @@ from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.report.learnt import hardly_learnt
 from seqcli.tasks.classification.load import OpenClassifier
 
-_TOKENS, _CHARACTERS = 24, 80  # of a sample: well under a second
+_TOKENS, _CHARACTERS = 24, 80  # of a sample: well under a second, but for large networks and on busy machines
+_SECONDS = 1.0  # for a sample: a budget in minutes is spent by then
 _DRAWN = 4  # texts at once, of which the first that is not blank is shown
 _SHOWN = 100  # characters of a text
 _TEMPERATURE = 0.8
@@ -36,12 +39,41 @@ def note(
         reporter.note(f"next: {follows}")
 
 
+class _Timed:
+    """A model, or what a translator remembers of its sources, that raises TimeoutError where a step is asked of it after `until`."""
+
+    def __init__(self, model: Any, until: float):
+        self._model, self._until = model, until
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def given(self, memory: Any) -> _Timed:
+        return _Timed(self._model.given(memory), self._until)
+
+    def extend(self, *arguments: Any, **named: Any) -> Any:
+        if time.monotonic() > self._until:
+            raise TimeoutError
+        return self._model.extend(*arguments, **named)
+
+
 def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequence[Sequence[str]]) -> str:
-    """A text that it generates, or what it says of a held-out one."""
+    """A text that it generates, as far as it comes in `_SECONDS`, or what it says of a held-out one.
+
+    Raises TimeoutError where that takes longer.
+    """
+    if not isinstance(opened, OpenClassifier):
+        opened = replace(opened, model=_Timed(opened.model, time.monotonic() + _SECONDS))
     if isinstance(opened, OpenModel):
         most = _CHARACTERS if opened.tokenizer.KIND in ("characters", "bytes") else _TOKENS
         how = generate.GenerationSettings(policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN)
-        texts = [made.text for made in generate.generate(opened, [""], how)]
+        texts = [""] * _DRAWN
+        try:
+            for made in generate.grow(opened, list(generate.samples_of(opened, [""], how)), how):
+                texts[made.number] = made.text
+        except TimeoutError:
+            if not any(texts):
+                raise
         return f"a sample of its text: {_shown(next(filter(str.strip, texts), ''))}"
     text, truth = next((row for row in held_out if 0 < len(row[0]) <= _SHOWN), held_out[0])
     if isinstance(opened, OpenClassifier):

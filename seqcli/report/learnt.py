@@ -1,7 +1,8 @@
-"""Whether a model has learnt anything, by what its training wrote down: its steps, and the held-out loss beside a baseline.
+"""Whether a model has learnt anything, by what its training wrote down: its held-out figures beside those of a baseline.
 
 A baseline knows how often each token or label occurs and nothing else (`metrics/unigram`, the most frequent label). A model
-that is no better than one should be trained otherwise before it is used.
+that is no better than one should be trained otherwise before it is used. How many steps it took is a reason for that, not evidence:
+it decides only where what was judged cannot tell.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ from collections.abc import Mapping
 from typing import Any
 
 NEAR = 0.95  # of a baseline's loss: a model that reaches no less has learnt next to nothing
+_CHANCE = 0.05  # that guesses are all right: where it is larger, texts are too few to tell
 _EARLY = 0.5  # of the steps: a loss that was least before rose afterwards
 
 
 def hardly_learnt(record: Mapping[str, Any]) -> str | None:
     """What is wrong, and what to change, in one line; None where the model is clearly better than its baseline."""
     progress, training = record.get("progress"), record.get("training", {})
-    if progress and progress["step"] < training.get("warmup", 0) and not record.get("init"):
-        steps = f"{progress['step']:,} {'step' if progress['step'] == 1 else 'steps'}"
-        return f"has hardly learnt: {steps}, fewer than the {training['warmup']:,} of its warm-up; {_longer(training)}"
-    if not (near := _near_a_baseline(record)):
+    better, warming_up = _is_better(record), _in_warm_up(record)
+    if better or (better is None and not warming_up):
         return None
+    if better is None:
+        return f"has hardly learnt: {warming_up}; {_longer(training)}"
+    near = _beside_a_baseline(record)
+    if warming_up:
+        return f"has hardly learnt: {near}, after {warming_up}; {_longer(training)}"
     if progress and progress["best_step"] < _EARLY * progress["step"]:
         cure = "give more text, or a smaller --preset"
         return f"has hardly learnt: {near}, and it was best at step {progress['best_step']:,} of {progress['step']:,}; {cure}"
@@ -38,21 +43,39 @@ def loss_of(record: Mapping[str, Any]) -> float | None:
     return None if valid.get("log_prob") is None else -valid["log_prob"] / max(valid["tokens"], 1)
 
 
-def _near_a_baseline(record: Mapping[str, Any]) -> str | None:
+def _in_warm_up(record: Mapping[str, Any]) -> str | None:
+    """How many steps it took, where they are fewer than those of its warm-up. What it began with, if anything, had learnt before."""
+    progress, warmup = record.get("progress"), record.get("training", {}).get("warmup", 0)
+    if not progress or progress["step"] >= warmup or record.get("init"):
+        return None
+    return f"{progress['step']:,} {'step' if progress['step'] == 1 else 'steps'}, fewer than the {warmup:,} of its warm-up"
+
+
+def _is_better(record: Mapping[str, Any]) -> bool | None:
+    """Than its baseline; None where the held-out rows cannot tell."""
     baseline, valid, loss = record.get("baseline") or {}, record.get("valid") or {}, loss_of(record)
-    if "unigram" in baseline and loss is not None:
-        name = min(("unigram", "uniform"), key=baseline.__getitem__)
-        if loss >= NEAR * baseline[name]:
-            return f"its held-out loss, {loss:.2f} nats per token, is not clearly below the {name} model's {baseline[name]:.2f}"
     if "majority" in baseline:
-        usual = baseline["accuracy"]
-        error = math.sqrt(usual * (1 - usual) / max(valid["texts"], 1))  # standard, of the baseline's accuracy
-        if valid["accuracy"] <= usual + error and valid["calibrated_loss"] >= NEAR * baseline["prior_loss"]:
-            return (
-                f"{100 * valid['accuracy']:.1f} % of the held-out texts are right, and {100 * usual:.1f} % would be with the label "
-                f"{baseline['majority']!r} for all"
-            )
+        usual, texts = baseline["accuracy"], max(valid["texts"], 1)
+        error = math.sqrt(usual * (1 - usual) / texts)  # standard, of the baseline's accuracy
+        if valid["accuracy"] > usual + error or valid["calibrated_loss"] < NEAR * baseline["prior_loss"]:
+            return True
+        counts = record["data"]["counts"]
+        return None if (max(counts) / sum(counts)) ** texts > _CHANCE else False
+    if "unigram" in baseline and loss is not None:
+        return loss < NEAR * min(baseline["unigram"], baseline["uniform"])
     return None
+
+
+def _beside_a_baseline(record: Mapping[str, Any]) -> str:
+    """The held-out figure of a model that is not better, and that of its baseline."""
+    baseline, valid = record["baseline"], record["valid"]
+    if "majority" in baseline:
+        return (
+            f"{100 * valid['accuracy']:.1f} % of the held-out texts are right, and {100 * baseline['accuracy']:.1f} % would be with the label "
+            f"{baseline['majority']!r} for all"
+        )
+    name = min(("unigram", "uniform"), key=baseline.__getitem__)
+    return f"its held-out loss, {loss_of(record):.2f} nats per token, is not clearly below the {name} model's {baseline[name]:.2f}"
 
 
 def _longer(training: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.fillings import fillings
-from seqcli.metrics.minimal_pairs import TIE, tied
+from seqcli.metrics.minimal_pairs import margin, tied
 from seqcli.metrics.orderings import are_sampled, orderings
 from seqcli.results import Choice, Ordering, ScrambleRank
 from seqcli.scoring.sentences import score_texts
@@ -31,7 +31,7 @@ def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int 
     return ScrambleRank(
         text=" ".join(words),
         log_prob=own,
-        rank=1 + int((log_prob > own + TIE).sum()),
+        rank=1 + int((log_prob > own + margin(own)).sum()),
         orderings=len(log_prob),
         sampled=are_sampled(words, sample=sample),
         ties=int(tied(log_prob[1:], own).sum()),
@@ -58,7 +58,7 @@ def choices(opened: OpenModel, template: str) -> list[Choice]:
     texts = fillings(template)
     log_prob = score_texts(opened, texts)
     share = shares(log_prob)
-    ranks = 1 + np.searchsorted(np.sort(-log_prob), -log_prob - TIE)
+    ranks = 1 + np.searchsorted(np.sort(-log_prob), -log_prob - margin(log_prob))
     return [
         Choice(int(ranks[i]), float(log_prob[i]), None if share is None else float(share[i]), texts[i])
         for i in np.argsort(-log_prob, kind="stable")

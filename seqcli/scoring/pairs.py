@@ -1,7 +1,7 @@
 """Minimal pairs of a file, scored by models side by side.
 
 A file is TSV `good bad [tag]`, perhaps with a header of these names, or JSON Lines with `sentence_good`, `sentence_bad`,
-`UID` (BLiMP as published).
+`UID` (BLiMP as published). Other tables (CSV, Parquet, a JSON array, a data set of the hub) have columns of either names.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
+from seqcli.data import hub, tables
 from seqcli.data.lines import Block, read_blocks
-from seqcli.data.tables import kind_of
-from seqcli.errors import InputError
+from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.minimal_pairs import Tally
 from seqcli.results import PairAccuracy
@@ -24,17 +25,24 @@ from seqcli.scoring.sentences import score_texts
 OVERALL = "overall"
 _FIELDS = {"sentence_good": ..., "sentence_bad": ..., "UID": ""}  # and what stands for one that is not there
 _HEADERS = {("good", "bad"), ("sentence_good", "sentence_bad")}
+_SIDES = [tables.ColumnSpec(name, (f"sentence_{name}", name)) for name in ("good", "bad")]
+_TAG = tables.ColumnSpec("tag", ("UID", "tag"), may_lack=True)
 
 
 class Pair(NamedTuple):
     good: str
     bad: str
-    tag: str
+    tag: str = ""
 
 
-def read_pairs(path: str, **reading) -> Iterator[list[Pair]]:
-    """Pairs, a block at a time. Raises InputError with the line of a record that is not a pair."""
-    is_json, begun = kind_of(path) in ("jsonl", "json"), False
+def read_pairs(path: str, *, format: str | None = None, **reading) -> Iterator[list[Pair]]:
+    """Pairs, a block at a time. format: of `tables.FORMATS`, None to go by the name. Raises InputError with the line of a
+    record that is not a pair."""
+    kind = tables.kind_of(path, format)
+    if hub.is_hub(path) or kind in ("csv", "json", "parquet"):
+        yield from _of_table(path, format, **reading)
+        return
+    is_json, begun = kind == "jsonl", False
     for block in read_blocks(path, **reading):
         pairs = list(_pairs(block, path, is_json))
         if pairs and not begun:
@@ -42,6 +50,26 @@ def read_pairs(path: str, **reading) -> Iterator[list[Pair]]:
             if (pairs[0].good.lower(), pairs[0].bad.lower()) in _HEADERS:
                 pairs = pairs[1:]
         yield pairs
+
+
+def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
+    """Of a table with a header, in which there may be tags."""
+
+    def rows(columns: list[tables.ColumnSpec]) -> Iterator[tables.Rows]:
+        return hub.read_rows(path, columns) if hub.is_hub(path) else tables.read_rows(path, columns, format=format, **reading)
+
+    for columns in ([*_SIDES, _TAG], _SIDES):  # perhaps there are no tags
+        parts = rows(columns)
+        try:
+            first = next(parts, None)
+        except UsageError as error:
+            if columns is _SIDES:
+                cure = "call them good, bad and, if there are tags, tag, or as BLiMP does sentence_good, sentence_bad and UID"
+                raise UsageError("no columns of good and bad sentences", where=error.where, cure=cure) from None
+            continue
+        break
+    for _, cells, _ in chain([] if first is None else [first], parts):
+        yield [pair for pair in (Pair(*row) for row in cells) if pair.good.strip() or pair.bad.strip()]
 
 
 def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
@@ -66,7 +94,7 @@ def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
                     f"expected good, bad and perhaps a tag between tabs, got {len(fields)} fields",
                     where=where,
                 )
-            yield Pair(fields[0], fields[1], fields[2] if len(fields) == 3 else "")
+            yield Pair(*fields)
 
 
 @dataclass

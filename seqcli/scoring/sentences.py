@@ -46,7 +46,7 @@ class Sentences:
     @property
     def bits_per_byte(self) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):  # nan of no bytes
-            return self.log_prob / (-np.log(2) * self.bytes)
+            return (0 - self.log_prob) / (np.log(2) * self.bytes)  # of 0 not -0
 
 
 def score_block(
@@ -54,14 +54,16 @@ def score_block(
 ) -> Sentences:
     """Every record of `block` on its own. contexts: one per record, given and not counted; unit: "document" reads the
     records of any model as documents."""
-    if contexts is not None:
-        batch, scores = score_given(opened, block, contexts)
-        return _sums(batch, scores.log_prob, opened.tokenizer.normalisation.lines(block.data), None, ended=True)
     reader = RecordReader.of(opened, unit=unit)
-    ended = reader.line_ends or unit == "document"
-    batch = reader.rows(block, whole=ended)
+    ended = np.full(len(block), reader.line_ends or unit == "document")
+    if contexts is None:
+        batch = reader.rows(block, whole=bool(ended.all()))
+        log_prob = opened.model.score(batch).log_prob
+    else:
+        batch, scores = score_given(opened, block, contexts)
+        log_prob = scores.log_prob
+        ended |= np.array(list(map(bool, contexts)), bool)
     text, counts = lines_of(block, reader.unit, whole=ended)
-    log_prob = opened.model.score(batch).log_prob
     return _sums(batch, log_prob, opened.tokenizer.normalisation.lines(text), counts, ended=ended)
 
 
@@ -77,11 +79,12 @@ def score_given(
 
     log p(record | context) is log p(context and record as one string) - log p(context): the string is tokenized as a whole,
     and the tokens at its beginning that are those of the context alone are given. A token that the context shares with the
-    record, such as a word with the space before it, counts with the record. In a document model the string is a document.
+    record, such as a word with the space before it, counts with the record. In a document model the string is a document. A
+    record whose context is empty is scored as without one.
     """
     reader = RecordReader.of(opened)
     strings, given = zip(*map(reader.joined, contexts, block.records())) if contexts else ((), ())
-    whole = reader.rows(block_of(strings))
+    whole = reader.rows(block_of(strings), whole=reader.line_ends)
     before = common_prefixes(whole, reader.rows(block_of(given), whole=False))
     place = np.arange(len(whole.tokens)) - np.repeat(whole.starts, whole.lengths)
     counted = place >= np.repeat(before, whole.lengths)
@@ -156,15 +159,14 @@ def score_documents(
 
 
 def _sums(
-    batch: TokenBatch, log_prob: np.ndarray, lines: bytes, counts: np.ndarray | None, *, ended: bool
+    batch: TokenBatch, log_prob: np.ndarray, lines: bytes, counts: np.ndarray | None, *, ended: np.ndarray
 ) -> Sentences:
-    """lines: of the records, normalised; counts: how many each has; ended: whether a token stands for the last line end."""
+    """lines: of the records, normalised; counts: how many each has; ended: where a token stands for the last line end, bool [B]."""
     unknown = batch.tokens == UNK_ID
     size, count = line_bytes(lines), characters(lines)
     if counts is not None:
         size = np.add.reduceat(size, np.cumsum(counts) - counts)
-    if not ended:
-        size, count = np.maximum(size - 1, 1), count - len(size)
+    size, count = size - ~ended, count - int((~ended).sum())
     any_unknown = unknown.any()
     return Sentences(
         row_sums(log_prob, batch.lengths),

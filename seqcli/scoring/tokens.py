@@ -61,12 +61,11 @@ class _Row(NamedTuple):
 
 def _rows(opened: OpenModel, block: Block, contexts: Sequence[str] | None, rank: bool) -> Iterator[_Row]:
     reader = RecordReader.of(opened)
+    ended = reader.line_ends
     if contexts is None:
-        ended = reader.line_ends
         batch, strings = reader.rows(block, whole=ended), [(record, "") for record in block.records()]
         scores = opened.model.score(batch, rank=rank)
     else:
-        ended = True
         batch, scores = score_given(opened, block, contexts, rank=rank)
         strings = [reader.joined(context, record) for context, record in zip(contexts, block.records())]
     begin = 0

@@ -73,7 +73,8 @@ class SentencePiece:
                 raise ModelError(f"looks like {what}, not a SentencePiece model", where=where, cure=cure) from None
             raise ModelError("not a SentencePiece model, or damaged", where=where, cure=CURE) from None
         self.specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
-        self.spaces_follow = self._processor.normalize("a").endswith(_SPACE)  # a space ends a piece instead of beginning one
+        word = self._processor.normalize("a")  # the library may put a space before it or after it
+        self._spaces_lead, self.spaces_follow = word.startswith(_SPACE), word.endswith(_SPACE)  # they begin or end pieces
         self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
 
     @cached_property
@@ -196,6 +197,21 @@ class SentencePiece:
     def _text_of(self, line: list[int] | list[str]) -> str:
         text = self._processor.decode(line)
         return self._unescaped(text.removesuffix(" ") if self.spaces_follow else text)
+
+    def written(self, text: str) -> str:
+        """The text as decoding writes it: another tool's model may have a normalisation of its own, such as NFKC."""
+        if self._ours:
+            return self.normalisation.text(text)
+        return "\n".join(map(self._written, text.split("\n")))
+
+    def _written(self, line: str) -> str:
+        """Of one line; blanks at its ends stay, which the library may take for those of a whole text."""
+        text = self._processor.normalize(line)
+        text = text.removesuffix(_SPACE) if self.spaces_follow else text.removeprefix(_SPACE) if self._spaces_lead else text
+        text = text.replace(_SPACE, " ")
+        before = " " if line[:1].isspace() and not text.startswith(" ") else ""
+        after = " " if line[-1:].isspace() and not (before + text).endswith(" ") else ""
+        return before + text + after
 
     def vocabulary(self) -> list[str]:
         return list(self._pieces)

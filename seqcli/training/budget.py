@@ -50,6 +50,8 @@ class Budget:
     @property
     def left(self) -> float:
         """Seconds that are left for steps and evaluations before the end."""
+        if math.isinf(self._ends):
+            return math.inf
         return self._ends - time.monotonic() - self._save - self._last_evaluation - self._step / 2 - _EXIT
 
     @property

@@ -99,7 +99,11 @@ class Ranks:
 
     def first(self, number: float) -> float:
         """Rank 0's: what decides how to go on must be the same everywhere, to the last bit."""
-        return self.sums(0.0 if self.rank else number)[0]
+        return self.firsts(number)[0]
+
+    def firsts(self, *numbers: float) -> list[float]:
+        """The same for several, in one exchange."""
+        return self.sums(*(0.0 if self.rank else number for number in numbers))
 
     def agree(self, value: str, *, what: str) -> None:
         """Raises InputError where the ranks do not have the same."""

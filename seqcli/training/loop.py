@@ -98,8 +98,8 @@ def train(
 
     def spent() -> float:
         """The share of the budget that is spent by now, by rank 0's clock."""
-        progress.seconds = ranks.first(before + time.monotonic() - begun)
-        return progress.spent(plan, batches, ranks.first(budget.left) if plan.minutes else math.inf)
+        progress.seconds, left = ranks.firsts(before + time.monotonic() - begun, budget.left)
+        return progress.spent(plan, batches, left)
 
     def stopping() -> int:
         """How many signals the ranks have seen."""
@@ -177,7 +177,8 @@ def train(
         if progress.due:  # a signal came before this evaluation
             look(now := spent(), last=now >= 1)
             leave_if_stopped()
-        while (share := spent()) < 1 and not exhausted():
+        share = spent()
+        while share < 1 and not exhausted():
             # 1. The gradient of a step, summed over its batches
             threads.adapt()
             started = time.monotonic()
@@ -225,6 +226,7 @@ def train(
                 save(better=False)
             # 5. Reasons to stop before the budget is spent
             leave_if_stopped()
+            share = spent() if _took_time(progress, saved) else now
         if exhausted():
             reporter.note(f"stopped early: no better for {plan.patience} evaluations")
         if progress.judged != progress.step:
@@ -232,6 +234,11 @@ def train(
             leave_if_stopped()
     run.log({"event": "ended", **_place(progress), "best": progress.best, "best_step": progress.best_step})
     return progress
+
+
+def _took_time(progress: Progress, saved: int) -> bool:
+    """Whether it was evaluated or saved after this step; else rank 0's clock need not be asked twice."""
+    return progress.step in (progress.judged, saved)
 
 
 def _is_due(plan: Plan, step: int, before: float, after: float) -> bool:

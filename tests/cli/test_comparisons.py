@@ -15,9 +15,11 @@ LOG_2 = math.log10(2)
 
 @pytest.fixture
 def arpa(tmp_path):
-    """base.arpa; inf.arpa, to which an unknown word is impossible; wide.arpa, which knows a `c` that base does not."""
+    """base.arpa; inf.arpa, to which an unknown word is impossible; wide.arpa, which knows a `c` that base does not;
+    rare.arpa, whose p(b) is less."""
     (tmp_path / "base.arpa").write_text(BASE)
     (tmp_path / "inf.arpa").write_text(BASE.replace("-1.5\t<unk>", "-inf\t<unk>"))
+    (tmp_path / "rare.arpa").write_text(BASE.replace("-0.5\tb", "-0.9\tb"))
     (tmp_path / "wide.arpa").write_text(BASE.replace("1=5", "1=6").replace("\n\\2-", "-1.5\tc\n\n\\2-"))
 
 
@@ -45,6 +47,7 @@ def test_each_model_is_divided_by_its_own_bytes(here, tmp_path, level):
     "models, texts, why",
     [
         (("base", "wide"), ["a b"], "one record gives no interval"),
+        (("base", "rare"), ["b b"] * 3, "all records are alike, as if there were one"),
         (("base", "inf"), ["c a b", "a b"], "inf gives a record probability zero"),
         (("base", "wide"), ["c a b", "a b"], "the numbers of unknown tokens differ (base: 1, wide: 0)"),
     ],

@@ -1,6 +1,8 @@
 """Records as documents through the commands: what a line feed inside a record is, and a written `<unk>`."""
 
+import itertools
 import json
+import math
 
 import pytest
 
@@ -88,3 +90,62 @@ def test_context_is_text_and_its_file_another_option(here, model, tmp_path):
     assert as_text != here("score", "cat", "-m", model, "--context-file", "the").rows
     done = here("score", "cat", "-m", model, "--context", "a", "--context-file", "the")
     assert done.code == 2 and "--context does not go with --context-file" in done.err
+
+
+def test_an_empty_context_is_none(here, models, tmp_path):
+    """p(text | context) = p(context + text) / p(context), where p of nothing is 1."""
+    (tmp_path / "text.txt").write_text("one\n\ntwo\n" * 5)
+    characters = tmp_path / "characters"
+    made = here("train", "lm", "text.txt", "-o", characters, "--tokenizer", "characters", "--unit", "document", "--order", 3, "-q")
+    assert made.code == 0
+    (tmp_path / "contexts").write_text("\none\n")
+    for model in (characters, models("words"), models("document")):
+        for level in ("sentence", "token", "word"):
+            command = ["score", "two", "-m", model, "--level", level, "-q"]
+            assert here(*command, "--context", "").rows == here(*command).rows
+            each = here("score", "two", "two", "-m", model, "--level", level, "-q", "--json", "--context-file", "contexts").out
+            alone = [here(*command, "--json", "--context", context).out for context in ("", "one")]
+            assert each == alone[0] + alone[1].replace('"line": 1', '"line": 2')
+
+
+def test_the_best_segmentations_of_a_document_are_those_of_its_lines(here, tmp_path):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat\nthe dog sat\n나는 학교에 갔다\n" * 9, encoding="utf-8")
+    made = here("train", "lm", "text.txt", "-o", "m", "--tokenizer", "sentencepiece", "--vocab-size", 290, "--unit", "document", "-q")
+    assert made.code == 0
+    end, lines, k = "</s>", ["the cat", "", "sat on"], 5
+    of_lines = [
+        [(best["pieces"], best["log_prob"]) for best in json.loads(row)["n_best"]]
+        for row in here("tokenize", "-m", "m", "--n-best", k, "--json", *lines).out.splitlines()
+    ]
+    every = sorted(
+        ((sum(score for _, score in chosen), [piece for pieces, _ in chosen for piece in [*pieces, end]][:-1]) for chosen in itertools.product(*of_lines)),
+        key=lambda pair: -pair[0],
+    )
+    (row,) = map(json.loads, here("tokenize", "-m", "m", "--n-best", k, "--json", "\n".join(lines)).out.splitlines())
+    assert [best["log_prob"] for best in row["n_best"]] == pytest.approx([score for score, _ in every[:k]])
+    assert row["n_best"][0]["pieces"] == every[0][1]
+    assert all(best["pieces"].count(end) == 2 for best in row["n_best"])
+    usual = json.loads(here("tokenize", "-m", "m", "--json", "\n".join(lines)).out)["pieces"]
+    assert row["n_best"][0]["pieces"] == usual
+
+
+def test_a_context_is_a_record(here, models, tmp_path):
+    """Malformed UTF-8 in it becomes U+FFFD with a note, at every level, and --strict stops at it."""
+    for name in ("words", "characters", "sentencepiece"):
+        for level in ("sentence", "token", "word"):
+            command = ["score", "cat", "-m", models(name), "--level", level]
+            malformed = here(*command, "--context", "the\udcff")
+            assert malformed.code == 0 and malformed.out == here(*command, "--context", "the\ufffd").out
+            assert "1 malformed UTF-8 sequence became U+FFFD: --context" in malformed.err
+            assert here(*command, "--context", "the\r\ndog").out == here(*command, "--context", "the\ndog").out
+    assert here("score", "cat", "-m", models("words"), "--context", "the\udcff", "--strict").code == 3
+
+
+def test_an_empty_record_has_no_bytes_where_no_line_end_is_predicted(here, tmp_path):
+    (tmp_path / "text.txt").write_text("one\ntwo\n" * 5)
+    train = ["train", "lm", "text.txt", "--tokenizer", "characters", "--unit", "document", "--order", 2, "-q"]
+    assert here(*train, "-o", "m").code == 0
+    assert here("score", "-m", "m", "", "-q").rows == [["0.000000", "", "", "0", "0", ""]]
+    (row,) = here("score", "-m", "m", "tw", "", "--level", "corpus", "-q").rows
+    assert row[7] == row[8] == f"{-float(row[4]) / math.log(2) / 2:.4f}"  # bits per byte, per character
+    assert "no verdict, since the records are empty" in here("score", "-m", "m", "-m", "m", "", "").err

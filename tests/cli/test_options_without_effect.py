@@ -18,10 +18,13 @@ WITHOUT = [
     (["score", "a b", "--scramble", "--threads", 2], "--threads has no effect here"),
     (["score", "a b", "--device", "cpu"], "--device changes nothing"),
     (["tokenize", "a", "--seed", 1], "--seed has no effect without --sample"),
+    (["tokenize", "--vocab", "--text-column", "x"], "--text-column has no effect with --vocab, which reads no text"),
+    (["tokenize", "--vocab", "--encoding", "cp949"], "--encoding has no effect with --vocab"),
+    (["generate", "a", "--top-p", 0, "--min-p", 1, "--seed", 2], "--seed has no effect where no token is drawn at random"),
     (["tokenize", "a", "--offsets", "--header"], "--header has no effect with --offsets"),
 ]
 WITH = [
-    ["generate", "a", "--seed", 1], ["generate", "a", "--temperature", 1, "--top-k", 3], ["generate", "a", "--max-new-tokens", 3],
+    ["generate", "a", "--seed", 1], ["generate", "a", "--min-p", 1, "--seed", 1], ["generate", "a", "--temperature", 1, "--top-k", 3], ["generate", "a", "--max-new-tokens", 3],
     ["score", "a b", "--scramble", "--seed", 1], ["score", "a", "--base", 2], ["score", "a", "--threads", 1], ["generate", "a", "--header"],
     ["generate", "a", "--no-prompt"], ["tokenize", "a", "--header"], ["score", "a", "b", "-m", "MODEL", "--seed", 1],
 ]  # fmt: skip

@@ -118,3 +118,12 @@ def test_running_text_is_held_out_from_its_end(train, tmp_path):
     assert train("--steps", 1, "--unit", "document", "--tokenizer", "characters", archs=ARCHS[:2]).code == 0
     valid = [ModelFolder.open(tmp_path / "m" / arch).config["valid"] for arch in ARCHS[:2]]
     assert valid[0]["tokens"] == valid[1]["tokens"] > 20 and valid[0]["bits_per_byte"] > 0
+
+
+def test_labels_in_the_text_of_a_language_model_are_noted_once(here, tmp_path):
+    (tmp_path / "a.txt").write_text("__label__good a b\n__label__bad c d\n" * 3)
+    (tmp_path / "b.txt").write_text("a b __label__x\nc d\n" * 3)
+    for name, arch in (("a.txt", "ngram"), ("a.txt", "gru"), ("b.txt", "ngram")):
+        done = here("train", "lm", name, "-o", "m", "--force", *(["--arch", "gru", "--steps", 1, *SMALL[:4]] if arch == "gru" else []))
+        assert done.code == 0
+        assert done.err.count("__label__ and the label after it are read as words") == (name == "a.txt")

@@ -1,7 +1,9 @@
 """data/columns: a field inside an object is the same cell in every format, and what is no text is refused in every format."""
 
 import json
+import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +56,40 @@ def test_fields_inside_objects(tmp_path, _offline):
             cells(path, "translation.em")
         with pytest.raises(UsageError, match="--target-column, one of id, translation.en, translation.de"):
             cells(path, ColumnSpec("target", ("target", "translation")))
+
+
+def test_nan_is_null(tmp_path, _offline):
+    """pandas writes a missing value so."""
+    rows = [{"text": "a", "n": 1.0}, {"text": "b", "n": math.nan}]
+    for path in written(tmp_path, rows):
+        assert cells(path, "text", "n") == [("a", "1.0"), ("b", "")], path
+
+
+def test_a_name_of_two_columns_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label,text\na,x,b\n")
+    (tmp_path / "a.tsv").write_text("text\tlabel\ttext\na\tx\tb\n")
+    parquet.write_table(pyarrow.Table.from_arrays([["a"], ["x"], ["b"]], ["text", "label", "text"]), tmp_path / "a.parquet")
+    for path in (str(tmp_path / name) for name in ("a.csv", "a.tsv", "a.parquet")):
+        for asked in (None, "text"):
+            with pytest.raises(UsageError, match="2 columns are called 'text': .*; rename all but one"):
+                cells(path, asked)
+        assert cells(path, "label", "#3") == [("x", "b")]
+
+
+@pytest.mark.parametrize(
+    "name, header, cure",
+    [
+        ("a.csv", "text;label", "separated by semicolons"), ("a.csv", "text\tlabel", "separated by tabs"), ("a.tsv", "text,label", "separated by commas"),
+        ("a.tsv", "text|label", "separated by vertical bars"), ("a.tsv", '"text"\t"label"', "its cells are in quotes of another format"),
+        ("a.csv", "'text','label'", "its cells are in quotes of another format"), ("a.csv", "", "is blank: take it out"), ("a.tsv", "", "is blank: take it out"),
+        ("a.tsv", "words\tlabel", "--text-column, one of words, label or #N"),
+    ],
+)  # fmt: skip
+def test_a_header_of_another_format_is_named(tmp_path, name, header, cure):
+    (tmp_path / name).write_text(f"{header}\na\n")
+    with pytest.raises(UsageError) as error:
+        cells(str(tmp_path / name), None)
+    assert cure in str(error.value)
 
 
 @pytest.mark.parametrize("value", [["a", "b"], [], {"a": 1}, [{"a": ["b"]}]])
@@ -134,3 +170,11 @@ def test_an_error_is_one_line_whatever_the_columns_are_called(tmp_path, column):
         with pytest.raises((UsageError, InputError), match=r"a\\nb") as refusal:
             cells(str(tmp_path / f"a.{kind}"), column)
         assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize("bits", [16, 32, 64])
+def test_a_number_is_written_as_short_as_its_type_allows(tmp_path, bits):
+    """0.1 of 32 bits is 0.10000000149011612 in 64: as a label it would be another than that of a .csv."""
+    numbers = pyarrow.array([np.dtype(f"f{bits // 8}").type(x) for x in (0.1, 1, -2.5, 1e-3)], pyarrow.from_numpy_dtype(f"f{bits // 8}"))
+    parquet.write_table(pyarrow.table({"n": pyarrow.concat_arrays([numbers, pyarrow.nulls(1, numbers.type)])}), tmp_path / "a.parquet")
+    assert cells(str(tmp_path / "a.parquet"), "n") == [("0.1",), ("1.0",), ("-2.5",), ("0.001",), ("",)]

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from seqcli.data import hub
+from seqcli.data import hub, lines
 from seqcli.errors import InputError, UsageError
 
 datasets = pytest.importorskip("datasets")
@@ -66,3 +66,18 @@ def test_a_damaged_data_set_is_bad_input(folder):
         file.write('{"text": \n' * 3)
     with pytest.raises(InputError, match="cannot read the data set"):
         cells(f"hf:{folder}", "text")
+
+
+def test_what_was_saved_to_disk_is_read_as_its_folder(tmp_path):
+    made = {split: datasets.Dataset.from_dict({"text": [f"{split} 1", "b\nc"], "label": [0, 1]}) for split in ("train", "test")}
+    named = datasets.ClassLabel(names=["neg", "pos"])
+    datasets.DatasetDict({split: each.cast_column("label", named) for split, each in made.items()}).save_to_disk(tmp_path / "all")
+    made["train"].save_to_disk(tmp_path / "one")
+    assert cells(f"hf:{tmp_path / 'all'}", None, "label") == [("train 1", "neg"), ("b\nc", "pos")]
+    assert cells(f"hf:{tmp_path / 'all'}@test", None) == [("test 1",), ("b\nc",)]
+    assert cells(f"hf:{tmp_path / 'one'}", "label", "text") == [("0", "train 1"), ("1", "b\nc")]
+    with pytest.raises(InputError, match="dev"):
+        hub.check(f"hf:{tmp_path / 'all'}@dev")
+    (stream,) = (tmp_path / "one").glob("*.arrow")
+    with pytest.raises(InputError, match="looks like an Arrow stream, not text: .*; save it as .parquet"):
+        list(lines.read_blocks(str(stream)))

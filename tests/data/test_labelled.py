@@ -167,6 +167,14 @@ def test_columns_are_for_tables(write):
         pairs(write("a.txt", "__label__a x\n"), label_column="label")
 
 
+def test_columns_are_those_of_the_tables_among_several_files(write):
+    table, lines_ = write("a.csv", "t,l\nx,a\ny,b\n"), write("a.txt", "__label__a z\n")
+    found = read_all([lines_, table], text_column="t", label_column="l")
+    assert b"".join(found.blocks) == b"z\nx\ny\n" and [found.labels[k] for k in found.targets] == ["a", "a", "b"]
+    with pytest.raises(UsageError, match="--text-column is for"):
+        read_all([lines_], text_column="t")
+
+
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 

@@ -46,9 +46,10 @@ def test_tables_are_known_by_their_names():
 
 def test_tsv_is_raw(write):
     path = write("a.tsv", '\ufeffid\ttext\tid\n1\t"a\t"b"\r\n 2 \t\\t""\t\x85\n')
-    assert cells(path, "text", "id") == [('"a', "1"), ('\\t""', " 2 ")]
+    assert cells(path, "text", "#1") == [('"a', "1"), ('\\t""', " 2 ")]  # a name: there is a header
     assert cells(path, "#3", "#1") == [("id", "id"), ('"b"', "1"), ("\x85", " 2 ")]
-    assert cells(path, "#2", "id") == [('"a', "1"), ('\\t""', " 2 ")]  # a name: there is a header
+    with pytest.raises(UsageError, match="2 columns are called 'id'"):
+        cells(path, "text", "id")
 
 
 @pytest.mark.parametrize("kind, between", [("tsv", "\t"), ("csv", ",")])
@@ -248,7 +249,7 @@ def test_only_what_is_asked_for_is_read_of_wide_tables(tmp_path, monkeypatch):
     for path in (str(tmp_path / "a.parquet"), str(tmp_path / "a.csv")):
         assert cells(path, "z", None, "text", "#2", "b", "b.c", "#1") == [("5", "2", "2", "2", "4", "3", "1")]
     twice = str(tmp_path / "twice.csv")
-    assert cells(twice, "text", "#3", "a") == [("1", "3", "2")]
+    assert cells(twice, "#1", "#3", "a") == [("1", "3", "2")]
     assert cells(twice, "#3", "#2") == [("text", "a"), ("3", "2")]
 
 

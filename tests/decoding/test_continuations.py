@@ -41,6 +41,17 @@ def test_a_sample_does_not_depend_on_its_batch(any_model, monkeypatch):
     assert told(generate(any_model, PROMPTS, GenerationSettings(num_samples=3, seed=1, **SHORT))) != together
 
 
+@pytest.mark.parametrize("policy", [Policy(top_k=1), Policy(top_p=0.0), Policy(temperature=0)])
+def test_where_one_token_alone_can_be_drawn_the_seed_has_no_effect(any_model, policy):
+    """Nor has it on where in the prompt the first token begins, of which there are several for subwords."""
+    prompts = ["the cat ", "the cat s", "she studies machine learning ", "my shirt "]
+    samples = generate(any_model, prompts, GenerationSettings(num_samples=8, policy=policy, max_new_tokens=8))
+    texts = {(row.line, row.text) for row in samples}
+    assert len(texts) == len(prompts)
+    again = generate(any_model, prompts, GenerationSettings(policy=Policy(temperature=0), max_new_tokens=8, seed=5))
+    assert {(row.line, row.text) for row in again} == texts
+
+
 def test_log_prob_is_the_models_own(any_model):
     """Whatever the policy: what `score` gives the tokens after those kept of the prompt."""
     settings = GenerationSettings(num_samples=2, policy=Policy(temperature=1.5, top_k=5, repetition_penalty=1.1), **SHORT)

@@ -52,6 +52,20 @@ def test_the_distribution_is_the_defined_one(logits, temperature, top_k, top_p, 
         np.testing.assert_allclose(row, by_definition(given_, policy, [3, 1]), atol=1e-9)
 
 
+@settings(deadline=None, max_examples=300)
+@given(
+    LOGITS, st.sampled_from([0.0, 1e-300, 1.0]), st.sampled_from([None, 1, 2]), st.sampled_from([0.0, 0.3, 1.0]),
+    st.sampled_from([0.0, 0.61, 1.0]),
+)  # fmt: skip
+def test_what_is_not_random_leaves_one_token(logits, temperature, top_k, top_p, min_p):
+    """Equally likely ones too: min-p keeps all of them, the others the first."""
+    policy = Policy(temperature, top_k, top_p, min_p)
+    if not policy.random:
+        assert [sum(p > 0 for p in by_definition(row, policy, [])) for row in logits] == [1] * len(logits)
+        found = policy.log_probs(np.array(logits, np.float32))
+        assert (found > -np.inf).sum(axis=1).tolist() == [1] * len(logits)
+
+
 def test_the_defaults_change_nothing():
     logits = np.array([[1.0, 2.0, -np.inf], [0.0, 0.0, 5.0]], np.float32)
     np.testing.assert_allclose(Policy().log_probs(logits), log_softmax(logits))

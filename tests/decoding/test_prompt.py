@@ -1,5 +1,6 @@
 """Where a prompt ends inside a token: the first new token begins where the model says, and texts fit together."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -128,3 +129,15 @@ def test_a_piece_may_end_in_the_space(tmp_path, prompt):
         opened = train_counted(draft, corpus, choice, ngram.Config(order=4), memory=1 << 30).opened
     (row,) = generate(opened, [prompt], GenerationSettings(policy=Policy(temperature=0)))
     assert prompt + row.text == text and row.finish_reason == "end"
+
+
+def test_a_prompt_that_is_impossible_to_the_model_goes_on_after_its_tokens(opened):
+    table = dataclasses.replace(opened.model.table, log_prob=[log_prob.copy() for log_prob in opened.model.table.log_prob])
+    table.log_prob[0][[ID[name] for name in ("▁studs", "▁study", "▁studies", "▁st", "dy", "die", "d")]] = -np.inf
+    for log_prob in table.log_prob[1:]:
+        log_prob[:] = -np.inf  # the n-grams that were seen: what is left are unigrams after contexts that were not
+    impossible = dataclasses.replace(opened, model=ngram.NgramModel(table))
+    (found,) = NextTokenPredictor(impossible).after(["u stu"], k=3)
+    assert np.isfinite([p for _, p in found]).all() and found[0][1] > 0
+    (text,) = generate(impossible, ["u stu"], GenerationSettings(policy=Policy(temperature=0), max_new_tokens=1))
+    assert text.text == found[0][0].replace("▁", " ") or text.finish_reason == "end"

@@ -1,12 +1,14 @@
 """Text as it comes: whatever the tokens, what is shown is what is there, and stop strings end it."""
 
 import pytest
+import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli import catalog
-from seqcli.decoding.prompt import Prompt, Start
+from seqcli.decoding.prompt import Prompt, Prompter, Start
 from seqcli.decoding.text_stream import TextStream
+from seqcli.interfaces import OpenModel
 from seqcli.text import nfc
 
 KINDS = catalog.names("tokenizers")
@@ -19,7 +21,8 @@ def streamed(tokenizer, text: str, given: str = "", *, stop=()) -> tuple[str, bo
     """The text of the tokens after those of `given`, whether a stop string came; checked at every step."""
     ids = tokenizer.encode(f"{text}\n".encode()).tokens[:-1]
     kept = len(tokenizer.encode(f"{given}\n".encode()).tokens) - 1
-    stream = TextStream(tokenizer, Prompt(given, ids[:kept], ()), Start(kept, "", None), stop=stop)
+    spaced = Prompter(OpenModel("m", "none", "line", tokenizer, None)).read(given).spaced
+    stream = TextStream(tokenizer, Prompt(given, ids[:kept], (), spaced), Start(kept, "", None), stop=stop)
     before = ""
     for id in ids[kept:].tolist():
         stopped = stream.add(id)
@@ -64,6 +67,8 @@ def test_spaces_between_prompt_and_text(kind):
     if kind == "words":  # which do not see the space
         assert streamed(tokenizer, "I study machine learning", "I study ")[0] == "machine learning"
         assert streamed(tokenizer, "I study machine learning", "I study\t ")[0] == "machine learning"
+    for given in ("I study\u00a0", "zz\u3000", "I\x1c"):  # white space that parts no words, known or not
+        assert streamed(tokenizer, f"{given} machine learning", given)[0] == " machine learning"
 
 
 def test_a_character_is_shown_when_its_bytes_are_there():
@@ -77,3 +82,16 @@ def test_a_character_is_shown_when_its_bytes_are_there():
     assert seen[8:] == ["a한😀", "a한😀", "a한😀\ufffd\ufffdb", "a한😀\ufffd\ufffdb", "a한😀\ufffd\ufffdb"]
     assert seen[:8] == ["a", "a", "a", "a한", "a한", "a한", "a한", "a한😀"]
     assert stream.text == "a한😀\ufffd\ufffdb\ufffd"
+
+
+def test_a_stop_string_is_read_as_the_tokenizer_reads_text(here, tmp_path):
+    """NFD, as macOS types it, and full-width letters end a text of a foreign model that reads NFKC, as what it writes does."""
+    (tmp_path / "text.txt").write_text("나는 학교에 갔다\nthe cat sat\n" * 9, encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text.txt"), model_prefix=str(tmp_path / "nmt"), vocab_size=40, hard_vocab_limit=False, minloglevel=3
+    )
+    assert here("train", "lm", "text.txt", "-o", "m", "--tokenizer", "nmt.model", "--order", 3, "-q").code == 0
+    for prompt, stops in {"나는": ("교에", "\u1100\u116d에"), "the": (" sat", " ｓat", "\u3000sat")}.items():
+        texts = [here("generate", prompt, "-m", "m", "--temperature", 0, "--stop", stop, "--json").out for stop in stops]
+        assert '"finish_reason": "stop"' in texts[0] and set(texts) == {texts[0]}
+    assert '"finish_reason": "end"' in here("generate", "the", "-m", "m", "--temperature", 0, "--stop", "\u200b", "--json").out

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_translator import toy
 
-from seqcli.decoding.beam import Hypothesis as Found
 from seqcli.decoding.policy import Policy
-from seqcli.decoding.translate import TranslationSettings, combinations, translate
+from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import TokenBatch
@@ -116,19 +115,6 @@ def test_where_a_source_is_cut():
     assert cut("abcdefgh", 3) == ["abc", "def", "gh"]
     assert cut("abc def", 5) == ["abc ", "def"]
     assert list(windows("한글", [0, 0, 0, 1, 1, 1], most=4)) == [(0, 3), (3, 6)]  # bytes of a character stay together
-
-
-def test_the_best_combinations_of_windows():
-    """Against all of them; ties aside, the sums are unique."""
-    rng = random.Random(3)
-    for _ in range(50):
-        found = [
-            sorted((Found([n], -rng.random(), -rng.random(), True) for n in range(rng.randint(1, 5))), key=lambda h: -h.score)
-            for _ in range(rng.randint(1, 4))
-        ]
-        every = sorted((sum(h.score for h in chosen) for chosen in itertools.product(*found)), reverse=True)
-        for n in (1, 3, 7):
-            assert [sum(h.score for h in chosen) for chosen in combinations(found, n)] == pytest.approx(every[:n])
 
 
 def test_the_n_best_of_a_line_in_windows_are_different_texts():

@@ -79,6 +79,17 @@ def test_extremes_end_at_the_bounds():
     assert log_loss(infinite, [0, 1, 0]) == 0 and math.isfinite(log_loss(infinite, [1, 0, 1]))
 
 
+@pytest.mark.parametrize("classes", [2, 5, 200])
+@pytest.mark.parametrize("rows", [1, 20, 100])
+def test_a_prior_does_not_depend_on_how_many_labels_there_are(classes, rows):
+    """N right, each with a gap of g to all others: p = (N + 1) / (N + 2) where e^(g / T) = (N + 1) (C - 1)."""
+    targets = np.arange(rows) % classes
+    logits = 4.0 * np.eye(classes)[targets]
+    found = temperature(logits, targets, pseudo_count=1)
+    assert found == pytest.approx(4 / math.log((rows + 1) * (classes - 1)))
+    assert math.exp(-log_loss(logits, targets, temperature=found)) == pytest.approx((rows + 1) / (rows + 2))
+
+
 def test_one_gigantic_row_among_many_is_no_trouble():
     logits, targets = sample(3)
     logits[0] *= 1e6

@@ -191,6 +191,21 @@ def test_the_smallest_texts_give_a_model(rows, order):
     assert np.isfinite(log_prob[stream_of([[3, 5, 3], []]) != BOS_ID]).all()
 
 
+def test_a_discount_of_zero_leaves_nothing_to_back_off_with():
+    """Six words once, three twice, four thrice, each a row: Y = 12 / 24, D2 = 2 - 3 Y 8 / 6 = 0. lmplz writes log10 0 there."""
+    times = np.repeat([1, 2, 3], [6, 3, 4])
+    rows = [[word] for word, count in enumerate(times, 3) for _ in range(count)]
+    made = estimate(rows, vocab_size=16, order=2)
+    assert made.discounts[1].two == 0
+    twice = 3 + 6
+    p = made.table.distribution([BOS_ID, twice])
+    assert p[EOS_ID] == pytest.approx(1) and np.delete(p, EOS_ID).tolist() == [0.0] * 15
+    log_prob, _ = made.table.score(stream_of([[twice], [twice, 3], [3, 4]]))
+    expected = SlowKneserNey(rows, vocab_size=16, order=2)
+    np.testing.assert_allclose(log_prob[1:3], expected.score([twice])[0], rtol=1e-5)
+    assert log_prob[5] == -np.inf and np.isfinite(log_prob[8:]).all()
+
+
 def test_discounts_follow_equation_26():
     adjusted = np.repeat([0, 1, 2, 3, 4, 5, 900], [7, 10, 5, 3, 2, 4, 1])  # Y = 10 / 20
     assert discounts_of(adjusted) == Discounts(1 - 2 * 0.5 * 5 / 10, 2 - 3 * 0.5 * 3 / 5, 3 - 4 * 0.5 * 2 / 3)

@@ -1,6 +1,8 @@
 """How a training ends: with the next command where a model has learnt, else with what to change; a sample either way."""
 
+import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,9 +28,12 @@ def network(*, step=500, best_step=500, loss=3.0, unigram=6.0, uniform=9.0, **tr
     "record, says",
     [
         (network(), None),
-        (network(step=99, best_step=99), "99 steps, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --steps (it was 500)"),
-        (network(step=1, minutes=0.5), "1 step, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --minutes (it was 0.5)"),
-        ({**network(step=1), "init": "m"}, None),
+        (network(step=4), None),  # the held-out loss is the evidence, not the steps
+        (network(step=99, best_step=99, loss=5.9), "not clearly below the unigram model's 6.00, after 99 steps, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --steps (it was 500)"),
+        (network(step=1, minutes=0.5, loss=6.0), "after 1 step, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --minutes (it was 0.5)"),
+        ({**network(step=1), "valid": {}}, "has hardly learnt: 1 step, fewer than the 100 of its warm-up"),
+        ({**network(step=1), "valid": {}, "init": "m"}, None),
+        ({**network(step=1, loss=5.9), "init": "m"}, "the unigram model's 6.00; train longer"),
         (network(loss=5.8), "5.80 nats per token, is not clearly below the unigram model's 6.00; train longer"),
         (network(loss=5.6), None),
         (network(loss=5.8, unigram=9.5, uniform=6.0), "the uniform model's 6.00"),
@@ -49,9 +54,21 @@ def test_what_has_hardly_learnt(record, says):
 def test_a_classifier_beats_the_most_frequent_label_or_its_prior(accuracy, loss, learnt):
     """Of 100 texts, half of the most frequent label: the standard error is 5 %."""
     baseline = {"majority": "x", "accuracy": 0.5, "prior_loss": 0.6931}
-    record = {"labels": ["x", "y"], "valid": {"accuracy": accuracy, "calibrated_loss": loss, "texts": 100}, "baseline": baseline}
+    record = {"labels": ["x", "y"], "valid": {"accuracy": accuracy, "calibrated_loss": loss, "texts": 100}, "baseline": baseline, "data": {"counts": [9, 9]}}
     found = hardly_learnt(record)
     assert (found is None) == learnt and (learnt or "50.0 % would be with the label 'x' for all" in found)
+
+
+@pytest.mark.parametrize("counts, texts, tells", [([5, 5], 4, False), ([5, 5], 5, True), ([8, 3], 8, False), ([8, 3], 10, True), ([1] * 50, 1, True)])
+def test_few_texts_cannot_tell_whether_a_classifier_has_learnt(counts, texts, tells):
+    """A guess of the most frequent label is right n times with p^n, which must not be more than 5 %."""
+    assert tells == ((max(counts) / sum(counts)) ** texts <= 0.05)
+    baseline = {"majority": "x", "accuracy": 0.0, "prior_loss": 0.7}
+    record = {"labels": ["x", "y"], "valid": {"accuracy": 0.0, "calibrated_loss": 0.7, "texts": texts}, "baseline": baseline, "data": {"counts": counts}}
+    assert (hardly_learnt(record) is not None) == tells
+    early = {**record, "progress": {"step": 3, "best_step": 3}, "training": {"warmup": 9, "steps": 3}}
+    assert "3 steps, fewer than the 9 of its warm-up" in hardly_learnt(early)
+    assert hardly_learnt({**early, "valid": {**record["valid"], "accuracy": 1.0}}) is None
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=30), st.lists(st.integers(0, 2), min_size=1, max_size=30))
@@ -84,9 +101,30 @@ def files(tmp_path):
 def test_few_steps_end_with_what_to_change(here, files, training, sample):
     done = here("train", *training, "-o", "m", "--steps", 3)
     assert done.code == 0 and "next:" not in done.err and sample in done.err
-    assert "has hardly learnt: 3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
+    assert "has hardly learnt: " in done.err.splitlines()[-1] and "3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
     shown = json.loads(here("info", "m", "--json").out)["baseline"]
     assert shown == ModelFolder.open(files / "m").config["baseline"] and all(isinstance(value, float | str) for value in shown.values())
+
+
+def test_few_steps_that_did_well_end_with_the_next_command(here, files):
+    """Two labels of one word each: a few steps at a high rate tell them apart."""
+    (files / "easy.tsv").write_text("text\tlabel\n" + "".join(f"{word} {n}\t{word}\n" for n in range(40) for word in ("good", "bad")))
+    done = here(
+        "train", "classifier", "easy.tsv", "--arch", "gru", *NETWORK, "--set", "warmup=10", "--learning-rate", 0.5, "--steps", 8, "-o", "m"
+    )
+    record = ModelFolder.open(files / "m").config
+    assert record["valid"]["accuracy"] == 1 and record["valid"]["texts"] == 8
+    assert "hardly" not in done.err and "next: seqcli classify" in done.err.splitlines()[-1]
+
+
+def test_a_sample_takes_no_longer_than_its_time(here, files, monkeypatch):
+    """Of a clock that moves a second at each look: as much as came in time is shown of a text, and of a translation nothing."""
+    for training, shown in ((("lm", "text.txt", "--arch", "gru"), True), (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss"), False)):
+        now = itertools.count()
+        monkeypatch.setattr(ending, "time", SimpleNamespace(monotonic=lambda now=now: next(now) * 0.2))
+        done = here("train", *training, *NETWORK, "--steps", 2, "-o", training[0])
+        assert done.code == 0 and next(now) <= 8
+        assert (" a sample of its text: " in done.err or " a held-out sentence: " in done.err) == shown
 
 
 def test_what_has_learnt_ends_with_the_next_command(here, files):

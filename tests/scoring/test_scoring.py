@@ -1,6 +1,7 @@
 """scoring/: sums over records, tokens, words and whole documents, against a model small enough to be read."""
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from seqcli import catalog
 from seqcli.data.lines import block_of, read_blocks
-from seqcli.errors import InputError
+from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, Scores, TokenBatch
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
@@ -20,6 +21,7 @@ from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 from seqcli.scoring.sentences import row_sums, score_block, score_documents, score_texts
 from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import EOS_ID, WORD, nfc
 from seqcli.tokenizers import characters, words
@@ -80,7 +82,9 @@ def slowly(opened: OpenModel, text: str) -> list[float]:
 
 
 def after(opened: OpenModel, context: str, text: str) -> list[float]:
-    """log p of the tokens of one string that come after those of the context, by the chain rule."""
+    """log p of the tokens of one string that come after those of the context, by the chain rule; after none, of the record."""
+    if not context:
+        return slowly(opened, text)
     if opened.unit == "line":
         context = context.replace("\n", " ")
     apart = context and text and context[-1] not in "\0\t\n\v\f\r " and text[0] not in "\0\t\n\v\f\r \n"
@@ -105,6 +109,10 @@ def test_records_are_scored_on_their_own(opened, texts, data):
     slow = [after(opened, context, text) for text, context in zip(texts, contexts)]
     assert given_.log_prob == pytest.approx(list(map(sum, slow)), rel=1e-5)
     assert given_.tokens.tolist() == list(map(len, slow))
+    for row, (text, context) in enumerate(zip(texts, contexts)):
+        ended = opened.ends or bool(context)
+        assert given_.bytes[row] == len(nfc(text).encode()) + (ended and not (opened.unit == "document" and text.endswith("\n")))
+        assert sums.bytes[row] == score_block(opened, block_of([text]), contexts=[""]).bytes[0]
     tokens = list(score_tokens(opened, block_of(texts), contexts=contexts))
     assert [row.log_prob for row in tokens] == pytest.approx([value for row in slow for value in row], rel=1e-5)
     by_word = list(score_words(opened, block_of(texts), contexts=contexts))
@@ -221,6 +229,9 @@ def test_texts_are_scored_in_order():
     assert score_texts(WORDS, []).tolist() == []
 
 
+pyarrow, csv, parquet = map(pytest.importorskip, ("pyarrow", "pyarrow.csv", "pyarrow.parquet"))
+BLIMP = ("sentence_good", "sentence_bad", "UID")
+
 # --- pairs ------------------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +243,31 @@ def test_pairs_of_both_forms(tmp_path):
     assert [tuple(pair) for block in read_pairs(str(path)) for pair in block] == [
         ("a b", "b a", "order"), ("c", "d", ""), ("e\tf", "g", "x")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("sentence_good", "sentence_bad", "UID"), ("good", "bad", "tag"), ("good", "bad")])
+def test_pairs_of_any_table(tmp_path, names):
+    """The columns may stand in any order, between others; a line feed in a cell is a part of the sentence."""
+    rows = [("a, b", "b a", "order"), ("c\nd", 'd "c"', ""), ("나는 간다", "나는", "order")]
+    table = pyarrow.table({"id": [1, 2, 3], **{name: [row[k] for row in rows] for k, name in reversed([*enumerate(names)])}})
+    parquet.write_table(table, tmp_path / "p.parquet")
+    csv.write_csv(table, tmp_path / "p.csv")
+    (tmp_path / "p.json").write_text(json.dumps(table.to_pylist()))
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table.rename_columns(["id", *reversed(BLIMP[: len(names)])]).to_pylist()))
+    (tmp_path / "p.txt").write_bytes((tmp_path / "p.csv").read_bytes())
+    expected = [row if len(names) == 3 else (*row[:2], "") for row in rows]
+    for name, format in (("p.parquet", None), ("p.csv", None), ("p.json", None), ("p.jsonl", None), ("p.txt", "csv")):
+        found = [tuple(pair) for block in read_pairs(str(tmp_path / name), format=format) for pair in block]
+        assert found == expected, name
+
+
+def test_a_table_without_pairs_is_refused(tmp_path):
+    (tmp_path / "p.csv").write_text("text,label\na,b\n")
+    with pytest.raises(UsageError, match="no columns of good and bad sentences: .*p.csv; call them good, bad"):
+        list(read_pairs(str(tmp_path / "p.csv")))
+    parquet.write_table(pyarrow.table({"good": [["a"]], "bad": ["b"]}), tmp_path / "p.parquet")
+    with pytest.raises(InputError, match="'good' is a list"):
+        list(read_pairs(str(tmp_path / "p.parquet")))
 
 
 @pytest.mark.parametrize(
@@ -261,3 +297,16 @@ def test_pairs_are_judged_by_every_model_and_tag(tmp_path):
     with pytest.raises(InputError, match="no pairs"):
         (tmp_path / "none.tsv").write_text("\n")
         judge_pairs([WORDS], read_pairs(str(tmp_path / "none.tsv")))
+
+
+def test_orderings_of_equal_probability_tie_however_small_it_is(tmp_path):
+    """p(a b) and p(b a) are made of the same numbers; log10 0 is -99 to SRILM, whose sums in float32 are a little apart."""
+    (tmp_path / "m.arpa").write_text(
+        "\\data\\\nngram 1=5\nngram 2=0\n\n\\1-grams:\n-99\t<unk>\n-99\t<s>\t-0.21\n-0.7\t</s>\n-99\ta\t-0.33\n-0.41\tb\t-0.17\n\n"
+        "\\2-grams:\n\n\\end\\\n"
+    )
+    opened = open_model(str(tmp_path / "m.arpa"))
+    for text in ("a b", "b a", "b zz a"):
+        answer = comparisons.scramble(opened, text, sample=10, seed=0)
+        assert (answer.rank, answer.ties) == (1, answer.orderings - 1)
+    assert [choice.rank for choice in comparisons.choices(opened, "[a b|b a|b b]")] == [1, 2, 2]

@@ -130,7 +130,7 @@ def test_weights_of_labels():
     assert np.ptp(balanced * counts) < 1e-9 and (balanced * counts).sum() == pytest.approx(counts.sum())
     given = weights_of_labels("good=3,so so=0", TEXTS)
     assert given[1] / given[0] == pytest.approx(3) and given[2] == 0 and (given * counts).sum() == pytest.approx(counts.sum())
-    for wrong in ("fine=1", "good", "good=x", "good=-1", "good=nan", "good=inf", "good=0,bad=0,so so=0", ""):
+    for wrong in ("fine=1", "good", "good=x", "good=-1", "good=nan", "good=inf", "good=0,bad=0,so so=0", "", "good=1,good=2"):
         with pytest.raises(UsageError, match="--label-weights"):
             weights_of_labels(wrong, TEXTS)
 

@@ -165,6 +165,19 @@ def test_ids_of_a_foreign_model_are_the_librarys(tmp_path_factory, model, text):
     assert theirs.decode(judge.encode(text)) == judge.decode(judge.encode(text)).removesuffix(" " * theirs.spaces_follow)
 
 
+@pytest.mark.parametrize("model", FOREIGN, ids=["nmt", "bytes", "bpe", "suffix", "no prefix"])
+def test_text_is_written_as_a_foreign_model_decodes_it(tmp_path, model):
+    """So that a stop string finds what was generated; blanks at its ends stay, which decoding drops as those of a text."""
+    (tmp_path / "foreign.model").write_bytes(model)
+    judge, theirs = library.SentencePieceProcessor(model_proto=model), open_file(tmp_path / "foreign.model")
+    for text in ("the cat", "the\u3000cat", "ｔｈｅ  cat", "e\u0301t\u00e9", "\u1112\u1161\u11a8", "the \u2581cat", ""):
+        unknown = judge.unk_id() in judge.encode(text)
+        assert theirs.written(text) == judge.decode(judge.encode(text)).removesuffix(" " * theirs.spaces_follow) or unknown
+        assert [theirs.written(given) for given in (f" {text}", f"{text} ", f"{text}\nx")] == [
+            f" {theirs.written(text)}", f"{theirs.written(text)} " if text else " ", f"{theirs.written(text)}\nx"
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 @pytest.mark.parametrize("word", ["the cat sat ", "thecatsat", "학교에 가", "a", " ", "\u2581e\u0301"])
 def test_a_long_line_is_tokenized_as_a_short_one(monkeypatch, kind, word):

@@ -61,7 +61,7 @@ class Simulated:
     def best(self, progress) -> None:
         pass
 
-    def train(self, *, begun: float, minutes: float = SECONDS / 60) -> Progress:
+    def train(self, *, begun: float, minutes: float = SECONDS / 60, ranks: Ranks | None = None) -> Progress:
         model = torch.nn.Linear(1, 1)
         model.device, model.carried = torch.device("cpu"), None
 
@@ -78,7 +78,7 @@ class Simulated:
             budget = Budget(plan, begun=begun, used=0.0, size=self.costs["save"] * 100e6)
             return loop.train(
                 model, batches, plan, self, budget=budget, placement=Placement(torch.device("cpu"), torch.float32),
-                ranks=Ranks(0, 1), reporter=SILENT,
+                ranks=ranks or Ranks(0, 1), reporter=SILENT,
             )  # fmt: skip
 
 
@@ -96,6 +96,21 @@ def test_the_promise_holds_whatever_things_cost(reading, step, part, parts, save
     whole = parts * part <= 0.05 * trained
     assert run.took["step"] >= 0.8 * trained - (5 * save + 2 * step + 2 * part + 1), (whole, run.took)
     assert progress.judged == progress.step > 0
+
+
+def test_ranks_ask_for_the_clock_once_a_step():
+    """A step exchanges its number of tokens, rank 0's clock and whether a signal came; an evaluation some more."""
+
+    class Counted(Ranks):
+        exchanges = 0
+
+        def sums(self, *numbers):
+            self.exchanges += 1
+            return super().sums(*numbers)
+
+    run, ranks = Simulated(step=0.1, part=0.1, parts=2, save=0.1), Counted(0, 1)
+    progress = run.train(begun=run.now, ranks=ranks)
+    assert progress.step > 300 and 3 * progress.step < ranks.exchanges < 3 * progress.step + 100
 
 
 def test_text_that_took_all_of_the_budget_leaves_a_model_that_is_judged():

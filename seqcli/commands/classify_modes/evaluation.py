@@ -13,8 +13,6 @@ from seqcli.report.frame import WHOLE, Column
 from seqcli.report.output import JSON, TABLE, Output
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from seqcli.metrics.classification import Report
     from seqcli.tasks.classification.data import Texts
     from seqcli.tasks.classification.evaluate import Answers
@@ -33,8 +31,7 @@ def evaluate(job: Job, *, errors: int) -> None:
     with job.results.opened() as out:
         for opened, asked in _asked(job, texts):
             own = asked.with_labels(opened.labels)
-            logits = _padded(job.logits_of(opened, own), labels=len(own.labels))
-            answers.append(Answers(opened, own.targets, logits, threshold=job.threshold))
+            answers.append(Answers.to(opened, own, job.logits_of(opened, own), threshold=job.threshold))
             job.reporter.clear()
             _note_unknown(job, opened, own)
             _shown(out, answers[-1], job.names(own.labels), own, errors)
@@ -53,13 +50,6 @@ def _asked(job: Job, texts: Texts) -> Iterator[tuple[OpenClassifier, Texts]]:
     job.note_samples()
     for language in dict.fromkeys(languages.tolist()):
         yield job.samples.of(language), texts.only(languages == language)
-
-
-def _padded(logits: np.ndarray, *, labels: int) -> np.ndarray:
-    """float64 [N, C] -> [N, labels]: what the classifier has no label for is impossible to it."""
-    import numpy as np
-
-    return np.pad(logits, ((0, 0), (0, labels - logits.shape[1])), constant_values=-np.inf)
 
 
 def _note_unknown(job: Job, opened: OpenClassifier, texts: Texts) -> None:

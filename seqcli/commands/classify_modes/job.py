@@ -113,8 +113,9 @@ class Job(TextJob):
             return calibration.expected_calibration_error(shares.max(axis=1), shares.argmax(axis=1) == texts.targets)
 
         found = calibration.temperature(logits, texts.targets, pseudo_count=calibration.PSEUDO_COUNT)
+        texts_ = "1 text" if len(texts) == 1 else f"{len(texts):,} texts"
         self.reporter.note(
-            f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {len(texts):,} texts of {self._calibrate}: "
+            f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {texts_} of {self._calibrate}: "
             f"expected calibration error {error(opened.temperature):.4f} -> {error(found):.4f}, "
             f"loss {calibration.log_loss(logits, texts.targets, temperature=opened.temperature):.4f} -> "
             f"{calibration.log_loss(logits, texts.targets, temperature=found):.4f} nats; --temperature {found:.3f} gives the same"

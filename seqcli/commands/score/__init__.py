@@ -41,7 +41,7 @@ def score(
         bool, typer.Option("--choices", help='Compare the fillings of "My computer is very [slow|shirt]".')
     ] = False,
     pairs: Annotated[
-        str | None, typer.Option(metavar="FILE", help="File of minimal pairs: good, bad and tag between tabs, or BLiMP's JSON Lines.")
+        str | None, typer.Option(metavar="FILE", help="File of minimal pairs: good, bad and tag between tabs, BLiMP's JSON Lines, or a .csv, .json or .parquet with columns of these names.")
     ] = None,
     base: Annotated[str, typer.Option(parser=choice("e", "2", "10"), help="Of the logarithms.")] = "e",
     rank: Annotated[bool, typer.Option("--rank", help="With --level token: 1 for the likeliest token.")] = False,
@@ -54,7 +54,7 @@ def score(
         ),
     ] = None,
     context_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="File of contexts, one line per record.")
+        str | None, typer.Option(metavar="FILE", help="File of contexts, one line per record; an empty line is no context.")
     ] = None,
     given: Annotated[
         str | None, typer.Option("--source", metavar="FILE", help="File of a source per record: p(text | source) by a translator.")

@@ -34,10 +34,14 @@ class Differences:
             # Of the figures as they are shown, so that the three agree to the last digit
             difference = round(totals[0].bits_per_byte, 4) - round(total.bits_per_byte, 4)
             figure = f"{first} - {other}: {difference:+.4f} bits per byte" if math.isfinite(difference) else f"{first} - {other}"
-            if why := no_verdict({first: totals[0], other: total}):
+            why = no_verdict({first: totals[0], other: total})
+            if why is None:
+                mean, low, high = pair.interval(seed=self._seed)
+                if mean and math.isclose(low, high, rel_tol=1e-9):  # empty lines, or one sentence again and again
+                    why = "all records are alike, as if there were one"
+            if why:
                 self._note(f"{figure}: no verdict, since {why}")
                 continue
-            _, low, high = pair.interval(seed=self._seed)
             verdict = "no clear difference" if low <= 0 <= high else f"{first if high < 0 else other} is better"
             self._note(
                 f"{figure}, 95 % interval {low:+.4f} to {high:+.4f} (paired bootstrap, {RESAMPLES:,} samples): {verdict}"

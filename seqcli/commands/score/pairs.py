@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def pairs(question: Question, path: str) -> None:
     from seqcli.tokenizers import words
 
-    batches = read_pairs(path, encoding=question.source.encoding, strict=question.source.strict)
+    batches = read_pairs(path, format=question.source.format, **question.source.reading)
     first = next(batches, [])
     with question.results.opened() as out:
         scorer = question.open_scorer(session.Records([block_of([first[0].good])] if first else [])).alone()

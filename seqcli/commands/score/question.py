@@ -10,7 +10,7 @@ from typing import TypeVar
 from seqcli.commands import session
 from seqcli.commands.aligned import AlignedFile
 from seqcli.commands.options import Machine, Results, TextInput
-from seqcli.data.lines import Block, block_of
+from seqcli.data.lines import Block, block_of, note_replaced
 from seqcli.data.pairs import SOURCE
 from seqcli.data.records import has_columns
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
@@ -139,7 +139,11 @@ class Contexts:
     """What precedes each record and is not counted: one text for all, or the lines of a file, one per record."""
 
     def __init__(self, text: str | None, path: str | None, *, source: TextInput, reporter: Reporter):
-        self._text = text
+        self._text = None
+        if text is not None:
+            block = block_of([text], strict=source.strict)
+            note_replaced(block.replaced, "--context", reporter)
+            (self._text,) = block.records()
         self._lines = None if path is None else AlignedFile(path, what="contexts", column=None, source=source, reporter=reporter)
 
     def of(self, block: Block) -> list[str] | None:

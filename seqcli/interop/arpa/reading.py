@@ -130,7 +130,7 @@ class _Building:
         at = np.searchsorted(keys, spelling.SPECIAL_HASHES)
         found = np.append(keys, np.uint64(0))[at] == spelling.SPECIAL_HASHES
         unk, bos, eos, capital = np.where(found, np.append(place, -1)[at], -1)  # -1: none
-        unk = capital if unk < 0 else unk
+        unk = max(unk, capital)  # of both, the later one, as in KenLM
         for row, instead in (
             (unk, "<unk>: log10 p is -100"),
             (bos, "<s>: back-off is 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from seqcli.data import held_out, texts
 from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import Labelled, read_all
+from seqcli.data.lines import block_of
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.data import check_readable
@@ -54,6 +56,12 @@ class Texts(texts.Texts):
     @classmethod
     def of(cls, labelled: Labelled) -> Texts:
         return cls(b"".join(labelled.blocks), labelled.targets, labelled.labels, labelled.places)
+
+    @classmethod
+    def listed(cls, texts: Sequence[str], labels: Sequence[str]) -> Texts:
+        """A label for each text; they are numbered as they come."""
+        number = {label: k for k, label in enumerate(dict.fromkeys(labels))}
+        return cls(block_of(texts).data, np.array([number[label] for label in labels], np.int32), list(number))
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -110,9 +118,14 @@ def weights_of_labels(given: str | None, texts: Texts) -> np.ndarray | None:
     if given == "balanced":
         weights = 1 / np.maximum(counts, 1)
     else:
-        weights = np.ones(len(texts.labels))
+        weights, seen = np.ones(len(texts.labels)), set()
         for part in given.split(","):
-            label, _, value = part.rpartition("=")
+            label, sign, value = part.rpartition("=")
+            if not sign:
+                raise UsageError(f"not LABEL=WEIGHT: {part!r}", where="--label-weights", cure="balanced, or for example spam=5,ham=1")
+            if label in seen:
+                raise UsageError(f"label {label!r} was given twice", where="--label-weights")
+            seen.add(label)
             if label not in texts.labels:
                 raise UsageError(f"no label {label!r}", where="--label-weights", cure=f"one of {', '.join(texts.labels[:20])}")
             weights[texts.labels.index(label)] = weight = number_of(value)

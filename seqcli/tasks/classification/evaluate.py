@@ -17,20 +17,29 @@ from seqcli.interfaces import TokenBatch
 from seqcli.metrics import calibration, classification
 from seqcli.metrics.classification import UNDECIDED, Report
 from seqcli.ragged import gather
+from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.load import OpenClassifier, figures, softmax
 
 
 @dataclass(frozen=True)
 class Answers:
-    """targets: int64 [N]; logits: float64 [N, C]; threshold: labels less probable are left undecided.
+    """targets: int [N], of `labels`; logits: float64 [N, C]; threshold: labels less probable are left undecided.
 
     Labels that the classifier does not know may follow its own, with logits of -inf.
     """
 
     opened: OpenClassifier
+    labels: Sequence[str]
     targets: np.ndarray
     logits: np.ndarray
     threshold: float = 0.0
+
+    @classmethod
+    def to(cls, opened: OpenClassifier, texts: Texts, logits: np.ndarray, *, threshold: float = 0.0) -> Answers:
+        """logits: float64 [N, C] of its own labels; what the classifier has no label for is impossible to it."""
+        own = texts.with_labels(opened.labels)
+        logits = np.pad(logits, ((0, 0), (0, len(own.labels) - logits.shape[1])), constant_values=-np.inf)
+        return cls(opened, own.labels, own.targets, logits, threshold)
 
     @cached_property
     def shares(self) -> np.ndarray:
@@ -54,7 +63,7 @@ class Answers:
     @property
     def _loss(self) -> float:
         """In nats per text; infinite where a label is impossible to the classifier."""
-        if (np.asarray(self.targets) >= len(self.opened.labels)).any():
+        if (self.targets >= len(self.opened.labels)).any():
             return math.inf
         return calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature)
 
@@ -62,7 +71,7 @@ class Answers:
         """Plain values. names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""
         return {
             "model": self.opened.name,
-            **self.report.as_json(self.opened.labels if names is None else names),
+            **self.report.as_json(self.labels if names is None else names),
             "loss": self._loss,
             "calibration_error": calibration.expected_calibration_error(self.shares, self.likeliest == self.targets),
             "temperature": self.opened.temperature,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -41,13 +41,6 @@ class OpenClassifier:
     def probabilities(self, block: Block | bytes) -> np.ndarray:
         """Of every record and label, float64 [B, C]."""
         return softmax(self.logits(block) / self.temperature)
-
-    def numbers_of(self, labels: Sequence[str]) -> np.ndarray:
-        """int64 [N]. Raises ValueError for one that is none of its own."""
-        number = {label: k for k, label in enumerate(self.labels)}
-        if unknown := {*labels} - number.keys():
-            raise ValueError(f"labels that are none of the classifier's: {', '.join(sorted(map(repr, unknown)))}")
-        return np.array([number[label] for label in labels], np.int64)
 
     def at(self, temperature: float) -> OpenClassifier:
         return replace(self, temperature=temperature)

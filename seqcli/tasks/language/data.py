@@ -15,6 +15,7 @@ from seqcli import catalog, tokenizers
 from seqcli.data import held_out, hub, lines, records, tables
 from seqcli.data.batches import count_rows, pieces, row_starts
 from seqcli.data.deadline import Deadline
+from seqcli.data.labelled import PREFIX
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.record_reader import RecordReader, lines_of
@@ -61,7 +62,7 @@ class Corpus:
             path, column=self.text_column if table else None, format=self.format, encoding=self.encoding, strict=self.strict
         )
         if not table:
-            return blocks
+            return _noting_labels(blocks, path, reporter)
 
         def note(count: int) -> None:
             rows = "1 blank row at the end is" if count == 1 else f"{count:,} blank rows at the end are"
@@ -88,6 +89,17 @@ class Corpus:
     def size(self) -> int | None:
         """Bytes of all files, None where one has no size (standard input)."""
         return sum(map(os.path.getsize, self.paths)) if all(map(os.path.isfile, self.paths)) else None
+
+
+def _noting_labels(blocks: Iterator[Block], path: str, reporter: Reporter) -> Iterator[Block]:
+    """The same; `reporter` hears of a file that begins with a label, as fastText's do."""
+    first = next(blocks, None)
+    if first is None:
+        return
+    if first.data.lstrip().startswith(PREFIX.encode()):
+        reporter.note(f"{lines.shown(path)}: {PREFIX} and the label after it are read as words of the text; seqcli train classifier reads them as labels")
+    yield first
+    yield from blocks
 
 
 @dataclass(frozen=True)
