@@ -35,7 +35,8 @@ def convert(
     reporter = Console(prefix="seqcli convert", quiet=quiet)
     reads, writes = map(is_arpa, (source, target))
     if reads == writes:
-        raise UsageError("one side must be an ARPA file", cure="seqcli convert DIR MODEL.arpa.gz, or the other way")
+        what = "both sides are ARPA files" if reads else "neither side is an ARPA file"
+        raise UsageError(what, cure="seqcli convert DIR MODEL.arpa.gz, or the other way")
     if writes:
         if encoding:
             raise UsageError("--encoding is for an ARPA file that is read; files are written in UTF-8")

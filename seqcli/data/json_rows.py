@@ -46,7 +46,7 @@ def _object(record: str, where: str) -> dict[str, object]:
     try:
         value = json.loads(record)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON ({error})", where=where) from None
+        raise InputError(f"not JSON ({error})", where=where, cure="write each object on a line of its own, or all in one array") from None
     if not isinstance(value, dict):
         cure = "name the file .json, or give --format json" if isinstance(value, list) else None
         raise InputError("not a JSON object", where=where, cure=cure)
@@ -139,6 +139,8 @@ class _Fields:
         begun = self._names is not None
         if not begun:
             known = list(field_names(value))
+            if not known:
+                raise InputError("an object without fields", where=where)
             self._names = [column.found(known, where=where, kind="field") for column in self._wanted]
         return tuple(self._cell(value, column, name, where, begun) for column, name in zip(self._wanted, self._names))
 

@@ -7,6 +7,7 @@ A file is TSV `good bad [tag]`, perhaps with a header of these names, or JSON Li
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -66,6 +67,8 @@ def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
             if columns is _SIDES:
                 cure = "call them good, bad and, if there are tags, tag, or as BLiMP does sentence_good, sentence_bad and UID"
                 raise UsageError("no columns of good and bad sentences", where=error.where, cure=cure) from None
+            if not (hub.is_hub(path) or os.path.isfile(path)):
+                raise UsageError("no columns good, bad and tag", where=error.where, cure="without tags, save the table to a file: a pipe is read once") from None
             continue
         break
     for _, cells, _ in chain([] if first is None else [first], parts):

@@ -58,6 +58,13 @@ def test_of_translators(here, translator):
         assert done.code == 0 and (says in done.err if says else "no effect" not in done.err), options
 
 
+def test_a_seed_that_holds_nothing_out_of_counted_classifiers(here, tmp_path):
+    (tmp_path / "train.txt").write_text("__label__good fine\n__label__bad awful\n" * 20)
+    for more, noted in ((["--valid", "train.txt", "--seed", 1], True), (["--valid", "train.txt"], False), (["--seed", 1], False)):
+        done = here("train", "classifier", "train.txt", "-o", "m", "--arch", "ngram", "--force", *more)
+        assert done.code == 0 and ("--seed changes nothing" in done.err) == noted
+
+
 def test_of_classifiers(here, tmp_path):
     (tmp_path / "train.txt").write_text("__label__good fine\n__label__bad awful\n" * 20)
     assert here("train", "classifier", "train.txt", "-o", "m", "--preset", "tiny", "-q").code == 0

@@ -178,3 +178,14 @@ def test_a_number_is_written_as_short_as_its_type_allows(tmp_path, bits):
     numbers = pyarrow.array([np.dtype(f"f{bits // 8}").type(x) for x in (0.1, 1, -2.5, 1e-3)], pyarrow.from_numpy_dtype(f"f{bits // 8}"))
     parquet.write_table(pyarrow.table({"n": pyarrow.concat_arrays([numbers, pyarrow.nulls(1, numbers.type)])}), tmp_path / "a.parquet")
     assert cells(str(tmp_path / "a.parquet"), "n") == [("0.1",), ("1.0",), ("-2.5",), ("0.001",), ("",)]
+
+
+@pytest.mark.parametrize("text, says", [
+    ("{}\n", "an object without fields: .*line 1"), ('{\n"text": "a"\n}\n', "line 1; write each object on a line of its own, or all in one array"),
+    ('{"text": "a"}{"text": "b"}\n', "line 1; write each object on a line of its own"),
+])  # fmt: skip
+def test_json_that_is_no_table_is_named(tmp_path, text, says):
+    for name in ("a.jsonl", "a.json"):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match=says):
+            cells(str(tmp_path / name), None)

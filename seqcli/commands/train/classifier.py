@@ -130,6 +130,8 @@ def classifier(
         )  # fmt: skip
         given |= {"batch_tokens": None}
     if archs == ["ngram"]:
+        if valid and settings.given_seed is not None:
+            Console(prefix="seqcli train classifier", quiet=writing.quiet).note("--seed changes nothing: n-grams are counted, and --valid says what is held out")
         given |= {"seed": None}
     requests = config.requests(
         task, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
