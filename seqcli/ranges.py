@@ -2,8 +2,8 @@
 
     @dataclass(frozen=True)
     class Config:
-        layers: int = within(1, 64, default=1)
-        dropout: float = fraction(0.0)
+        layers: int = within(1, 64, default=1, help="number of layers")
+        dropout: float = fraction(0.0, help="dropout probability")
         cell: str = one_of(("rnn", "lstm", "gru"), default="lstm")
         widths: tuple[int, ...] = each(1, 64, default=(3, 4, 5))
 
@@ -12,6 +12,7 @@
 
 Settings come from the command line, from a configuration file and from the folder of a model, which may be damaged:
 the range is what keeps a number from deciding how much is allocated. Fields without a range have their default's type.
+`help` is the meaning that docs/generate.py writes into the reference: a phrase without a full stop.
 """
 
 from __future__ import annotations
@@ -73,7 +74,10 @@ class Choice:
     known: tuple[str, ...]
 
     def fault(self, value: object, kind: type) -> str | None:
-        return None if isinstance(value, str) and value in self.known else f"must be one of {', '.join(self.known)}"
+        return None if isinstance(value, str) and value in self.known else str(self)
+
+    def __str__(self) -> str:
+        return f"must be one of {', '.join(self.known)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +90,9 @@ class Each:
         if not isinstance(value, tuple):
             return "must be a list"
         return next((fault for each in value if (fault := self.range.fault(each, int))), None)
+
+    def __str__(self) -> str:
+        return f"must be a list of numbers, each {self.range._bounds}"
 
 
 # Of decoding: the settings in Python and the options of the same names
@@ -102,32 +109,37 @@ ORDERINGS = Range(2, 1_000_000, whole=True)
 SEED = Range(0, LARGEST_SEED, whole=True)
 
 
-def ranged(rule: Range, default: float | None) -> Any:
+def ranged(rule: Range, default: float | None, *, help: str = "") -> Any:
     """A number within a named range; None is accepted where it is the default."""
-    return _field(rule, default)
+    return _field(rule, default, help)
 
 
-def within(low: float, high: float, *, default: float, open_low: bool = False) -> Any:
+def within(low: float, high: float, *, default: float, open_low: bool = False, help: str = "") -> Any:
     """A number from `low` to `high`; whole where the default is."""
-    return _field(Range(low, high, open_low=open_low), default)
+    return _field(Range(low, high, open_low=open_low), default, help)
 
 
-def fraction(default: float) -> Any:
+def fraction(default: float, *, help: str = "") -> Any:
     """A number from 0 to below 1."""
-    return _field(Range(0, 1, open_high=True), default)
+    return _field(Range(0, 1, open_high=True), default, help)
 
 
-def one_of(known: Sequence[str], *, default: str) -> Any:
-    return _field(Choice(tuple(known)), default)
+def one_of(known: Sequence[str], *, default: str, help: str = "") -> Any:
+    return _field(Choice(tuple(known)), default, help)
 
 
-def each(low: int, high: int, *, default: tuple[int, ...]) -> Any:
+def each(low: int, high: int, *, default: tuple[int, ...], help: str = "") -> Any:
     """A tuple of whole numbers from `low` to `high`."""
-    return _field(Each(Range(low, high)), default)
+    return _field(Each(Range(low, high)), default, help)
 
 
-def _field(rule: Range | Choice | Each, default: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"rule": rule})
+def setting(default: bool | tuple[str, ...], *, help: str) -> Any:
+    """A value of its default's type, without a range."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def _field(rule: Range | Choice | Each, default: Any, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"rule": rule, "help": help})
 
 
 def check(settings: Any) -> None:

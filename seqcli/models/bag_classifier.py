@@ -18,7 +18,7 @@ from seqcli.bag.learner import Bag, Plan, given_head, learn
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Reporter, TokenBatch
 from seqcli.models.ngram import Counted
-from seqcli.ranges import LARGEST_SEED, check, within
+from seqcli.ranges import LARGEST_SEED, check, setting, within
 
 TASK = "classification"
 _LARGEST_ORDER = 10
@@ -27,23 +27,18 @@ _CURE = "restore the model or train again"
 
 @dataclass(frozen=True)
 class Config:
-    """What a bag holds, and how it is learnt.
+    """What a bag holds, and how it is learnt."""
 
-    buckets: of the hash table, a power of two; shortest, longest: character n-grams (longest 0: none); words: word n-grams
-    up to it (0: none); lowercase: whether A is read as a; width: numbers of an embedding where labels are more than 16;
-    epochs, batch_rows: 0 for as the number of texts asks; learning_rate: of the first step; seed: of the order of texts.
-    """
-
-    buckets: int = within(1 << 8, 1 << 28, default=1 << 21)
-    shortest: int = within(0, _LARGEST_ORDER, default=2)
-    longest: int = within(0, _LARGEST_ORDER, default=4)
-    words: int = within(0, _LARGEST_ORDER, default=2)
-    lowercase: bool = True
-    width: int = within(1, 1 << 10, default=32)
-    epochs: int = within(0, 10_000, default=0)
-    learning_rate: float = within(0, 1000, default=10.0, open_low=True)
-    batch_rows: int = within(0, 1 << 30, default=0)
-    seed: int = within(0, LARGEST_SEED, default=0)
+    buckets: int = within(1 << 8, 1 << 28, default=1 << 21, help="size of the hash table, a power of two")
+    shortest: int = within(0, _LARGEST_ORDER, default=2, help="shortest character n-gram")
+    longest: int = within(0, _LARGEST_ORDER, default=4, help="longest character n-gram (0: none)")
+    words: int = within(0, _LARGEST_ORDER, default=2, help="longest word n-gram (0: none)")
+    lowercase: bool = setting(True, help="ignore case")
+    width: int = within(1, 1 << 10, default=32, help="width of the feature embeddings with more than 16 labels")
+    epochs: int = within(0, 10_000, default=0, help="passes over the text (0: by the number of texts)")
+    learning_rate: float = within(0, 1000, default=10.0, open_low=True, help="learning rate of the first step; it falls to 0")
+    batch_rows: int = within(0, 1 << 30, default=0, help="texts per step (0: by the number of texts)")
+    seed: int = within(0, LARGEST_SEED, default=0, help="seed of the order of the texts")
 
     def __post_init__(self):
         check(self)

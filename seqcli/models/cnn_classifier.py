@@ -22,15 +22,15 @@ TASK = "classification"
 
 @dataclass(frozen=True)
 class Config:
-    """filters: of each width; widths: tokens that a filter sees; embedding: of tokens; word_dropout: see `NeuralClassifier`; members: see `nn/ensemble`."""
+    """Of a convolutional classifier."""
 
-    embedding: int = within(1, 1 << 16, default=128)
-    filters: int = within(1, 1 << 16, default=128)
-    widths: tuple[int, ...] = each(1, 64, default=(3, 4, 5))
-    dropout: float = fraction(0.5)
-    word_dropout: float = fraction(0.0)
-    members: int = within(1, 1000, default=1)
-    window: int = within(2, 1 << 20, default=512)
+    embedding: int = within(1, 1 << 16, default=128, help="width of the token embeddings")
+    filters: int = within(1, 1 << 16, default=128, help="filters of each width")
+    widths: tuple[int, ...] = each(1, 64, default=(3, 4, 5), help="widths of the filters, in tokens")
+    dropout: float = fraction(0.5, help="dropout probability")
+    word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
+    members: int = within(1, 1000, default=1, help="number of networks in the ensemble")
+    window: int = within(2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
 
     def __post_init__(self):
         check(self)

@@ -18,7 +18,7 @@ from seqcli.nn.initialise import initialise
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
-from seqcli.ranges import check, fraction, within
+from seqcli.ranges import check, fraction, setting, within
 from seqcli.text import BOS_ID
 
 TASK = "language"
@@ -27,14 +27,14 @@ CAUSAL = True
 
 @dataclass(frozen=True)
 class Config:
-    """embedding: of a token; context: tokens seen; width: of the hidden layer; direct: a linear path past it."""
+    """Of a feed-forward language model."""
 
-    embedding: int = within(1, 1 << 16, default=100)
-    context: int = within(1, 1 << 10, default=4)
-    width: int = within(1, 1 << 16, default=256)
-    direct: bool = True
-    dropout: float = fraction(0.0)
-    tied: bool = True
+    embedding: int = within(1, 1 << 16, default=100, help="width of the token embeddings")
+    context: int = within(1, 1 << 10, default=4, help="number of tokens seen")
+    width: int = within(1, 1 << 16, default=256, help="width of the hidden layer")
+    direct: bool = setting(True, help="add a linear path from the embeddings to the output")
+    dropout: float = fraction(0.0, help="dropout probability")
+    tied: bool = setting(True, help="share the output matrix with the embedding")
 
     def __post_init__(self):
         check(self)

@@ -28,10 +28,10 @@ LARGEST_ORDER = 10
 
 @dataclass(frozen=True)
 class Config:
-    """order: the longest n-gram, 1 to 10; prune: per order, n-grams seen so often or less are dropped (as lmplz)."""
+    """Of a Kneser-Ney model."""
 
-    order: int = within(1, LARGEST_ORDER, default=5)
-    prune: tuple[int, ...] = each(0, 1 << 31, default=())
+    order: int = within(1, LARGEST_ORDER, default=5, help="length of the longest n-gram")
+    prune: tuple[int, ...] = each(0, 1 << 31, default=(), help="per order, drop n-grams seen this often or less (as lmplz --prune)")
 
     def __post_init__(self):
         check(self)

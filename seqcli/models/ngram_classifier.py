@@ -29,7 +29,7 @@ _LEAST = -99 * np.log(10)  # log p of a token that a label's model has none of, 
 
 @dataclass(frozen=True)
 class Config(ngram.Config):
-    order: int = within(1, ngram.LARGEST_ORDER, default=3)
+    order: int = within(1, ngram.LARGEST_ORDER, default=3, help="length of the longest n-gram")
 
 
 class NgramClassifier:

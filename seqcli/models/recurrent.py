@@ -17,7 +17,7 @@ from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.recurrent import CELLS, Hidden, RecurrentStack
 from seqcli.nn.weights import restored
-from seqcli.ranges import check, fraction, one_of, within
+from seqcli.ranges import check, fraction, one_of, setting, within
 
 TASK = "language"
 CAUSAL = True
@@ -25,16 +25,16 @@ CAUSAL = True
 
 @dataclass(frozen=True)
 class Config:
-    """width: of the hidden layers; embedding: of tokens (0: as width), and of what a tied head reads."""
+    """Of a recurrent language model."""
 
-    cell: str = one_of(CELLS, default="lstm")
-    width: int = within(1, 1 << 16, default=256)
-    embedding: int = within(0, 1 << 16, default=0)
-    layers: int = within(1, 64, default=1)
-    dropout: float = fraction(0.0)
-    weight_dropout: float = fraction(0.0)
-    word_dropout: float = fraction(0.0)
-    tied: bool = True
+    cell: str = one_of(CELLS, default="lstm", help="recurrent cell; each --arch has its own")
+    width: int = within(1, 1 << 16, default=256, help="width of the hidden layers")
+    embedding: int = within(0, 1 << 16, default=0, help="width of the token embeddings (0: width)")
+    layers: int = within(1, 64, default=1, help="number of layers")
+    dropout: float = fraction(0.0, help="dropout probability")
+    weight_dropout: float = fraction(0.0, help="dropout probability of the recurrent weights (DropConnect)")
+    word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
+    tied: bool = setting(True, help="share the output matrix with the embedding")
 
     def __post_init__(self):
         check(self)

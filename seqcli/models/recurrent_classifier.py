@@ -21,31 +21,27 @@ from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
 from seqcli.nn.recurrent import CELLS, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.weights import restored
-from seqcli.ranges import check, fraction, one_of, within
+from seqcli.ranges import check, fraction, one_of, setting, within
 
 TASK = "classification"
 
 
 @dataclass(frozen=True)
 class Config:
-    """width: of the hidden layers of one direction; embedding: of tokens (0: as width).
+    """Of a recurrent classifier."""
 
-    tied: the body ends in the embedding's width, as that of a language model with a tied head does; word_dropout: see
-    `NeuralClassifier`; members: see `nn/ensemble`.
-    """
-
-    cell: str = one_of(CELLS, default="lstm")
-    width: int = within(1, 1 << 16, default=128)
-    embedding: int = within(0, 1 << 16, default=0)
-    layers: int = within(1, 64, default=1)
-    bidirectional: bool = True
-    tied: bool = False
-    pooling: tuple[str, ...] = ("max",)
-    dropout: float = fraction(0.0)
-    weight_dropout: float = fraction(0.0)
-    word_dropout: float = fraction(0.0)
-    members: int = within(1, 1000, default=1)
-    window: int = within(2, 1 << 20, default=512)
+    cell: str = one_of(CELLS, default="lstm", help="recurrent cell; each --arch has its own")
+    width: int = within(1, 1 << 16, default=128, help="width of the hidden layers of one direction")
+    embedding: int = within(0, 1 << 16, default=0, help="width of the token embeddings (0: width)")
+    layers: int = within(1, 64, default=1, help="number of layers")
+    bidirectional: bool = setting(True, help="read in both directions")
+    tied: bool = setting(False, help="end in the width of the embedding, as a language model with a tied head does (for --init)")
+    pooling: tuple[str, ...] = setting(("max",), help="how token features become one vector: max, mean, last, attention, or several")
+    dropout: float = fraction(0.0, help="dropout probability")
+    weight_dropout: float = fraction(0.0, help="dropout probability of the recurrent weights (DropConnect)")
+    word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
+    members: int = within(1, 1000, default=1, help="number of networks in the ensemble")
+    window: int = within(2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
 
     def __post_init__(self):
         check(self)

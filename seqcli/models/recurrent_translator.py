@@ -23,7 +23,7 @@ from seqcli.nn.memory import Memory
 from seqcli.nn.recurrent import CELLS, GATES, Cell, LockedDropout, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
-from seqcli.ranges import check, fraction, one_of, within
+from seqcli.ranges import check, fraction, one_of, setting, within
 
 TASK = "translation"
 ATTENTIONS = ("additive", "multiplicative")
@@ -31,18 +31,18 @@ ATTENTIONS = ("additive", "multiplicative")
 
 @dataclass(frozen=True)
 class Config:
-    """width: of the decoder's state, and of both directions of the encoder together; embedding: of tokens, and of features."""
+    """Of a recurrent encoder and decoder."""
 
-    cell: str = one_of(CELLS, default="gru")
-    width: int = within(2, 1 << 16, default=512)
-    embedding: int = within(1, 1 << 16, default=256)
-    layers: int = within(1, 64, default=1)
-    attention: str = one_of(ATTENTIONS, default="additive")
-    input_feeding: bool = True
-    dropout: float = fraction(0.0)
-    word_dropout: float = fraction(0.0)
-    tied: bool = True
-    window: int = within(2, 1 << 20, default=512)
+    cell: str = one_of(CELLS, default="gru", help="recurrent cell; each --arch has its own")
+    width: int = within(2, 1 << 16, default=512, help="width of the decoder state, and of both directions of the encoder together")
+    embedding: int = within(1, 1 << 16, default=256, help="width of the token embeddings, and of the output features")
+    layers: int = within(1, 64, default=1, help="number of layers")
+    attention: str = one_of(ATTENTIONS, default="additive", help="additive (Bahdanau) or multiplicative (Luong)")
+    input_feeding: bool = setting(True, help="feed the attended features into the next step")
+    dropout: float = fraction(0.0, help="dropout probability")
+    word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
+    tied: bool = setting(True, help="share the output matrix with the embedding")
+    window: int = within(2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
 
     def __post_init__(self):
         check(self)

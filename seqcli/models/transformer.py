@@ -18,6 +18,7 @@ from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.weights import restored
+from seqcli.ranges import setting
 
 TASK = "language"
 CAUSAL = True
@@ -28,7 +29,7 @@ _ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache hol
 class Config(TransformerConfig):
     """Of the stack; tied: the head is the embedding."""
 
-    tied: bool = True
+    tied: bool = setting(True, help="share the output matrix with the embedding")
 
 
 class Transformer(NeuralLanguageModel):

@@ -19,20 +19,20 @@ from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
 from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.weights import restored
-from seqcli.ranges import fraction, within
+from seqcli.ranges import fraction, setting, within
 
 TASK = "classification"
 
 
 @dataclass(frozen=True)
 class Config(TransformerConfig):
-    """Of the stack; causal: tokens see those before them only, as in the language model; word_dropout: see `NeuralClassifier`; members: see `nn/ensemble`."""
+    """Of the stack and the pooling."""
 
-    window: int = within(2, 1 << 20, default=512)
-    pooling: tuple[str, ...] = ("mean",)
-    causal: bool = False
-    word_dropout: float = fraction(0.0)
-    members: int = within(1, 1000, default=1)
+    window: int = within(2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
+    pooling: tuple[str, ...] = setting(("mean",), help="how token features become one vector: max, mean, last, attention, or several")
+    causal: bool = setting(False, help="let tokens see only earlier ones, as in a language model")
+    word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
+    members: int = within(1, 1000, default=1, help="number of networks in the ensemble")
 
     def __post_init__(self):
         super().__post_init__()

@@ -20,18 +20,18 @@ from seqcli.nn.memory import Memory
 from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
-from seqcli.ranges import within
+from seqcli.ranges import setting, within
 
 TASK = "translation"
 
 
 @dataclass(frozen=True)
 class Config(TransformerConfig):
-    """Of both stacks; layers: of the encoder; decoder_layers: 0 for as many; tied: the head is the decoder's embedding."""
+    """Of both stacks; `layers` is the encoder's."""
 
-    window: int = within(1, 1 << 20, default=512)
-    decoder_layers: int = within(0, 1 << 10, default=0)
-    tied: bool = True
+    window: int = within(1, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
+    decoder_layers: int = within(0, 1 << 10, default=0, help="layers of the decoder (0: as many as the encoder)")
+    tied: bool = setting(True, help="share the output matrix with the decoder's embedding")
 
     def __post_init__(self):
         super().__post_init__()

@@ -21,7 +21,7 @@ from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
 from seqcli.nn.positions import KINDS as POSITIONS
 from seqcli.nn.positions import Sinusoids, turns
-from seqcli.ranges import check, fraction, one_of, within
+from seqcli.ranges import check, fraction, one_of, setting, within
 
 NORMS = ("rms", "layer")
 NORM_PLACES = ("pre", "post")
@@ -30,24 +30,21 @@ ACTIVATIONS = ("swiglu", "gelu", "relu2", "relu")
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """width D, a multiple of heads; groups: heads of keys (0: as many as heads); hidden 0: 4 D, or 8/3 D for SwiGLU.
+    """Of a stack of Transformer layers."""
 
-    norm_place: before each sublayer, or after its residual sum; scaled: embeddings are multiplied by sqrt(D).
-    """
-
-    width: int = within(1, 1 << 16, default=128)
-    layers: int = within(1, 1 << 10, default=4)
-    heads: int = within(1, 1 << 10, default=4)
-    groups: int = within(0, 1 << 10, default=0)
-    hidden: int = within(0, 1 << 18, default=0)
-    window: int = within(1, 1 << 20, default=256)
-    positions: str = one_of(POSITIONS, default="rotary")
-    activation: str = one_of(ACTIVATIONS, default="swiglu")
-    norm: str = one_of(NORMS, default="rms")
-    norm_place: str = one_of(NORM_PLACES, default="pre")
-    scaled: bool = False
-    bias: bool = False
-    dropout: float = fraction(0.0)
+    width: int = within(1, 1 << 16, default=128, help="model width D, a multiple of heads")
+    layers: int = within(1, 1 << 10, default=4, help="number of layers")
+    heads: int = within(1, 1 << 10, default=4, help="attention heads")
+    groups: int = within(0, 1 << 10, default=0, help="key-value heads (0: one per query head)")
+    hidden: int = within(0, 1 << 18, default=0, help="width inside the feed-forward networks (0: 4 D; swiglu: 8/3 D)")
+    window: int = within(1, 1 << 20, default=256, help="longest stretch of tokens seen at once; longer texts are read in windows")
+    positions: str = one_of(POSITIONS, default="rotary", help="position encoding")
+    activation: str = one_of(ACTIVATIONS, default="swiglu", help="activation of the feed-forward networks")
+    norm: str = one_of(NORMS, default="rms", help="RMSNorm or LayerNorm")
+    norm_place: str = one_of(NORM_PLACES, default="pre", help="normalise before each sublayer, or after its residual sum")
+    scaled: bool = setting(False, help="multiply embeddings by sqrt(D)")
+    bias: bool = setting(False, help="biases in the linear layers")
+    dropout: float = fraction(0.0, help="dropout probability")
 
     def __post_init__(self):
         check(self)

@@ -20,7 +20,7 @@ from seqcli.system import clock
 
 if TYPE_CHECKING:
     from seqcli.data.batches import Batches
-from seqcli.ranges import LARGEST_SEED, check, fraction, one_of, within
+from seqcli.ranges import LARGEST_SEED, check, fraction, one_of, setting, within
 
 EPOCHS = 10  # where no budget is given
 OPTIMIZERS = {"adamw": 2, "muon": 2, "sgd": 0}  # and how many numbers each keeps per weight
@@ -124,48 +124,35 @@ _MOST = 10**12  # steps, epochs, minutes: more than anyone waits for
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train. Exactly what ends it first counts: epochs, steps or minutes (0: no limit). minutes: from the start of the
-    command to its end, reading and saving included.
+    """How to train: optimizer, budget, evaluations, checkpoints."""
 
-    batch_tokens: of one batch (0: a hundredth of the text, 256 to 4,096); accumulate: batches a step; bptt: tokens of
-    back-propagation through time in running text.
-    floor: where cosine, linear and wsd end, and the least of plateau; cooldown: the share of the budget in which wsd
-    falls; decay: of the rate, by plateau, when an evaluation is not better.
-    ema: decay of a moving average of the weights; average: the last share of the budget, over which they are averaged
-    uniformly (0: neither). What is evaluated and saved is the average.
-    piece_dropout: the share of pieces that classifiers and translators read as smaller ones, anew in each epoch.
-    evaluations: over the whole budget, the last one at its end; evaluate_every: so many steps instead.
-    save_minutes: a checkpoint so often, besides one at each evaluation.
-    shard: each of several processes holds a part of a transformer's weights, gradients and moments, not all (FSDP2).
-    """
-
-    optimizer: str = one_of(OPTIMIZERS, default="adamw")
-    learning_rate: float = within(0, 1e6, default=1e-3, open_low=True)
-    batch_tokens: int = within(0, 1 << 30, default=0)
-    accumulate: int = within(1, 1 << 20, default=1)
-    bptt: int = within(1, 1 << 20, default=128)
-    epochs: float = within(0, _MOST, default=0.0)
-    steps: int = within(0, _MOST, default=0)
-    minutes: float = within(0, _MOST, default=0.0)
-    warmup: int = within(0, _MOST, default=100)
-    schedule: str = one_of(SCHEDULES, default="cosine")
-    floor: float = fraction(0.05)
-    cooldown: float = fraction(0.2)
-    decay: float = fraction(0.5)
-    weight_decay: float = within(0, 1e6, default=0.1)
-    beta1: float = fraction(0.9)
-    beta2: float = fraction(0.99)
-    clip: float = within(0, 1e9, default=1.0, open_low=True)
-    label_smoothing: float = fraction(0.0)
-    piece_dropout: float = fraction(0.0)
-    ema: float = fraction(0.0)
-    average: float = fraction(0.0)
-    evaluations: int = within(0, _MOST, default=4)
-    evaluate_every: int = within(0, _MOST, default=0)
-    patience: int = within(0, _MOST, default=0)
-    save_minutes: float = within(0, _MOST, default=10.0, open_low=True)
-    shard: bool = False
-    seed: int = within(0, LARGEST_SEED, default=0)
+    optimizer: str = one_of(OPTIMIZERS, default="adamw", help="AdamW, Muon (matrices by orthogonal steps, all else by AdamW) or plain SGD")
+    learning_rate: float = within(0, 1e6, default=1e-3, open_low=True, help="peak learning rate")
+    batch_tokens: int = within(0, 1 << 30, default=0, help="tokens per batch (0: a hundredth of the text, 256 to 4,096)")
+    accumulate: int = within(1, 1 << 20, default=1, help="batches per step")
+    bptt: int = within(1, 1 << 20, default=128, help="tokens of back-propagation through time in running text")
+    epochs: float = within(0, _MOST, default=0.0, help="passes over the text (0: no limit)")
+    steps: int = within(0, _MOST, default=0, help="updates (0: no limit)")
+    minutes: float = within(0, _MOST, default=0.0, help="minutes from start to exit, reading and saving included (0: no limit); what ends first counts")
+    warmup: int = within(0, _MOST, default=100, help="steps of linear warm-up, at most a tenth of the budget")
+    schedule: str = one_of(SCHEDULES, default="cosine", help="course of the learning rate after the warm-up")
+    floor: float = fraction(0.05, help="share of the peak rate at which cosine, linear and wsd end; least factor of plateau")
+    cooldown: float = fraction(0.2, help="share of the budget in which wsd falls")
+    decay: float = fraction(0.5, help="factor of the rate when an evaluation is not better (plateau)")
+    weight_decay: float = within(0, 1e6, default=0.1, help="decoupled weight decay of the matrices")
+    beta1: float = fraction(0.9, help="decay of the first moment")
+    beta2: float = fraction(0.99, help="decay of the second moment")
+    clip: float = within(0, 1e9, default=1.0, open_low=True, help="largest norm of the gradient")
+    label_smoothing: float = fraction(0.0, help="share of the target probability spread over all classes")
+    piece_dropout: float = fraction(0.0, help="share of pieces split into smaller ones, anew in each epoch (classifiers, translators)")
+    ema: float = fraction(0.0, help="decay of a moving average of the weights, which is what is evaluated and saved (0: none)")
+    average: float = fraction(0.0, help="last share of the budget over which weights are averaged uniformly (0: none)")
+    evaluations: int = within(0, _MOST, default=4, help="evaluations over the whole budget, the last at its end")
+    evaluate_every: int = within(0, _MOST, default=0, help="steps between evaluations instead")
+    patience: int = within(0, _MOST, default=0, help="stop after this many evaluations without improvement (0: never)")
+    save_minutes: float = within(0, _MOST, default=10.0, open_low=True, help="minutes between checkpoints; one is also saved at each evaluation")
+    shard: bool = setting(False, help="split weights, gradients and optimizer state over the processes (FSDP2; transformer)")
+    seed: int = within(0, LARGEST_SEED, default=0, help="seed of everything random")
 
     def __post_init__(self):
         check(self)
