@@ -40,7 +40,7 @@ def demo(
     from seqcli.report.progress import Console
 
     reporter = Console(prefix="seqcli demo", quiet=quiet)
-    with Output(color=not no_color) as out:
+    with Output(color=not no_color, line_buffered=True) as out:  # a part is shown before the next trains
         if out.mode != TABLE:
             out.mode, out.color = TABLE, False  # made to be read, also in a file
         trained = list(samples.every_model("english", reporter=reporter))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqcli import __version__
 from seqcli.errors import InputError
 from seqcli.metrics.bootstrap import _UNITS, PairedBootstrap
 from seqcli.metrics.fillings import fillings
@@ -159,7 +160,7 @@ def test_many_sentences_are_joined_and_none_is_lost():
 
 def test_the_signature(opened):
     assert of_language_model(opened, base="2") == (
-        f"lm:ngram|tok:words-37#{opened.tokenizer.fingerprint[:4]}|unit:line|bos:y|eos:y|base:2|prec:fp32|v:0.1.0"
+        f"lm:ngram|tok:words-37#{opened.tokenizer.fingerprint[:4]}|unit:line|bos:y|eos:y|base:2|prec:fp32|v:{__version__}"
     )
 
 

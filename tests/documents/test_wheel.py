@@ -1,0 +1,65 @@
+"""The wheel holds what users need and nothing else, and it works in an environment that has never seen this checkout."""
+
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+pytest.importorskip("hatchling")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=CHECKOUT, check=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The `bin` of a new environment with the wheel; its dependencies are those of this environment."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([folder / "bin/pip", "install", "-q", "--no-index", "--no-deps", wheel], check=True)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    (packages / "dependencies.pth").write_text("\n".join({sysconfig.get_path("purelib"), *_added_paths()}) + "\n")
+    return folder / "bin"
+
+
+def _added_paths() -> list[str]:
+    """What .pth files have added to this environment, but for the checkout."""
+    return [path for path in sys.path if path.endswith("site-packages")]
+
+
+def test_what_the_wheel_holds(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {"seqcli/sample_data/english.txt", "seqcli/presets/language/lstm.toml"} <= set(names)
+    packaged = {name for name in names if ".dist-info/" not in name}
+    strays = [name for name in packaged if not name.startswith("seqcli/")]
+    generators = [name for name in packaged if name.startswith("seqcli/sample_data/") and name.endswith((".py", ".toml"))]
+    assert not strays and not generators
+
+
+def test_the_demo_begins_from_the_wheel(installed, tmp_path):
+    """Part 1: what the models of all architectures make of word order."""
+    where = "import seqcli; print(seqcli.__file__)"
+    place = subprocess.run([installed / "python", "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(place.stdout).is_relative_to(installed.parent)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "LANG": "C.UTF-8"}
+    with subprocess.Popen(
+        [installed / "seqcli", "demo", "-q"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as demo:
+        lines = []
+        for line in demo.stdout:
+            lines.append(line)
+            if line.startswith("2."):
+                break
+        demo.terminate()
+    (ranks,) = (line.split() for line in lines if line.startswith(" rank of 24") and "1" in line.split()[3:4])
+    assert ranks[3] == "1", "".join(lines)
