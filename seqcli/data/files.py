@@ -17,12 +17,12 @@ from typing import BinaryIO
 from seqcli.errors import InputError
 
 STDIN = "-"
-_NAMES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
+SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
 
 
 def compression(path: str) -> str | None:
     """The suffix of a compressed file as it stands in the name, else None."""
-    return next((path[-len(suffix) :] for suffix in _NAMES if path.lower().endswith(suffix)), None)
+    return next((path[-len(suffix) :] for suffix in SUFFIXES if path.lower().endswith(suffix)), None)
 
 
 def unpacked_name(path: str) -> str:
@@ -63,10 +63,10 @@ def opened(path: str) -> Iterator[BinaryIO]:
     except PermissionError:
         raise InputError("no permission to read", where=path) from None
     except (zlib.error, EOFError, lzma.LZMAError) as error:
-        raise InputError(f"damaged {_NAMES.get(suffix, 'file')} file ({error})", where=path) from None
+        raise InputError(f"damaged {SUFFIXES.get(suffix, 'file')} file ({error})", where=path) from None
     except OSError as error:  # the names of its libraries have no number: "Invalid data stream"
         damaged = suffix and error.errno is None
-        what = f"damaged {_NAMES[suffix]} file ({error})" if damaged else f"cannot read ({error.strerror or error})"
+        what = f"damaged {SUFFIXES[suffix]} file ({error})" if damaged else f"cannot read ({error.strerror or error})"
         raise InputError(what, where=shown(path)) from None
     except ValueError as error:
         if "embedded null" not in str(error):  # in the path

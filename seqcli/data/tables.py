@@ -21,14 +21,14 @@ __all__ = ["FORMATS", "LINES", "TEXT", "TEXT_COLUMNS", "Asked", "Rows", "ColumnS
 LINES = "lines"
 FORMATS = (LINES, "tsv", "csv", "jsonl", "json", "parquet")
 NAMED = ".tsv, .csv, .json, .jsonl and .parquet files"
-_SUFFIXES = {**{f".{name}": name for name in FORMATS[1:]}, ".ndjson": "jsonl"}
+SUFFIXES = {**{f".{name}": name for name in FORMATS[1:]}, ".ndjson": "jsonl"}
 
 
 def kind_of(path: str, format: str | None = None) -> str | None:
     """ "tsv", "csv", "jsonl", "json" or "parquet" by `format` or by the name (that of a compressed file put aside), else None."""
     if format is not None:
         return None if format == LINES else format
-    return _SUFFIXES.get(PurePath(unpacked_name(path)).suffix.lower())
+    return SUFFIXES.get(PurePath(unpacked_name(path)).suffix.lower())
 
 
 def is_table(path: str, format: str | None = None) -> bool:
