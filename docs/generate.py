@@ -19,7 +19,7 @@ import typer
 from seqcli import catalog, cli
 from seqcli.data import files, tables
 from seqcli.errors import SeqcliError
-from seqcli.training.request import kinds_of
+from seqcli.training.config import kinds_of
 
 DOCS = Path(__file__).parent
 TASKS = {"language": "lm", "classification": "classifier", "translation": "translator"}
