@@ -43,7 +43,7 @@ def reference() -> str:
         "A preset is a set of settings for an architecture, chosen by `--preset`. What it does not name has its default.",
         *_presets(),
         "## Tokenizers",
-        _table(("`--tokenizer`", "description"), [(f"`{name}`", _summary(catalog.load("tokenizers", name))) for name in catalog.names("tokenizers")]),
+        _tokenizers(),
         "## Formats",
         _formats(),
         "## Exit codes",
@@ -118,8 +118,15 @@ def _formats() -> str:
 
 
 def _exit_codes() -> str:
-    rows = [(str(kind.exit_code), re.sub(r": exit \d", "", inspect.cleandoc(kind.__doc__))) for kind in SeqcliError.__subclasses__()]
-    return _table(("code", "meaning"), [("0", "Success."), ("1", "An unexpected error."), *rows, ("130, 143", "Interrupted, terminated.")])
+    rows = [("0", "Success."), ("1", "An unexpected error.")]
+    for kind in SeqcliError.__subclasses__():
+        rows.append((str(kind.exit_code), re.sub(r": exit \d", "", inspect.cleandoc(kind.__doc__))))
+    return _table(("code", "meaning"), [*rows, ("130, 143", "Interrupted, terminated.")])
+
+
+def _tokenizers() -> str:
+    rows = [(f"`{name}`", _summary(catalog.load("tokenizers", name))) for name in catalog.names("tokenizers")]
+    return _table(("`--tokenizer`", "description"), rows)
 
 
 def _summary(module: ModuleType) -> str:
@@ -133,7 +140,9 @@ def _value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_value, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else f"{value:,}".replace(",", "_") if isinstance(value, int) else f"{value:g}"
+    if isinstance(value, str):
+        return f'"{value}"'
+    return f"{value:_}" if isinstance(value, int) else f"{value:g}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -150,8 +159,8 @@ def _cell(text: str) -> str:
 def main() -> None:
     written = {DOCS / "reference.md": reference(), DOCS / "models.md": models((DOCS / "models.md").read_text("utf-8"))}
     stale = [path for path, text in written.items() if not path.exists() or path.read_text("utf-8") != text]
-    if "--check" in sys.argv:
-        sys.exit(f"not up to date: {', '.join(path.name for path in stale)}; run python docs/generate.py" if stale else 0)
+    if stale and "--check" in sys.argv:
+        sys.exit(f"not up to date: {', '.join(path.name for path in stale)}; run python docs/generate.py")
     for path in stale:
         path.write_text(written[path], "utf-8")
 

@@ -64,34 +64,44 @@ def run(command: str, environment: dict[str, str]) -> Printed:
     if command.startswith("seqcli ") and not _SHELL & set(re.sub(r"'[^']*'|\"[^\"]*\"", "", command)):
         return _run_here(shlex.split(command)[1:])
     with _terminal() as (screen, text), tempfile.TemporaryFile() as notes:
-        code = subprocess.run(["bash", "-c", command], stdin=screen, stdout=screen, stderr=notes, env=environment).returncode
+        done = subprocess.run(["bash", "-c", command], stdin=screen, stdout=screen, stderr=notes, env=environment)
         notes.seek(0)
         err = notes.read().decode()
-    return Printed(code, text(), err)
+    return Printed(done.returncode, text(), err)
 
 
 def _run_here(arguments: list[str]) -> Printed:
     cli.app.registered_commands.clear()
     cli.app.registered_groups.clear()
-    streams, saved = (sys.stdin, sys.stdout, sys.stderr), [os.dup(number) for number in range(3)]
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGPIPE)}
     with _terminal() as (screen, text), tempfile.TemporaryFile() as notes:
-        for number, target in enumerate((screen, screen, notes.fileno())):
-            os.dup2(target, number)
-        sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), open(1, "w", closefd=False), open(2, "w", closefd=False)
-        try:
+        with _streams(screen, screen, notes.fileno()):
             code = cli.run(arguments)
-        finally:
-            sys.stdout.flush(), sys.stderr.flush()
-            for number, target in enumerate(saved):
-                os.dup2(target, number)
-                os.close(target)
-            sys.stdin, sys.stdout, sys.stderr = streams
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
         notes.seek(0)
         err = notes.read().decode()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     return Printed(code, text(), err)
+
+
+@contextmanager
+def _streams(*targets: int) -> Iterator[None]:
+    """Standard input, output and error of this process are these descriptors, for Python and for what writes beside it."""
+    before, saved = (sys.stdin, sys.stdout, sys.stderr), [os.dup(number) for number in range(3)]
+    for number, target in enumerate(targets):
+        os.dup2(target, number)
+    try:
+        with (
+            open(0, closefd=False) as sys.stdin,
+            open(1, "w", encoding="utf-8", closefd=False) as sys.stdout,
+            open(2, "w", encoding="utf-8", closefd=False) as sys.stderr,
+        ):
+            yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
+        for number, target in enumerate(saved):
+            os.dup2(target, number)
+            os.close(target)
 
 
 @contextmanager
@@ -142,7 +152,9 @@ def _agree(expected: str, printed: str, tolerance: float) -> bool:
     )
     found = re.fullmatch(pattern, " ".join(printed.split()))
     numbers = [part for part in parts if part[:1].isdigit()]
-    return found is not None and all(_close(one, other, tolerance) for one, other in zip(numbers, found.groups(), strict=True))
+    return found is not None and all(
+        _close(one, other, tolerance) for one, other in zip(numbers, found.groups(), strict=True)
+    )
 
 
 def _close(expected: str, printed: str, tolerance: float) -> bool:

@@ -76,4 +76,6 @@ def test_benchmarks_that_documents_name_exist():
 
 def test_one_version():
     assert "version" in tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]["dynamic"]
-    assert re.search(rf"^## .*\b{re.escape(seqcli.__version__)}\b", (CHECKOUT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    assert re.search(
+        rf"^## .*\b{re.escape(seqcli.__version__)}\b", (CHECKOUT / "CHANGELOG.md").read_text("utf-8"), re.M
+    )

@@ -42,18 +42,32 @@ def test_what_the_wheel_holds(wheel):
     assert {"seqcli/sample_data/english.txt", "seqcli/presets/language/lstm.toml"} <= set(names)
     packaged = {name for name in names if ".dist-info/" not in name}
     strays = [name for name in packaged if not name.startswith("seqcli/")]
-    generators = [name for name in packaged if name.startswith("seqcli/sample_data/") and name.endswith((".py", ".toml"))]
+    generators = [
+        name for name in packaged if name.startswith("seqcli/sample_data/") and name.endswith((".py", ".toml"))
+    ]
     assert not strays and not generators
 
 
 def test_the_demo_begins_from_the_wheel(installed, tmp_path):
     """Part 1: what the models of all architectures make of word order."""
     where = "import seqcli; print(seqcli.__file__)"
-    place = subprocess.run([installed / "python", "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True)
+    place = subprocess.run(
+        [installed / "python", "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert Path(place.stdout).is_relative_to(installed.parent)
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "LANG": "C.UTF-8"}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "LANG": "C.UTF-8",
+    }
     with subprocess.Popen(
-        [installed / "seqcli", "demo", "-q"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        [installed / "seqcli", "demo", "-q"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     ) as demo:
         lines = []
         for line in demo.stdout:
