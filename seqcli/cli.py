@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         code = run(arguments, began=began)
     startup.leave_at_once(code)
-    if code > 128 or ("torch" in sys.modules and torchrun.world() == 1):  # torch takes seconds to leave on a busy machine
+    if code > 128 or torchrun.world() == 1:  # else torch takes seconds to leave, and pyarrow's threads may abort the process
         signals.leave(code)
     sys.exit(code)
 

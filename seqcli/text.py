@@ -32,6 +32,12 @@ _TSV_NAMES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n"}
 _TERMINAL_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+def utf8(text: str) -> bytes:
+    r"""`text` in UTF-8. A lone surrogate, Python's stand-in for a byte of a file name that is not UTF-8, becomes `\udcff`:
+    JSON's escape for it."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def one_line(record: str) -> str:
     """A record as a line: a line feed inside it is a space."""
     return record.replace("\n", " ")

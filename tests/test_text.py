@@ -1,5 +1,6 @@
 """Rules about strings: normalisation with origins, TSV fields, what a terminal may be shown."""
 
+import json
 import re
 import unicodedata
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcli.text import nfc, nfc_spans, printable, tsv_field
+from seqcli.text import nfc, nfc_spans, printable, tsv_field, utf8
 
 # What normalisation moves, joins, splits or leaves: jamo, marks of several classes, singletons, a mark that decomposes
 # into marks but calls itself a base (U+0F73), exclusions from composition, and plain characters.
@@ -76,3 +77,8 @@ def test_printable_obeys_nothing(text):
 def test_printable_leaves_people_their_letters():
     text = "한국어, עברית, 👩‍👩‍👧, café \\ ^"
     assert printable(text) == text
+
+
+@given(st.text(st.characters()))
+def test_json_written_as_utf8_gives_back_every_string_lone_surrogates_too(text):
+    assert json.loads(utf8(json.dumps(text, ensure_ascii=False))) == text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import json
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seqcli.system import signals
+from seqcli.text import utf8
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
@@ -61,6 +61,8 @@ def exchange(new: Path, old: Path) -> None:
 
     Where the system has no such step, there is a moment without `old`. Raises OSError.
     """
+    import ctypes  # 10 ms, only for this
+
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:
@@ -84,7 +86,7 @@ def exchange(new: Path, old: Path) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes and syncs a new file."""
     with open(path, "wb") as file:
-        file.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        file.write(utf8(json.dumps(value, indent=1, ensure_ascii=False) + "\n"))
         file.flush()
         os.fsync(file.fileno())
 

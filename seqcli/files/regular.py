@@ -7,13 +7,16 @@ either (`data/lines.py`, which bounds the length of a line instead); a model, a 
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from seqcli.errors import ModelError
 
+LARGEST_JSON = 1 << 24  # bytes of settings
 LARGEST_READ = 1 << 26  # bytes of a file that is read into memory at once: settings, vocabularies, SentencePiece models
 
 
@@ -44,3 +47,19 @@ def read(path: Path | str, *, largest: int = LARGEST_READ) -> bytes:
         if size > largest:
             raise ModelError(f"{size:,} bytes, at most {largest:,} expected", where=str(path), cure="check the path")
         return file.read()
+
+
+def read_json(path: Path | str, *, sha256: str | None = None, largest: int = LARGEST_JSON) -> dict[str, Any]:
+    """The JSON object in the file. sha256: of the file's bytes, compared. Raises ModelError, also where it cannot be read."""
+    try:
+        data = read(path, largest=largest)
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise ValueError("checksum differs")
+        value = json.loads(data)
+        if not isinstance(value, dict):
+            raise ValueError("not an object")
+        return value
+    except OSError as error:
+        raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure="restore it or train again") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"damaged ({error})", where=str(path), cure="restore it or train again") from None

@@ -17,6 +17,7 @@ from seqcli.errors import ClosedPipe, OutputError
 from seqcli.files.atomic import replacing
 from seqcli.report import frame
 from seqcli.report.frame import Column
+from seqcli.text import utf8
 
 TABLE, TSV, JSON = "table", "tsv", "json"
 
@@ -53,7 +54,7 @@ class Output:
         if self._terminal and self.mode == JSON:
             text = frame.json_for_terminal(text)
         try:
-            self._file.write(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
+            self._file.write(text if isinstance(text, bytes) else utf8(text))
             if self.line_buffered:
                 self._file.flush()
         except OSError as error:

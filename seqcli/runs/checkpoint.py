@@ -11,7 +11,6 @@ that begins anew replaces all those of the training before it, in one step.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -116,7 +115,7 @@ def _step(place: Path) -> int:
 
 def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
-        manifest = json.loads(regular.read(place / MANIFEST))
+        manifest = regular.read_json(place / MANIFEST)
         if manifest["step"] != _step(place):
             raise ModelError("of another step", where=str(place))
         for name in (STATE, PROGRESS):
@@ -124,6 +123,6 @@ def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                 raise ModelError("checksum differs", where=str(place / name))
         tensors = tensor_file.read(place / STATE)
         finite.check_weights(tensors)
-        return tensors, json.loads(regular.read(place / PROGRESS))
+        return tensors, regular.read_json(place / PROGRESS)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(str(error), where=str(place)) from None

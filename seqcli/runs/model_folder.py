@@ -15,8 +15,6 @@ from a file's content.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import re
@@ -39,14 +37,15 @@ from seqcli.files.atomic import no_link, replacing, write_json
 from seqcli.interfaces import Tokenizer
 from seqcli.runs import checkpoint
 from seqcli.system import signals, torchrun
+from seqcli.text import utf8
 
 FORMAT = 1
 MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "metrics.jsonl", "tensorboard"
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 SIDES = (f"{TOKENIZER}.source", f"{TOKENIZER}.target")
 _STATE = re.compile(r"state-\d{8}")
-_LARGEST_JSON = 1 << 24
 _VERBS = {"language": "seqcli score or generate", "classification": "seqcli classify", "translation": "seqcli translate"}
+_EVENT = {"event": str, "step": int, "preset": str | None, "data": dict}  # what resuming asks of the events of a training
 _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
 
 
@@ -77,7 +76,7 @@ class ModelFolder:
             raise _not_a_folder(path)
         if not (path / MANIFEST).is_file():
             raise ModelError("no manifest.json in the model folder", where=str(path), cure="train again, or give another")
-        manifest = _read_json(path / MANIFEST)
+        manifest = regular.read_json(path / MANIFEST)
         if manifest.get("format") != FORMAT:
             found = manifest.get("format")
             cure = "upgrade seqcli" if isinstance(found, int) and found > FORMAT else "train again"
@@ -104,7 +103,7 @@ class ModelFolder:
         for needed in (CONFIG, WEIGHTS):
             if needed not in files:
                 raise ModelError(f"manifest names no {needed}", where=str(path), cure="restore it or train again")
-        return cls(path, manifest, _read_json(state / CONFIG, sha256=files[CONFIG].sha256), state)
+        return cls(path, manifest, regular.read_json(state / CONFIG, sha256=files[CONFIG].sha256), state)
 
     @property
     def task(self) -> str:
@@ -238,7 +237,7 @@ class ModelWriter:
             "files": files,
         }
         replace_file(self.path / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-        replace_file(self.path / CARD, card.encode())
+        replace_file(self.path / CARD, utf8(card))
         if not self.begun:
             checkpoint.remove(self.path, self.folder)
 
@@ -251,8 +250,8 @@ class ModelWriter:
     def log(self, event: Mapping[str, Any]) -> None:
         """One more line of metrics.jsonl."""
         self._check_place()
-        with open(self.path / METRICS, "a", encoding="utf-8", opener=no_link) as file:
-            file.write(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n")
+        with open(self.path / METRICS, "ab", opener=no_link) as file:
+            file.write(utf8(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n"))
 
     def _check_place(self) -> None:
         if self.lock and not locks.is_held(self.lock):
@@ -281,18 +280,29 @@ def beginning(path: Path | str) -> dict[str, Any] | None:
 
 
 def history(path: Path | str) -> list[dict[str, Any]]:
-    """The events of the last training into a folder; what a resumed one did again counts once."""
+    """The events of the last training into a folder; what a resumed one did again counts once. Damaged lines are left out."""
     events: list[dict[str, Any]] = []
-    with io.TextIOWrapper(regular.opened(Path(path) / METRICS), encoding="utf-8") as file:
-        for line in file:
-            with suppress(ValueError):  # a line that was cut off when its process was killed
-                event = json.loads(line)
-                if event["event"] in ("started", "trained"):
-                    events = []
-                if event["event"] == "resumed":
-                    events = [e for e in events if e.get("step", 0) <= event["step"]]
+    with regular.opened(Path(path) / METRICS) as file:
+        while line := file.readline(regular.LARGEST_JSON):
+            event = _event(line)
+            if event.get("event") in ("started", "trained"):
+                events = []
+            if event.get("event") == "resumed":
+                events = [e for e in events if e.get("step", 0) <= event.get("step", 0)]
+            if event:
                 events.append(event)
     return events
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    """What a line of metrics.jsonl says; nothing where it was cut off by a kill, or damaged."""
+    try:
+        event = json.loads(line)
+        if "event" in event and all(isinstance(value, _EVENT.get(name, object)) for name, value in event.items()):
+            return event
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    return {}
 
 
 @contextmanager
@@ -394,7 +404,7 @@ def _holds_only_ours(path: Path) -> bool:
 def _is_model(path: Path) -> bool:
     """Whether a folder is one that we made: other things have a manifest.json too."""
     try:
-        return {"format", "run", "current"} <= _read_json(path / MANIFEST).keys()
+        return {"format", "run", "current"} <= regular.read_json(path / MANIFEST).keys()
     except ModelError:
         return False
 
@@ -411,7 +421,7 @@ def _is_interrupted(path: Path) -> bool:
 
 def _sweep(path: Path) -> None:
     """Removes temporary files and the states that are not current: of this training, or of an interrupted one."""
-    current = _read_json(path / MANIFEST).get("current") if (path / MANIFEST).exists() else None
+    current = regular.read_json(path / MANIFEST).get("current") if (path / MANIFEST).exists() else None
     with suppress(OSError):  # not there, or not empty
         (path / checkpoint.FOLDER).rmdir()
     for entry in sorted(path.iterdir(), reverse=True):  # states before .new-*, which says whose they are
@@ -438,16 +448,3 @@ def _file_name(name: str) -> str:
     if not re.fullmatch(r"(tokenizer(\.source|\.target)?/)?[a-z][a-z0-9_-]*\.[a-z]+", name):
         raise ValueError(name)
     return name
-
-
-def _read_json(path: Path, *, sha256: str | None = None) -> dict[str, Any]:
-    try:
-        data = regular.read(path, largest=_LARGEST_JSON)
-        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            raise ValueError("checksum differs")
-        value = json.loads(data)
-        if not isinstance(value, dict):
-            raise ValueError("not an object")
-        return value
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"damaged ({error})", where=str(path), cure="restore it or train again") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -85,7 +84,7 @@ def _replace_tokenizer(tokenizer: Tokenizer, path: Path, *, occupied: bool) -> N
 def _is_tokenizer(path: Path) -> bool:
     """Whether a folder holds a tokenizer that we made, and nothing else."""
     try:
-        kind = json.loads(regular.read(path / tokenizers.FILE))["kind"]
+        kind = regular.read_json(path / tokenizers.FILE)["kind"]
         return set(os.listdir(path)) <= {tokenizers.FILE, getattr(catalog.load("tokenizers", kind), "FILE", None)}
     except (OSError, ValueError, KeyError, TypeError, UsageError, ModelError):
         return False

@@ -31,13 +31,23 @@ def is_exhausted(error: BaseException | None) -> bool:
         seen.add(id(error))
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
-        if isinstance(error, SystemError) and is_limited():
-            return True  # an extension module that got no memory and forgot to say so
+        if (isinstance(error, SystemError) or _broke_an_import(error)) and is_limited():
+            return True  # an extension module that got no memory and forgot to say so, a module that took it for another error
         said = "" if isinstance(error, SeqcliError) else str(error).lower()
         if any(phrase in said for phrase in _SAID) or (is_limited() and any(phrase in said for phrase in _SAID_AT_A_LIMIT)):
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _broke_an_import(error: BaseException) -> bool:
+    """Whether a module that is there could not be run to its end."""
+    if isinstance(error, SeqcliError | ModuleNotFoundError):
+        return False
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_name != "<module>":
+        frame = frame.tb_next
+    return isinstance(error, ImportError) or frame is not None
 
 
 _CGROUPS = Path("/sys/fs/cgroup")

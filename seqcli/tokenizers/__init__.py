@@ -53,10 +53,10 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
     module has `MAPPED`), unless `verify` says so: one sentence should not wait for 50 MB of words. Raises ModelError.
     """
     try:
-        about = json.loads(read_file(folder / FILE))
+        about = regular.read_json(folder / FILE)
         kind, vocab_size, fingerprint = (about[name] for name in ("kind", "vocab_size", "fingerprint"))
         normalisation = Normalisation(about.get("normalisation", "nfc"))  # older folders do not name it
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise ModelError("damaged tokenizer", where=str(folder / FILE), cure=CURE) from None
     if kind not in (known := catalog.names("tokenizers")):
         raise ModelError(

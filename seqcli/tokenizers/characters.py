@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.errors import InputError, ModelError
+from seqcli.files import regular
 from seqcli.interfaces import Piece, TokenBatch
 from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, UNK_ID, Normalisation
-from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, rows_ended_at, span, write_file
+from seqcli.tokenizers import CURE, digest, lines_of, lowered, rows_ended_at, span, write_file
 
 KIND = "characters"
 FILE = "characters.json"
@@ -51,9 +52,9 @@ class Characters:
     @classmethod
     def load(cls, folder: Path) -> Characters:
         try:
-            characters = json.loads(read_file(folder / FILE))["characters"]
+            characters = regular.read_json(folder / FILE, largest=regular.LARGEST_READ)["characters"]
             sound = isinstance(characters, str) and len(set(characters)) == len(characters.encode("utf-32-le")) // 4
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             sound = False
         if not sound:
             raise ModelError("damaged vocabulary", where=str(folder / FILE), cure=CURE)

@@ -46,3 +46,10 @@ def test_4_an_arpa_file_that_is_none_is_an_error_of_the_model(here, tmp_path):
         assert here("score", "a", "-m", name).code == here("convert", name, "m").code == 4
         assert here("tokenize", "a", "-m", name).code == 4
     assert [path.name for path in tmp_path.iterdir()] == ["damaged.arpa.gz"]
+
+
+def test_4_a_folder_with_the_name_of_an_arpa_file_is_no_model(here, model, tmp_path):
+    (tmp_path / "m.arpa").mkdir()
+    done = here("convert", "m.arpa", "m")
+    assert done.code == 4 and "m.arpa" in done.err and not (tmp_path / "m").exists()
+    assert here("convert", model, "m").code == 2  # a model, but no ARPA file

@@ -200,3 +200,15 @@ def test_a_folder_is_read_whatever_its_name_and_without_the_network(here, tmp_pa
     (tmp_path / name / "train.csv").write_text("text,n\nthe cat,1\n,2\nthe dog,3\n")
     done = here("train", "lm", f"hf:{name}{part}", "-o", "new", "--order", 2)
     assert done.code == 0 and "3 rows" in done.err, done.err
+
+
+@pytest.mark.parametrize("name", ["n\udcff.txt", "d\udcff/t.txt"])
+def test_a_file_whose_name_is_not_utf8(here, tmp_path, name):
+    """Linux's file names are bytes, which Python spells with lone surrogates."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("".join(line + "\n" for line in LINES))
+    model = str((tmp_path / name).with_name("m\udcff"))
+    assert here("train", "lm", name, "-o", model).code == 0
+    done = here("info", model, "--json")
+    assert done.code == 0 and json.loads(done.out)["data"]["files"] == [name.rpartition("/")[2]]
+    assert here("info", model).code == here("score", "-m", model, "-i", name, "--json").code == 0

@@ -398,3 +398,14 @@ def test_5_a_disk_too_full_for_counting_is_an_error_and_no_signal(here, monkeypa
     monkeypatch.setattr(os, "posix_fallocate", full)
     done = here("train", "lm", samples.folder() / "english.txt", "-o", "m", "--memory", "1M", "-q")
     assert done.code == 5 and "no space left" in done.err and os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("line", [
+    b"\xff\n", b"[1]\n", b"{}\n", b'{"event": 3}\n', b'{"event": "progress", "step": "x"}\n', b"[" * 100_000 + b"\n", b'{"event": "res',
+    b'{"event": "started", "data": []}\n', b'{"event": "started", "preset": {}}\n',
+])  # fmt: skip
+def test_damaged_lines_of_the_log_are_left_out(tmp_path, line):
+    begun = b'{"event": "started", "step": 0}\n'
+    (tmp_path / model_folder.METRICS).write_bytes(b'{"event": "old"}\n' + begun + line)
+    assert model_folder.history(tmp_path) == [json.loads(begun)]
+    assert model_folder.beginning(tmp_path) == json.loads(begun)

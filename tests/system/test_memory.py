@@ -2,6 +2,7 @@
 
 import errno
 import faulthandler
+import importlib
 import os
 import signal
 import threading
@@ -43,6 +44,17 @@ def test_memory_is_recognised_in_the_errors_of_libraries(fail):
     with pytest.raises(Exception) as raised:
         fail()
     assert memory.is_exhausted(raised.value)
+
+
+@pytest.mark.parametrize("text", ["from os import absent", "raise ValueError", "import module_that_broke"])
+def test_a_module_that_breaks_under_a_limit_ran_out_of_memory(tmp_path, monkeypatch, text):
+    (tmp_path / "module_that_breaks.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Exception) as raised:
+        importlib.import_module("module_that_breaks")
+    for limited in (False, True):
+        monkeypatch.setattr(memory, "is_limited", lambda limited=limited: limited)
+        assert memory.is_exhausted(raised.value) == (limited and "import module" not in text)
 
 
 @pytest.mark.parametrize("error", [
