@@ -79,8 +79,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="so long for each, instead of nanoGPT's time")
     parser.add_argument("--seconds", type=float, default=71.0, help="wall time where nanoGPT is not at hand")
     given = parser.parse_args()
-    raw = gzip.open(given.text, "rb") if given.text.suffix == ".gz" else open(given.text, "rb")
-    with raw, tempfile.TemporaryDirectory() as temporary:
+    opened = gzip.open if given.text.suffix == ".gz" else open
+    with opened(given.text, "rb") as raw, tempfile.TemporaryDirectory() as temporary:
         folder, text = Path(temporary), raw.read().decode()
         cut = int(len(text) * 0.9)
         (folder / "train.txt").write_text(text[:cut], encoding="utf-8")

@@ -16,7 +16,7 @@ from seqcli.data.files import compression, unpacked_name
 from seqcli.data.lines import Block, block_of
 from seqcli.errors import InputError
 
-__all__ = ["FORMATS", "LINES", "TEXT", "TEXT_COLUMNS", "Asked", "Rows", "ColumnSpec", "blocks_of", "is_table", "kind_of", "read_blocks", "read_rows"]
+__all__ = ["FORMATS", "LINES", "TEXT", "TEXT_COLUMNS", "Asked", "ColumnSpec", "Rows", "blocks_of", "is_table", "kind_of", "read_blocks", "read_rows"]
 
 LINES = "lines"
 FORMATS = (LINES, "tsv", "csv", "jsonl", "json", "parquet")

@@ -119,7 +119,7 @@ class Decoder(nn.Module):
         cells, fed, made, looked = list(state.cells), state.fed, [], []
         masks = self._masks(state)
         for step in inputs.unbind(dim=1):
-            gates = step + self.feed(fed) if self.feeding else step
+            gates, below = step + self.feed(fed) if self.feeding else step, fed
             for layer, cell in enumerate(self.cells):
                 if layer:
                     gates = self.between[layer - 1](below)

@@ -1,5 +1,6 @@
 """Batches: every token once an epoch, the same for the same (seed, epoch, index)."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_lanes_read_on_where_they_stopped():
     for epoch in (0, 1):
         examples = [batches.get(epoch, i) for i in range(batches.length(epoch))]
         assert [e.carries for e in examples] == [False] + [True] * (len(examples) - 1)
-        for before, after in zip(examples, examples[1:]):
+        for before, after in itertools.pairwise(examples):
             assert (before.targets[:, -1] == after.inputs[:, 0]).all()
         assert len(np.unique(np.concatenate([e.targets for e in examples]))) >= 950
 

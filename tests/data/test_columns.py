@@ -52,9 +52,9 @@ def test_fields_inside_objects(tmp_path, _offline):
         assert cells(path, "translation.more.x.y") == [("z",), ("",), ("",)]
         with pytest.raises(InputError, match=r"'translation' is an object.* (line|row) 1; .*translation.en, translation.de"):
             cells(path, "translation")
-        with pytest.raises((UsageError, InputError), match="translation.en"):
+        with pytest.raises((UsageError, InputError), match=r"translation.en"):
             cells(path, "translation.em")
-        with pytest.raises(UsageError, match="--target-column, one of id, translation.en, translation.de"):
+        with pytest.raises(UsageError, match=r"--target-column, one of id, translation.en, translation.de"):
             cells(path, ColumnSpec("target", ("target", "translation")))
 
 
@@ -71,7 +71,7 @@ def test_a_name_of_two_columns_is_refused(tmp_path):
     parquet.write_table(pyarrow.Table.from_arrays([["a"], ["x"], ["b"]], ["text", "label", "text"]), tmp_path / "a.parquet")
     for path in (str(tmp_path / name) for name in ("a.csv", "a.tsv", "a.parquet")):
         for asked in (None, "text"):
-            with pytest.raises(UsageError, match="2 columns are called 'text': .*; rename all but one"):
+            with pytest.raises(UsageError, match=r"2 columns are called 'text': .*; rename all but one"):
                 cells(path, asked)
         assert cells(path, "label", "#3") == [("x", "b")]
 

@@ -327,5 +327,5 @@ def test_a_line_is_bounded_where_the_size_of_a_file_does_not_bound_it(tmp_path, 
         list(read_blocks(str(tmp_path / "long.txt.gz")))
     with pytest.raises(InputError, match="a line of more than 5,000,000 bytes"):
         list(read_blocks("/dev/zero"))
-    with pytest.raises(InputError, match="a line of more than 1,000 bytes: .*line 2"):
+    with pytest.raises(InputError, match=r"a line of more than 1,000 bytes: .*line 2"):
         list(read_blocks(str(tmp_path / "a.txt"), size=500, longest=1000))

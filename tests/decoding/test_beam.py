@@ -215,7 +215,7 @@ def test_a_hypothesis_ends_where_its_text_stops(seed):
     model = Toy(seed)
     stops = beam.Spelling(stops=lambda source, ids: ids[-2:] == [3, 0])
     expected = []
-    for score, ids in everything(model, 9, penalty=0.0):
+    for _score, ids in everything(model, 9, penalty=0.0):
         cut = next((n for n in range(2, len(ids) + 1) if ids[n - 2 : n] == [3, 0]), len(ids))
         expected.append((model.log_prob(9, ids[:cut]), tuple(ids[:cut])))
     expected = sorted(set(expected), reverse=True)[:6]

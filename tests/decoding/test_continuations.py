@@ -147,7 +147,7 @@ def test_what_cannot_be_meant():
 @pytest.mark.parametrize("stop", [(), (" is",), ("e", " cat"), ("습을",)])
 def test_a_beam_finds_different_texts_that_stop_before_the_stop_string(any_model, stop):
     rows = list(generate(any_model, PROMPTS, GenerationSettings(beam_size=6, num_samples=6, stop=stop, **SHORT)))
-    for line, prompt in enumerate(PROMPTS, 1):
+    for line, _prompt in enumerate(PROMPTS, 1):
         of_line = [row for row in rows if row.line == line]
         assert len({row.text for row in of_line}) == len(of_line) == 6 and not any(s in row.text for row in of_line for s in stop)
         assert [row.log_prob for row in of_line] == sorted((row.log_prob for row in of_line), reverse=True)
@@ -166,7 +166,7 @@ def test_the_likeliest_texts_are_those_of_an_exhaustive_search(models):
     pieces = [id for id in range(2, opened.tokenizer.vocab_size)]
     rows = [[EOS_ID], *([a, b] for a in pieces if a != EOS_ID for b in pieces)]
     given = opened.tokenizer.encode(b"the\n").tokens[:-1]
-    batch = TokenBatch(np.array(sum(rows, []), np.int32), np.array([len(row) for row in rows]))
+    batch = TokenBatch(np.concatenate(rows).astype(np.int32), np.array([len(row) for row in rows]))
     log_prob = opened.model.score(batch, context=given).log_prob
     sums = sorted(((float(part.sum()), row) for part, row in zip(np.split(log_prob, batch.lengths.cumsum()[:-1]), rows)), reverse=True)
     found = list(generate(opened, ["the"], GenerationSettings(beam_size=30, num_samples=30, max_new_tokens=2)))

@@ -67,8 +67,8 @@ def test_spaces_between_prompt_and_text(kind):
     if kind == "words":  # which do not see the space
         assert streamed(tokenizer, "I study machine learning", "I study ")[0] == "machine learning"
         assert streamed(tokenizer, "I study machine learning", "I study\t ")[0] == "machine learning"
-    for given in ("I study\u00a0", "zz\u3000", "I\x1c"):  # white space that parts no words, known or not
-        assert streamed(tokenizer, f"{given} machine learning", given)[0] == " machine learning"
+    for prompt in ("I study\u00a0", "zz\u3000", "I\x1c"):  # white space that parts no words, known or not
+        assert streamed(tokenizer, f"{prompt} machine learning", prompt)[0] == " machine learning"
 
 
 def test_a_character_is_shown_when_its_bytes_are_there():

@@ -30,7 +30,7 @@ def test_lines_come_in_order_and_blank_ones_are_not_shown_to_the_model():
     texts = [t.best.text for t in translate(opened, LINES, TranslationSettings())]
     assert texts == ["A CAT", "", "THE DOG SAW THE CAT", "", "한 마리", "B", "A CAT", "I STUDY MACHINE LEARNING"]
     assert sorted(opened.model.seen) == sorted(line.encode() for line in LINES if line.strip())
-    blank = list(translate(opened, [" "], TranslationSettings(n_best=3)))[0]
+    blank = next(iter(translate(opened, [" "], TranslationSettings(n_best=3))))
     assert (blank.best.text, blank.best.log_prob, blank.best.parts, len(blank.hypotheses)) == ("", 0.0, [], 1)
     assert list(translate(opened, [], TranslationSettings())) == []
 
@@ -70,8 +70,8 @@ def test_the_score_is_that_of_forced_decoding(how):
 
 def test_what_is_asked_of_a_translation():
     opened = toy()
-    assert list(translate(opened, ["a cat"], TranslationSettings(prefix="MY")))[0].best.text == "MYCAT"  # its letters from the third on
-    assert list(translate(opened, ["aaa"], TranslationSettings(no_repeat_ngram=2)))[0].best.text != "AAA"
+    assert next(iter(translate(opened, ["a cat"], TranslationSettings(prefix="MY")))).best.text == "MYCAT"  # its letters from the third on
+    assert next(iter(translate(opened, ["aaa"], TranslationSettings(no_repeat_ngram=2)))).best.text != "AAA"
     endless = toy(certainty=0.0)
     endless.model.logits = lambda source, prefix: np.where(np.arange(259) == 70, 9.0, 0.0).astype(np.float32)
     (cut,) = translate(endless, ["abcd"], TranslationSettings(max_length_ratio=1.0, beam_size=1))

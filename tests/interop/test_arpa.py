@@ -368,7 +368,7 @@ def test_a_file_in_another_encoding_is_read_by_its_name(encoding, a, b, tmp_path
 
 def test_one_word_in_another_encoding_is_enough_to_refuse(tmp_path):
     path = written(tmp_path, SMALL.replace("\tb", "\té").replace(" b", " é").encode("latin-1"))
-    with pytest.raises(ModelError, match="not UTF-8 text.*--encoding.*iconv"):
+    with pytest.raises(ModelError, match=r"not UTF-8 text.*--encoding.*iconv"):
         arpa.read(path)
 
 
@@ -378,7 +378,7 @@ def test_a_description_of_the_format_may_stand_before_the_data(tmp_path):
 
 
 def test_a_probability_above_one_is_refused_by_its_cause(tmp_path):
-    with pytest.raises(ModelError, match="log10 p is 0.25, a probability above 1: .*, line 14; write it again"):
+    with pytest.raises(ModelError, match=r"log10 p is 0.25, a probability above 1: .*, line 14; write it again"):
         arpa.read(written(tmp_path, SMALL.replace("-0.25\t", "0.25\t")))
 
 

@@ -39,7 +39,7 @@ def test_other_files_and_folders_are_none(tmp_path):
 @pytest.mark.parametrize("name", ["m.binary", "m.klm", "m.lm", "m.arpa"])
 def test_a_kenlm_binary_is_refused_with_the_cure(name, tmp_path):
     (tmp_path / name).write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0" + bytes(200))
-    with pytest.raises(ModelError, match="KenLM binary.*give the ARPA file that it was built from"):
+    with pytest.raises(ModelError, match=r"KenLM binary.*give the ARPA file that it was built from"):
         open_model(str(tmp_path / name))
 
 

@@ -155,7 +155,7 @@ def test_an_ngram_classifier_is_bayes_rule_over_language_models(tmp_path, weight
     tokenizer = next((tmp_path / "c").glob("state-*")) / "tokenizer"
     prior = np.array([len(own) for own in SIDES.values()]) * (1.0 if weights is None else np.array(weights))
     want = np.empty((len(asked), len(SIDES)))
-    for k, own in enumerate(SIDES.values()):
+    for k, _own in enumerate(SIDES.values()):
         (tmp_path / f"{k}.txt").write_text("".join(text + "\n" for text, label in rows_of(TEXTS) if label == list(SIDES)[k]))
         with drafting(tmp_path / f"lm{k}") as draft:
             corpus, choice = Corpus((str(tmp_path / f"{k}.txt"),)), TokenizerChoice(str(tokenizer))

@@ -256,8 +256,8 @@ def test_readable_is_checked_before_any_work(tmp_path, corpus, monkeypatch):
 @pytest.mark.parametrize("unit", ["line", "document"])
 def test_valid_figures_are_those_of_scoring(tmp_path, corpus, kind, unit):
     held = [tmp_path / "a.txt", tmp_path / "b.txt"]
-    for path, lines in zip(held, (["the cat saw my shirt", "", "zebra"], ["I study"])):
-        path.write_text("".join(line + "\n" for line in lines))
+    for path, rows in zip(held, (["the cat saw my shirt", "", "zebra"], ["I study"])):
+        path.write_text("".join(line + "\n" for line in rows))
     valid = Corpus(tuple(map(str, held)), unit=unit)
     trained = train(tmp_path / "m", corpus, name=kind, unit=unit, valid=valid)
     opened = open_model(str(tmp_path / "m"))

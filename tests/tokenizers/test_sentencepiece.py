@@ -204,7 +204,7 @@ def test_malformed_models_are_model_errors(tmp_path):
     chance = random.Random(7)
     models = [foreign(), foreign(normalization_rule_name="identity", byte_fallback=True, vocab_size=320)]
     for model in [b"", b"x", b"\x80\x04N.", TEXT, models[0][:-1], models[0] * 2]:
-        with pytest.raises(ModelError, match="not a SentencePiece model|not a SentencePiece"):
+        with pytest.raises(ModelError, match=r"not a SentencePiece model|not a SentencePiece"):
             SentencePiece(model)
     for trial in range(300):
         model = bytearray(models[trial % 2])
