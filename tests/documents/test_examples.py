@@ -1,5 +1,6 @@
 """What README, the tutorials and CONTRIBUTING show is what the commands print."""
 
+import ast
 import os
 import re
 import shutil
@@ -64,6 +65,42 @@ def test_quick_examples(name, shell):
 @pytest.mark.parametrize("name", [name for name in DOCUMENTS if "tutorial" in name])
 def test_all_examples(name, shell):
     check(name, shell, slow=True)
+
+
+MODELS = {
+    "model": "train lm sample_data/english.txt --order 2",
+    "sentiment": "train classifier sample_data/english.sentiment.tsv",
+    "en-ko": "train translator sample_data/english-korean.tsv --arch gru --preset tiny --steps 1"
+    " --source-column english --target-column korean",
+}
+
+
+def check_python(name: str, environment: dict[str, str], *, models: list[str]) -> None:
+    """Runs the statements of a document's Python block that ask these models; each gives an answer."""
+    (block,) = re.findall(r"^```python\n(.*?)^```$", (CHECKOUT / name).read_text("utf-8"), re.M | re.S)
+    for model in models:
+        done = console.run(f"seqcli {MODELS[model]} -o {model} -q", environment)
+        assert done.code == 0, done.err
+    known: dict[str, object] = {}
+    for statement in ast.parse(block).body:
+        source = ast.unparse(statement)
+        if any(f"'{model}'" in source for model in MODELS.keys() - models):
+            continue
+        if isinstance(statement, ast.Expr):
+            assert eval(source, known), source
+        else:
+            exec(source, known)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_quick_python(name, shell):
+    check_python(name, shell, models=["model", "sentiment"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_all_python(name, shell):
+    check_python(name, shell, models=list(MODELS))
 
 
 @pytest.mark.slow
