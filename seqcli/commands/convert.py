@@ -36,7 +36,7 @@ def convert(
     reads, writes = map(is_arpa, (source, target))
     if reads == writes:
         if not reads:
-            Run.open(source)  # what is no model at all is told first
+            ModelFolder.open(source)  # what is no model at all is told first
         what = "both sides are ARPA files" if reads else "neither side is an ARPA file"
         raise UsageError(what, cure="seqcli convert DIR MODEL.arpa.gz, or the other way")
     if writes:
