@@ -104,9 +104,9 @@ class RecordReader:
         return [([*first, *(id for line in others for id in [EOS_ID, *line])], score) for score, (first, *others) in best(lines, n=k)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of a record from the tokens of `rows`, those that end it left out."""
+        """The text of a record from the tokens of `rows`, those that end it left out. A line has no line break, whatever ends it."""
         if self.unit == "line":
-            return self.tokenizer.decode(ids)
+            return self.tokenizer.decode(id for id in ids if id != self.tokenizer.specials[2])
         ids = list(ids)
         return self.tokenizer.decode(ids) + "\n" * (ids[-1:] == [EOS_ID])
 

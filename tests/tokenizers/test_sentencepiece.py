@@ -1,6 +1,7 @@
 """SentencePiece: exact round trips in both algorithms, vocabularies that fit, models from elsewhere, bad files."""
 
 import io
+import json
 import random
 import subprocess
 import sys
@@ -141,6 +142,17 @@ def test_a_model_from_elsewhere_reads_text_as_given(tmp_path):
     path.write_bytes(foreign())
     open_file(path).save(tmp_path)
     assert (tmp_path / sentencepiece.FILE).read_bytes() == path.read_bytes()
+
+
+def test_what_ends_a_line_is_no_text(here, tmp_path):
+    """Nor is what a batch was padded with behind it."""
+    (tmp_path / "their.model").write_bytes(foreign(pad_id=3))
+    judge = library.SentencePieceProcessor(model_file=str(tmp_path / "their.model"))
+    ids = [1, *judge.encode("the cat"), 2, 3, 3, 2]
+    decode = ["tokenize", "-m", "their.model", "--decode", "--json"]
+    for form, row in ((["--ids"], ids), ([], map(judge.id_to_piece, ids))):
+        (found,) = map(json.loads, here(*decode, *form, " ".join(map(str, row))).out.splitlines())
+        assert found["text"] == judge.decode(ids) == "the cat"
 
 
 FOREIGN = [
