@@ -25,6 +25,8 @@ def convert(
     import shlex
     from pathlib import Path
 
+    import numpy as np
+
     from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
@@ -56,6 +58,9 @@ def convert(
             arpa.write(Path(target), opened.model.table, opened.tokenizer, opened.unit, exclusive=not force)
         except FileExistsError:  # another process wrote it meanwhile
             raise taken from None
+        if impossible := sum(int(np.isneginf(log_backoff).sum()) for log_backoff in opened.model.table.log_backoff):
+            held = "1 back-off is" if impossible == 1 else f"{impossible:,} back-offs are"
+            reporter.note(f"{held} log10 of 0, written -inf as by lmplz; KenLM does not read such a file")
         if opened.tokenizer.KIND == "sentencepiece":
             reporter.note(f"{target} holds pieces; feed it the output of `seqcli tokenize -m {shlex.quote(source)}`")
     else:

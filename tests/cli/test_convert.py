@@ -53,3 +53,16 @@ def test_4_a_folder_with_the_name_of_an_arpa_file_is_no_model(here, model, tmp_p
     done = here("convert", "m.arpa", "m")
     assert done.code == 4 and "m.arpa" in done.err and not (tmp_path / "m").exists()
     assert here("convert", model, "m").code == 2  # a model, but no ARPA file
+
+
+def test_a_context_with_nothing_to_back_off_with_keeps_it(here, tmp_path):
+    """Six words once, three twice, four thrice: the discount of what was seen twice is 0 (equation 26)."""
+    words = [f"w{number}" for number in range(13)]
+    lines = [word for word, times in zip(words, [1] * 6 + [2] * 3 + [3] * 4) for _ in range(times)]
+    (tmp_path / "text.txt").write_text("".join(f"{line}\n" for line in lines))
+    assert here("train", "lm", "text.txt", "-o", "m", "--order", 2, "-q").code == 0
+    assert "3 back-offs are log10 of 0, written -inf" in here("convert", "m", "m.arpa").err
+    assert here("convert", "m.arpa", "back", "-q").code == 0
+    texts = ["w6", "w6 w0", "w0 w6", "w9 w9", ""]
+    rows = [[row[0] for row in here("score", *texts, "-m", model).rows] for model in ("m", "m.arpa", "back")]
+    assert rows[0][1] == "-inf" and "-inf" not in rows[0][2:] + rows[0][:1] and rows[0] == rows[1] == rows[2]

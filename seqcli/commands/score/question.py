@@ -13,6 +13,7 @@ from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block, block_of, note_replaced
 from seqcli.data.pairs import SOURCE
 from seqcli.data.records import has_columns
+from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.metrics import signature
 from seqcli.report.output import TABLE, Output
@@ -141,7 +142,9 @@ class Contexts:
     def __init__(self, text: str | None, path: str | None, *, source: TextInput, reporter: Reporter):
         self._text = None
         if text is not None:
-            block = block_of([text], strict=source.strict)
+            block = block_of([text])
+            if block.replaced and source.strict:
+                raise InputError("not valid UTF-8", where="--context", cure="drop --strict to replace it")
             note_replaced(block.replaced, "--context", reporter)
             (self._text,) = block.records()
         self._lines = None if path is None else AlignedFile(path, what="contexts", column=None, source=source, reporter=reporter)
