@@ -5,7 +5,8 @@
 Text of any size is made of the corpora in --data, whose lines are repeated in another order each time. A row says how long the
 command took from start to exit, how long until the first step (reading and tokenizing), which share of the rest went into
 steps (forward, backward, update), how much memory the command held at most (pages of mapped token files included), and on how
-much held-out text the final figures stand. --busy: processes beside it that do nothing but compute.
+much held-out text the final figures stand. --busy: processes beside it that do nothing but compute. "others" is the number of cores
+that were taken, on average, by processes that this bench did not start: a row where it is far from 0 was not measured in peace.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ def main() -> None:
     parser.add_argument("--row", action="append", choices=ROWS, help="  [default: all]")
     parser.add_argument("--size", action="append", type=float, help="MB of text  [default: 1, 100]")
     parser.add_argument("--busy", action="append", type=int, help="[default: 0, 1, 3]")
-    parser.add_argument("--minutes", type=float, default=0.5)
+    parser.add_argument("--minutes", type=float, default=0.5, help="0: all of the text is read, and 20 steps are taken  [default: 0.5]")
     parser.add_argument("--keep", type=Path, help="folder of the texts, to be used again")
     given = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {date.today()}")
-    print(f"{'':24}{'MB':>6}{'busy':>6}{'asked s':>9}{'used s':>8}{'read s':>8}{'steps':>8}{'in steps':>10}{'peak MB':>9}  judged on")
+    print(f"{'':24}{'MB':>6}{'busy':>6}{'asked s':>9}{'used s':>8}{'read s':>8}{'steps':>8}{'in steps':>10}{'peak MB':>9}{'others':>8}  judged on")
     with tempfile.TemporaryDirectory() as temporary:
         texts = given.keep or Path(temporary)
         texts.mkdir(exist_ok=True)
@@ -60,9 +61,11 @@ def main() -> None:
                 if not text.exists():
                     write(text, kind, size=size, data=given.data)
                 for busy in given.busy or (0, 1, 3):
+                    beside, begun = others(), time.monotonic()
                     with loaded(busy):
-                        told = measured([*command.split(), str(text)], minutes=given.minutes, folder=Path(temporary) / "m")
-                    print(f"{name:24}{size:>6g}{busy:>6}{60 * given.minutes:>9.0f}{told}", flush=True)
+                        figures, judged = measured([*command.split(), str(text)], minutes=given.minutes, folder=Path(temporary) / "m")
+                    cores = (others() - beside) / (time.monotonic() - begun)
+                    print(f"{name:24}{size:>6g}{busy:>6}{60 * given.minutes:>9.0f}{figures}{cores:>8.1f}  {judged}", flush=True)
 
 
 def write(path: Path, kind: str, *, size: float, data: Path) -> None:
@@ -105,16 +108,23 @@ def loaded(processes: int) -> Iterator[None]:
             process.wait()
 
 
-def measured(command: list[str], *, minutes: float, folder: Path) -> str:
-    """The rest of a row of the table."""
-    begun = time.time()
+def others() -> float:
+    """Seconds that all cores have worked since the machine started, without this process and the children it has waited for."""
+    user, nice, system, _, _, interrupt, softirq, steal, *_ = map(int, Path("/proc/stat").read_text("ascii").split("\n")[0].split()[1:])
+    return (user + nice + system + interrupt + softirq + steal) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
+
+
+def measured(command: list[str], *, minutes: float, folder: Path) -> tuple[str, str]:
+    """The figures of a row of the table, and on how much it was judged."""
+    budget, begun = ["--minutes", str(minutes)] if minutes else ["--steps", "20"], time.time()
     process = subprocess.Popen(
-        [sys.executable, "-m", "seqcli", "train", *command, "-o", str(folder), "--minutes", str(minutes), "--force", "-q"],
+        [sys.executable, "-m", "seqcli", "train", *command, "-o", str(folder), *budget, "--force"],
+        stderr=subprocess.DEVNULL,  # not -q, which saves the sample at the end that everybody else waits for
     )
     _, status, usage = os.wait4(process.pid, 0)
     used = time.time() - begun
     if os.waitstatus_to_exitcode(status):
-        return f"{used:>8.1f}  failed"
+        return f"{used:>8.1f}{'':35}", "failed"
     events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     started = max(number for number, event in enumerate(events) if event["event"] == "started")
     events = events[started:]
@@ -126,10 +136,11 @@ def measured(command: list[str], *, minutes: float, folder: Path) -> str:
     config = json.loads(next(folder.glob("state-*/config.json")).read_text("utf-8"))
     valid = config["valid"]
     unit = next(name for name in ("tokens", "texts", "pairs") if name in valid)
-    share = seconds / max(60 * minutes - read, 1e-9)
+    part = ", of the part of the text that was read" if "blocks" in config["data"] else ""
+    share = seconds / max((60 * minutes or used) - read, 1e-9)
     return (
-        f"{used:>8.1f}{read:>8.1f}{events[-1]['step']:>8,}{share:>10.0%}{usage.ru_maxrss / 1024:>9,.0f}"
-        f"  {valid[unit]:,} of {valid[f'held_out_{unit}']:,} {unit}"
+        f"{used:>8.1f}{read:>8.1f}{events[-1]['step']:>8,}{share:>10.0%}{usage.ru_maxrss / 1024:>9,.0f}",
+        f"{valid[unit]:,} of {valid[f'held_out_{unit}']:,} {unit}{part}",
     )
 
 

@@ -109,16 +109,16 @@ def main():
                 if arch not in catalog.architectures(task):
                     continue
                 minutes = 0 if catalog.is_counted(task, arch) else args.minutes
-                presets = [None, *args.preset] if args.preset else [None, *(name for name in catalog.presets(task, arch)[1] if name not in LEFT_OUT)]
-                found = {}
-                for preset in presets:
+                presets = args.preset or [name for name in catalog.presets(task, arch)[1] if name not in LEFT_OUT]
+
+                def figure_of(preset):
                     record = trained(code, words, arch, preset, minutes, folder / "model")
-                    found[preset or "default"] = record["valid"][figure] * (100 if figure == "accuracy" else 1)
-                    chosen = record.get("preset", "")
-                    if preset is None:
-                        default = chosen
+                    return record["preset"], record["valid"][figure] * (100 if figure == "accuracy" else 1)
+
+                default, value = figure_of(None)  # the preset it chose is not trained again
+                found = {default: value} | dict(figure_of(preset) for preset in presets if preset != default)
                 best = (max if figure == "accuracy" else min)(found.values())
-                behind = best - found["default"] if figure == "accuracy" else 100 * (found["default"] / best - 1)
+                behind = best - value if figure == "accuracy" else 100 * (value / best - 1)
                 unit = "points" if figure == "accuracy" else "%"
                 values = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
                 print(f"{part:>12} {arch:>12}  {values}  (default: {default}; behind the best by {behind:.2f} {unit})", flush=True)

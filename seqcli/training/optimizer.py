@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from seqcli.training.eager import SGD, AdamW
+
 if TYPE_CHECKING:
     from seqcli.training.config import Plan
-
 
 _RISING = 0.1  # of the budget is warm-up at most
 
@@ -35,12 +36,12 @@ def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]
     if plan.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=plan.learning_rate)
+        return SGD(groups, lr=plan.learning_rate)
     settings = {"lr": plan.learning_rate, "betas": (plan.beta1, plan.beta2), "fused": True}
     if plan.optimizer == "muon":
         groups[0]["orthogonal"] = True
         return Muon(groups, **settings)
-    return torch.optim.AdamW(groups, **settings)
+    return AdamW(groups, **settings)
 
 
 def learning_rate(step: int, share: float, plan: Plan) -> float:
@@ -62,7 +63,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, as published: singu
 _RMS = 0.2  # of AdamW's steps, in learning rates
 
 
-class Muon(torch.optim.AdamW):
+class Muon(AdamW):
     """AdamW, but for the groups marked `orthogonal`: their parameters are matrices [R, C]."""
 
     def __init__(self, groups: list[dict], *, momentum: float = 0.95, iterations: int = 4, **adamw):

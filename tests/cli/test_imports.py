@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "rich", "pydantic", "sentencepiece", "pyarrow", "datasets", "matplotlib", "numpy")
+HEAVY = ("torch", "rich", "pydantic", "sentencepiece", "pyarrow", "datasets", "matplotlib", "numpy", "torch._dynamo")
 CODE = f"""
 import sys
 from seqcli import cli
@@ -31,6 +31,8 @@ print("code", code, *sorted(set(sys.modules) & set({HEAVY})), file=sys.stderr)
         (["info", "MODEL"], "pydantic numpy"),
         (["convert", "MODEL", "m.arpa"], "pydantic numpy"),
         (["train", "lm", "CORPUS", "-o", "new"], "pydantic numpy"),
+        (["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--preset", "tiny", "--steps", "2"], "pydantic numpy torch"),
+        (["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--set", "optimizer=muon", "--steps", "1"], "pydantic numpy torch"),
     ],
     ids=" ".join,
 )
