@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, islice
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 EXAMPLE = 'seqcli tokenize "I study machine learning"'
-_FIELD = re.compile(r"\S+")
+_FIELD, _PIECE = re.compile(r"\S+"), re.compile("[^ ]+")
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|[\\tn])")
-_LONG = 4 << 20  # bytes of a block that is not written at once: one long record
+_LONG = 1 << 18  # bytes of a record, beyond which its answer is written bit by bit
 _AT_ONCE = 1 << 12  # values of a list that are written together
 _ESCAPED = {"\\": "\\", "t": "\t", "n": "\n"}
 
@@ -104,8 +105,8 @@ def _records(job: Job, name: str, answers: Callable[[Block], Iterable], *, show:
                     yield "\n"
 
         def written(block: Block) -> str | Block:
-            """A block of a long record comes back as it is, and is written bit by bit."""
-            return block if len(block.data) > _LONG else "".join(rows(block))
+            """A block of long records comes back as it is."""
+            return block if len(block.data) > _LONG * len(block) else "".join(rows(block))
 
         for answer in job.answers(written):
             for text in rows(answer) if isinstance(answer, Block) else [answer]:
@@ -175,11 +176,13 @@ def sampled(job: Job, *, alpha: float, seed: int) -> None:
     def drawn(block: Block) -> Iterator[Iterator]:
         sample, named, reader = _segmenter(job, block).sample, _named(job, block), job.reader(block)
 
-        def segment(line: int, text: str, part: int) -> list[int]:
+        def segment(line: int, text: str, part: int) -> Sequence[int]:
             return sample(text, alpha=alpha, seed=f"{seed} {line} {part}" if part else f"{seed} {line}")
 
         for line, text in enumerate(block.records(), block.first):
-            yield iter(named(reader.segmented(text, partial(segment, line))))
+            with _record(line):
+                ids = reader.segmented(text, partial(segment, line))
+            yield named(ids)
 
     _records(job, "ids" if job.ids else "pieces", drawn, show=str if job.ids else escaped)
 
@@ -194,17 +197,30 @@ def n_best(job: Job, *, k: int) -> None:
             segmenter, named, reader = _segmenter(job, block), _named(job, block), job.reader(block)
             rows: list[tuple] = []
             for line, text in enumerate(block.records(), block.first):
-                found = [(named(ids), log_prob) for ids, log_prob in reader.n_best(text, partial(segmenter.nbest, k=k), k=k)]
+                with _record(line):
+                    best = reader.n_best(text, partial(segmenter.nbest, k=k), k=k)
                 if out.mode == JSON:
-                    best = [{name: row, "log_prob": log_prob} for row, log_prob in found]
-                    out.write(json_line({"line": line, "text": text, "n_best": best}))
-                else:
-                    rows += [(line, rank, log_prob, " ".join(map(show, row))) for rank, (row, log_prob) in enumerate(found, 1)]
+                    found = [{name: list(named(ids)), "log_prob": log_prob} for ids, log_prob in best]
+                    out.write(json_line({"line": line, "text": text, "n_best": found}))
+                    continue
+                for rank, (ids, log_prob) in enumerate(best, 1):
+                    row = "".join(_shown(named(ids), show))
+                    if out.mode == TABLE:
+                        rows.append((line, rank, log_prob, row))
+                    else:
+                        out.write(f"{line}\t{rank}\t{log_prob:.6f}\t{row}\n")
             if out.mode == TABLE:
                 formats = (WHOLE, WHOLE, "%.2f", TEXT)
                 out.rows([Column(*column) for column in zip(("line", "rank", "log_prob", name), zip(*rows), formats)])
-            else:
-                out.write("".join(f"{line}\t{rank}\t{score:.6f}\t{row}\n" for line, rank, score, row in rows))
+
+
+@contextmanager
+def _record(line: int) -> Iterator[None]:
+    """What is wrong with a text is told of the record that it is."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(error.what, where=f"record {line}", cure=error.cure) from None
 
 
 def _segmenter(job: Job, block: Block):
@@ -218,12 +234,12 @@ def _segmenter(job: Job, block: Block):
     return tokenizer
 
 
-def _named(job: Job, block: Block) -> Callable[[list[int]], list]:
+def _named(job: Job, block: Block) -> Callable[[Sequence[int]], Iterator]:
     """What stands in a row for token ids: themselves, or their pieces."""
     if job.ids:
-        return lambda ids: ids
+        return iter
     names = job.reader(block).tokenizer.vocabulary()
-    return lambda ids: [names[id] for id in ids]
+    return lambda ids: (names[id] for id in ids)
 
 
 def decoded(job: Job) -> None:
@@ -241,7 +257,7 @@ def decoded(job: Job) -> None:
         return reader.decode(ids_in(record, line, reader.tokenizer.vocab_size))
 
     def of_pieces(reader: RecordReader, record: str) -> str:
-        return reader.join(unescaped(piece) for piece in record.split(" ") if piece)
+        return reader.join(unescaped(match[0]) for match in _PIECE.finditer(record))
 
     def texts(block: Block) -> Iterator[str]:
         reader = job.reader(block)

@@ -8,7 +8,7 @@ file does. Nothing else in the package decides this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -86,7 +86,7 @@ class RecordReader:
                 yield piece._replace(start=start + piece.start, end=start + piece.end)
             start += len(line) + 1
 
-    def segmented(self, record: str, segment: Callable[[str, int], list[int]]) -> list[int]:
+    def segmented(self, record: str, segment: Callable[[str, int], Sequence[int]]) -> Sequence[int]:
         """The tokens of one record, by `segment(line, its number)` instead of the tokenizer's usual segmentation."""
         if self.unit == "line":
             return segment(one_line(record), 0)
@@ -94,8 +94,8 @@ class RecordReader:
         return [*first, *(id for line in others for id in [EOS_ID, *line])]
 
     def n_best(
-        self, record: str, segmentations: Callable[[str], list[tuple[list[int], float]]], *, k: int
-    ) -> list[tuple[list[int], float]]:
+        self, record: str, segmentations: Callable[[str], list[tuple[Sequence[int], float]]], *, k: int
+    ) -> list[tuple[Sequence[int], float]]:
         """The tokens of one record in its k best segmentations, and their scores. segmentations: the k best of a line with
         their scores, best first; those of a document are the best choices of one for each of its lines."""
         if self.unit == "line":

@@ -106,11 +106,12 @@ def rows_ended_at(line_feeds: np.ndarray, tokens: np.ndarray, *, unit: str) -> T
 def lines_of(ids: Iterable[int], *, end: int = EOS_ID) -> list[list[int]]:
     """Token ids line by line: `</s>` ends each but perhaps the last. Ids 5 6 2 7 2 are the lines [5, 6] and [7]."""
     lines: list[list[int]] = [[]]
+    same: dict[int, int] = {}  # one object for each id: of a long line's, an object each would take most of the memory
     for id in ids:
         if id == end:
             lines.append([])
         else:
-            lines[-1].append(int(id))
+            lines[-1].append(same.setdefault(id, int(id)))
     return lines if len(lines) == 1 or lines[-1] else lines[:-1]
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
+from seqcli.combinations import best
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.files import file_type
 from seqcli.interfaces import Piece, TokenBatch
@@ -76,6 +77,10 @@ class SentencePiece:
         word = self._processor.normalize("a")  # the library may put a space before it or after it
         self._spaces_lead, self.spaces_follow = word.startswith(_SPACE), word.endswith(_SPACE)  # they begin or end pieces
         self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
+
+    @cached_property
+    def _own(self) -> dict[str, str]:
+        return {piece: piece for piece in self._pieces}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -137,23 +142,27 @@ class SentencePiece:
             tokens.append((piece, id, start, end))
         return tokens[::-1]
 
-    def _parts(self, line: bytes) -> Iterator[bytes]:
+    def _parts(self, text: str) -> Iterator[bytes]:
+        """The parts of a line as given, as the library reads them."""
+        return self._parts_of(self._escaped(self.normalisation.text(text)).encode())
+
+    def _parts_of(self, line: bytes) -> Iterator[bytes]:
         """A line that is longer than a window in parts that are tokenized apart.
 
         No piece of ours goes on after a space, so the line is cut before the first space after a word, which the library
         puts back.
         """
-        start = 0
-        while start < len(line):
+        end = -1
+        while end < len(line):
+            start = end + 1
             cut = _CUT.search(line, start + _WINDOW // 2) if self._ours and len(line) > _WINDOW else None
             end = cut.end() - 1 if cut else len(line)
             yield line[start:end]
-            start = end + 1
 
     def _ids_of_long(self, line: bytes) -> np.ndarray:
         """The ids of a line that is longer than a window, int32."""
         parts = []
-        for part in self._parts(line):
+        for part in self._parts_of(line):
             if len(part) <= _WINDOW:
                 parts.append(np.array(self._processor.encode(part, return_type=int), np.int32))
             else:
@@ -161,34 +170,40 @@ class SentencePiece:
                 parts.append(np.fromiter((id for _, id, _, _ in tokens), np.int32))
         return np.concatenate(parts)
 
-    def nbest(self, text: str, *, k: int) -> list[tuple[list[int], float]]:
-        """The k best segmentations: token ids and the sum of their pieces' log-probabilities (bytes count 0)."""
-        return self._nbest(self._escaped(self.normalisation.text(text)), k=k)
+    def nbest(self, text: str, *, k: int) -> list[tuple[Sequence[int], float]]:
+        """The k best segmentations: token ids and the sum of their pieces' log-probabilities (bytes count 0). Those of a line
+        that is longer than a window are the best choices of one for each of its parts."""
+        parts = [[(score, ids) for ids, score in self._nbest(part, k=k)] for part in self._parts(text)]
+        return [(array("i", chain.from_iterable(ids)), score) for score, ids in best(parts, n=k)]
 
-    def _nbest(self, text: str | bytes, *, k: int) -> list[tuple[list[int], float]]:
+    def _nbest(self, part: bytes, *, k: int) -> list[tuple[array[int], float]]:
+        if len(part) > _WINDOW:
+            kind = "word" if self._ours else "line"
+            cure = f"the longest {kind} with several is {_WINDOW:,} bytes"
+            raise InputError(f"a {kind} of {len(part):,} bytes has too many segmentations", cure=cure)
         try:
-            found = self._processor.nbest_encode(text, nbest_size=k, return_type=int)
+            found = self._processor.nbest_encode(part, nbest_size=k, return_type=int)
         except RuntimeError:
             cure = "use a unigram sentencepiece model"
             raise UsageError("this tokenizer knows one segmentation only", where=self._where, cure=cure) from None
-        return [(ids, sum(map(self._processor.get_score, ids))) for ids in found]
+        return [(array("i", ids), sum(map(self._processor.get_score, ids))) for ids in found]
 
-    def sample(self, text: str, *, alpha: float, seed: int | str) -> list[int]:
+    def sample(self, text: str, *, alpha: float, seed: int | str) -> Sequence[int]:
         """A random one of the `_DRAWN_FROM` best segmentations, by p^alpha (Kudo 2018, section 3.2); of a line that is longer
         than a window, one of each part.
 
         Not the library's own sampling: what that draws from a seed differs from process to process.
         """
-        chance, ids = random.Random(seed), []
-        for part in self._parts(self._escaped(self.normalisation.text(text)).encode()):
+        chance, ids = random.Random(seed), array("i")
+        for part in self._parts(text):
             found = self._nbest(part, k=_DRAWN_FROM)
-            best = found[0][1]
-            weights = [math.exp(alpha * (score - best)) for _, score in found]
+            highest = found[0][1]
+            weights = [math.exp(alpha * (score - highest)) for _, score in found]
             ids += chance.choices(found, weights)[0][0]
         return ids
 
     def join(self, pieces: Iterable[str]) -> str:
-        return self._text_of(list(pieces))
+        return self._text_of([self._own.get(piece, piece) for piece in pieces])  # not a string of its own for each
 
     def decode(self, ids: Iterable[int]) -> str:
         lines = lines_of(ids, end=self.specials[2])

@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seqcli
-from seqcli.errors import ModelError, UsageError
+from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.tasks.language.data import open_tokenizer
-from seqcli.text import EOS_ID, nfc
+from seqcli.text import EOS_ID, Normalisation, nfc
 from seqcli.tokenizers import sentencepiece
 from seqcli.tokenizers.sentencepiece import SentencePiece, open_file, train
 
@@ -111,13 +112,32 @@ def test_samples_are_of_their_seed_in_every_process():
 def test_nbest_begins_with_the_best():
     text = "I study machines ▁ 😀"
     found = MADE["unigram"].nbest(text, k=5)
-    assert found[0][0] == [piece.id for piece in MADE["unigram"].pieces(text)]
+    assert list(found[0][0]) == [piece.id for piece in MADE["unigram"].pieces(text)]
     scores = [score for _, score in found]
     assert len(found) == len({tuple(ids) for ids, _ in found}) == 5 and scores == sorted(scores, reverse=True)
     assert {MADE["unigram"].decode(ids) for ids, _ in found} == {text}
     with pytest.raises(UsageError, match="one segmentation only"):
         MADE["bpe"].nbest(text, k=5)
-    assert MADE["unigram"].nbest("", k=5) == [([], 0)] and MADE["unigram"].sample("", alpha=1, seed=1) == []
+    assert MADE["unigram"].nbest("", k=5) == [(array("i"), 0)] and not MADE["unigram"].sample("", alpha=1, seed=1)
+
+
+def test_nbest_of_a_line_longer_than_a_window_is_the_librarys_of_the_whole_line(monkeypatch):
+    text = "I study machines 😀 and the learning cat mat sat"
+    whole = MADE["unigram"].nbest(text, k=20)
+    monkeypatch.setattr(sentencepiece, "_WINDOW", 16)
+    found = MADE["unigram"].nbest(text, k=20)
+    assert [score for _, score in found] == pytest.approx([score for _, score in whole], abs=1e-4)
+    assert len({tuple(ids) for ids, _ in found}) == 20 and {MADE["unigram"].decode(ids) for ids, _ in found} == {text}
+
+
+def test_3_a_word_or_a_foreign_models_line_with_too_many_segmentations(monkeypatch):
+    monkeypatch.setattr(sentencepiece, "_WINDOW", 16)
+    model = SentencePiece(foreign(vocab_size=60))
+    model.normalisation = Normalisation.NONE
+    for tokenizer, text, kind in ((MADE["unigram"], "machines" * 3, "word of 24"), (model, "the cat sat on the mat", "line of 22")):
+        for several in (lambda: tokenizer.nbest(text, k=2), lambda: tokenizer.sample(text, alpha=1, seed=1)):
+            with pytest.raises(InputError, match=f"a {kind} bytes has too many segmentations; the longest .* is 16 bytes"):
+                several()
 
 
 def test_offsets_of_bytes_and_of_the_space_put_first():
