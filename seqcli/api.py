@@ -29,9 +29,13 @@ from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.metrics import signature
 from seqcli.results import (
+    Attention,
     Choice,
+    Classification,
     Continuation,
     CorpusScore,
+    Evaluation,
+    Explanation,
     NextToken,
     PairAccuracy,
     Piece,
@@ -39,14 +43,15 @@ from seqcli.results import (
     ScrambleRank,
     SentenceScore,
     TokenScore,
+    Translation,
     WordScore,
 )
 from seqcli.scoring import comparisons
 from seqcli.scoring.conditioned import given_sources
-from seqcli.scoring.influence import influences
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
+from seqcli.tasks.classification.classify import Classified, explain
 from seqcli.tasks.classification.data import Texts as LabelledTexts
 from seqcli.tasks.classification.evaluate import Answers
 from seqcli.tasks.classification.load import OpenClassifier
@@ -181,35 +186,26 @@ class Classifier:
     def labels(self) -> list[str]:
         return list(self.opened.labels)
 
-    def classify(self, texts: Texts, *, top_k: int | None = None) -> Answer[dict[str, Any]]:
-        """text, label, probability and labels (the top_k likeliest, None for all) of each text."""
+    def classify(self, texts: Texts, *, top_k: int | None = None) -> Answer[Classification]:
+        """The label of each text. top_k: how many of the likeliest labels there are in `labels`, None for all."""
         if top_k is not None:
             ranges.checked("top_k", top_k, ranges.COUNT)
 
-        def classified(texts: list[str]) -> list[dict[str, Any]]:
-            rows = []
-            for text, shares in zip(texts, self.opened.probabilities(unlabelled(block_of(texts))).tolist(), strict=True):
-                likeliest = sorted(range(len(shares)), key=lambda label: -shares[label])[:top_k]
-                labels = [{"label": self.opened.labels[label], "probability": shares[label]} for label in likeliest]
-                rows.append({"text": text, **labels[0], "labels": labels})
-            return rows
+        def classified(texts: list[str]) -> Results[Classification]:
+            probabilities = self.opened.probabilities(unlabelled(block_of(texts)))
+            return Results(Classified(self.opened.labels, probabilities).results(texts, top_k=top_k))
 
         return _answered(classified, texts)
 
-    def evaluate(self, texts: Texts, labels: Texts) -> dict[str, Any]:
+    def evaluate(self, texts: Texts, labels: Texts) -> Evaluation:
         """The figures of `seqcli classify --evaluate --json`. labels: the true ones; those that it does not know count as wrong."""
         labels = _aligned(labels, texts := _listed(texts), "labels")
-        return Answers.to(self.opened, LabelledTexts.listed(texts, labels), self.opened.logits(unlabelled(block_of(texts)))).figures()
+        logits = self.opened.logits(unlabelled(block_of(texts)))
+        return Answers.to(self.opened, LabelledTexts.listed(texts, labels), logits).evaluation()
 
-    def explain(self, texts: Texts) -> Answer[dict[str, Any]]:
-        """label, probability and words of each text: each word with the change of the label's log-odds that it brings (nats)."""
-
-        def explained(text: str) -> dict[str, Any]:
-            found = influences(self.opened.logits, without_labels(text), temperature=self.opened.temperature)
-            words = [{"word": word, "change": change} for word, change in zip(found.words, found.changes.tolist())]
-            return {"label": self.opened.labels[found.best], "probability": found.probability, "words": words}
-
-        return _each(explained, texts)
+    def explain(self, texts: Texts) -> Answer[Explanation]:
+        """The label of each text, and each word with the change of the label's log-odds that it brings (nats)."""
+        return _each(lambda text: dataclasses.replace(explain(self.opened, without_labels(text)), text=text), texts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,12 +237,11 @@ class Translator:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
-    ) -> Answer[dict[str, Any]]:
-        """source, translation, log_prob, finish_reason and n_best of each text.
+    ) -> Answer[Translation]:
+        """The translation of each text.
 
         n_best: so many different translations, best first; beam_size: None is 5, or n_best. With num_samples, temperature, top_k
-        or top_p they are drawn. finish_reason: "end", or "length" where the translation was cut, so that log_prob has no `</s>`.
-        Raises UsageError for what `seqcli translate` refuses.
+        or top_p they are drawn. Raises UsageError for what `seqcli translate` refuses.
         """
         settings = translation_settings(
             searching={"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty},
@@ -254,29 +249,14 @@ class Translator:
             max_length_ratio=max_length_ratio, no_repeat_ngram=no_repeat_ngram, prefix=prefix, seed=seed,
         )  # fmt: skip
 
-        def translated(texts: list[str]) -> list[dict[str, Any]]:
-            rows = []
-            for found in translate(self.opened, texts, settings):
-                n_best = [
-                    {"translation": each.text, "log_prob": each.log_prob, "finish_reason": each.finish_reason}
-                    for each in found.hypotheses
-                ]
-                rows.append({"source": found.source, **n_best[0], "n_best": n_best})
-            return rows
+        return _answered(lambda texts: [line.result for line in translate(self.opened, texts, settings)], texts)
 
-        return _answered(translated, texts)
-
-    def attention(self, text: str, **settings: Any) -> dict[str, Any]:
-        """source and target: the pieces; weights: where each of the target's looked, a list a row; alignment: pairs of words;
-        translation. settings: of a search for one translation, as `translate` has them."""
+    def attention(self, text: str, **settings: Any) -> Attention:
+        """Where each token of the text's translation looked. settings: of a search for one translation, as `translate` has them."""
         searching = {name: settings.pop(name, None) for name in ("beam_size", "length_penalty")}
-        translations = list(translate(self.opened, _listed(text), translation_settings(searching=searching, drawing={}, **settings)))
-        (found,) = attentions(self.opened, translations)
-        source, target = ([piece.text for piece in side] for side in (found.source, found.target))
-        return {
-            "translation": translations[0].best.text, "source": source, "target": target, "weights": found.weights.tolist(),
-            "alignment": found.alignment(),
-        }  # fmt: skip
+        lines = list(translate(self.opened, _listed(text), translation_settings(searching=searching, drawing={}, **settings)))
+        (found,) = attentions(self.opened, lines)
+        return found.result
 
     def score(self, texts: Texts, sources: Texts) -> Answer[SentenceScore]:
         """The log-probability of each text given its source, and its figures."""

@@ -19,14 +19,15 @@ def rows(columns: Sequence[tuple[np.ndarray, int]], *, separator: str = "\t") ->
     for values, places in columns:
         field = _field(values, places)
         if field is None:
-            slow = ([_decimal(value, places) for value in values.tolist()] for values, places in columns)
+            slow = ([decimal(value, places) for value in values.tolist()] for values, places in columns)
             return [separator.join(row) for row in zip(*slow)]
         fields += [field, np.full((len(field), 1), ord(separator), np.uint8)]
     fields[-1][:] = ord("\n")
     return np.hstack(fields).tobytes().translate(None, b"\0").decode("ascii").split("\n")[:-1]
 
 
-def _decimal(value: float, places: int) -> str:
+def decimal(value: float, places: int) -> str:
+    """One number, without the sign of -0.00; an empty string for what is not a number."""
     return "" if value != value else format(value, f"z.{places}f")
 
 

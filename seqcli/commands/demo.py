@@ -151,16 +151,16 @@ def _pairs(out: Output, models: list[OpenModel], path: str) -> None:
 
 def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
     """The label of each, and the words of the last."""
-    from seqcli.report.frame import Column
-    from seqcli.scoring.influence import influences
+    from seqcli.report.frame import Column, columns_of
+    from seqcli.results import Classification
+    from seqcli.tasks.classification.classify import explain
 
-    found = [influences(opened.logits, text, temperature=opened.temperature) for text in texts]
-    out.rows([
-        Column("label", [opened.labels[each.best] for each in found]), Column("probability", [each.probability for each in found], "%.3f"),
-        Column("text", texts),
-    ])  # fmt: skip
+    found = [explain(opened, text) for text in texts]
+    values = {"label": [each.label for each in found], "probability": [each.probability for each in found], "text": texts}
+    out.rows(columns_of(Classification, values))
     last = found[-1]
-    out.rows([Column("word", last.words), Column(f"for {opened.labels[last.best]}", last.changes, "%+.2f")])
+    words, changes = [word.word for word in last.words], [word.change for word in last.words]
+    out.rows([Column("word", words), Column(f"for {last.label}", changes, "%+.2f")])
 
 
 def _translations(out: Output, opened: OpenTranslator, texts: list[str]) -> None:
@@ -173,5 +173,4 @@ def _translations(out: Output, opened: OpenTranslator, texts: list[str]) -> None
     made = list(translate(opened, texts, TranslationSettings()))
     out.rows([Column("text", texts), Column("translation", [each.best.text for each in made])])
     (looked,) = attentions(opened, made[-1:])
-    names = ([piece.text for piece in side] for side in (looked.source, looked.target))
-    out.write(heatmap.picture(looked.weights, *names, color=out.color) + "\n")
+    out.write(heatmap.picture(looked.weights, *looked.pieces, color=out.color) + "\n")

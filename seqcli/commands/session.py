@@ -70,17 +70,23 @@ class Placement:
 
     def __call__(self, opened: Model) -> Model:
         """The opened model, placed."""
-        machine, model = self._machine, opened.model
-        if hasattr(model, "place"):
+        return self.all([opened])[0]
+
+    def all(self, opened: Sequence[Model]) -> list[Model]:
+        """Models that answer together, placed. The options have an effect where one of them is a network."""
+        machine = self._machine
+        networks = [each.model for each in opened if hasattr(each.model, "place")]
+        if networks:
             from seqcli.training.device import place
 
             placed = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
-            model.place(placed, batch_tokens=machine.batch_tokens)
+            for network in networks:
+                network.place(placed, batch_tokens=machine.batch_tokens)
             self.networks = True
-        elif not (self.networks or self._noted):
+        elif opened and not (self.networks or self._noted):
             machine.without(self._reporter, *_NETWORK_OPTIONS, reason=self._otherwise)
             self._noted = True
-        return opened
+        return list(opened)
 
 
 class Models(Generic[Model]):
@@ -122,7 +128,12 @@ class Models(Generic[Model]):
         """The blocks, cut where another sample model answers. texts: what tells the script of each record."""
         if self.samples is None or self._whole:
             return iter(records)
-        return self.samples.cut(iter(records), texts=texts)
+        blocks = self.samples.cut(iter(records), texts=texts)
+        first = next(blocks, None)
+        if first is None:
+            return iter(())
+        self.of(first)  # what is wrong with it is said before anything is written
+        return chain([first], blocks)
 
     def note_samples(self) -> None:
         """A note on what the sample models that answered do not know."""
@@ -150,7 +161,7 @@ def open_language_models(
     from seqcli.tasks.language import load, mixture
 
     place = Placement(machine, reporter=reporter, otherwise="n-gram models are looked up, not computed")
-    chosen = [place(opened) for opened in load.open_models(sources, encoding=source.encoding, reporter=reporter)]
+    chosen = place.all(load.open_models(sources, encoding=source.encoding, reporter=reporter))
     if isinstance(mix, str):
         chosen = [mixture.fitted(chosen, mix, reporter=reporter)]
     elif mix is not None:

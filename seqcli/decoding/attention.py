@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.decoding.translate import Translation, together
+from seqcli.decoding.translate import TranslatedLine, together
 from seqcli.interfaces import OpenTranslator, Piece, TokenBatch
+from seqcli.results import Attention
 from seqcli.text import EOS, EOS_ID, WORD, one_line
 
 _AT_ONCE = 64  # translations
@@ -20,7 +21,7 @@ _UNFINISHED = ("\ufffd", "\x1a")  # how a text ends whose last character has not
 
 
 @dataclass(frozen=True)
-class Attention:
+class AttentionMap:
     """Of one translation: weights float32 [T, S], rows sum to 1; source [S] and target [T]: pieces, `</s>` too. Windows stand
     one after another and do not look at each other."""
 
@@ -43,8 +44,18 @@ class Attention:
         words = self.of_words()
         return sorted((int(row.argmax()), target) for target, row in enumerate(words)) if words.size else []
 
+    @property
+    def result(self) -> Attention:
+        source, target = self.pieces
+        return Attention(self.target_text, source, target, self.weights.tolist(), self.alignment())
 
-def attentions(opened: OpenTranslator, translations: Sequence[Translation]) -> list[Attention]:
+    @property
+    def pieces(self) -> tuple[list[str], list[str]]:
+        """Those of the source and of the target, as text."""
+        return [piece.text for piece in self.source], [piece.text for piece in self.target]
+
+
+def attentions(opened: OpenTranslator, translations: Sequence[TranslatedLine]) -> list[AttentionMap]:
     """Of the best hypothesis of each."""
     parts = [(t, k) for t, translation in enumerate(translations) for k in range(len(translation.parts))]
     found = {}
@@ -58,7 +69,7 @@ def attentions(opened: OpenTranslator, translations: Sequence[Translation]) -> l
     ]
 
 
-def _whole(opened: OpenTranslator, translation: Translation, maps: list[np.ndarray]) -> Attention:
+def _whole(opened: OpenTranslator, translation: TranslatedLine, maps: list[np.ndarray]) -> AttentionMap:
     weights = np.zeros((sum(len(each) for each in maps), sum(each.shape[1] for each in maps)), np.float32)
     row = column = 0
     for each in maps:
@@ -66,10 +77,10 @@ def _whole(opened: OpenTranslator, translation: Translation, maps: list[np.ndarr
         row, column = row + len(each), column + each.shape[1]
     source = list(_source_pieces(opened, translation))
     target = list(_target_pieces(opened, translation))
-    return Attention(translation.source, translation.best.text, source, target, weights)
+    return AttentionMap(translation.source, translation.best.text, source, target, weights)
 
 
-def _source_pieces(opened: OpenTranslator, translation: Translation) -> Iterator[Piece]:
+def _source_pieces(opened: OpenTranslator, translation: TranslatedLine) -> Iterator[Piece]:
     """The pieces of the text that are in a window."""
     pieces = iter(opened.source.pieces(one_line(translation.source))) if translation.parts else iter(())
     at = 0
@@ -81,7 +92,7 @@ def _source_pieces(opened: OpenTranslator, translation: Translation) -> Iterator
         yield Piece(EOS, EOS_ID, at, at)
 
 
-def _target_pieces(opened: OpenTranslator, translation: Translation) -> Iterator[Piece]:
+def _target_pieces(opened: OpenTranslator, translation: TranslatedLine) -> Iterator[Piece]:
     """The tokens of each window's translation with their places in the text, by how far those before them reach."""
     vocabulary, text, at = opened.target.vocabulary(), translation.best.text, 0
     for ids in translation.best.parts:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqcli import combinations
+from seqcli import combinations, results
 from seqcli.data.lines import block_of
 from seqcli.decoding import beam
 from seqcli.decoding.generate import END, LENGTH
@@ -81,7 +81,7 @@ def settings(*, searching: Mapping[str, Any], drawing: Mapping[str, Any], **othe
 
 
 @dataclass(frozen=True)
-class Hypothesis:
+class LineHypothesis:
     """parts: token ids of each window's translation, `</s>` too where it has an end; log_prob: natural, of all of them;
     score: what hypotheses compare by, summed over windows; ended: False where a part was cut at its greatest length, so that
     log_prob has no `</s>`."""
@@ -96,20 +96,29 @@ class Hypothesis:
     def finish_reason(self) -> str:
         return END if self.ended else LENGTH
 
+    @property
+    def result(self) -> results.Hypothesis:
+        return results.Hypothesis(self.text, self.log_prob, self.finish_reason)
+
 
 @dataclass(frozen=True)
-class Translation:
+class TranslatedLine:
     """source: as given; parts: the tokens of its windows, `</s>` too (int32 [S]), none where it is blank; hypotheses: different
     texts, best first, or as they were drawn; one at least."""
 
     line: int
     source: str
     parts: list[np.ndarray]
-    hypotheses: list[Hypothesis]
+    hypotheses: list[LineHypothesis]
 
     @property
-    def best(self) -> Hypothesis:
+    def best(self) -> LineHypothesis:
         return self.hypotheses[0]
+
+    @property
+    def result(self) -> results.Translation:
+        n_best = [hypothesis.result for hypothesis in self.hypotheses]
+        return results.Translation(self.source, **vars(n_best[0]), n_best=n_best)
 
 
 class _Part(NamedTuple):
@@ -122,7 +131,7 @@ class _Part(NamedTuple):
 
 def translate(
     opened: OpenTranslator, lines: Iterable[str], settings: TranslationSettings, *, first: int = 1
-) -> Iterator[Translation]:
+) -> Iterator[TranslatedLine]:
     """A translation of each line, in order; the first is line `first`. No line's depends on its neighbours."""
     numbered, forced = enumerate(lines, first), forced_by(opened, settings.prefix)
     while chunk := list(islice(numbered, _READ)):
@@ -214,7 +223,7 @@ def _decoded(
 
 def _joined(
     opened: OpenTranslator, line: int, text: str, parts: list[tuple[np.ndarray, list[beam.Hypothesis]]], settings: TranslationSettings
-) -> Translation:
+) -> TranslatedLine:
     """The translations of a line, made of those of its windows: the best combinations, or the k-th draws of all windows."""
     windows_ = [found for _, found in parts]
     if settings.num_samples is None:
@@ -222,17 +231,17 @@ def _joined(
         chosen = [each for _, each in combinations.best(scored, n=settings.n_best)]
     else:
         chosen = list(zip(*windows_)) or [()]
-    hypotheses: dict[object, Hypothesis] = {}
+    hypotheses: dict[object, LineHypothesis] = {}
     for number, each in enumerate(chosen):
         texts = [opened.target.decode(hypothesis.ids) for hypothesis in each]
         if len(texts) > 1:
             texts = list(filter(None, map(str.strip, texts)))
-        joined = Hypothesis(
+        joined = LineHypothesis(
             " ".join(texts), [hypothesis.ids for hypothesis in each], sum((hypothesis.log_prob for hypothesis in each), 0.0),
             sum((hypothesis.score for hypothesis in each), 0.0), all(hypothesis.ended for hypothesis in each),
         )  # fmt: skip
         hypotheses.setdefault(number if settings.num_samples else _words(joined.text), joined)
-    return Translation(line, text, [tokens for tokens, _ in parts], list(hypotheses.values()))
+    return TranslatedLine(line, text, [tokens for tokens, _ in parts], list(hypotheses.values()))
 
 
 def _words(text: str) -> str:

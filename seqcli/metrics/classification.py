@@ -7,9 +7,8 @@ true label was not found, but it is nobody's false alarm: it lowers accuracy and
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -108,26 +107,6 @@ class Report:
     def baseline(self) -> float:
         """The accuracy of always naming the most frequent label."""
         return int(self.support.max()) / self.texts if self.texts else math.nan
-
-    def as_json(self, labels: Sequence[str]) -> dict[str, Any]:
-        """All figures as plain values."""
-        low, high = self.interval()
-        by_label = zip(labels, self.precision.tolist(), self.recall.tolist(), self.f1.tolist(), self.support.tolist())
-        return {
-            "texts": self.texts,
-            "accuracy": self.accuracy,
-            "ci_low": low,
-            "ci_high": high,
-            "macro_f1": self.macro_f1,
-            "majority_label": labels[self.majority] if self.texts else None,
-            "majority_accuracy": self.baseline,
-            "undecided": self.undecided,
-            "labels": [
-                {"label": label, "precision": precision, "recall": recall, "f1": f1, "support": support}
-                for label, precision, recall, f1, support in by_label
-            ],
-            "confusion": self.confusion.tolist(),
-        }
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -66,8 +66,11 @@ def tsv_header(names: Iterable[str]) -> str:
 
 
 def _fields(column: Column) -> Sequence[str]:
+    if column.format == WHOLE:
+        return ["" if _missing(value) else WHOLE % value for value in column.values]
     if column.format != TEXT:
-        return ["" if _missing(value) else column.format % value for value in column.values]
+        places = _places(column)
+        return ["" if value is None else decimals.decimal(value, places) for value in column.values]
     # What is printable and has no backslash needs no escape: seen faster for all together, or one by one.
     text = "".join(column.values)
     if text.isprintable() and "\\" not in text:

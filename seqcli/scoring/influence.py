@@ -22,9 +22,6 @@ class Influences:
     best: int  # the label
     probability: float
 
-    def best_and_share(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array([self.best]), np.array([self.probability])
-
 
 def influences(logits: Callable[[bytes], np.ndarray], text: str, *, temperature: float = 1.0) -> Influences:
     """logits: of lines, float64 [B, C]."""

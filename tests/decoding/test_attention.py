@@ -1,10 +1,10 @@
-"""Attention of finished translations: pieces stand where they are printed, windows side by side, words are aligned."""
+"""AttentionMap of finished translations: pieces stand where they are printed, windows side by side, words are aligned."""
 
 import numpy as np
 import pytest
 from toy_translator import toy
 
-from seqcli.decoding.attention import Attention, attentions
+from seqcli.decoding.attention import AttentionMap, attentions
 from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.interfaces import Piece
 
@@ -47,5 +47,5 @@ def test_the_word_that_is_looked_at_most():
     source = [Piece("▁the", 5, 0, 3), Piece("▁c", 6, 3, 5), Piece("at", 7, 5, 7), Piece("</s>", 2, 7, 7)]
     target = [Piece("고양이", 8, 0, 3), Piece("</s>", 2, 3, 3)]
     weights = np.array([[0.4, 0.3, 0.2, 0.1], [0, 0, 0, 1]], np.float32)
-    one = Attention("the cat", "고양이", source, target, weights)
+    one = AttentionMap("the cat", "고양이", source, target, weights)
     assert one.of_words() == pytest.approx(np.array([[0.4, 0.5]])) and one.alignment() == [(1, 0)]

@@ -17,6 +17,7 @@ from seqcli.interfaces import TokenBatch
 from seqcli.metrics import calibration, classification
 from seqcli.metrics.classification import UNDECIDED, Report
 from seqcli.ragged import gather
+from seqcli.results import Evaluation, Mistake
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.load import OpenClassifier, figures, softmax
 
@@ -67,16 +68,22 @@ class Answers:
             return math.inf
         return calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature)
 
-    def figures(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Plain values. names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""
-        return {
-            "model": self.opened.name,
-            **self.report.as_json(self.labels if names is None else names),
-            "loss": self._loss,
-            "calibration_error": calibration.expected_calibration_error(self.shares, self.likeliest == self.targets),
-            "temperature": self.opened.temperature,
-            "signature": self.opened.signed(texts=len(self.targets)),
-        }
+    def evaluation(self, names: Sequence[str] | None = None) -> Evaluation:
+        """names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""
+        return Evaluation.of(
+            self.opened.name, self.report, self.labels if names is None else names, loss=self._loss,
+            calibration_error=calibration.expected_calibration_error(self.shares, self.likeliest == self.targets),
+            temperature=self.opened.temperature, signature=self.opened.signed(texts=len(self.targets)),
+        )  # fmt: skip
+
+    def mistakes(self, texts: Texts, names: Sequence[str], *, most: int) -> list[Mistake]:
+        """The most confident ones, at most so many. texts: those that were answered."""
+        wrong = (self.best != self.targets) & (self.best != UNDECIDED)
+        confident = [k for k in (-self.shares).argsort(kind="stable").tolist() if wrong[k]][:most]
+        records = texts.data.decode().split("\n") if confident else []
+        return [
+            Mistake(texts.line(k), names[self.targets[k]], names[self.best[k]], float(self.shares[k]), records[k]) for k in confident
+        ]
 
 
 METRICS = {"loss": 1, "accuracy": -1, "macro_f1": -1}  # and whether lower is better

@@ -6,29 +6,36 @@ from dataclasses import replace
 from typing import Any
 
 from seqcli.commands.aligned import AlignedFile
-from seqcli.commands.translate_modes.job import Answers, Job
+from seqcli.commands.session import Models
+from seqcli.commands.translate.question import Question, Translated
 from seqcli.data.pairs import REFERENCE
+from seqcli.interfaces import OpenTranslator
 from seqcli.report.frame import json_line
 from seqcli.report.output import Output
 
 
-class Judged:
+class References:
     """A context manager. paths: files of references, each with one for every record; column: of tables of them; metrics: of a JSON file of
     the figures, there when all is done; worst: so many sentences."""
 
     def __init__(
-        self, job: Job, paths: list[str], *, column: str | None, tokenize: str | None, lowercase: bool, metrics: str | None, worst: int
-    ):
-        asked = replace(REFERENCE, name=column)
-        self._job = job
-        self._references = [AlignedFile(path, what="references", column=asked, source=job.source, reporter=job.reporter) for path in paths]
+        self, question: Question, paths: list[str], *, column: str | None, tokenize: str | None, lowercase: bool,
+        metrics: str | None, worst: int,
+    ):  # fmt: skip
+        self._question = question
+        self._references = [
+            AlignedFile(
+                path, what="references", column=replace(REFERENCE, name=column), source=question.source, reporter=question.reporter
+            )
+            for path in paths
+        ]
         self._tokenize, self._lowercase, self._worst = tokenize, lowercase, worst
         self._metrics = None if metrics is None else Output(metrics, json=True)
         self._said: list[str] = []
         self._expected: list[list[str]] = [[] for _ in paths]
         self._sources: list[str] = []
 
-    def __enter__(self) -> Judged:
+    def __enter__(self) -> References:
         if self._metrics:
             self._metrics.__enter__()
         return self
@@ -37,17 +44,17 @@ class Judged:
         if self._metrics:
             self._metrics.__exit__(*error)
 
-    def add(self, answers: Answers) -> None:
+    def add(self, found: Translated) -> None:
         for expected, references in zip(self._expected, self._references):
-            expected += references.of(answers.block)
-        self._said += [translation.best.text for translation in answers.translations]
+            expected += references.of(found.block)
+        self._said += [line.best.text for line in found.lines]
         if self._worst:
-            self._sources += [translation.source for translation in answers.translations]
+            self._sources += [line.source for line in found.lines]
 
-    def finish(self) -> None:
+    def finish(self, translators: Models[OpenTranslator]) -> None:
         for references in self._references:
             references.check(len(self._said))
-        figures, note = self._figures(), self._job.reporter.note
+        figures, note = self._figures(translators), self._question.reporter.note
         note(f"{figures['model']}: {figures['records']:,} records  {figures['signature']}")
         for metric, shown in (("bleu", "BLEU"), ("chrf", "chrF")):
             if metric in figures:
@@ -58,11 +65,12 @@ class Judged:
         if self._metrics:
             self._metrics.write(json_line(figures))
 
-    def _figures(self) -> dict[str, Any]:
+    def _figures(self, translators: Models[OpenTranslator]) -> dict[str, Any]:
         from seqcli.metrics import translation
 
         figures: dict[str, Any] = {
-            "model": "+".join(each.name for each in self._job.translators), "records": len(self._said), "signature": self._job.signature
+            "model": "+".join(opened.name for opened in translators.all), "records": len(self._said),
+            "signature": self._question.signature(translators),
         }  # fmt: skip
         if not self._said:
             return figures

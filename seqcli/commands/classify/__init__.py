@@ -42,8 +42,9 @@ def classify(
     Without -m the sample model for the text's script tells positive from negative. --evaluate reports accuracy, macro F1,
     every label's figures and the confusion matrix; with several -m side by side, with a paired test.
     """
-    from seqcli.commands.classify_modes import evaluation, explanation, rows
-    from seqcli.commands.classify_modes.job import Job
+    from seqcli.commands.classify import evaluation, explanation, rows
+    from seqcli.commands.classify.question import Question
+    from seqcli.commands.session import check_mix
 
     if evaluate and explain:
         raise UsageError("--evaluate does not go with --explain")
@@ -61,13 +62,14 @@ def classify(
         raise UsageError("--explain does not go with --keep and --top-k")
     reporter = results.reporter("classify", machine)
     given.without_effect(reporter, {"--seed": "here: nothing is drawn at random"})
-    job = Job(
-        source, results, reporter, model or [], machine=machine, mix=mix, threshold=threshold, prefix=label_prefix,
-        calibrate=calibrate, temperature=temperature, label_column=label_column,
+    check_mix(mix, model or [])
+    question = Question(
+        source, results, reporter, machine, model or [], mix=mix, threshold=threshold, prefix=label_prefix, calibrate=calibrate,
+        temperature=temperature, label_column=label_column,
     )  # fmt: skip
     if evaluate:
-        evaluation.evaluate(job, errors=errors)
+        evaluation.evaluate(question, errors=errors)
     elif explain:
-        explanation.explain(job)
+        explanation.explain(question)
     else:
-        rows.rows(job, top_k=top_k)
+        rows.rows(question, top_k=top_k)

@@ -84,9 +84,9 @@ def translate(
     """
     from contextlib import ExitStack
 
-    from seqcli.commands.translate_modes import rows
-    from seqcli.commands.translate_modes.job import Job
-    from seqcli.commands.translate_modes.judged import Judged
+    from seqcli.commands.translate import rows
+    from seqcli.commands.translate.question import Question
+    from seqcli.commands.translate.references import References
     from seqcli.decoding import translate as decoding
 
     drawing = {"num_samples": num_samples, "temperature": temperature, "top_k": top_k, "top_p": top_p}
@@ -119,20 +119,19 @@ def translate(
         "--length-penalty": settings.beam_size == 1 and "with --beam-size 1",
         "--with-scores": results.json and "with --json, which always has log_prob",
     })  # fmt: skip
-    job = Job(
-        source, results, reporter, model or [], machine=machine, settings=settings,
-        attending=bool(looked_at or attention_output),
-    )  # fmt: skip
-    shown = rows.Shown(scores=with_scores, n_best=several, alignment=alignment, attention=attention)
+    question = Question(source, results, reporter, machine, model or [], settings)
+    shown = rows.Shown(
+        scores=with_scores, n_best=several, alignment=alignment, attention=attention, attention_elsewhere=attention_output is not None
+    )
     with ExitStack() as files:
         listeners = []
         if reference is not None:
-            judged = Judged(
-                job, reference, column=reference_column, tokenize=bleu_tokenize, lowercase=lowercase, metrics=metrics, worst=worst
+            references = References(
+                question, reference, column=reference_column, tokenize=bleu_tokenize, lowercase=lowercase, metrics=metrics, worst=worst
             )
-            listeners.append(files.enter_context(judged))
+            listeners.append(files.enter_context(references))
         if attention_output is not None:
-            from seqcli.commands.translate_modes.attention_file import AttentionFile  # brings rich
+            from seqcli.commands.translate.attention_file import AttentionFile  # brings rich
 
             listeners.append(files.enter_context(AttentionFile(attention_output, reporter=reporter)))
-        rows.rows(job, shown, listeners)
+        rows.rows(question, shown, listeners)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from seqcli.commands.translate_modes.job import Answers
-from seqcli.commands.translate_modes.rows import as_json, names
-from seqcli.interfaces import Reporter
+from seqcli.commands.session import Models
+from seqcli.commands.translate.question import Translated
+from seqcli.commands.translate.rows import as_json
+from seqcli.interfaces import OpenTranslator, Reporter
 from seqcli.report import heatmap
 from seqcli.report.output import Output
 
@@ -30,21 +31,21 @@ class AttentionFile:
         if self._out:
             self._out.__exit__(*error)
 
-    def add(self, answers: Answers) -> None:
+    def add(self, found: Translated) -> None:
         if self._out:
             self._out.rows([], json=(
-                {"line": t.line, **as_json(each)} for t, each in zip(answers.translations, answers.attentions)
+                {"line": line.line, **as_json(each)} for line, each in zip(found.lines, found.attentions)
             ))  # fmt: skip
             return
-        for each in answers.attentions:
+        for each in found.attentions:
             rows = sum(len(weights) for weights, _, _ in self._maps) + len(each.target)
             room = len(self._maps) < heatmap.MOST_MAPS and rows <= heatmap.MOST_ROWS
             if len(each.target) and room and max(each.weights.shape) <= heatmap.MOST_TOKENS:
-                self._maps.append((each.weights, *names(each)))
+                self._maps.append((each.weights, *each.pieces))
             else:
                 self._left_out += len(each.target) > 0
 
-    def finish(self) -> None:
+    def finish(self, translators: Models[OpenTranslator]) -> None:
         if self._out:
             return
         if not self._maps:

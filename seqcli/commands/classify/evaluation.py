@@ -1,0 +1,142 @@
+"""How often the labels are right: figures, the confusion matrix, the surest mistakes, and whether one of two is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from seqcli.commands.classify.question import Question
+from seqcli.commands.session import Models
+from seqcli.data import lines
+from seqcli.data.files import STDIN
+from seqcli.errors import UsageError, listed
+from seqcli.report.frame import Column, columns_of_rows
+from seqcli.report.output import JSON, TABLE, Output
+from seqcli.results import Evaluation, LabelFigures, Mistake
+
+if TYPE_CHECKING:
+    from seqcli.tasks.classification.data import Texts
+    from seqcli.tasks.classification.evaluate import Answers
+    from seqcli.tasks.classification.load import OpenClassifier
+
+
+def evaluate(question: Question, *, errors: int) -> None:
+    """One report for each classifier; of several the paired test against the first. Without -m there is one for each script."""
+    from seqcli.tasks.classification.evaluate import Answers
+
+    if STDIN in question.source.paths and lines.is_interactive():
+        raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
+    reporter = question.reporter
+    classifiers = question.open_classifiers()
+    workers = question.machine.threads if classifiers.may_fork else 1
+    known = classifiers.chosen[0].labels if classifiers.chosen else []
+    texts = question.read_labelled_input(labels=known)
+    answers = []
+    with question.results.opened() as out:
+        for opened, asked in _asked(classifiers, texts):
+            own = asked.with_labels(opened.labels)
+            logits = question.logits(opened, own, workers=workers)
+            answers.append(Answers.to(opened, own, logits, threshold=question.threshold))
+            reporter.clear()
+            if note := _unknown(opened, own):
+                reporter.note(note)
+            names = question.names(own.labels)
+            _show(out, answers[-1], names, answers[-1].mistakes(own, names, most=errors) if errors else None)
+    for other in answers[1:] if classifiers.chosen else ():
+        reporter.note(_difference(answers[0], other))
+
+
+def _asked(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[OpenClassifier, Texts]]:
+    """Each classifier with the texts that it is to label."""
+    if classifiers.samples is None:
+        yield from ((opened, texts) for opened in classifiers.chosen)
+        return
+    import numpy as np
+
+    samples = classifiers.samples
+    languages = np.array([samples.language_of(record) for record in texts.data.decode().split("\n")[:-1]])
+    samples.note()
+    for language in dict.fromkeys(languages.tolist()):
+        yield samples.of(language), texts.only(languages == language)
+
+
+def _unknown(opened: OpenClassifier, texts: Texts) -> str | None:
+    """What a note says of labels that the classifier does not know."""
+    known = len(opened.labels)
+    others = texts.labels[known:]
+    if not others:
+        return None
+    count = int((texts.targets >= known).sum())
+    what = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
+    return f"{opened.name}: {what} that it does not know, counted as wrong: {listed(others)}"
+
+
+def _show(out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mistake] | None) -> None:
+    """names: of the labels; mistakes: None where they were not asked for."""
+    evaluation = answers.evaluation(names)
+    if out.mode == JSON:
+        errors = {} if mistakes is None else {"errors": [row.to_dict() for row in mistakes]}
+        out.rows([], json=[{**evaluation.to_dict(), **errors}])
+    elif out.mode == TABLE:
+        from seqcli.report import confusion
+
+        out.rows(_summary(evaluation), title=evaluation.model)
+        by_label = columns_of_rows(evaluation.labels, LabelFigures)
+        out.rows([replace(column, name="F1") if column.name == "f1" else column for column in by_label])
+        report = answers.report
+        out.write(confusion.picture(report.confusion, names, undecided=report.undecided_by_label, color=out.color) + "\n")
+        if mistakes:
+            _, *columns = columns_of_rows(mistakes, Mistake)
+            out.rows([Column("line", [str(row.line) for row in mistakes]), *columns], title="the surest mistakes")
+    else:
+        columns = _plain(evaluation, mistakes or [])
+        out.begin([column.name for column in columns])
+        out.rows(columns)
+
+
+def _summary(found: Evaluation) -> list[Column]:
+    rows_ = {
+        "texts": f"{found.texts:,}" + (f", {found.undecided:,} undecided" if found.undecided else ""),
+        "accuracy": f"{100 * found.accuracy:.2f} % (95 % interval {100 * found.ci_low:.2f} to {100 * found.ci_high:.2f})",
+        "macro F1": f"{found.macro_f1:.4f}",
+        "majority": f"{100 * found.majority_accuracy:.2f} % are {found.majority_label}",
+        "loss": f"{found.loss:.4f} nats a text",
+        "calibration": f"error {found.calibration_error:.4f} at temperature {found.temperature:.3f}",
+        "signature": found.signature,
+    }
+    return [Column("what", list(rows_)), Column("value", list(rows_.values()))]
+
+
+def _plain(found: Evaluation, mistakes: list[Mistake]) -> list[Column]:
+    """For pipes: model, figure, of which label, value; a mistake's value is its text."""
+    labels = [row.label for row in found.labels]
+    rows_: list[tuple[str, str, object]] = []
+    for name, value in found.to_dict().items():
+        if name == "labels":
+            rows_ += [(key, row["label"], row[key]) for row in value for key in row if key != "label"]
+        elif name == "confusion":
+            rows_ += [(name, f"{truth} as {said}", n) for truth, row in zip(labels, value) for said, n in zip(labels, row)]
+        elif name != "model":
+            rows_.append((name, "", value))
+    rows_ += [("error", f"{row.truth} as {row.label}", f"{row.probability:.6f} {row.text}") for row in mistakes]
+    values = [f"{value:.6f}" if isinstance(value, float) else str(value) for _, _, value in rows_]
+    return [
+        Column("model", [found.model] * len(rows_)), Column("figure", [name for name, _, _ in rows_]),
+        Column("label", [label for _, label, _ in rows_]), Column("value", values),
+    ]  # fmt: skip
+
+
+def _difference(first: Answers, other: Answers) -> str:
+    import numpy as np
+
+    from seqcli.metrics import classification
+
+    place = {label: k for k, label in enumerate(other.opened.labels)}
+    same = np.array([*(place.get(label, -1) for label in first.opened.labels), -1])
+    test = classification.paired(other.targets, same[first.best], other.best)
+    verdict = ": no clear difference" if test.p > 0.05 else ""
+    return (
+        f"{first.opened.name} alone is right about {test.only_first:,} texts, {other.opened.name} alone about "
+        f"{test.only_second:,} (McNemar, exact): p = {test.p:.2g}{verdict}"
+    )

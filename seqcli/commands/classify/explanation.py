@@ -1,0 +1,46 @@
+"""What each word adds to the label."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from seqcli.commands import session
+from seqcli.commands.classify.question import Question
+from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows
+from seqcli.report.output import JSON, TABLE, Output
+from seqcli.results import Explanation, WordInfluence, formats
+
+
+def explain(question: Question) -> None:
+    """Leave one word out: how much less the log-odds of the label then are."""
+    from seqcli.tasks.classification import classify
+
+    with question.results.opened() as out:
+        records = question.open_records(out)
+        classifiers = question.open_classifiers(records.beginning)
+        session.note_threads(classifiers, machine=question.machine, reporter=question.reporter)
+        out.begin(["line", "index", "label", *formats(WordInfluence)])
+        for block in classifiers.route(records):
+            (opened,) = classifiers.of(block)
+            for line, (text, read) in enumerate(zip(block.records(), block.data.decode().split("\n")), block.first):
+                found = classify.explain(opened, read)
+                (label,) = question.names([found.label])
+                label = classify.decided(label, found.probability, threshold=question.threshold)
+                _show(replace(found, text=text, label=label), line, out)
+
+
+def _show(found: Explanation, line: int, out: Output) -> None:
+    if out.mode == JSON:
+        out.rows([], json=[{"line": line, **found.to_dict()}])
+        return
+    words = columns_of_rows(found.words, WordInfluence)
+    if out.mode == TABLE:
+        changes = [word.change for word in found.words]
+        most = max([1e-9, *map(abs, changes)])
+        speaking_for = Column(f"for {found.label}", [bar(change / most) if change > 0 else "" for change in changes])
+        against = Column("against", [bar(-change / most) if change < 0 else "" for change in changes])
+        out.rows([*words, speaking_for, against], title=f"{found.label} {found.probability:.3f}: {found.text}")
+        return
+    count = len(found.words)
+    places = [Column("line", [line] * count, WHOLE), Column("index", range(count), WHOLE), Column("label", [found.label] * count)]
+    out.rows([*places, *words])

@@ -1,0 +1,149 @@
+"""What every question of `seqcli classify` has in common: records, classifiers, labelled texts, and how labels are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from seqcli.commands import session
+from seqcli.commands.options import Machine, Results, TextInput
+from seqcli.data import records
+from seqcli.data.labelled import unlabelled
+from seqcli.interfaces import Reporter
+from seqcli.report.output import Output
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from seqcli.tasks.classification.data import LabelledFiles, Texts
+    from seqcli.tasks.classification.load import OpenClassifier
+
+EXAMPLE = 'seqcli classify "What a wonderful film"'
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the command line asks. model: as -m names them; mix: weights, or labelled texts to fit them to; prefix: of labels;
+    calibrate: labelled texts to fit the temperature to; label_column: of tables of labelled texts."""
+
+    source: TextInput
+    results: Results
+    reporter: Reporter
+    machine: Machine
+    model: Sequence[str]
+    mix: list[float] | str | None = None
+    threshold: float = 0.0
+    prefix: str = ""
+    calibrate: str | None = None
+    temperature: float | None = None
+    label_column: str | None = None
+
+    def names(self, labels: Sequence[str]) -> list[str]:
+        """Labels as they are shown: with their prefix."""
+        return [self.prefix + label for label in labels]
+
+    def open_records(self, out: Output) -> session.Records:
+        """out: an output whose rows should appear as they are made."""
+        return session.open_records(
+            self._source_of_texts(), example=EXAMPLE, reporter=self.reporter, sources=self.model, out=out, clean=unlabelled
+        )
+
+    def open_classifiers(self, beginning: str = "") -> session.Models[OpenClassifier]:
+        """Those of -m, or the sample models; mixed and at the temperature that was asked for. beginning: of the texts."""
+        from seqcli import samples
+        from seqcli.tasks.classification.load import open_classifier
+        from seqcli.tasks.classification.mixture import fitted, mixed
+        from seqcli.tasks.language.load import named
+
+        reporter = self.reporter
+        place = session.Placement(self.machine, reporter=reporter, otherwise="these classifiers are no networks")
+        chosen = place.all([open_classifier(path, name=name) for name, path in named(self.model)])
+        if isinstance(self.mix, str):
+            texts = self._labelled_files(self.mix).read(labels=chosen[0].labels, reporter=reporter)
+            chosen = [fitted(chosen, texts, where=self.mix, reporter=reporter)]
+        elif self.mix is not None:
+            chosen = [mixed(chosen, self.mix)]
+
+        def tempered(opened: OpenClassifier) -> OpenClassifier:
+            if self.temperature is not None:
+                return opened.at(self.temperature)
+            workers = 1 if place.networks or not self.model else self.machine.threads
+            return opened if self.calibrate is None else self._calibrated(opened, workers=workers)
+
+        return session.Models(
+            list(map(tempered, chosen)), place,
+            open_sample=lambda language: tempered(place(samples.classifier_of(language, reporter=reporter))), kind="sentiment",
+            beginning=beginning, reporter=reporter,
+        )  # fmt: skip
+
+    def read_labelled_input(self, *, labels: list[str]) -> Texts:
+        """The input and its labels, which may be others than these `labels`, those of the classifier."""
+        from seqcli.tasks.classification.data import LabelledFiles
+
+        source = self._source_of_texts()
+        tables = any(records.has_columns(path, source.format) for path in source.paths)
+        columns = {"text_column": source.text_column, "label_column": self.label_column} if tables or not self._tables else {}
+        files = LabelledFiles(
+            tuple(source.paths), **columns, format=source.format, encoding=self.source.encoding, strict=source.strict
+        )
+        return files.read(labels=labels, others=True, reporter=self.reporter)
+
+    def logits(self, opened: OpenClassifier, texts: Texts, *, workers: int | None) -> np.ndarray:
+        """Of labelled texts: float64 [N, C]. workers: processes that may be asked, None for all cores."""
+        import numpy as np
+
+        from seqcli.data.parallel import ordered_map
+
+        parts = []
+        for logits in ordered_map(opened.logits, texts.blocks(), workers=workers):
+            parts.append(logits)
+            self.reporter.progress("texts classified", sum(map(len, parts)), len(texts))
+        return np.concatenate([np.zeros((0, len(opened.labels))), *parts])
+
+    @property
+    def _fitted_to(self) -> list[str]:
+        """Files of labelled texts that the classifiers are fitted to."""
+        return [path for path in (self.calibrate, self.mix) if isinstance(path, str)]
+
+    @property
+    def _tables(self) -> list[str]:
+        """Those among them that have columns."""
+        return [path for path in self._fitted_to if records.has_columns(path)]
+
+    def _source_of_texts(self) -> TextInput:
+        """The input without options that are for the files that the classifiers are fitted to."""
+        source = self.source
+        if self._tables and (source.text or not any(records.has_columns(path, source.format) for path in source.paths)):
+            source = replace(source, text_column=None)
+        return replace(source, encoding=None) if self._fitted_to and source.text else source
+
+    def _labelled_files(self, path: str) -> LabelledFiles:
+        from seqcli.tasks.classification.data import LabelledFiles
+
+        columns = {"text_column": self.source.text_column, "label_column": self.label_column}
+        if not records.has_columns(path) and self._tables:
+            columns = {}
+        return LabelledFiles((path,), **columns, encoding=self.source.encoding, strict=self.source.strict)
+
+    def _calibrated(self, opened: OpenClassifier, *, workers: int | None) -> OpenClassifier:
+        """At the temperature that fits the texts of --calibrate; a note says what that changes."""
+        from seqcli.metrics import calibration
+        from seqcli.tasks.classification.load import softmax
+
+        texts = self._labelled_files(self.calibrate).read(labels=opened.labels, reporter=self.reporter)
+        logits = self.logits(opened, texts, workers=workers)
+
+        def error(temperature: float) -> float:
+            shares = softmax(logits / temperature)
+            return calibration.expected_calibration_error(shares.max(axis=1), shares.argmax(axis=1) == texts.targets)
+
+        found = calibration.temperature(logits, texts.targets, pseudo_count=calibration.PSEUDO_COUNT)
+        texts_ = "1 text" if len(texts) == 1 else f"{len(texts):,} texts"
+        self.reporter.note(
+            f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {texts_} of {self.calibrate}: "
+            f"expected calibration error {error(opened.temperature):.4f} -> {error(found):.4f}, "
+            f"loss {calibration.log_loss(logits, texts.targets, temperature=opened.temperature):.4f} -> "
+            f"{calibration.log_loss(logits, texts.targets, temperature=found):.4f} nats; --temperature {found:.3f} gives the same"
+        )
+        return opened.at(found)

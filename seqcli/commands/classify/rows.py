@@ -1,0 +1,59 @@
+"""A label for every record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from seqcli.commands import session
+from seqcli.commands.classify.question import Question
+from seqcli.data.lines import Block
+from seqcli.report.frame import Column, columns_of, with_kept
+from seqcli.report.output import JSON, TABLE, TSV
+from seqcli.results import Classification, formats
+from seqcli.tasks.classification.classify import Classified
+
+
+def rows(question: Question, *, top_k: int | None) -> None:
+    keep = question.source.keep or ()
+    with question.results.opened() as out:
+        texts = question.open_records(out)
+        classifiers = question.open_classifiers(texts.beginning)
+        *figures, text = formats(Classification)
+        out.begin([*figures, *keep, text])
+        if top_k and out.mode == TSV:
+            question.reporter.note("--top-k has no effect on TSV, which has one label for each text; use --json")
+
+        def classify(block: Block) -> tuple[str, int]:
+            (opened,) = classifiers.of(block)
+            found = Classified(question.names(opened.labels), opened.probabilities(block), threshold=question.threshold)
+            if out.mode == JSON:
+                return out.shown([], json=_objects(block, found, keep, top_k=top_k)), len(block.data)
+            values = {"label": found.label, "probability": found.probability, "text": block.records()}
+            *columns, text = columns_of(Classification, values)
+            if top_k and out.mode == TABLE:
+                columns += _others(found, top_k)
+            kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(keep)]
+            return out.shown([*columns, *kept, text]), len(block.data)
+
+        done, awaited = 0, out.line_buffered or out.mode == TABLE
+        blocks = classifiers.route(texts)
+        for shown, size in session.answers(classify, blocks, classifiers, machine=question.machine, one_by_one=awaited):
+            out.write(shown)
+            done += size
+            question.reporter.progress("bytes classified", done)
+    question.reporter.clear()
+
+
+def _others(found: Classified, top_k: int) -> list[Column]:
+    """The second, third ... likeliest labels."""
+    order = found.likeliest(top_k)[:, 1:]
+    return [
+        Column(f"{rank}.", [f"{found.labels[label]} {row[label]:.3f}" for label, row in zip(labels, found.probabilities)])
+        for rank, labels in enumerate(order.T.tolist(), 2)
+    ]
+
+
+def _objects(block: Block, found: Classified, keep: Sequence[str], *, top_k: int | None) -> Iterator[dict[str, Any]]:
+    for k, row in enumerate(found.results(block.records(), top_k=top_k)):
+        yield with_kept({"line": block.first + k, "text": row.text, **row.to_dict()}, keep, block.kept_of(k))

@@ -1,0 +1,109 @@
+"""What every part of `seqcli translate` has in common: the records, the translators, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from seqcli.commands import session
+from seqcli.commands.options import Machine, Results, TextInput
+from seqcli.data.lines import Block
+from seqcli.data.pairs import SOURCE
+from seqcli.data.tables import TEXT_COLUMNS, ColumnSpec
+from seqcli.decoding.attention import AttentionMap, attentions
+from seqcli.decoding.translate import TranslatedLine, TranslationSettings, forced_by, translate
+from seqcli.interfaces import OpenTranslator, Reporter
+from seqcli.metrics import signature
+from seqcli.report.output import TABLE, Output
+
+EXAMPLE = 'seqcli translate "I study machine learning"'
+_COLUMN = ColumnSpec("text", (*SOURCE.usual, *TEXT_COLUMNS))
+_TOGETHER = 1 << 15  # bytes of text: some hundred records
+
+
+@dataclass(frozen=True)
+class Translated:
+    """The translations of a block's records, one each, and where they looked, if that was asked."""
+
+    block: Block
+    lines: list[TranslatedLine]
+    attentions: list[AttentionMap] | None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the command line asks. model: as -m names it, one at most."""
+
+    source: TextInput
+    results: Results
+    reporter: Reporter
+    machine: Machine
+    model: Sequence[str]
+    settings: TranslationSettings
+
+    def open_records(self, out: Output) -> session.Records:
+        return session.open_records(
+            self.source, example=EXAMPLE, reporter=self.reporter, sources=self.model, out=out, size=_TOGETHER, column=_COLUMN
+        )
+
+    def open_translators(self, beginning: str) -> session.Models[OpenTranslator]:
+        """That of -m, or the sample models. Raises UsageError where one does not know the words of --prefix."""
+        from seqcli import samples
+        from seqcli.tasks.translation.load import open_translator
+
+        place = session.Placement(self.machine, reporter=self.reporter, otherwise="this translator is no network")
+
+        def prepared(opened: OpenTranslator) -> OpenTranslator:
+            forced_by(place(opened), self.settings.prefix)
+            return opened
+
+        return session.Models(
+            [prepared(open_translator(path)) for path in self.model], place,
+            open_sample=lambda language: prepared(samples.translator_of(language, reporter=self.reporter)), kind="translation",
+            beginning=beginning, reporter=self.reporter,
+        )  # fmt: skip
+
+    def translations(
+        self, records: session.Records, translators: session.Models[OpenTranslator], *, attending: bool, out: Output
+    ) -> Iterator[Translated]:
+        """Of all blocks, in order. attending: attention is wanted."""
+
+        def translated(block: Block) -> Translated:
+            (opened,) = translators.of(block)
+            found = list(translate(opened, block.records(), self.settings, first=block.first))
+            return Translated(block, found, attentions(opened, found) if attending else None)
+
+        awaited = out.line_buffered or out.mode == TABLE
+        blocks = translators.route(records)
+        found = session.answers(translated, blocks, translators, machine=self.machine, one_by_one=awaited)
+        return self._noting(found, translators)
+
+    def signature(self, translators: session.Models[OpenTranslator]) -> str:
+        """How the translations are made."""
+        return " + ".join(signature.of_translator(each, **self.settings.how) for each in translators.all)
+
+    def _noting(self, found: Iterator[Translated], translators: session.Models[OpenTranslator]) -> Iterator[Translated]:
+        """At the end notes on sources that were too long, translations that were cut, and records that have fewer translations
+        than were asked for."""
+        reporter = self.reporter
+        records = windowed = few = unended = 0
+        for each in found:
+            reporter.clear()
+            yield each
+            records += len(each.block)
+            for line in each.lines:
+                windowed += len(line.parts) > 1
+                few += bool(line.parts) and len(line.hypotheses) < self.settings.n_best
+                unended += sum(not hypothesis.ended for hypothesis in line.hypotheses)
+            reporter.progress("records translated", records)
+        reporter.clear()
+        if windowed:
+            reporter.note(
+                f"{windowed:,} of {records:,} records had more than {translators.all[0].model.window:,} tokens and were translated in windows"
+            )
+        if few:
+            reporter.note(f"{few:,} of {records:,} records have fewer than {self.settings.n_best:,} different translations")
+        if unended:
+            reporter.note(
+                f"translations cut at --max-length-ratio: {unended:,}; their log_prob has no </s> and does not compare with others'"
+            )

@@ -1,0 +1,132 @@
+"""A translation for every record, or its `n` best."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from seqcli.commands.session import Models
+from seqcli.commands.translate.question import Question, Translated
+from seqcli.decoding.attention import AttentionMap
+from seqcli.interfaces import OpenTranslator
+from seqcli.report.frame import WHOLE, Column, columns_of_rows, with_kept
+from seqcli.report.output import JSON, TABLE, Output
+from seqcli.results import LOG, Hypothesis, Translation
+from seqcli.text import printable, tsv_field
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What stands beside a translation. n_best: several of each record, in Moses' format; attention_elsewhere: attention is
+    written to a file."""
+
+    scores: bool = False
+    n_best: bool = False
+    alignment: bool = False
+    attention: bool = False
+    attention_elsewhere: bool = False
+
+    @property
+    def attending(self) -> bool:
+        """Whether attention is wanted."""
+        return self.alignment or self.attention or self.attention_elsewhere
+
+
+class Listener(Protocol):
+    """Who else wants to know all translations."""
+
+    def add(self, found: Translated) -> None: ...
+
+    def finish(self, translators: Models[OpenTranslator]) -> None: ...
+
+
+def rows(question: Question, shown: Shown, listeners: Sequence[Listener]) -> None:
+    keep = question.source.keep or ()
+    with question.results.opened() as out:
+        records = question.open_records(out)
+        translators = question.open_translators(records.beginning)
+        if not shown.n_best:
+            names = ["log_prob"] * shown.scores + ["alignment"] * shown.alignment
+            out.begin(["translation", *names, *keep])
+        for found in question.translations(records, translators, attending=shown.attending, out=out):
+            for listener in listeners:
+                listener.add(found)
+            if out.mode == JSON:
+                out.rows([], json=_objects(found, shown, keep))
+            elif shown.n_best and out.mode == TABLE:
+                out.rows(_several(found))
+            elif shown.n_best:
+                out.write("".join(_moses(found)))
+            else:
+                out.rows(_columns(found, shown, keep, sources=out.mode == TABLE))
+            if shown.attention and out.mode != JSON:
+                _pictures(question, out, found.attentions)
+        for listener in listeners:
+            listener.finish(translators)
+
+
+def _columns(found: Translated, shown: Shown, keep: Sequence[str], *, sources: bool) -> list[Column]:
+    left_out = {"source": not sources, "log_prob": not shown.scores}
+    columns = columns_of_rows([line.result for line in found.lines], Translation)
+    columns = [column for column in columns if not left_out.get(column.name)]
+    if shown.alignment:
+        columns.append(Column("alignment", [pharaoh(each) for each in found.attentions]))
+    return columns + [Column(name, [row[k] for row in found.block.kept]) for k, name in enumerate(keep)]
+
+
+def _several(found: Translated) -> list[Column]:
+    """For eyes."""
+    each = [(line.line, rank, h.result) for line in found.lines for rank, h in enumerate(line.hypotheses, 1)]
+    places = [Column("line", [line for line, _, _ in each], WHOLE), Column("rank", [rank for _, rank, _ in each], WHOLE)]
+    return places + columns_of_rows([hypothesis for _, _, hypothesis in each], Hypothesis)
+
+
+def _moses(found: Translated) -> Iterator[str]:
+    """`line ||| translation ||| log_prob`, lines counted from 0 as Moses does; a bar that could be taken for its own is escaped."""
+    for line in found.lines:
+        for h in line.hypotheses:
+            text = tsv_field(h.text).replace("|||", "&#124;&#124;&#124;")
+            yield f"{line.line - 1} ||| {text} ||| {LOG % h.log_prob}\n"
+
+
+def pharaoh(attention: AttentionMap) -> str:
+    """`0-0 1-2`: source word, target word."""
+    return " ".join(f"{source}-{target}" for source, target in attention.alignment())
+
+
+def as_json(attention: AttentionMap) -> dict[str, Any]:
+    """Pieces of both sides, and a row of weights for each of the target's."""
+    source, target = attention.pieces
+    weights = [[round(weight, 4) for weight in row] for row in attention.weights.tolist()]
+    return {"source": source, "target": target, "weights": weights}
+
+
+def _objects(found: Translated, shown: Shown, keep: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for k, line in enumerate(found.lines):
+        row = {
+            "line": line.line,
+            **line.result.to_dict(),
+            **({"alignment": pharaoh(found.attentions[k])} if shown.alignment else {}),
+            **({"attention": as_json(found.attentions[k])} if shown.attention else {}),
+        }
+        yield with_kept(row, keep, found.block.kept_of(k))
+
+
+def _pictures(question: Question, out: Output, maps: Sequence[AttentionMap]) -> None:
+    """On a terminal below the translations; else on standard error, since standard output is a row a record."""
+    from seqcli.report import heatmap  # brings rich
+
+    if out.mode != TABLE and (question.results.quiet or sys.stderr is None):
+        return
+    color = out.color and (out.mode == TABLE or sys.stderr.isatty())
+    drawn = "".join(
+        f"{printable(each.source_text)}\n{heatmap.picture(each.weights, *each.pieces, color=color)}\n"
+        for each in maps if len(each.target)
+    )  # fmt: skip
+    if out.mode == TABLE:
+        out.write(drawn)
+    else:
+        question.reporter.clear()
+        sys.stderr.write(drawn)

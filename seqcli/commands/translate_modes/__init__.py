@@ -1,1 +1,0 @@
-"""What `seqcli translate` makes of translations, one file each; `job` is what they all have in hand."""
