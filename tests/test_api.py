@@ -72,17 +72,20 @@ def test_a_classifier_answers_as_on_the_command_line(tmp_path, here):
     assert classifier.labels == ["bad", "good"]
     rows = classifier.classify(["it was fine", "", "awful"])
     shown = [json.loads(line) for line in here("classify", "-m", str(tmp_path / "m"), "--json", "it was fine", "", "awful").out.splitlines()]
-    assert rows == [{key: row[key] for key in ("text", "label", "probability", "labels")} for row in shown]
+    assert [row.to_dict() for row in rows] == [{key: row[key] for key in ("label", "probability", "text", "labels")} for row in shown]
     assert [row["label"] for row in rows][::2] == ["good", "bad"]
     explained = classifier.explain("it was fine")
-    assert max(explained["words"], key=lambda word: word["change"])["word"] == "fine"
+    assert explained.text == "it was fine" and max(explained.words, key=lambda word: word.change).word == "fine"
     judged = [("it was fine", "good"), ("", "bad"), ("so awful", "good"), ("awful, it was", "bad"), ("it was", "fair")]
     (tmp_path / "judged.txt").write_text("".join(f"__label__{label} {text}\n" for text, label in judged))
     done = here("classify", "-m", str(tmp_path / "m"), "--evaluate", "-i", "judged.txt", "--json")
     figures = classifier.evaluate(*map(list, zip(*judged)))
-    assert {**figures, "loss": None} == json.loads(done.out) and figures["loss"] == math.inf  # of a label that is impossible to it
-    assert figures["labels"][2] == {"label": "fair", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
-    for ask in (lambda text: classifier.classify(text)["labels"], classifier.explain, lambda text: classifier.evaluate([text], ["bad"])):
+    assert {**figures.to_dict(), "loss": None} == json.loads(done.out) and figures.loss == math.inf  # of a label that is impossible to it
+    assert figures["labels"][2].to_dict() == {"label": "fair", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
+    for ask in (
+        lambda text: classifier.classify(text).labels, lambda text: classifier.explain(text).words,
+        lambda text: classifier.evaluate([text], ["bad"]),
+    ):  # fmt: skip
         assert ask("__label__good awful") == ask("awful")
     assert classifier.signature.startswith("clf:bag|") and classifier.signature in repr(classifier)
     assert classifier.classify("awful") == classifier.classify(["awful"])[0]

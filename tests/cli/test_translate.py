@@ -264,14 +264,14 @@ def test_the_python_door(here, translator):
     door = seqcli.load(str(translator))
     shown = [json.loads(line) for line in here("translate", *SOURCES, "-m", translator, "--json", "--n-best", 2).out.splitlines()]
     for mine, theirs in zip(door.translate(SOURCES, n_best=2), shown, strict=True):
-        assert {**mine, "log_prob": 0, "n_best": []} == {**{name: theirs[name] for name in mine}, "log_prob": 0, "n_best": []}
-        assert mine["log_prob"] == pytest.approx(theirs["log_prob"], abs=1e-4)
+        assert {**mine.to_dict(), "log_prob": 0, "n_best": []} == {**{name: theirs[name] for name in mine.keys()}, "log_prob": 0, "n_best": []}
+        assert mine.log_prob == pytest.approx(theirs["log_prob"], abs=1e-4)
     looked = door.attention(SOURCES[0])
-    assert len(looked["weights"]) == len(looked["target"]) and looked["source"][-1] == "</s>"
-    assert [sum(row) for row in looked["weights"]] == pytest.approx([1] * len(looked["target"]), abs=1e-5)
+    assert len(looked.weights) == len(looked.target) and looked.source[-1] == "</s>"
+    assert [sum(row) for row in looked.weights] == pytest.approx([1] * len(looked.target), abs=1e-5)
     assert "transformer" in repr(door)
     (alone,) = door.translate(SOURCES[:1])
-    assert door.translate(SOURCES[0])["translation"] == alone["translation"] and door.translate([]) == []
+    assert door.translate(SOURCES[0]).translation == alone.translation and door.translate([]) == []
     with pytest.raises(UsageError, match="temperature does not go with n_best"):
         door.translate("a", temperature=1.0, n_best=2)
 

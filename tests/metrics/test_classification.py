@@ -13,6 +13,7 @@ from seqcli import __version__
 from seqcli.metrics.classification import Report, confusion, paired, report, undecided
 from seqcli.metrics.minimal_pairs import wilson
 from seqcli.metrics.signature import of_classifier
+from seqcli.results import Evaluation
 
 C = 4
 ROWS = st.lists(st.tuples(st.integers(0, C - 1), st.integers(-1, C - 1)), min_size=1, max_size=30)
@@ -80,17 +81,21 @@ def test_below_the_threshold_is_wrong_but_no_false_alarm():
     assert confusion([0, 1], [-1, -1], classes=2).tolist() == [[0, 0], [0, 0]]
 
 
+def evaluation(made, labels):
+    return Evaluation.of("m", made, labels, loss=0.0, calibration_error=0.0, temperature=1.0, signature="")
+
+
 def test_of_no_texts():
     made = report([], [], classes=3)
     assert all(map(math.isnan, (made.accuracy, made.macro_f1, made.baseline, *made.interval())))
-    assert made.as_json(["a", "b", "c"])["majority_label"] is None
+    assert evaluation(made, ["a", "b", "c"]).majority_label is None
 
 
 def test_plain_values():
-    made = report([0, 0, 1], [0, -1, 0], classes=2).as_json(["neg", "pos"])
+    made = evaluation(report([0, 0, 1], [0, -1, 0], classes=2), ["neg", "pos"]).to_dict()
     assert list(made) == [
-        "texts", "accuracy", "ci_low", "ci_high", "macro_f1", "majority_label", "majority_accuracy", "undecided", "labels",
-        "confusion",
+        "model", "texts", "accuracy", "ci_low", "ci_high", "macro_f1", "majority_label", "majority_accuracy", "undecided", "labels",
+        "confusion", "loss", "calibration_error", "temperature", "signature",
     ]  # fmt: skip
     assert made["labels"][0] == {"label": "neg", "precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
     assert made["confusion"] == [[1, 0], [1, 0]] and made["majority_label"] == "neg" and made["undecided"] == 1
