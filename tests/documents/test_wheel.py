@@ -50,6 +50,16 @@ def test_what_the_wheel_holds(wheel):
     assert not strays and not generators
 
 
+def test_an_editable_install_points_at_the_checkout(tmp_path):
+    build = "import sys; from hatchling.build import build_editable; print(build_editable(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", build, tmp_path], cwd=CHECKOUT, check=True, capture_output=True, text=True
+    )
+    wheel = zipfile.ZipFile(tmp_path / done.stdout.split()[-1])
+    (pointer,) = (name for name in wheel.namelist() if name.endswith(".pth"))
+    assert wheel.read(pointer).decode().split() == [str(CHECKOUT)]
+
+
 def test_the_demo_begins_from_the_wheel(installed, tmp_path):
     """Part 1: what the models of all architectures make of word order."""
     where = "import seqcli; print(seqcli.__file__)"
