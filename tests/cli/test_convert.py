@@ -52,7 +52,8 @@ def test_4_a_folder_with_the_name_of_an_arpa_file_is_no_model(here, model, tmp_p
     (tmp_path / "m.arpa").mkdir()
     done = here("convert", "m.arpa", "m")
     assert done.code == 4 and "m.arpa" in done.err and not (tmp_path / "m").exists()
-    assert here("convert", model, "m").code == 2  # a model, but no ARPA file
+    neither = here("convert", model, "m")
+    assert neither.code == 2 and "neither side is an ARPA file" in neither.err  # but a model
 
 
 def test_a_context_with_nothing_to_back_off_with_keeps_it(here, tmp_path):

@@ -45,7 +45,6 @@ USAGE = {
     "rank without tokens": (["score", "x", "--rank"], " score", "--level token"),
     "columns of a text": (["score", "-i", "CORPUS", "--text-column", "a"], " score", ".tsv"),
     "unknown encoding": (["score", "-i", "CORPUS", "--encoding", "utf-9"], " score", "cp949"),
-    "ARPA on neither side": (["convert", "a", "b"], " convert", "ARPA"),
 }
 
 
