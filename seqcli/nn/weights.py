@@ -13,13 +13,16 @@ from seqcli.errors import ModelError
 
 
 def arrays(model: nn.Module) -> dict[str, np.ndarray]:
+    """The numbers of `tensors`."""
+    return {name: whole(tensor).cpu().numpy() for name, tensor in tensors(model).items()}
+
+
+def tensors(model: nn.Module) -> dict[str, Tensor]:
     """Every weight once, by its name: a head tied to the embedding is stored as the embedding."""
-    named, seen = {}, set()
+    named: dict[int, tuple[str, Tensor]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            named[name] = whole(tensor.detach()).cpu().numpy()
-    return named
+        named.setdefault(id(tensor), (name, tensor.detach()))
+    return dict(named.values())
 
 
 def whole(tensor: Tensor) -> Tensor:

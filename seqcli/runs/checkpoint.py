@@ -27,6 +27,7 @@ from seqcli.files.atomic import exchange, write_json
 from seqcli.interfaces import Reporter
 
 FOLDER, STATE, PROGRESS, MANIFEST = "checkpoints", "state.safetensors", "progress.json", "manifest.json"
+CURE = "train anew with --force"
 _NAME = re.compile(r"step-\d{8,}")
 _KEPT = 2
 
@@ -100,7 +101,7 @@ def newest(run: Path, *, reporter: Reporter) -> tuple[dict[str, np.ndarray], dic
         except ModelError as error:
             reporter.note(f"checkpoint {place.name} is damaged ({error.what}); trying the one before")
     what = "all checkpoints are damaged" if found else "no checkpoint to resume from"
-    raise ModelError(what, where=str(run), cure="train anew with --force")
+    raise ModelError(what, where=str(run), cure=CURE)
 
 
 def _all(run: Path) -> list[Path]:

@@ -180,6 +180,16 @@ class Progress:
     best_step: int = 0
     since_best: int = 0
 
+    @classmethod
+    def read(cls, saved: Mapping[str, Any]) -> Progress:
+        """From what `asdict` gave. Raises KeyError, TypeError or ValueError where that is damaged."""
+        progress = cls(**saved)
+        for field in dataclasses.fields(cls):
+            value = saved[field.name]
+            if type(value) is not type(field.default) or not value >= -1:
+                raise ValueError(f"{field.name} is {value!r}")
+        return progress
+
     def advance(self, batches: Batches) -> None:
         """The next batch."""
         self.index += 1

@@ -112,10 +112,14 @@ class FolderRecorder:
         self._draft.checkpoint(step=progress.step, tensors=tensors, progress={"progress": asdict(progress), "same": same})
 
     def resumed(self, reporter: Reporter) -> tuple[Progress, dict[str, np.ndarray]]:
-        """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise."""
+        """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise, or ModelError."""
         tensors, saved = checkpoint.newest(self._draft.path, reporter=reporter)
-        resuming.check(saved["same"], resuming.settings_of(self._record), reporter=reporter)
-        return Progress(**saved["progress"]), tensors
+        try:
+            progress, begun = Progress.read(saved["progress"]), dict(saved["same"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"damaged checkpoint ({error})", where=str(self._draft.path), cure=checkpoint.CURE) from None
+        resuming.check(begun, resuming.settings_of(self._record), reporter=reporter)
+        return progress, tensors
 
 
 _SHOWN = ("loss", "valid", "bits_per_byte", "tokens_per_second", "rate")

@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqcli.errors import ModelError
 from seqcli.nn import weights
+from seqcli.runs import checkpoint
+from seqcli.system import memory
 from seqcli.training.averaging import Average
 
 
@@ -28,13 +31,23 @@ def arrays(model: nn.Module, optimizer: torch.optim.Optimizer, average: Average,
 
 
 def restore(named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> Any:
-    """Puts back what `arrays` gave; returns the carried state."""
+    """Puts back what `arrays` gave; returns the carried state. Raises ModelError where it does not fit the model."""
+    try:
+        return _restored(named, model, optimizer, average)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        if memory.is_exhausted(error):
+            raise
+        raise ModelError(f"the checkpoint does not fit the model ({error})", cure=checkpoint.CURE) from None
+
+
+def _restored(named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> Any:
     parts: dict[str, dict[str, Tensor]] = {}
     for name, array in named.items():
         kind, _, rest = name.partition(".")
         parts.setdefault(kind, {})[rest] = torch.from_numpy(np.array(array))
     with torch.no_grad():
-        own = model.state_dict()
+        own = weights.tensors(model)
+        _compare(parts["weight"], own)
         for name, tensor in parts["weight"].items():
             own[name].copy_(weights.like(tensor, own[name]))
     learnt = [weight for group in optimizer.param_groups for weight in group["params"]]
@@ -43,10 +56,23 @@ def restore(named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.
         index, _, key = name.partition(".")
         weight = learnt[int(index)]
         state.setdefault(int(index), {})[key] = weights.like(tensor, weight) if tensor.shape == weight.shape else tensor
+    for group in optimizer.state_dict()["param_groups"]:
+        kept = {frozenset(state[index]) for index in group["params"] if index in state}
+        if len(kept) > 1:
+            raise ValueError("what the optimizer keeps of a weight is missing")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    average.restore(parts.get("average", {}))
+    averages = parts.get("average", {})
+    if averages:
+        _compare({name: tensor for name, tensor in averages.items() if name != "count"}, dict(model.named_parameters()))
+    average.restore(averages)
     torch.set_rng_state(parts["random"]["cpu"])
     if "cuda" in parts["random"] and model.device.type == "cuda":
         torch.cuda.set_rng_state(parts["random"]["cuda"], model.device)
     carried = {name: tensor.to(model.device) for name, tensor in parts.get("carried", {}).items()}
     return model.carried.of(carried) if carried else None
+
+
+def _compare(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Raises ValueError where names or shapes differ."""
+    if different := saved.keys() ^ own.keys() or {name for name in own if saved[name].shape != own[name].shape}:
+        raise ValueError(f"{min(different)} is missing or has another shape")

@@ -1,5 +1,6 @@
 """A run that is stopped and resumed ends with the very weights of one that was not; checkpoints are whole or not taken."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from seqcli import config
 from seqcli.errors import DivergedError, ModelError, OutputError, UsageError
+from seqcli.files import tensor_file
+from seqcli.files.atomic import write_json
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder, ModelWriter, drafting
@@ -215,3 +218,44 @@ def test_a_training_that_ended_between_its_checkpoint_and_its_model_saves_the_mo
     one, other = ModelFolder.open(tmp_path / "whole"), ModelFolder.open(tmp_path / "m")
     assert all(np.array_equal(array, other.tensors()[name]) for name, array in one.tensors().items())
     assert one.config["valid"] == other.config["valid"]
+
+
+def changed(place: Path, change) -> None:
+    """What `change` makes of the tensors and the progress of a checkpoint, whose checksums are put right."""
+    tensors, saved = tensor_file.read(place / checkpoint.STATE), json.loads((place / checkpoint.PROGRESS).read_text())
+    tensors = {name: np.array(array) for name, array in tensors.items()}
+    change(tensors, saved)
+    shutil.rmtree(place)
+    place.mkdir()
+    sums = {checkpoint.STATE: tensor_file.write(place / checkpoint.STATE, {n: tensor_file.tensor(a) for n, a in tensors.items()}).sha256}
+    write_json(place / checkpoint.PROGRESS, saved)
+    sums[checkpoint.PROGRESS] = tensor_file.sha256_of(place / checkpoint.PROGRESS)
+    write_json(place / checkpoint.MANIFEST, {"step": int(place.name[5:]), "sha256": sums})
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("begun")
+    (folder / "text.txt").write_text(TEXT * 4)
+    trained(folder / "m", str(folder / "text.txt"), "lstm-document", steps=2, more=["ema=0.5"])
+    return folder / "m", str(folder / "text.txt")
+
+
+def first(tensors: dict[str, np.ndarray], kind: str) -> str:
+    return min(name for name in tensors if name.startswith(kind))
+
+
+@pytest.mark.parametrize("change", [
+    lambda t, p: t.pop(first(t, "weight.")), lambda t, p: t.pop(first(t, "average.")), lambda t, p: t.pop("random.cpu"),
+    lambda t, p: t.pop("average.count"), lambda t, p: t.pop(first(t, "optimizer.0.exp_avg")), lambda t, p: t.update(weight=np.zeros(2)),
+    lambda t, p: t.update({"optimizer.9999.step": np.zeros(1)}), lambda t, p: t.update({first(t, "weight."): np.zeros((1, 1), np.float32)}),
+    lambda t, p: p.update(progress=[]), lambda t, p: p.update(same=-1), lambda t, p: p.pop("same"), lambda t, p: p["progress"].pop("step"),
+    lambda t, p: p["progress"].update(step="1"), lambda t, p: p["progress"].update(index=-5), lambda t, p: p["progress"].update(seconds=float("nan")),
+    lambda t, p: p["progress"].update(more=1), lambda t, p: p["progress"].update(epoch=1.5), lambda t, p: p["progress"].update(due=7),
+])  # fmt: skip
+def test_4_a_checkpoint_that_does_not_fit_is_never_gone_on_with(begun, tmp_path, change):
+    shutil.copytree(begun[0], tmp_path / "m")
+    for place in (tmp_path / "m" / checkpoint.FOLDER).iterdir():
+        changed(place, change)
+    with pytest.raises(ModelError, match="checkpoint"):
+        trained(tmp_path / "m", begun[1], "lstm-document", steps=3, resume=True, more=["ema=0.5"])
