@@ -21,12 +21,22 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 def replacing(path: Path, *, follow: bool = True, exclusive: bool = False, last: bool = False) -> Iterator[BinaryIO]:
     """A file to write, beside `path`; it takes its place and its mode when it is whole and synced.
 
-    follow: where `path` is a link, the file that it points to is replaced, else the link; exclusive: nothing is replaced;
-    last: it is all that the command makes, so that a signal that comes later is too late.
+    follow: where `path` is a link, the file that it points to is replaced, and a device or a FIFO is written to; else whatever
+    has the name is replaced. exclusive: nothing is replaced. last: it is all that the command makes, so that a signal that
+    comes later is too late.
     An error or a signal inside leaves what was there and nothing else. Raises OSError where it cannot be written, in
     particular FileExistsError where `exclusive` finds something there, however late it came.
     """
-    path = Path(os.path.realpath(path)) if follow else path
+    if follow:
+        path = Path(os.path.realpath(path))
+        if path.is_symlink():  # it leads around in circles
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        if path.exists() and not path.is_file():  # a directory says so itself
+            if exclusive:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+            with open(path, "wb") as file:
+                yield file
+            return
     beside = path.with_name(f".new-{path.name}.{os.getpid()}")
     try:
         with open(beside, "wb", opener=no_link) as file:

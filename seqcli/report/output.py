@@ -45,9 +45,7 @@ class Output:
             finally:
                 sys.stdout.buffer.flush()
         else:
-            path = Path(self.path)
-            new = not path.exists() or path.is_file()  # else a device or a FIFO; a directory says so itself
-            with replacing(path, last=True) if new else open(path, "wb") as file:
+            with replacing(Path(self.path), last=True) as file:
                 yield file
 
     def write(self, text: str | bytes) -> None:
@@ -105,8 +103,11 @@ class Output:
 
 
 def check_folder(path: str) -> None:
-    """Before any work whose result goes to `path`. Raises OutputError where its folder is not there or takes no files."""
+    """Before any work whose result goes to `path`. Raises OutputError where its folder is not there or takes no files, and where
+    it is a folder itself."""
     folder = Path(os.path.realpath(path)).parent
+    if os.path.isdir(path):
+        raise OutputError("cannot write (a folder)", where=path, cure="give the name of a file")
     if not folder.is_dir():
         raise OutputError("cannot write (no such folder)", where=path, cure="make it first, or name another")
     if not os.access(folder, os.W_OK):

@@ -28,6 +28,27 @@ def test_links_are_followed_or_replaced_and_the_mode_stays(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["link", "real"]
 
 
+def test_a_fifo_is_written_to_and_stays_one(tmp_path):
+    """As a device is, such as /dev/full behind a link."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    with replacing(tmp_path / "link") as file:
+        file.write(b"new")
+    assert os.read(reader, 9) == b"new" and stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
+    with pytest.raises(FileExistsError), replacing(tmp_path / "link", exclusive=True):
+        pass
+    os.close(reader)
+    assert sorted(os.listdir(tmp_path)) == ["fifo", "link"]
+
+
+def test_a_link_to_itself_is_neither_followed_nor_replaced(tmp_path):
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(OSError, match="symbolic links"), replacing(tmp_path / "link"):
+        pass
+    assert os.listdir(tmp_path) == ["link"] and (tmp_path / "link").is_symlink()
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_an_error_leaves_what_was_there(tmp_path, error):
     (tmp_path / "old").write_text("old")

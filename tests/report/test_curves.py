@@ -48,3 +48,6 @@ def test_a_folder_that_is_not_there_is_said_before_any_work(tmp_path, monkeypatc
     with pytest.raises(OutputError, match="no such folder"):
         curves.check(str(tmp_path / "missing" / "a.png"))
     curves.check(str(tmp_path / "a.png"))
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(OutputError, match="a folder"):
+        curves.check(str(tmp_path / "folder.png"))
