@@ -9,12 +9,15 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seqcli.errors import UsageError, nearest
 from seqcli.ranges import LARGEST_SEED, check, within
 
-Settings = TypeVar("Settings")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
 _LARGEST_FILE = 1 << 20  # bytes
 
 

@@ -78,7 +78,10 @@ class Tokenizer(Protocol):
     vocab_size: int
     normalisation: Normalisation  # of the text it reads
     specials: tuple[int, int, int]  # ids of `<unk>`, `<s>`, `</s>`; other than 0, 1, 2 only in a foreign file
-    fingerprint: str  # of the vocabulary, in hexadecimal digits
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the vocabulary, in hexadecimal digits."""
 
     def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
         """learning: the text is learnt from: `<unk>` written in it is a blank to words, where else it is an unknown word. The

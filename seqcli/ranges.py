@@ -43,7 +43,7 @@ class Range:
     open_high: bool = False
     whole: bool = False
 
-    def fault(self, value: object, kind: type) -> str | None:
+    def fault(self, value: Any, kind: type) -> str | None:
         """What is wrong with a value of type `kind`."""
         known = Real if kind is float else Integral
         if isinstance(value, bool) or not isinstance(value, known) or not -math.inf < value < math.inf:

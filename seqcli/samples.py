@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqcli import __version__
 from seqcli.errors import InputError
@@ -37,7 +37,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 # What predicted held-out pairs best among words, pieces and characters (docs/LOG.md).
 TOKENIZER, VOCAB_SIZE = "sentencepiece", 1000
 PRESET, COUNTED = "tiny", "ngram"
-SETTINGS = {  # of each architecture beside its preset, in the order of their history
+SETTINGS: dict[str, dict[str, Any]] = {  # of each architecture beside its preset, in the order of their history
     "ngram": {"order": 5},
     "feedforward": {"dropout": 0.2, "learning_rate": 4e-3},
     "rnn": {"width": 128, "dropout": 0.2, "learning_rate": 4e-3},

@@ -7,10 +7,9 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
 
 from seqcli.data.columns import MISSING, Asked, Rows, cells_of, field_of, numbered, place_of, places_of, wanted
-from seqcli.data.files import opened
+from seqcli.data.files import ByteFile, opened
 from seqcli.data.lines import Block, read_blocks
 from seqcli.errors import InputError, UsageError, nearest
 
@@ -102,7 +101,8 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
         names = [f"f{number}" for number in range(len(names))]  # as pyarrow calls them
     places = places_of([*columns, f"#{len(names)}"], names, path)
     unique = len(set(names)) == len(names)
-    *found, end = [names[place] for place in places] if unique else places
+    called = [names[place] for place in places]
+    *found, end = called if unique else places
     last = ""
     for batch in csv.open_csv(
         file,
@@ -110,16 +110,16 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
         parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         # Text as it stands: a type inferred from the first rows would turn 007 into 7.
         convert_options=csv.ConvertOptions(
-            default_column_type=pyarrow.string(), strings_can_be_null=False, include_columns=_distinct([*found, end]) if unique else None
+            default_column_type=pyarrow.string(), strings_can_be_null=False, include_columns=_distinct(called) if unique else None
         ),
     ):
-        yield [names[place] for place in places[:-1]], [batch.column(column).to_pylist() for column in found]
+        yield called[:-1], [batch.column(column).to_pylist() for column in found]
         last = batch.column(end)[-1].as_py() if batch.num_rows else last
     if file.quotes % 2 and last.endswith("\n"):  # pyarrow lets it pass: all that follows would be one cell
         raise pyarrow.ArrowInvalid("a quote is not closed")
 
 
-def _parquet(file: BinaryIO, columns: Sequence[Asked], path: str) -> Iterator[Part]:
+def _parquet(file: ByteFile, columns: Sequence[Asked], path: str) -> Iterator[Part]:
     from pyarrow import parquet
 
     table = parquet.ParquetFile(file)

@@ -45,7 +45,8 @@ class OfLikeLength:
 
     def __init__(self, lengths: np.ndarray, *, batch_tokens: int, seed: int):
         self._lengths, self._seed, self._budget = lengths, seed, batch_tokens
-        self._epoch, self._groups = -1, []
+        self._epoch = -1
+        self._groups: list[np.ndarray] = []  # of that epoch
 
     def length(self, epoch: int) -> int:
         return len(self._plan(epoch))

@@ -54,8 +54,8 @@ def looks_like(head: bytes, *, whole: bool) -> tuple[str, str] | None:
     for mark, name in ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
         if head.startswith(mark):
             return f"{name.upper()} text", name
-    if name := _utf16_without_mark(head):
-        return "UTF-16 text", name
+    if order := _utf16_without_mark(head):
+        return "UTF-16 text", order
     return ("CP949 (EUC-KR) text", "cp949") if _looks_like_cp949(head, whole) else None
 
 

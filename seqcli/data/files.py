@@ -10,13 +10,16 @@ import gzip
 import lzma
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from typing import BinaryIO
 
 from seqcli.errors import InputError
 
+ByteFile = BinaryIO | BufferedIOBase
 STDIN = "-"
+_OPENERS: dict[str, Callable[[str], BufferedIOBase]] = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
 SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
 
 
@@ -36,7 +39,7 @@ def shown(path: str) -> str:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str) -> Iterator[ByteFile]:
     """The bytes of a file, of standard input ("-"), or of what a .gz, .bz2, .xz or .zst file holds.
 
     Raises InputError, also for what the body raises while it reads: a damaged file is noticed only there.
@@ -53,8 +56,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
             with open(path, "rb", buffering=0) as file, pyarrow.CompressedInputStream(file, "zstd") as unpacked:
                 yield unpacked
         else:
-            of_suffix = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-            with of_suffix[suffix](path, "rb") if suffix else open(path, "rb", buffering=0) as file:
+            with _OPENERS[suffix](path) if suffix else open(path, "rb", buffering=0) as file:
                 yield file
     except IsADirectoryError:
         raise InputError("is a directory", where=path, cure="name a file in it") from None

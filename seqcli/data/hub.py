@@ -140,7 +140,7 @@ def _named(values: list[object], feature: object) -> list[object]:
 
     if not isinstance(feature, datasets.ClassLabel) or not feature.names:
         return values
-    names = {**dict(enumerate(feature.names)), -1: ""}
+    names: dict[object, object] = {**dict(enumerate(feature.names)), -1: ""}
     return [names.get(value, value) for value in values]
 
 

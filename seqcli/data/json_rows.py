@@ -75,7 +75,7 @@ def _elements(path: str, blocks: Iterator[Block], replaced: list[int]) -> Iterat
         nonlocal text, place, more
         block = next(blocks, None)
         more = block is not None
-        if more:
+        if block is not None:
             replaced[0] += block.replaced
             text, place = text[place:] + block.data.decode(), 0
         return more
@@ -126,7 +126,7 @@ class _Fields:
 
     def __init__(self, columns: Sequence[Asked], *, strict: bool):
         self._wanted = list(map(wanted, columns))
-        self._names: list[str] | None = None
+        self._names: list[str] = []  # none before the first object
         self._strict, self._replaced = strict, 0
         self.blank = ("",) * len(self._wanted)
 
@@ -136,7 +136,7 @@ class _Fields:
         return count
 
     def of(self, value: dict[str, object], where: str) -> tuple[str, ...]:
-        begun = self._names is not None
+        begun = bool(self._names)
         if not begun:
             known = list(field_names(value))
             if not known:

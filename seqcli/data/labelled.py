@@ -68,18 +68,16 @@ def read_labelled(
     Raises UsageError for a column that is not there, InputError for a row without a label, with several, or with one
     that holds a control character.
     """
-    columns = {"text_column": text_column, "label_column": label_column, "keep": keep}
-    raw, header = _raw(path, format=format, encoding=encoding, strict=strict, **columns)
+    raw, header = _raw(
+        path, text_column=text_column, label_column=label_column, keep=keep, format=format, encoding=encoding, strict=strict
+    )
     cleaned: dict[str, str] = {}
-    for block, given in raw:
-        block = _without_blank(LabelledBlock(block, given, lines.shown(path), header))
-        given = block.labels
-        labels = [cleaned.get(label) for label in given]
-        if None in labels:
-            for index, label in enumerate(given):
-                if label not in cleaned:
-                    cleaned[label] = _clean(label, block, index)
-            labels = [cleaned[label] for label in given]
+    for texts, given in raw:
+        block = _without_blank(LabelledBlock(texts, given, lines.shown(path), header))
+        for label in dict.fromkeys(block.labels):
+            if label not in cleaned:
+                cleaned[label] = _clean(label, block, block.labels.index(label))
+        labels = [cleaned[label] for label in block.labels]
         if "" in labels:
             raise _without_label(block, raw if os.path.isfile(path) else ())
         yield dataclasses.replace(block, labels=labels)
@@ -145,7 +143,7 @@ def _raw(
         _check_numbers(text_column, label_column, path)
     blocks = records.read_blocks(path, column=text, keep=[label, *keep], format=format, **reading)
     by_number = not any(name is None or not name.startswith("#") for name in (text_column, label_column, *keep))
-    return _from_kept(blocks, keep), {"tsv": int(not by_number), "jsonl": 0}.get(kind)
+    return _from_kept(blocks, keep), {"tsv": int(not by_number), "jsonl": 0}.get(kind or "")
 
 
 def _check_numbers(text_column: str | None, label_column: str | None, path: str) -> None:
@@ -239,8 +237,7 @@ def read_all(
     Raises what `read_labelled` raises; InputError where there is nothing, where a label is not in `labels`, or where
     there is but one to train on.
     """
-    reading = {"format": format, "encoding": encoding, "strict": strict}
-    columns, some = {"text_column": text_column, "label_column": label_column}, any(records.has_columns(path, format) for path in paths)
+    tables_too = any(records.has_columns(path, format) for path in paths)
     known = {} if labels is None else {label: index for index, label in enumerate(labels)}
     number = dict(known)
     blocks, targets, places = [], [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
@@ -249,7 +246,12 @@ def read_all(
     for path in paths:
         parts: list[LabelledBlock] = []
         before, left_out = seen, 0
-        for block in lines.noting(_texts(deadline.within(read_labelled(path, **(columns if records.has_columns(path, format) or not some else {}), **reading)), parts), path, reporter):
+        named = records.has_columns(path, format) or not tables_too  # columns are those of the tables among the files
+        read = read_labelled(
+            path, text_column=text_column if named else None, label_column=label_column if named else None, format=format,
+            encoding=encoding, strict=strict,
+        )  # fmt: skip
+        for block in lines.noting(_texts(deadline.within(read), parts), path, reporter):
             part = parts.pop()
             for label in dict.fromkeys(part.labels):
                 if label in number:

@@ -18,10 +18,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import BinaryIO
 
 from seqcli.data import encodings
-from seqcli.data.files import compression, opened, shown
+from seqcli.data.files import ByteFile, compression, opened, shown
 from seqcli.errors import InputError
 from seqcli.files import file_type
 from seqcli.interfaces import Reporter
@@ -127,7 +126,7 @@ def read_blocks(
                 yield replace(block, replaced=block.data.count(_REPLACEMENT))
 
 
-def _has_size(file: BinaryIO) -> bool:
+def _has_size(file: ByteFile) -> bool:
     """Whether these are the bytes of a regular file."""
     try:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
@@ -135,7 +134,7 @@ def _has_size(file: BinaryIO) -> bool:
         return False
 
 
-def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
+def _chunks(file: ByteFile, size: int) -> Iterator[bytes]:
     # A slow pipe gives what it has (read1); those of compressed files would give 8 KB unpacked at a time.
     read = file.read if isinstance(file, (gzip.GzipFile, bz2.BZ2File, lzma.LZMAFile)) else getattr(file, "read1", file.read)
     while chunk := read(size):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 import numpy as np
 
@@ -59,24 +59,27 @@ def read_tables(
         raise UsageError(f"{source_column} cannot be source and target", where=", ".join(paths), cure="name another column")
     sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
     asked = [replace(side, name=name, usual=tuple(each for each in side.usual if each != other)) for side, name, other in sides]
-    reading = {"format": format, "encoding": encoding, "strict": strict, "deadline": deadline or Deadline()}
-    return _kept((pair for path in paths for pair in _of_table(path, asked, reporter, **reading)), ", ".join(paths))
+    deadline = deadline or Deadline()
+    parts = (
+        _of_table(path, asked, reporter, deadline=deadline, format=format, encoding=encoding, strict=strict) for path in paths
+    )
+    return _kept(chain.from_iterable(parts), ", ".join(paths))
 
 
 def _of_table(
-    path: str, asked: list[tables.ColumnSpec], reporter: Reporter, *, deadline: Deadline, **reading
+    path: str, asked: list[tables.ColumnSpec], reporter: Reporter, *, deadline: Deadline, format: str | None, **reading
 ) -> Iterator[tuple[str, str]]:
     if hub.is_hub(path):
         rows = hub.read_rows(path, asked)
-    elif records.has_columns(path, reading["format"]):
-        rows = tables.read_rows(path, asked, **reading)
+    elif records.has_columns(path, format):
+        rows = tables.read_rows(path, asked, format=format, **reading)
     else:
         cure = f"give {tables.NAMED}, or two files of lines: --source FILE --target FILE"
         raise UsageError("pairs need two columns", where=path, cure=cure)
     replaced = 0
     for _, cells, malformed in deadline.within(rows):
         replaced += malformed
-        yield from cells
+        yield from ((source, target) for source, target in cells)
     lines.note_replaced(replaced, path, reporter)
 
 
@@ -87,13 +90,13 @@ def read_lines(
     """Of two files of lines. Raises InputError where they do not have the same number."""
 
     def pairs() -> Iterator[tuple[str, str]]:
-        sides = [_records(path, encoding, strict, reporter) for path in (source, target)]
-        for number, pair in enumerate(zip_longest(*sides)):
-            if None in pair:
-                longer = 1 + sum(1 for _ in sides[pair.index(None) ^ 1]) + number
-                counts = (number, longer) if pair[0] is None else (longer, number)
+        ours, theirs = (_records(path, encoding, strict, reporter) for path in (source, target))
+        for number, (one, other) in enumerate(zip_longest(ours, theirs)):
+            if one is None or other is None:
+                longer = 1 + sum(1 for _ in (theirs if one is None else ours)) + number
+                counts = (number, longer) if one is None else (longer, number)
                 raise InputError(f"{counts[0]:,} and {counts[1]:,} lines are no pairs", where=f"{source}, {target}", cure="give a line for every line")
-            yield pair
+            yield one, other
 
     return _kept((deadline or Deadline()).within(pairs()), f"{source}, {target}")
 

@@ -52,10 +52,10 @@ def _spelling(piece: str, known: dict[str, int]) -> list[int]:
     best: list[list[int] | None] = [None] * len(piece) + [[]]  # of what begins at each place
     for begin in range(len(piece) - 1, -1, -1):
         for end in range(len(piece), begin, -1):
-            rest = best[end]
+            rest, so_far = best[end], best[begin]
             if rest is None or (end - begin == len(piece)):
                 continue
             first = known.get(piece[begin:end])
-            if first is not None and (best[begin] is None or len(rest) + 1 < len(best[begin])):
+            if first is not None and (so_far is None or len(rest) + 1 < len(so_far)):
                 best[begin] = [first, *rest]
     return best[0] or []

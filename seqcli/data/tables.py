@@ -63,13 +63,13 @@ def read_rows(
 
     Raises UsageError for a column that is not there, InputError for a row that has no such cell.
     """
-    kind, reading = kind_of(path, format), {"encoding": encoding, "strict": strict}
+    kind = kind_of(path, format)
     if kind == "parquet":
         if compression(path):
             raise InputError("a compressed Parquet file cannot be read in pieces", where=path, cure="unpack it first")
         return arrow_rows.read_parquet(path, columns)
     if kind == "tsv":
-        return tsv.read_rows(path, columns, **reading)
+        return tsv.read_rows(path, columns, encoding=encoding, strict=strict)
     if kind == "csv":
-        return arrow_rows.read_csv(path, columns, **reading)
-    return json_rows.read_rows(path, columns, array=kind == "json", **reading)
+        return arrow_rows.read_csv(path, columns, encoding=encoding, strict=strict)
+    return json_rows.read_rows(path, columns, array=kind == "json", encoding=encoding, strict=strict)

@@ -40,7 +40,7 @@ class TokenStore:
         self._count = 0
 
     def append(self, tokens: np.ndarray) -> None:
-        self._file.write(np.ascontiguousarray(tokens, np.int32))
+        self._file.write(np.ascontiguousarray(tokens, np.int32).data)
         self._count += len(tokens)
 
     def array(self) -> np.ndarray:

@@ -46,7 +46,7 @@ def _split(data: bytes, places: list[int], width: int, path: str, first: int) ->
     if breaks == row * (len(breaks) // width):
         fields = data.replace(b"\n", b"\t").split(b"\t")[:-1]  # all rows are alike: split at once
         return [b"\n".join(fields[place::width]) + b"\n" if fields else b"" for place in places]
-    columns = [[] for _ in places]
+    columns: list[list[bytes]] = [[] for _ in places]
     blank = [b""] * width
     for line, record in enumerate(data.split(b"\n")[:-1], first):
         fields = record.split(b"\t") if width == 1 or record.strip(b" ") else blank

@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from seqcli.errors import ModelError
 
@@ -20,7 +21,7 @@ LARGEST_JSON = 1 << 24  # bytes of settings
 LARGEST_READ = 1 << 26  # bytes of a file that is read into memory at once: settings, vocabularies, SentencePiece models
 
 
-def opened(path: Path | str) -> BinaryIO:
+def opened(path: Path | str) -> BufferedReader:
     """The file, open for reading. Raises ModelError where it is not a regular file, OSError where it cannot be opened."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # without O_NONBLOCK, opening a FIFO blocks
     try:

@@ -79,7 +79,7 @@ def _bytes_of(head: bytes, tensors: Iterable[Tensor]) -> Iterator[memoryview | b
     for dtype, _, pieces in tensors:
         for piece in pieces:
             assert piece.dtype == dtype
-            flat = memoryview(np.ascontiguousarray(piece)).cast("B") if piece.size else b""
+            flat = np.ascontiguousarray(piece).data.cast("B") if piece.size else b""
             for start in range(0, len(flat), _BLOCK):
                 yield flat[start : start + _BLOCK]
 

@@ -21,8 +21,9 @@ def report(translations: Sequence[str], *references: Sequence[str], tokenize: st
     the references. Text that looks tokenised is judged as it stands, without sacreBLEU's warning."""
     from sacrebleu.metrics import BLEU, CHRF
 
-    bleu, chrf = BLEU(tokenize=tokenize or usual(references[0]), lowercase=lowercase, force=True), CHRF(lowercase=lowercase)
-    scores = [metric.corpus_score(list(translations), list(map(list, references))).score for metric in (bleu, chrf)]
+    said, wanted = list(translations), list(map(list, references))
+    bleu, chrf = BLEU(tokenize=tokenize or usual(wanted[0]), lowercase=lowercase, force=True), CHRF(lowercase=lowercase)
+    scores = bleu.corpus_score(said, wanted).score, chrf.corpus_score(said, wanted).score
     return Report(*scores, str(bleu.get_signature()), str(chrf.get_signature()))
 
 

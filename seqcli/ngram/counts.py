@@ -12,7 +12,7 @@ sorted run, the runs are merged, and each chunk looks its rows up in the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,13 +29,18 @@ class Level:
 
     word: uint32 [R]; count: int64 [R], how often it occurs; suffix: [R], its row one order below without its first
     word; children: [rows below + 1], `children[p] : children[p + 1]` are the rows with prefix p. Order 1 has the
-    vocabulary's ids as rows and neither suffix nor children.
+    vocabulary's ids as rows; its word, suffix and children are empty.
     """
 
-    word: np.ndarray | None
+    word: np.ndarray
     count: np.ndarray
-    suffix: np.ndarray | None = None
-    children: np.ndarray | None = None
+    suffix: np.ndarray
+    children: np.ndarray
+
+    @classmethod
+    def unigrams(cls, count: np.ndarray) -> Level:
+        nothing = np.zeros(0, np.uint32)
+        return cls(nothing, count, nothing, nothing)
 
     def __len__(self) -> int:
         return len(self.count)
@@ -53,7 +58,7 @@ def count(
     for begin in range(0, len(stream), arena.rows):
         np.add(unigrams, np.bincount(stream[begin : begin + arena.rows], minlength=vocab_size), out=unigrams)
     unigrams[BOS_ID] = 0
-    levels = [Level(None, unigrams)]
+    levels = [Level.unigrams(unigrams)]
     ending = stream  # the row of the (n-1)-gram that ends at t, -1 where none does
     for n in range(2, order + 1):
         reporter.progress(f"counting {n}-grams", n - 2, order - 1)
@@ -151,7 +156,7 @@ class _Pass:
         return Level(word, counts, suffix, children)
 
 
-def merged(runs: list[tuple[np.ndarray, ...]], rows: int) -> Iterator[tuple[np.ndarray, ...]]:
+def merged(runs: Sequence[tuple[np.ndarray, ...]], rows: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Merges sorted runs of (key, count, suffix): keys in order and distinct, counts added, about `rows` at a time."""
     places = [0] * len(runs)
     share = max(1, rows // max(1, len(runs)))

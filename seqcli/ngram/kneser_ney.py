@@ -54,8 +54,8 @@ def discounts_of(adjusted: np.ndarray) -> Discounts:
     if not (n[1] and n[2] and n[3]):
         return FALLBACK
     y = n[1] / (n[1] + 2 * n[2])
-    d = [float(j - (j + 1) * y * n[j + 1] / n[j]) for j in (1, 2, 3)]
-    return Discounts(*d) if all(0 <= value <= j for j, value in zip((1, 2, 3), d, strict=True)) else FALLBACK
+    one, two, three = (float(j - (j + 1) * y * n[j + 1] / n[j]) for j in (1, 2, 3))
+    return Discounts(one, two, three) if 0 <= one <= 1 and 0 <= two <= 2 and 0 <= three <= 3 else FALLBACK
 
 
 def smooth(
@@ -82,7 +82,7 @@ def smooth(
         level, a = levels[n - 1], adjusted[n - 1]
         kept = np.asarray(level.count) > thresholds[n - 1] if thresholds[n - 1] else None
         higher, backoff = _interpolate(level, a, discounts[n - 1], kept, probability, arena)
-        table.words.append(_chosen(levels[n - 2].word, kept_below))
+        table.words.append(_chosen(levels[n - 2].word, kept_below if n > 2 else None))
         table.children.append(_children(level.children, kept, kept_below))
         table.log_prob.append(_logarithms(probability, kept_below, arena))
         table.log_backoff.append(_logarithms(backoff, kept_below, arena))
@@ -94,8 +94,8 @@ def smooth(
     return Estimate(table, discounts, seen)
 
 
-def _chosen(values: np.ndarray | None, kept: np.ndarray | None) -> np.ndarray | None:
-    return values if kept is None or values is None else values[kept]
+def _chosen(values: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
+    return values if kept is None else values[kept]
 
 
 def _logarithms(values: np.ndarray, kept: np.ndarray | None, arena: Arena) -> np.ndarray:
@@ -115,7 +115,7 @@ def _adjusted_counts(levels: list[Level], arena: Arena) -> list[np.ndarray]:
     adjusted = []
     begin, end = BOS_ID, BOS_ID + 1  # rows that begin with <s>: a slice of every order
     for level, above in zip(levels, [*levels[1:], None], strict=True):
-        if level.children is not None:
+        if len(level.children):
             begin, end = int(level.children[begin]), int(level.children[end])
         if above is None:
             adjusted.append(level.count)

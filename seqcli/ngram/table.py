@@ -24,16 +24,16 @@ _CHUNK = 1 << 16  # tokens scored at a time: temporaries stay in the cache
 class Table:
     """A back-off model of order N.
 
-    words[n]: uint32 [R_n], last words of the n-grams of order n + 1, for n >= 1 (words[0] is None: ids are rows);
+    words[n]: uint32 [R_n], last words of the n-grams of order n + 1, for n >= 1 (words[0] is empty: ids are rows);
     children[n]: [R_n + 1], slices of order n + 2 by rows of order n + 1, for n < N - 1;
     log_prob[n]: float32 [R_n]; log_backoff[n]: float32 [R_n] for n < N - 1.
     """
 
     order: int
-    words: list
-    children: list
-    log_prob: list
-    log_backoff: list
+    words: list[np.ndarray]
+    children: list[np.ndarray]
+    log_prob: list[np.ndarray]
+    log_backoff: list[np.ndarray]
 
     @classmethod
     def empty(cls, order: int) -> Table:
@@ -68,7 +68,7 @@ class Table:
             for n in range(order):
                 table.log_prob.append(_checked(tensors[f"order{n + 1}.log_prob"], np.float32))
                 rows = len(table.log_prob[n])
-                table.words.append(_checked(tensors[f"order{n + 1}.words"], np.uint32, rows) if n else None)
+                table.words.append(_checked(tensors[f"order{n + 1}.words"], np.uint32, rows) if n else np.zeros(0, np.uint32))
                 if n < order - 1:
                     table.log_backoff.append(_checked(tensors[f"order{n + 1}.log_backoff"], np.float32, rows))
                     children = _checked(tensors[f"order{n + 1}.children"], np.integer, rows + 1)

@@ -144,8 +144,10 @@ class ModelFolder:
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
         """Of source and target: the same, where there is one of both."""
         if not (self.state / SIDES[0]).is_dir():
-            return (self.tokenizer(),) * 2
-        return tuple(tokenizers.load(self.state / side) for side in SIDES)
+            both = self.tokenizer()
+            return both, both
+        source, target = (tokenizers.load(self.state / side) for side in SIDES)
+        return source, target
 
     def verify(self) -> None:
         """Reads every file whole and compares checksums. Raises ModelError at the first that differs."""
@@ -208,12 +210,12 @@ class ModelWriter:
         self._check_place()
         new = self.folder / "state"
         parts = dict(zip(SIDES, tokenizer)) if isinstance(tokenizer, tuple) else {TOKENIZER: tokenizer}
-        for folder in parts:
-            (new / folder).mkdir(parents=True)
+        for name in parts:
+            (new / name).mkdir(parents=True)
         checksums = tensor_file.write(new / WEIGHTS, tensors)
-        for folder, each in parts.items():
+        for name, each in parts.items():
             if each is not None:
-                tokenizers.save(each, new / folder)
+                tokenizers.save(each, new / name)
         write_json(new / CONFIG, config)
         files = {}
         for file in sorted(f for f in new.rglob("*") if f.is_file()):

@@ -14,7 +14,10 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
 
+Handler = Callable[[int, FrameType | None], Any] | int | None  # as `signal.signal` takes and returns them
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _AGAIN = 0.05  # seconds after which a swallowed exception is raised again
 _IMPORT = "<frozen importlib._bootstrap>"  # the code below which modules are initialised
@@ -37,13 +40,13 @@ class _State:
 _state = _State()
 
 
-def install(handler: Callable[[int, object], None]) -> dict[int, object]:
+def install(handler: Callable[[int, FrameType | None], None]) -> dict[int, Handler]:
     """Sets the handler of both signals, except of an ignored one; returns the handlers that it replaced."""
     listened = [number for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN]
     return {number: signal.signal(number, handler) for number in listened}
 
 
-def restore(handlers: dict[int, object]) -> None:
+def restore(handlers: dict[int, Handler]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -131,7 +134,7 @@ def _raise() -> None:
 
 
 def _is_importing() -> bool:
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_code.co_filename != _IMPORT:
         frame = frame.f_back
     return frame is not None

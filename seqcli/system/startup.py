@@ -5,7 +5,13 @@ loaded by then: `signal` would bring `enum`, which takes a good part of the star
 """
 
 import os
-from _signal import SIG_IGN, SIGINT, SIGTERM, getsignal, signal
+from _signal import (  # type: ignore[import-not-found]  # typeshed describes no C modules
+    SIG_IGN,
+    SIGINT,
+    SIGTERM,
+    getsignal,
+    signal,
+)
 
 
 def leave_at_once(code: int | None = None) -> None:

@@ -35,7 +35,12 @@ def supervised(command: Callable[[], int], *, explain: Callable[[], int], clean_
     if child == 0:
         os.close(read)
         _become(command, write, alone=not with_terminal)
-    signals.install(lambda number, _: (with_terminal and number == signal.SIGINT) or os.kill(child, number))
+
+    def pass_on(number: int, _: object) -> None:
+        if not (with_terminal and number == signal.SIGINT):
+            os.kill(child, number)
+
+    signals.install(pass_on)
     os.close(write)
     lines = _Lines()
     status = _relayed(read, child, lines)

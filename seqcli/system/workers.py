@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
 from seqcli.errors import OutputError
 from seqcli.system import signals
@@ -26,7 +27,8 @@ def forked(function: Callable, count: int) -> Iterator[tuple[list[Connection], C
     """Pipes to processes that answer an item with (True, result) or (False, exception), and what ends them at once."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # so that a dead worker raises BrokenPipeError
     context = multiprocessing.get_context("fork")
-    pipes, processes = [], []
+    pipes: list[Connection] = []
+    processes: list[BaseProcess] = []
 
     def end() -> None:
         with signals.held():
@@ -57,7 +59,7 @@ def in_child(function: Callable[[], Result]) -> Result:
             end()
 
 
-def ask(pipe, item):
+def ask(pipe: Connection, item: object) -> Any:
     """The answer of a worker to `item`; raises what it raised, or OutputError where it dies."""
     try:
         pipe.send(item)
@@ -70,7 +72,7 @@ def ask(pipe, item):
     raise result
 
 
-def _work(function: Callable, pipe, others: list) -> None:
+def _work(function: Callable, pipe: Connection, others: list[Connection]) -> None:
     """In a forked process, which says nothing itself: errors are answers, and a death is what the other side sees."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -90,7 +92,7 @@ def _work(function: Callable, pipe, others: list) -> None:
         os._exit(0)
 
 
-def _start(process: multiprocessing.Process) -> None:
+def _start(process: BaseProcess) -> None:
     try:
         with signals.held(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # forking is safe here: no thread of ours runs yet

@@ -72,7 +72,7 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
     return tokenizer
 
 
-def digest(*contents: bytes | np.ndarray) -> str:
+def digest(*contents: bytes | memoryview) -> str:
     """A fingerprint: the first 16 hexadecimal digits of the SHA-256 of a tokenizer's contents."""
     sha = hashlib.sha256()
     for content in contents:

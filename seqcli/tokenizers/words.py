@@ -63,7 +63,8 @@ def hashes(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndar
         longer = longer[rest > 8]
         done += 8
     for i in np.flatnonzero(lengths > _LONG):
-        h[i] = int.from_bytes(hashlib.blake2b(data[starts[i] : starts[i] + lengths[i]], digest_size=8).digest())
+        word = data[starts[i] : starts[i] + lengths[i]].tobytes()
+        h[i] = int.from_bytes(hashlib.blake2b(word, digest_size=8).digest())
     return np.maximum(h, np.uint64(1))
 
 
@@ -143,7 +144,7 @@ class Words:
     @cached_property
     def fingerprint(self) -> str:
         form = b"" if self.normalisation is Normalisation.NFC else self.normalisation.value.encode()
-        return digest(KIND.encode() + form, self._words, self._ends, self._keys, self._ids)
+        return digest(KIND.encode() + form, self._words.data, self._ends.data, self._keys.data, self._ids.data)
 
     @classmethod
     def load(cls, folder: Path) -> Words:
@@ -292,7 +293,7 @@ class Distinct:
 class Learner:
     """Collects the vocabulary of blocks of lines; ids go to the frequent words first, then to the earlier ones."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._hashes, self._counts, self._first = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._words, self._ends = np.zeros(0, np.uint8), np.zeros(0, np.int64)
         self._waiting: list[tuple] = []

@@ -26,7 +26,7 @@ class Lines:
         fields = np.flatnonzero(self._text[ends] == ord("\n")) + 1  # up to the end of each line
         if (starts == ends).any():  # blanks side by side
             kept = starts < ends
-            fields, starts, ends = np.cumsum(kept)[fields - 1], starts[kept], ends[kept]
+            fields, starts, ends = np.cumsum(kept, dtype=np.int64)[fields - 1], starts[kept], ends[kept]
         self._starts, self._lengths = starts, ends - starts
         count = np.diff(fields, prepend=0)
         filled = np.flatnonzero(count)

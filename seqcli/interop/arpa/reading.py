@@ -115,7 +115,7 @@ class _Building:
         log_prob, log_backoff, keys = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         place = np.argsort(keys)
         keys = keys[place]
-        if len(twice := np.flatnonzero(keys[1:] == keys[:-1])):
+        if first and len(twice := np.flatnonzero(keys[1:] == keys[:-1])):
             raise first.error("it is listed twice", row=place[twice[0] : twice[0] + 2].max())
         return log_prob, log_backoff, keys, place
 
@@ -141,7 +141,7 @@ class _Building:
         others = np.setdiff1d(np.arange(len(keys)), [unk, bos, eos, capital])
         rows = np.append([unk, bos, eos if eos >= 0 else unk], others)
         table = self.table
-        table.words.append(None)
+        table.words.append(np.zeros(0, np.uint32))  # ids are rows
         table.log_prob.append(np.append(log_prob, np.float32(_MISSING))[rows])
         table.log_prob[0][BOS_ID] = -np.inf
         if table.order > 1:

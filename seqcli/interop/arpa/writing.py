@@ -45,7 +45,7 @@ def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line", *,
 
 
 @contextlib.contextmanager
-def _written(path: Path, *, exclusive: bool) -> Iterator[BinaryIO]:
+def _written(path: Path, *, exclusive: bool) -> Iterator[BinaryIO | gzip.GzipFile]:
     """A file to write, which takes the place of `path` when it is whole."""
     try:
         with replacing(path, exclusive=exclusive, last=True) as file:
@@ -73,7 +73,7 @@ def _lines(table: Table, *, n: int, rows: np.ndarray, words: tuple[np.ndarray, n
     log_prob = table.log_prob[n - 1][rows]
     if n == 1:
         log_prob = np.where(rows == BOS_ID, 0, log_prob)  # as lmplz writes it
-    columns = []
+    columns: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for k in range(n, 0, -1):  # from the last word back to the first
         word = rows if k == 1 else table.words[k - 1][rows]
         columns = [mark(b" "), (data, starts[word], lengths[word]), *columns]
