@@ -15,8 +15,9 @@ import torch
 
 from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.policy import Policy
-from seqcli.interfaces import OpenModel, TokenBatch
+from seqcli.interfaces import OpenModel
 from seqcli.text import BOS_ID, UNK_ID
+from seqcli.token_batch import TokenBatch
 
 PROMPT, NEW = 16, 64
 

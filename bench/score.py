@@ -12,8 +12,8 @@ import gpt2
 import numpy as np
 import torch
 
-from seqcli.interfaces import TokenBatch
 from seqcli.text import BOS_ID
+from seqcli.token_batch import TokenBatch
 
 SENTENCES, MEAN, SPREAD = 256, 22, 8
 

@@ -21,28 +21,7 @@ from seqcli.text import Normalisation
 if TYPE_CHECKING:
     import numpy as np
 
-
-@dataclass(frozen=True, slots=True)
-class TokenBatch:
-    """Token rows, packed: row b is the next `lengths[b]` of `tokens`.
-
-    Packed rather than padded, so that neither a row's length nor its neighbours can change what a model sees;
-    a network pads at its own door. `tokens` never holds `<s>` (each model knows its start) and holds `</s>`
-    where the text has an end.
-    """
-
-    tokens: np.ndarray  # int32 [P]
-    lengths: np.ndarray  # int64 [B]
-
-    @property
-    def starts(self) -> np.ndarray:
-        """Where each row begins: int64 [B]."""
-        return self.lengths.cumsum() - self.lengths
-
-    @property
-    def rows(self) -> list[np.ndarray]:
-        """Each row's tokens: int32 [lengths[b]]."""
-        return [self.tokens[start : start + length] for start, length in zip(self.starts.tolist(), self.lengths.tolist())]
+    from seqcli.token_batch import TokenBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +34,11 @@ class Scores:
 
     def __post_init__(self):
         finite.check_log_probs(self.log_prob)
+
+    def only(self, tokens: np.ndarray) -> Scores:
+        """Of some of the tokens, bool [P]."""
+        order, rank = (None if part is None else part[tokens] for part in (self.order, self.rank))
+        return Scores(self.log_prob[tokens], order, rank)
 
 
 class Piece(NamedTuple):

@@ -6,9 +6,16 @@ operations per call, a few nanoseconds a byte, whatever the number of pieces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _AT_ONCE = 1 << 17  # bytes: indices of so many stay in the cache
+
+
+def joined(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+    """Arrays one after another, of `dtype` where there are none; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype), *parts])
 
 
 def gather(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

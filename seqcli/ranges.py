@@ -45,8 +45,8 @@ class Range:
 
     def fault(self, value: Any, kind: type) -> str | None:
         """What is wrong with a value of type `kind`."""
-        known = Real if kind is float else Integral
-        if isinstance(value, bool) or not isinstance(value, known) or not -math.inf < value < math.inf:
+        is_number = isinstance(value, Real if kind is float else Integral) and not isinstance(value, bool)
+        if not is_number or not -math.inf < value < math.inf:
             return f"must be a {'finite' if kind is float else 'whole'} number {'' if self._open else 'from '}{self._bounds}"
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high

@@ -21,6 +21,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "catalog": (0, "", ""),
     "config": (0, "pydantic", ""),
     "ragged": (0, "numpy", ""),
+    "token_batch": (0, "numpy", ""),
     "decimals": (0, "numpy", ""),
     "finite": (0, "", ""),
     "results": (0, "", ""),

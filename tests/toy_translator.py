@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.decoding.policy import log_softmax
-from seqcli.interfaces import OpenTranslator, Scores, TokenBatch
+from seqcli.interfaces import OpenTranslator, Scores
 from seqcli.text import BOS_ID, EOS_ID
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers.bytes import Bytes
 
 V = Bytes.vocab_size

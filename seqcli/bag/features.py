@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.interfaces import TokenBatch
 from seqcli.text import Normalisation
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers.words import Split
 
 _BLANK = 0x20
@@ -47,7 +47,7 @@ class Features:
         if self.lower:
             text = text.lower()
             lines = text.encode()
-        return _joined(self._characters(text), self._words(lines))
+        return self._characters(text).beside(self._words(lines))
 
     def _characters(self, text: str) -> TokenBatch:
         """n-grams begin at every character of a line and at the line feed before it, and end at its own at the latest."""
@@ -88,13 +88,3 @@ class Features:
             ids[:, n - 1] = (h * _LAST_64) >> np.uint64(64 - self.bits)
         kept = left[:, None] > np.arange(self.words)
         return TokenBatch(ids[kept], np.maximum(count[:, None] - np.arange(self.words), 0).sum(axis=1))
-
-
-def _joined(left: TokenBatch, right: TokenBatch) -> TokenBatch:
-    """Every row of `left` with the same row of `right` after it."""
-    lengths = np.stack([left.lengths, right.lengths], axis=1)
-    first = np.repeat(np.tile([True, False], len(lengths)), lengths.ravel())
-    tokens = np.empty(len(first), np.int32)
-    tokens[first] = left.tokens
-    tokens[~first] = right.tokens
-    return TokenBatch(tokens, lengths.sum(axis=1))

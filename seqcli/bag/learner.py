@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.interfaces import SILENT, Reporter, TokenBatch
+from seqcli.interfaces import SILENT, Reporter
+from seqcli.token_batch import TokenBatch
 
 MOST_GIVEN = 16  # labels with numbers of their own in every embedding
 _AT_ONCE = 1 << 17  # features to gather at a time when asked: they stay in the cache
@@ -86,12 +87,14 @@ def learn(
 class _Learner:
     """What changes from step to step: `table`, float32 [buckets, D + 1], embeddings with their steps beside, and the head."""
 
-    def __init__(self, batch, targets, *, labels, buckets, width, weights, seed):
+    def __init__(
+        self, batch: TokenBatch, targets: np.ndarray, *, labels: int, buckets: int, width: int, weights: np.ndarray, seed: int
+    ):
         self.tokens, self.starts, self.lengths = batch.tokens, batch.starts, batch.lengths
         self.targets, self.weights = targets, weights.astype(np.float32)
-        head = given_head(labels)
-        self.given = head is not None
-        self.head = head if self.given else _random_head(width, labels, seed)
+        given = given_head(labels)
+        self.learns_head = given is None
+        self.head = _random_head(width, labels, seed) if given is None else given
         frequency = np.bincount(targets, minlength=labels) * weights + _UNSEEN
         self.bias = np.log(frequency / frequency.sum()).astype(np.float32)
         counts = np.zeros(buckets, np.int32)
@@ -115,7 +118,7 @@ class _Learner:
             moves *= found[:, -1]
             np.add.at(self.table.reshape(-1), ids, moves)
             ids += 1
-        if not self.given:
+        if self.learns_head:
             self.head -= np.float32(_HEAD * rate / len(rows)) * (means.T @ error)
 
     def _features(self, rows: np.ndarray) -> np.ndarray:

@@ -7,17 +7,17 @@ goes into windows at random places, or into lanes that are read on and on, for m
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from seqcli.interfaces import TokenBatch
 from seqcli.text import BOS_ID, PAD
+from seqcli.token_batch import TokenBatch, padded, places, rows_of
 
 _SORTED_TOGETHER = 64  # batches whose rows are sorted by length with one another
 NOT_COUNTED = -1
-_PIECE = 1 << 22  # tokens of a stream that are looked through at a time
+
 
 
 class Example(NamedTuple):
@@ -76,12 +76,8 @@ class OfLikeLength:
             begin = end
         return groups
 
-    def _padded(self, rows: list[np.ndarray]) -> np.ndarray:
-        """int64 [B, T]: rows one below the other, PAD on the right."""
-        table = np.full((len(rows), int(self._rounded(max(map(len, rows))))), PAD, np.int64)
-        for line, row in zip(table, rows):
-            line[: len(row)] = row
-        return table
+    def _padded(self, rows: Sequence[np.ndarray]) -> np.ndarray:
+        return padded(rows, fill=PAD, round_to=self.round_to)
 
     def _rounded(self, length):
         return (length + self.round_to - 1) // self.round_to * self.round_to
@@ -92,10 +88,10 @@ class Lines(OfLikeLength):
 
     def __init__(self, stream: np.ndarray, *, batch_tokens: int, seed: int, longest: int | None = None):
         self._stream = stream
-        begins, lengths = _rows(stream)
+        begins, lengths = rows_of(stream)
         if longest is not None:  # what a window cannot hold is cut
             parts = np.maximum(-(-lengths // longest), 1)
-            number = np.arange(int(parts.sum())) - np.repeat(np.cumsum(parts) - parts, parts)  # of a part, in its row
+            number = places(parts)  # of a part, in its row
             begins = np.repeat(begins, parts) + number * longest
             lengths = np.minimum(np.repeat(lengths, parts) - number * longest, longest)
         kept = lengths > 0
@@ -123,7 +119,7 @@ class Labelled(OfLikeLength):
         self, stream: np.ndarray, labels: np.ndarray, *, batch_tokens: int, seed: int, longest: int,
         changed: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     ):  # fmt: skip
-        self._begins, lengths = _rows(stream)
+        self._begins, lengths = rows_of(stream)
         assert len(labels) == len(lengths) and (lengths > 0).all(), "every row has a label, and a token"
         super().__init__(np.minimum(lengths + 1, longest), batch_tokens=batch_tokens, seed=seed)  # `<s>` is read, too
         self._stream, self._labels, self._longest, self._changed = stream, labels, longest, changed
@@ -164,27 +160,6 @@ class Pairs(OfLikeLength):
         rows = [batch.tokens[begins[n] : begins[n] + batch.lengths[n]] for n in numbers]
         return [self._changed[side](row, rng) for row in rows] if self._changed else rows
 
-
-def row_starts(stream: np.ndarray) -> np.ndarray:
-    """Where the rows of a stream begin, at their `<s>`: int64 [rows]."""
-    return np.concatenate([np.zeros(0, np.int64), *(first + np.flatnonzero(part == BOS_ID) for first, part in pieces(stream))])
-
-
-def _rows(stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the rows of a stream begin, at their `<s>`, and how many tokens follow it."""
-    begins = row_starts(stream)
-    return begins, np.diff(begins, append=len(stream)) - 1
-
-
-def count_rows(stream: np.ndarray) -> int:
-    """The rows of a stream."""
-    return sum(int(np.count_nonzero(part == BOS_ID)) for _, part in pieces(stream))
-
-
-def pieces(stream: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """A stream piece by piece, with where each begins: it may be larger than memory."""
-    for first in range(0, len(stream), _PIECE):
-        yield first, stream[first : first + _PIECE]
 
 
 class Windows:

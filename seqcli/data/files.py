@@ -53,7 +53,7 @@ def opened(path: str) -> Iterator[ByteFile]:
         elif suffix == ".zst":
             import pyarrow  # 0.2 s; Python's own module came with 3.14
 
-            with open(path, "rb", buffering=0) as file, pyarrow.CompressedInputStream(file, "zstd") as unpacked:
+            with open(path, "rb", buffering=0) as packed, pyarrow.CompressedInputStream(packed, "zstd") as unpacked:
                 yield unpacked
         else:
             with _OPENERS[suffix](path) if suffix else open(path, "rb", buffering=0) as file:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from seqcli.data.batches import row_starts
 from seqcli.text import nfc
+from seqcli.token_batch import places, rows_of
 from seqcli.tokenizers.words import Split
 
 _AT_ONCE = 1 << 20  # tokens
@@ -32,8 +32,8 @@ def keys_of_texts(blocks: Iterable[bytes]) -> np.ndarray:
 
 def keys_of_rows(stream: np.ndarray) -> np.ndarray:
     """uint64 [rows], the same for equal rows of a stream of tokens, int32 [T] with `<s>` before each."""
-    starts = row_starts(stream)
-    lengths = np.diff(starts, append=len(stream))
+    starts, lengths = rows_of(stream)
+    lengths += 1  # `<s>`
     parts, row = [np.zeros(0, np.uint64)], 0
     while row < len(starts):
         stop = max(row + 1, int(np.searchsorted(starts, starts[row] + _AT_ONCE)))
@@ -98,8 +98,7 @@ def largest_remainders(weights: np.ndarray, count: int, *, most: np.ndarray, rng
 def _keys(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Hashes of the rows of `values` (uint64 [T]): of what stands in them, and where."""
     ends = np.cumsum(lengths)
-    place = np.arange(len(values)) - np.repeat(ends - lengths, lengths)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mixed(values + _PLACE * place.astype(np.uint64)))])
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mixed(values + _PLACE * places(lengths).astype(np.uint64)))])
     return _mixed(sums[ends] - sums[ends - lengths] + lengths.astype(np.uint64))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from seqcli.text import SPECIAL_IDS
+from seqcli.token_batch import owners, places
 
 _BYTE = re.compile("<0x[0-9A-Fa-f]{2}>")
 _LONGEST = 64  # characters of a piece that is spelled
@@ -33,10 +34,9 @@ class PieceDropout:
             return tokens
         spelled = (rng.random(len(tokens)) < self._share) & (self._lengths[tokens] > 1)
         lengths = np.where(spelled, self._lengths[tokens], 1)
-        owner = np.repeat(np.arange(len(tokens)), lengths)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        owner = owners(lengths)
         source = tokens[owner]
-        return np.where(spelled[owner], self._ids.take(self._starts[source] + within, mode="clip"), source).astype(np.int32)
+        return np.where(spelled[owner], self._ids.take(self._starts[source] + places(lengths), mode="clip"), source).astype(np.int32)
 
 
 def _spellings(vocabulary: Sequence[str]) -> list[list[int]]:

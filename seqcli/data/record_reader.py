@@ -16,8 +16,9 @@ import numpy as np
 
 from seqcli.combinations import best
 from seqcli.data.lines import Block
-from seqcli.interfaces import OpenModel, Piece, TokenBatch, Tokenizer, has_line_ends
+from seqcli.interfaces import OpenModel, Piece, Tokenizer, has_line_ends
 from seqcli.text import BLANKS, EOS, EOS_ID, one_line
+from seqcli.token_batch import TokenBatch
 
 
 def lines_of(block: Block, unit: str, *, whole: bool | Iterable[bool] = True) -> tuple[bytes, np.ndarray | None]:
@@ -56,15 +57,12 @@ class RecordReader:
         """The tokens of every record: one row each. whole: with the token that ends it; else without."""
         text, counts = lines_of(block, self.unit, whole=whole)
         batch = self.tokenizer.encode(text, learning=self.learning)
-        tokens, lengths = batch.tokens, batch.lengths
         if counts is not None:
-            lengths = np.add.reduceat(lengths, np.cumsum(counts) - counts)
+            batch = batch.grouped(counts)
         if not self.line_ends:
             line_break = self.tokenizer.encode(b"\n", unit="document").tokens[0]
-            tokens = np.where(tokens == EOS_ID, line_break, tokens)
-        if not whole:
-            tokens, lengths = np.delete(tokens, np.cumsum(lengths) - 1), lengths - 1
-        return TokenBatch(tokens, lengths)
+            batch = TokenBatch(np.where(batch.tokens == EOS_ID, line_break, batch.tokens), batch.lengths)
+        return batch if whole else batch.without_last()
 
     def pieces(self, record: str, *, whole: bool = False) -> Iterator[Piece]:
         """The tokens of one record, those of `rows`, with their places in it."""
@@ -137,14 +135,3 @@ class RecordReader:
         if context and not self.line_ends and not string.endswith("\n"):
             string += "\n"
         return string, given
-
-
-def common_prefixes(one: TokenBatch, other: TokenBatch) -> np.ndarray:
-    """How many tokens the rows of two batches have in common at their beginnings: int64 [B]."""
-    lengths = np.minimum(one.lengths, other.lengths)
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    differ = one.tokens[one.starts[row] + place] != other.tokens[other.starts[row] + place]
-    common = lengths.copy()
-    np.minimum.at(common, row[differ], place[differ])
-    return common

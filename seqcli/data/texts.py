@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.data.parallel import ordered_map
-from seqcli.interfaces import SILENT, Reporter, TokenBatch
+from seqcli.interfaces import SILENT, Reporter
 from seqcli.ragged import gather
+from seqcli.token_batch import TokenBatch
 
 _BLOCK = 1 << 18  # bytes of text that are tokenized at a time
 
@@ -50,6 +51,4 @@ class Texts:
 
     def encoded(self, encode: Callable[[bytes], TokenBatch], *, threads: int | None = None) -> TokenBatch:
         """All of them as tokens, on all cores."""
-        batches = list(ordered_map(encode, self.blocks(), workers=threads))
-        tokens = np.concatenate([np.zeros(0, np.int32), *(batch.tokens for batch in batches)])
-        return TokenBatch(tokens, np.concatenate([np.zeros(0, np.int64), *(batch.lengths for batch in batches)]))
+        return TokenBatch.joined(list(ordered_map(encode, self.blocks(), workers=threads)))

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.decoding.translate import TranslatedLine, together
-from seqcli.interfaces import OpenTranslator, Piece, TokenBatch
+from seqcli.interfaces import OpenTranslator, Piece
 from seqcli.results import Attention
 from seqcli.text import EOS, EOS_ID, WORD, one_line
+from seqcli.token_batch import TokenBatch
 
 _AT_ONCE = 64  # translations
 _UNFINISHED = ("\ufffd", "\x1a")  # how a text ends whose last character has not all its tokens
@@ -58,11 +59,11 @@ class AttentionMap:
 def attentions(opened: OpenTranslator, translations: Sequence[TranslatedLine]) -> list[AttentionMap]:
     """Of the best hypothesis of each."""
     parts = [(t, k) for t, translation in enumerate(translations) for k in range(len(translation.parts))]
-    found = {}
+    found: dict[tuple[int, int], np.ndarray] = {}
     for rows in together(opened, [len(translations[t].parts[k]) for t, k in parts], at_once=_AT_ONCE):
         batch = [parts[row] for row in rows]
-        sources = _batch([translations[t].parts[k] for t, k in batch])
-        targets = _batch([translations[t].best.parts[k] for t, k in batch])
+        sources = TokenBatch.of([translations[t].parts[k] for t, k in batch])
+        targets = TokenBatch.of([translations[t].best.parts[k] for t, k in batch])
         found |= zip(batch, opened.model.given(opened.model.encode(sources)).attention(targets), strict=True)
     return [
         _whole(opened, translation, [found[t, k] for k in range(len(translation.parts))]) for t, translation in enumerate(translations)
@@ -119,7 +120,3 @@ def _words(text: str, pieces: list[Piece]) -> np.ndarray:
     place = [k for k, piece in enumerate(pieces) if word[k] < len(ends) and piece.id != EOS_ID]
     member[word[place], place] = 1
     return member
-
-
-def _batch(rows: list[np.ndarray | list[int]]) -> TokenBatch:
-    return TokenBatch(np.concatenate(rows).astype(np.int32), np.array([len(row) for row in rows]))

@@ -16,14 +16,15 @@ import numpy as np
 from seqcli.decoding import beam
 from seqcli.decoding.model_log_prob import log_probs
 from seqcli.decoding.policy import Policy
-from seqcli.decoding.prompt import Prompt, Prompter, Start, begin, padded
+from seqcli.decoding.prompt import Prompt, Prompter, Start, begin
 from seqcli.decoding.sampling import draw, numbers
 from seqcli.decoding.text_stream import TextStream
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, State
 from seqcli.ranges import BEAM, COUNT, SEED, check, ranged
 from seqcli.results import Continuation
-from seqcli.text import EOS_ID, UNK_ID
+from seqcli.text import BOS_ID, EOS_ID, UNK_ID
+from seqcli.token_batch import padded
 
 _AT_ONCE = 1 << 22  # so many logits are held at a time
 _REMEMBERED = 1 << 13  # hypotheses whose texts are kept to grow others from
@@ -138,7 +139,7 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
     u = np.array([one.random() for one in random])
     starts, logits, may, state = _begun(opened, samples, u=u, temperature=policy.temperature if policy.random else 0)
     rows = [GrowingText(opened, sample, start, settings) for sample, start in zip(samples, starts)]
-    history, _ = padded([row.prompt.ids[: start.kept] for row, start in zip(rows, starts)])
+    history = padded([row.prompt.ids[: start.kept] for row, start in zip(rows, starts)], fill=BOS_ID)
     alive = np.arange(len(rows))
     while True:
         # 2. A token of each row

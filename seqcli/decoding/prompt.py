@@ -23,7 +23,8 @@ from seqcli.data.lines import block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.model_log_prob import log_probs
 from seqcli.interfaces import LanguageModel, OpenModel, State
-from seqcli.text import BLANKS, BOS_ID, SPECIALS
+from seqcli.text import BLANKS, SPECIALS
+from seqcli.token_batch import padded_to_extend
 
 _SPACE = "\u2581"  # as sentencepiece writes it
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
@@ -133,8 +134,7 @@ def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
     starts = [(prompt.ids, start) for prompt in prompts for start in prompt.starts]
     ends = np.cumsum([len(prompt.starts) for prompt in prompts])
     rows = [slice(int(end) - len(prompt.starts), int(end)) for prompt, end in zip(prompts, ends)]
-    tokens, lengths = padded([ids[: start.kept] for ids, start in starts])
-    logits, state = model.extend(tokens, lengths)
+    logits, state = model.extend(*padded_to_extend([ids[: start.kept] for ids, start in starts]))
     log_p = log_probs(model, logits)
     joint = np.full(log_p.shape, -np.inf)
     for prompt, at in zip(prompts, rows):
@@ -153,11 +153,3 @@ def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
             joint[at.stop - 1] = log_p[at.stop - 1]
     return Beginning(logits, joint, state, rows)
 
-
-def padded(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of tokens as int32 [B, T], right-padded with `<s>`, and their lengths, int64 [B]."""
-    lengths = np.array([len(row) for row in rows], np.int64)
-    tokens = np.full((len(rows), int(lengths.max(initial=0))), BOS_ID, np.int32)
-    for row, ids in zip(tokens, rows):
-        row[: len(ids)] = ids
-    return tokens, lengths

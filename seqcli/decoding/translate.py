@@ -20,10 +20,10 @@ from seqcli.decoding.policy import Policy, log_softmax
 from seqcli.decoding.sampling import numbers, sample
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
-from seqcli.interfaces import OpenTranslator, TokenBatch
-from seqcli.nn.padding import of_like_length
+from seqcli.interfaces import OpenTranslator
 from seqcli.ranges import BEAM, LENGTH_PENALTY, LENGTH_RATIO, NO_REPEAT_NGRAM, SEED, check, checked, exclusive, ranged
 from seqcli.text import EOS_ID, UNK_ID, one_line
+from seqcli.token_batch import TokenBatch, of_like_length
 
 _READ = 1024  # lines among which those of like length are found
 _AT_ONCE = 1 << 22  # so many logits are held at a time
@@ -192,21 +192,21 @@ def together(opened: OpenTranslator, lengths: Sequence[int], *, at_once: int) ->
 def _decoded(
     opened: OpenTranslator, parts: list[_Part], settings: TranslationSettings, *, prefix: Sequence[int]
 ) -> list[list[beam.Hypothesis]]:
-    lengths = np.array([len(part.tokens) for part in parts])
-    given = opened.model.given(opened.model.encode(TokenBatch(np.concatenate([part.tokens for part in parts]), lengths)))
+    sources = TokenBatch.of([part.tokens for part in parts])
+    given = opened.model.given(opened.model.encode(sources))
     rows = len(parts)
     begun = np.tile(np.asarray(prefix, np.int32), (rows, 1))  # [B, P]
     logits, state = given.extend(begun, np.full(rows, len(prefix), np.int64))
     log_prob = log_softmax(logits)
     log_prob[:, UNK_ID] = -np.inf
     if len(prefix):
-        forced = given.score(TokenBatch(begun.ravel(), np.full(rows, len(prefix), np.int64))).log_prob
+        forced = given.score(TokenBatch.of(list(begun))).log_prob
         log_prob += forced.reshape(begun.shape).sum(axis=1, dtype=np.float64)[:, None]
     limits = {
         "length_penalty": settings.length_penalty, "no_repeat_ngram": settings.no_repeat_ngram, "prefix": prefix,
         "end": EOS_ID, "never": [UNK_ID],
     }  # fmt: skip
-    longest = np.ceil(settings.max_length_ratio * lengths).astype(np.int64) + _MORE
+    longest = np.ceil(settings.max_length_ratio * sources.lengths).astype(np.int64) + _MORE
     if settings.num_samples is None:
         return beam.search(
             given, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest, **limits,

@@ -84,16 +84,6 @@ def log_loss(logits: np.ndarray, targets: np.ndarray, *, temperature: float = 1.
     return float((np.log(np.exp(logits).sum(axis=1)) - wanted).mean())
 
 
-def brier(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Brier (1950): the mean squared distance to the truth, summed over labels: 0 is best, 2 worst.
-
-    probabilities: float [N, C]; targets: int [N]. (0.8, 0.2) for label 0 is 0.08.
-    """
-    p = np.array(probabilities, np.float64)
-    p[np.arange(len(p)), targets] -= 1
-    return float((p**2).sum() / len(p)) if len(p) else math.nan
-
-
 def expected_calibration_error(probability: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> float:
     """Guo et al. (2017), equation 3: the mean distance of accuracy and probability over bins of like probability.
 

@@ -16,9 +16,10 @@ from seqcli import finite
 from seqcli.bag.features import Features
 from seqcli.bag.learner import Bag, Plan, given_head, learn
 from seqcli.errors import InputError, ModelError
-from seqcli.interfaces import Reporter, TokenBatch
+from seqcli.interfaces import Reporter
 from seqcli.models.ngram import Counted
 from seqcli.ranges import LARGEST_SEED, check, setting, within
+from seqcli.token_batch import TokenBatch
 
 TASK = "classification"
 _LARGEST_ORDER = 10

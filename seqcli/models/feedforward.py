@@ -22,7 +22,6 @@ from seqcli.ranges import check, fraction, setting, within
 from seqcli.text import BOS_ID
 
 TASK = "language"
-CAUSAL = True
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ interfaces of a model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ import numpy as np
 
 from seqcli import finite
 from seqcli.errors import InputError, ModelError
-from seqcli.interfaces import Reporter, Scores, TokenBatch
+from seqcli.interfaces import Reporter, Scores
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
 from seqcli.ngram.table import Table
 from seqcli.ranges import check, each, within
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
+from seqcli.token_batch import TokenBatch
 
 TASK = "language"
-CAUSAL = True
 LARGEST_ORDER = 10
 
 
@@ -76,8 +76,7 @@ class NgramModel:
 
     @_sound_table()
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
-        start = np.array([BOS_ID], np.int32) if context is None else np.concatenate([[BOS_ID], context]).astype(np.int32)
-        stream, scored = with_starts([batch], start)
+        stream, scored = batch.with_starts([BOS_ID] if context is None else np.append(BOS_ID, context))
         log_prob, order = self.table.score(stream)
         ranks = self._ranks(stream, scored) if rank else None
         return Scores(log_prob[scored], order[scored], ranks)
@@ -115,24 +114,6 @@ class NgramModel:
         finite.check_log_probs(p)
         return p
 
-
-def with_starts(batches: Iterable[TokenBatch], start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of all batches with `start` (int32 [C]) before each: int32 [T], and which of its entries are theirs."""
-    parts, masks = [], []
-    for batch in batches:
-        lengths = batch.lengths + len(start)
-        begins = np.cumsum(lengths) - lengths
-        given = (begins[:, None] + np.arange(len(start))).ravel()
-        theirs = np.ones(int(lengths.sum()), bool)
-        theirs[given] = False
-        stream = np.empty(len(theirs), np.int32)
-        stream[given] = np.tile(start, len(lengths))
-        stream[theirs] = batch.tokens
-        parts.append(stream)
-        masks.append(theirs)
-    if len(parts) == 1:
-        return parts[0], masks[0]
-    return np.concatenate([np.zeros(0, np.int32), *parts]), np.concatenate([np.zeros(0, bool), *masks])
 
 
 @dataclass(frozen=True)

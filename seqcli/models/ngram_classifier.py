@@ -15,12 +15,12 @@ import numpy as np
 
 from seqcli import finite
 from seqcli.errors import ModelError
-from seqcli.interfaces import Reporter, TokenBatch
+from seqcli.interfaces import Reporter
 from seqcli.models import ngram
 from seqcli.models.ngram import Counted, NgramModel
 from seqcli.ngram.arena import Arena
 from seqcli.ranges import within
-from seqcli.text import BOS_ID
+from seqcli.token_batch import TokenBatch, owners
 
 TASK = "classification"
 _LABELS = 10_000  # with a table each
@@ -40,7 +40,7 @@ class NgramClassifier:
 
     def classify(self, batch: TokenBatch) -> np.ndarray:
         logits = np.empty((len(batch.lengths), len(self.models)))
-        row = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
+        row = owners(batch.lengths)
         for label, model in enumerate(self.models):
             log_prob = np.maximum(model.score(batch).log_prob, _LEAST)
             logits[:, label] = np.bincount(row, log_prob, minlength=len(logits)) + self.log_prior[label]
@@ -57,11 +57,10 @@ def estimate(
 
     arena: makes one for so many tokens.
     """
-    row = np.repeat(targets, batch.lengths)
-    tensors, grams, fallback = {}, [], []
+    tensors: dict[str, np.ndarray] = {}
+    grams, fallback = [], []
     for label in range(labels):
-        own = TokenBatch(batch.tokens[row == label], batch.lengths[targets == label])
-        stream, _ = ngram.with_starts([own], np.array([BOS_ID], np.int32))
+        stream, _ = batch.only(targets == label).with_starts()
         quiet = _OnlyProgress(reporter)
         made = ngram.estimate(stream, config, vocab_size=vocab_size, arena=arena(len(stream)), reporter=quiet)
         tensors |= {f"{label}/{name}": array for name, array in made.tensors.items()}

@@ -20,7 +20,6 @@ from seqcli.nn.weights import restored
 from seqcli.ranges import check, fraction, one_of, setting, within
 
 TASK = "language"
-CAUSAL = True
 
 
 @dataclass(frozen=True)

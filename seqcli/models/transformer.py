@@ -21,7 +21,6 @@ from seqcli.nn.weights import restored
 from seqcli.ranges import setting
 
 TASK = "language"
-CAUSAL = True
 _ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache holds, and the allocator keeps
 
 

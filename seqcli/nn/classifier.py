@@ -21,12 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli import finite
-from seqcli.interfaces import TokenBatch
 from seqcli.nn import threads
 from seqcli.nn.inference import Answering
 from seqcli.nn.linear import Linear
-from seqcli.nn.padding import of_like_length, padded
 from seqcli.text import BOS_ID, EOS_ID, PAD, UNK_ID
+from seqcli.token_batch import TokenBatch, of_like_length, padded
 
 
 class NeuralClassifier(Answering):

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqcli.interfaces import Scores, State, TokenBatch
+from seqcli.interfaces import Scores, State
 from seqcli.nn import inference, threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.inference import Answering
 from seqcli.nn.linear import Linear
-from seqcli.nn.padding import of_like_length, padded
 from seqcli.text import BOS_ID
+from seqcli.token_batch import TokenBatch, of_like_length, padded
 
 
 def _inference(method: Callable) -> Callable:
@@ -94,12 +94,12 @@ class NeuralLanguageModel(Answering):
         start = np.array([BOS_ID]) if context is None else np.concatenate([[BOS_ID], context])
         log_prob = np.empty(len(batch.tokens), np.float32)
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
-        starts = batch.starts
+        starts, texts = batch.starts, batch.rows
         for rows in of_like_length(batch.lengths, budget=self.batch_tokens, most=self.window or self.batch_tokens):
             if batch.lengths[rows[0]] + len(start) > (self.window or self.batch_tokens) + 1:
-                parts = [self._score_long(np.concatenate([start, _row(batch, starts, rows[0])]), len(start), rank)]
+                parts = [self._score_long(np.concatenate([start, texts[rows[0]]]), len(start), rank)]
             else:
-                parts = self._score_rows([_row(batch, starts, row) for row in rows], start, rank)
+                parts = self._score_rows([texts[row] for row in rows], start, rank)
             for row, (lp, rk) in zip(rows, parts, strict=True):
                 place = slice(int(starts[row]), int(starts[row] + batch.lengths[row]))
                 log_prob[place] = lp
@@ -166,9 +166,6 @@ class NeuralLanguageModel(Answering):
         total = linear_cross_entropy(features, self.head.weight, self.head.bias, targets, smoothing=smoothing)
         return total, int(counted.sum()), state
 
-
-def _row(batch: TokenBatch, starts: np.ndarray, row: int) -> np.ndarray:
-    return batch.tokens[starts[row] : starts[row] + batch.lengths[row]]
 
 
 def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:

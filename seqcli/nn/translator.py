@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqcli.interfaces import Scores, TokenBatch
+from seqcli.interfaces import Scores
 from seqcli.nn import inference, recording, threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.inference import Answering
 from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
-from seqcli.nn.padding import padded
 from seqcli.text import BOS_ID, PAD
+from seqcli.token_batch import TokenBatch, padded
 
 
 class NeuralTranslator(Answering):

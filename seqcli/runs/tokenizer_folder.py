@@ -17,12 +17,6 @@ from seqcli.interfaces import Tokenizer
 from seqcli.system import signals
 
 
-def save_tokenizer(tokenizer: Tokenizer, path: Path | str, *, force: bool = False) -> None:
-    """A folder with a tokenizer alone, whole or not at all. Raises as `drafting_tokenizer` does."""
-    with drafting_tokenizer(path, force=force) as save:
-        save(tokenizer)
-
-
 @contextmanager
 def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Callable[[Tokenizer], None]]:
     """Locks the place of a tokenizer folder, and gives the function that writes it.

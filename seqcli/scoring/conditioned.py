@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.interfaces import OpenModel, OpenTranslator, Scores, TokenBatch, Translator
-from seqcli.nn.padding import of_like_length
+from seqcli.interfaces import OpenModel, OpenTranslator, Scores, Translator
 from seqcli.text import EOS_ID
+from seqcli.token_batch import TokenBatch, of_like_length
 
 _BATCH_TOKENS = 4096  # that are read together, where the translator does not say
 
@@ -38,11 +38,10 @@ class Conditioned:
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
         lengths = np.maximum(batch.lengths, [len(source) for source in self._sources])
         for rows in of_like_length(lengths, budget=budget, most=budget):
-            places = np.concatenate([np.arange(batch.lengths[row]) + batch.starts[row] for row in rows])
-            sources = [self._sources[row] for row in rows]
-            given = self._model.given(self._model.encode(TokenBatch(np.concatenate(sources), np.array(list(map(len, sources))))))
-            scores = given.score(TokenBatch(batch.tokens[places], batch.lengths[rows]), rank=rank)
-            log_prob[places] = scores.log_prob
-            if rank:
-                ranks[places] = scores.rank
+            given = self._model.given(self._model.encode(TokenBatch.of([self._sources[row] for row in rows])))
+            scores = given.score(batch.at(rows), rank=rank)
+            theirs = np.concatenate([np.arange(batch.lengths[row]) + batch.starts[row] for row in rows])
+            log_prob[theirs] = scores.log_prob
+            if ranks is not None:
+                ranks[theirs] = scores.rank
         return Scores(log_prob, rank=ranks)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from seqcli.data.lines import Block, block_of
-from seqcli.data.record_reader import RecordReader, common_prefixes, lines_of
-from seqcli.interfaces import OpenModel, Scores, TokenBatch
+from seqcli.data.record_reader import RecordReader, lines_of
+from seqcli.interfaces import OpenModel, Scores
 from seqcli.metrics.perplexity import Totals, characters, line_bytes
 from seqcli.text import UNK_ID
+from seqcli.token_batch import TokenBatch, common_prefixes, places, row_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def score_texts(opened: OpenModel, texts: Iterable[str]) -> np.ndarray:
 
 
 def score_given(
-    opened: OpenModel, block: Block, contexts: Sequence[str], **wanted
+    opened: OpenModel, block: Block, contexts: Sequence[str], *, rank: bool = False
 ) -> tuple[TokenBatch, Scores]:
     """The tokens of each record after its context, and their scores.
 
@@ -86,11 +86,8 @@ def score_given(
     strings, given = zip(*map(reader.joined, contexts, block.records())) if contexts else ((), ())
     whole = reader.rows(block_of(strings), whole=reader.line_ends)
     before = common_prefixes(whole, reader.rows(block_of(given), whole=False))
-    place = np.arange(len(whole.tokens)) - np.repeat(whole.starts, whole.lengths)
-    counted = place >= np.repeat(before, whole.lengths)
-    scores = opened.model.score(whole, **wanted)
-    parts = ((f.name, getattr(scores, f.name)) for f in dataclasses.fields(scores))
-    scores = Scores(**{name: None if part is None else part[counted] for name, part in parts})
+    counted = places(whole.lengths) >= np.repeat(before, whole.lengths)
+    scores = opened.model.score(whole, rank=rank).only(counted)
     return TokenBatch(whole.tokens[counted], whole.lengths - before), scores
 
 
@@ -120,8 +117,7 @@ class DocumentScore:
             self._context = np.concatenate([self._context, tokens])[-max(horizon, 1) :]
 
     def _score(self, tokens: np.ndarray) -> None:
-        row = TokenBatch(tokens, np.array([len(tokens)]))
-        log_prob = self._opened.model.score(row, context=self._context).log_prob
+        log_prob = self._opened.model.score(TokenBatch.one(tokens), context=self._context).log_prob
         self._totals += Totals.of(tokens, log_prob)
 
     def result(self) -> Sentences:
@@ -130,8 +126,8 @@ class DocumentScore:
             self._score(np.concatenate(self._waiting))
             self._waiting = []
         totals = self._totals
-        one = (np.array([value]) for value in (totals.log_prob, totals.tokens, totals.unknown, totals.bytes))
-        return Sentences(*one, characters=totals.characters, log_prob_known=totals.log_prob_known)
+        log_prob, tokens, unknown, size = (np.array([sum_]) for sum_ in (totals.log_prob, totals.tokens, totals.unknown, totals.bytes))
+        return Sentences(log_prob, tokens, unknown, size, totals.characters, totals.log_prob_known)
 
 
 def score_documents(
@@ -177,14 +173,3 @@ def _sums(
         float((log_prob[~unknown] if any_unknown else log_prob).sum(dtype=np.float64)),
     )
 
-
-def row_sums(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Sums over packed rows, in float64: [B]. Rows may be empty."""
-    if not len(lengths):
-        return np.zeros(0)
-    filled = lengths > 0
-    starts = (np.cumsum(lengths) - lengths)[filled]
-    sums = np.zeros(len(lengths))
-    if len(starts):
-        sums[filled] = np.add.reduceat(values.astype(np.float64), starts)
-    return sums

@@ -23,8 +23,8 @@ import numpy as np
 from seqcli import catalog
 from seqcli.errors import ModelError, nearest
 from seqcli.files import regular
-from seqcli.interfaces import TokenBatch
 from seqcli.text import EOS_ID, Normalisation
+from seqcli.token_batch import TokenBatch
 
 if TYPE_CHECKING:
     from seqcli.interfaces import Tokenizer
@@ -97,7 +97,7 @@ def read_file(path: Path) -> bytes:
 def rows_ended_at(line_feeds: np.ndarray, tokens: np.ndarray, *, unit: str) -> TokenBatch:
     """Rows of tokens that stand for single bytes or characters. line_feeds: bool [P]; by line each becomes a row's `</s>`."""
     if unit == "document":
-        return TokenBatch(tokens, np.array([len(tokens)], np.int64))
+        return TokenBatch.one(tokens)
     ends = np.flatnonzero(line_feeds)
     tokens[ends] = EOS_ID
     return TokenBatch(tokens, np.diff(ends, prepend=-1))

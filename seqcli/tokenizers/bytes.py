@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from seqcli.interfaces import Piece, TokenBatch
+from seqcli.interfaces import Piece
 from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, Normalisation
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import digest, lines_of, rows_ended_at, span
 
 KIND = "bytes"

@@ -16,8 +16,9 @@ import numpy as np
 
 from seqcli.errors import InputError, ModelError
 from seqcli.files import regular
-from seqcli.interfaces import Piece, TokenBatch
+from seqcli.interfaces import Piece
 from seqcli.text import SPECIAL_IDS, SPECIALS, UNK, UNK_ID, Normalisation
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, rows_ended_at, span, write_file
 
 KIND = "characters"

@@ -27,13 +27,13 @@ import sentencepiece
 from seqcli.combinations import best
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.files import file_type
-from seqcli.interfaces import Piece, TokenBatch
+from seqcli.interfaces import Piece
 from seqcli.long_lines import Token, windowed
 from seqcli.system.workers import in_child
 from seqcli.text import SPECIALS, UNK, Normalisation
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
 from seqcli.tokenizers.characters import code_points
-from seqcli.tokenizers.words import with_line_ends
 
 KIND = "sentencepiece"
 FILE = "tokenizer.model"
@@ -117,10 +117,8 @@ class SentencePiece:
             found = self._processor.encode(rows, return_type=int)
             lengths = np.fromiter(map(len, found), np.int64, len(found))
             ids = np.fromiter(chain.from_iterable(found), np.int32, int(lengths.sum()))
-        batch = with_line_ends(ids, lengths)
-        if unit == "document":
-            return TokenBatch(batch.tokens, np.array([len(batch.tokens)], np.int64))
-        return batch
+        batch = TokenBatch.with_line_ends(ids, lengths)
+        return TokenBatch.one(batch.tokens) if unit == "document" else batch
 
     def pieces(self, text: str) -> Iterator[Piece]:
         """A token of several bytes' character has the whole character's span; the space put first has none."""

@@ -23,8 +23,9 @@ import numpy as np
 from seqcli import ragged
 from seqcli.errors import InputError, ModelError
 from seqcli.files import tensor_file
-from seqcli.interfaces import Piece, TokenBatch
-from seqcli.text import BLANKS, BOS, BOS_ID, EOS, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, WORD, Normalisation
+from seqcli.interfaces import Piece
+from seqcli.text import BLANKS, BOS, BOS_ID, EOS, SPECIAL_IDS, SPECIALS, UNK_ID, WORD, Normalisation
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"
@@ -100,17 +101,6 @@ class Split:
     def word(self, index: int) -> bytes:
         return self.data[self.starts[index] : self.starts[index] + self.lengths[index]].tobytes()
 
-
-def with_line_ends(ids: np.ndarray, line_words: np.ndarray) -> TokenBatch:
-    """Rows of `line_words` ids each, with `</s>` put after every row."""
-    lengths = line_words + 1
-    tokens = np.empty(len(ids) + len(lengths), np.int32)
-    ends = np.cumsum(lengths) - 1
-    inside = np.ones(len(tokens), bool)
-    inside[ends] = False
-    tokens[ends] = EOS_ID
-    tokens[inside] = ids
-    return TokenBatch(tokens, lengths)
 
 
 class Words:
@@ -190,10 +180,8 @@ class Words:
             ids.append(self.ids_of(split.hashes))
             line_words.append(count + np.cumsum(split.line_words))
             count += len(split.hashes)
-        batch = with_line_ends(_joined(ids, np.int32), np.diff(_joined(line_words, np.int64), prepend=0))
-        if unit == "document":
-            return TokenBatch(batch.tokens, np.array([len(batch.tokens)], np.int64))
-        return batch
+        batch = TokenBatch.with_line_ends(ragged.joined(ids, np.int32), np.diff(ragged.joined(line_words, np.int64), prepend=0))
+        return TokenBatch.one(batch.tokens) if unit == "document" else batch
 
     def pieces(self, text: str) -> Iterator[Piece]:
         same, origin = self.normalisation.spans(text)
@@ -253,9 +241,6 @@ def _parts(lines: bytes) -> Iterator[bytes]:
         yield lines[start:end]
         start = end
 
-
-def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
-    return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype), *parts])
 
 
 def _home_bits(size: int) -> int:

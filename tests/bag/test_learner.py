@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.bag.learner import MOST_GIVEN, Plan, given_head, learn
-from seqcli.interfaces import TokenBatch
+from seqcli.token_batch import TokenBatch
 
 BUCKETS = 32
 ROWS = st.lists(st.lists(st.integers(0, BUCKETS - 1), max_size=7), min_size=2, max_size=9)

@@ -17,10 +17,10 @@ from toy_translator import toy
 import seqcli
 from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.errors import UsageError
-from seqcli.interfaces import TokenBatch
 from seqcli.tasks.translation import load
 from seqcli.tasks.translation.load import open_translator
 from seqcli.text import tsv_field
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import words
 
 TEXTS = {

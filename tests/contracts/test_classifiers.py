@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from seqcli import catalog
-from seqcli.interfaces import SILENT, TokenBatch
+from seqcli.interfaces import SILENT
 from seqcli.ngram.arena import Arena
 from seqcli.text import EOS_ID
+from seqcli.token_batch import TokenBatch
 
 V, C = 12, 3
 GENERATOR = np.random.default_rng(5)

@@ -7,12 +7,12 @@ import pytest
 
 from seqcli import catalog
 from seqcli.decoding.policy import log_softmax
-from seqcli.decoding.prompt import padded
-from seqcli.interfaces import SILENT, TokenBatch
+from seqcli.interfaces import SILENT
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
 from seqcli.tasks.language.mixture import Mixture
 from seqcli.text import BOS_ID, EOS_ID
+from seqcli.token_batch import TokenBatch, padded_to_extend
 
 V = 12
 GENERATOR = np.random.default_rng(5)
@@ -21,7 +21,7 @@ TEXT = [np.array(row) for row in ([3, 4, 5, 2], [3, 4, 6, 2], [7, 8, 3, 4, 5, 2]
 
 
 def counted(config) -> ngram.NgramModel:
-    stream, _ = ngram.with_starts([batch(TEXT)], np.array([BOS_ID], np.int32))
+    stream, _ = batch(TEXT).with_starts()
     arena = Arena(memory=1 << 30, tokens=len(stream))
     made = ngram.estimate(stream, config, vocab_size=V, arena=arena, reporter=SILENT)
     return ngram.load(dataclasses.asdict(config), made.tensors, vocab_size=V)
@@ -98,19 +98,19 @@ def test_extending_token_by_token_gives_the_scores(model):
 def test_prefixes_of_any_length_are_read_at_once(model):
     """Ragged rows, then ragged rows after them, give what one reading gives."""
     cuts = [len(row) // 2 for row in ROWS]
-    first, lengths = padded([row[:cut] for row, cut in zip(ROWS, cuts)])
+    first, lengths = padded_to_extend([row[:cut] for row, cut in zip(ROWS, cuts)])
     _, state = model.extend(first, lengths)
-    second, lengths = padded([row[cut:] for row, cut in zip(ROWS, cuts)])
+    second, lengths = padded_to_extend([row[cut:] for row, cut in zip(ROWS, cuts)])
     logits, _ = model.extend(second, lengths, state)
-    close(logits, model.extend(*padded(ROWS))[0])
+    close(logits, model.extend(*padded_to_extend(ROWS))[0])
 
 
 def test_reordered_states_are_those_of_reordered_rows(model):
-    _, state = model.extend(*padded(ROWS))
+    _, state = model.extend(*padded_to_extend(ROWS))
     order = np.array([4, 0, 0, 5, 2])
     tokens = [3, 4, EOS_ID, 5, 0]
     moved, _ = step(model, tokens, state.reorder(order))
-    again, _ = model.extend(*padded([np.append(ROWS[row], token) for row, token in zip(order, tokens)]))
+    again, _ = model.extend(*padded_to_extend([np.append(ROWS[row], token) for row, token in zip(order, tokens)]))
     close(moved, again)
     once_more, _ = step(model, tokens, state.reorder(order))  # a state is not used up
     close(once_more, moved)
@@ -118,16 +118,16 @@ def test_reordered_states_are_those_of_reordered_rows(model):
 
 def test_a_row_does_not_depend_on_its_batch(model):
     together = split(model.score(batch(ROWS)).log_prob, ROWS)
-    logits, _ = model.extend(*padded(ROWS))
+    logits, _ = model.extend(*padded_to_extend(ROWS))
     for number in (2, 0, 5):
         close(model.score(batch([ROWS[number]])).log_prob, together[number])
-        close(model.extend(*padded([ROWS[number]]))[0][0], logits[number])
+        close(model.extend(*padded_to_extend([ROWS[number]]))[0][0], logits[number])
     backwards = split(model.score(batch(ROWS[::-1])).log_prob, ROWS[::-1])
     close(np.concatenate(backwards[::-1]), np.concatenate(together))
 
 
 def test_logits_make_a_distribution_without_the_start(model):
-    logits, _ = model.extend(*padded([np.zeros(0, np.int32), *ROWS]))
+    logits, _ = model.extend(*padded_to_extend([np.zeros(0, np.int32), *ROWS]))
     log_p = log_softmax(logits)
     assert (logits[:, BOS_ID] == -np.inf).all() and np.isfinite(np.delete(logits, BOS_ID, axis=1)).all()
     close(np.exp(log_p).sum(axis=1), 1)

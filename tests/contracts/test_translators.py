@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from seqcli import catalog
-from seqcli.interfaces import TokenBatch
 from seqcli.text import BOS_ID, EOS_ID, PAD
+from seqcli.token_batch import TokenBatch
 
 V, S = 17, 13
 SMALL = {"width": 16, "embedding": 8, "layers": 2, "heads": 4, "window": 64, "hidden": 24}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from seqcli.data.batches import Pairs as Batches
 from seqcli.data.pairs import read_lines, read_tables
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import TokenBatch
 from seqcli.text import BOS_ID, PAD
+from seqcli.token_batch import TokenBatch
 
 ROWS = [("good morning", "좋은 아침"), ("a\u0301 b", "나"), ("", "빈 줄"), ("thank you", " "), ("good night", "잘 자")]
 KEPT = "good morning\na\u0301 b\ngood night\n".encode()

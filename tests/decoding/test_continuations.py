@@ -7,11 +7,11 @@ from seqcli.decoding.generate import END, LENGTH, STOP, GenerationSettings, gene
 from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter
 from seqcli.errors import UsageError
-from seqcli.interfaces import TokenBatch
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import EOS_ID, UNK_ID
+from seqcli.token_batch import TokenBatch
 
 KINDS = ("words", "sentencepiece", "characters", "bytes", "document")
 PROMPTS = ["", "I study", "the cat ", "나는 기", "zzz", "the", "my computer is"]

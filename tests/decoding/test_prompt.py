@@ -11,14 +11,14 @@ from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter, begin
-from seqcli.interfaces import SILENT, OpenModel, TokenBatch
+from seqcli.interfaces import SILENT, OpenModel
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
 from seqcli.runs.model_folder import drafting
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import BOS_ID, SPECIALS, Normalisation
-from seqcli.tokenizers.words import with_line_ends
+from seqcli.token_batch import TokenBatch
 
 PIECES = [*SPECIALS, "▁I", "▁study", "▁studies", "▁st", "u", "dy", "die", "▁", "▁machines", "s", ".", "<0x21>", "▁studs", "d"]
 ID = {piece: id for id, piece in enumerate(PIECES)}
@@ -36,7 +36,7 @@ class Longest:
 
     def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False):
         rows = [[*self._ids(f" {line}".replace(" ", "▁") if line else "")] for line in lines.decode().split("\n")[:-1]]
-        return with_line_ends(np.array([id for row in rows for id in row], np.int64), np.array([len(row) for row in rows]))
+        return TokenBatch.with_line_ends(np.array([id for row in rows for id in row], np.int64), np.array([len(row) for row in rows]))
 
     def _ids(self, text: str):
         while text:
@@ -52,7 +52,7 @@ class Longest:
 def opened() -> OpenModel:
     tokenizer = Longest()
     read = tokenizer.encode("".join(line + "\n" for line in LINES).encode())
-    stream, _ = ngram.with_starts([read], np.array([BOS_ID], np.int32))
+    stream, _ = read.with_starts()
     arena = Arena(memory=1 << 30, tokens=len(stream))
     made = ngram.estimate(stream, ngram.Config(order=3), vocab_size=len(PIECES), arena=arena, reporter=SILENT)
     model = ngram.load({"order": 3, "prune": ()}, made.tensors, vocab_size=len(PIECES))

@@ -13,8 +13,8 @@ from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
-from seqcli.interfaces import TokenBatch
 from seqcli.text import EOS_ID
+from seqcli.token_batch import TokenBatch
 
 LINES = ["a cat", "", "the dog saw the cat", " \t ", "한 마리", "b", "a cat", "I study machine learning"]
 UNSURE = {"certainty": 4.0}

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from seqcli.metrics.calibration import (
     COLDEST,
     HOTTEST,
-    brier,
     expected_calibration_error,
     log_loss,
     temperature,
@@ -111,14 +110,6 @@ def test_a_prior_keeps_few_texts_from_being_certain():
 def test_log_loss_by_its_definition(seed, t, shift):
     logits, targets = sample(seed, rows=10)
     assert log_loss(logits + shift, targets, temperature=t) == pytest.approx(slow_loss(logits, targets, t))
-
-
-def test_brier():
-    assert brier([[0.8, 0.2]], [0]) == pytest.approx(0.08)
-    assert brier([[1, 0], [1, 0]], [0, 1]) == pytest.approx(1) and math.isnan(brier(np.zeros((0, 2)), np.zeros(0, int)))
-    given = np.array([[0.5, 0.5]])
-    brier(given, [0])
-    assert given.tolist() == [[0.5, 0.5]]
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40), st.integers(1, 20))

@@ -9,9 +9,10 @@ from seqcli import catalog
 from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError, ModelError
 from seqcli.files import tensor_file
-from seqcli.interfaces import SILENT, TokenBatch
+from seqcli.interfaces import SILENT
 from seqcli.models import bag_classifier
 from seqcli.models.bag_classifier import Config, encoder, estimate, features_label, load, plan_for
+from seqcli.token_batch import TokenBatch
 
 CONFIG = Config(buckets=1 << 12, epochs=5)
 GOOD = ["a fine film", "정말 좋은 영화", "what a joy 😀", "so good"]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from seqcli.decoding import beam
-from seqcli.interfaces import TokenBatch
 from seqcli.interop import arpa
 from seqcli.models.ngram import NgramModel
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
+from seqcli.token_batch import TokenBatch
 
 LN10 = math.log(10)
 WORDS = ["<unk>", "<s>", "</s>", "a", "b", "c", "d"]

@@ -8,8 +8,8 @@ import torch
 
 from seqcli import catalog
 from seqcli.errors import UsageError
-from seqcli.interfaces import TokenBatch
 from seqcli.nn.linear import Linear, _rounded
+from seqcli.token_batch import TokenBatch
 from seqcli.training.device import place
 
 NETWORKS = [arch for arch in catalog.architectures("language") if arch != "ngram"]

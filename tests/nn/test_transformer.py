@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from seqcli.interfaces import TokenBatch
 from seqcli.models import transformer
 from seqcli.nn.positions import rotate, turns
+from seqcli.token_batch import TokenBatch
 
 V = 20
 

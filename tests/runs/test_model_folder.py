@@ -17,12 +17,17 @@ from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.files import tensor_file
 from seqcli.runs import model_folder
 from seqcli.runs.model_folder import ModelFolder, drafting
-from seqcli.runs.tokenizer_folder import drafting_tokenizer, save_tokenizer
+from seqcli.runs.tokenizer_folder import drafting_tokenizer
 from seqcli.tasks.language.load import open_model
 from seqcli.tokenizers import characters, words
 
 VOCABULARY = words.train([b"the cat saw the dog\n"])[0]
 MADE = {".lock", "README.md", "manifest.json"}
+
+
+def save_tokenizer(tokenizer, path, *, force=False):
+    with drafting_tokenizer(path, force=force) as save_into:
+        save_into(tokenizer)
 
 
 def save(folder: Path, value: int, *, force: bool = False) -> None:

@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 from seqcli import catalog
 from seqcli.data.lines import block_of, read_blocks
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import OpenModel, Scores, TokenBatch
+from seqcli.interfaces import OpenModel, Scores
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs.model_folder import drafting
 from seqcli.scoring import comparisons
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
-from seqcli.scoring.sentences import row_sums, score_block, score_documents, score_texts
+from seqcli.scoring.sentences import score_block, score_documents, score_texts
 from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import EOS_ID, WORD, nfc
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import characters, words
 
 TEXT = b"the cat saw the dog\nab c\n"
@@ -148,13 +149,6 @@ def test_a_blank_counts_with_the_word_after_it():
     (first, second, end) = [row.log_prob for row in score_words(CHARACTERS, block_of(["ab cd"]))]
     p = slowly(CHARACTERS, "ab cd")
     assert (first, second, end) == pytest.approx((sum(p[:2]), sum(p[2:5]), p[5]))
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.lists(st.floats(-9, 0, width=32), max_size=4), max_size=6))
-def test_row_sums_of_empty_rows_too(rows):
-    values = np.array([value for row in rows for value in row], np.float32)
-    assert row_sums(values, np.array([len(row) for row in rows], np.int64)) == pytest.approx([sum(row) for row in rows])
 
 
 @pytest.mark.parametrize("kind", ["words", "characters", "bytes", "sentencepiece"])

@@ -8,7 +8,7 @@ import pytest
 
 from seqcli import config, tokenizers
 from seqcli.errors import InputError, ModelError, UsageError
-from seqcli.interfaces import SILENT, Scores, TokenBatch
+from seqcli.interfaces import SILENT, Scores
 from seqcli.models import ngram
 from seqcli.models.ngram_classifier import NgramClassifier
 from seqcli.runs import checkpoint
@@ -21,6 +21,7 @@ from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train import train_network
 from seqcli.tasks.language.train_counted import train_counted
+from seqcli.token_batch import TokenBatch
 from seqcli.training.config import Request
 
 SIDES = {

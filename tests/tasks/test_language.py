@@ -20,7 +20,7 @@ from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs.model_folder import ModelFolder, drafting
-from seqcli.runs.tokenizer_folder import save_tokenizer
+from seqcli.runs.tokenizer_folder import drafting_tokenizer
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, open_tokenizer, train_tokenizer
 from seqcli.tasks.language.load import figures_of, named, open_model
@@ -85,7 +85,8 @@ def test_every_tokenizer_makes_a_model(tmp_path, corpus, kind, unit):
 
 def test_a_tokenizer_that_exists_is_used_as_it_is(tmp_path, corpus, models):
     own = sentencepiece.train([corpus.read_bytes()], vocab_size=300)[0]
-    save_tokenizer(own, tmp_path / "t")
+    with drafting_tokenizer(tmp_path / "t") as save:
+        save(own)
     for place in (tmp_path / "t", tmp_path / "t/tokenizer.model", models("characters")):
         trained = train(tmp_path / "m", corpus, name=str(place))
         expected = "characters" if place == models("characters") else "sentencepiece"

@@ -8,7 +8,7 @@ import pytest
 from seqcli.data.pairs import Pairs
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, ModelError, UsageError
-from seqcli.interfaces import SILENT, Scores, TokenBatch
+from seqcli.interfaces import SILENT, Scores
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder, drafting
 from seqcli.scoring.conditioned import Conditioned
@@ -17,6 +17,7 @@ from seqcli.tasks.translation.data import Encoded, split
 from seqcli.tasks.translation.load import TRANSLATION
 from seqcli.tasks.translation.train import TrainingPairs, settings_of_init, train_translator
 from seqcli.text import EOS_ID
+from seqcli.token_batch import TokenBatch
 from seqcli.training.config import Request
 
 WORDS = {"one": "uno", "two": "due", "three": "tre", "four": "quattro", "five": "cinque", "six": "sei"}

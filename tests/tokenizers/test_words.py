@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seqcli.errors import ModelError
 from seqcli.files import tensor_file
 from seqcli.text import EOS_ID, SPECIALS, UNK_ID, nfc
+from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import words as words_module
 from seqcli.tokenizers.words import Distinct, Learner, Words
 
@@ -77,7 +78,7 @@ def test_blocks_are_learned_like_one_text(texts, merge_now):
         block = Distinct(text)
         ids = vocabulary.ids_of(block.hashes)[block.index]
         assert (
-            words_module.with_line_ends(ids, block.line_words).tokens.tolist()
+            TokenBatch.with_line_ends(ids, block.line_words).tokens.tolist()
             == vocabulary.encode(text, learning=True).tokens.tolist()
         )
 

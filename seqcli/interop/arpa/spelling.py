@@ -40,7 +40,7 @@ def unescaped(words: Words) -> Words:
 def spelled(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, bool]:
     """All pieces as they are to be written: bytes joined, where each ends, and whether they are escaped."""
     pieces = None
-    if hasattr(tokenizer, "joined"):
+    if isinstance(tokenizer, Words):
         data, ends = tokenizer.joined()
     else:
         pieces = tokenizer.vocabulary()[len(SPECIALS) :]

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.interfaces import TokenBatch
 from seqcli.metrics import calibration, classification
 from seqcli.metrics.classification import UNDECIDED, Report
-from seqcli.ragged import gather
 from seqcli.results import Evaluation, Mistake
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.load import OpenClassifier, figures, softmax
+from seqcli.token_batch import TokenBatch, in_parts
 
 
 @dataclass(frozen=True)
@@ -96,18 +95,15 @@ class HeldOut:
     def __init__(self, texts: TokenBatch, targets: np.ndarray, *, metric: str, products: Any, seed: int):
         self._texts, self._targets, self._metric, self._products = texts, targets, metric, products
         order = np.random.default_rng([seed, 1]).permutation(len(targets))
-        cuts = np.flatnonzero(np.diff(np.cumsum(texts.lengths[order]) // _PART)) + 1
-        self._parts = [part for part in np.split(order, cuts) if len(part)]
+        self._parts = in_parts(texts.lengths, order=order, tokens=_PART)
 
     def __len__(self) -> int:
         return len(self._parts)
 
     def answer(self, model: Any, part: int) -> np.ndarray:
         """Logits of its rows, float64 [b, C]."""
-        rows, texts = self._parts[part], self._texts
         model.products = self._products
-        tokens = gather(texts.tokens, texts.starts[rows], texts.lengths[rows])
-        return model.classify(TokenBatch(tokens, texts.lengths[rows])).astype(np.float64)
+        return model.classify(self._texts.at(self._parts[part])).astype(np.float64)
 
     def figures(self, answers: Sequence[np.ndarray]) -> tuple[float, dict[str, Any]]:
         """The metric, and all figures; `held_out_texts`: how many there are, judged or not."""

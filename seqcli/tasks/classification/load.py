@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from seqcli.data.lines import Block
-from seqcli.interfaces import Classifier, TokenBatch
+from seqcli.interfaces import Classifier
 from seqcli.metrics import signature
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import named
 from seqcli.tasks.model_names import is_network, opened
 from seqcli.text import Normalisation
+from seqcli.token_batch import TokenBatch
 
 CLASSIFICATION = "classification"
 

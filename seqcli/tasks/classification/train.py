@@ -17,7 +17,7 @@ import numpy as np
 from seqcli import catalog
 from seqcli.errors import ModelError, UsageError
 from seqcli.files import tensor_file
-from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
+from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs.model_folder import ModelFolder, ModelWriter
@@ -26,7 +26,7 @@ from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import HeldOut
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, figures, open_classifier
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
-from seqcli.text import BOS_ID
+from seqcli.token_batch import TokenBatch
 from seqcli.training import resuming
 from seqcli.training.config import Request, settings_of
 
@@ -160,7 +160,7 @@ def _fit(
     placement = place(request.device, request.precision, threads=request.threads)
     batch = given.texts.encoded(partial(tokenizer.encode, learning=True), threads=given.threads)
     valid = given.valid.encoded(tokenizer.encode, threads=given.threads)
-    stream = _with_starts(batch)
+    stream, _ = batch.with_starts()
     label = signature.tokenizer_label(tokenizer)
     situation = defaults.Situation(label, "line", len(stream), plan.minutes, placement.device.type)
     request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
@@ -202,10 +202,6 @@ def _with_budget(request: Request, texts: int) -> Request:
     epochs = min(max(math.ceil(_READ / max(texts, 1)), 2), 15)
     return dataclasses.replace(request, settings=(*request.settings, ("default", {"epochs": epochs})))
 
-
-def _with_starts(batch: TokenBatch) -> np.ndarray:
-    """Rows one after another, `<s>` before each: int32 [T]."""
-    return np.insert(batch.tokens, batch.starts, BOS_ID)
 
 
 @dataclass(frozen=True)

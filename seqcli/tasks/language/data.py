@@ -13,7 +13,6 @@ import numpy as np
 
 from seqcli import catalog, tokenizers
 from seqcli.data import held_out, hub, lines, records, tables
-from seqcli.data.batches import count_rows, pieces, row_starts
 from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import PREFIX
 from seqcli.data.lines import Block
@@ -22,13 +21,13 @@ from seqcli.data.record_reader import RecordReader, lines_of
 from seqcli.data.texts import Texts
 from seqcli.data.token_store import Spool, TokenStore
 from seqcli.errors import InputError, ModelError, UsageError
-from seqcli.interfaces import SILENT, Reporter, TokenBatch, Tokenizer
+from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
-from seqcli.models.ngram import with_starts
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.tokenizer_folder import drafting_tokenizer
 from seqcli.text import BOS_ID, SPECIAL_IDS
+from seqcli.token_batch import TokenBatch, count_rows, pieces, rows_of
 from seqcli.tokenizers import words
 
 _SYMBOLS = "{} <s>, </s> or <unk> written in the text count as spaces"
@@ -173,8 +172,8 @@ def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) ->
     if not reading.tokenizer.decode(seen.tolist()).strip():
         what = "no text to learn from: all lines are blank" if reading.rows else "no text to learn from"
         raise InputError(what, where=where, cure="give a file with lines of text")
-    starts = row_starts(reading.stream)
-    filled = int((np.diff(starts, append=len(reading.stream)) > 2).sum())  # more than `<s>` and `</s>`
+    _, lengths = rows_of(reading.stream)
+    filled = int((lengths > 1).sum())  # more than `</s>`
     if corpus.unit == "line" and filled == 1 and not judged_on_others:
         cure = "give more lines, or --unit document where it is running text"
         raise InputError("only one line of text: a model would know no other sentence", where=where, cure=cure)
@@ -294,9 +293,8 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
         if number != file:
             store.next_file()
             file = number
-        batch = words.with_line_ends(tokenizer.ids_of(hashes)[index], line_words)
-        lengths = np.add.reduceat(batch.lengths, np.cumsum(row_lines) - row_lines) if len(row_lines) else batch.lengths
-        store.append(TokenBatch(batch.tokens, lengths), goes_on=corpus.unit == "document" and not apart)
+        batch = TokenBatch.with_line_ends(tokenizer.ids_of(hashes)[index], line_words).grouped(row_lines)
+        store.append(batch, goes_on=corpus.unit == "document" and not apart)
     return Reading(tokenizer, store.array(), store.rows)
 
 
@@ -346,7 +344,7 @@ class _Rows:
 
     def append(self, batch: TokenBatch, *, goes_on: bool = False) -> None:
         """goes_on: the batch is one row, and the next one may be more of it."""
-        stream = with_starts([batch], np.array([BOS_ID], np.int32))[0]
+        stream, _ = batch.with_starts()
         self._store.append(stream[1:] if self._open else stream)
         self.rows += len(batch.lengths) - self._open
         self._open = goes_on

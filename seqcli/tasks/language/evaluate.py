@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.interfaces import TokenBatch, Tokenizer
+from seqcli.interfaces import Tokenizer
 from seqcli.metrics.perplexity import Totals, characters, line_bytes
+from seqcli.ragged import joined
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.load import figures_of
-from seqcli.text import BOS_ID
+from seqcli.token_batch import TokenBatch, in_parts
 
 _PART = 8192  # tokens
 _WINDOW = 1024  # in which running text is judged, where the network has no window of its own
@@ -41,11 +42,9 @@ class HeldOut:
         self._lengths, self._bytes, self._characters = lengths, bytes, characters
         order = np.random.default_rng([seed, 1]).permutation(len(lengths))
         if unit == "document":
-            parts = [order[n : n + 1] for n in range(len(order))]
+            self._parts = [order[n : n + 1] for n in range(len(order))]
         else:
-            cuts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // _PART)) + 1
-            parts = np.split(order, cuts)
-        self._parts = [part for part in parts if len(part)]
+            self._parts = in_parts(lengths, order=order, tokens=_PART)
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -79,9 +78,7 @@ class HeldOut:
 
 def of_stream(stream: np.ndarray, tokenizer: Tokenizer, *, unit: str, **how: Any) -> HeldOut:
     """Of rows of tokens, `<s>` before each; their size is that of their text as the tokenizer writes it."""
-    stream = np.asarray(stream, np.int32)
-    starts = np.flatnonzero(stream == BOS_ID)
-    rows = TokenBatch(stream[stream != BOS_ID], np.diff(starts, append=len(stream)) - 1)
+    rows = TokenBatch.of_stream(stream)
     if unit == "line":
         text = (tokenizer.decode(rows.tokens.tolist()) + "\n").encode()
         return HeldOut(rows, bytes=line_bytes(text), characters=_line_characters(text), unit=unit, **how)
@@ -108,30 +105,26 @@ def of_corpus(corpus: Corpus, tokenizer: Tokenizer, **how: Any) -> HeldOut:
                 own.append(batch.tokens)
                 own_bytes, own_characters = own_bytes + len(lines), own_characters + characters(lines)
         if own:
-            tokens = np.concatenate(own)
-            batches.append(TokenBatch(tokens, np.array([len(tokens)])))
+            batches.append(TokenBatch.one(np.concatenate(own)))
             sizes.append(np.array([own_bytes]))
             counts.append(np.array([own_characters]))
-    nothing = [np.zeros(0, np.int64)]
-    rows = TokenBatch(
-        np.concatenate([np.zeros(0, np.int32), *(batch.tokens for batch in batches)]),
-        np.concatenate([*nothing, *(batch.lengths for batch in batches)]),
+    return HeldOut(
+        TokenBatch.joined(batches), bytes=joined(sizes, np.int64), characters=joined(counts, np.int64), unit=corpus.unit, **how
     )
-    sizes, counts = np.concatenate([*nothing, *sizes]), np.concatenate([*nothing, *counts])
-    return HeldOut(rows, bytes=sizes, characters=counts, unit=corpus.unit, **how)
 
 
 def _stretches(rows: TokenBatch, *sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Where the stretches of documents begin, how long they are, and their parts of each of the documents' sizes."""
-    starts, lengths, shares = [], [], [[] for _ in sizes]
+    starts: list[np.ndarray] = []
+    lengths: list[np.ndarray] = []
+    shares: list[list[np.ndarray]] = [[] for _ in sizes]
     for number, (start, length) in enumerate(zip(rows.starts.tolist(), rows.lengths.tolist())):
         edges = np.append(np.arange(0, length, _PART), length)
         starts.append(start + edges[:-1])
         lengths.append(np.diff(edges))
         for share, size in zip(shares, sizes):
             share.append(np.diff(np.round(edges / max(length, 1) * size[number]).astype(np.int64)))
-    joined = [np.concatenate([np.zeros(0, np.int64), *part]) for part in (starts, lengths, *shares)]
-    return joined[0], joined[1], joined[2:]
+    return joined(starts, np.int64), joined(lengths, np.int64), [joined(share, np.int64) for share in shares]
 
 
 def _line_characters(lines: bytes) -> np.ndarray:

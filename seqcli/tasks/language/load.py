@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 
 from seqcli.data.files import unpacked_name
-from seqcli.interfaces import SILENT, OpenModel, Reporter, TokenBatch
+from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.interop import ARPA_SUFFIXES, is_arpa
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
@@ -20,7 +20,7 @@ from seqcli.runs.model_folder import ModelFolder
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.model_names import is_network, opened
-from seqcli.text import BOS_ID
+from seqcli.token_batch import TokenBatch
 
 LANGUAGE = "language"
 
@@ -85,11 +85,10 @@ def evaluate_text(opened: OpenModel, corpus: Corpus) -> Totals:
 
 def judge(opened: OpenModel, stream: np.ndarray) -> Totals:
     """Totals of rows of tokens (int32 [T], `<s>` before each) under a model, in bytes and characters of their text."""
-    begins = np.flatnonzero(stream == BOS_ID)
-    batch = TokenBatch(stream[stream != BOS_ID], np.diff(begins, append=len(stream)) - 1)
+    batch = TokenBatch.of_stream(stream)
     log_prob = opened.model.score(batch).log_prob
     text = opened.tokenizer.decode(batch.tokens.tolist()) + "\n" * opened.ends
-    return Totals.of(batch.tokens, log_prob, sentences=len(begins), bytes=len(text.encode()), characters=len(text))
+    return Totals.of(batch.tokens, log_prob, sentences=len(batch.lengths), bytes=len(text.encode()), characters=len(text))
 
 
 def figures_of(totals: Totals) -> dict[str, float | None]:

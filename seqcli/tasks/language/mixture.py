@@ -13,9 +13,10 @@ import numpy as np
 
 from seqcli.decoding.model_log_prob import log_probs
 from seqcli.errors import InputError, ModelError
-from seqcli.interfaces import LanguageModel, OpenModel, Reporter, Scores, State, TokenBatch
+from seqcli.interfaces import LanguageModel, OpenModel, Reporter, Scores, State
 from seqcli.metrics.perplexity import perplexity
 from seqcli.tasks.language.data import Corpus
+from seqcli.token_batch import TokenBatch
 
 NAME = "mix"
 _AT_ONCE = 1 << 22  # so many logits are held at a time

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.data.batches import Batches, Lanes, Lines, Windows, count_rows
+from seqcli.data.batches import Batches, Lanes, Lines, Windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
@@ -25,6 +25,7 @@ from seqcli.tasks.language.evaluate import of_corpus, of_stream
 from seqcli.tasks.language.load import LANGUAGE, open_model
 from seqcli.tasks.language.summary import TrainedModel
 from seqcli.text import BOS_ID
+from seqcli.token_batch import count_rows
 from seqcli.training.config import Request, settings_of
 from seqcli.training.resuming import fingerprint
 

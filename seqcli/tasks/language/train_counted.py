@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.data.batches import count_rows
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
@@ -22,6 +21,7 @@ from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.load import LANGUAGE, evaluate_text, figures_of, judge, open_model
 from seqcli.tasks.language.summary import TrainedModel
+from seqcli.token_batch import count_rows
 from seqcli.training import resuming
 
 

@@ -12,9 +12,9 @@ from seqcli.data import held_out, hub
 from seqcli.data.deadline import Deadline
 from seqcli.data.pairs import Pairs, read_lines, read_tables
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import SILENT, Reporter, TokenBatch
-from seqcli.ragged import gather
+from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.data import check_readable
+from seqcli.token_batch import TokenBatch
 
 HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text is given
 
@@ -78,11 +78,12 @@ class Encoded:
     target: TokenBatch
 
     def only(self, rows: np.ndarray) -> Encoded:
-        return Encoded(*(_only(side, rows) for side in (self.source, self.target)))
+        """Some of them. rows: bool [N]."""
+        return Encoded(self.source.only(rows), self.target.only(rows))
 
     def at(self, rows: np.ndarray) -> Encoded:
         """Rows by their numbers, int64 [b]."""
-        return Encoded(*(TokenBatch(gather(side.tokens, side.starts[rows], side.lengths[rows]), side.lengths[rows]) for side in (self.source, self.target)))
+        return Encoded(self.source.at(rows), self.target.at(rows))
 
     def fit(self, *, longest: int, ratio: float) -> tuple[Encoded, dict[str, int]]:
         """Those of at most `longest` tokens a side of which neither has more than `ratio` times the other's (and 10 more),
@@ -93,9 +94,6 @@ class Encoded:
         kept = ~(long | unlike)
         return self.only(kept), {"long": int(long.sum()), "unlike": int(unlike.sum())}
 
-
-def _only(batch: TokenBatch, rows: np.ndarray) -> TokenBatch:
-    return TokenBatch(batch.tokens[np.repeat(rows, batch.lengths)], batch.lengths[rows])
 
 
 def names_of(files: Iterable[str]) -> list[str]:
