@@ -3,9 +3,19 @@
     import seqcli
     lm = seqcli.load("DIR")
     lm.score(["I study machine learning"])
+
+What the command line refuses raises `seqcli.SeqcliError`.
 """
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    if name == "SeqcliError":  # nothing is imported before it is used
+        from seqcli.errors import SeqcliError
+
+        return SeqcliError
+    raise AttributeError(f"module 'seqcli' has no attribute {name!r}")
 
 
 def load(

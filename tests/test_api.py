@@ -106,3 +106,10 @@ def test_a_stop_string_is_text(model):
     for stop in (3, ["a", 3], ""):
         with pytest.raises(UsageError):
             lm.generate("the", stop=stop)
+
+
+def test_errors_are_of_one_kind(tmp_path):
+    with pytest.raises(seqcli.SeqcliError, match="no such model"):
+        seqcli.load(str(tmp_path / "nowhere"))
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = seqcli.nothing
