@@ -3,7 +3,7 @@
 A fenced `console` block holds `$ ` lines, each followed by its output. What counts is what a terminal of 80 columns shows of
 standard output or, where a command writes nothing there, its notes on standard error. All blocks of a document run in order
 in one folder that has the sample data. In the expected output a line `...` stands for any number of lines, `...` within a
-line for any text, and numbers agree to a tolerance. A block that opens with `console slow` trains networks.
+line for any text, and decimals agree to a tolerance. A block that opens with `console slow` trains networks.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from typing import NamedTuple
 from seqcli import cli
 
 COLUMNS = 80
-QUICK, SLOW = 1e-3, 0.1  # tolerances of numbers with a decimal point, relative: networks differ between machines
+QUICK, SLOW = 1e-3, 0.1  # tolerances of decimals, relative: networks differ between machines
 _BLOCK = re.compile(r"^```console( slow)?\n(.*?)^```$", re.M | re.S)
-_NUMBER = r"\d[\d,]*(?:\.\d+)?"
+_DECIMAL = r"\d[\d,]*\.\d+"
 _SHELL = set("|<>;&$`*")
 
 
@@ -145,20 +145,17 @@ def difference(expected: str, printed: str, tolerance: float = QUICK) -> str | N
 
 
 def _agree(expected: str, printed: str, tolerance: float) -> bool:
-    """Whether two lines are equal up to blanks in a row, `...` and the tolerance of numbers."""
-    parts = re.split(rf"(\.\.\.|{_NUMBER})", " ".join(expected.split()))
-    pattern = "".join(
-        ".*?" if part == "..." else rf"({_NUMBER})" if part[:1].isdigit() else re.escape(part) for part in parts
-    )
-    found = re.fullmatch(pattern, " ".join(printed.split()))
-    numbers = [part for part in parts if part[:1].isdigit()]
-    return found is not None and all(
-        _close(one, other, tolerance) for one, other in zip(numbers, found.groups(), strict=True)
-    )
+    """Whether two lines are equal up to blanks in a row, `...` and the tolerance of decimals."""
+    parts = re.split(rf"(\.\.\.|{_DECIMAL})", " ".join(expected.split()))  # text, `...` or a decimal, text, ...
+    patterns = [re.escape(part) for part in parts]
+    patterns[1::2] = [".*?" if part == "..." else f"({_DECIMAL})" for part in parts[1::2]]
+    found = re.fullmatch("".join(patterns), " ".join(printed.split()))
+    decimals = [part for part in parts[1::2] if part != "..."]
+    return found is not None and all(_close(*pair, tolerance) for pair in zip(decimals, found.groups(), strict=True))
 
 
 def _close(expected: str, printed: str, tolerance: float) -> bool:
-    """Whole numbers are equal, others agree to the tolerance or to one unit of the last digit."""
+    """To the tolerance, or to one unit of the last digit."""
     one, other = (float(text.replace(",", "")) for text in (expected, printed))
     unit = 10.0 ** -len(expected.partition(".")[2])
-    return one == other or ("." in expected and abs(one - other) <= 1.001 * max(unit, tolerance * one))
+    return abs(one - other) <= 1.001 * max(unit, tolerance * one)

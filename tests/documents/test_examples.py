@@ -130,6 +130,7 @@ def test_the_architecture_of_contributing(shell, tmp_path):
         ("...\nlast", "last"),
         ("trained in ... s, 5 steps", "trained in 12.3 s, 5 steps"),
         ("-0.5", "-0.5"),
+        ("3 of 7 ... 0.99 ...", "3 of 7 6 0 0.99 12.5"),
         ("", ""),
     ],
 )
