@@ -64,7 +64,9 @@ def kenlm(train: Path, judged: list[tuple[str, str, str]], *, programs: Path, fo
 
 
 def ours(model: Path, file: Path) -> dict[str, float]:
-    said = subprocess.run([*SEQCLI, "score", "-m", str(model), "--pairs", str(file), "--json", "-q"], capture_output=True, check=True)
+    said = subprocess.run(
+        [*SEQCLI, "score", "-m", str(model), "--pairs", str(file), "--json", "-q"], capture_output=True, check=True
+    )
     return {row["tag"]: row["accuracy"] for row in map(json.loads, said.stdout.splitlines())}
 
 

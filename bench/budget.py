@@ -46,11 +46,15 @@ def main() -> None:
     parser.add_argument("--row", action="append", choices=ROWS, help="  [default: all]")
     parser.add_argument("--size", action="append", type=float, help="MB of text  [default: 1, 100]")
     parser.add_argument("--busy", action="append", type=int, help="[default: 0, 1, 3]")
-    parser.add_argument("--minutes", type=float, default=0.5, help="0: all of the text is read, and 20 steps are taken  [default: 0.5]")
+    parser.add_argument(
+        "--minutes", type=float, default=0.5, help="0: all of the text is read, and 20 steps are taken  [default: 0.5]"
+    )
     parser.add_argument("--keep", type=Path, help="folder of the texts, to be used again")
     given = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {date.today()}")
-    print(f"{'':24}{'MB':>6}{'busy':>6}{'asked s':>9}{'used s':>8}{'read s':>8}{'steps':>8}{'in steps':>10}{'peak MB':>9}{'others':>8}  judged on")
+    print(
+        f"{'':24}{'MB':>6}{'busy':>6}{'asked s':>9}{'used s':>8}{'read s':>8}{'steps':>8}{'in steps':>10}{'peak MB':>9}{'others':>8}  judged on"
+    )
     with tempfile.TemporaryDirectory() as temporary:
         texts = given.keep or Path(temporary)
         texts.mkdir(exist_ok=True)
@@ -63,9 +67,14 @@ def main() -> None:
                 for busy in given.busy or (0, 1, 3):
                     beside, begun = others(), time.monotonic()
                     with loaded(busy):
-                        figures, judged = measured([*command.split(), str(text)], minutes=given.minutes, folder=Path(temporary) / "m")
+                        figures, judged = measured(
+                            [*command.split(), str(text)], minutes=given.minutes, folder=Path(temporary) / "m"
+                        )
                     cores = (others() - beside) / (time.monotonic() - begun)
-                    print(f"{name:24}{size:>6g}{busy:>6}{60 * given.minutes:>9.0f}{figures}{cores:>8.1f}  {judged}", flush=True)
+                    print(
+                        f"{name:24}{size:>6g}{busy:>6}{60 * given.minutes:>9.0f}{figures}{cores:>8.1f}  {judged}",
+                        flush=True,
+                    )
 
 
 def write(path: Path, kind: str, *, size: float, data: Path) -> None:
@@ -110,7 +119,9 @@ def loaded(processes: int) -> Iterator[None]:
 
 def others() -> float:
     """Seconds that all cores have worked since the machine started, without this process and the children it has waited for."""
-    user, nice, system, _, _, interrupt, softirq, steal, *_ = map(int, Path("/proc/stat").read_text("ascii").split("\n")[0].split()[1:])
+    user, nice, system, _, _, interrupt, softirq, steal, *_ = map(
+        int, Path("/proc/stat").read_text("ascii").split("\n")[0].split()[1:]
+    )
     return (user + nice + system + interrupt + softirq + steal) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
 
 

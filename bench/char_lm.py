@@ -46,7 +46,13 @@ def nanogpt(home: Path, text: str, folder: Path) -> tuple[float, float]:
     for name, part in (("train", text[:cut]), ("val", text[cut:])):
         np.array([code[c] for c in part], np.uint16).tofile(data / f"{name}.bin")
     (data / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": len(characters)}))
-    command = [sys.executable, "train.py", "config/train_shakespeare_char.py", *RECIPE.split(), f"--out_dir={folder / 'nanogpt'}"]
+    command = [
+        sys.executable,
+        "train.py",
+        "config/train_shakespeare_char.py",
+        *RECIPE.split(),
+        f"--out_dir={folder / 'nanogpt'}",
+    ]
     begun = time.perf_counter()
     said = subprocess.run(command, cwd=home, capture_output=True, text=True, check=True).stdout
     seconds = time.perf_counter() - begun
@@ -85,16 +91,24 @@ def main() -> None:
         cut = int(len(text) * 0.9)
         (folder / "train.txt").write_text(text[:cut], encoding="utf-8")
         (folder / "valid.txt").write_text(text[cut:], encoding="utf-8")
-        print(f"{given.text.name}, {len(text):,} characters; {platform.machine()}, {os.cpu_count()} cores; {date.today()}")
+        print(
+            f"{given.text.name}, {len(text):,} characters; {platform.machine()}, {os.cpu_count()} cores; {date.today()}"
+        )
         print(f"{'':24}{'wall s':>8}{'ratio':>7}{'parameters':>12}{'tokens/s':>10}{'nats/char':>11}")
         wall = given.minutes * 60 if given.minutes else given.seconds
         if given.nanogpt and not given.minutes:
             wall, loss = nanogpt(given.nanogpt, text, folder)
-            print(f"{'nanoGPT':24}{wall:>8.1f}{1:>7.2f}{'0.80 M':>12}{2000 * 12 * 64 / wall:>10,.0f}{loss:>11.4f}", flush=True)
+            print(
+                f"{'nanoGPT':24}{wall:>8.1f}{1:>7.2f}{'0.80 M':>12}{2000 * 12 * 64 / wall:>10,.0f}{loss:>11.4f}",
+                flush=True,
+            )
         for arch in given.arch or ("rnn", "lstm", "gru", "transformer"):
             seconds, nats, event = ours(arch, folder, minutes=(wall - START) / 60, preset=given.preset)
             speed = event["tokens"] / event["seconds"]
-            print(f"{'seqcli ' + arch:24}{seconds:>8.1f}{seconds / wall:>7.2f}{event['parameters'] / 1e6:>10.2f} M{speed:>10,.0f}{nats:>11.4f}", flush=True)
+            print(
+                f"{'seqcli ' + arch:24}{seconds:>8.1f}{seconds / wall:>7.2f}{event['parameters'] / 1e6:>10.2f} M{speed:>10,.0f}{nats:>11.4f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -48,7 +48,11 @@ from seqcli.metrics.minimal_pairs import wilson
 
 SEQCLI = [sys.executable, "-m", "seqcli"]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-PARTS = {"nsmc": ("nsmc/ratings_train", "nsmc/ratings_dev"), "sst2": ("sst2/train", "sst2/sentences.dev"), "trec": ("trec/train", None)}
+PARTS = {
+    "nsmc": ("nsmc/ratings_train", "nsmc/ratings_dev"),
+    "sst2": ("sst2/train", "sst2/sentences.dev"),
+    "trec": ("trec/train", None),
+}
 FOLDS, SEED = 5, 1
 LINES, TIMES = 50_000, 20
 SETTINGS = {"wordNgrams": 3, "minn": 1, "maxn": 5, "dim": 16, "epoch": 5}
@@ -92,7 +96,19 @@ class Seqcli:
 
     def train(self, files: Files, model: Path) -> list[str]:
         held_out = ["--valid", str(files.valid)]
-        return [*SEQCLI, "train", "classifier", str(files.train), "-o", str(model), *held_out, "--arch", self.name, "--force", "-q"]
+        return [
+            *SEQCLI,
+            "train",
+            "classifier",
+            str(files.train),
+            "-o",
+            str(model),
+            *held_out,
+            "--arch",
+            self.name,
+            "--force",
+            "-q",
+        ]
 
     def predict(self, model: Path, texts: Path, output: Path) -> list[str]:
         return [*SEQCLI, "classify", "-q", "-m", str(model), "-i", str(texts), "-o", str(output)]
@@ -224,25 +240,42 @@ def compared(part: str, folds: list[Files], *, archs: list[str], repeat: int, fo
                 said += labels_in(output, lines=len(files.truth))
                 if isinstance(side, Seqcli) and len(train[side.name]) == 1:
                     correct = sum(map(str.__eq__, said[-len(files.truth) :], files.truth))
-                    check("accuracy by --evaluate", round(side.evaluated(model, files), 12), round(correct / len(files.truth), 12))
+                    check(
+                        "accuracy by --evaluate",
+                        round(side.evaluated(model, files), 12),
+                        round(correct / len(files.truth), 12),
+                    )
             predict[side.name].append(taken)
             predictions[side.name].append(said)
     truth = [label for files in folds for label in files.truth]
     hits = {name: [sum(map(str.__eq__, said, truth)) for said in runs] for name, runs in predictions.items()}
     names = [side.name for side in sides]
 
-    settings = f"; fastText {' '.join(f'{key}={value}' for key, value in sides[0].settings.items())}" if names[0] == FastText.name else ""
+    settings = (
+        f"; fastText {' '.join(f'{key}={value}' for key, value in sides[0].settings.items())}"
+        if names[0] == FastText.name
+        else ""
+    )
     table = Table(f"{part}: {len(truth):,} texts judged{f' in {len(folds)} folds' * (len(folds) > 1)}{settings}", names)
     table.row("accuracy, %", [100 * accuracy(predictions[name][0], folds) for name in names], "{:.2f}")
     bounds = [wilson(hits[name][0], len(truth)) for name in names]
     table.words("  95 % interval", [f"{100 * low:.2f} to {100 * high:.2f}" for low, high in bounds])
-    table.words("  of all runs", [f"{100 * min(of) / len(truth):.2f} to {100 * max(of) / len(truth):.2f}" for of in hits.values()])
+    table.words(
+        "  of all runs",
+        [f"{100 * min(of) / len(truth):.2f} to {100 * max(of) / len(truth):.2f}" for of in hits.values()],
+    )
     table.row("train, seconds", [min(train[name]) for name in names], "{:.2f} s")
     table.row("  slowest run", [max(train[name]) for name in names], "{:.2f} s")
     table.row("predict, seconds", [min(predict[name]) for name in names], "{:.2f} s")
     table.row("both, seconds", [min(map(sum, zip(train[name], predict[name]))) for name in names], "{:.2f} s")
-    table.row("train, memory", [peak_memory(side.train(folds[0], model_of[side.name][0])) for side in sides], "{:.0f} MB")
-    table.row("predict, memory", [peak_memory(side.predict(model_of[side.name][0], folds[0].texts, output)) for side in sides], "{:.0f} MB")
+    table.row(
+        "train, memory", [peak_memory(side.train(folds[0], model_of[side.name][0])) for side in sides], "{:.0f} MB"
+    )
+    table.row(
+        "predict, memory",
+        [peak_memory(side.predict(model_of[side.name][0], folds[0].texts, output)) for side in sides],
+        "{:.0f} MB",
+    )
     table.row("model on disk", [size_of(model_of[name][0]) / 1e6 for name in names], "{:.1f} MB")
     for name in names[1:] if names[0] == FastText.name else []:
         differ(truth, predictions[FastText.name][0], predictions[name][0], name)
@@ -260,7 +293,9 @@ def accuracy(said: list[str], folds: list[Files]) -> float:
 def differ(truth: list[str], theirs: list[str], ours: list[str], name: str) -> None:
     number = {label: place for place, label in enumerate(in_order(list({*truth, *theirs, *ours})))}
     test = paired(*(np.array([number[label] for label in labels]) for labels in (truth, theirs, ours)))
-    print(f"fastText alone is right about {test.only_first:,}, {name} alone about {test.only_second:,} (McNemar, exact): p = {test.p:.2g}")
+    print(
+        f"fastText alone is right about {test.only_first:,}, {name} alone about {test.only_second:,} (McNemar, exact): p = {test.p:.2g}"
+    )
 
 
 # --- throughput
@@ -289,7 +324,9 @@ def throughput(files: Files, *, archs: list[str], extra: list[Path], repeat: int
     told(f"throughput: {lines:,} lines, one run", sides, models, many, seconds, lines=lines, folder=folder)
 
 
-def raced(sides: list[Side], models: dict[str, Path], texts: Path, *, lines: int, repeat: int, folder: Path) -> list[float]:
+def raced(
+    sides: list[Side], models: dict[str, Path], texts: Path, *, lines: int, repeat: int, folder: Path
+) -> list[float]:
     """Seconds of each side, the best of `repeat` runs in turn."""
     best = [math.inf] * len(sides)
     for _ in range(repeat):
@@ -301,7 +338,16 @@ def raced(sides: list[Side], models: dict[str, Path], texts: Path, *, lines: int
     return best
 
 
-def told(title: str, sides: list[Side], models: dict[str, Path], texts: Path, seconds: list[float], *, lines: int, folder: Path) -> None:
+def told(
+    title: str,
+    sides: list[Side],
+    models: dict[str, Path],
+    texts: Path,
+    seconds: list[float],
+    *,
+    lines: int,
+    folder: Path,
+) -> None:
     table = Table(title, [side.name for side in sides])
     table.row("predict, seconds", seconds, "{:.2f} s")
     table.row("lines a second", [lines / each for each in seconds], "{:,.0f}")
@@ -313,7 +359,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=[*PARTS, "throughput", "all"], default="all")
     parser.add_argument("--arch", action="append", help="of seqcli; bag and ngram if none is given")
-    parser.add_argument("-m", "--model", action="append", type=Path, default=[], help="for throughput: trained on nsmc before")
+    parser.add_argument(
+        "-m", "--model", action="append", type=Path, default=[], help="for throughput: trained on nsmc before"
+    )
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--data", type=Path, default=DATA)
     given = parser.parse_args()
@@ -324,7 +372,9 @@ def main() -> None:
     if not importlib.util.find_spec("fasttext"):
         print("fastText is missing (pip install fasttext): seqcli alone")
     load = " ".join(f"{of:.1f}" for of in os.getloadavg())
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load before {load}; best of {given.repeat} runs; {date.today()}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, load before {load}; best of {given.repeat} runs; {date.today()}"
+    )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for part in parts:

@@ -38,7 +38,12 @@ def shakespeare(data, folder):
 
 
 def brown(data, folder):
-    return ["lm", unpacked(data / "brown/brown-closed.train.txt.gz", folder), "--valid", unpacked(data / "brown/brown-closed.valid.txt.gz", folder)]
+    return [
+        "lm",
+        unpacked(data / "brown/brown-closed.train.txt.gz", folder),
+        "--valid",
+        unpacked(data / "brown/brown-closed.valid.txt.gz", folder),
+    ]
 
 
 def reviews(data, folder):
@@ -49,22 +54,49 @@ def reviews(data, folder):
 
 
 def sst2(data, folder):
-    return ["classifier", unpacked(data / "sst2/sentences.train.tsv.gz", folder), "--valid", unpacked(data / "sst2/sentences.dev.tsv.gz", folder)]
+    return [
+        "classifier",
+        unpacked(data / "sst2/sentences.train.tsv.gz", folder),
+        "--valid",
+        unpacked(data / "sst2/sentences.dev.tsv.gz", folder),
+    ]
 
 
 def nsmc(data, folder):
     columns = ["--text-column", "document", "--label-column", "label"]
-    return ["classifier", unpacked(data / "nsmc/ratings_train.tsv.gz", folder), "--valid", unpacked(data / "nsmc/ratings_dev.tsv.gz", folder), *columns]
+    return [
+        "classifier",
+        unpacked(data / "nsmc/ratings_train.tsv.gz", folder),
+        "--valid",
+        unpacked(data / "nsmc/ratings_dev.tsv.gz", folder),
+        *columns,
+    ]
 
 
 def multi30k(data, folder):
-    files = [unpacked(data / f"multi30k/{part}.{side}.gz", folder) for part in ("train", "val") for side in ("en", "de")]
-    return ["translator", "--source", files[0], "--target", files[1], "--valid-source", files[2], "--valid-target", files[3], "--metric", "loss"]
+    files = [
+        unpacked(data / f"multi30k/{part}.{side}.gz", folder) for part in ("train", "val") for side in ("en", "de")
+    ]
+    return [
+        "translator",
+        "--source",
+        files[0],
+        "--target",
+        files[1],
+        "--valid-source",
+        files[2],
+        "--valid-target",
+        files[3],
+        "--metric",
+        "loss",
+    ]
 
 
 def tatoeba(data, folder):
     columns = ["--source-column", "en", "--target-column", "ko"]
-    train, dev = (unpacked(data / f"tatoeba-ko-en/{part}.tsv.gz", folder, f"tatoeba.{part}.tsv") for part in ("train", "dev"))
+    train, dev = (
+        unpacked(data / f"tatoeba-ko-en/{part}.tsv.gz", folder, f"tatoeba.{part}.tsv") for part in ("train", "dev")
+    )
     return ["translator", train, "--valid", dev, *columns, "--metric", "loss"]
 
 
@@ -82,7 +114,21 @@ LEFT_OUT = {"gpt2-small"}  # too large to learn anything in minutes
 
 def trained(code, words, arch, preset, minutes, folder):
     """The record of one training. preset: None for the default."""
-    command = [sys.executable, "-c", code, "train", *map(str, words), "--arch", arch, "-o", str(folder), "--force", "-q", "--threads", "1"]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "train",
+        *map(str, words),
+        "--arch",
+        arch,
+        "-o",
+        str(folder),
+        "--force",
+        "-q",
+        "--threads",
+        "1",
+    ]
     if minutes:
         command += ["--minutes", str(minutes)]
     subprocess.run(command + (["--preset", preset] if preset else []), check=True)
@@ -121,7 +167,10 @@ def main():
                 behind = best - value if figure == "accuracy" else 100 * (value / best - 1)
                 unit = "points" if figure == "accuracy" else "%"
                 values = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
-                print(f"{part:>12} {arch:>12}  {values}  (default: {default}; behind the best by {behind:.2f} {unit})", flush=True)
+                print(
+                    f"{part:>12} {arch:>12}  {values}  (default: {default}; behind the best by {behind:.2f} {unit})",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -98,4 +98,6 @@ def report(speeds: dict[str, float], *, against: list[str]) -> None:
     """against: the peer's; ratios are to the best of them."""
     best = max(speeds[name] for name in against)
     for name, speed in speeds.items():
-        print(f"{name:44}{speed:>10.1f} tokens/s" + ("" if name in against else f"{speed / best:>8.2f} x the best peer"))
+        print(
+            f"{name:44}{speed:>10.1f} tokens/s" + ("" if name in against else f"{speed / best:>8.2f} x the best peer")
+        )

@@ -71,7 +71,10 @@ def travelled(command: str, text: str | None) -> Journey:
         journey = Journey()
         cli.app.registered_commands.clear()
         cli.app.registered_groups.clear()
-        with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())), contextlib.redirect_stderr(io.StringIO()) as errors:
+        with (
+            contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())),
+            contextlib.redirect_stderr(io.StringIO()) as errors,
+        ):
             sys.setprofile(journey if watched else None)
             try:
                 code = cli.run(arguments)
@@ -89,7 +92,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("t.txt").write_text(TEXT)
-        Path("t.tsv").write_text("label\ttext\n" + "".join(f"{'ab'[n % 2]}\t{line}\n" for n, line in enumerate(TEXT.splitlines())))
+        Path("t.tsv").write_text(
+            "label\ttext\n" + "".join(f"{'ab'[n % 2]}\t{line}\n" for n, line in enumerate(TEXT.splitlines()))
+        )
         Path("p.tsv").write_text("source\ttarget\n" + "".join(f"{line}\t{line[::-1]}\n" for line in TEXT.splitlines()))
         for training in TRAININGS.values():  # the first time imports, the second replaces
             travelled(f"{training} --force", None)

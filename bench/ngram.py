@@ -71,7 +71,11 @@ def main() -> None:
         print(f"{'model on disk':22}{on_disk / 1e6:>15.0f} MB{size / 1e6:>15.0f} MB{size / on_disk:>8.2f}")
         if kenlm:
             ours = [float(line.split("\t", 1)[0]) for line in (at / "s.tsv").read_text(encoding="utf-8").splitlines()]
-            theirs = [float(line.split()[1]) * math.log(10) for line in (at / "k.out").read_text().splitlines() if line.startswith("Total")]
+            theirs = [
+                float(line.split()[1]) * math.log(10)
+                for line in (at / "k.out").read_text().splitlines()
+                if line.startswith("Total")
+            ]
             assert len(ours) == len(theirs), "not the same number of sentences"
             worst = max(abs(a - b) for a, b in zip(ours, theirs))
             print(f"largest difference of {len(ours):,} sentences: {worst / math.log(10):.2e} in log10 p")

@@ -68,7 +68,9 @@ def main(path: str) -> None:
         answer = scramble(model, first, sample=1000, seed=0)
         print(f"{language}: {model.name}, ready in {time.perf_counter() - begun:.2f} s")
         print(f"  {first!r}: rank {answer.rank} of {answer.orderings}, {answer.mass:.1%} of the mass")
-        for tag, tallies in judge_pairs([model], read_pairs(str(samples.folder() / f"{language}.pairs.tsv"))).tallies.items():
+        for tag, tallies in judge_pairs(
+            [model], read_pairs(str(samples.folder() / f"{language}.pairs.tsv"))
+        ).tallies.items():
             print(f"  sample pairs, {tag}: {tallies[0].correct} of {tallies[0].pairs}, {tallies[0].accuracy:.1%}")
         pairs = held_out(path, column)
         for what, chosen in (("as they stand", pairs), ("without capitals and final marks", without_marks(pairs))):

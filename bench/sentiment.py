@@ -69,7 +69,9 @@ def even(count: int) -> list[float]:
     return [*[share] * (count - 1), 1 - (count - 1) * share]
 
 
-def trained(part: str, learnt: Path, folder: Path, *, valid: Path | None, threads: int, seed: int = 0, init: Path | None = None) -> list[Path]:
+def trained(
+    part: str, learnt: Path, folder: Path, *, valid: Path | None, threads: int, seed: int = 0, init: Path | None = None
+) -> list[Path]:
     """A model of each architecture."""
     models = []
     for name, options in RECIPES[part].items():
@@ -102,7 +104,10 @@ class Found:
 
     def add(self, models: list[Path], judged: Path) -> None:
         self._seconds += time.perf_counter() - self._begun
-        for name, some in [*((model.name, [model]) for model in models), (" + ".join(model.name for model in models), models)]:
+        for name, some in [
+            *((model.name, [model]) for model in models),
+            (" + ".join(model.name for model in models), models),
+        ]:
             self._rows.setdefault(name, []).append(100 * accuracy(judged, *some))
         self._begun = time.perf_counter()
 
@@ -121,7 +126,9 @@ def without(phrases: list[tuple[str, str]], sentences: list[tuple[str, str]]) ->
 def nsmc(data: Path, folder: Path, *, threads: int) -> None:
     learnt, judged = (unpacked(data, f"nsmc/{name}", folder=folder) for name in ("ratings_train", "ratings_dev"))
     unseen = {text for _, text in labelled(judged)}
-    kept = write(folder / "reviews.txt", [line for line in lines(data / "nsmc" / "reviews.txt.gz") if line not in unseen])
+    kept = write(
+        folder / "reviews.txt", [line for line in lines(data / "nsmc" / "reviews.txt.gz") if line not in unseen]
+    )
     found = Found("nsmc")
     read = language_model(kept, folder / "reviews", minutes=33, threads=threads)
     found.add(trained("nsmc", learnt, folder / "nsmc", valid=None, threads=threads, seed=1, init=read), judged)

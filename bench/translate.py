@@ -114,7 +114,9 @@ def run(command: list[str], *, threads: int, stdin: str | Path = os.devnull, std
     """Wall seconds."""
     begun = time.perf_counter()
     with open(stdin, "rb") as given, open(stdout, "wb") as said:
-        done = subprocess.run(command, stdin=given, stdout=said, stderr=subprocess.PIPE, text=True, env=environment(threads))
+        done = subprocess.run(
+            command, stdin=given, stdout=said, stderr=subprocess.PIPE, text=True, env=environment(threads)
+        )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return time.perf_counter() - begun
@@ -171,11 +173,31 @@ def segmented(data: Path, folder: Path) -> None:
     """Subwords of all parts, and their vocabulary as JoeyNMT reads it."""
     unpacked(data / "multi30k" / "tok", folder / "tok")
     pieces, texts = folder / "pieces", [str(folder / "tok" / f"train.{side}") for side in SIDES]
-    run([*SEQCLI, "train", "tokenizer", *texts, "-o", str(pieces), "--tokenizer", "sentencepiece", "--vocab-size", str(PIECES), "--force", "-q"], threads=2)
+    run(
+        [
+            *SEQCLI,
+            "train",
+            "tokenizer",
+            *texts,
+            "-o",
+            str(pieces),
+            "--tokenizer",
+            "sentencepiece",
+            "--vocab-size",
+            str(PIECES),
+            "--force",
+            "-q",
+        ],
+        threads=2,
+    )
     for name in (f"{part}.{side}" for part in FILES for side in SIDES):
-        run([*SEQCLI, "tokenize", "-q", "-m", str(pieces)], threads=2, stdin=folder / "tok" / name, stdout=folder / name)
+        run(
+            [*SEQCLI, "tokenize", "-q", "-m", str(pieces)], threads=2, stdin=folder / "tok" / name, stdout=folder / name
+        )
     seen = dict.fromkeys(piece for side in SIDES for line in lines(folder / f"train.{side}") for piece in line.split())
-    (folder / "vocabulary").write_text("".join(f"{piece}\n" for piece in ["<unk>", "<pad>", "<s>", "</s>", *seen]), encoding="utf-8")
+    (folder / "vocabulary").write_text(
+        "".join(f"{piece}\n" for piece in ["<unk>", "<pad>", "<s>", "</s>", *seen]), encoding="utf-8"
+    )
 
 
 def why_no_joey(python: str | None) -> str | None:
@@ -197,18 +219,30 @@ def config_of(model: Path, folder: Path) -> Path:
 def joey(python: str, folder: Path, *, minutes: float, threads: int, sentences: int) -> Trained:
     """It has no option for minutes: interrupted after them it saves what it has."""
     config = config_of(folder / "joey", folder)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a bench in the background ignores it, and so would its child
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a bench in the background ignores it, and so would its child
     command, log = [python, "-m", "joeynmt", "train", "--skip-test", str(config)], folder / "joey.log"
-    with open(log, "w", encoding="utf-8") as said, subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment(threads)
-    ) as process:
+    with (
+        open(log, "w", encoding="utf-8") as said,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(threads),
+        ) as process,
+    ):
         for line in process.stderr:
             said.write(line)
             if re.search(r"EPOCH 1$", line):
                 Timer(60 * minutes, process.send_signal, [signal.SIGINT]).start()
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed: see {log}")
-    progress = re.findall(r"^(\S+ \S+?),(\d+) .* Step: +(\d+),.*Tokens per Sec: +(\d+)", log.read_text(encoding="utf-8"), re.MULTILINE)
+    progress = re.findall(
+        r"^(\S+ \S+?),(\d+) .* Step: +(\d+),.*Tokens per Sec: +(\d+)", log.read_text(encoding="utf-8"), re.MULTILINE
+    )
     tokens, clock, at = 0.0, None, []
     for day, thousandths, step, rate in progress:
         now = datetime.fromisoformat(day).timestamp() + int(thousandths) / 1000
@@ -254,7 +288,9 @@ def for_joey(model: Path, folder: Path) -> Path:
     def norm(name: str, ours: str) -> None:
         put(name, given[f"{ours}.weight"], given[f"{ours}.bias"], writes=True)
 
-    def attention(name: str, q: tuple[torch.Tensor, torch.Tensor], kv: tuple[torch.Tensor, torch.Tensor], out: str) -> None:
+    def attention(
+        name: str, q: tuple[torch.Tensor, torch.Tensor], kv: tuple[torch.Tensor, torch.Tensor], out: str
+    ) -> None:
         (k, v), (k_bias, v_bias) = (part.chunk(2) for part in kv)
         for letter, part in {"q": q, "k": (k, k_bias), "v": (v, v_bias)}.items():
             put(f"{name}.{letter}_layer", *part, reads=True)
@@ -266,16 +302,23 @@ def for_joey(model: Path, folder: Path) -> Path:
             norm(f"{theirs}.{names}", f"{ours}.attention_norm")
             qkv = [given[f"{ours}.attention.qkv.{kind}"] for kind in ("weight", "bias")]
             attention(
-                f"{theirs}.{own}", tuple(part[:width] for part in qkv), tuple(part[width:] for part in qkv), f"{ours}.attention.out"
+                f"{theirs}.{own}",
+                tuple(part[:width] for part in qkv),
+                tuple(part[width:] for part in qkv),
+                f"{ours}.attention.out",
             )
             if side == "decoder":
                 norm(f"{theirs}.dec_layer_norm", f"{ours}.cross_norm")
-                q, kv = (tuple(given[f"{ours}.cross.{name}.{kind}"] for kind in ("weight", "bias")) for name in ("q", "kv"))
+                q, kv = (
+                    tuple(given[f"{ours}.cross.{name}.{kind}"] for kind in ("weight", "bias")) for name in ("q", "kv")
+                )
                 attention(f"{theirs}.src_trg_att", q, kv, f"{ours}.cross.out")
             norm(f"{theirs}.feed_forward.layer_norm", f"{ours}.feedforward_norm")
             for number, name in ((0, "up"), (3, "out")):
                 weight, bias = (given[f"{ours}.feedforward.{name}.{kind}"] for kind in ("weight", "bias"))
-                put(f"{theirs}.feed_forward.pwff_layer.{number}", weight, bias, reads=name == "up", writes=name == "out")
+                put(
+                    f"{theirs}.feed_forward.pwff_layer.{number}", weight, bias, reads=name == "up", writes=name == "out"
+                )
         norm(f"{side}.layer_norm", f"body.{side}.norm")
     ids = {token: number for number, token in enumerate(opened.target.vocabulary())}
     embedding = given["body.decoder.embedding.weight"][:, order]
@@ -331,7 +374,10 @@ def multi30k(given: argparse.Namespace, folder: Path) -> None:
                 "--threads", str(given.threads),
             ], threads=given.threads)  # fmt: skip
             figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-            shown = (f"{name} {figures[key]['score']:.2f} ({figures[key]['signature']})" for key, name in (("bleu", "BLEU"), ("chrf", "chrF")))
+            shown = (
+                f"{name} {figures[key]['score']:.2f} ({figures[key]['signature']})"
+                for key, name in (("bleu", "BLEU"), ("chrf", "chrF"))
+            )
             print(f"{kind}, {arch}, {given.minutes:g} minutes, seed {seed}: {', '.join(shown)}", flush=True)
 
 
@@ -340,7 +386,9 @@ def multi30k(given: argparse.Namespace, folder: Path) -> None:
 
 def tatoeba(given: argparse.Namespace, folder: Path) -> None:
     for part in ("train", "dev"):
-        (folder / f"{part}.tsv").write_bytes(gzip.decompress((given.data / "tatoeba-ko-en" / f"{part}.tsv.gz").read_bytes()))
+        (folder / f"{part}.tsv").write_bytes(
+            gzip.decompress((given.data / "tatoeba-ko-en" / f"{part}.tsv.gz").read_bytes())
+        )
     for source, target in (direction.split("-") for direction in given.direction or DIRECTIONS):
         archs, models = given.arch or ARCHS, folder / f"{source}-{target}"
         run([
@@ -349,11 +397,19 @@ def tatoeba(given: argparse.Namespace, folder: Path) -> None:
             "--preset", "tiny", "--epochs", str(given.epochs), "--threads", str(given.threads), "--force", "-q",
         ], threads=given.threads)  # fmt: skip
         places = {arch: models / arch if len(archs) > 1 else models for arch in archs}
-        records = {arch: json.loads(next(place.glob("state-*/config.json")).read_text(encoding="utf-8")) for arch, place in places.items()}
+        records = {
+            arch: json.loads(next(place.glob("state-*/config.json")).read_text(encoding="utf-8"))
+            for arch, place in places.items()
+        }
         valid = next(iter(records.values()))["valid"]
-        print(f"\n{source}-{target}, {valid['pairs']} of dev, {given.epochs:g} epochs: {valid['bleu_signature']}; {valid['chrf_signature']}")
+        print(
+            f"\n{source}-{target}, {valid['pairs']} of dev, {given.epochs:g} epochs: {valid['bleu_signature']}; {valid['chrf_signature']}"
+        )
         for arch, record in records.items():
-            figures = "".join(f"{name} {record['valid'][key]:6.2f}  " for key, name in (("chrf", "chrF"), ("bleu", "BLEU"), ("perplexity", "perplexity")))
+            figures = "".join(
+                f"{name} {record['valid'][key]:6.2f}  "
+                for key, name in (("chrf", "chrF"), ("bleu", "BLEU"), ("perplexity", "perplexity"))
+            )
             print(f"{arch:12}{figures}{record['parameters']:,} parameters, {record['seconds']:.0f} s", flush=True)
 
 
@@ -364,7 +420,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5, help="of each training of speed and multi30k")
     parser.add_argument("--sentences", type=int, default=1000, help="of test2016, to be decoded in speed")
     parser.add_argument("--epochs", type=float, default=40, help="of tatoeba")
-    parser.add_argument("--arch", choices=ARCHS, action="append", help="of multi30k (else transformer) and tatoeba (else all)")
+    parser.add_argument(
+        "--arch", choices=ARCHS, action="append", help="of multi30k (else transformer) and tatoeba (else all)"
+    )
     parser.add_argument("--seed", type=int, action="append", help="of multi30k")
     parser.add_argument("--direction", choices=DIRECTIONS, action="append", help="of tatoeba (else both)")
     parser.add_argument("--text", choices=TEXTS, action="append", help="of multi30k (else both)")

@@ -52,7 +52,9 @@ def main() -> None:
     parser.add_argument("--model", action="append", default=[], help="NAME=DIR, trained before")
     given = parser.parse_args()
     print(f"{given.train.name}; {platform.machine()}, {os.cpu_count()} cores; {date.today()}")
-    print(f"{'':16}{'parameters':>12}{'seconds':>9}{'tokens/s':>10}{'perplexity':>12}{'known':>8}{'ratio':>7}{'bits/byte':>11}")
+    print(
+        f"{'':16}{'parameters':>12}{'seconds':>9}{'tokens/s':>10}{'perplexity':>12}{'known':>8}{'ratio':>7}{'bits/byte':>11}"
+    )
     with tempfile.TemporaryDirectory() as temporary:
         folder, base = Path(temporary), None
         if given.kenlm:
@@ -60,7 +62,18 @@ def main() -> None:
             print(f"{'KenLM 5-gram':16}{'':>12}{'':>9}{'':>10}{every:>12.1f}{base:>8.1f}{1:>7.2f}", flush=True)
         models = [tuple(model.split("=", 1)) for model in given.model]
         for arch in given.arch:
-            command = [*SEQCLI, "train", "lm", str(given.train), "--valid", str(given.valid), "-o", str(folder / arch), "--arch", arch]
+            command = [
+                *SEQCLI,
+                "train",
+                "lm",
+                str(given.train),
+                "--valid",
+                str(given.valid),
+                "-o",
+                str(folder / arch),
+                "--arch",
+                arch,
+            ]
             begun = time.perf_counter()
             subprocess.run([*command, "-q"], check=True)
             print(f"{arch}: {time.perf_counter() - begun:.0f} s in all", file=sys.stderr)

@@ -85,7 +85,10 @@ class LanguageModel:
                 given = _aligned(given, texts, "contexts")
             sums = score_block(self.opened, block_of(texts), contexts=given)
             figures = (sums.log_prob, sums.perplexity, sums.bits_per_byte, sums.tokens, sums.unknown)
-            return [SentenceScore(*row, text) for *row, text in zip(*(figure.tolist() for figure in figures), texts, strict=True)]
+            return [
+                SentenceScore(*row, text)
+                for *row, text in zip(*(figure.tolist() for figure in figures), texts, strict=True)
+            ]
 
         return _answered(scored, texts)
 
@@ -165,7 +168,9 @@ class LanguageModel:
         """The k most probable next tokens after each prompt."""
         ranges.checked("k", k, ranges.TOP_K)
         model = NextTokenPredictor(self.opened)
-        return _answered(lambda prompts: [Results(NextToken(*pair) for pair in best) for best in model.after(prompts, k=k)], prompts)
+        return _answered(
+            lambda prompts: [Results(NextToken(*pair) for pair in best) for best in model.after(prompts, k=k)], prompts
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,7 +259,9 @@ class Translator:
     def attention(self, text: str, **settings: Any) -> Attention:
         """Where each token of the text's translation looked. settings: of a search for one translation, as `translate` has them."""
         searching = {name: settings.pop(name, None) for name in ("beam_size", "length_penalty")}
-        lines = list(translate(self.opened, _listed(text), translation_settings(searching=searching, drawing={}, **settings)))
+        lines = list(
+            translate(self.opened, _listed(text), translation_settings(searching=searching, drawing={}, **settings))
+        )
         (found,) = attentions(self.opened, lines)
         return found.result
 
@@ -310,4 +317,3 @@ def _aligned(others: Texts, texts: Sequence[str], what: str) -> list[str]:
 
 def _given(options: Mapping[str, T | None]) -> dict[str, T]:
     return {name: value for name, value in options.items() if value is not None}
-

@@ -33,7 +33,11 @@ COMMANDS = {  # in the order of the help
     "info": "Show what a model is.",
     "demo": "See what a language model is.",
 }
-TRAINING = {"train lm", "train classifier", "train translator"}  # run by all processes of torchrun; other commands by rank 0 alone
+TRAINING = {
+    "train lm",
+    "train classifier",
+    "train translator",
+}  # run by all processes of torchrun; other commands by rank 0 alone
 _FIRST_WORD = 3.0  # seconds in which torchrun ends the others when rank 0 has failed
 
 
@@ -93,7 +97,9 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         code = run(arguments, began=began)
     startup.leave_at_once(code)
-    if code > 128 or torchrun.world() == 1:  # else torch takes seconds to leave, and pyarrow's threads may abort the process
+    if (
+        code > 128 or torchrun.world() == 1
+    ):  # else torch takes seconds to leave, and pyarrow's threads may abort the process
         signals.leave(code)
     sys.exit(code)
 
@@ -116,7 +122,9 @@ def _run(arguments: list[str]) -> int:
         # The first call writes and removes a file, wherever it is made. Torch would make a folder there for compiled code.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seqcli --help | head -1` ends quietly
-    if torchrun.rank() and (_command(arguments).removeprefix("seqcli ") not in TRAINING or {"-h", "--help"} & {*arguments}):
+    if torchrun.rank() and (
+        _command(arguments).removeprefix("seqcli ") not in TRAINING or {"-h", "--help"} & {*arguments}
+    ):
         return 0
     try:
         if arguments[:1] == ["--version"]:
@@ -178,7 +186,9 @@ def _of_system(error: OSError) -> SeqcliError:
         return OutputError("no space left to write", where=error.filename, cure="free some, or write elsewhere")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EBADF):
         return OutputError(f"cannot write ({error.strerror})", where=error.filename)
-    if error.errno is not None and error.filename is not None:  # a path that is too long, goes through a file or around in circles
+    if (
+        error.errno is not None and error.filename is not None
+    ):  # a path that is too long, goes through a file or around in circles
         return OutputError(f"cannot open ({error.strerror})", where=str(error.filename), cure="check the path")
     return SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
 

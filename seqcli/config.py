@@ -73,7 +73,9 @@ def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Se
         for key, value in given.items():
             if key not in names:
                 raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, names))
-            if isinstance(value, bool) and not isinstance(names[key].default, bool):  # pydantic would take it for 0 or 1
+            if isinstance(value, bool) and not isinstance(
+                names[key].default, bool
+            ):  # pydantic would take it for 0 or 1
                 raise UsageError(f"{key} is not a switch, got {str(value).lower()}", where=where)
             values[key], origin[key] = value, where
     try:
@@ -83,5 +85,7 @@ def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Se
         key = str(first["loc"][0]) if first["loc"] else ""
         message = first["msg"].removeprefix("Value error, ")
         what = f"{key} = {values[key]!r}: {message}" if key in values else message
-        named = key or next((word for word in message.split() if word in origin), "")  # by a range of the dataclass's own
+        named = key or next(
+            (word for word in message.split() if word in origin), ""
+        )  # by a range of the dataclass's own
         raise UsageError(what, where=origin.get(named)) from None

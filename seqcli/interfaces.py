@@ -101,9 +101,7 @@ class LanguageModel(Protocol):
     def score(self, batch: TokenBatch, *, context: Any = None, rank: bool = False) -> Scores:
         """Scores every token of every row; `context` (int32 [C]) stands before each row and is not scored."""
 
-    def extend(
-        self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None
-    ) -> tuple[np.ndarray, State]:
+    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
         """Reads more of each row; returns the logits of what comes next, float32 [B, V], and the state after it.
 
         tokens: int32 [B, T], right-padded; lengths: int64 [B], 0 is legal. Without a state the rows begin here. Logits
@@ -125,9 +123,7 @@ class Given(Protocol):
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
         """Scores every token of every row; row b is read as a translation of source b."""
 
-    def extend(
-        self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None
-    ) -> tuple[np.ndarray, State]:
+    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
         """As `LanguageModel.extend`. Without a state row b begins to translate source b; `State.reorder` takes sources along."""
 
     def attention(self, batch: TokenBatch) -> list[np.ndarray]:

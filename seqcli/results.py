@@ -23,7 +23,11 @@ def shown(format: str = TEXT, table: str | None = None, *, default: Any = datacl
 
 def formats(result: type) -> dict[str, tuple[str, str | None]]:
     """Of each field that TSV and tables show, in order: its format there and on a terminal."""
-    return {f.name: (f.metadata["format"], f.metadata["table"]) for f in dataclasses.fields(result) if "format" in f.metadata}
+    return {
+        f.name: (f.metadata["format"], f.metadata["table"])
+        for f in dataclasses.fields(result)
+        if "format" in f.metadata
+    }
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,11 @@ class Result:
 
     def _repr_html_(self) -> str:
         rows = ((name, _cell(value)) for name, value in self.to_dict().items())
-        return "<table>" + "".join(f"<tr><th>{html.escape(name)}</th><td>{value}</td></tr>" for name, value in rows) + "</table>"
+        return (
+            "<table>"
+            + "".join(f"<tr><th>{html.escape(name)}</th><td>{value}</td></tr>" for name, value in rows)
+            + "</table>"
+        )
 
 
 class Results(list[T]):

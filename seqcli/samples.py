@@ -157,12 +157,12 @@ def translator_of(name: str, *, reporter: Reporter) -> OpenTranslator:
         from seqcli.training.config import requests
 
         (request,) = requests(TRANSLATION, [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **MACHINE)
-        pairs, held_out = split(
-            PairFiles((str(source),), source_column=name, target_column=other).read(), seed=0
-        )
+        pairs, held_out = split(PairFiles((str(source),), source_column=name, target_column=other).read(), seed=0)
         given = TrainingPairs(pairs, held_out, (source.name,), threads=1)
         with drafting(place) as draft:
-            train_translator(draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter)
+            train_translator(
+                draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter
+            )
 
     recipe = f"{__version__} {TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}".encode()
     what = f"the sample {TRANSLATOR} model from {name} to {other}"
@@ -220,7 +220,9 @@ def _once(
                 train(Path(new) / name)
                 os.rename(Path(new) / name, cache / place)
         except signals.Stopped:
-            reporter.note("interrupted; the same command begins this sample model again and keeps those that are complete")
+            reporter.note(
+                "interrupted; the same command begins this sample model again and keeps those that are complete"
+            )
             raise
     return cache / place
 

@@ -61,7 +61,9 @@ def nfc(text: str) -> str:
 @cache
 def _marks() -> re.Pattern:
     """Long runs of combining marks; the pattern takes 8 ms to make."""
-    return re.compile(f"[{''.join(char for char in map(chr, range(0x300, 0x20000)) if unicodedata.combining(char))}]{{32,}}")
+    return re.compile(
+        f"[{''.join(char for char in map(chr, range(0x300, 0x20000)) if unicodedata.combining(char))}]{{32,}}"
+    )
 
 
 def _composed(text: str) -> str:

@@ -46,7 +46,10 @@ class TokenBatch:
     @classmethod
     def joined(cls, batches: Sequence[TokenBatch]) -> TokenBatch:
         """The rows of several batches, one after another."""
-        return cls(joined([batch.tokens for batch in batches], np.int32), joined([batch.lengths for batch in batches], np.int64))
+        return cls(
+            joined([batch.tokens for batch in batches], np.int32),
+            joined([batch.lengths for batch in batches], np.int64),
+        )
 
     @classmethod
     def with_line_ends(cls, tokens: np.ndarray, lengths: np.ndarray) -> TokenBatch:
@@ -75,7 +78,9 @@ class TokenBatch:
     @property
     def rows(self) -> list[np.ndarray]:
         """Each row's tokens: int32 [lengths[b]]."""
-        return [self.tokens[start : start + length] for start, length in zip(self.starts.tolist(), self.lengths.tolist())]
+        return [
+            self.tokens[start : start + length] for start, length in zip(self.starts.tolist(), self.lengths.tolist())
+        ]
 
     def only(self, chosen: np.ndarray) -> TokenBatch:
         """Some of the rows. chosen: bool [B]."""

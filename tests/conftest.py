@@ -72,9 +72,7 @@ def models(tmp_path_factory, corpus):
             sizes = {"sentencepiece": 300}
             choice = TokenizerChoice("words" if name == "document" else name, vocab_size=sizes.get(name))
             with drafting(folder / name) as draft:
-                train_counted(
-                    draft, Corpus((str(corpus),), unit=unit), choice, ngram.Config(order=3), memory=1 << 30
-                )
+                train_counted(draft, Corpus((str(corpus),), unit=unit), choice, ngram.Config(order=3), memory=1 << 30)
         return folder / name
 
     return made
@@ -170,7 +168,9 @@ def here(capsysbinary, monkeypatch, tmp_path, tmp_path_factory):
         cli.app.registered_groups.clear()
         capsysbinary.readouterr()
         with open(given / "stdin", "rb") as file:
-            monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file, closed=False, fileno=file.fileno, close=file.close))
+            monkeypatch.setattr(
+                sys, "stdin", SimpleNamespace(buffer=file, closed=False, fileno=file.fileno, close=file.close)
+            )
             code = cli.run([str(argument) for argument in arguments])
         out, err = capsysbinary.readouterr()
         return Done(code, out.decode(), err.decode())

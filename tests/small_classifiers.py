@@ -19,9 +19,18 @@ from seqcli.training.config import Request
 
 GOOD, BAD = ("fine", "great", "lovely", "좋은", "멋진"), ("dull", "poor", "awful", "나쁜", "지루한")
 THINGS = ("film", "book", "day", "song", "영화", "노래")
-PAIRS = [(f"a {how} {what}", label) for label, hows in (("good", GOOD), ("bad", BAD)) for how in hows for what in THINGS]
+PAIRS = [
+    (f"a {how} {what}", label) for label, hows in (("good", GOOD), ("bad", BAD)) for how in hows for what in THINGS
+]
 ASKED = ["a fine film", "", "a dull day", "nothing known zzz", "좋은 영화", "a fine, awful film"]
-JUDGED = [*PAIRS[:6], *PAIRS[30:38], ("a fine book", "bad"), ("an awful film", "good"), ("a poor, poor day", "good"), ("", "bad")]
+JUDGED = [
+    *PAIRS[:6],
+    *PAIRS[30:38],
+    ("a fine book", "bad"),
+    ("an awful film", "good"),
+    ("a poor, poor day", "good"),
+    ("", "bad"),
+]
 SETTINGS = {
     "bag": {"buckets": 4096, "longest": 0},
     "ngram": {"order": 2},
@@ -37,7 +46,9 @@ def trained(folder, path, arch: str):
     """Judged on texts of which every sixth has the wrong label, so that it is sure of nothing."""
     texts = LabelledFiles((str(path),)).read()
     wrong = Texts(texts.data, texts.targets ^ (np.arange(len(texts)) % 6 == 0), texts.labels)
-    request = Request("classification", arch, "tiny", (("test", SETTINGS[arch]),), device="cpu", precision="fp32", threads=1)
+    request = Request(
+        "classification", arch, "tiny", (("test", SETTINGS[arch]),), device="cpu", precision="fp32", threads=1
+    )
     with drafting(folder) as draft:
         given = TrainingTexts(texts, wrong, (str(path),), threads=1)
         return train_classifier(draft, given, TokenizerChoice("words"), request, reporter=SILENT).opened

@@ -17,7 +17,10 @@ def lm(model):
 
 
 def test_the_same_numbers_as_the_command_line(lm, model, here):
-    rows = [json.loads(line)["scores"][0] for line in here("score", "--json", "-q", "-m", str(model), *TEXTS).out.splitlines()]
+    rows = [
+        json.loads(line)["scores"][0]
+        for line in here("score", "--json", "-q", "-m", str(model), *TEXTS).out.splitlines()
+    ]
     for mine, theirs in zip(lm.score(TEXTS), rows, strict=True):
         assert {"model": theirs["model"], **mine.to_dict()} == {**theirs, "text": mine.text}
     corpus = json.loads(here("score", "--json", "-q", "--level", "corpus", "-m", str(model), *TEXTS).out)
@@ -65,14 +68,21 @@ def test_what_is_no_text_is_refused(lm):
 
 
 def test_a_classifier_answers_as_on_the_command_line(tmp_path, here):
-    lines = [f"__label__{label} it was {word} {n}" for n in range(20) for label, word in (("good", "fine"), ("bad", "awful"))]
+    lines = [
+        f"__label__{label} it was {word} {n}" for n in range(20) for label, word in (("good", "fine"), ("bad", "awful"))
+    ]
     (tmp_path / "train.txt").write_text("\n".join(lines) + "\n")
     here("train", "classifier", str(tmp_path / "train.txt"), "-o", str(tmp_path / "m"), "--preset", "tiny", "-q")
     classifier = seqcli.load(str(tmp_path / "m"))
     assert classifier.labels == ["bad", "good"]
     rows = classifier.classify(["it was fine", "", "awful"])
-    shown = [json.loads(line) for line in here("classify", "-m", str(tmp_path / "m"), "--json", "it was fine", "", "awful").out.splitlines()]
-    assert [row.to_dict() for row in rows] == [{key: row[key] for key in ("label", "probability", "text", "labels")} for row in shown]
+    shown = [
+        json.loads(line)
+        for line in here("classify", "-m", str(tmp_path / "m"), "--json", "it was fine", "", "awful").out.splitlines()
+    ]
+    assert [row.to_dict() for row in rows] == [
+        {key: row[key] for key in ("label", "probability", "text", "labels")} for row in shown
+    ]
     assert [row["label"] for row in rows][::2] == ["good", "bad"]
     explained = classifier.explain("it was fine")
     assert explained.text == "it was fine" and max(explained.words, key=lambda word: word.change).word == "fine"
@@ -80,7 +90,9 @@ def test_a_classifier_answers_as_on_the_command_line(tmp_path, here):
     (tmp_path / "judged.txt").write_text("".join(f"__label__{label} {text}\n" for text, label in judged))
     done = here("classify", "-m", str(tmp_path / "m"), "--evaluate", "-i", "judged.txt", "--json")
     figures = classifier.evaluate(*map(list, zip(*judged)))
-    assert {**figures.to_dict(), "loss": None} == json.loads(done.out) and figures.loss == math.inf  # of a label that is impossible to it
+    assert {**figures.to_dict(), "loss": None} == json.loads(
+        done.out
+    ) and figures.loss == math.inf  # of a label that is impossible to it
     assert figures["labels"][2].to_dict() == {"label": "fair", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
     for ask in (
         lambda text: classifier.classify(text).labels, lambda text: classifier.explain(text).words,

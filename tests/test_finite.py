@@ -52,7 +52,9 @@ def made(here, tmp_path, tmp_path_factory, translator):
 
 
 def questions(name: str) -> list[list]:
-    return [["translate", "a film", "-m", "m"]] if name == "translator" else [[*ask, "-m", "m"] for ask in MODELS[name][1]]
+    return (
+        [["translate", "a film", "-m", "m"]] if name == "translator" else [[*ask, "-m", "m"] for ask in MODELS[name][1]]
+    )
 
 
 def rewritten(model: Path, change) -> None:
@@ -60,7 +62,9 @@ def rewritten(model: Path, change) -> None:
     run = ModelFolder.open(model)
     tensors = {name: np.array(array) for name, array in run.tensors().items()}
     change(tensors)
-    tensor_file.write(run.state / "model.safetensors", {name: tensor_file.tensor(array) for name, array in tensors.items()})
+    tensor_file.write(
+        run.state / "model.safetensors", {name: tensor_file.tensor(array) for name, array in tensors.items()}
+    )
     manifest = json.loads((model / "manifest.json").read_text())
     data = (run.state / "model.safetensors").read_bytes()
     manifest["files"]["model.safetensors"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -91,7 +95,9 @@ def test_4_a_byte_changed_in_weights_of_any_size(here, made, monkeypatch, name, 
     model = made(name)
     if checksums == "of earlier versions":
         rewritten(model, lambda tensors: None)
-    assert ("xxh3" in json.loads((model / "manifest.json").read_text())["files"]["model.safetensors"]) == ("this" in checksums)
+    assert ("xxh3" in json.loads((model / "manifest.json").read_text())["files"]["model.safetensors"]) == (
+        "this" in checksums
+    )
     path = ModelFolder.open(model).state / "model.safetensors"
     data, rng = path.read_bytes(), np.random.default_rng(0)
     assert here(*questions(name)[0]).code == 0
@@ -117,7 +123,9 @@ def test_4_a_vocabulary_whose_ids_are_out_of_range(here, made, monkeypatch, id):
     folder = ModelFolder.open(made("gru")).state / "tokenizer"
     tensors = {name: np.array(array) for name, array in tensor_file.read(folder / "words.safetensors").items()}
     tensors["ids"][-2] = id
-    tensor_file.write(folder / "words.safetensors", {name: tensor_file.tensor(array) for name, array in tensors.items()})
+    tensor_file.write(
+        folder / "words.safetensors", {name: tensor_file.tensor(array) for name, array in tensors.items()}
+    )
     done = here("score", "-m", "m", "a film")
     assert done.code == 4 and "damaged vocabulary" in done.err
 

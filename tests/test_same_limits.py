@@ -14,7 +14,10 @@ from seqcli.decoding.translate import TranslationSettings
 from seqcli.errors import UsageError
 
 TRIED = [math.nan, math.inf, -math.inf, -1, 0, 0.5, 10**9, 10**30]
-COMMANDS = {"generate": (generate.generate, GenerationSettings), "translate": (translate.translate, TranslationSettings)}
+COMMANDS = {
+    "generate": (generate.generate, GenerationSettings),
+    "translate": (translate.translate, TranslationSettings),
+}
 NUMBERS = [
     (verb, field) for verb, (command, settings) in COMMANDS.items() for kind in (Policy, settings)
     for field in dataclasses.fields(kind) if "rule" in field.metadata and field.name in command.__annotations__

@@ -78,7 +78,16 @@ def test_scripts_that_no_sample_has():
     assert all(map(samples.is_foreign, ["日本語の文", "Привет, мир", "नमस्ते", "مرحبا", "γειά", "OK 日本語の文"]))
 
 
-MIXED = ["나는 기계 학습을 공부한다", "I study machine learning", "", "great movie", "Où est-il ?", "이 영화 최고", "日本語", "the dog"]
+MIXED = [
+    "나는 기계 학습을 공부한다",
+    "I study machine learning",
+    "",
+    "great movie",
+    "Où est-il ?",
+    "이 영화 최고",
+    "日本語",
+    "the dog",
+]
 VERBS = [
     ["score"], ["score", "--level", "word"], ["score", "--level", "token"], ["score", "--scramble"], ["classify"], ["classify", "--explain"],
     ["tokenize"], ["tokenize", "--ids"], ["tokenize", "--count"], ["tokenize", "--offsets"], ["tokenize", "--n-best", "2"],
@@ -112,12 +121,18 @@ def test_figures_of_several_scripts_are_those_of_each(cache, here):
 def test_pairs_and_labelled_texts_of_several_scripts(cache, here, tmp_path):
     halves = [(samples.folder() / f"{name}.pairs.tsv").read_text("utf-8").splitlines()[:8] for name in LANGUAGES]
     tallies = []
-    for name, lines in {"a": halves[0], "b": halves[1], "both": [line for pair in zip(*halves) for line in pair]}.items():
+    for name, lines in {
+        "a": halves[0],
+        "b": halves[1],
+        "both": [line for pair in zip(*halves) for line in pair],
+    }.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         *_, overall = here("score", "--pairs", name).rows
         tallies.append([int(number) for number in overall[1:4]])
     assert tallies[2] == [a + b for a, b in zip(*tallies[:2])]
-    (tmp_path / "l.tsv").write_text("text\tlabel\ngreat movie\tpositive\n이 영화 최고\tpositive\nawful\tnegative\n", encoding="utf-8")
+    (tmp_path / "l.tsv").write_text(
+        "text\tlabel\ngreat movie\tpositive\n이 영화 최고\tpositive\nawful\tnegative\n", encoding="utf-8"
+    )
     done = here("classify", "--evaluate", "-i", "l.tsv", "--json")
     assert [json.loads(row)["texts"] for row in done.out.splitlines()] == [2, 1], done.err
 
@@ -232,7 +247,14 @@ def small(monkeypatch, tmp_path):
 def test_the_demo_shows_both_languages_and_every_architecture(small, here, tmp_path):
     done = here("demo")
     assert done.code == 0, done.err
-    shown = ("My computer is very slow", "word_choice", "goes on likeliest", "bits/byte", "Many to many", "I want to drink coffee.")
+    shown = (
+        "My computer is very slow",
+        "word_choice",
+        "goes on likeliest",
+        "bits/byte",
+        "Many to many",
+        "I want to drink coffee.",
+    )
     pieces = ("▁machine ▁learning", "▁나 는 ▁기")
     for text in (*LANGUAGES.values(), *pieces, *shown):
         assert text in done.out

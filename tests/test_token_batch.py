@@ -111,7 +111,11 @@ def test_sums_owners_and_places_of_rows_that_may_be_empty(rows):
 def test_a_table_is_as_wide_as_the_longest_row_rounded_up(rows, round_to):
     table = padded([np.array(row) for row in rows], fill=-1, round_to=round_to)
     longest = max(map(len, rows))
-    assert table.shape[0] == len(rows) and longest <= table.shape[1] < longest + round_to and table.shape[1] % round_to == 0
+    assert (
+        table.shape[0] == len(rows)
+        and longest <= table.shape[1] < longest + round_to
+        and table.shape[1] % round_to == 0
+    )
     assert table.tolist() == [row + [-1] * (table.shape[1] - len(row)) for row in rows]
 
 

@@ -63,7 +63,9 @@ class Given:
     def extend(self, tokens, lengths, state=None):
         state = state or Rows([(source, ()) for source in range(len(self.sources))])
         assert tokens.dtype == np.int32 and len(tokens) == len(lengths) == len(state.rows)
-        rows = [(source, said + tuple(more[:n].tolist())) for (source, said), more, n in zip(state.rows, tokens, lengths)]
+        rows = [
+            (source, said + tuple(more[:n].tolist())) for (source, said), more, n in zip(state.rows, tokens, lengths)
+        ]
         return np.array([self.model.logits(self.sources[source], said) for source, said in rows]), Rows(rows)
 
     def score(self, batch, *, rank=False):

@@ -88,7 +88,15 @@ class _Learner:
     """What changes from step to step: `table`, float32 [buckets, D + 1], embeddings with their steps beside, and the head."""
 
     def __init__(
-        self, batch: TokenBatch, targets: np.ndarray, *, labels: int, buckets: int, width: int, weights: np.ndarray, seed: int
+        self,
+        batch: TokenBatch,
+        targets: np.ndarray,
+        *,
+        labels: int,
+        buckets: int,
+        width: int,
+        weights: np.ndarray,
+        seed: int,
     ):
         self.tokens, self.starts, self.lengths = batch.tokens, batch.starts, batch.lengths
         self.targets, self.weights = targets, weights.astype(np.float32)

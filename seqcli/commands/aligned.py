@@ -13,7 +13,9 @@ class AlignedFile:
     """The records of `path`, read whole, in the encoding of `source`. what: what they are, for errors; column: of a table, None
     where every file is read as lines."""
 
-    def __init__(self, path: str, *, what: str, column: tables.ColumnSpec | None, source: TextInput, reporter: Reporter):
+    def __init__(
+        self, path: str, *, what: str, column: tables.ColumnSpec | None, source: TextInput, reporter: Reporter
+    ):
         self._where, self._what = path, what
         read = records.read_blocks if column else lines.read_blocks
         blocks = read(path, **({"column": column} if column else {}), **source.reading)

@@ -39,7 +39,9 @@ class ByScript(Generic[Model]):
             self.opened[language] = self._opener(language)
         return self.opened[language]
 
-    def cut(self, blocks: Iterator[Block], *, texts: Callable[[Block], list[str]] = Block.records) -> Iterator[ScriptBlock]:
+    def cut(
+        self, blocks: Iterator[Block], *, texts: Callable[[Block], list[str]] = Block.records
+    ) -> Iterator[ScriptBlock]:
         """The records in their order, in blocks of one script each; at the end a note. texts: what tells the script."""
         for block in blocks:
             own = texts(block)
@@ -48,7 +50,9 @@ class ByScript(Generic[Model]):
                 end = begin + sum(1 for _ in run)
                 self._count(own[begin:end], language)
                 part = block if end - begin == len(own) else block.part(begin, end)
-                yield ScriptBlock(**{f.name: getattr(part, f.name) for f in dataclasses.fields(Block)}, language=language)
+                yield ScriptBlock(
+                    **{f.name: getattr(part, f.name) for f in dataclasses.fields(Block)}, language=language
+                )
                 begin = end
         self.note()
 
@@ -83,7 +87,9 @@ class ByScript(Generic[Model]):
         """What a user should know of the answers to these texts."""
         if self._foreign and self.noting:
             records = "1 record is" if self._foreign == 1 else f"{self._foreign:,} records are"
-            self._reporter.note(f"{records} in a script that no sample model knows (they know Latin letters and Hangul); choose a model with -m")
+            self._reporter.note(
+                f"{records} in a script that no sample model knows (they know Latin letters and Hangul); choose a model with -m"
+            )
         if self._new and self.noting:
             words = "1 word" if self._words == 1 else f"{self._words:,} words"
             self._reporter.note(f"the sample models have never seen {self._new:,} of {words}; choose a model with -m")

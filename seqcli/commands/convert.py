@@ -12,8 +12,12 @@ from seqcli.errors import ModelError, UsageError
 
 @with_options
 def convert(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="Model folder, or ARPA file (.arpa, .lm, compressed or not).")],
-    target: Annotated[str, typer.Argument(metavar="DST", help="The other: .arpa, .arpa.gz, .lm, .lm.gz, or a new folder.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SRC", help="Model folder, or ARPA file (.arpa, .lm, compressed or not).")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="DST", help="The other: .arpa, .arpa.gz, .lm, .lm.gz, or a new folder.")
+    ],
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
@@ -45,7 +49,9 @@ def convert(
         if encoding:
             raise UsageError("--encoding is for an ARPA file that is read; files are written in UTF-8")
         if compression(target) not in (None, ".gz"):
-            raise UsageError(f"cannot write {compression(target)} files", where=target, cure="name it .arpa or .arpa.gz")
+            raise UsageError(
+                f"cannot write {compression(target)} files", where=target, cure="name it .arpa or .arpa.gz"
+            )
         taken = UsageError("exists already", where=target, cure="--force replaces it")
         if Path(target).exists() and not force:
             raise taken

@@ -17,7 +17,11 @@ ORDER = {"english": "I study machine learning", "korean": "나는 기계 학습�
 PROMPT = {"english": "My computer is", "korean": "나는 기계 학습"}
 CHOICE = {"english": "My computer is very [slow|shirt]", "korean": "제 컴퓨터는 아주 [느려요|맛있어요]"}
 OPINIONS = {
-    "english": ["What a wonderful film", "The plot is thin and the jokes are dull", "It is slow, but I loved every minute of it"],
+    "english": [
+        "What a wonderful film",
+        "The plot is thin and the jokes are dull",
+        "It is slow, but I loved every minute of it",
+    ],
     "korean": ["정말 감동적인 영화였어요", "시간이 아까운 지루한 영화", "기대는 안 했는데 아주 재미있게 봤어요"],
 }
 SENTENCES = ["I want to drink coffee.", "There is a shirt in the room."]
@@ -156,7 +160,11 @@ def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
     from seqcli.tasks.classification.classify import explain
 
     found = [explain(opened, text) for text in texts]
-    values = {"label": [each.label for each in found], "probability": [each.probability for each in found], "text": texts}
+    values = {
+        "label": [each.label for each in found],
+        "probability": [each.probability for each in found],
+        "text": texts,
+    }
     out.rows(columns_of(Classification, values))
     last = found[-1]
     words, changes = [word.word for word in last.words], [word.change for word in last.words]

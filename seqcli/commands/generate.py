@@ -27,32 +27,45 @@ def generate(
     source: TextInput,
     model: ModelOption = None,
     mix: MixOption = None,
-    max_new_tokens: Annotated[int, typer.Option(parser=number(ranges.COUNT), help="Maximum number of new tokens.")] = 100,
+    max_new_tokens: Annotated[
+        int, typer.Option(parser=number(ranges.COUNT), help="Maximum number of new tokens.")
+    ] = 100,
     temperature: Annotated[
-        float | None, typer.Option(parser=number(ranges.TEMPERATURE), help="Below 1 safer, above 1 wilder, 0 the likeliest.  [default: 1]")
+        float | None,
+        typer.Option(
+            parser=number(ranges.TEMPERATURE), help="Below 1 safer, above 1 wilder, 0 the likeliest.  [default: 1]"
+        ),
     ] = None,
     top_k: Annotated[
         int | None, typer.Option(parser=number(ranges.TOP_K), help="Draw from the K likeliest tokens only.")
     ] = None,
     top_p: Annotated[
-        float | None, typer.Option(parser=number(ranges.SHARE), help="From the fewest tokens that have this probability together.")
+        float | None,
+        typer.Option(parser=number(ranges.SHARE), help="From the fewest tokens that have this probability together."),
     ] = None,
     min_p: Annotated[
-        float | None, typer.Option(parser=number(ranges.SHARE), help="From tokens at least so probable, the likeliest being 1.")
+        float | None,
+        typer.Option(parser=number(ranges.SHARE), help="From tokens at least so probable, the likeliest being 1."),
     ] = None,
     repetition_penalty: Annotated[
-        float | None, typer.Option(parser=number(ranges.REPETITION_PENALTY), help="Above 1 against tokens that are there already.")
+        float | None,
+        typer.Option(parser=number(ranges.REPETITION_PENALTY), help="Above 1 against tokens that are there already."),
     ] = None,
     num_samples: Annotated[int, typer.Option(parser=number(ranges.COUNT), help="Texts per prompt.")] = 1,
     beam_size: Annotated[
-        int | None, typer.Option(parser=number(ranges.BEAM), help="Search for the likeliest texts instead of drawing; they are different texts.")
+        int | None,
+        typer.Option(
+            parser=number(ranges.BEAM),
+            help="Search for the likeliest texts instead of drawing; they are different texts.",
+        ),
     ] = None,
     stop: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="End the text before this string; may be given again.")
     ] = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", help="Print the continuation alone.")] = False,
     next_: Annotated[
-        int | None, typer.Option("--next", parser=number(ranges.TOP_K), metavar="K", help="Show the K likeliest next tokens.")
+        int | None,
+        typer.Option("--next", parser=number(ranges.TOP_K), metavar="K", help="Show the K likeliest next tokens."),
     ] = None,
     seed: SEED = 0,
     results: Results = None,
@@ -83,13 +96,29 @@ def generate(
         source.text = [""]
     policy = {name: value for name, value in drawing.items() if value is not None}
     settings = modes.settings(
-        policy, max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size, stop=tuple(stop or ()), seed=seed
+        policy,
+        max_new_tokens=max_new_tokens,
+        num_samples=num_samples,
+        beam_size=beam_size,
+        stop=tuple(stop or ()),
+        seed=seed,
     )
     job = modes.Job(
-        source, results, results.reporter("generate", machine), model or [], machine=machine, example=modes.EXAMPLE,
+        source,
+        results,
+        results.reporter("generate", machine),
+        model or [],
+        machine=machine,
+        example=modes.EXAMPLE,
         mix=mix,
     )
-    one = "with --temperature 0" if settings.policy.temperature == 0 else "with --top-k 1" if settings.policy.top_k == 1 else None
+    one = (
+        "with --temperature 0"
+        if settings.policy.temperature == 0
+        else "with --top-k 1"
+        if settings.policy.top_k == 1
+        else None
+    )
     certain = "with --next" if next_ is not None else "with --beam-size" if beam_size else one
     given.without_effect(job.reporter, {
         "--seed": certain or (not settings.policy.random and "where no token is drawn at random"),

@@ -113,7 +113,9 @@ def next_tokens(job: Job, *, k: int) -> None:
                 out.rows(columns, title=f"after {text!r}" if job.many else f"{asked[0].name}, after {text!r}")
 
 
-def _next_objects(asked: list[OpenModel], line: int, text: str, found: Iterable[list[tuple[str, float]]]) -> Iterator[dict[str, Any]]:
+def _next_objects(
+    asked: list[OpenModel], line: int, text: str, found: Iterable[list[tuple[str, float]]]
+) -> Iterator[dict[str, Any]]:
     for opened, best in zip(asked, found):
         likeliest = [{"token": token, "probability": p} for token, p in best]
         yield {"line": line, "prompt": text, "model": opened.name, "next": likeliest}

@@ -11,7 +11,9 @@ from seqcli.commands.options import Results, with_options
 
 @with_options
 def info(
-    model: Annotated[str, typer.Argument(metavar="DIR", help="Model or tokenizer folder, ARPA file (.arpa, .lm) or .model file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="DIR", help="Model or tokenizer folder, ARPA file (.arpa, .lm) or .model file.")
+    ],
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its checksum.")] = False,
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")

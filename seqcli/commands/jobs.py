@@ -32,7 +32,14 @@ class TextJob:
     clean: Callable[[Block], Block] | None = None
 
     def __init__(
-        self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, machine: Machine, example: str
+        self,
+        source: TextInput,
+        results: Results,
+        reporter: Reporter,
+        sources: list[str],
+        *,
+        machine: Machine,
+        example: str,
     ):
         self.source, self.results, self.reporter, self.sources = source, results, reporter, sources
         if source.encoding:
@@ -60,7 +67,9 @@ class TextJob:
     def blocks(self) -> Iterator[Block]:
         """All blocks, without -m of one script each; the first has been read, so that a missing file is an error before
         anything is built."""
-        blocks = self.source.blocks(example=self._example, reporter=self.reporter, size=self._size, usual=self.usual, clean=self.clean)
+        blocks = self.source.blocks(
+            example=self._example, reporter=self.reporter, size=self._size, usual=self.usual, clean=self.clean
+        )
         if self.samples is not None and self._by_script:
             blocks = self.samples.cut(blocks, texts=self.script_texts)
         first = next(blocks, None)
@@ -109,7 +118,9 @@ class TextJob:
         """Finds who answers: models, or tokenizers."""
         raise NotImplementedError
 
-    def opened(self, *, by_record: bool = False, shared: bool = False, size: int | None = None, whole: bool = False) -> Output:
+    def opened(
+        self, *, by_record: bool = False, shared: bool = False, size: int | None = None, whole: bool = False
+    ) -> Output:
         """The output, after input and models have been found. by_record: on a terminal the first rows come soon; shared:
         rows are made of `answers`, which all processes of torchrun give, where all else rank 0 does alone; size: of blocks,
         in bytes of text; whole: the input is one text, which one sample model answers."""

@@ -33,7 +33,9 @@ class Command(TyperCommand):
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         seen = set()
         for parameter in order:
-            once = parameter.param_type_name == "option" and not (parameter.multiple or parameter.is_flag or parameter.count)
+            once = parameter.param_type_name == "option" and not (
+                parameter.multiple or parameter.is_flag or parameter.count
+            )
             if once and parameter.name in seen:
                 raise UsageError(f"{parameter.opts[-1]} was given twice, but takes one value")
             seen.add(parameter.name)
@@ -46,7 +48,9 @@ class Given(frozenset):
     @classmethod
     def of(cls, context) -> Given:
         sources = ((option, context.get_parameter_source(option.name)) for option in context.command.params)
-        return cls(name for option, source in sources if source and source.name == "COMMANDLINE" for name in option.opts)
+        return cls(
+            name for option, source in sources if source and source.name == "COMMANDLINE" for name in option.opts
+        )
 
     def without_effect(self, reporter, reasons: Mapping[str, str | bool | None]) -> None:
         """A note on each option that was given although it changes nothing in this call. reasons: why, or a false value."""
@@ -163,7 +167,11 @@ SEED = Annotated[int, typer.Option("--seed", parser=number(ranges.SEED), help="S
 
 FORMAT = Annotated[
     str | None,
-    typer.Option(parser=choice("lines", "tsv", "csv", "jsonl", "json", "parquet"), help="Format of the input.  [default: by its name]", show_default=False),
+    typer.Option(
+        parser=choice("lines", "tsv", "csv", "jsonl", "json", "parquet"),
+        help="Format of the input.  [default: by its name]",
+        show_default=False,
+    ),
 ]
 
 
@@ -176,18 +184,35 @@ class TextInput:
     ] = None
     input: Annotated[
         list[str] | None,
-        typer.Option("-i", "--input", metavar="FILE", help="File to read (.gz, .bz2, .xz, .zst too); - is standard input. May be given again; files are read one after another.", show_default=False),
+        typer.Option(
+            "-i",
+            "--input",
+            metavar="FILE",
+            help="File to read (.gz, .bz2, .xz, .zst too); - is standard input. May be given again; files are read one after another.",
+            show_default=False,
+        ),
     ] = None
     format: FORMAT = None
     text_column: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column of a .tsv, .csv, .json, .jsonl or .parquet input: a name (translation.en inside an object), or #N."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of a .tsv, .csv, .json, .jsonl or .parquet input: a name (translation.en inside an object), or #N.",
+        ),
     ] = None
     keep: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Column to pass through; may be given again. In JSON kept_NAME where a field is called so.")
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column to pass through; may be given again. In JSON kept_NAME where a field is called so.",
+        ),
     ] = None
     encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Encoding of the input, and of an ARPA model that is not UTF-8, such as cp949.  [default: utf-8]")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of the input, and of an ARPA model that is not UTF-8, such as cp949.  [default: utf-8]",
+        ),
     ] = None
     strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False
 
@@ -205,7 +230,9 @@ class TextInput:
         if self.text and self.input:
             raise UsageError("both texts and --input are given", cure="give one of them")
         if not self.given and lines.is_interactive():
-            raise UsageError("nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}")
+            raise UsageError(
+                "nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}"
+            )
         if self.text:
             if self.text_column or self.keep or self.format or (self.encoding and not self.encoding_is_of_model):
                 raise UsageError("--text-column, --keep, --encoding and --format are for --input FILE")
@@ -235,7 +262,12 @@ class TextInput:
 
         column = dataclasses.replace(usual or tables.TEXT, name=self.text_column)
         blocks = records.read_blocks(
-            path, column=column, keep=self.keep or (), size=size or lines.BLOCK_BYTES, format=self.format, **self.reading
+            path,
+            column=column,
+            keep=self.keep or (),
+            size=size or lines.BLOCK_BYTES,
+            format=self.format,
+            **self.reading,
         )
         if clean and not records.has_columns(path, self.format):
             blocks = map(clean, blocks)
@@ -244,7 +276,9 @@ class TextInput:
     def _note_files(self, reporter) -> None:
         for text in self.text:
             if os.path.isfile(text):
-                reporter.note(f"{text} is read as a text, though there is a file of that name; -i {text} reads the file")
+                reporter.note(
+                    f"{text} is read as a text, though there is a file of that name; -i {text} reads the file"
+                )
                 return
 
 
@@ -285,7 +319,9 @@ class Machine:
     device: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|cpu|cuda|cuda:N|mps", help="Of networks.  [default: auto in training, else cpu]", show_default=False
+            metavar="auto|cpu|cuda|cuda:N|mps",
+            help="Of networks.  [default: auto in training, else cpu]",
+            show_default=False,
         ),
     ] = None
     precision: Annotated[
@@ -327,13 +363,19 @@ mixture.__name__ = "W,W...|FILE"
 MixOption = Annotated[
     str | None,
     typer.Option(
-        "--mix", parser=mixture, help="Ask one model that mixes all -m with these weights, or with those fitted to a text."
+        "--mix",
+        parser=mixture,
+        help="Ask one model that mixes all -m with these weights, or with those fitted to a text.",
     ),
 ]
 
 ModelOption = Annotated[
     list[str] | None,
     typer.Option(
-        "-m", "--model", metavar="DIR", help="Model folder or ARPA file (.arpa, .lm, compressed or not), or NAME=DIR; may be given again.", show_default=False
+        "-m",
+        "--model",
+        metavar="DIR",
+        help="Model folder or ARPA file (.arpa, .lm, compressed or not), or NAME=DIR; may be given again.",
+        show_default=False,
     ),
 ]

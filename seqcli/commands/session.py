@@ -1,10 +1,10 @@
 """The steps of every command: open the records, open the models, ask them block by block, show what they answer.
 
-    with results.opened() as out:
-        records = open_records(source, ...)        # a missing file is an error before any model is opened
-        models = open_models(sources, ...)         # those of -m, or the sample models
-        for row in answers(ask, models.route(records), ...):
-            out.write(row)
+with results.opened() as out:
+    records = open_records(source, ...)        # a missing file is an error before any model is opened
+    models = open_models(sources, ...)         # those of -m, or the sample models
+    for row in answers(ask, models.route(records), ...):
+        out.write(row)
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ class Models(Generic[Model]):
             return self.chosen
         return self.all if self._whole else [self.samples.of(block.language)]
 
-    def route(self, records: Iterable[Block], *, texts: Callable[[Block], list[str]] = Block.records) -> Iterator[Block]:
+    def route(
+        self, records: Iterable[Block], *, texts: Callable[[Block], list[str]] = Block.records
+    ) -> Iterator[Block]:
         """The blocks, cut where another sample model answers. texts: what tells the script of each record."""
         if self.samples is None or self._whole:
             return iter(records)
@@ -173,7 +175,12 @@ def open_language_models(
 
 
 def answers(
-    ask: Callable[[Block], Result], blocks: Iterable[Block], models: Models, *, machine: Machine, one_by_one: bool = False
+    ask: Callable[[Block], Result],
+    blocks: Iterable[Block],
+    models: Models,
+    *,
+    machine: Machine,
+    one_by_one: bool = False,
 ) -> Iterator[Result]:
     """ask(block) of every block, in order, on all cores where `models` may be asked in several processes.
 

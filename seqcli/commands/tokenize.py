@@ -16,7 +16,9 @@ def tokenize(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "-m", "--model", metavar="DIR|FILE",
+            "-m",
+            "--model",
+            metavar="DIR|FILE",
             help="Folder of a model or tokenizer, ARPA file, SentencePiece .model file, or NAME=DIR; may be given again.",
         ),
     ] = None,
@@ -64,7 +66,13 @@ def tokenize(
     if vocab and source.given:
         raise UsageError("--vocab reads no text")
     job = modes.Job(source, results, results.reporter("tokenize", machine), model or [], machine=machine, ids=ids)
-    reading = ["--strict", "--format", "--text-column", "--keep", *([] if source.encoding_is_of_model else ["--encoding"])]
+    reading = [
+        "--strict",
+        "--format",
+        "--text-column",
+        "--keep",
+        *([] if source.encoding_is_of_model else ["--encoding"]),
+    ]
     given.without_effect(job.reporter, {
         **dict.fromkeys(reading, vocab and "with --vocab, which reads no text"),
         "--seed": sample is None and "without --sample", "--header": offsets and not results.json and "with --offsets, which is JSON",

@@ -47,7 +47,14 @@ class Job(TextJob):
     """What every mode needs: the records and the tokenizers, by name."""
 
     def __init__(
-        self, source: TextInput, results: Results, reporter: Reporter, sources: list[str], *, machine: Machine, ids: bool
+        self,
+        source: TextInput,
+        results: Results,
+        reporter: Reporter,
+        sources: list[str],
+        *,
+        machine: Machine,
+        ids: bool,
     ):
         super().__init__(source, results, reporter, sources, machine=machine, example=EXAMPLE)
         self.ids = ids
@@ -57,7 +64,9 @@ class Job(TextJob):
     def readers(self) -> dict[str, RecordReader]:
         """By name, how each model reads records, and with which tokenizer: those of -m; without, those of the sample models
         that are in use so far."""
-        return {opened.name: RecordReader.of(opened) for opened in self.samples_in_use} if self.samples else self._chosen
+        return (
+            {opened.name: RecordReader.of(opened) for opened in self.samples_in_use} if self.samples else self._chosen
+        )
 
     @cached_property
     def _chosen(self) -> dict[str, RecordReader]:
@@ -229,7 +238,9 @@ def _segmenter(job: Job, block: Block):
     if not hasattr(tokenizer, "nbest"):
         cure = "use a unigram sentencepiece model"
         raise UsageError(
-            f"the {tokenizer.KIND} tokenizer has no alternative segmentations", where=job.sources[0] if job.sources else None, cure=cure
+            f"the {tokenizer.KIND} tokenizer has no alternative segmentations",
+            where=job.sources[0] if job.sources else None,
+            cure=cure,
         )
     return tokenizer
 

@@ -52,7 +52,16 @@ def _rows(path: str, kind: str, batches: Callable[[], Iterator[Part]]) -> Iterat
                 yield Rows(first, cells)
                 first += len(cells)
     # Damaged files are found by whichever part of pyarrow meets them first.
-    except (pyarrow.ArrowException, OSError, ValueError, TypeError, IndexError, KeyError, OverflowError, UnicodeError) as error:
+    except (
+        pyarrow.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        OverflowError,
+        UnicodeError,
+    ) as error:
         if isinstance(error, MemoryError):
             raise
         message = str(error).strip("'\"").split("\n")[0].strip() or type(error).__name__
@@ -106,11 +115,15 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
     last = ""
     for batch in csv.open_csv(
         file,
-        read_options=csv.ReadOptions(autogenerate_column_names=not header, block_size=_LARGEST_CSV_ROW, use_threads=False),
+        read_options=csv.ReadOptions(
+            autogenerate_column_names=not header, block_size=_LARGEST_CSV_ROW, use_threads=False
+        ),
         parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         # Text as it stands: a type inferred from the first rows would turn 007 into 7.
         convert_options=csv.ConvertOptions(
-            default_column_type=pyarrow.string(), strings_can_be_null=False, include_columns=_distinct(called) if unique else None
+            default_column_type=pyarrow.string(),
+            strings_can_be_null=False,
+            include_columns=_distinct(called) if unique else None,
         ),
     ):
         yield called[:-1], [batch.column(column).to_pylist() for column in found]
@@ -126,9 +139,14 @@ def _parquet(file: ByteFile, columns: Sequence[Asked], path: str) -> Iterator[Pa
     schema = table.schema_arrow
     found = nested_columns(columns, schema.names, list(_leaves(schema)), path)
     unique = len(set(schema.names)) == len(schema.names)
-    for batch in table.iter_batches(batch_size=_ROWS, columns=_distinct([schema.names[place] for place, _ in found]) if unique else None):
+    for batch in table.iter_batches(
+        batch_size=_ROWS, columns=_distinct([schema.names[place] for place, _ in found]) if unique else None
+    ):
         values = [_values(batch.column(schema.names[place] if unique else place)) for place, _ in found]
-        yield [name for _, name in found], [inner(v, schema.names[place], name) for v, (place, name) in zip(values, found)]
+        yield (
+            [name for _, name in found],
+            [inner(v, schema.names[place], name) for v, (place, name) in zip(values, found)],
+        )
 
 
 def _values(column) -> list[object]:
@@ -153,7 +171,9 @@ def _leaves(fields) -> Iterator[str]:
             yield field.name
 
 
-def nested_columns(columns: Sequence[Asked], names: Sequence[str], leaves: Sequence[str], path: str) -> list[tuple[int, str]]:
+def nested_columns(
+    columns: Sequence[Asked], names: Sequence[str], leaves: Sequence[str], path: str
+) -> list[tuple[int, str]]:
     """The place of each asked column among the table's `names`, and its own name, dotted if it is a field inside one.
 
     leaves: the names of all fields, those inside others dotted.
@@ -165,7 +185,14 @@ def nested_columns(columns: Sequence[Asked], names: Sequence[str], leaves: Seque
             (place,) = places_of([name], names, path)
             found.append((place, names[place]))
             continue
-        top = next((each for each in names if name.startswith(f"{each}.") and any(f"{leaf}.".startswith(f"{name}.") for leaf in leaves)), None)
+        top = next(
+            (
+                each
+                for each in names
+                if name.startswith(f"{each}.") and any(f"{leaf}.".startswith(f"{name}.") for leaf in leaves)
+            ),
+            None,
+        )
         if top is None:
             raise UsageError(f"no column {name!r}", where=path, cure=nearest(name, leaves))
         found.append((names.index(top), name))

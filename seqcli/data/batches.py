@@ -19,7 +19,6 @@ _SORTED_TOGETHER = 64  # batches whose rows are sorted by length with one anothe
 NOT_COUNTED = -1
 
 
-
 class Example(NamedTuple):
     """inputs, targets: int64 [B, T]; a target is the next input, NOT_COUNTED where there is none. carries: state goes on.
 
@@ -71,7 +70,9 @@ class OfLikeLength:
         while begin < len(rows):
             most = min(len(rows), begin + max(1, self._budget // lengths[begin]))
             # (end - begin) * lengths[end - 1] grows with end: the last that fits is found by bisection
-            end = begin + max(1, bisect_right(range(1, most - begin + 1), self._budget, key=lambda n: n * lengths[begin + n - 1]))
+            end = begin + max(
+                1, bisect_right(range(1, most - begin + 1), self._budget, key=lambda n: n * lengths[begin + n - 1])
+            )
             groups.append(rows[begin:end])
             begin = end
         return groups
@@ -159,7 +160,6 @@ class Pairs(OfLikeLength):
         batch, begins = self._sides[side], self._begins[side]
         rows = [batch.tokens[begins[n] : begins[n] + batch.lengths[n]] for n in numbers]
         return [self._changed[side](row, rng) for row in rows] if self._changed else rows
-
 
 
 class Windows:

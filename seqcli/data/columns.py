@@ -70,7 +70,11 @@ def numbered(columns: Sequence[Asked]) -> bool:
 def place_of(column: str) -> int | None:
     """The place from 0 that `#N` gives; None for a name."""
     number = column[1:]
-    return int(number) - 1 if column.startswith("#") and number.isascii() and number.isdigit() and int(number[:9]) > 0 else None
+    return (
+        int(number) - 1
+        if column.startswith("#") and number.isascii() and number.isdigit() and int(number[:9]) > 0
+        else None
+    )
 
 
 def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list[int]:
@@ -82,7 +86,9 @@ def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list
         if place is None and name not in names:
             raise UsageError(f"no column {name!r}", where=path, cure=_other_format(names) or nearest(name, names))
         if place is None and names.count(name) > 1:
-            raise UsageError(f"{names.count(name)} columns are called {name!r}", where=path, cure="rename all but one in the header")
+            raise UsageError(
+                f"{names.count(name)} columns are called {name!r}", where=path, cure="rename all but one in the header"
+            )
         places.append(names.index(name) if place is None else place)
     if max(places) >= len(names):
         raise UsageError(f"there is no column #{max(places) + 1}; the table has {len(names)}", where=path)
@@ -95,7 +101,9 @@ def _other_format(names: Sequence[str]) -> str | None:
         return "its first line, which names the columns, is blank: take it out"
     if len(names) == 1 and (mark := next((mark for mark in _SEPARATORS if mark in names[0]), None)):
         return f"its columns are separated by {_SEPARATORS[mark]}: write them with commas as .csv, or with tabs as .tsv"
-    if len(names) > 1 and all(len(name) > 1 and name[0] == name[-1] == names[0][0] and name[0] in "\"'" for name in names):
+    if len(names) > 1 and all(
+        len(name) > 1 and name[0] == name[-1] == names[0][0] and name[0] in "\"'" for name in names
+    ):
         return "its cells are in quotes of another format: a .tsv has none, a .csv has double ones"
     return None
 
@@ -149,4 +157,6 @@ def _cell(value: object, name: str, where: Callable[[int], str], k: int) -> str:
         cure = f"name one of its fields: {listed(fields)}" if fields else "name another column"
         raise InputError(f"{name!r} is an object, not text", where=where(k), cure=cure)
     kind = "a list" if isinstance(value, Sequence) else f"of type {type(value).__name__}"
-    raise InputError(f"{name!r} is {kind}, not text", where=where(k), cure="join or choose its items first, or name another column")
+    raise InputError(
+        f"{name!r} is {kind}, not text", where=where(k), cure="join or choose its items first, or name another column"
+    )

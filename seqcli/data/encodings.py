@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from seqcli.errors import InputError, UsageError
 
 # Codecs of strings rather than of files: of host names, of Python's source, of nothing.
-_NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape"}
+_NOT_OF_FILES = {
+    "idna",
+    "punycode",
+    "undefined",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "unicode-escape",
+    "raw-unicode-escape",
+}
 UTF8 = (None, "utf-8", "utf-8-sig")
 
 

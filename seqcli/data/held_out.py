@@ -98,7 +98,9 @@ def largest_remainders(weights: np.ndarray, count: int, *, most: np.ndarray, rng
 def _keys(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Hashes of the rows of `values` (uint64 [T]): of what stands in them, and where."""
     ends = np.cumsum(lengths)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mixed(values + _PLACE * places(lengths).astype(np.uint64)))])
+    sums = np.concatenate(
+        [np.zeros(1, np.uint64), np.cumsum(_mixed(values + _PLACE * places(lengths).astype(np.uint64)))]
+    )
     return _mixed(sums[ends] - sums[ends - lengths] + lengths.astype(np.uint64))
 
 
@@ -127,7 +129,9 @@ def _fill(sizes: np.ndarray, count: int) -> np.ndarray:
     return taken
 
 
-def _one_of_each_label(group: np.ndarray, sizes: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _one_of_each_label(
+    group: np.ndarray, sizes: np.ndarray, targets: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Groups that stay, bool [G]: with them every label has a text. Labels of few groups first, as one may do for two."""
     rows = np.argsort(group, kind="stable")
     ends = np.cumsum(sizes)

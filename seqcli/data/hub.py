@@ -99,7 +99,9 @@ def _batches(path: str, columns: Sequence[Asked]) -> Iterator[list[tuple[str, ..
     asked = nested_columns(columns, names, list(_leaves({name: features.get(name) for name in names})), path)
     first = 1
     try:
-        for batch in dataset.select_columns(list(dict.fromkeys(names[place] for place, _ in asked))).iter(batch_size=_ROWS):
+        for batch in dataset.select_columns(list(dict.fromkeys(names[place] for place, _ in asked))).iter(
+            batch_size=_ROWS
+        ):
             cells = []
             for place, name in asked:
                 values = inner(list(batch[names[place]]), names[place], name)

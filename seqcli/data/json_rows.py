@@ -18,7 +18,9 @@ _SPACE = " \t\r\n"
 _LARGEST = 1 << 26  # characters of one object
 
 
-def read_rows(path: str, columns: Sequence[Asked], *, strict: bool = False, array: bool = False, **reading) -> Iterator[Rows]:
+def read_rows(
+    path: str, columns: Sequence[Asked], *, strict: bool = False, array: bool = False, **reading
+) -> Iterator[Rows]:
     """array: the file may hold one array of objects.
 
     Raises UsageError for a field that the first object has not, InputError for what is no JSON object, or lacks a field.
@@ -46,7 +48,9 @@ def _object(record: str, where: str) -> dict[str, object]:
     try:
         value = json.loads(record)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON ({error})", where=where, cure="write each object on a line of its own, or all in one array") from None
+        raise InputError(
+            f"not JSON ({error})", where=where, cure="write each object on a line of its own, or all in one array"
+        ) from None
     if not isinstance(value, dict):
         cure = "name the file .json, or give --format json" if isinstance(value, list) else None
         raise InputError("not a JSON object", where=where, cure=cure)
@@ -116,7 +120,10 @@ def _elements(path: str, blocks: Iterator[Block], replaced: list[int]) -> Iterat
             if separator == "]":
                 break
             if separator != ",":
-                raise InputError("the array is not closed" if not separator else "expected , or ] after it", where=f"{path}, row {number}")
+                raise InputError(
+                    "the array is not closed" if not separator else "expected , or ] after it",
+                    where=f"{path}, row {number}",
+                )
     if skip():
         raise InputError("text after the array", where=path)
 

@@ -69,7 +69,13 @@ def read_labelled(
     that holds a control character.
     """
     raw, header = _raw(
-        path, text_column=text_column, label_column=label_column, keep=keep, format=format, encoding=encoding, strict=strict
+        path,
+        text_column=text_column,
+        label_column=label_column,
+        keep=keep,
+        format=format,
+        encoding=encoding,
+        strict=strict,
     )
     cleaned: dict[str, str] = {}
     for texts, given in raw:
@@ -96,7 +102,13 @@ def _without_blank(block: LabelledBlock) -> LabelledBlock:
         own, data=b"".join(texts[k] + b"\n" for k in places), kept=tuple(own.kept[k] for k in places) if own.kept else (),
         raw=tuple(own.raw[k] for k in places) if own.raw else None,
     )  # fmt: skip
-    return dataclasses.replace(block, block=kept, labels=[block.labels[k] for k in places], places=np.array(places, np.int64), blank=len(block.labels) - len(places))
+    return dataclasses.replace(
+        block,
+        block=kept,
+        labels=[block.labels[k] for k in places],
+        places=np.array(places, np.int64),
+        blank=len(block.labels) - len(places),
+    )
 
 
 def _clean(label: str, block: LabelledBlock, index: int) -> str:
@@ -104,7 +116,9 @@ def _clean(label: str, block: LabelledBlock, index: int) -> str:
     if unfit := _UNFIT.search(clean):
         cure = "labels stand in rows of output, so take it out" if len(clean) <= 40 else "is it the right column?"
         shown = clean if len(clean) <= 40 else clean[:37] + "..."
-        raise InputError(f"label {shown!r} holds the control character {unfit[0]!r}", where=block.where(index), cure=cure)
+        raise InputError(
+            f"label {shown!r} holds the control character {unfit[0]!r}", where=block.where(index), cure=cure
+        )
     return clean
 
 
@@ -130,14 +144,20 @@ def _raw(
     path: str, *, text_column: str | None, label_column: str | None, keep: Sequence[str], format: str | None, **reading
 ) -> tuple[Iterator[tuple[Block, list[str]]], int | None]:
     """The blocks with the labels as they are given, and how many lines stand before the first record."""
-    label = tables.ColumnSpec("label", tuple(name for name in LABEL_COLUMNS if name != text_column), name=label_column, may_lack=True)
+    label = tables.ColumnSpec(
+        "label", tuple(name for name in LABEL_COLUMNS if name != text_column), name=label_column, may_lack=True
+    )
     if not records.has_columns(path, format):
         for column in (text_column, label if label_column else None):
             records.check_lines(path, column, keep)
         return _prefixed(path, **reading), 0
     if text_column is not None and text_column == label_column:
-        raise UsageError(f"column {text_column!r} cannot be both text and label", where=path, cure="name another column")
-    text = dataclasses.replace(tables.TEXT, name=text_column, usual=tuple(name for name in tables.TEXT_COLUMNS if name != label_column))
+        raise UsageError(
+            f"column {text_column!r} cannot be both text and label", where=path, cure="name another column"
+        )
+    text = dataclasses.replace(
+        tables.TEXT, name=text_column, usual=tuple(name for name in tables.TEXT_COLUMNS if name != label_column)
+    )
     kind = "hub" if hub.is_hub(path) else tables.kind_of(path, format)
     if kind in ("tsv", "csv"):
         _check_numbers(text_column, label_column, path)
@@ -258,7 +278,9 @@ def read_all(
                     continue
                 if labels is not None and not others:
                     where, cure = part.where(part.labels.index(label)), nearest(label, labels)
-                    raise InputError(f"label {label!r} does not occur in what the model learns from", where=where, cure=cure)
+                    raise InputError(
+                        f"label {label!r} does not occur in what the model learns from", where=where, cure=cure
+                    )
                 number[label] = len(number)
             targets.append(np.array([number[label] for label in part.labels], np.int32))
             places.append(before + block.first + (np.arange(len(block)) if part.places is None else part.places))
@@ -275,8 +297,14 @@ def read_all(
         raise InputError("no texts", where=everywhere)
     if labels is None and len(number) < fewest:
         (only,) = number
-        cure = "a classifier needs two" + ("; --label-column says where they are" if any(map(records.has_columns, paths)) else "")
-        raise InputError(f"only one label, {only!r}, in {len(found):,} {'text' if len(found) == 1 else 'texts'}", where=everywhere, cure=cure)
+        cure = "a classifier needs two" + (
+            "; --label-column says where they are" if any(map(records.has_columns, paths)) else ""
+        )
+        raise InputError(
+            f"only one label, {only!r}, in {len(found):,} {'text' if len(found) == 1 else 'texts'}",
+            where=everywhere,
+            cure=cure,
+        )
     ordered = [*known, *in_order([label for label in number if label not in known])]
     place = np.empty(len(number), np.int32)
     place[[number[label] for label in ordered]] = np.arange(len(ordered))

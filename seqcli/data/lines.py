@@ -41,7 +41,9 @@ class Block:
     data: bytes  # as given, but valid UTF-8; every record ended by "\n"
     replaced: int = 0  # malformed UTF-8 sequences that became U+FFFD
     kept: tuple[tuple[str, ...], ...] = field(default=())  # pass-through columns, one tuple a record
-    raw: tuple[str, ...] | None = None  # the records, where they are not the lines of `data`: they may hold line feeds (blanks there)
+    raw: tuple[str, ...] | None = (
+        None  # the records, where they are not the lines of `data`: they may hold line feeds (blanks there)
+    )
     apart: bool = False  # each record is a text of its own (an argument, a cell); else they are lines of a file
     file: int = 0  # which of several that are read one after another
 
@@ -77,13 +79,17 @@ def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = 
     """
     given = tuple(records)
     records = tuple(map(as_record, given))
-    replaced = sum(mended.count("\ufffd") - record.count("\ufffd") for mended, record in zip(records, given, strict=True))
+    replaced = sum(
+        mended.count("\ufffd") - record.count("\ufffd") for mended, record in zip(records, given, strict=True)
+    )
     if strict and replaced:
         number = next(number for number, record in enumerate(given, first) if LONE_SURROGATE.search(record))
         raise InputError("not valid UTF-8", where=f"text {number}", cure="drop --strict to replace it")
     lines = list(map(one_line, records))
     raw = records if lines != list(records) else None
-    return Block(first, "".join(line + "\n" for line in lines).encode(), replaced, kept=tuple(kept), raw=raw, apart=True)
+    return Block(
+        first, "".join(line + "\n" for line in lines).encode(), replaced, kept=tuple(kept), raw=raw, apart=True
+    )
 
 
 def as_record(text: str) -> str:
@@ -122,7 +128,9 @@ def read_blocks(
         if encoding in encodings.UTF8:
             yield from _utf8_blocks(chunks, name, strict, longest, errors)
         else:
-            for block in _utf8_blocks(encodings.transcoded(chunks, encoding, name, strict=strict), name, strict, longest):
+            for block in _utf8_blocks(
+                encodings.transcoded(chunks, encoding, name, strict=strict), name, strict, longest
+            ):
                 yield replace(block, replaced=block.data.count(_REPLACEMENT))
 
 
@@ -136,7 +144,11 @@ def _has_size(file: ByteFile) -> bool:
 
 def _chunks(file: ByteFile, size: int) -> Iterator[bytes]:
     # A slow pipe gives what it has (read1); those of compressed files would give 8 KB unpacked at a time.
-    read = file.read if isinstance(file, (gzip.GzipFile, bz2.BZ2File, lzma.LZMAFile)) else getattr(file, "read1", file.read)
+    read = (
+        file.read
+        if isinstance(file, (gzip.GzipFile, bz2.BZ2File, lzma.LZMAFile))
+        else getattr(file, "read1", file.read)
+    )
     while chunk := read(size):
         yield chunk
 

@@ -56,12 +56,18 @@ def read_tables(
     pairs.
     """
     if source_column is not None and source_column == target_column:
-        raise UsageError(f"{source_column} cannot be source and target", where=", ".join(paths), cure="name another column")
+        raise UsageError(
+            f"{source_column} cannot be source and target", where=", ".join(paths), cure="name another column"
+        )
     sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
-    asked = [replace(side, name=name, usual=tuple(each for each in side.usual if each != other)) for side, name, other in sides]
+    asked = [
+        replace(side, name=name, usual=tuple(each for each in side.usual if each != other))
+        for side, name, other in sides
+    ]
     deadline = deadline or Deadline()
     parts = (
-        _of_table(path, asked, reporter, deadline=deadline, format=format, encoding=encoding, strict=strict) for path in paths
+        _of_table(path, asked, reporter, deadline=deadline, format=format, encoding=encoding, strict=strict)
+        for path in paths
     )
     return _kept(chain.from_iterable(parts), ", ".join(paths))
 
@@ -95,7 +101,11 @@ def read_lines(
             if one is None or other is None:
                 longer = 1 + sum(1 for _ in (theirs if one is None else ours)) + number
                 counts = (number, longer) if one is None else (longer, number)
-                raise InputError(f"{counts[0]:,} and {counts[1]:,} lines are no pairs", where=f"{source}, {target}", cure="give a line for every line")
+                raise InputError(
+                    f"{counts[0]:,} and {counts[1]:,} lines are no pairs",
+                    where=f"{source}, {target}",
+                    cure="give a line for every line",
+                )
             yield one, other
 
     return _kept((deadline or Deadline()).within(pairs()), f"{source}, {target}")

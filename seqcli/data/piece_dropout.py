@@ -36,7 +36,9 @@ class PieceDropout:
         lengths = np.where(spelled, self._lengths[tokens], 1)
         owner = owners(lengths)
         source = tokens[owner]
-        return np.where(spelled[owner], self._ids.take(self._starts[source] + places(lengths), mode="clip"), source).astype(np.int32)
+        return np.where(
+            spelled[owner], self._ids.take(self._starts[source] + places(lengths), mode="clip"), source
+        ).astype(np.int32)
 
 
 def _spellings(vocabulary: Sequence[str]) -> list[list[int]]:

@@ -99,7 +99,10 @@ class RecordReader:
         if self.unit == "line":
             return segmentations(one_line(record))
         lines = [[(score, ids) for ids, score in segmentations(line)] for line in record.split("\n")]
-        return [([*first, *(id for line in others for id in [EOS_ID, *line])], score) for score, (first, *others) in best(lines, n=k)]
+        return [
+            ([*first, *(id for line in others for id in [EOS_ID, *line])], score)
+            for score, (first, *others) in best(lines, n=k)
+        ]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a record from the tokens of `rows`, those that end it left out. A line has no line break, whatever ends it."""

@@ -14,7 +14,13 @@ def has_columns(path: str, format: str | None = None) -> bool:
 
 
 def read_blocks(
-    path: str, *, column: tables.Asked = None, keep: Sequence[tables.Asked] = (), size: int = BLOCK_BYTES, format: str | None = None, **reading
+    path: str,
+    *,
+    column: tables.Asked = None,
+    keep: Sequence[tables.Asked] = (),
+    size: int = BLOCK_BYTES,
+    format: str | None = None,
+    **reading,
 ) -> Iterator[Block]:
     """The records of `path`, block by block.
 

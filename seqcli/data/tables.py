@@ -16,7 +16,20 @@ from seqcli.data.files import compression, unpacked_name
 from seqcli.data.lines import Block, block_of
 from seqcli.errors import InputError
 
-__all__ = ["FORMATS", "LINES", "TEXT", "TEXT_COLUMNS", "Asked", "ColumnSpec", "Rows", "blocks_of", "is_table", "kind_of", "read_blocks", "read_rows"]
+__all__ = [
+    "FORMATS",
+    "LINES",
+    "TEXT",
+    "TEXT_COLUMNS",
+    "Asked",
+    "ColumnSpec",
+    "Rows",
+    "blocks_of",
+    "is_table",
+    "kind_of",
+    "read_blocks",
+    "read_rows",
+]
 
 LINES = "lines"
 FORMATS = (LINES, "tsv", "csv", "jsonl", "json", "parquet")
@@ -40,7 +53,9 @@ def read_blocks(path: str, *, column: Asked = None, keep: Sequence[Asked] = (), 
 
     column: None takes the first of text, sentence, document, review that the file has.
     """
-    if kind_of(path, reading.get("format")) == "tsv":  # cells without line feeds: what was split need not be searched and joined again
+    if (
+        kind_of(path, reading.get("format")) == "tsv"
+    ):  # cells without line feeds: what was split need not be searched and joined again
         reading.pop("format", None)
         return (
             Block(first, text, replaced, kept=tuple(zip(*map(tsv.records, kept))), apart=True)

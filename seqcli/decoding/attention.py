@@ -66,7 +66,8 @@ def attentions(opened: OpenTranslator, translations: Sequence[TranslatedLine]) -
         targets = TokenBatch.of([translations[t].best.parts[k] for t, k in batch])
         found |= zip(batch, opened.model.given(opened.model.encode(sources)).attention(targets), strict=True)
     return [
-        _whole(opened, translation, [found[t, k] for k in range(len(translation.parts))]) for t, translation in enumerate(translations)
+        _whole(opened, translation, [found[t, k] for k in range(len(translation.parts))])
+        for t, translation in enumerate(translations)
     ]
 
 

@@ -124,7 +124,9 @@ def generate(
             yield from sorted(finished, key=lambda row: (row.line, row.number))
 
 
-def samples_of(opened: OpenModel, texts: Iterable[str], settings: GenerationSettings, *, first: int = 1) -> Iterator[Sample]:
+def samples_of(
+    opened: OpenModel, texts: Iterable[str], settings: GenerationSettings, *, first: int = 1
+) -> Iterator[Sample]:
     """What is to be drawn; for beam search one a text."""
     prompts = map(Prompter(opened).read, texts)
     each = range(1 if settings.beam_size else settings.num_samples)

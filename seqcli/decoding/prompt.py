@@ -152,4 +152,3 @@ def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
         else:  # a text that is impossible to the model goes on after all of its tokens
             joint[at.stop - 1] = log_p[at.stop - 1]
     return Beginning(logits, joint, state, rows)
-

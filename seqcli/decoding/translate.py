@@ -66,14 +66,20 @@ class TranslationSettings:
             how = {"temperature": f"{self.policy.temperature:g}", "seed": self.seed}
             unusual = {"topk": (self.policy.top_k, None), "topp": (self.policy.top_p, 1.0)}
         unusual |= {"ratio": (self.max_length_ratio, 2.0), "prefix": ("y" if self.prefix else "n", "n")}
-        return how | {name: f"{value:g}" if isinstance(value, float) else value for name, (value, usual) in unusual.items() if value != usual}
+        return how | {
+            name: f"{value:g}" if isinstance(value, float) else value
+            for name, (value, usual) in unusual.items()
+            if value != usual
+        }
 
 
 def settings(*, searching: Mapping[str, Any], drawing: Mapping[str, Any], **others: Any) -> TranslationSettings:
     """Of options by name, None where one was not given. Any of `drawing` (num_samples and those of a policy) asks for draws,
     and then none of `searching` (beam_size, n_best, length_penalty) has a place; the beam is 5, or n_best where that is more."""
     exclusive(drawing, searching)
-    searched, drawn = ({name: value for name, value in options.items() if value is not None} for options in (searching, drawing))
+    searched, drawn = (
+        {name: value for name, value in options.items() if value is not None} for options in (searching, drawing)
+    )
     if drawn:
         return TranslationSettings(num_samples=drawn.pop("num_samples", 1), policy=Policy(**drawn), **others)
     n_best = checked("n_best", searched.get("n_best", 1), BEAM)
@@ -162,7 +168,9 @@ def forced_by(opened: OpenTranslator, prefix: str) -> np.ndarray:
     """Its tokens. Raises UsageError for a word that the translator does not know, and so cannot say."""
     tokens = opened.target.encode(block_of([prefix]).data).tokens[:-1]
     if UNK_ID in tokens.tolist():
-        raise UsageError(f"{prefix!r} has a word that {opened.name} does not know", where="--prefix", cure="give others")
+        raise UsageError(
+            f"{prefix!r} has a word that {opened.name} does not know", where="--prefix", cure="give others"
+        )
     return tokens
 
 
@@ -213,16 +221,28 @@ def _decoded(
             spelling=beam.Spelling(text=lambda _, ids: _words(opened.target.decode(ids))),
         )  # fmt: skip
     each = settings.num_samples
-    random = [numbers(settings.seed, line=part.line, sample=k + (part.number << 32)) for part in parts for k in range(each)]
+    random = [
+        numbers(settings.seed, line=part.line, sample=k + (part.number << 32)) for part in parts for k in range(each)
+    ]
     copies = np.repeat(np.arange(rows), each)
     drawn = sample(
-        given, log_prob[copies], state.reorder(copies), policy=settings.policy, random=random, max_new_tokens=longest[copies], **limits
+        given,
+        log_prob[copies],
+        state.reorder(copies),
+        policy=settings.policy,
+        random=random,
+        max_new_tokens=longest[copies],
+        **limits,
     )
     return [drawn[row * each : (row + 1) * each] for row in range(rows)]
 
 
 def _joined(
-    opened: OpenTranslator, line: int, text: str, parts: list[tuple[np.ndarray, list[beam.Hypothesis]]], settings: TranslationSettings
+    opened: OpenTranslator,
+    line: int,
+    text: str,
+    parts: list[tuple[np.ndarray, list[beam.Hypothesis]]],
+    settings: TranslationSettings,
 ) -> TranslatedLine:
     """The translations of a line, made of those of its windows: the best combinations, or the k-th draws of all windows."""
     windows_ = [found for _, found in parts]

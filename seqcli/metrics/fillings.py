@@ -33,7 +33,9 @@ def fillings(template: str) -> list[str]:
         elif token == "|" and inside:
             parts[-1].append("")
         elif token in ("[", "]"):
-            raise InputError(f"unexpected {token!r} at character {match.start() + 1}", cure=f"write \\{token} for the sign itself")
+            raise InputError(
+                f"unexpected {token!r} at character {match.start() + 1}", cure=f"write \\{token} for the sign itself"
+            )
         else:
             parts[-1][-1] += token[1:] if len(token) == 2 and token[0] == "\\" else token
     if inside:

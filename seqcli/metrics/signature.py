@@ -1,8 +1,8 @@
 """How a number was made, in one string: every summary carries it.
 
-    lm:ngram|tok:words-1107269#1f3a|unit:line|bos:y|eos:y|base:e|prec:fp32|v:0.1.0
-    clf:lstm|tok:sentencepiece-8000#1f3a|norm:nfc|labels:2|temp:1.25|prec:fp32|n:10000|v:0.1.0
-    mt:transformer|tok:sentencepiece-8000#1f3a|beam:5|penalty:1|prec:fp32|v:0.1.0
+lm:ngram|tok:words-1107269#1f3a|unit:line|bos:y|eos:y|base:e|prec:fp32|v:0.1.0
+clf:lstm|tok:sentencepiece-8000#1f3a|norm:nfc|labels:2|temp:1.25|prec:fp32|n:10000|v:0.1.0
+mt:transformer|tok:sentencepiece-8000#1f3a|beam:5|penalty:1|prec:fp32|v:0.1.0
 """
 
 from __future__ import annotations

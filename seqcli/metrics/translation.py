@@ -16,7 +16,9 @@ class Report:
     chrf_signature: str
 
 
-def report(translations: Sequence[str], *references: Sequence[str], tokenize: str | None = None, lowercase: bool = False) -> Report:
+def report(
+    translations: Sequence[str], *references: Sequence[str], tokenize: str | None = None, lowercase: bool = False
+) -> Report:
     """Of a corpus against one reference for each translation, or several sets of them. tokenize: of BLEU; None is `usual` for
     the references. Text that looks tokenised is judged as it stands, without sacreBLEU's warning."""
     from sacrebleu.metrics import BLEU, CHRF

@@ -37,7 +37,9 @@ class Config:
     lowercase: bool = setting(True, help="ignore case")
     width: int = within(1, 1 << 10, default=32, help="width of the feature embeddings with more than 16 labels")
     epochs: int = within(0, 10_000, default=0, help="passes over the text (0: by the number of texts)")
-    learning_rate: float = within(0, 1000, default=10.0, open_low=True, help="learning rate of the first step; it falls to 0")
+    learning_rate: float = within(
+        0, 1000, default=10.0, open_low=True, help="learning rate of the first step; it falls to 0"
+    )
     batch_rows: int = within(0, 1 << 30, default=0, help="texts per step (0: by the number of texts)")
     seed: int = within(0, LARGEST_SEED, default=0, help="seed of the order of the texts")
 
@@ -80,7 +82,11 @@ def features_label(config: Config) -> str:
     """What is read, for a signature: `char2-4+word1-2/2^21`."""
     characters = [f"char{config.shortest}-{config.longest}"] if config.longest else []
     words = [f"word1-{config.words}"] if config.words else []
-    return "+".join([*characters, *words]) + f"/2^{config.buckets.bit_length() - 1}" + ("/lower" if config.lowercase else "")
+    return (
+        "+".join([*characters, *words])
+        + f"/2^{config.buckets.bit_length() - 1}"
+        + ("/lower" if config.lowercase else "")
+    )
 
 
 def plan_for(config: Config, rows: int) -> Plan:
@@ -102,7 +108,14 @@ def estimate(
         raise InputError("no text to learn from", cure="give at least one line with a word")
     plan = plan_for(config, len(targets))
     bag = learn(
-        batch, targets, labels=labels, buckets=config.buckets, width=config.width, plan=plan, weights=weights, reporter=reporter
+        batch,
+        targets,
+        labels=labels,
+        buckets=config.buckets,
+        width=config.width,
+        plan=plan,
+        weights=weights,
+        reporter=reporter,
     )
     used = int(np.count_nonzero(bag.embeddings.any(axis=1)))
     record = {"features": len(batch.tokens), "buckets_used": used, "epochs": plan.epochs, "batch_rows": plan.rows}

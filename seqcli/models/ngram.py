@@ -31,7 +31,9 @@ class Config:
     """Of a Kneser-Ney model."""
 
     order: int = within(1, LARGEST_ORDER, default=5, help="length of the longest n-gram")
-    prune: tuple[int, ...] = each(0, 1 << 31, default=(), help="per order, drop n-grams seen this often or less (as lmplz --prune)")
+    prune: tuple[int, ...] = each(
+        0, 1 << 31, default=(), help="per order, drop n-grams seen this often or less (as lmplz --prune)"
+    )
 
     def __post_init__(self):
         check(self)
@@ -113,7 +115,6 @@ class NgramModel:
         p = self.table.distribution(np.concatenate([[BOS_ID], context]))
         finite.check_log_probs(p)
         return p
-
 
 
 @dataclass(frozen=True)

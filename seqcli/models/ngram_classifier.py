@@ -24,7 +24,9 @@ from seqcli.token_batch import TokenBatch, owners
 
 TASK = "classification"
 _LABELS = 10_000  # with a table each
-_LEAST = -99 * np.log(10)  # log p of a token that a label's model has none of, so that a text impossible to all still has a label
+_LEAST = -99 * np.log(
+    10
+)  # log p of a token that a label's model has none of, so that a text impossible to all still has a label
 
 
 @dataclass(frozen=True)
@@ -67,16 +69,16 @@ def estimate(
         grams.append(made.record["ngrams"])
         fallback.append(bool(made.record["fallback_discounts"]))
     if any(fallback):
-        reporter.note(f"too little text for some Kneser-Ney discounts of {sum(fallback)} labels; using 0.5, 1, 1.5 there")
+        reporter.note(
+            f"too little text for some Kneser-Ney discounts of {sum(fallback)} labels; using 0.5, 1, 1.5 there"
+        )
     counts = np.bincount(targets, minlength=labels) * (1.0 if weights is None else weights)
     with np.errstate(divide="ignore"):  # a weight of 0: never that label
         tensors["log_prior"] = np.log(counts / counts.sum())
     return Counted(tensors, {"ngrams": [sum(of_order) for of_order in zip(*grams)]})
 
 
-def load(
-    config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int, labels: int
-) -> NgramClassifier:
+def load(config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NgramClassifier:
     if not 2 <= labels <= _LABELS or np.shape(tensors.get("log_prior")) != (labels,):
         raise ModelError("log_prior does not fit the labels", cure="restore the model or train again")
     parts: dict[str, dict[str, np.ndarray]] = {}

@@ -35,13 +35,19 @@ class Config:
     embedding: int = within(0, 1 << 16, default=0, help="width of the token embeddings (0: width)")
     layers: int = within(1, 64, default=1, help="number of layers")
     bidirectional: bool = setting(True, help="read in both directions")
-    tied: bool = setting(False, help="end in the width of the embedding, as a language model with a tied head does (for --init)")
-    pooling: tuple[str, ...] = setting(("max",), help="how token features become one vector: max, mean, last, attention, or several")
+    tied: bool = setting(
+        False, help="end in the width of the embedding, as a language model with a tied head does (for --init)"
+    )
+    pooling: tuple[str, ...] = setting(
+        ("max",), help="how token features become one vector: max, mean, last, attention, or several"
+    )
     dropout: float = fraction(0.0, help="dropout probability")
     weight_dropout: float = fraction(0.0, help="dropout probability of the recurrent weights (DropConnect)")
     word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
     members: int = within(1, 1000, default=1, help="number of networks in the ensemble")
-    window: int = within(2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
+    window: int = within(
+        2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
+    )
 
     def __post_init__(self):
         check(self)
@@ -61,7 +67,9 @@ class RecurrentClassifier(NeuralClassifier):
         )  # fmt: skip
         self.pooling, self.back, self.back_pooling, width = Pooling(config.pooling, out), None, None, 0
         if config.bidirectional:
-            self.back = RecurrentLayers(cell=config.cell, widths=[embedding] + [config.width] * config.layers, **dropouts)
+            self.back = RecurrentLayers(
+                cell=config.cell, widths=[embedding] + [config.width] * config.layers, **dropouts
+            )
             self.back_pooling = Pooling(config.pooling, config.width)
             width = self.back_pooling.width
         self.head = Linear(self.pooling.width + width, labels)

@@ -34,7 +34,9 @@ class Config:
     """Of a recurrent encoder and decoder."""
 
     cell: str = one_of(CELLS, default="gru", help="recurrent cell; each --arch has its own")
-    width: int = within(2, 1 << 16, default=512, help="width of the decoder state, and of both directions of the encoder together")
+    width: int = within(
+        2, 1 << 16, default=512, help="width of the decoder state, and of both directions of the encoder together"
+    )
     embedding: int = within(1, 1 << 16, default=256, help="width of the token embeddings, and of the output features")
     layers: int = within(1, 64, default=1, help="number of layers")
     attention: str = one_of(ATTENTIONS, default="additive", help="additive (Bahdanau) or multiplicative (Luong)")
@@ -42,7 +44,9 @@ class Config:
     dropout: float = fraction(0.0, help="dropout probability")
     word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
     tied: bool = setting(True, help="share the output matrix with the embedding")
-    window: int = within(2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
+    window: int = within(
+        2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
+    )
 
     def __post_init__(self):
         check(self)
@@ -82,7 +86,9 @@ class Said:
 
     def joined(self, states: list[Said]) -> Said:
         layers = zip(*(state.cells for state in states))
-        return Said([tuple(map(torch.cat, zip(*parts))) for parts in layers], torch.cat([state.fed for state in states]))
+        return Said(
+            [tuple(map(torch.cat, zip(*parts))) for parts in layers], torch.cat([state.fed for state in states])
+        )
 
 
 class Decoder(nn.Module):
@@ -188,6 +194,8 @@ def build(config: Config, *, source_size: int, vocab_size: int, joint: bool) -> 
     return RecurrentTranslator(config, source_size=source_size, vocab_size=vocab_size, joint=joint)
 
 
-def load(settings: Mapping, named: Mapping[str, np.ndarray], *, source_size: int, vocab_size: int, joint: bool) -> NeuralTranslator:
+def load(
+    settings: Mapping, named: Mapping[str, np.ndarray], *, source_size: int, vocab_size: int, joint: bool
+) -> NeuralTranslator:
     config = Config(**settings)
     return restored(lambda: build(config, source_size=source_size, vocab_size=vocab_size, joint=joint), named)

@@ -28,8 +28,12 @@ TASK = "classification"
 class Config(TransformerConfig):
     """Of the stack and the pooling."""
 
-    window: int = within(2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
-    pooling: tuple[str, ...] = setting(("mean",), help="how token features become one vector: max, mean, last, attention, or several")
+    window: int = within(
+        2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
+    )
+    pooling: tuple[str, ...] = setting(
+        ("mean",), help="how token features become one vector: max, mean, last, attention, or several"
+    )
     causal: bool = setting(False, help="let tokens see only earlier ones, as in a language model")
     word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
     members: int = within(1, 1000, default=1, help="number of networks in the ensemble")

@@ -29,14 +29,18 @@ TASK = "translation"
 class Config(TransformerConfig):
     """Of both stacks; `layers` is the encoder's."""
 
-    window: int = within(1, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows")
+    window: int = within(
+        1, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
+    )
     decoder_layers: int = within(0, 1 << 10, default=0, help="layers of the decoder (0: as many as the encoder)")
     tied: bool = setting(True, help="share the output matrix with the decoder's embedding")
 
     def __post_init__(self):
         super().__post_init__()
         if self.positions == "learned":
-            raise ValueError("learned positions end with the window, and translations do not: rotary or sinusoidal ones do not end")
+            raise ValueError(
+                "learned positions end with the window, and translations do not: rotary or sinusoidal ones do not end"
+            )
 
 
 class Body(nn.Module):
@@ -84,6 +88,8 @@ def build(config: Config, *, source_size: int, vocab_size: int, joint: bool) -> 
     return TransformerTranslator(config, source_size=source_size, vocab_size=vocab_size, joint=joint)
 
 
-def load(settings: Mapping, named: Mapping[str, np.ndarray], *, source_size: int, vocab_size: int, joint: bool) -> NeuralTranslator:
+def load(
+    settings: Mapping, named: Mapping[str, np.ndarray], *, source_size: int, vocab_size: int, joint: bool
+) -> NeuralTranslator:
     config = Config(**settings)
     return restored(lambda: build(config, source_size=source_size, vocab_size=vocab_size, joint=joint), named)

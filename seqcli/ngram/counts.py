@@ -46,9 +46,7 @@ class Level:
         return len(self.count)
 
 
-def count(
-    stream: np.ndarray, *, vocab_size: int, order: int, arena: Arena, reporter: Reporter = SILENT
-) -> list[Level]:
+def count(stream: np.ndarray, *, vocab_size: int, order: int, arena: Arena, reporter: Reporter = SILENT) -> list[Level]:
     """The n-grams of orders 1 to `order` in `stream` (int32 [T], `<s>` in front of every row's tokens).
 
     `<s>` starts n-grams and never ends one, except as the unigram that is the prefix of the others (count 0).
@@ -111,7 +109,9 @@ class _Pass:
         return self._level(ordered[begins], counts, self.ending[at[begins]].astype(self.dtype)), following
 
     def by_runs(self) -> tuple[Level, np.ndarray]:
-        chunks = [(b, min(b + self.arena.chunk, len(self.stream))) for b in range(0, len(self.stream), self.arena.chunk)]
+        chunks = [
+            (b, min(b + self.arena.chunk, len(self.stream))) for b in range(0, len(self.stream), self.arena.chunk)
+        ]
         runs = [self._run(begin, end) for begin, end in chunks]
         rows = sum(len(run[0]) for run in runs)
         keys, counts = self.arena.empty(rows, np.uint64), self.arena.empty(rows, np.int64)

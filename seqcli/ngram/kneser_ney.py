@@ -58,9 +58,7 @@ def discounts_of(adjusted: np.ndarray) -> Discounts:
     return Discounts(one, two, three) if 0 <= one <= 1 and 0 <= two <= 2 and 0 <= three <= 3 else FALLBACK
 
 
-def smooth(
-    levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), reporter: Reporter = SILENT
-) -> Estimate:
+def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), reporter: Reporter = SILENT) -> Estimate:
     """Probabilities and back-offs of counted n-grams.
 
     prune: for each order, n-grams that occur so often or less are left out of the model (the last value holds for
@@ -193,5 +191,3 @@ def _children(children: np.ndarray, kept: np.ndarray | None, parents: np.ndarray
     if parents is not None:
         children = np.append(children[:-1][parents], children[-1:])
     return children
-
-

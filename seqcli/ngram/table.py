@@ -68,7 +68,9 @@ class Table:
             for n in range(order):
                 table.log_prob.append(_checked(tensors[f"order{n + 1}.log_prob"], np.float32))
                 rows = len(table.log_prob[n])
-                table.words.append(_checked(tensors[f"order{n + 1}.words"], np.uint32, rows) if n else np.zeros(0, np.uint32))
+                table.words.append(
+                    _checked(tensors[f"order{n + 1}.words"], np.uint32, rows) if n else np.zeros(0, np.uint32)
+                )
                 if n < order - 1:
                     table.log_backoff.append(_checked(tensors[f"order{n + 1}.log_backoff"], np.float32, rows))
                     children = _checked(tensors[f"order{n + 1}.children"], np.integer, rows + 1)

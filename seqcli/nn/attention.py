@@ -52,7 +52,9 @@ class SelfAttention(nn.Module):
         if cache is not None:
             k, v = cache.add(layer, k, v)  # [B, S, G, K]
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
-        y = attend(q, k, v, mask=mask, causal=mask is None and count > 1, dropped=self.dropout if self.training else 0.0)
+        y = attend(
+            q, k, v, mask=mask, causal=mask is None and count > 1, dropped=self.dropout if self.training else 0.0
+        )
         return self.out(y.transpose(1, 2).reshape(rows, count, width))
 
 

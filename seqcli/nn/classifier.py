@@ -47,7 +47,9 @@ class NeuralClassifier(Answering):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens int64 [B, T], PAD on the right -> logits float32 [B, C]."""
-        tokens = tokens[:, : self.window]  # what is beyond is padding: batches are rounded up to lengths that kernels like
+        tokens = tokens[
+            :, : self.window
+        ]  # what is beyond is padding: batches are rounded up to lengths that kernels like
         real = tokens != PAD
         if self.training and self.word_dropout:
             dropped = (torch.rand(tokens.shape, device=tokens.device) < self.word_dropout) & (tokens > EOS_ID)
@@ -81,11 +83,17 @@ class NeuralClassifier(Answering):
         finite.check_logits(means)
         return means
 
-    def loss(self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0) -> tuple[Tensor, int, None]:
+    def loss(
+        self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0
+    ) -> tuple[Tensor, int, None]:
         """Summed cross-entropy in nats of targets [B] (negative: not counted), their number, no state."""
         counted = targets >= 0
         total = F.cross_entropy(
-            self(tokens)[counted], targets[counted], weight=self.label_weights, label_smoothing=smoothing, reduction="sum"
+            self(tokens)[counted],
+            targets[counted],
+            weight=self.label_weights,
+            label_smoothing=smoothing,
+            reduction="sum",
         )
         return total, int(counted.sum()), None
 
@@ -114,7 +122,9 @@ class Ensemble(NeuralClassifier):
         shares = torch.stack([member(tokens).log_softmax(-1) for member in self.members])
         return shares.logsumexp(0) - math.log(len(shares))
 
-    def loss(self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0) -> tuple[Tensor, int, None]:
+    def loss(
+        self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0
+    ) -> tuple[Tensor, int, None]:
         total, count = torch.zeros((), device=tokens.device), 0
         for member in self.members:
             member.label_weights = self.label_weights

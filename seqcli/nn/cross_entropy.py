@@ -16,7 +16,9 @@ _AT_ONCE = 1 << 21  # logits in float32 that exist at a time: they stay in the c
 KEPT = 1 << 27  # gradients of logits that exist at a time
 
 
-def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
+def linear_cross_entropy(
+    x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, smoothing: float = 0.0
+) -> Tensor:
     """Summed cross-entropy in nats, float32 [], of targets int64 [n] under softmax(x weight^T + bias).
 
     x: [n, D]; weight: [V, D]; bias: [V]. smoothing: that share of each target spread over all V (Szegedy et al. 2016).
@@ -27,7 +29,9 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, smoothing: float, dtype: torch.dtype):
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, smoothing: float, dtype: torch.dtype
+    ):
         with torch.autocast(x.device.type, enabled=False):
             return _LinearCrossEntropy._forward(ctx, x, weight, bias, targets, smoothing, dtype)
 
@@ -40,7 +44,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
         some, most = max(1, _AT_ONCE // vocab), max(1, KEPT // vocab)
-        logits = torch.empty(min(some, len(x)), vocab, device=x.device)  # used again: fresh memory costs more than the sums
+        logits = torch.empty(
+            min(some, len(x)), vocab, device=x.device
+        )  # used again: fresh memory costs more than the sums
         grads = torch.empty(min(most, len(x)), vocab, dtype=dtype, device=x.device)
         for rows, wanted, out in zip(inner.split(most), targets.split(most), grad_x.split(most)):
             grad = grads[: len(rows)]

@@ -44,9 +44,14 @@ class KVCache:
         self.positions = self._positions() if new else None  # of the new tokens, int64 [B or 1, T]
 
     @classmethod
-    def empty(cls, rows: int, *, layers: int, groups: int, width: int, dtype: torch.dtype, device: torch.device) -> KVCache:
+    def empty(
+        cls, rows: int, *, layers: int, groups: int, width: int, dtype: torch.dtype, device: torch.device
+    ) -> KVCache:
         tokens = torch.empty(rows, 0, dtype=torch.int64, device=device)
-        return cls(_Room([tokens] + [tokens.new_empty(rows, 0, groups, width, dtype=dtype)] * 2 * layers, 0), np.zeros(rows, np.int64))
+        return cls(
+            _Room([tokens] + [tokens.new_empty(rows, 0, groups, width, dtype=dtype)] * 2 * layers, 0),
+            np.zeros(rows, np.int64),
+        )
 
     def after(self, tokens: Tensor) -> KVCache:
         """The state after tokens [B, T] more, to which every layer has yet to `add` their keys and values."""
@@ -100,7 +105,9 @@ class KVCache:
     def joined(self, states: list[KVCache]) -> KVCache:
         lengths = np.concatenate([state.lengths for state in states])
         size = max(state._room.size for state in states)
-        parts = [torch.cat([_padded(part, size) for part in each]) for each in zip(*(state._room.parts for state in states))]
+        parts = [
+            torch.cat([_padded(part, size) for part in each]) for each in zip(*(state._room.parts for state in states))
+        ]
         return KVCache(_Room(parts, int(lengths.max())), lengths)
 
 

@@ -158,14 +158,15 @@ class NeuralLanguageModel(Answering):
 
     # Training
 
-    def loss(self, tokens: Tensor, targets: Tensor, *, state: Any = None, smoothing: float = 0.0) -> tuple[Tensor, int, Any]:
+    def loss(
+        self, tokens: Tensor, targets: Tensor, *, state: Any = None, smoothing: float = 0.0
+    ) -> tuple[Tensor, int, Any]:
         """Summed cross-entropy in nats of targets [B, T] (negative: not counted), their number, the state."""
         features, state = self.features(tokens, state)
         counted = targets >= 0
         features, targets = features[counted], targets[counted]
         total = linear_cross_entropy(features, self.head.weight, self.head.bias, targets, smoothing=smoothing)
         return total, int(counted.sum()), state
-
 
 
 def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _FEW = 16  # rows up to which multiplying by int8 weights is faster than widening them first
-_STRIDE = 16  # numbers that PyTorch's int8 kernel reads at a time: a row that is no multiple of it is read beyond its end
+_STRIDE = (
+    16  # numbers that PyTorch's int8 kernel reads at a time: a row that is no multiple of it is read beyond its end
+)
 
 
 class Linear(nn.Linear):
@@ -43,7 +45,9 @@ class Linear(nn.Linear):
             self._product = _OneDNN(weight.to(dtype), bias)
         else:
             self._product = _Plain(weight.to(dtype), bias)
-        self.weight = nn.Parameter(weight.to("meta"), requires_grad=False)  # an embedding that it is tied to keeps its own
+        self.weight = nn.Parameter(
+            weight.to("meta"), requires_grad=False
+        )  # an embedding that it is tied to keeps its own
 
 
 def hold(model: nn.Module, dtype: torch.dtype) -> None:

@@ -1,8 +1,8 @@
 """Where attention looks, for those who ask: layers add their weights while `recorded` is open.
 
-    with recorded() as maps:
-        model.features(tokens, memory)
-    maps[0]  # of the first layer: float [B, H, T, S]
+with recorded() as maps:
+    model.features(tokens, memory)
+maps[0]  # of the first layer: float [B, H, T, S]
 """
 
 from __future__ import annotations

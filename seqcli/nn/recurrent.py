@@ -75,7 +75,13 @@ class RecurrentLayers(nn.Module):
     """
 
     def __init__(
-        self, *, cell: str, widths: list[int], dropout: float, weight_dropout: float, embedding: nn.Embedding | None = None
+        self,
+        *,
+        cell: str,
+        widths: list[int],
+        dropout: float,
+        weight_dropout: float,
+        embedding: nn.Embedding | None = None,
     ):
         super().__init__()
         if embedding is not None:
@@ -95,7 +101,9 @@ class RecurrentLayers(nn.Module):
             after.append(hidden)
         return x, Hidden(after)
 
-    def _run(self, layer: nn.RNNBase, x: Tensor, before: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _run(
+        self, layer: nn.RNNBase, x: Tensor, before: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         if before is not None and len(before) == 1:
             before = before[0]
         if self.training and self.weight_dropout:

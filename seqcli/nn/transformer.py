@@ -37,11 +37,15 @@ class TransformerConfig:
     heads: int = within(1, 1 << 10, default=4, help="attention heads")
     groups: int = within(0, 1 << 10, default=0, help="key-value heads (0: one per query head)")
     hidden: int = within(0, 1 << 18, default=0, help="width inside the feed-forward networks (0: 4 D; swiglu: 8/3 D)")
-    window: int = within(1, 1 << 20, default=256, help="longest stretch of tokens seen at once; longer texts are read in windows")
+    window: int = within(
+        1, 1 << 20, default=256, help="longest stretch of tokens seen at once; longer texts are read in windows"
+    )
     positions: str = one_of(POSITIONS, default="rotary", help="position encoding")
     activation: str = one_of(ACTIVATIONS, default="swiglu", help="activation of the feed-forward networks")
     norm: str = one_of(NORMS, default="rms", help="RMSNorm or LayerNorm")
-    norm_place: str = one_of(NORM_PLACES, default="pre", help="normalise before each sublayer, or after its residual sum")
+    norm_place: str = one_of(
+        NORM_PLACES, default="pre", help="normalise before each sublayer, or after its residual sum"
+    )
     scaled: bool = setting(False, help="multiply embeddings by sqrt(D)")
     bias: bool = setting(False, help="biases in the linear layers")
     dropout: float = fraction(0.0, help="dropout probability")
@@ -49,7 +53,9 @@ class TransformerConfig:
     def __post_init__(self):
         check(self)
         if self.width % self.heads or (self.groups and self.heads % self.groups):
-            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}")
+            raise ValueError(
+                f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}"
+            )
         if self.positions == "rotary" and self.width // self.heads % 2:
             raise ValueError(f"rotary positions need an even head width, got {self.width // self.heads}")
         if self.positions == "sinusoidal" and self.width % 2:
@@ -95,7 +101,9 @@ class Layer(nn.Module):
         width, bias, make = shape.width, shape.bias, lambda: norm(shape.norm, shape.width, bias=shape.bias)
         self.post = shape.norm_place == "post"
         self.attention_norm = make()
-        self.attention = SelfAttention(width, shape.heads, groups=shape.groups or shape.heads, bias=bias, dropout=shape.dropout)
+        self.attention = SelfAttention(
+            width, shape.heads, groups=shape.groups or shape.heads, bias=bias, dropout=shape.dropout
+        )
         if crossed:
             self.cross_norm = make()
             self.cross = CrossAttention(width, shape.heads, bias=bias, dropout=shape.dropout)
@@ -122,7 +130,9 @@ class TransformerStack(nn.Module):
     given, all real ones. embedding: shared with another stack, if given.
     """
 
-    def __init__(self, shape: TransformerConfig, *, vocab_size: int, crossed: bool = False, embedding: nn.Embedding | None = None):
+    def __init__(
+        self, shape: TransformerConfig, *, vocab_size: int, crossed: bool = False, embedding: nn.Embedding | None = None
+    ):
         super().__init__()
         self.heads, self.groups = shape.heads, shape.groups or shape.heads
         self.head_width, self.window = shape.width // shape.heads, shape.window

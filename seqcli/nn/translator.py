@@ -63,7 +63,9 @@ class NeuralTranslator(Answering):
     def given(self, memory: Memory) -> Given:
         return Given(self, memory)
 
-    def loss(self, source: Tensor, target: Tensor, *, state: None = None, smoothing: float = 0.0) -> tuple[Tensor, int, None]:
+    def loss(
+        self, source: Tensor, target: Tensor, *, state: None = None, smoothing: float = 0.0
+    ) -> tuple[Tensor, int, None]:
         """Summed cross-entropy in nats of target [B, T + 1] after its `<s>`, given source [B, S], the number of tokens, no state.
 
         Both padded with PAD.
@@ -72,7 +74,9 @@ class NeuralTranslator(Answering):
         features, _ = self.features(target[:, :-1].clamp_min(0), memory)
         wanted = target[:, 1:]
         counted = wanted != PAD
-        total = linear_cross_entropy(features[counted], self.head.weight, self.head.bias, wanted[counted], smoothing=smoothing)
+        total = linear_cross_entropy(
+            features[counted], self.head.weight, self.head.bias, wanted[counted], smoothing=smoothing
+        )
         return total, int(counted.sum()), None
 
 
@@ -98,9 +102,13 @@ class Given:
         self.vocab_size = model.vocab_size
 
     @torch.inference_mode()
-    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None = None) -> tuple[np.ndarray, Conditioned]:
+    def extend(
+        self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None = None
+    ) -> tuple[np.ndarray, Conditioned]:
         """See `interfaces.LanguageModel.extend`; without a state row b begins to translate source b."""
-        return inference.extend(tokens, lengths, state, begin=self._beginning, read=self._next, device=self._model.device)
+        return inference.extend(
+            tokens, lengths, state, begin=self._beginning, read=self._next, device=self._model.device
+        )
 
     def _beginning(self, rows: np.ndarray) -> Conditioned:
         memory = self._memory.reorder(rows)
@@ -134,7 +142,9 @@ class Given:
 
     def _forced(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """Features [B, T, D] and tokens [B, T + 1], `<s>` first."""
-        tokens = torch.from_numpy(padded([np.append(BOS_ID, row) for row in batch.rows], fill=PAD)).to(self._model.device)
+        tokens = torch.from_numpy(padded([np.append(BOS_ID, row) for row in batch.rows], fill=PAD)).to(
+            self._model.device
+        )
         with self._model.cast():
             features, _ = self._model.features(tokens[:, :-1].clamp_min(0), self._memory)
         return features, tokens

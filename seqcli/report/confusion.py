@@ -91,7 +91,9 @@ def matrix(
 
 def _with_undecided(confusion: np.ndarray, undecided: np.ndarray | None) -> list[list[int]]:
     rows = confusion.tolist()
-    return [[*row, n] for row, n in zip(rows, undecided.tolist())] if undecided is not None and undecided.any() else rows
+    return (
+        [[*row, n] for row, n in zip(rows, undecided.tolist())] if undecided is not None and undecided.any() else rows
+    )
 
 
 def _fitted(name: str, size: int) -> str:

@@ -66,7 +66,9 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
         opened = replace(opened, model=_Timed(opened.model, time.monotonic() + _SECONDS))
     if isinstance(opened, OpenModel):
         most = _CHARACTERS if opened.tokenizer.KIND in ("characters", "bytes") else _TOKENS
-        how = generate.GenerationSettings(policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN)
+        how = generate.GenerationSettings(
+            policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN
+        )
         texts = [""] * _DRAWN
         try:
             for made in generate.grow(opened, list(generate.samples_of(opened, [""], how)), how):

@@ -29,7 +29,15 @@ _CELL = 2  # cells of a column
 _LABEL = 16  # cells of a row's name, at most
 _HEAD = 8  # characters of a column's name, at most
 _SHOWN = 0.05  # less is a dot
-_HANGUL = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "UnDotum", "Baekmuk Gulim")
+_HANGUL = (
+    "Noto Sans CJK KR",
+    "Noto Sans KR",
+    "NanumGothic",
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "UnDotum",
+    "Baekmuk Gulim",
+)
 
 
 def picture(

@@ -48,7 +48,9 @@ def _in_warm_up(record: Mapping[str, Any]) -> str | None:
     progress, warmup = record.get("progress"), record.get("training", {}).get("warmup", 0)
     if not progress or progress["step"] >= warmup or record.get("init"):
         return None
-    return f"{progress['step']:,} {'step' if progress['step'] == 1 else 'steps'}, fewer than the {warmup:,} of its warm-up"
+    return (
+        f"{progress['step']:,} {'step' if progress['step'] == 1 else 'steps'}, fewer than the {warmup:,} of its warm-up"
+    )
 
 
 def _is_better(record: Mapping[str, Any]) -> bool | None:

@@ -33,7 +33,13 @@ _KEPT = 2
 
 
 def save(
-    run: Path, temporary: Path, *, step: int, tensors: Mapping[str, np.ndarray], progress: Mapping[str, Any], anew: bool = False
+    run: Path,
+    temporary: Path,
+    *,
+    step: int,
+    tensors: Mapping[str, np.ndarray],
+    progress: Mapping[str, Any],
+    anew: bool = False,
 ) -> None:
     """Writes a checkpoint of the model folder `run`; `temporary` is a hidden folder in it.
 
@@ -42,7 +48,11 @@ def save(
     new = temporary / "checkpoint"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    sums = {STATE: tensor_file.write(new / STATE, {name: tensor_file.tensor(array) for name, array in tensors.items()}).sha256}
+    sums = {
+        STATE: tensor_file.write(
+            new / STATE, {name: tensor_file.tensor(array) for name, array in tensors.items()}
+        ).sha256
+    }
     write_json(new / PROGRESS, progress)
     sums[PROGRESS] = tensor_file.sha256_of(new / PROGRESS)
     write_json(new / MANIFEST, {"step": step, "sha256": sums})
@@ -89,7 +99,9 @@ def are_here(run: Path) -> bool:
     if place.is_symlink() or not place.is_dir():
         return False
     found = list(place.iterdir())
-    return bool(found) and all(_NAME.fullmatch(p.name) and (p / PROGRESS).is_file() and (p / MANIFEST).is_file() for p in found)
+    return bool(found) and all(
+        _NAME.fullmatch(p.name) and (p / PROGRESS).is_file() and (p / MANIFEST).is_file() for p in found
+    )
 
 
 def newest(run: Path, *, reporter: Reporter) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -44,8 +44,17 @@ MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 SIDES = (f"{TOKENIZER}.source", f"{TOKENIZER}.target")
 _STATE = re.compile(r"state-\d{8}")
-_VERBS = {"language": "seqcli score or generate", "classification": "seqcli classify", "translation": "seqcli translate"}
-_EVENT = {"event": str, "step": int, "preset": str | None, "data": dict}  # what resuming asks of the events of a training
+_VERBS = {
+    "language": "seqcli score or generate",
+    "classification": "seqcli classify",
+    "translation": "seqcli translate",
+}
+_EVENT = {
+    "event": str,
+    "step": int,
+    "preset": str | None,
+    "data": dict,
+}  # what resuming asks of the events of a training
 _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
 
 
@@ -75,7 +84,9 @@ class ModelFolder:
         if not path.is_dir():
             raise _not_a_folder(path)
         if not (path / MANIFEST).is_file():
-            raise ModelError("no manifest.json in the model folder", where=str(path), cure="train again, or give another")
+            raise ModelError(
+                "no manifest.json in the model folder", where=str(path), cure="train again, or give another"
+            )
         manifest = regular.read_json(path / MANIFEST)
         if manifest.get("format") != FORMAT:
             found = manifest.get("format")
@@ -86,7 +97,8 @@ class ModelFolder:
             if not _STATE.fullmatch(current):
                 raise ValueError
             files = {
-                _file_name(name): _File(e["size"], str(e["sha256"]), e.get("xxh3")) for name, e in manifest["files"].items()
+                _file_name(name): _File(e["size"], str(e["sha256"]), e.get("xxh3"))
+                for name, e in manifest["files"].items()
             }
             manifest = {**manifest, "files": files, "task": str(manifest["task"]), "arch": str(manifest["arch"])}
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -95,7 +107,9 @@ class ModelFolder:
         inside = os.path.realpath(path)
         for name, (size, *_) in files.items():
             if os.path.realpath(state / name) != os.path.join(inside, current, name):
-                raise ModelError("a link, not a file of the model", where=str(state / name), cure="copy the file itself")
+                raise ModelError(
+                    "a link, not a file of the model", where=str(state / name), cure="copy the file itself"
+                )
             found = (state / name).stat().st_size if (state / name).is_file() else None
             if found != size:
                 what = "missing" if found is None else f"{found} bytes, {size} expected"

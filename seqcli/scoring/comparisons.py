@@ -36,7 +36,10 @@ def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int 
         sampled=are_sampled(words, sample=sample),
         ties=int(tied(log_prob[1:], own).sum()),
         mass=None if share is None else float(share[0]),
-        best=[Ordering(text, value, None if share is None else float(np.exp(value - log_prob.max()) / total)) for text, value in top],
+        best=[
+            Ordering(text, value, None if share is None else float(np.exp(value - log_prob.max()) / total))
+            for text, value in top
+        ],
     )
 
 

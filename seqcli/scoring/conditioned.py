@@ -27,7 +27,9 @@ class Conditioned:
 
     def __init__(self, model: Translator, sources: TokenBatch):
         self._model, self.vocab_size = model, model.vocab_size
-        self._sources = [np.append(row[: model.window - 1], EOS_ID) if len(row) > model.window else row for row in sources.rows]
+        self._sources = [
+            np.append(row[: model.window - 1], EOS_ID) if len(row) > model.window else row for row in sources.rows
+        ]
         self.cut = int((sources.lengths > model.window).sum())  # sources of which the end is not read
 
     def score(self, batch: TokenBatch, *, context: Any = None, rank: bool = False) -> Scores:

@@ -57,7 +57,11 @@ def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
     """Of a table with a header, in which there may be tags."""
 
     def rows(columns: list[tables.ColumnSpec]) -> Iterator[tables.Rows]:
-        return hub.read_rows(path, columns) if hub.is_hub(path) else tables.read_rows(path, columns, format=format, **reading)
+        return (
+            hub.read_rows(path, columns)
+            if hub.is_hub(path)
+            else tables.read_rows(path, columns, format=format, **reading)
+        )
 
     for columns in ([*_SIDES, _TAG], _SIDES):  # perhaps there are no tags
         parts = rows(columns)
@@ -68,7 +72,11 @@ def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
                 cure = "call them good, bad and, if there are tags, tag, or as BLiMP does sentence_good, sentence_bad and UID"
                 raise UsageError("no columns of good and bad sentences", where=error.where, cure=cure) from None
             if not (hub.is_hub(path) or os.path.isfile(path)):
-                raise UsageError("no columns good, bad and tag", where=error.where, cure="without tags, save the table to a file: a pipe is read once") from None
+                raise UsageError(
+                    "no columns good, bad and tag",
+                    where=error.where,
+                    cure="without tags, save the table to a file: a pipe is read once",
+                ) from None
             continue
         break
     for _, cells, _ in chain([] if first is None else [first], parts):
@@ -113,7 +121,9 @@ def score_pairs(opened: OpenModel, pairs: list[Pair]) -> np.ndarray:
     return score_texts(opened, [sentence for pair in pairs for sentence in (pair.good, pair.bad)]).reshape(-1, 2)
 
 
-def judge_pairs(models: list[OpenModel], batches: Iterable[list[Pair]], *, score: Callable = score_pairs) -> PairResults:
+def judge_pairs(
+    models: list[OpenModel], batches: Iterable[list[Pair]], *, score: Callable = score_pairs
+) -> PairResults:
     """Scores pairs as `read_pairs` gives them. score: what a model says of pairs. Raises InputError where there are none."""
     results = PairResults()
     overall = [Tally() for _ in models]

@@ -126,7 +126,9 @@ class DocumentScore:
             self._score(np.concatenate(self._waiting))
             self._waiting = []
         totals = self._totals
-        log_prob, tokens, unknown, size = (np.array([sum_]) for sum_ in (totals.log_prob, totals.tokens, totals.unknown, totals.bytes))
+        log_prob, tokens, unknown, size = (
+            np.array([sum_]) for sum_ in (totals.log_prob, totals.tokens, totals.unknown, totals.bytes)
+        )
         return Sentences(log_prob, tokens, unknown, size, totals.characters, totals.log_prob_known)
 
 
@@ -172,4 +174,3 @@ def _sums(
         count,
         float((log_prob[~unknown] if any_unknown else log_prob).sum(dtype=np.float64)),
     )
-

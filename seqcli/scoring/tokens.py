@@ -21,13 +21,16 @@ def score_tokens(
     for row in _rows(opened, block, contexts, rank):
         for index, piece in enumerate(row.pieces):
             yield TokenScore(
-                row.line, index, piece.text, row.log_prob[index], row.order and row.order[index], row.rank and row.rank[index]
+                row.line,
+                index,
+                piece.text,
+                row.log_prob[index],
+                row.order and row.order[index],
+                row.rank and row.rank[index],
             )
 
 
-def score_words(
-    opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None
-) -> Iterator[WordScore]:
+def score_words(opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None) -> Iterator[WordScore]:
     """Every word between white space; `</s>` is a row of its own, so rows add up.
 
     A token belongs to the first word that ends after the token begins: the blank before a word counts with it. Blanks

@@ -35,7 +35,9 @@ class Usage:
                 lines = file.read().splitlines()
             ticks, cores = os.sysconf("SC_CLK_TCK"), _affinity()
             rows = (line.split() for line in lines if line.startswith("cpu") and line[3:4].isdigit())
-            idle = sum(int(row[4]) + int(row[5]) for row in rows if int(row[0][3:]) in cores)  # idle, waiting for a disk
+            idle = sum(
+                int(row[4]) + int(row[5]) for row in rows if int(row[0][3:]) in cores
+            )  # idle, waiting for a disk
         except (OSError, ValueError, IndexError):
             return None
         times = os.times()

@@ -34,7 +34,9 @@ def is_exhausted(error: BaseException | None) -> bool:
         if (isinstance(error, SystemError) or _broke_an_import(error)) and is_limited():
             return True  # an extension module that got no memory and forgot to say so, a module that took it for another error
         said = "" if isinstance(error, SeqcliError) else str(error).lower()
-        if any(phrase in said for phrase in _SAID) or (is_limited() and any(phrase in said for phrase in _SAID_AT_A_LIMIT)):
+        if any(phrase in said for phrase in _SAID) or (
+            is_limited() and any(phrase in said for phrase in _SAID_AT_A_LIMIT)
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -65,7 +65,9 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
     module = catalog.load("tokenizers", kind)
     tokenizer = module.load(folder)
     tokenizer.normalisation = normalisation
-    quick = not getattr(module, "MAPPED", False) or sum(file.stat().st_size for file in folder.iterdir()) < _QUICKLY_READ
+    quick = (
+        not getattr(module, "MAPPED", False) or sum(file.stat().st_size for file in folder.iterdir()) < _QUICKLY_READ
+    )
     if tokenizer.vocab_size != vocab_size or ((quick or verify) and tokenizer.fingerprint != fingerprint):
         raise ModelError("tokenizer differs from its fingerprint", where=str(folder), cure=CURE)
     tokenizer.fingerprint = fingerprint

@@ -75,7 +75,10 @@ class SentencePiece:
             raise ModelError("not a SentencePiece model, or damaged", where=where, cure=CURE) from None
         self.specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
         word = self._processor.normalize("a")  # the library may put a space before it or after it
-        self._spaces_lead, self.spaces_follow = word.startswith(_SPACE), word.endswith(_SPACE)  # they begin or end pieces
+        self._spaces_lead, self.spaces_follow = (
+            word.startswith(_SPACE),
+            word.endswith(_SPACE),
+        )  # they begin or end pieces
         self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
 
     @cached_property
@@ -220,7 +223,13 @@ class SentencePiece:
     def _written(self, line: str) -> str:
         """Of one line; blanks at its ends stay, which the library may take for those of a whole text."""
         text = self._processor.normalize(line)
-        text = text.removesuffix(_SPACE) if self.spaces_follow else text.removeprefix(_SPACE) if self._spaces_lead else text
+        text = (
+            text.removesuffix(_SPACE)
+            if self.spaces_follow
+            else text.removeprefix(_SPACE)
+            if self._spaces_lead
+            else text
+        )
         text = text.replace(_SPACE, " ")
         before = " " if line[:1].isspace() and not text.startswith(" ") else ""
         after = " " if line[-1:].isspace() and not (before + text).endswith(" ") else ""

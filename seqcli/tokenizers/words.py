@@ -102,7 +102,6 @@ class Split:
         return self.data[self.starts[index] : self.starts[index] + self.lengths[index]].tobytes()
 
 
-
 class Words:
     """A vocabulary of words. `words`: bytes of all words, id 3 first; `ends`: where each ends in them."""
 
@@ -180,7 +179,9 @@ class Words:
             ids.append(self.ids_of(split.hashes))
             line_words.append(count + np.cumsum(split.line_words))
             count += len(split.hashes)
-        batch = TokenBatch.with_line_ends(ragged.joined(ids, np.int32), np.diff(ragged.joined(line_words, np.int64), prepend=0))
+        batch = TokenBatch.with_line_ends(
+            ragged.joined(ids, np.int32), np.diff(ragged.joined(line_words, np.int64), prepend=0)
+        )
         return TokenBatch.one(batch.tokens) if unit == "document" else batch
 
     def pieces(self, text: str) -> Iterator[Piece]:
@@ -240,7 +241,6 @@ def _parts(lines: bytes) -> Iterator[bytes]:
                 end = min(at for at in found if at >= 0) + 1  # the last line feed, if no other
         yield lines[start:end]
         start = end
-
 
 
 def _home_bits(size: int) -> int:

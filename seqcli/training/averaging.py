@@ -60,4 +60,6 @@ class Average:
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
         self._count = int(arrays["count"]) if arrays else 0
-        self._averages = {n: weights.like(arrays[n].to(own.device), own) for n, own in self._weights.items() if n in arrays}
+        self._averages = {
+            n: weights.like(arrays[n].to(own.device), own) for n, own in self._weights.items() if n in arrays
+        }

@@ -50,7 +50,6 @@ def kinds_of(task: str, arch: str) -> list[type]:
     """The dataclasses that hold an architecture's settings: its own, and its training's if it is not counted."""
     kinds = [catalog.load("models", catalog.presets(task, arch)[0]).Config]
     if not catalog.is_counted(task, arch):
-
         kinds.append(Plan)
     return kinds
 
@@ -63,7 +62,9 @@ def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
         raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(presets)}")
     sources = [(f"preset {preset}", presets[preset]), *request.settings]
     kinds = kinds_of(request.task, request.arch)
-    if len(kinds) > 1 and not any(budget in values for _, values in sources for budget in ("epochs", "steps", "minutes")):
+    if len(kinds) > 1 and not any(
+        budget in values for _, values in sources for budget in ("epochs", "steps", "minutes")
+    ):
         sources.append(("default", {"epochs": EPOCHS}))
     names = [{field.name for field in dataclasses.fields(kind)} for kind in kinds]
     for where, values in sources:
@@ -89,7 +90,11 @@ def reading(asked: Sequence[Request], resumed: Iterable[Path], *, passes: int) -
 
 
 def requests(
-    task: str, archs: Sequence[str], preset: str | None, settings: Sequence[tuple[str, Mapping[str, Any]]], **machine: Any
+    task: str,
+    archs: Sequence[str],
+    preset: str | None,
+    settings: Sequence[tuple[str, Mapping[str, Any]]],
+    **machine: Any,
 ) -> list[Request]:
     """What each of several architectures is asked: the preset and of the settings those that it knows.
 
@@ -103,7 +108,9 @@ def requests(
     for where, values in settings:
         for key in values:
             if not any(key in names for names in known.values()):
-                raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, set().union(*known.values())))
+                raise UsageError(
+                    f"unknown setting {key!r}", where=where, cure=nearest(key, set().union(*known.values()))
+                )
     made = [
         Request(
             task,
@@ -126,17 +133,28 @@ _MOST = 10**12  # steps, epochs, minutes: more than anyone waits for
 class Plan:
     """How to train: optimizer, budget, evaluations, checkpoints."""
 
-    optimizer: str = one_of(OPTIMIZERS, default="adamw", help="AdamW, Muon (matrices by orthogonal steps, all else by AdamW) or plain SGD")
+    optimizer: str = one_of(
+        OPTIMIZERS, default="adamw", help="AdamW, Muon (matrices by orthogonal steps, all else by AdamW) or plain SGD"
+    )
     learning_rate: float = within(0, 1e6, default=1e-3, open_low=True, help="peak learning rate")
-    batch_tokens: int = within(0, 1 << 30, default=0, help="tokens per batch (0: a hundredth of the text, 256 to 4,096)")
+    batch_tokens: int = within(
+        0, 1 << 30, default=0, help="tokens per batch (0: a hundredth of the text, 256 to 4,096)"
+    )
     accumulate: int = within(1, 1 << 20, default=1, help="batches per step")
     bptt: int = within(1, 1 << 20, default=128, help="tokens of back-propagation through time in running text")
     epochs: float = within(0, _MOST, default=0.0, help="passes over the text (0: no limit)")
     steps: int = within(0, _MOST, default=0, help="updates (0: no limit)")
-    minutes: float = within(0, _MOST, default=0.0, help="minutes from start to exit, reading and saving included (0: no limit); what ends first counts")
+    minutes: float = within(
+        0,
+        _MOST,
+        default=0.0,
+        help="minutes from start to exit, reading and saving included (0: no limit); what ends first counts",
+    )
     warmup: int = within(0, _MOST, default=100, help="steps of linear warm-up, at most a tenth of the budget")
     schedule: str = one_of(SCHEDULES, default="cosine", help="course of the learning rate after the warm-up")
-    floor: float = fraction(0.05, help="share of the peak rate at which cosine, linear and wsd end; least factor of plateau")
+    floor: float = fraction(
+        0.05, help="share of the peak rate at which cosine, linear and wsd end; least factor of plateau"
+    )
     cooldown: float = fraction(0.2, help="share of the budget in which wsd falls")
     decay: float = fraction(0.5, help="factor of the rate when an evaluation is not better (plateau)")
     weight_decay: float = within(0, 1e6, default=0.1, help="decoupled weight decay of the matrices")
@@ -144,14 +162,22 @@ class Plan:
     beta2: float = fraction(0.99, help="decay of the second moment")
     clip: float = within(0, 1e9, default=1.0, open_low=True, help="largest norm of the gradient")
     label_smoothing: float = fraction(0.0, help="share of the target probability spread over all classes")
-    piece_dropout: float = fraction(0.0, help="share of pieces split into smaller ones, anew in each epoch (classifiers, translators)")
-    ema: float = fraction(0.0, help="decay of a moving average of the weights, which is what is evaluated and saved (0: none)")
+    piece_dropout: float = fraction(
+        0.0, help="share of pieces split into smaller ones, anew in each epoch (classifiers, translators)"
+    )
+    ema: float = fraction(
+        0.0, help="decay of a moving average of the weights, which is what is evaluated and saved (0: none)"
+    )
     average: float = fraction(0.0, help="last share of the budget over which weights are averaged uniformly (0: none)")
     evaluations: int = within(0, _MOST, default=4, help="evaluations over the whole budget, the last at its end")
     evaluate_every: int = within(0, _MOST, default=0, help="steps between evaluations instead")
     patience: int = within(0, _MOST, default=0, help="stop after this many evaluations without improvement (0: never)")
-    save_minutes: float = within(0, _MOST, default=10.0, open_low=True, help="minutes between checkpoints; one is also saved at each evaluation")
-    shard: bool = setting(False, help="split weights, gradients and optimizer state over the processes (FSDP2; transformer)")
+    save_minutes: float = within(
+        0, _MOST, default=10.0, open_low=True, help="minutes between checkpoints; one is also saved at each evaluation"
+    )
+    shard: bool = setting(
+        False, help="split weights, gradients and optimizer state over the processes (FSDP2; transformer)"
+    )
     seed: int = within(0, LARGEST_SEED, default=0, help="seed of everything random")
 
     def __post_init__(self):

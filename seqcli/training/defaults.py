@@ -61,7 +61,9 @@ def completed(request: Request, situation: Situation, *, resumed: Path | None, r
     name = (beginning(resumed) or {}).get("preset") if resumed else None
     if name not in presets:
         name = preset(request.task, request.arch, presets, situation)
-        reporter.note(f"settings: preset {name}, for {_described(situation)}; --preset chooses another ({', '.join(presets)})")
+        reporter.note(
+            f"settings: preset {name}, for {_described(situation)}; --preset chooses another ({', '.join(presets)})"
+        )
     return replace(request, preset=name)
 
 

@@ -149,7 +149,15 @@ def train(
             found = evaluate(until)
             judged = time.monotonic()
             better = progress.judge(found.value, plan, better=found.better)
-            run.log({"event": "evaluated", **_place(progress), "valid": found.value, **meter.taken(), "rate": _rate(optimizer)})
+            run.log(
+                {
+                    "event": "evaluated",
+                    **_place(progress),
+                    "valid": found.value,
+                    **meter.taken(),
+                    "rate": _rate(optimizer),
+                }
+            )
             save(better=better)
             budget.saved(time.monotonic() - judged)
 
@@ -201,7 +209,9 @@ def train(
             tokens = int(ranks.sums(tokens)[0])
             torch._foreach_mul_(gradients, plan.batch_tokens / max(tokens, 1))
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-            nats, size = torch.stack([total, whole(norm)]).tolist()  # here, once a step, the processor waits for the device
+            nats, size = torch.stack(
+                [total, whole(norm)]
+            ).tolist()  # here, once a step, the processor waits for the device
             if not (math.isfinite(nats) and math.isfinite(size)):
                 run.log({"event": "stopped", **_place(progress), "reason": "diverged"})
                 raise _diverged(progress.step + 1, loss=nats / max(tokens, 1), saved=saved)
@@ -259,7 +269,12 @@ def _rate(optimizer: torch.optim.Optimizer) -> float:
 
 def _place(progress: Progress) -> dict[str, Any]:
     """Where an event happened, for the log."""
-    return {"step": progress.step, "epoch": progress.epoch, "tokens": progress.tokens, "seconds": round(progress.seconds, 3)}
+    return {
+        "step": progress.step,
+        "epoch": progress.epoch,
+        "tokens": progress.tokens,
+        "seconds": round(progress.seconds, 3),
+    }
 
 
 def _diverged(step: int, *, loss: float, saved: int) -> DivergedError:

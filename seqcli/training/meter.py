@@ -18,7 +18,9 @@ class Meter:
     """bytes_per_token: of the training text, for bits per byte; None where that has no meaning; counted: what the loss is
     a sum over."""
 
-    def __init__(self, reporter: Reporter, device: torch.device, *, bytes_per_token: float | None, counted: str = "tokens"):
+    def __init__(
+        self, reporter: Reporter, device: torch.device, *, bytes_per_token: float | None, counted: str = "tokens"
+    ):
         self._reporter, self._device, self._bytes, self._counted = reporter, device, bytes_per_token, counted
         self._sums = self._smooth = (0.0, 0.0, 0.0)
         self._steps, self._shown = 0, 0.0
@@ -48,7 +50,9 @@ class Meter:
         mean = loss / max(tokens, 1)
         bits = f", {self._bits(mean):.3f} bpb" if self._bytes else ""
         self._reporter.progress(
-            f"step {step}, loss {mean:.3f}{bits}, {_short(tokens / max(seconds, 1e-9))} {self._counted}/s{self._memory()}", share, 1
+            f"step {step}, loss {mean:.3f}{bits}, {_short(tokens / max(seconds, 1e-9))} {self._counted}/s{self._memory()}",
+            share,
+            1,
         )
 
     def _bits(self, nats: float) -> float:

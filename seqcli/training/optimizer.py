@@ -29,7 +29,9 @@ def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019), Muon, or plain gradient descent. Matrices decay; biases, gains and other vectors do not."""
     weights = [p for p in model.parameters() if p.requires_grad]
     named = [(name.rpartition(".")[2], part) for name, part in model.named_modules()]
-    tables = {part.weight for name, part in named if name == "head" or isinstance(part, nn.Embedding)}  # a row a token, a label
+    tables = {
+        part.weight for name, part in named if name == "head" or isinstance(part, nn.Embedding)
+    }  # a row a token, a label
     groups = [
         {"params": [p for p in weights if p.ndim >= 2 and p not in tables], "weight_decay": plan.weight_decay},
         {"params": [p for p in weights if p in tables], "weight_decay": plan.weight_decay},

@@ -61,7 +61,6 @@ class FolderRecorder:
         self._best: list[Any] = []  # of the best weights of this process
         self._board = None
         if board and not torchrun.rank():
-
             self._board = TensorBoard(draft.boards)
 
     def evaluate(self, go_on: Callable[[], bool]) -> Evaluation:
@@ -109,7 +108,9 @@ class FolderRecorder:
         if torchrun.rank():
             return
         same = resuming.settings_of(self._record)
-        self._draft.checkpoint(step=progress.step, tensors=tensors, progress={"progress": asdict(progress), "same": same})
+        self._draft.checkpoint(
+            step=progress.step, tensors=tensors, progress={"progress": asdict(progress), "same": same}
+        )
 
     def resumed(self, reporter: Reporter) -> tuple[Progress, dict[str, np.ndarray]]:
         """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise, or ModelError."""
@@ -117,7 +118,9 @@ class FolderRecorder:
         try:
             progress, begun = Progress.read(saved["progress"]), dict(saved["same"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"damaged checkpoint ({error})", where=str(self._draft.path), cure=checkpoint.CURE) from None
+            raise ModelError(
+                f"damaged checkpoint ({error})", where=str(self._draft.path), cure=checkpoint.CURE
+            ) from None
         resuming.check(begun, resuming.settings_of(self._record), reporter=reporter)
         return progress, tensors
 

@@ -31,7 +31,9 @@ def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int
             f"not enough memory: weights, gradients, optimizer and logits take {_size(needed)}, {_size(free)} are free",
             where=str(placement.device), cure="use a smaller --preset or --batch-tokens",
         )  # fmt: skip
-    needed = int(_MARGIN * (3 * checkpoint + 2 * weights)) - _occupied(folder)  # the two newest, the best, and the next of each
+    needed = int(_MARGIN * (3 * checkpoint + 2 * weights)) - _occupied(
+        folder
+    )  # the two newest, the best, and the next of each
     if needed > (free := shutil.disk_usage(folder).free):
         raise OutputError(
             f"not enough disk: checkpoints and the model take {_size(needed)}, {_size(free)} are free",

@@ -28,7 +28,12 @@ FOLLOWING = frozenset({  # from the text and the settings
 MAY_CHANGE = BUDGET | LOOKING | MACHINE | NAMES | FOLLOWING
 _PARTS = ("settings", "training", "data", "baseline")  # of a record, which hold others
 _TEXTS = {"fingerprint": "training text", "held_out_fingerprint": "held-out text"}
-_CALLED = {**_TEXTS, "label_weights": "--label-weights", "init_weights": "the model of --init", "labels": "the list of labels"}
+_CALLED = {
+    **_TEXTS,
+    "label_weights": "--label-weights",
+    "init_weights": "the model of --init",
+    "labels": "the list of labels",
+}
 _SHOWN = 60  # characters of a value
 
 
@@ -52,7 +57,9 @@ def check(begun: Mapping[str, Any], now: Mapping[str, Any], *, done: bool = Fals
     wrong = [name for name in different if name not in may_change]
     wrong = [name for name in wrong if name not in ("tokenizer", *_TEXTS)] or wrong  # these follow from a seed, a unit
     if wrong:
-        what = ", ".join(f"{_CALLED.get(name, name)} was {_shown(begun[name])}, is {_shown(now[name])}" for name in wrong)
+        what = ", ".join(
+            f"{_CALLED.get(name, name)} was {_shown(begun[name])}, is {_shown(now[name])}" for name in wrong
+        )
         raise UsageError(what, where="--resume", cure="resume with the settings and the text it began with")
     for name in ("precision", "device"):
         if name in different:

@@ -30,7 +30,9 @@ def arrays(model: nn.Module, optimizer: torch.optim.Optimizer, average: Average,
     return own | {name: weights.whole(tensor).cpu().numpy() for name, tensor in tensors.items()}
 
 
-def restore(named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> Any:
+def restore(
+    named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average
+) -> Any:
     """Puts back what `arrays` gave; returns the carried state. Raises ModelError where it does not fit the model."""
     try:
         return _restored(named, model, optimizer, average)
@@ -40,7 +42,9 @@ def restore(named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.
         raise ModelError(f"the checkpoint does not fit the model ({error})", cure=checkpoint.CURE) from None
 
 
-def _restored(named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> Any:
+def _restored(
+    named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average
+) -> Any:
     parts: dict[str, dict[str, Tensor]] = {}
     for name, array in named.items():
         kind, _, rest = name.partition(".")

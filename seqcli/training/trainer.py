@@ -76,7 +76,15 @@ def fit(
             plan, begun=begun, used=resumed[0].seconds if resumed else 0.0, size=resources.checkpoint_size(model, plan)
         )
         progress = loop.train(
-            model, batches, plan, run, budget=budget, placement=placement, ranks=together, reporter=reporter, resumed=resumed
+            model,
+            batches,
+            plan,
+            run,
+            budget=budget,
+            placement=placement,
+            ranks=together,
+            reporter=reporter,
+            resumed=resumed,
         )
     best = ModelFolder.open(draft.path).config
     return {**best, "progress": asdict(progress), "seconds": progress.seconds}

@@ -13,7 +13,9 @@ ROWS = st.lists(st.lists(st.integers(0, BUCKETS - 1), max_size=7), min_size=2, m
 
 
 def batch_of(rows) -> TokenBatch:
-    return TokenBatch(np.array([id for row in rows for id in row], np.int32), np.array([len(row) for row in rows], np.int64))
+    return TokenBatch(
+        np.array([id for row in rows for id in row], np.int32), np.array([len(row) for row in rows], np.int64)
+    )
 
 
 def learnt(rows, targets, *, labels=2, epochs=2, rate=3.0, step=3, seed=0, weights=None, width=4):

@@ -101,4 +101,6 @@ def test_a_decomposed_vocabulary_is_learnt_from_and_kept(here, written):
     for source in (model, "m"):
         rows = here("score", "-m", source, f"a {nfd}", "a 학교").rows
         assert [row[4] for row in rows] == ["0", "1"]
-        assert float(rows[0][2]) == pytest.approx(-float(rows[0][0]) / math.log(2) / len(f"a {nfd}\n".encode()), abs=1e-4)
+        assert float(rows[0][2]) == pytest.approx(
+            -float(rows[0][0]) / math.log(2) / len(f"a {nfd}\n".encode()), abs=1e-4
+        )

@@ -33,8 +33,13 @@ def test_a_row_in_json(here, bag):
         assert (value["line"], value["text"]) == (number, asked) and value["label"] == value["labels"][0]["label"]
         assert value["probability"] == value["labels"][0]["probability"] == pytest.approx(p.max())
         assert sum(each["probability"] for each in value["labels"]) == pytest.approx(1)
-        assert {each["label"]: each["probability"] for each in value["labels"]} == {"bad": pytest.approx(p[0]), "good": pytest.approx(p[1])}
-    assert [len(value["labels"]) for value in in_json(here("classify", *ASKED, "-m", bag, "--json", "--top-k", 1))] == [1] * len(ASKED)
+        assert {each["label"]: each["probability"] for each in value["labels"]} == {
+            "bad": pytest.approx(p[0]),
+            "good": pytest.approx(p[1]),
+        }
+    assert [len(value["labels"]) for value in in_json(here("classify", *ASKED, "-m", bag, "--json", "--top-k", 1))] == [
+        1
+    ] * len(ASKED)
     assert here("classify", *ASKED, "-m", bag, "--top-k", 9).rows == here("classify", *ASKED, "-m", bag).rows
 
 
@@ -45,7 +50,10 @@ def test_below_the_threshold_is_a_question_mark(here, bag):
     want = [f"__label__{['bad', 'good'][row.argmax()]}" if row.max() >= cut else "?" for row in p]
     assert [row[0] for row in done.rows] == want and want.count("?") == 3
     value = in_json(here("classify", *ASKED, "-m", bag, "--threshold", cut, "--label-prefix", "__label__", "--json"))
-    assert [v["label"] for v in value] == want and {e["label"] for v in value for e in v["labels"]} == {"__label__bad", "__label__good"}
+    assert [v["label"] for v in value] == want and {e["label"] for v in value for e in v["labels"]} == {
+        "__label__bad",
+        "__label__good",
+    }
     assert [v["probability"] for v in value] == pytest.approx(p.max(axis=1).tolist())
 
 
@@ -97,7 +105,9 @@ def test_every_record_is_a_row(here, places, arch, data, records):
     assert done.code == 0, done.err
     assert [row[2] for row in done.rows] == [tsv_field(record) for record in records]
     assert all(row[0] in ("good", "bad") and 0.5 <= float(row[1]) <= 1 for row in done.rows)
-    values = [json.loads(line) for line in here("classify", "-m", places(arch), "--json", stdin=data).out.split("\n")[:-1]]
+    values = [
+        json.loads(line) for line in here("classify", "-m", places(arch), "--json", stdin=data).out.split("\n")[:-1]
+    ]
     assert [(v["line"], v["text"]) for v in values] == list(enumerate(records, 1))
     assert [v["label"] for v in values] == [row[0] for row in done.rows]
     explained = here("classify", "-m", places(arch), "--explain", "--json", stdin=data)
@@ -130,7 +140,9 @@ def test_order_is_kept_over_blocks(here, places, arch):
 
 def test_batches_change_no_label(here, places):
     lines = "".join(f"{text} {'and ' * (k % 40)}\n" for k, (text, _) in enumerate(PAIRS)).encode()
-    one, other = (here("classify", "-m", places("cnn"), *more, stdin=lines).rows for more in ([], ["--batch-tokens", 64]))
+    one, other = (
+        here("classify", "-m", places("cnn"), *more, stdin=lines).rows for more in ([], ["--batch-tokens", 64])
+    )
     assert [row[0::2] for row in one] == [row[0::2] for row in other]
     assert [float(row[1]) for row in one] == pytest.approx([float(row[1]) for row in other], abs=2e-6)
     assert here("classify", "-m", places("cnn"), "--seed", 7, stdin=lines).rows == one  # nothing is drawn by chance
@@ -154,7 +166,9 @@ def test_calibrated_it_says_what_it_found(here, bag, tmp_path):
     opened = open_classifier(str(bag))
     logits = opened.logits("".join(f"{text}\n" for text, _ in JUDGED).encode())
     found = calibration.temperature(logits, np.array([label == "good" for _, label in JUDGED], int), pseudo_count=1)
-    assert done.code == 0 and f"temperature {found:.3f} (was {opened.temperature:.3f}) on {len(JUDGED)} texts" in done.err
+    assert (
+        done.code == 0 and f"temperature {found:.3f} (was {opened.temperature:.3f}) on {len(JUDGED)} texts" in done.err
+    )
     assert done.rows == here("classify", *ASKED, "-m", bag, "--temperature", found).rows
 
 
@@ -164,7 +178,9 @@ def test_a_table_to_fit_to_has_columns_of_its_own(here, places, tmp_path):
     (tmp_path / "own.tsv").write_text(table(JUDGED, names=("x", "y")), encoding="utf-16")
     (tmp_path / "plain.txt").write_text("".join(text + "\n" for text in ASKED))
     (tmp_path / "utf-16.txt").write_text("".join(text + "\n" for text in ASKED), encoding="utf-16")
-    (tmp_path / "judged.txt").write_text("".join(f"__label__{label} {text}\n" for text, label in JUDGED), encoding="utf-16")
+    (tmp_path / "judged.txt").write_text(
+        "".join(f"__label__{label} {text}\n" for text, label in JUDGED), encoding="utf-16"
+    )
     own = ["--text-column", "x", "--label-column", "y", "--encoding", "utf-16"]
     for fit in (["-m", places("bag"), "--calibrate"], [*both, "--mix"]):
         want = here("classify", "-i", "plain.txt", *fit, "usual.tsv")
@@ -188,11 +204,17 @@ def test_a_word_is_worth_what_goes_with_it(here, places, arch):
     best = int(p.argmax())
     left = shares(place, [" ".join(words[:k] + words[k + 1 :]) for k in range(4)])
     want = [math.log(p[best] / p[1 - best]) - math.log(row[best] / row[1 - best]) for row in left]
-    assert [row[:4] for row in done.rows[1:]] == [["1", str(k), ["bad", "good"][best], word] for k, word in enumerate(words)]
+    assert [row[:4] for row in done.rows[1:]] == [
+        ["1", str(k), ["bad", "good"][best], word] for k, word in enumerate(words)
+    ]
     assert [float(row[4]) for row in done.rows[1:]] == pytest.approx(want, abs=2e-4)
     value, empty = in_json(here("classify", text, "", "-m", place, "--explain", "--json"))
-    assert list(value) == ["line", "text", "label", "probability", "words"] and value["probability"] == pytest.approx(p.max(), rel=1e-5)
-    assert [(row["word"], row["change"]) for row in value["words"]] == [(w, pytest.approx(c, abs=2e-4)) for w, c in zip(words, want)]
+    assert list(value) == ["line", "text", "label", "probability", "words"] and value["probability"] == pytest.approx(
+        p.max(), rel=1e-5
+    )
+    assert [(row["word"], row["change"]) for row in value["words"]] == [
+        (w, pytest.approx(c, abs=2e-4)) for w, c in zip(words, want)
+    ]
     assert empty["line"] == 2 and empty["words"] == []
     order = sorted(zip(want, words))
     assert {order[0][1], order[-1][1]} == {"fine", "awful"}  # one speaks for the label, one against

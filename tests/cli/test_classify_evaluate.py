@@ -49,7 +49,9 @@ def test_figures_by_hand(here, bag, tmp_path):
     assert plain.code == 0 and all(row[0] == "bag" and len(row) == 4 for row in plain.rows)
     rows = {(row[1], row[2]): row[3] for row in plain.rows}
     assert float(rows["accuracy", ""]) == pytest.approx(value["accuracy"], abs=1e-6)
-    assert int(rows["confusion", "bad as good"]) == matrix[0][1] and float(rows["recall", "good"]) == pytest.approx(matrix[1][1] / sum(matrix[1]), abs=1e-6)
+    assert int(rows["confusion", "bad as good"]) == matrix[0][1] and float(rows["recall", "good"]) == pytest.approx(
+        matrix[1][1] / sum(matrix[1]), abs=1e-6
+    )
 
 
 def test_undecided_texts_are_wrong_and_called_nothing(here, bag, tmp_path):
@@ -66,7 +68,9 @@ def test_undecided_texts_are_wrong_and_called_nothing(here, bag, tmp_path):
 
 def test_the_signature_says_how_the_answers_were_made(here, places, texts):
     command = ["classify", "--evaluate", "-i", texts, "-m", places("cnn"), "--json"]
-    exact, rough, hot = (in_json(here(*command, *more))[0]["signature"] for more in ([], ["--precision", "int8"], ["--temperature", 2]))
+    exact, rough, hot = (
+        in_json(here(*command, *more))[0]["signature"] for more in ([], ["--precision", "int8"], ["--temperature", 2])
+    )
     how = open_classifier(str(places("cnn"))).signature
     assert exact.split("|n:")[0] == how.split("|v:")[0] and f"|n:{len(PAIRS)}|" in exact and "|labels:2|" in exact
     assert rough == exact.replace("|prec:fp32|", "|prec:int8|") != exact and "|temp:2|" in hot
@@ -83,7 +87,9 @@ def test_labels_come_in_many_forms(here, bag, tmp_path, form):
     elif form == "stdin":
         arguments, stdin = [], lines.encode()
     elif form == "jsonl":
-        (tmp_path / "j.jsonl").write_text("".join(json.dumps({"doc": text, "is": label}) + "\n" for text, label in JUDGED))
+        (tmp_path / "j.jsonl").write_text(
+            "".join(json.dumps({"doc": text, "is": label}) + "\n" for text, label in JUDGED)
+        )
         arguments = ["-i", "j.jsonl", "--text-column", "doc", "--label-column", "is"]
     elif form == "numbers":
         (tmp_path / "j.tsv").write_text(table(JUDGED).partition("\n")[2])
@@ -105,7 +111,11 @@ def test_the_surest_mistakes(here, bag, tmp_path):
     want = sorted(wrong, key=lambda each: (-each[0], each[1]))[:2]
     assert [row["line"] for row in value["errors"]] == [k + 1 for _, k in want]
     for row, (share, k) in zip(value["errors"], want):
-        assert row["text"] == JUDGED[k][0] and row["truth"] == JUDGED[k][1] != row["label"] and row["probability"] == pytest.approx(share)
+        assert (
+            row["text"] == JUDGED[k][0]
+            and row["truth"] == JUDGED[k][1] != row["label"]
+            and row["probability"] == pytest.approx(share)
+        )
     plain = here("classify", "--evaluate", "-i", "j.tsv", "-m", bag, "--errors", 2).rows
     assert [row[3].split(" ", 1)[1] for row in plain if row[1] == "error"] == [JUDGED[k][0] for _, k in want]
 
@@ -132,8 +142,14 @@ def test_the_prefix_stands_before_every_label(here, bag, tmp_path, monkeypatch):
     named = {word for row in here(*command).rows for word in row[2].split() if word != "as"}
     assert named == both
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    for done in (here(*command, "--no-color"), here("classify", "a fine film", "-m", bag, "--top-k", 2, "--label-prefix", "__label__", "--no-color")):
-        assert done.code == 0 and len(re.findall(r"\b(__label__)?(good|bad)\b", done.out)) == done.out.count("__label__") > 1
+    for done in (
+        here(*command, "--no-color"),
+        here("classify", "a fine film", "-m", bag, "--top-k", 2, "--label-prefix", "__label__", "--no-color"),
+    ):
+        assert (
+            done.code == 0
+            and len(re.findall(r"\b(__label__)?(good|bad)\b", done.out)) == done.out.count("__label__") > 1
+        )
 
 
 def test_one_label_can_be_judged(here, bag, tmp_path):
@@ -150,15 +166,25 @@ def test_a_mixture_is_the_mean_of_its_shares(here, places, texts):
     done = here("classify", *ASKED, *both, "--mix", "0.3,0.7", "--json")
     want = 0.3 * shares(places("bag"), ASKED) + 0.7 * shares(places("ngram"), ASKED)
     for value, p in zip(in_json(done), want, strict=True):
-        assert {each["label"]: each["probability"] for each in value["labels"]} == {"bad": pytest.approx(p[0]), "good": pytest.approx(p[1])}
+        assert {each["label"]: each["probability"] for each in value["labels"]} == {
+            "bad": pytest.approx(p[0]),
+            "good": pytest.approx(p[1]),
+        }
     fitted = here("classify", *ASKED, *both, "--mix", texts)
     assert fitted.code == 0 and len(fitted.rows) == len(ASKED) and "mix: " in fitted.err
 
 
 def test_what_cannot_be_mixed(here, bag, places, texts, tmp_path):
-    for arguments in (["-m", bag, "--mix", "1"], ["-m", bag, "-m", bag, "--mix", "0.2,0.3,0.5"], ["-m", bag, "-m", bag, "--mix", "a,b"]):
+    for arguments in (
+        ["-m", bag, "--mix", "1"],
+        ["-m", bag, "-m", bag, "--mix", "0.2,0.3,0.5"],
+        ["-m", bag, "-m", bag, "--mix", "a,b"],
+    ):
         assert here("classify", "a", *arguments).code in (2, 3)
     (tmp_path / "other.tsv").write_text(table([*PAIRS, ("a film", "so so"), ("a day", "so so")]))
-    assert here("train", "classifier", "other.tsv", "-o", "other", "--arch", "ngram", "--tokenizer", "words", "-q").code == 0
+    assert (
+        here("train", "classifier", "other.tsv", "-o", "other", "--arch", "ngram", "--tokenizer", "words", "-q").code
+        == 0
+    )
     done = here("classify", "a", "-m", bag, "-m", "other", "--mix", "0.5,0.5")
     assert done.code == 4 and "labels" in one_line(done)

@@ -52,7 +52,9 @@ UNHEARD = {
 @pytest.mark.parametrize("arguments", UNHEARD.values(), ids=UNHEARD)
 def test_2_what_says_nothing_to_a_training(here, texts, tmp_path, arguments):
     done = here("train", "classifier", texts, "-o", "new", *arguments)
-    assert done.code == 2 and arguments[-2] in one_line(done, command="train classifier") and not list(tmp_path.iterdir())
+    assert (
+        done.code == 2 and arguments[-2] in one_line(done, command="train classifier") and not list(tmp_path.iterdir())
+    )
 
 
 INPUT = {
@@ -154,4 +156,6 @@ def test_what_is_counted_needs_no_torch(environment, places, texts, tmp_path, ar
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     said = done.stderr.splitlines()[-1]
     assert said.startswith("codes [0, 0, 0, 0]"), done.stderr
-    assert not set(said.split("]")[1].split()) & ({"torch", "rich", "pyarrow", "datasets", "matplotlib"} | ({"sentencepiece"} if arch == "bag" else set()))
+    assert not set(said.split("]")[1].split()) & (
+        {"torch", "rich", "pyarrow", "datasets", "matplotlib"} | ({"sentencepiece"} if arch == "bag" else set())
+    )

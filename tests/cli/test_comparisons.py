@@ -36,11 +36,18 @@ def test_each_model_is_divided_by_its_own_bytes(here, tmp_path, level):
     for name, kind in (("chars", ["--tokenizer", "characters"]), ("words", [])):
         assert here("train", "lm", "ab.txt", "-o", name, *options, *kind).code == 0
     done = here("score", "-m", "chars", "-m", "words", "-i", "doc.txt", "--level", level)
-    figures = [float(row[7]) for row in done.rows] if level == "corpus" else map(float, re.findall(r"([\d.]+) bits per byte ", done.err))
+    figures = (
+        [float(row[7]) for row in done.rows]
+        if level == "corpus"
+        else map(float, re.findall(r"([\d.]+) bits per byte ", done.err))
+    )
     first, second = figures
     assert f"chars - words: {first - second:+.4f} bits per byte, 95 % interval " in notes(done)[0]
     done = here("score", "-m", "words", "-m", "chars", "-i", "doc.txt", "--level", level)
-    assert f"words - chars: {second - first:+.4f} bits per byte" in notes(done)[0] and "(paired bootstrap, 1,000 samples)" in done.err
+    assert (
+        f"words - chars: {second - first:+.4f} bits per byte" in notes(done)[0]
+        and "(paired bootstrap, 1,000 samples)" in done.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,16 @@ ASKED = [
 def test_no_mode_of_score_warns(here, arpa, options, texts):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        done = here("score", "-m", "inf.arpa", "-m", "base.arpa", *options, *([] if "document" in options else texts), stdin="\n".join(texts).encode())
+        done = here(
+            "score",
+            "-m",
+            "inf.arpa",
+            "-m",
+            "base.arpa",
+            *options,
+            *([] if "document" in options else texts),
+            stdin="\n".join(texts).encode(),
+        )
     assert done.code == 0 and "nan" not in done.out + done.err.replace("unknown", "")
 
 
@@ -108,7 +124,13 @@ def test_no_other_question_about_impossible_texts_warns(here, arpa, tmp_path):
         done = here("score", "-m", "inf.arpa", "-m", "base.arpa", "--pairs", "pairs.tsv")
         assert [row[2:5] for row in done.rows] == [["3", "1", "1"], ["3", "2", "0"]]
         assert here("score", "-m", "inf.arpa", "--choices", "[c|cc|a]", "[c|]").code == 0
-        for options in (["--next", 3], [], ["--temperature", 0], ["--beam-size", 3, "--num-samples", 3], ["--top-p", "0"]):
+        for options in (
+            ["--next", 3],
+            [],
+            ["--temperature", 0],
+            ["--beam-size", 3, "--num-samples", 3],
+            ["--top-p", "0"],
+        ):
             for prompt in ("", "c", "a c"):
                 assert here("generate", "-m", "inf.arpa", prompt, *options, "--max-new-tokens", 5).code == 0
         assert here("tokenize", "-m", "inf.arpa", "", "--stats").code == 0

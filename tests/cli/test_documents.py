@@ -38,7 +38,9 @@ def test_a_row_of_a_table_is_a_document(here, models, table):
 
 def test_an_empty_file_among_several_is_a_row(here, models, table):
     (table.parent / "empty.txt").write_text("")
-    done = here("score", "--unit", "document", "-m", models("document"), "-i", "empty.txt", "-i", "1.txt", "-i", "empty.txt")
+    done = here(
+        "score", "--unit", "document", "-m", models("document"), "-i", "empty.txt", "-i", "1.txt", "-i", "empty.txt"
+    )
     assert [(row[3], row[5]) for row in done.rows] == [("0", "empty.txt"), ("3", "1.txt"), ("0", "empty.txt")]
 
 
@@ -54,7 +56,12 @@ def test_every_row_of_a_table_begins_a_document(tmp_path, table, kind):
 
 
 def test_a_line_feed_is_the_same_in_every_mode_of_tokenize(here, models, table):
-    for name, given in (("words", "a\nb"), ("sentencepiece", "the\ncat"), ("document", "the cat\n\nzz"), ("characters", "a\nb")):
+    for name, given in (
+        ("words", "a\nb"),
+        ("sentencepiece", "the\ncat"),
+        ("document", "the cat\n\nzz"),
+        ("characters", "a\nb"),
+    ):
         ids = here("tokenize", given, "-m", models(name), "--ids").rows[0][0].split()
         pieces = json.loads(here("tokenize", given, "-m", models(name), "--offsets").out)["pieces"]
         assert [str(piece["id"]) for piece in pieces] == ids
@@ -79,7 +86,10 @@ def test_a_written_unk_is_an_unknown_word(here, model, models):
         column = {"corpus": 4, "token": 3, "word": 3}.get(mode[1] if "--level" in mode else "", 0)  # log_prob
         assert [row[column] for row in one.rows] == [row[column] for row in other.rows]
         assert "1 <unk> written in the text" in one.err and "written" not in other.err
-    assert here("generate", "the <unk>", "-m", model, "--next", "3").out == here("generate", "the zz", "-m", model, "--next", "3").out
+    assert (
+        here("generate", "the <unk>", "-m", model, "--next", "3").out
+        == here("generate", "the zz", "-m", model, "--next", "3").out
+    )
     assert "written" not in here("score", text, "-m", models("characters")).err
 
 
@@ -96,21 +106,49 @@ def test_an_empty_context_is_none(here, models, tmp_path):
     """p(text | context) = p(context + text) / p(context), where p of nothing is 1."""
     (tmp_path / "text.txt").write_text("one\n\ntwo\n" * 5)
     characters = tmp_path / "characters"
-    made = here("train", "lm", "text.txt", "-o", characters, "--tokenizer", "characters", "--unit", "document", "--order", 3, "-q")
+    made = here(
+        "train",
+        "lm",
+        "text.txt",
+        "-o",
+        characters,
+        "--tokenizer",
+        "characters",
+        "--unit",
+        "document",
+        "--order",
+        3,
+        "-q",
+    )
     assert made.code == 0
     (tmp_path / "contexts").write_text("\none\n")
     for model in (characters, models("words"), models("document")):
         for level in ("sentence", "token", "word"):
             command = ["score", "two", "-m", model, "--level", level, "-q"]
             assert here(*command, "--context", "").rows == here(*command).rows
-            each = here("score", "two", "two", "-m", model, "--level", level, "-q", "--json", "--context-file", "contexts").out
+            each = here(
+                "score", "two", "two", "-m", model, "--level", level, "-q", "--json", "--context-file", "contexts"
+            ).out
             alone = [here(*command, "--json", "--context", context).out for context in ("", "one")]
             assert each == alone[0] + alone[1].replace('"line": 1', '"line": 2')
 
 
 def test_the_best_segmentations_of_a_document_are_those_of_its_lines(here, tmp_path):
     (tmp_path / "text.txt").write_text("the cat sat on the mat\nthe dog sat\n나는 학교에 갔다\n" * 9, encoding="utf-8")
-    made = here("train", "lm", "text.txt", "-o", "m", "--tokenizer", "sentencepiece", "--vocab-size", 290, "--unit", "document", "-q")
+    made = here(
+        "train",
+        "lm",
+        "text.txt",
+        "-o",
+        "m",
+        "--tokenizer",
+        "sentencepiece",
+        "--vocab-size",
+        290,
+        "--unit",
+        "document",
+        "-q",
+    )
     assert made.code == 0
     end, lines, k = "</s>", ["the cat", "", "sat on"], 5
     of_lines = [
@@ -118,7 +156,10 @@ def test_the_best_segmentations_of_a_document_are_those_of_its_lines(here, tmp_p
         for row in here("tokenize", "-m", "m", "--n-best", k, "--json", *lines).out.splitlines()
     ]
     every = sorted(
-        ((sum(score for _, score in chosen), [piece for pieces, _ in chosen for piece in [*pieces, end]][:-1]) for chosen in itertools.product(*of_lines)),
+        (
+            (sum(score for _, score in chosen), [piece for pieces, _ in chosen for piece in [*pieces, end]][:-1])
+            for chosen in itertools.product(*of_lines)
+        ),
         key=lambda pair: -pair[0],
     )
     (row,) = map(json.loads, here("tokenize", "-m", "m", "--n-best", k, "--json", "\n".join(lines)).out.splitlines())

@@ -31,13 +31,22 @@ print("code", code, *sorted(set(sys.modules) & set({HEAVY})), file=sys.stderr)
         (["info", "MODEL"], "pydantic numpy"),
         (["convert", "MODEL", "m.arpa"], "pydantic numpy"),
         (["train", "lm", "CORPUS", "-o", "new"], "pydantic numpy"),
-        (["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--preset", "tiny", "--steps", "2"], "pydantic numpy torch"),
-        (["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--set", "optimizer=muon", "--steps", "1"], "pydantic numpy torch"),
+        (
+            ["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--preset", "tiny", "--steps", "2"],
+            "pydantic numpy torch",
+        ),
+        (
+            ["train", "lm", "CORPUS", "-o", "new", "--arch", "gru", "--set", "optimizer=muon", "--steps", "1"],
+            "pydantic numpy torch",
+        ),
     ],
     ids=" ".join,
 )
 def test_only_what_is_needed_is_imported(environment, model, translator, corpus, tmp_path, arguments, allowed):
-    arguments = [{"MODEL": str(model), "TRANSLATOR": str(translator), "CORPUS": str(corpus)}.get(word, word) for word in arguments]
+    arguments = [
+        {"MODEL": str(model), "TRANSLATOR": str(translator), "CORPUS": str(corpus)}.get(word, word)
+        for word in arguments
+    ]
     done = subprocess.run(
         [sys.executable, "-c", CODE, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

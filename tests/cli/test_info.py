@@ -63,7 +63,9 @@ def test_info_of_an_arpa_file_and_of_a_tokenizer(here, models, corpus, tmp_path)
 def test_info_goes_where_other_results_go(here, model, models, tmp_path):
     rows = here("info", model).out
     done = here("info", model, "--header", "--no-color", "-o", "out.tsv")
-    assert (done.code, done.out, done.err) == (0, "", "") and (tmp_path / "out.tsv").read_text() == f"what\tvalue\n{rows}"
+    assert (done.code, done.out, done.err) == (0, "", "") and (
+        tmp_path / "out.tsv"
+    ).read_text() == f"what\tvalue\n{rows}"
     assert here("info", model, "--header", "--json").out == here("info", model, "--json").out
     assert here("convert", models("sentencepiece"), "m.arpa").code == 0
     assert here("info", "m.arpa").err.startswith("seqcli info: m.arpa: ") and here("info", "m.arpa", "-q").err == ""

@@ -34,7 +34,9 @@ def test_2_an_option_of_one_value_is_given_once(name, command):
             continue
         word = option.opts[-1]
         with pytest.raises((UsageError, typer.TyperException)) as refusal:
-            command.make_context(name, [word, "1", f"{word}=1", "--no-such-option"] if option.multiple else [word, "1", f"{word}=1"])
+            command.make_context(
+                name, [word, "1", f"{word}=1", "--no-such-option"] if option.multiple else [word, "1", f"{word}=1"]
+            )
         assert (str(refusal.value) == f"{word} was given twice, but takes one value") != option.multiple
 
 
@@ -56,7 +58,10 @@ def written(folder, kind: str, rows: list[dict]) -> str:
         path.write_text(json.dumps(rows))
     else:
         between = {"tsv": "\t", "csv": ","}[kind]
-        lines = [between.join(rows[0]), *(between.join("" if cell is None else str(cell) for cell in row.values()) for row in rows)]
+        lines = [
+            between.join(rows[0]),
+            *(between.join("" if cell is None else str(cell) for cell in row.values()) for row in rows),
+        ]
         path.write_text("\n".join(lines) + "\n")
     return path.name
 
@@ -74,7 +79,12 @@ def test_several_inputs_are_read_one_after_another(here, model, tmp_path, verb):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_null_is_empty_and_every_record_is_a_row_in_every_format(here, model, tmp_path, kind):
-    rows = [{"n": 1, "text": "the cat"}, {"n": 2, "text": None}, {"n": None, "text": "a dog"}, {"n": None, "text": None}]
+    rows = [
+        {"n": 1, "text": "the cat"},
+        {"n": 2, "text": None},
+        {"n": None, "text": "a dog"},
+        {"n": None, "text": None},
+    ]
     done = here("score", "-m", model, "-i", written(tmp_path, kind, rows), "--keep", "n")
     assert done.code == 0, done.err
     assert [(row[5], row[6]) for row in done.rows] == [("1", "the cat"), ("2", ""), ("", "a dog"), ("", "")]
@@ -111,7 +121,9 @@ def test_labels_in_lines_are_no_part_of_the_text(here, bag, tmp_path):
     assert [row[2] for row in labelled.rows] == lines  # shown as given
     assert here("classify", "-m", bag, *lines[:3]).rows == labelled.rows[:3]
     explained = here("classify", "-m", bag, "-i", "labelled.txt", "--explain").rows
-    assert [row[2:] for row in explained] == [row[2:] for row in here("classify", "-m", bag, "-i", "texts.txt", "--explain").rows]
+    assert [row[2:] for row in explained] == [
+        row[2:] for row in here("classify", "-m", bag, "-i", "texts.txt", "--explain").rows
+    ]
     written(tmp_path, "jsonl", [{"text": "__label__bad a fine film"}])  # a cell is text, whatever it looks like
     assert here("classify", "-m", bag, "-i", "t.jsonl").rows[0][:2] != labelled.rows[0][:2]
 
@@ -119,7 +131,11 @@ def test_labels_in_lines_are_no_part_of_the_text(here, bag, tmp_path):
 def test_2_one_column_is_not_text_and_label(here, tmp_path):
     for kind in ("tsv", "jsonl", "parquet"):
         path = written(tmp_path, kind, [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}])
-        for columns in (["--text-column", "label", "--label-column", "label"], ["--label-column", "text"], ["--text-column", "label"]):
+        for columns in (
+            ["--text-column", "label", "--label-column", "label"],
+            ["--label-column", "text"],
+            ["--text-column", "label"],
+        ):
             done = here("train", "classifier", path, "-o", "new", *columns)
             assert done.code == 2 and done.err.count("\n") == 1 and not (tmp_path / "new").exists()
 
@@ -154,7 +170,13 @@ def test_blank_rows_at_the_end_of_a_table_are_no_sentences(here, tmp_path, kind)
 
 def test_a_label_that_the_model_does_not_know_is_counted(here, bag, tmp_path):
     """Accuracy, recall and F1 as scikit-learn computes them: from the pairs of true and predicted labels."""
-    texts = {"fine and good": "good", "dull and slow": "bad", "a grey day": "mixed", "grey": "mixed", "a good film": "good"}
+    texts = {
+        "fine and good": "good",
+        "dull and slow": "bad",
+        "a grey day": "mixed",
+        "grey": "mixed",
+        "a good film": "good",
+    }
     (tmp_path / "a.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in texts.items()))
     done = here("classify", "-m", bag, "--evaluate", "-i", "a.tsv", "--json", "--errors", 9)
     assert done.code == 0 and "2 texts have labels that it does not know, counted as wrong: mixed" in done.err
@@ -186,7 +208,9 @@ def test_a_header_of_pairs_is_no_pair(here, model, tmp_path):
         assert here("score", "-m", model, "--pairs", "p.tsv").out == expected
 
 
-@pytest.mark.parametrize("name, part", [("set@1", ""), ("set:x", ""), ("set@1:y@2", ""), ("set:x", "@train"), ("set@1", ":default@train")])
+@pytest.mark.parametrize(
+    "name, part", [("set@1", ""), ("set:x", ""), ("set@1:y@2", ""), ("set:x", "@train"), ("set@1", ":default@train")]
+)
 def test_a_folder_is_read_whatever_its_name_and_without_the_network(here, tmp_path, monkeypatch, name, part):
     pytest.importorskip("datasets")
     import socket

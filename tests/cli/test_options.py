@@ -140,7 +140,9 @@ def test_the_machine_of_a_network(here, corpus):
 
 def test_the_next_command_can_be_pasted(here, corpus):
     for command in (TRAIN, LEARN):
-        command = [{"CORPUS": str(corpus), "new": "a model;ls", "learnt": "a tokenizer"}.get(word, word) for word in command]
+        command = [
+            {"CORPUS": str(corpus), "new": "a model;ls", "learnt": "a tokenizer"}.get(word, word) for word in command
+        ]
         assert f" -m '{command[-1]}' " in here(*command).err.splitlines()[-1]
 
 

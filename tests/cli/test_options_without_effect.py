@@ -20,7 +20,10 @@ WITHOUT = [
     (["tokenize", "a", "--seed", 1], "--seed has no effect without --sample"),
     (["tokenize", "--vocab", "--text-column", "x"], "--text-column has no effect with --vocab, which reads no text"),
     (["tokenize", "--vocab", "--encoding", "cp949"], "--encoding has no effect with --vocab"),
-    (["generate", "a", "--top-p", 0, "--min-p", 1, "--seed", 2], "--seed has no effect where no token is drawn at random"),
+    (
+        ["generate", "a", "--top-p", 0, "--min-p", 1, "--seed", 2],
+        "--seed has no effect where no token is drawn at random",
+    ),
     (["tokenize", "a", "--offsets", "--header"], "--header has no effect with --offsets"),
 ]
 WITH = [
@@ -38,7 +41,11 @@ def run(here, model, arguments):
 def test_an_option_without_effect_is_named(here, model, tmp_path, arguments, says):
     (tmp_path / "pairs.tsv").write_text("the cat sleeps\tsleeps cat the\n")
     done = run(here, model, arguments)
-    assert done.code == 0 and says in done.err and done.err.count(" has no effect ") + done.err.count(" changes nothing") == 1
+    assert (
+        done.code == 0
+        and says in done.err
+        and done.err.count(" has no effect ") + done.err.count(" changes nothing") == 1
+    )
 
 
 @pytest.mark.parametrize("arguments", WITH, ids=lambda value: " ".join(map(str, value)))
@@ -60,7 +67,11 @@ def test_of_translators(here, translator):
 
 def test_a_seed_that_holds_nothing_out_of_counted_classifiers(here, tmp_path):
     (tmp_path / "train.txt").write_text("__label__good fine\n__label__bad awful\n" * 20)
-    for more, noted in ((["--valid", "train.txt", "--seed", 1], True), (["--valid", "train.txt"], False), (["--seed", 1], False)):
+    for more, noted in (
+        (["--valid", "train.txt", "--seed", 1], True),
+        (["--valid", "train.txt"], False),
+        (["--seed", 1], False),
+    ):
         done = here("train", "classifier", "train.txt", "-o", "m", "--arch", "ngram", "--force", *more)
         assert done.code == 0 and ("--seed changes nothing" in done.err) == noted
 
@@ -68,6 +79,8 @@ def test_a_seed_that_holds_nothing_out_of_counted_classifiers(here, tmp_path):
 def test_of_classifiers(here, tmp_path):
     (tmp_path / "train.txt").write_text("__label__good fine\n__label__bad awful\n" * 20)
     assert here("train", "classifier", "train.txt", "-o", "m", "--preset", "tiny", "-q").code == 0
-    assert "--seed has no effect here: nothing is drawn at random" in here("classify", "-m", "m", "fine", "--seed", 1).err
+    assert (
+        "--seed has no effect here: nothing is drawn at random" in here("classify", "-m", "m", "fine", "--seed", 1).err
+    )
     assert "--top-k has no effect on TSV" in here("classify", "-m", "m", "fine", "--top-k", 2).err
     assert not here("classify", "-m", "m", "fine", "--top-k", 2, "--json").err

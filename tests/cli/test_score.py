@@ -374,7 +374,11 @@ def test_translations_given_their_sources(here, capitals, tmp_path):
     done = here(*ask)
     right, wrong, blank, cut = [float(row[0]) for row in done.rows]
     assert right > -0.1 > -20 > wrong and blank > -0.1 > cut and [row[3] for row in done.rows] == ["6", "6", "1", "2"]
-    assert "|unit:line|base:e|prec:fp32|" in done.err and "toy: 4 records" in done.err and "mt:toy|tok:bytes-259#" in done.err
+    assert (
+        "|unit:line|base:e|prec:fp32|" in done.err
+        and "toy: 4 records" in done.err
+        and "mt:toy|tok:bytes-259#" in done.err
+    )
     assert "the ends of 1 sources" in done.err
     tokens = here(*ask, "--level", "token", "--rank").rows
     assert [row[2] for row in tokens[:6]] == ["A", "<0x20>", "C", "A", "T", "</s>"] and tokens[0][4] == "1"

@@ -96,7 +96,9 @@ main(["score", "-m", "absent", "x"])
 @pytest.mark.parametrize("name", ["seqcli.cli", "typer", "seqcli.commands", "numpy"])
 def test_130_an_interrupt_during_an_import_is_quiet(environment, name):
     """From the first line of the command on."""
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED.format(name=name)], env=environment, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(name=name)], env=environment, capture_output=True, timeout=60
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 

@@ -68,7 +68,19 @@ def test_a_long_table_comes_in_parts(terminal, model, tmp_path):
 
 
 def test_translations_and_where_they_look(terminal, translator):
-    shown = terminal("translate", "I am taking\x1b pictures now.", "", "-m", translator, "--max-length-ratio", 0.2, "--attention", "--with-scores", "-q", NO_COLOR="1")
+    shown = terminal(
+        "translate",
+        "I am taking\x1b pictures now.",
+        "",
+        "-m",
+        translator,
+        "--max-length-ratio",
+        0.2,
+        "--attention",
+        "--with-scores",
+        "-q",
+        NO_COLOR="1",
+    )
     assert shown.code == 0 and "\x1b" not in shown.text and "\t" not in shown.text
     assert re.search(r"source +translation +log_prob", shown.text) and "taking\\x1b" in shown.text
     assert re.search(r"(██|▓▓|▒▒|░░|· ){12}$", shown.text, re.M)

@@ -39,7 +39,10 @@ TEXTS = {
 def capitals(monkeypatch):
     """The folder "toy" is the toy."""
     opened, others = toy(), open_translator
-    monkeypatch.setattr("seqcli.tasks.translation.load.open_translator", lambda source, **more: opened if source == "toy" else others(source, **more))
+    monkeypatch.setattr(
+        "seqcli.tasks.translation.load.open_translator",
+        lambda source, **more: opened if source == "toy" else others(source, **more),
+    )
     return opened
 
 
@@ -71,10 +74,15 @@ def test_what_stands_beside_a_translation(here, tmp_path):
 def test_the_n_best_as_moses_writes_them(here):
     done = here("translate", "a|||b", "", "-m", "toy", "--n-best", 3)
     rows = [line.split(" ||| ") for line in done.out.splitlines()]
-    assert [row[0] for row in rows] == ["0", "0", "0", "1"] and rows[0][1] == "A&#124;&#124;&#124;B" and rows[3][1] == ""
+    assert (
+        [row[0] for row in rows] == ["0", "0", "0", "1"] and rows[0][1] == "A&#124;&#124;&#124;B" and rows[3][1] == ""
+    )
     scores = [float(row[2]) for row in rows]
     assert scores[:3] == sorted(scores[:3], reverse=True)
-    (first, _) = [json.loads(line) for line in here("translate", "a|||b", "", "-m", "toy", "--n-best", 3, "--json").out.splitlines()]
+    (first, _) = [
+        json.loads(line)
+        for line in here("translate", "a|||b", "", "-m", "toy", "--n-best", 3, "--json").out.splitlines()
+    ]
     assert first["translation"] == "A|||B" == first["n_best"][0]["translation"] and first["source"] == "a|||b"
     assert [round(each["log_prob"], 6) for each in first["n_best"]] == scores[:3]
 
@@ -92,7 +100,9 @@ def test_attention_in_a_pipe_is_on_standard_error(here):
     assert done.out == "A CAT\n\n" and "\x1b" not in done.err
     assert re.search(r"^A +██· · · · · ", done.err, re.M) and re.search(r"^</s> +· · · · · ██", done.err, re.M)
     assert here("translate", "a cat", "-m", "toy", "--attention", "-q").err == ""
-    (row,) = [json.loads(line) for line in here("translate", "a cat", "-m", "toy", "--attention", "--json").out.splitlines()]
+    (row,) = [
+        json.loads(line) for line in here("translate", "a cat", "-m", "toy", "--attention", "--json").out.splitlines()
+    ]
     shown = row["attention"]
     assert shown["source"] == ["a", "<0x20>", "c", "a", "t", "</s>"] and shown["target"][0] == "A"
     assert [round(sum(weights), 2) for weights in shown["weights"]] == [1.0] * 6
@@ -105,7 +115,10 @@ def test_attention_in_a_file(here, tmp_path):
     pytest.importorskip("matplotlib")
     done = here("translate", "한", *["b"] * 14, "-m", "toy", "--attention-output", "map.png")
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG") and "the other 3 too" in done.err
-    assert here("translate", "", "-m", "toy", "--attention-output", "none.png").code == 0 and not (tmp_path / "none.png").exists()
+    assert (
+        here("translate", "", "-m", "toy", "--attention-output", "none.png").code == 0
+        and not (tmp_path / "none.png").exists()
+    )
 
 
 def test_references(here, tmp_path):
@@ -117,7 +130,11 @@ def test_references(here, tmp_path):
     assert re.search(r"chrF \d+\.\d\d  nrefs:1\|case:mixed\|eff:yes\|nc:6\|nw:0\|space:no\|version:", done.err)
     assert "line 2, chrF 0.0: b -> B (reference: WRONG)" in done.err or "line 3, chrF 0.0" in done.err
     figures = json.loads((tmp_path / "m.json").read_text())
-    assert figures["records"] == 3 and figures["signature"].startswith("mt:toy|tok:bytes-259#") and len(figures["worst"]) == 1
+    assert (
+        figures["records"] == 3
+        and figures["signature"].startswith("mt:toy|tok:bytes-259#")
+        and len(figures["worst"]) == 1
+    )
     (tmp_path / "right.txt").write_text("한국어 문장\n" * 3)
     assert "|tok:char|" in here(*said).err and "|tok:none|" in here(*said, "--bleu-tokenize", "none").err
     assert "|case:lc|" in here(*said, "--lowercase").err
@@ -128,7 +145,19 @@ def test_a_table_of_pairs(here, tmp_path):
     (tmp_path / "pairs.tsv").write_text("source\ttarget\tde\na cat\tA CAT\tKATZE\n\tB\tb\nc\t\tC\n")
     done = here("translate", "-m", "toy", "-i", "pairs.tsv", "--reference", "pairs.tsv", "--worst", 3)
     assert done.code == 0 and done.out == "A CAT\n\nC\n" and "3 records" in done.err and "(reference: B)" in done.err
-    done = here("translate", "-m", "toy", "-i", "pairs.tsv", "--reference", "pairs.tsv", "--reference-column", "de", "--worst", 3)
+    done = here(
+        "translate",
+        "-m",
+        "toy",
+        "-i",
+        "pairs.tsv",
+        "--reference",
+        "pairs.tsv",
+        "--reference-column",
+        "de",
+        "--worst",
+        3,
+    )
     assert "a cat -> A CAT (reference: KATZE)" in done.err
     (tmp_path / "x.tsv").write_text("a\tb\n1\t2\n")
     assert "which column is the reference?" in here("translate", "a", "-m", "toy", "--reference", "x.tsv").err
@@ -147,7 +176,20 @@ def test_references_are_decoded_as_the_input_is(here, tmp_path):
 
 def test_kept_columns_beside_fields_of_their_name(here, tmp_path):
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": "a", "source": "web", "id": "7"}) + "\n")
-    done = here("translate", "-m", "toy", "-i", "in.jsonl", "--text-column", "text", "--keep", "source", "--keep", "id", "--json")
+    done = here(
+        "translate",
+        "-m",
+        "toy",
+        "-i",
+        "in.jsonl",
+        "--text-column",
+        "text",
+        "--keep",
+        "source",
+        "--keep",
+        "id",
+        "--json",
+    )
     row = json.loads(done.out)
     assert (row["source"], row["kept_source"], row["id"], row["translation"]) == ("a", "web", "7", "A")
 
@@ -162,7 +204,9 @@ def test_5_files_that_cannot_be_written(here, tmp_path, option):
     drawn = option == "--attention-output" and importlib.util.find_spec("matplotlib")
     for name in ("absent/m.json", *(["absent/m.png"] if drawn else [])):
         done = here("translate", "a", "-m", "toy", "--reference", "right.txt", "-q", option, name)
-        assert done.code == 5 and name in done.err and done.err.count("\n") == 1 and os.listdir(tmp_path) == ["right.txt"]
+        assert (
+            done.code == 5 and name in done.err and done.err.count("\n") == 1 and os.listdir(tmp_path) == ["right.txt"]
+        )
 
 
 def test_metrics_into_a_fifo_are_written_to_it(here, tmp_path):
@@ -204,7 +248,13 @@ def test_3_references_out_of_step(here, tmp_path, lines, what):
 )
 def test_what_is_refused(here, tmp_path, arguments, code, what):
     done = here("translate", "a", "-m", "toy", *arguments)
-    assert done.code == code and what in done.err and done.err.count("\n") == 1 and done.out == "" and not os.listdir(tmp_path)
+    assert (
+        done.code == code
+        and what in done.err
+        and done.err.count("\n") == 1
+        and done.out == ""
+        and not os.listdir(tmp_path)
+    )
 
 
 def test_a_prefix_of_one_line_in_known_words(here, tmp_path):
@@ -219,9 +269,10 @@ def test_how_translations_were_made_is_in_the_signature(here, tmp_path):
     (tmp_path / "right.txt").write_text("A\n")
     said = ["translate", "a", "-m", "toy", "--reference", "right.txt"]
     assert "|beam:5|penalty:1|prec" in here(*said).err
-    assert "|beam:5|penalty:1|norepeat:3|ratio:1.5|prefix:y|prec" in here(
-        *said, "--no-repeat-ngram", 3, "--max-length-ratio", 1.5, "--prefix", "A"
-    ).err
+    assert (
+        "|beam:5|penalty:1|norepeat:3|ratio:1.5|prefix:y|prec"
+        in here(*said, "--no-repeat-ngram", 3, "--max-length-ratio", 1.5, "--prefix", "A").err
+    )
     assert "|temperature:1|seed:0|topk:1|topp:0.5|prec" in here(*said, "--top-k", 1, "--top-p", 0.5).err
 
 
@@ -234,7 +285,10 @@ def test_a_network_says_the_same_whatever_the_batch(here, translator, tmp_path):
     stdin = "".join(line + "\n" for line in SOURCES).encode()
     for how in ([], ["--n-best", 3, "--no-repeat-ngram", 2], ["--num-samples", 2, "--top-k", 9], ["--prefix", "저는"]):
         ask = ["translate", "-m", translator, "--json", "--threads", 1, *how]
-        (rows, alone) = ([json.loads(line) for line in here(*ask, *more, stdin=stdin).out.splitlines()] for more in ([], ["--batch-tokens", 1]))
+        (rows, alone) = (
+            [json.loads(line) for line in here(*ask, *more, stdin=stdin).out.splitlines()]
+            for more in ([], ["--batch-tokens", 1])
+        )
         assert [row["source"] for row in rows] == SOURCES and rows[1]["translation"] == ""
         for row, other in zip(rows, alone, strict=True):
             assert [each["translation"] for each in row["n_best"]] == [each["translation"] for each in other["n_best"]]
@@ -257,14 +311,23 @@ def test_a_text_is_scored_as_in_python(here, translator, tmp_path):
     texts = ["저는 지금 사진을 찍고 있어요.", "", "b", "c", "", "한글"]
     scored = here("score", *texts, "--source", "s.txt", "-m", translator).rows
     door = seqcli.load(str(translator))
-    assert [row["log_prob"] for row in door.score(texts, SOURCES)] == pytest.approx([float(row[0]) for row in scored], abs=1e-4)
+    assert [row["log_prob"] for row in door.score(texts, SOURCES)] == pytest.approx(
+        [float(row[0]) for row in scored], abs=1e-4
+    )
 
 
 def test_the_python_door(here, translator):
     door = seqcli.load(str(translator))
-    shown = [json.loads(line) for line in here("translate", *SOURCES, "-m", translator, "--json", "--n-best", 2).out.splitlines()]
+    shown = [
+        json.loads(line)
+        for line in here("translate", *SOURCES, "-m", translator, "--json", "--n-best", 2).out.splitlines()
+    ]
     for mine, theirs in zip(door.translate(SOURCES, n_best=2), shown, strict=True):
-        assert {**mine.to_dict(), "log_prob": 0, "n_best": []} == {**{name: theirs[name] for name in mine.keys()}, "log_prob": 0, "n_best": []}
+        assert {**mine.to_dict(), "log_prob": 0, "n_best": []} == {
+            **{name: theirs[name] for name in mine.keys()},
+            "log_prob": 0,
+            "n_best": [],
+        }
         assert mine.log_prob == pytest.approx(theirs["log_prob"], abs=1e-4)
     looked = door.attention(SOURCES[0])
     assert len(looked.weights) == len(looked.target) and looked.source[-1] == "</s>"
@@ -277,7 +340,11 @@ def test_the_python_door(here, translator):
 
 
 def test_4_a_model_of_another_task(here, model, translator):
-    for command in (["translate", "a", "-m", model], ["score", "a", "-m", translator], ["translate", "a", "-m", "absent"]):
+    for command in (
+        ["translate", "a", "-m", model],
+        ["score", "a", "-m", translator],
+        ["translate", "a", "-m", "absent"],
+    ):
         done = here(*command)
         assert done.code == 4 and done.err.count("\n") == 1
 
@@ -285,11 +352,28 @@ def test_4_a_model_of_another_task(here, model, translator):
 def test_several_references_are_sacrebleus(here, translator, tmp_path):
     sacrebleu = pytest.importorskip("sacrebleu")
     sources = ["I study.", "The bank closes at four.", "There is a shirt in the room."]
-    references = [["나는 공부한다.", "은행은 네 시에 닫는다.", "방에 셔츠가 있다."], ["저는 공부해요.", "은행은 4시에 닫아요.", "셔츠가 방에 있어요."]]
+    references = [
+        ["나는 공부한다.", "은행은 네 시에 닫는다.", "방에 셔츠가 있다."],
+        ["저는 공부해요.", "은행은 4시에 닫아요.", "셔츠가 방에 있어요."],
+    ]
     (tmp_path / "e.txt").write_text("".join(f"{line}\n" for line in sources))
     for name, lines in zip(("a.ko", "b.ko"), references):
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
-    done = here("translate", "-m", translator, "-i", "e.txt", "--reference", "a.ko", "--reference", "b.ko", "--metrics", "m.json", "--worst", 1)
+    done = here(
+        "translate",
+        "-m",
+        translator,
+        "-i",
+        "e.txt",
+        "--reference",
+        "a.ko",
+        "--reference",
+        "b.ko",
+        "--metrics",
+        "m.json",
+        "--worst",
+        1,
+    )
     assert done.code == 0 and done.err.count("nrefs:2") == 2, done.err
     figures, said = json.loads((tmp_path / "m.json").read_text()), [row[0] for row in done.rows]
     assert figures["bleu"]["score"] == sacrebleu.corpus_bleu(said, references, tokenize="char").score

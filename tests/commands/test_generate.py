@@ -45,7 +45,9 @@ def test_seeds_and_settings(ask):
     assert ask("the", "--temperature", "0").out == ask("the", "--top-k", "1", "--seed", "5").out
     assert ask("the", "--temperature", "0").out == ask("the", "--top-p", "0").out == ask("the", "--min-p", "1").out
     assert ask("the", "--beam-size", "1").out == ask("the", "--temperature", "0").out
-    objects = [json.loads(line) for line in ask("the", "--beam-size", "4", "--num-samples", "4", "--json").out.splitlines()]
+    objects = [
+        json.loads(line) for line in ask("the", "--beam-size", "4", "--num-samples", "4", "--json").out.splitlines()
+    ]
     assert [o["log_prob"] for o in objects] == sorted((o["log_prob"] for o in objects), reverse=True)
     assert json.loads(ask("the", "--max-new-tokens", "1", "--json", "--seed", "2").out)["tokens"] == 1
     stopped = json.loads(ask("my", "--temperature", "0", "--stop", " very", "--stop", "zzz", "--json").out)
@@ -54,10 +56,17 @@ def test_seeds_and_settings(ask):
 
 def test_line_feeds_and_tabs_are_escaped(here, models, tmp_path):
     (tmp_path / "rows.tsv").write_text("text\tid\nthe cat\t7\n\ta\\b\n")
-    done = here("generate", "-m", models("document"), "-i", "rows.tsv", "--keep", "id", "--header", "--max-new-tokens", "60")
+    done = here(
+        "generate", "-m", models("document"), "-i", "rows.tsv", "--keep", "id", "--header", "--max-new-tokens", "60"
+    )
     assert done.rows[0] == ["id", "text"] and [row[0] for row in done.rows[1:]] == ["7", "a\\\\b"]
     assert len(done.rows) == 3 and "\\n" in done.rows[1][1] and "\r" not in done.out
-    kept = [json.loads(line) for line in here("generate", "-m", models("document"), "-i", "rows.tsv", "--keep", "id", "--json").out.splitlines()]
+    kept = [
+        json.loads(line)
+        for line in here(
+            "generate", "-m", models("document"), "-i", "rows.tsv", "--keep", "id", "--json"
+        ).out.splitlines()
+    ]
     assert [row["id"] for row in kept] == ["7", "a\\b"]
 
 
@@ -82,12 +91,24 @@ def test_models_stand_side_by_side(here, model, models):
     assert done.rows[0] == ["line", "rank", "a.token", "a.probability", "b.token", "b.probability"]
     assert done.rows[1][4] == "t" and len(done.rows) == 1 + 259
     assert done.rows[-1][2:4] == ["", ""]  # the smaller vocabulary has no more
-    rows = here("generate", "-m", f"a={model}", "-m", f"b={models('bytes')}", "x", "y", "--next", "2", "--json").out.splitlines()
+    rows = here(
+        "generate", "-m", f"a={model}", "-m", f"b={models('bytes')}", "x", "y", "--next", "2", "--json"
+    ).out.splitlines()
     assert [(row["line"], row["model"]) for row in map(json.loads, rows)] == [(1, "a"), (1, "b"), (2, "a"), (2, "b")]
 
 
 def test_on_a_terminal_tokens_are_shown_as_they_come(here, models, monkeypatch):
-    arguments = ("generate", "-m", models("document"), "the cat", "\x1b[31m", "--num-samples", "2", "--max-new-tokens", "30")
+    arguments = (
+        "generate",
+        "-m",
+        models("document"),
+        "the cat",
+        "\x1b[31m",
+        "--num-samples",
+        "2",
+        "--max-new-tokens",
+        "30",
+    )
     piped = here(*arguments).out
     parts = []
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
@@ -136,8 +157,12 @@ def test_2_numbers_out_of_range(ask, option, allowed):
 
 def test_python_gives_the_same(ask, model):
     lm = package.load(str(model))
-    rows = [json.loads(line) for line in ask("the cat", "--num-samples", "3", "--top-k", "9", "--json").out.splitlines()]
+    rows = [
+        json.loads(line) for line in ask("the cat", "--num-samples", "3", "--top-k", "9", "--json").out.splitlines()
+    ]
     same = lm.generate("the cat", num_samples=3, top_k=9)
     assert [row.to_dict() for row in same] == [{key: row[key] for key in row if key != "line"} for row in rows]
     assert lm.generate("my", temperature=0, stop=" very")[0].text == " computer is"
-    assert [row.to_dict() for row in lm.next("the cat", k=3)] == json.loads(ask("the cat", "--next", "3", "--json").out)["next"]
+    assert [row.to_dict() for row in lm.next("the cat", k=3)] == json.loads(
+        ask("the cat", "--next", "3", "--json").out
+    )["next"]

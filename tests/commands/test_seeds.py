@@ -10,7 +10,18 @@ TRAININGS = {
     "several lm": ("lm", "text.txt", "--arch", "ngram", "--arch", "gru", "--order", 2, *NETWORK),
     "bag": ("classifier", "labels.tsv", "--set", "buckets=512"),
     "ngram classifier": ("classifier", "labels.tsv", "--arch", "ngram"),
-    "several classifiers": ("classifier", "labels.tsv", "--arch", "ngram", "--arch", "bag", "--runs", 2, "--set", "buckets=512"),
+    "several classifiers": (
+        "classifier",
+        "labels.tsv",
+        "--arch",
+        "ngram",
+        "--arch",
+        "bag",
+        "--runs",
+        2,
+        "--set",
+        "buckets=512",
+    ),
     "translator": ("translator", "pairs.tsv", "--arch", "gru", "--tokenizer", "words", "--metric", "loss", *NETWORK),
 }
 WAYS = {"option": ("--seed", 3), "set": ("--set", "seed=3"), "config": ("--config", "seed.toml")}
@@ -21,7 +32,9 @@ def train(here, tmp_path):
     """`train("lm", "set", "--seed", 4)`: checksums of what is in the folder, by its models' names."""
     lines = [f"{a} {b} {c}" for a in "abcd" for b in "efgh" for c in "ij"]
     (tmp_path / "text.txt").write_text("".join(f"{line}\n" for line in lines))
-    (tmp_path / "labels.tsv").write_text("text\tlabel\n" + "".join(f"{line}\t{'xy'[n % 3 % 2]}\n" for n, line in enumerate(lines)))
+    (tmp_path / "labels.tsv").write_text(
+        "text\tlabel\n" + "".join(f"{line}\t{'xy'[n % 3 % 2]}\n" for n, line in enumerate(lines))
+    )
     (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "".join(f"{line}\t{line[::-1]}\n" for line in lines))
     (tmp_path / "seed.toml").write_text("seed = 3\n")
 
@@ -32,7 +45,9 @@ def train(here, tmp_path):
         for place in sorted((tmp_path / folder).rglob("manifest.json")):
             if "checkpoints" not in place.parts:
                 manifest = json.loads(place.read_text())
-                found[str(place.parent.relative_to(tmp_path / folder))] = manifest["files"]["model.safetensors"]["sha256"]
+                found[str(place.parent.relative_to(tmp_path / folder))] = manifest["files"]["model.safetensors"][
+                    "sha256"
+                ]
         return found
 
     return run

@@ -124,6 +124,14 @@ def test_labels_in_the_text_of_a_language_model_are_noted_once(here, tmp_path):
     (tmp_path / "a.txt").write_text("__label__good a b\n__label__bad c d\n" * 3)
     (tmp_path / "b.txt").write_text("a b __label__x\nc d\n" * 3)
     for name, arch in (("a.txt", "ngram"), ("a.txt", "gru"), ("b.txt", "ngram")):
-        done = here("train", "lm", name, "-o", "m", "--force", *(["--arch", "gru", "--steps", 1, *SMALL[:4]] if arch == "gru" else []))
+        done = here(
+            "train",
+            "lm",
+            name,
+            "-o",
+            "m",
+            "--force",
+            *(["--arch", "gru", "--steps", 1, *SMALL[:4]] if arch == "gru" else []),
+        )
         assert done.code == 0
         assert done.err.count("__label__ and the label after it are read as words") == (name == "a.txt")

@@ -16,7 +16,11 @@ from seqcli.token_batch import TokenBatch
 V, C = 12, 3
 GENERATOR = np.random.default_rng(5)
 SHORT = [GENERATOR.choice([0, 2, *range(3, V)], size=n).astype(np.int32) for n in (5, 1, 9, 3, 3, 14)]
-ROWS = [*SHORT, GENERATOR.choice(np.arange(3, V), size=70).astype(np.int32), np.zeros(0, np.int32)]  # longer than WINDOW, and empty
+ROWS = [
+    *SHORT,
+    GENERATOR.choice(np.arange(3, V), size=70).astype(np.int32),
+    np.zeros(0, np.int32),
+]  # longer than WINDOW, and empty
 WINDOW = 24
 SMALL = {"width": 16, "embedding": 8, "filters": 8, "layers": 2, "buckets": 256, "window": WINDOW, "words": 1}
 ARCHS = catalog.architectures("classification")

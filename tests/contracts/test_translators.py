@@ -51,7 +51,9 @@ def made(arch: str, settings: dict, *, joint: bool = False):
     return module.load(json.loads(json.dumps(dataclasses.asdict(config))), weights.arrays(model), **sizes)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]} {' '.join(map(str, case[1].values()))}".strip())
+@pytest.fixture(
+    scope="module", params=CASES, ids=lambda case: f"{case[0]} {' '.join(map(str, case[1].values()))}".strip()
+)
 def model(request):
     return made(*request.param)
 
@@ -68,7 +70,9 @@ def test_scores_are_the_sums_of_single_steps_and_the_cache_changes_nothing(model
     scores = given.score(TARGETS).log_prob
     for b in range(5):
         tokens = only(TARGETS, b).tokens
-        logits, state = model.given(model.encode(only(SOURCES, b))).extend(np.zeros((1, 0), np.int32), np.zeros(1, np.int64))
+        logits, state = model.given(model.encode(only(SOURCES, b))).extend(
+            np.zeros((1, 0), np.int32), np.zeros(1, np.int64)
+        )
         for t, token in enumerate(tokens):
             log_p = logits[0] - np.logaddexp.reduce(logits[0].astype(np.float64))
             assert log_p[token] == pytest.approx(scores[TARGETS.starts[b] + t], abs=1e-5)
@@ -139,7 +143,13 @@ def test_placed_it_says_nearly_the_same(arch, precision, atol):
         assert all(str(part.dtype) == "torch.float32" for part in layer)  # what is carried on is not rounded
 
 
-@pytest.mark.parametrize("settings, what", [({"positions": "learned"}, "learned positions end"), ({"positions": "sinusoidal", "width": 15, "heads": 5}, "even width")])
+@pytest.mark.parametrize(
+    "settings, what",
+    [
+        ({"positions": "learned"}, "learned positions end"),
+        ({"positions": "sinusoidal", "width": 15, "heads": 5}, "even width"),
+    ],
+)
 def test_positions_that_end_or_do_not_fit_are_refused(settings, what):
     with pytest.raises(ValueError, match=what):
         made("transformer", settings)
@@ -159,7 +169,9 @@ def test_a_later_token_changes_no_earlier_score_and_the_source_changes_all(model
     changed = TARGETS.tokens.copy()
     changed[TARGETS.starts[4] + 3] = 5 if changed[TARGETS.starts[4] + 3] != 5 else 6
     memory = model.encode(SOURCES)
-    before, after = (model.given(memory).score(TokenBatch(tokens, TARGETS.lengths)).log_prob for tokens in (TARGETS.tokens, changed))
+    before, after = (
+        model.given(memory).score(TokenBatch(tokens, TARGETS.lengths)).log_prob for tokens in (TARGETS.tokens, changed)
+    )
     place = slice(int(TARGETS.starts[4]), int(TARGETS.starts[4]) + 3)
     np.testing.assert_allclose(before[place], after[place], atol=1e-6)
     other = SOURCES.tokens.copy()

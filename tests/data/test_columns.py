@@ -26,7 +26,9 @@ def written(folder, rows: list[dict]) -> list[str]:
     parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "a.parquet")
     (folder / "set").mkdir(exist_ok=True)
     (folder / "set" / "train.jsonl").write_text("".join(f"{line}\n" for line in text))
-    return [str(folder / name) for name in ("a.jsonl", "a.json", "indented.json", "a.parquet")] + [f"hf:{folder / 'set'}"]
+    return [str(folder / name) for name in ("a.jsonl", "a.json", "indented.json", "a.parquet")] + [
+        f"hf:{folder / 'set'}"
+    ]
 
 
 def cells(path: str, *columns) -> list[tuple[str, ...]]:
@@ -48,9 +50,15 @@ def test_fields_inside_objects(tmp_path, _offline):
         {"id": 3, "translation": None},
     ]
     for path in written(tmp_path, rows):
-        assert cells(path, "translation.en", "id", "translation.de") == [("one", "1", "eins"), ("", "2", "zw\nei"), ("", "3", "")]
+        assert cells(path, "translation.en", "id", "translation.de") == [
+            ("one", "1", "eins"),
+            ("", "2", "zw\nei"),
+            ("", "3", ""),
+        ]
         assert cells(path, "translation.more.x.y") == [("z",), ("",), ("",)]
-        with pytest.raises(InputError, match=r"'translation' is an object.* (line|row) 1; .*translation.en, translation.de"):
+        with pytest.raises(
+            InputError, match=r"'translation' is an object.* (line|row) 1; .*translation.en, translation.de"
+        ):
             cells(path, "translation")
         with pytest.raises((UsageError, InputError), match=r"translation.en"):
             cells(path, "translation.em")
@@ -68,7 +76,9 @@ def test_nan_is_null(tmp_path, _offline):
 def test_a_name_of_two_columns_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("text,label,text\na,x,b\n")
     (tmp_path / "a.tsv").write_text("text\tlabel\ttext\na\tx\tb\n")
-    parquet.write_table(pyarrow.Table.from_arrays([["a"], ["x"], ["b"]], ["text", "label", "text"]), tmp_path / "a.parquet")
+    parquet.write_table(
+        pyarrow.Table.from_arrays([["a"], ["x"], ["b"]], ["text", "label", "text"]), tmp_path / "a.parquet"
+    )
     for path in (str(tmp_path / name) for name in ("a.csv", "a.tsv", "a.parquet")):
         for asked in (None, "text"):
             with pytest.raises(UsageError, match=r"2 columns are called 'text': .*; rename all but one"):
@@ -119,10 +129,15 @@ def test_an_array_is_read_as_python_reads_it(tmp_path_factory, rows, indent, asc
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines.read_blocks, "__kwdefaults__", {**lines.read_blocks.__kwdefaults__, "size": size})
-        assert cells(str(path), "a", "b.c") == [(text(row["a"]), text(row["b.c"])) for row in json.loads(path.read_text())]
+        assert cells(str(path), "a", "b.c") == [
+            (text(row["a"]), text(row["b.c"])) for row in json.loads(path.read_text())
+        ]
 
 
-@pytest.mark.parametrize("text", ["[", '[{"a": 1}', '[{"a": 1},', '[{"a": 1} {"a": 2}]', '[{"a": 1}] x', "[1]", '[{"a": }]', "[[[[", '[{"b": 1}]'])
+@pytest.mark.parametrize(
+    "text",
+    ["[", '[{"a": 1}', '[{"a": 1},', '[{"a": 1} {"a": 2}]', '[{"a": 1}] x', "[1]", '[{"a": }]', "[[[[", '[{"b": 1}]'],
+)
 def test_an_array_that_is_none_is_bad_input(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(InputError) as refusal:
@@ -133,7 +148,13 @@ def test_an_array_that_is_none_is_bad_input(tmp_path, text):
 NAMES = st.text("ab.", min_size=1, max_size=3)
 
 
-@given(st.recursive(st.dictionaries(NAMES, st.none() | st.integers()), lambda inner: st.dictionaries(NAMES, inner | st.integers(), max_size=3), max_leaves=6))
+@given(
+    st.recursive(
+        st.dictionaries(NAMES, st.none() | st.integers()),
+        lambda inner: st.dictionaries(NAMES, inner | st.integers(), max_size=3),
+        max_leaves=6,
+    )
+)
 def test_every_name_of_an_object_leads_to_a_field(value):
     for name in field_names(value):
         assert field_of(value, name) is not MISSING
@@ -175,8 +196,12 @@ def test_an_error_is_one_line_whatever_the_columns_are_called(tmp_path, column):
 @pytest.mark.parametrize("bits", [16, 32, 64])
 def test_a_number_is_written_as_short_as_its_type_allows(tmp_path, bits):
     """0.1 of 32 bits is 0.10000000149011612 in 64: as a label it would be another than that of a .csv."""
-    numbers = pyarrow.array([np.dtype(f"f{bits // 8}").type(x) for x in (0.1, 1, -2.5, 1e-3)], pyarrow.from_numpy_dtype(f"f{bits // 8}"))
-    parquet.write_table(pyarrow.table({"n": pyarrow.concat_arrays([numbers, pyarrow.nulls(1, numbers.type)])}), tmp_path / "a.parquet")
+    numbers = pyarrow.array(
+        [np.dtype(f"f{bits // 8}").type(x) for x in (0.1, 1, -2.5, 1e-3)], pyarrow.from_numpy_dtype(f"f{bits // 8}")
+    )
+    parquet.write_table(
+        pyarrow.table({"n": pyarrow.concat_arrays([numbers, pyarrow.nulls(1, numbers.type)])}), tmp_path / "a.parquet"
+    )
     assert cells(str(tmp_path / "a.parquet"), "n") == [("0.1",), ("1.0",), ("-2.5",), ("0.001",), ("",)]
 
 

@@ -22,7 +22,10 @@ def _offline(monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     """Two splits of a data set: 2,500 rows to train on, 1 to test."""
-    rows = {"train": [{"n": n, "text": f"t{n}\n한", "none": None} for n in range(2500)], "test": [{"n": 7, "text": "x"}]}
+    rows = {
+        "train": [{"n": n, "text": f"t{n}\n한", "none": None} for n in range(2500)],
+        "test": [{"n": 7, "text": "x"}],
+    }
     for split, parts in rows.items():
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in parts))
     return tmp_path
@@ -69,9 +72,14 @@ def test_a_damaged_data_set_is_bad_input(folder):
 
 
 def test_what_was_saved_to_disk_is_read_as_its_folder(tmp_path):
-    made = {split: datasets.Dataset.from_dict({"text": [f"{split} 1", "b\nc"], "label": [0, 1]}) for split in ("train", "test")}
+    made = {
+        split: datasets.Dataset.from_dict({"text": [f"{split} 1", "b\nc"], "label": [0, 1]})
+        for split in ("train", "test")
+    }
     named = datasets.ClassLabel(names=["neg", "pos"])
-    datasets.DatasetDict({split: each.cast_column("label", named) for split, each in made.items()}).save_to_disk(tmp_path / "all")
+    datasets.DatasetDict({split: each.cast_column("label", named) for split, each in made.items()}).save_to_disk(
+        tmp_path / "all"
+    )
     made["train"].save_to_disk(tmp_path / "one")
     assert cells(f"hf:{tmp_path / 'all'}", None, "label") == [("train 1", "neg"), ("b\nc", "pos")]
     assert cells(f"hf:{tmp_path / 'all'}@test", None) == [("test 1",), ("b\nc",)]

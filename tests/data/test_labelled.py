@@ -47,14 +47,18 @@ def test_usual_names_of_label_columns(write, name):
 
 def test_the_first_usual_name_wins(write):
     assert pairs(write("a.tsv", "target\ttext\tlabel\n1\ta\tb\n")) == [("b", "a")]
-    assert pairs(write("a.tsv", "target\ttext\tlabel\n1\ta\tb\n"), label_column="target", text_column="label") == [("1", "b")]
+    assert pairs(write("a.tsv", "target\ttext\tlabel\n1\ta\tb\n"), label_column="target", text_column="label") == [
+        ("1", "b")
+    ]
 
 
 @pytest.mark.parametrize("kind, between", [("tsv", "\t"), ("csv", ",")])
 def test_columns_by_number(write, kind, between):
     path = write(f"a.{kind}", "y,a b\nn,c\n".replace(",", between))
     assert pairs(path, text_column="#2", label_column="#1") == [("y", "a b"), ("n", "c")]
-    with pytest.raises(UsageError, match=r"text column is given by its number, the label column is not.*--label-column as #N"):
+    with pytest.raises(
+        UsageError, match=r"text column is given by its number, the label column is not.*--label-column as #N"
+    ):
         pairs(path, text_column="#2")
     with pytest.raises(UsageError, match="label column is given by its number, the text column is not"):
         pairs(path, text_column="y", label_column="#1")
@@ -67,7 +71,7 @@ def test_rows_unlike_the_first_are_refused(write):
         pairs(write("b.tsv", "label\ttext\ny\ta\nn\n"))
 
 
-@given(st.lists(st.lists(st.text("ab \"한\x85", max_size=3), min_size=3, max_size=3), max_size=8), st.booleans())
+@given(st.lists(st.lists(st.text('ab "한\x85', max_size=3), min_size=3, max_size=3), max_size=8), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_tsv_is_split_the_same_with_blank_lines_and_without(tmp_path_factory, rows, blank):
     rows = [row for row in rows if any(row)]  # the first says how many columns there are
@@ -132,7 +136,11 @@ def test_classes_of_a_data_set_have_names(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     hub._opened.cache_clear()
     features = datasets.Features(
-        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"]), "n": datasets.Value("int64")}
+        {
+            "text": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=["neg", "pos"]),
+            "n": datasets.Value("int64"),
+        }
     )
     rows = {"text": ["a", "b", "c"], "label": [1, 0, 1], "n": [4, 5, 6]}
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "train.parquet")
@@ -184,7 +192,9 @@ def test_missing_labels_are_counted(write, monkeypatch):
     path = write("a.tsv", "text\tlabel\n" + "".join(row + "\n" for row in rows))
     with pytest.raises(InputError) as refusal:
         pairs(path)
-    assert str(refusal.value) == f"11 lines have no label, the first: {path}, line 9; label what lacks one, or take it out"
+    assert (
+        str(refusal.value) == f"11 lines have no label, the first: {path}, line 9; label what lacks one, or take it out"
+    )
     with pytest.raises(InputError, match=r"2 lines have no label.*line 1"):
         pairs(write("a.jsonl", '{"text": "x", "label": null}\n{"text": "y"}\n{"text": "y", "label": "a"}\n'))
 
@@ -204,7 +214,7 @@ def test_labels_are_normalised(write):
     assert read_all([path]).blocks == [f"{decomposed}\nx\nx\n".encode()]
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab 한é"), st.text("x\t\" 한\u0301", max_size=5)), min_size=1, max_size=9))
+@given(st.lists(st.tuples(st.sampled_from("ab 한é"), st.text('x\t" 한\u0301', max_size=5)), min_size=1, max_size=9))
 @settings(deadline=None, max_examples=30)
 def test_fasttext_lines_and_tables_say_the_same(tmp_path_factory, rows):
     base = tmp_path_factory.getbasetemp()
@@ -236,7 +246,9 @@ def test_labels_that_a_model_knows(write):
     assert made.labels == ["other", "neutral", "b", "a"] and made.targets.tolist() == [2, 1, 0]
     with pytest.raises(InputError, match=r"label 'neutral' does not occur .*line 3; did you mean 'neutrals'"):
         read_all([path], labels=["b", "neutrals"])
-    assert read_all([write("b.tsv", "text\tlabel\nx\tb\n")], labels=["a", "b"]).targets.tolist() == [1]  # to judge, one will do
+    assert read_all([write("b.tsv", "text\tlabel\nx\tb\n")], labels=["a", "b"]).targets.tolist() == [
+        1
+    ]  # to judge, one will do
 
 
 def test_too_little_to_train_on(write):

@@ -11,7 +11,10 @@ VOCABULARY = ["<unk>", "<s>", "</s>", "<0x41>", "s", "t", "u", "d", "y", "stud",
 
 def test_the_fewest_others_with_the_longest_beginning():
     dropped = PieceDropout(VOCABULARY, 1.0)
-    spelled = {piece: [VOCABULARY[i] for i in dropped(np.array([id], np.int32), np.random.default_rng(0))] for id, piece in enumerate(VOCABULARY)}
+    spelled = {
+        piece: [VOCABULARY[i] for i in dropped(np.array([id], np.int32), np.random.default_rng(0))]
+        for id, piece in enumerate(VOCABULARY)
+    }
     assert spelled["studying"] == ["study", "ing"] and spelled["study"] == ["stud", "y"]
     assert spelled["stud"] == ["s", "t", "u", "d"]
     for piece in ("<unk>", "</s>", "<0x41>", "s", "ing"):
@@ -31,4 +34,8 @@ def test_the_text_stays(ids, share, seed):
 
 def test_where_nothing_can_be_spelled_all_stays():
     tokens = np.array([3, 4, 2], np.int32)
-    assert PieceDropout(["<unk>", "<s>", "</s>", "one", "two"], 1.0)(tokens, np.random.default_rng(0)).tolist() == [3, 4, 2]
+    assert PieceDropout(["<unk>", "<s>", "</s>", "one", "two"], 1.0)(tokens, np.random.default_rng(0)).tolist() == [
+        3,
+        4,
+        2,
+    ]

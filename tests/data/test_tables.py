@@ -56,7 +56,9 @@ def test_tsv_is_raw(write):
 @pytest.mark.parametrize("row", ["2", "2 b c", "2 b c d"])
 def test_a_row_of_another_number_of_fields_is_named(write, kind, between, row):
     """Whether it has a header or not, and also where it is in the last block."""
-    path = write(f"a.{kind}", "id text\n1 a\n".replace(" ", between) * 3 + row.replace(" ", between) + "\n3" + between + "c\n")
+    path = write(
+        f"a.{kind}", "id text\n1 a\n".replace(" ", between) * 3 + row.replace(" ", between) + "\n3" + between + "c\n"
+    )
     for columns in (("text",), ("#1", "#2")):
         with pytest.raises(InputError, match=r"line 7" if kind == "tsv" else "Row #7"):
             cells(path, *columns)
@@ -170,7 +172,11 @@ JSONL = {
         "no field 'text': .*line 2; did you mean 'txet'",
     ),
     "a list": ('{"text": "a"}\n{"text": ["b"]}\n', InputError, "'text' is a list, not text: .*line 2; join"),
-    "an object": ('{"text": {"en": "a", "x": {"y": 1}}}\n', InputError, "an object.*line 1; name one of its fields: text.en, text.x.y"),
+    "an object": (
+        '{"text": {"en": "a", "x": {"y": 1}}}\n',
+        InputError,
+        "an object.*line 1; name one of its fields: text.en, text.x.y",
+    ),
     "deep": ("[" * 100_000 + "\n", InputError, "not JSON"),
 }
 

@@ -22,14 +22,27 @@ def test_pieces_and_rows_belong_together():
     first, blank, _ = both
     assert [piece.text for piece in first.target][:3] == ["A", "<0x20>", "C"] and first.target[-1].text == "</s>"
     assert [(piece.start, piece.end) for piece in first.target][:3] == [(0, 1), (1, 2), (2, 3)]
-    assert [piece.start for piece in first.target] == [0, 1, 2, 3, 4, 5, 6, 6, 6, 7]  # bytes of 한 begin where it begins
+    assert [piece.start for piece in first.target] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        6,
+        6,
+        7,
+    ]  # bytes of 한 begin where it begins
     assert blank.weights.shape == (0, 0) and blank.alignment() == []
 
 
 def test_words_look_at_words():
     (one,) = maps(toy(), " the cat  saw 한글 me")
     assert one.alignment() == [(k, k) for k in range(5)]
-    pieces = [len(word.encode()) for word in (" the", " cat", "  saw", " 한글", " me")]  # blanks go with the word that follows
+    pieces = [
+        len(word.encode()) for word in (" the", " cat", "  saw", " 한글", " me")
+    ]  # blanks go with the word that follows
     np.testing.assert_allclose(one.of_words().sum(axis=1), pieces, atol=0.05)
     assert one.of_words().shape == (5, 5)
 
@@ -39,7 +52,9 @@ def test_windows_do_not_look_at_each_other():
     (one,) = maps(opened, "abc def ghi jkl")
     assert one.target_text == "ABC DEF GHI JKL" and one.alignment() == [(k, k) for k in range(4)]
     assert sum(piece.text == "</s>" for piece in one.source) > 1
-    assert [one.target_text[p.start : p.end] for p in one.target if p.text != "</s>" and p.text != "<0x20>"] == list("ABCDEFGHIJKL")
+    assert [one.target_text[p.start : p.end] for p in one.target if p.text != "</s>" and p.text != "<0x20>"] == list(
+        "ABCDEFGHIJKL"
+    )
     np.testing.assert_allclose(one.weights.sum(axis=1), 1, rtol=1e-5)
 
 

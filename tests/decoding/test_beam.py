@@ -49,7 +49,9 @@ def search(model, *sources: int, **settings):
     return beam.search(model, log_prob, Prefixes([(source,) for source in sources]), **settings)
 
 
-def everything(model, source: int, *, penalty: float, prefix=(), longest: int = LONGEST) -> list[tuple[float, list[int]]]:
+def everything(
+    model, source: int, *, penalty: float, prefix=(), longest: int = LONGEST
+) -> list[tuple[float, list[int]]]:
     """All sequences that end, or are cut at `longest` tokens, with their scores, best first."""
     found = []
     for length in range(1, longest - len(prefix) + 1):
@@ -72,7 +74,9 @@ def reference(model, source: int, *, k: int, n: int, penalty: float) -> list[lis
         ]
         best = sorted(extended, key=lambda h: -h[0])[:k]
         live = [h for h in best if h[1][-1] != END and length < LONGEST]
-        ended += [(log_prob / length**penalty, list(ids)) for log_prob, ids in best if ids[-1] == END or length == LONGEST]
+        ended += [
+            (log_prob / length**penalty, list(ids)) for log_prob, ids in best if ids[-1] == END or length == LONGEST
+        ]
     return [ids for _, ids in sorted(ended, key=lambda h: -h[0])[:n]]
 
 
@@ -200,14 +204,21 @@ def test_a_beam_that_finds_too_few_texts_is_widened(seed, n_best):
     together = search(model, 9, 7, 8, beam_size=n_best, n_best=n_best, spelling=spelling)
     for source, found in zip((9, 7, 8), together):
         texts = [spelled(source, h.ids) for h in found]
-        assert len(set(texts)) == len(texts) == min(n_best, 9) == min(n_best, len(best_of_texts(model, source, penalty=0.0)))
+        assert (
+            len(set(texts))
+            == len(texts)
+            == min(n_best, 9)
+            == min(n_best, len(best_of_texts(model, source, penalty=0.0)))
+        )
         assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
         assert [found] == search(model, source, beam_size=n_best, n_best=n_best, spelling=spelling)
 
 
 def test_a_beam_is_no_wider_than_memory_allows(monkeypatch):
     monkeypatch.setattr(beam, "_WIDEST", 0)
-    assert len(search(Toy(1), 9, beam_size=20, n_best=20, spelling=beam.Spelling(text=lambda source, ids: ids[0]))[0]) == 3
+    assert (
+        len(search(Toy(1), 9, beam_size=20, n_best=20, spelling=beam.Spelling(text=lambda source, ids: ids[0]))[0]) == 3
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -31,10 +31,15 @@ def test_a_sample_does_not_depend_on_its_batch(any_model, monkeypatch):
     settings = GenerationSettings(num_samples=3, policy=Policy(repetition_penalty=1.2), **SHORT)
     together = told(generate(any_model, PROMPTS, settings))
     assert [row[:2] for row in together] == [(line, n) for line in range(1, 8) for n in range(3)]
-    alone = [row for line, text in enumerate(PROMPTS, 1) for row in told(generate(any_model, [text], settings, first=line))]
+    alone = [
+        row for line, text in enumerate(PROMPTS, 1) for row in told(generate(any_model, [text], settings, first=line))
+    ]
     assert alone == together
     backwards = list(samples_of(any_model, PROMPTS, settings))[::-1]
-    finished = sorted((row for row in grow(any_model, backwards, settings) if row.finish_reason), key=lambda row: (row.line, row.number))
+    finished = sorted(
+        (row for row in grow(any_model, backwards, settings) if row.finish_reason),
+        key=lambda row: (row.line, row.number),
+    )
     assert told(finished) == together
     monkeypatch.setattr("seqcli.decoding.generate._AT_ONCE", 1)
     assert told(generate(any_model, PROMPTS, settings)) == together
@@ -54,7 +59,9 @@ def test_where_one_token_alone_can_be_drawn_the_seed_has_no_effect(any_model, po
 
 def test_log_prob_is_the_models_own(any_model):
     """Whatever the policy: what `score` gives the tokens after those kept of the prompt."""
-    settings = GenerationSettings(num_samples=2, policy=Policy(temperature=1.5, top_k=5, repetition_penalty=1.1), **SHORT)
+    settings = GenerationSettings(
+        num_samples=2, policy=Policy(temperature=1.5, top_k=5, repetition_penalty=1.1), **SHORT
+    )
     for row in generate(any_model, ["", "I study", "the cat"], settings):
         assert UNK_ID not in row.ids and 1 <= len(row.ids) <= 40
         given = row.prompt.ids
@@ -80,7 +87,9 @@ def test_text_and_end_are_those_of_the_tokens(any_model):
 def test_a_line_feed_is_text_of_documents_only(models):
     document = open_model(str(models("document")))
     assert any("\n" in row.text for row in generate(document, ["the cat"], GenerationSettings(num_samples=5, **SHORT)))
-    prompts = [Prompter(opened).read("the\ncat").ids.tolist() for opened in (document, open_model(str(models("words"))))]
+    prompts = [
+        Prompter(opened).read("the\ncat").ids.tolist() for opened in (document, open_model(str(models("words"))))
+    ]
     assert EOS_ID in prompts[0] and EOS_ID not in prompts[1] and len(prompts[1]) == 2
 
 
@@ -104,7 +113,9 @@ def test_greedy_is_the_likeliest_token_and_a_beam_of_one(any_model):
     greedy = list(generate(any_model, PROMPTS, GenerationSettings(policy=Policy(temperature=0), **SHORT)))
     beam = list(generate(any_model, PROMPTS, GenerationSettings(beam_size=1, **SHORT)))
     assert told(greedy) == told(beam)
-    assert told(greedy) == told(generate(any_model, PROMPTS, GenerationSettings(policy=Policy(top_k=1), seed=9, **SHORT)))
+    assert told(greedy) == told(
+        generate(any_model, PROMPTS, GenerationSettings(policy=Policy(top_k=1), seed=9, **SHORT))
+    )
 
 
 def test_beams_find_likelier_texts_best_first(any_model):
@@ -149,13 +160,19 @@ def test_a_beam_finds_different_texts_that_stop_before_the_stop_string(any_model
     rows = list(generate(any_model, PROMPTS, GenerationSettings(beam_size=6, num_samples=6, stop=stop, **SHORT)))
     for line, _prompt in enumerate(PROMPTS, 1):
         of_line = [row for row in rows if row.line == line]
-        assert len({row.text for row in of_line}) == len(of_line) == 6 and not any(s in row.text for row in of_line for s in stop)
+        assert len({row.text for row in of_line}) == len(of_line) == 6 and not any(
+            s in row.text for row in of_line for s in stop
+        )
         assert [row.log_prob for row in of_line] == sorted((row.log_prob for row in of_line), reverse=True)
         for row in of_line:
             assert row.finish_reason in (END, LENGTH, STOP) and (stop or row.finish_reason != STOP)
             if row.finish_reason == STOP and len(row.prompt.starts) == 1:
-                whole, before = (any_model.tokenizer.decode([*row.prompt.ids.tolist(), *ids]) for ids in (row.ids, row.ids[:-1]))
-                assert sum(map(whole.count, stop)) > sum(map(before.count, stop))  # its last token completes a stop string
+                whole, before = (
+                    any_model.tokenizer.decode([*row.prompt.ids.tolist(), *ids]) for ids in (row.ids, row.ids[:-1])
+                )
+                assert sum(map(whole.count, stop)) > sum(
+                    map(before.count, stop)
+                )  # its last token completes a stop string
     greedy = generate(any_model, PROMPTS, GenerationSettings(policy=Policy(temperature=0), stop=stop, **SHORT))
     assert told(generate(any_model, PROMPTS, GenerationSettings(beam_size=1, stop=stop, **SHORT))) == told(greedy)
 
@@ -168,6 +185,9 @@ def test_the_likeliest_texts_are_those_of_an_exhaustive_search(models):
     given = opened.tokenizer.encode(b"the\n").tokens[:-1]
     batch = TokenBatch(np.concatenate(rows).astype(np.int32), np.array([len(row) for row in rows]))
     log_prob = opened.model.score(batch, context=given).log_prob
-    sums = sorted(((float(part.sum()), row) for part, row in zip(np.split(log_prob, batch.lengths.cumsum()[:-1]), rows)), reverse=True)
+    sums = sorted(
+        ((float(part.sum()), row) for part, row in zip(np.split(log_prob, batch.lengths.cumsum()[:-1]), rows)),
+        reverse=True,
+    )
     found = list(generate(opened, ["the"], GenerationSettings(beam_size=30, num_samples=30, max_new_tokens=2)))
     np.testing.assert_allclose([row.log_prob for row in found], [total for total, _ in sums[:30]], rtol=1e-4)

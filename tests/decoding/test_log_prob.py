@@ -21,9 +21,15 @@ def base(tmp_path):
     return open_model(str(tmp_path / "base.arpa"))
 
 
-@pytest.mark.parametrize("how", [{"num_samples": 20}, {"policy": Policy(temperature=0)}, {"beam_size": 5, "num_samples": 5}])
+@pytest.mark.parametrize(
+    "how", [{"num_samples": 20}, {"policy": Policy(temperature=0)}, {"beam_size": 5, "num_samples": 5}]
+)
 def test_a_generated_text_has_the_log_prob_that_score_gives_it(base, how):
-    ended = [row for row in generate(base, ["a", "b a"], GenerationSettings(max_new_tokens=30, **how)) if row.finish_reason == "end"]
+    ended = [
+        row
+        for row in generate(base, ["a", "b a"], GenerationSettings(max_new_tokens=30, **how))
+        if row.finish_reason == "end"
+    ]
     assert len(ended) >= 2
     for row in ended:
         given = score_block(base, block_of([row.text]), contexts=[row.prompt.text]).log_prob[0]

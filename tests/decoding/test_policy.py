@@ -89,7 +89,10 @@ def test_what_stays(policy, left):
     assert np.flatnonzero(p[0] > -np.inf).tolist() == left
 
 
-@given(st.lists(st.lists(st.sampled_from([-math.inf, 0.0, 1.0, 2.0]), min_size=6, max_size=6), min_size=1), st.integers(1, 8))
+@given(
+    st.lists(st.lists(st.sampled_from([-math.inf, 0.0, 1.0, 2.0]), min_size=6, max_size=6), min_size=1),
+    st.integers(1, 8),
+)
 def test_the_largest_come_first_and_of_equal_ones_the_earlier(rows, k):
     values = np.array(rows)
     expected = [sorted(range(6), key=lambda i, row=row: (-row[i], i))[:k] for row in rows]

@@ -20,9 +20,33 @@ from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import BOS_ID, SPECIALS, Normalisation
 from seqcli.token_batch import TokenBatch
 
-PIECES = [*SPECIALS, "▁I", "▁study", "▁studies", "▁st", "u", "dy", "die", "▁", "▁machines", "s", ".", "<0x21>", "▁studs", "d"]
+PIECES = [
+    *SPECIALS,
+    "▁I",
+    "▁study",
+    "▁studies",
+    "▁st",
+    "u",
+    "dy",
+    "die",
+    "▁",
+    "▁machines",
+    "s",
+    ".",
+    "<0x21>",
+    "▁studs",
+    "d",
+]
 ID = {piece: id for id, piece in enumerate(PIECES)}
-LINES = ["I study machines.", "I study.", "I studies machines.", "I studs.", "I I study machines", "machines study", "u s"] * 2
+LINES = [
+    "I study machines.",
+    "I study.",
+    "I studies machines.",
+    "I studs.",
+    "I I study machines",
+    "machines study",
+    "u s",
+] * 2
 
 
 class Longest:
@@ -36,7 +60,9 @@ class Longest:
 
     def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False):
         rows = [[*self._ids(f" {line}".replace(" ", "▁") if line else "")] for line in lines.decode().split("\n")[:-1]]
-        return TokenBatch.with_line_ends(np.array([id for row in rows for id in row], np.int64), np.array([len(row) for row in rows]))
+        return TokenBatch.with_line_ends(
+            np.array([id for row in rows for id in row], np.int64), np.array([len(row) for row in rows])
+        )
 
     def _ids(self, text: str):
         while text:
@@ -132,7 +158,9 @@ def test_a_piece_may_end_in_the_space(tmp_path, prompt):
 
 
 def test_a_prompt_that_is_impossible_to_the_model_goes_on_after_its_tokens(opened):
-    table = dataclasses.replace(opened.model.table, log_prob=[log_prob.copy() for log_prob in opened.model.table.log_prob])
+    table = dataclasses.replace(
+        opened.model.table, log_prob=[log_prob.copy() for log_prob in opened.model.table.log_prob]
+    )
     table.log_prob[0][[ID[name] for name in ("▁studs", "▁study", "▁studies", "▁st", "dy", "die", "d")]] = -np.inf
     for log_prob in table.log_prob[1:]:
         log_prob[:] = -np.inf  # the n-grams that were seen: what is left are unigrams after contexts that were not

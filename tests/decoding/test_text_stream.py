@@ -13,8 +13,12 @@ from seqcli.text import nfc
 
 KINDS = catalog.names("tokenizers")
 LEARNT_FROM = "나는 기계 학습을 공부한다 .\nI study machine learning , été !\na b  ▁ c\n" * 20
-TOKENIZERS = {kind: catalog.load("tokenizers", kind).train([nfc(LEARNT_FROM).encode()], vocab_size=320)[0] for kind in KINDS}
-TEXTS = st.lists(st.sampled_from(["I", " ", "study", "나는", "기", "😀", "▁", "é", "a b", ".", "한"]), max_size=12).map("".join)
+TOKENIZERS = {
+    kind: catalog.load("tokenizers", kind).train([nfc(LEARNT_FROM).encode()], vocab_size=320)[0] for kind in KINDS
+}
+TEXTS = st.lists(st.sampled_from(["I", " ", "study", "나는", "기", "😀", "▁", "é", "a b", ".", "한"]), max_size=12).map(
+    "".join
+)
 
 
 def streamed(tokenizer, text: str, given: str = "", *, stop=()) -> tuple[str, bool]:
@@ -46,7 +50,10 @@ def test_all_text_comes(kind, text):
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(deadline=None, max_examples=150)
-@given(text=TEXTS, stops=st.lists(st.sampled_from([" ", "study", "y ", "나는 ", "I s", "😀", "a b I"]), min_size=1, max_size=3))
+@given(
+    text=TEXTS,
+    stops=st.lists(st.sampled_from([" ", "study", "y ", "나는 ", "I s", "😀", "a b I"]), min_size=1, max_size=3),
+)
 def test_it_is_cut_before_a_stop_string(kind, text, stops):
     tokenizer = TOKENIZERS[kind]
     whole = tokenizer.decode(tokenizer.encode(f"{text}\n".encode()).tokens[:-1])
@@ -88,10 +95,19 @@ def test_a_stop_string_is_read_as_the_tokenizer_reads_text(here, tmp_path):
     """NFD, as macOS types it, and full-width letters end a text of a foreign model that reads NFKC, as what it writes does."""
     (tmp_path / "text.txt").write_text("나는 학교에 갔다\nthe cat sat\n" * 9, encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
-        input=str(tmp_path / "text.txt"), model_prefix=str(tmp_path / "nmt"), vocab_size=40, hard_vocab_limit=False, minloglevel=3
+        input=str(tmp_path / "text.txt"),
+        model_prefix=str(tmp_path / "nmt"),
+        vocab_size=40,
+        hard_vocab_limit=False,
+        minloglevel=3,
     )
     assert here("train", "lm", "text.txt", "-o", "m", "--tokenizer", "nmt.model", "--order", 3, "-q").code == 0
     for prompt, stops in {"나는": ("교에", "\u1100\u116d에"), "the": (" sat", " ｓat", "\u3000sat")}.items():
-        texts = [here("generate", prompt, "-m", "m", "--temperature", 0, "--stop", stop, "--json").out for stop in stops]
+        texts = [
+            here("generate", prompt, "-m", "m", "--temperature", 0, "--stop", stop, "--json").out for stop in stops
+        ]
         assert '"finish_reason": "stop"' in texts[0] and set(texts) == {texts[0]}
-    assert '"finish_reason": "end"' in here("generate", "the", "-m", "m", "--temperature", 0, "--stop", "\u200b", "--json").out
+    assert (
+        '"finish_reason": "end"'
+        in here("generate", "the", "-m", "m", "--temperature", 0, "--stop", "\u200b", "--json").out
+    )

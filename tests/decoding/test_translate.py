@@ -22,7 +22,9 @@ DRAWN = TranslationSettings(num_samples=3, seed=5, policy=Policy(temperature=0.9
 
 
 def told(opened, lines, how=TranslationSettings(), **more):  # noqa: B008
-    return [(t.line, t.source, [(h.text, h.parts) for h in t.hypotheses]) for t in translate(opened, lines, how, **more)]
+    return [
+        (t.line, t.source, [(h.text, h.parts) for h in t.hypotheses]) for t in translate(opened, lines, how, **more)
+    ]
 
 
 def test_lines_come_in_order_and_blank_ones_are_not_shown_to_the_model():
@@ -60,23 +62,34 @@ def test_the_score_is_that_of_forced_decoding(how):
         for h in translation.hypotheses:
             total = score = 0.0
             for source, ids in zip(translation.parts, h.parts, strict=True):
-                forced = opened.model.given([source]).score(TokenBatch(np.array(ids, np.int32), np.array([len(ids)]))).log_prob
+                forced = (
+                    opened.model.given([source])
+                    .score(TokenBatch(np.array(ids, np.int32), np.array([len(ids)])))
+                    .log_prob
+                )
                 total += forced.sum(dtype=np.float64)
                 score += forced.sum(dtype=np.float64) / len(ids) ** how.length_penalty
                 assert EOS_ID not in ids[:-1]
             assert h.log_prob == pytest.approx(total, abs=1e-5) and h.score == pytest.approx(score, abs=1e-5)
-        assert how.num_samples or [h.score for h in translation.hypotheses] == sorted((h.score for h in translation.hypotheses), reverse=True)
+        assert how.num_samples or [h.score for h in translation.hypotheses] == sorted(
+            (h.score for h in translation.hypotheses), reverse=True
+        )
 
 
 def test_what_is_asked_of_a_translation():
     opened = toy()
-    assert next(iter(translate(opened, ["a cat"], TranslationSettings(prefix="MY")))).best.text == "MYCAT"  # its letters from the third on
+    assert (
+        next(iter(translate(opened, ["a cat"], TranslationSettings(prefix="MY")))).best.text == "MYCAT"
+    )  # its letters from the third on
     assert next(iter(translate(opened, ["aaa"], TranslationSettings(no_repeat_ngram=2)))).best.text != "AAA"
     endless = toy(certainty=0.0)
     endless.model.logits = lambda source, prefix: np.where(np.arange(259) == 70, 9.0, 0.0).astype(np.float32)
     (cut,) = translate(endless, ["abcd"], TranslationSettings(max_length_ratio=1.0, beam_size=1))
     assert len(cut.best.parts[0]) == 5 + 10
-    greedy, best = (told(toy(**UNSURE), LINES, how) for how in (TranslationSettings(num_samples=1, policy=Policy(temperature=0)), TranslationSettings(beam_size=1)))
+    greedy, best = (
+        told(toy(**UNSURE), LINES, how)
+        for how in (TranslationSettings(num_samples=1, policy=Policy(temperature=0)), TranslationSettings(beam_size=1))
+    )
     assert greedy == best
     assert told(toy(**UNSURE), LINES, DRAWN) != told(toy(**UNSURE), LINES, TranslationSettings(num_samples=3, seed=6))
     with pytest.raises(UsageError, match="a beam of 5 finds no 6 translations"):
@@ -89,7 +102,9 @@ def test_a_line_of_5000_words_is_translated_in_windows():
     translation, other = translate(opened, [" ".join(words), "b"], TranslationSettings(beam_size=2, n_best=2))
     assert translation.best.text.split() == [word.upper() for word in words] and other.best.text == "B"
     assert translation.source == " ".join(words) and len(translation.parts) > 70 and len(translation.hypotheses) == 2
-    assert all(bytes((tokens[:-1] - 3).tolist()).rstrip().endswith(b".") for tokens in translation.parts[:-1])  # sentences stay whole
+    assert all(
+        bytes((tokens[:-1] - 3).tolist()).rstrip().endswith(b".") for tokens in translation.parts[:-1]
+    )  # sentences stay whole
     (one,) = translate(opened, ["b" + " " * 1000 + "c"], TranslationSettings(beam_size=1))
     assert one.best.text.split() == ["B", "C"] and len(one.parts) == 2
 
@@ -137,5 +152,10 @@ def test_a_translation_that_was_cut_says_so():
 @pytest.mark.parametrize("prefix", ["I was ", " \tI was", "I was\n"])
 def test_white_space_around_a_prefix_changes_nothing(prefix):
     opened = toy(**UNSURE)
-    assert told(opened, LINES, TranslationSettings(prefix=prefix)) == told(opened, LINES, TranslationSettings(prefix="I was"))
-    assert TranslationSettings(prefix=prefix).how == TranslationSettings(prefix="I was").how and TranslationSettings(prefix=" ").how == TranslationSettings().how
+    assert told(opened, LINES, TranslationSettings(prefix=prefix)) == told(
+        opened, LINES, TranslationSettings(prefix="I was")
+    )
+    assert (
+        TranslationSettings(prefix=prefix).how == TranslationSettings(prefix="I was").how
+        and TranslationSettings(prefix=" ").how == TranslationSettings().how
+    )

@@ -109,7 +109,10 @@ def changed_lines(rng: Random, path: Path) -> str:
     """Lines of an ARPA file, or what its archive unpacks to."""
     packed = path.suffix == ".gz"
     lines = (gzip.decompress(path.read_bytes()) if packed else path.read_bytes()).split(b"\n")
-    at, way = rng.randrange(len(lines)), rng.choice(["gone", "twice", "another", "another", "swapped", "zeros", "a long line"])
+    at, way = (
+        rng.randrange(len(lines)),
+        rng.choice(["gone", "twice", "another", "another", "swapped", "zeros", "a long line"]),
+    )
     if way == "gone":
         del lines[at]
     elif way == "twice":
@@ -138,7 +141,9 @@ def put_right(model: Path) -> None:
 
 def copied(model: Path, place: Path) -> Path:
     if model.is_dir():
-        shutil.copytree(model, place, ignore=shutil.ignore_patterns(".lock", "README.md", "metrics.jsonl", "checkpoints"))
+        shutil.copytree(
+            model, place, ignore=shutil.ignore_patterns(".lock", "README.md", "metrics.jsonl", "checkpoints")
+        )
     else:
         shutil.copy(model, place)
     return place

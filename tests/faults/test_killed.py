@@ -57,7 +57,9 @@ def test_killed_at_every_step_of_saving_a_checkpoint_one_is_whole(tmp_path, trai
         (tmp_path / "k/.new-1").mkdir()
         killed = killed_at(
             step,
-            lambda: checkpoint.save(tmp_path / "k", tmp_path / "k/.new-1", step=3, tensors=tensors, progress={**saved, "third": True}),
+            lambda: checkpoint.save(
+                tmp_path / "k", tmp_path / "k/.new-1", step=3, tensors=tensors, progress={**saved, "third": True}
+            ),
         )
         read, progress = checkpoint.newest(tmp_path / "k", reporter=SILENT)
         assert same(read, tensors)
@@ -89,7 +91,9 @@ def other(training, folder) -> None:
 
 
 @pytest.mark.parametrize("stride", [61, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_at_a_write_of_a_training_that_replaces_another_there_is_one_to_resume(tmp_path, training, undisturbed, stride):
+def test_killed_at_a_write_of_a_training_that_replaces_another_there_is_one_to_resume(
+    tmp_path, training, undisturbed, stride
+):
     """Until its first checkpoint the old one with its checkpoints, from there the new one; a whole model at every moment."""
     training(tmp_path / "new", "seed=7")
     replaced, seen = end(tmp_path / "new"), []

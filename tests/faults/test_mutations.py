@@ -20,7 +20,13 @@ MEMORY = 500 << 20  # bytes beyond those of the process that is forked
 LINES = [*TEXT.splitlines(), "나는 기계 학습을 공부한다", "나는 매일 수학을 공부한다"]
 SECONDS = 20  # of which a busy machine takes some
 
-LANGUAGE = ["score -m M the-cat", "generate -m M the --next 3", "generate -m M the --max-new-tokens 3", "info M --verify", "tokenize -m M the"]
+LANGUAGE = [
+    "score -m M the-cat",
+    "generate -m M the --next 3",
+    "generate -m M the --max-new-tokens 3",
+    "info M --verify",
+    "tokenize -m M the",
+]
 CLASSIFIER = ["classify -m M the-cat", "classify -m M the-cat --explain", "info M --verify"]
 KINDS = {  # how it is made, what it is asked
     "ngram": (["lm", "t.txt", "--order", 3], [*LANGUAGE, "convert M out.arpa"]),
@@ -77,7 +83,9 @@ def whole(tmp_path_factory):
     torch.set_num_threads(1)
     folder, answers = tmp_path_factory.mktemp("whole"), {}
     (folder / "t.txt").write_text("".join(f"{line}\n" for line in LINES * 3))
-    (folder / "t.tsv").write_text("label\ttext\n" + "".join(f"{'ab'[i % 2]}\t{line}\n" for i, line in enumerate(LINES * 3)))
+    (folder / "t.tsv").write_text(
+        "label\ttext\n" + "".join(f"{'ab'[i % 2]}\t{line}\n" for i, line in enumerate(LINES * 3))
+    )
     (folder / "p.tsv").write_text("source\ttarget\n" + "".join(f"{line}\t{line[::-1]}\n" for line in LINES * 3))
 
     def make(kind: str, name: str) -> Path:
@@ -113,13 +121,22 @@ def test_a_damaged_model_answers_as_the_whole_one_or_is_refused(whole, tmp_path,
     expected = answer(question, kind, name)
     model = damage.copied(make(kind, name), tmp_path / (name or kind))
     files = [model] if name else sorted(path for path in model.rglob("*") if path.is_file())
-    ways = [(damage.changed_bytes, files), (damage.another_kind, files), (damage.changed_lines, files if "arpa" in name else [])]
+    ways = [
+        (damage.changed_bytes, files),
+        (damage.another_kind, files),
+        (damage.changed_lines, files if "arpa" in name else []),
+    ]
     ways += [(damage.changed_settings, [f for f in files if f.suffix == ".json"])] * 2
     ways += [(damage.changed_tensor, [f for f in files if f.suffix == ".safetensors"])] * 2
     way, choice = rng.choice([(way, choice) for way, choice in ways if choice])
     path, right = rng.choice(choice), False
     did = f"{path.name}: {way(rng, path)}"
-    if (model / "manifest.json").is_file() and path.name != "manifest.json" and path.is_file() and not path.is_symlink():
+    if (
+        (model / "manifest.json").is_file()
+        and path.name != "manifest.json"
+        and path.is_file()
+        and not path.is_symlink()
+    ):
         right = rng.random() < 0.7
         if right:
             damage.put_right(model)

@@ -106,7 +106,9 @@ def test_7_of_two_trainings_in_one_folder_one_proceeds(training, undisturbed, tm
 
 def test_the_log_has_a_line_for_every_event(undisturbed):
     events = history(undisturbed)
-    assert events[0]["event"] == "started" and events[0]["training"]["ema"] == 0.5 and events[0]["settings"]["width"] == 8
+    assert (
+        events[0]["event"] == "started" and events[0]["training"]["ema"] == 0.5 and events[0]["settings"]["width"] == 8
+    )
     assert [e["step"] for e in events if e["event"] == "saved"] == list(range(1, 13))
     assert [e["step"] for e in events if "loss" in e] == list(range(1, 13))
     assert all(e["bits_per_byte"] > 0 and e["tokens_per_second"] > 0 and e["rate"] > 0 for e in events if "loss" in e)

@@ -15,8 +15,19 @@ from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.train import train_network
 from seqcli.training.config import Request
 
-TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
-SETTINGS = ("width=8", "bptt=8", "batch_tokens=32", "dropout=0.2", "ema=0.5", "warmup=2", "evaluate_every=2", "save_minutes=1e-9")
+TEXT = "".join(
+    f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish")
+)
+SETTINGS = (
+    "width=8",
+    "bptt=8",
+    "batch_tokens=32",
+    "dropout=0.2",
+    "ema=0.5",
+    "warmup=2",
+    "evaluate_every=2",
+    "save_minutes=1e-9",
+)
 
 
 class Training:
@@ -27,7 +38,9 @@ class Training:
 
     def arguments(self, folder: Path, *more: object) -> list[str]:
         given = {str(setting).partition("=")[0] for setting in more}  # a setting is given once
-        settings = [part for setting in SETTINGS if setting.partition("=")[0] not in given for part in ("--set", setting)]
+        settings = [
+            part for setting in SETTINGS if setting.partition("=")[0] not in given for part in ("--set", setting)
+        ]
         return [str(part) for part in (
             "train", "lm", self.corpus, "-o", folder, "--arch", "gru", "--preset", "tiny", "--unit", "document", "--tokenizer",
             "characters", "--steps", 12, "--device", "cpu", "--precision", "fp32", "--threads", 1, *settings, *more,

@@ -100,7 +100,10 @@ def test_two_folders_change_places(tmp_path, monkeypatch, supported):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
     exchange(tmp_path / "new", tmp_path / "old")
-    assert {name: (tmp_path / name / "file").read_text() for name in os.listdir(tmp_path)} == {"new": "old", "old": "new"}
+    assert {name: (tmp_path / name / "file").read_text() for name in os.listdir(tmp_path)} == {
+        "new": "old",
+        "old": "new",
+    }
     with pytest.raises(FileNotFoundError):
         exchange(tmp_path / "absent", tmp_path / "old")
     assert (tmp_path / "old/file").read_text() == "new"

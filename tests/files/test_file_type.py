@@ -62,4 +62,7 @@ def test_words_that_begin_as_signatures_do():
 
 
 def test_a_web_page_is_no_model():
-    assert file_type.recognised_download(b" <!DOCTYPE html><html>")[0] == "a web page" and file_type.recognised(b"<html>") is None
+    assert (
+        file_type.recognised_download(b" <!DOCTYPE html><html>")[0] == "a web page"
+        and file_type.recognised(b"<html>") is None
+    )

@@ -72,7 +72,19 @@ def test_a_link_to_itself_is_an_error_like_others(here, tmp_path, command):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["loop", "loop.arpa", "loop.model", "t.txt"]
 
 
-@pytest.mark.parametrize("data", [b"[1]", b"{", b"", b"\xff", b"[" * 100_000, b'{"a":' * 50_000, b'{"a":' + b"9" * 5000 + b"}", b"{}" + b" " * (17 << 20)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[1]",
+        b"{",
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"a":' + b"9" * 5000 + b"}",
+        b"{}" + b" " * (17 << 20),
+    ],
+)
 def test_damaged_settings_are_an_error_of_the_model(tmp_path, data):
     (tmp_path / "file.json").write_bytes(data)
     with pytest.raises(ModelError):

@@ -296,7 +296,11 @@ def test_numbers(spellings):
         assert value == pytest.approx(expected, rel=1e-14, abs=0, nan_ok=True)
 
 
-@given(st.lists(st.floats(-(2.0**99), 2.0**99, width=32) | st.sampled_from([-math.inf, -1000.0, -999.99999999, 1e5]), min_size=1))
+@given(
+    st.lists(
+        st.floats(-(2.0**99), 2.0**99, width=32) | st.sampled_from([-math.inf, -1000.0, -999.99999999, 1e5]), min_size=1
+    )
+)
 def test_decimals_of_any_size_keep_a_float32(values):
     data, starts, lengths = decimals.pieces(np.array(values, np.float64))
     told = [float(bytes(data[s : s + n])) for s, n in zip(starts, lengths, strict=True)]
@@ -314,7 +318,9 @@ def test_probabilities_of_zero_and_near_it_are_kept(value, tmp_path):
     np.testing.assert_array_equal(scores(*again[:2], query)[0], scores(*once[:2], query)[0])
     assert float(value) * LN10 == pytest.approx(float(again.table.log_prob[0][0]), rel=1e-6)
     if value != "-inf":  # a back-off that KenLM does not read
-        np.testing.assert_allclose(scores(*again[:2], query)[0], kenlm_scores(tmp_path / "again.arpa", query)[0], rtol=1e-6)
+        np.testing.assert_allclose(
+            scores(*again[:2], query)[0], kenlm_scores(tmp_path / "again.arpa", query)[0], rtol=1e-6
+        )
 
 
 @pytest.mark.parametrize("missing", ["<unk>", "<s>", "</s>"])
@@ -344,7 +350,10 @@ def test_an_ngram_without_its_suffix_scores_as_in_kenlm(tmp_path):
 
 def test_malformed_words_of_a_utf8_file_stay_distinct(tmp_path):
     """KenLM compares bytes, so that such words match nothing that is UTF-8, and all others what they should."""
-    notes, text = [], SMALL.replace("ngram 1=5", "ngram 1=8").replace("-0.8\tb", "-0.7\té\n-0.7\té\udcff\n-0.7\té\udcfe\n-0.8\tb")
+    notes, text = (
+        [],
+        SMALL.replace("ngram 1=5", "ngram 1=8").replace("-0.8\tb", "-0.7\té\n-0.7\té\udcff\n-0.7\té\udcfe\n-0.8\tb"),
+    )
     path = written(tmp_path, text.encode("utf-8", "surrogateescape"))
     table, words, _ = arpa.read(path, note=notes.append)
     assert words.vocabulary()[3:] == ["a", "é", "é\\xff", "é\\xfe", "b"]
@@ -353,7 +362,9 @@ def test_malformed_words_of_a_utf8_file_stay_distinct(tmp_path):
     np.testing.assert_allclose(scores(table, words, query)[0], kenlm_scores(path, query)[0], atol=1e-6)
 
 
-@pytest.mark.parametrize(("encoding", "a", "b"), [("latin-1", "café", "cafè"), ("cp949", "학교", "하교"), ("utf-16", "é", "한")])
+@pytest.mark.parametrize(
+    ("encoding", "a", "b"), [("latin-1", "café", "cafè"), ("cp949", "학교", "하교"), ("utf-16", "é", "한")]
+)
 def test_a_file_in_another_encoding_is_read_by_its_name(encoding, a, b, tmp_path):
     text = SMALL.replace("\ta", f"\t{a}").replace(" a", f" {a}").replace("\tb", f"\t{b}").replace(" b", f" {b}")
     path, same = written(tmp_path, text.encode(encoding)), written(tmp_path, text, "utf8.arpa")
@@ -456,10 +467,16 @@ def test_characters_and_bytes_come_back(tokenizer, unit, tmp_path):
     batch = tokenizer.encode("a b\\é<\nabba ab\n".encode(), unit=unit)
     stream = np.insert(batch.tokens, batch.starts, BOS_ID)
     arena = Arena(memory=1 << 30, tokens=len(stream))
-    table = kneser_ney.smooth(counts.count(stream, vocab_size=tokenizer.vocab_size, order=3, arena=arena), arena=arena).table
+    table = kneser_ney.smooth(
+        counts.count(stream, vocab_size=tokenizer.vocab_size, order=3, arena=arena), arena=arena
+    ).table
     arpa.write(tmp_path / "m.arpa", table, tokenizer, unit)
     again = arpa.read(tmp_path / "m.arpa")
-    assert (again.tokenizer.KIND, again.unit, again.tokenizer.fingerprint) == (tokenizer.KIND, unit, tokenizer.fingerprint)
+    assert (again.tokenizer.KIND, again.unit, again.tokenizer.fingerprint) == (
+        tokenizer.KIND,
+        unit,
+        tokenizer.fingerprint,
+    )
     assert_same(again.table, table)
     arpa.write(tmp_path / "again.arpa", *again)
     assert (tmp_path / "again.arpa").read_bytes() == (tmp_path / "m.arpa").read_bytes()

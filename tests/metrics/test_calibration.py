@@ -62,7 +62,9 @@ def test_by_hand():
     """Three of four right, a gap of g: sigmoid(g / T) = 3 / 4 where T = g / ln 3."""
     logits, targets = np.array([[5.0, 0.0]] * 4), np.array([0, 0, 0, 1])
     assert temperature(logits, targets) == pytest.approx(5 / math.log(3))
-    assert log_loss(logits, targets, temperature=5 / math.log(3)) == pytest.approx(-(3 * math.log(3 / 4) + math.log(1 / 4)) / 4)
+    assert log_loss(logits, targets, temperature=5 / math.log(3)) == pytest.approx(
+        -(3 * math.log(3 / 4) + math.log(1 / 4)) / 4
+    )
 
 
 def test_extremes_end_at_the_bounds():
@@ -74,7 +76,10 @@ def test_extremes_end_at_the_bounds():
     assert temperature(np.zeros((3, 2)), [0, 1, 0]) == 1 == temperature(np.zeros((0, 2)), np.zeros(0, int))
     assert temperature(np.full((3, 2), -700.0), [0, 1, 0]) == 1
     infinite = np.array([[0, -math.inf], [-math.inf, -3e38], [math.inf, 0]])
-    assert COLDEST <= temperature(infinite, [0, 1, 0]) <= HOTTEST and COLDEST <= temperature(infinite, [1, 0, 1]) <= HOTTEST
+    assert (
+        COLDEST <= temperature(infinite, [0, 1, 0]) <= HOTTEST
+        and COLDEST <= temperature(infinite, [1, 0, 1]) <= HOTTEST
+    )
     assert log_loss(infinite, [0, 1, 0]) == 0 and math.isfinite(log_loss(infinite, [1, 0, 1]))
 
 
@@ -119,7 +124,11 @@ def test_calibration_error_by_its_definition(rows, bins):
         low, high = k / bins, (k + 1) / bins
         own = [(p, right) for p, right in rows if low < p <= high or (p == 0 and k == 0)]
         if own:
-            total += abs(sum(right for _, right in own) / len(own) - sum(p for p, _ in own) / len(own)) * len(own) / len(rows)
+            total += (
+                abs(sum(right for _, right in own) / len(own) - sum(p for p, _ in own) / len(own))
+                * len(own)
+                / len(rows)
+            )
     probability, correct = map(np.array, zip(*rows))
     assert expected_calibration_error(probability, correct, bins=bins) == pytest.approx(total, abs=1e-12)
 

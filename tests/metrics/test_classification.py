@@ -41,7 +41,9 @@ def test_figures_counted_text_by_text(rows):
         called, true = sum(said == label for _, said in rows), sum(truth == label for truth, _ in rows)
         precision, recall = share(hits, called), share(hits, true)
         f1 = share(2 * precision * recall, precision + recall)
-        assert made.precision[label] == pytest.approx(float(precision)) and made.recall[label] == pytest.approx(float(recall))
+        assert made.precision[label] == pytest.approx(float(precision)) and made.recall[label] == pytest.approx(
+            float(recall)
+        )
         assert made.f1[label] == pytest.approx(float(f1)) and made.support[label] == true
         scores += [f1] if called or true else []
         assert [made.confusion[label, said] for said in range(C)] == [rows.count((label, said)) for said in range(C)]

@@ -168,7 +168,11 @@ def test_each_model_has_sizes_of_its_own():
     pair = PairedBootstrap()
     pair.add(np.array([3.0, 5.0]), np.array([2, 2]), np.array([3.0, 5.0]), np.array([4, 4]))
     mean, low, high = pair.interval()
-    assert (mean, low, high) == (2 - 1, 1.5 - 0.75, 2.5 - 1.25)  # the four samples: both records, and each of them twice
+    assert (mean, low, high) == (
+        2 - 1,
+        1.5 - 0.75,
+        2.5 - 1.25,
+    )  # the four samples: both records, and each of them twice
 
 
 @pytest.mark.parametrize("second", [[1.0], [1.0, math.inf]])

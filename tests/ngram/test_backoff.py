@@ -1,7 +1,7 @@
 """Random ARPA files, whose n-grams need not have their suffixes, against back-off as the format defines it.
 
-    p(w | c) = p of the n-gram "c w" where the file has it, else back-off of c (1 where it has none) x p(w | c without its
-    first word)
+p(w | c) = p of the n-gram "c w" where the file has it, else back-off of c (1 where it has none) x p(w | c without its
+first word)
 """
 
 import math
@@ -28,7 +28,9 @@ class Definition:
         self.order = order
         self.log_prob = {(word,): -round(float(rng.uniform(0.3, 3)), 4) for word in range(len(WORDS))}
         for _ in range(order - 1):
-            before = [gram for gram in self.log_prob if len(gram) == max(map(len, self.log_prob)) and gram[-1] != EOS_ID]
+            before = [
+                gram for gram in self.log_prob if len(gram) == max(map(len, self.log_prob)) and gram[-1] != EOS_ID
+            ]
             longer = [(*gram, word) for gram in before for word in range(len(WORDS)) if word != BOS_ID]
             longer = [gram for gram in longer if not whole or gram[1:] in self.log_prob]
             kept = rng.permutation(len(longer))[: 12 + len(longer) // 8]
@@ -73,12 +75,16 @@ def test_scores_are_those_of_the_definition(order, tmp_path):
     rng, unlike_their_suffixes = np.random.default_rng(order), 0
     for _ in range(MODELS):
         definition = Definition(rng, order)
-        unlike_their_suffixes += sum(gram[1:] not in definition.log_prob for gram in definition.log_prob if len(gram) > 1)
+        unlike_their_suffixes += sum(
+            gram[1:] not in definition.log_prob for gram in definition.log_prob if len(gram) > 1
+        )
         model = NgramModel(arpa.read(definition.write(tmp_path / "m.arpa")).table)
         rows = random_rows(rng, LINES)
         batch = batch_of(rows)
         scores = model.score(batch)
-        places = [(word, definition.context([*row, EOS_ID][:k])) for row in rows for k, word in enumerate([*row, EOS_ID])]
+        places = [
+            (word, definition.context([*row, EOS_ID][:k])) for row in rows for k, word in enumerate([*row, EOS_ID])
+        ]
         np.testing.assert_allclose(scores.log_prob / LN10, [definition.log10(*place) for place in places], atol=1e-5)
         np.testing.assert_array_equal(scores.order, [definition.length(*place) for place in places])
         # The distribution after every prefix of some rows, read at once, and token by token
@@ -87,7 +93,9 @@ def test_scores_are_those_of_the_definition(order, tmp_path):
         alive = np.arange(len(some))
         logits, state = model.extend(np.zeros((len(some), 0), np.int32), np.zeros(len(some), np.int64))
         while len(alive):
-            expected = [[definition.log10(word, definition.context(some[row][:step])) for word in range(7)] for row in alive]
+            expected = [
+                [definition.log10(word, definition.context(some[row][:step])) for word in range(7)] for row in alive
+            ]
             assert (logits[:, BOS_ID] == -np.inf).all()
             np.testing.assert_allclose(np.delete(logits / LN10, BOS_ID, 1), np.delete(expected, BOS_ID, 1), atol=1e-5)
             at_once = model.next_distribution(np.array(some[alive[0]][:step], np.int64))

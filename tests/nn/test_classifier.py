@@ -57,7 +57,10 @@ def pooled(kind: str, x: torch.Tensor, attention: torch.Tensor | None) -> torch.
 @pytest.mark.parametrize("kinds", [*((kind,) for kind in KINDS), ("last", "attention", "max", "mean")])
 def test_pooling_row_by_row(kinds):
     torch.manual_seed(0)
-    layer, x = Pooling(kinds, D), torch.randn(len(LENGTHS), 11, D) - 2  # so that a zero of the padding would be the largest
+    layer, x = (
+        Pooling(kinds, D),
+        torch.randn(len(LENGTHS), 11, D) - 2,
+    )  # so that a zero of the padding would be the largest
     with torch.no_grad():
         found = layer(x, REAL)
         u = layer.attention.weight[0] if "attention" in kinds else None
@@ -99,7 +102,9 @@ def test_both_directions_are_those_of_pytorch(cell, theirs, kinds):
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_one_direction_of_several_layers(cell):
-    config = recurrent_classifier.Config(cell=cell, embedding=E, width=D, layers=2, bidirectional=False, pooling=("last",))
+    config = recurrent_classifier.Config(
+        cell=cell, embedding=E, width=D, layers=2, bidirectional=False, pooling=("last",)
+    )
     model = drawn(recurrent_classifier, config)
     judge = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[cell](E, D, num_layers=2, batch_first=True)
     parts = {name: layer.state_dict() for name, layer in zip("01", model.body.layers)}
@@ -134,7 +139,9 @@ def test_filters_are_those_of_pytorch():
 @pytest.mark.parametrize("settings", [{}, {"causal": True}, {"positions": "learned", "norm": "layer", "bias": True},
                                       {"positions": "sinusoidal", "activation": "gelu", "groups": 1}])  # fmt: skip
 def test_an_encoder_reads_rows_as_if_they_stood_alone(settings):
-    config = transformer_classifier.Config(width=8, heads=2, layers=2, window=16, pooling=("mean", "attention"), **settings)
+    config = transformer_classifier.Config(
+        width=8, heads=2, layers=2, window=16, pooling=("mean", "attention"), **settings
+    )
     model = drawn(transformer_classifier, config)
     alone = torch.cat([features(model, row[None, :n]) for row, n in zip(TOKENS, LENGTHS)])
     torch.testing.assert_close(features(model), alone, atol=1e-5, rtol=1e-4)
@@ -203,7 +210,10 @@ def test_a_window_that_is_no_multiple_of_eight_can_be_learnt(positions):
 
     from seqcli.data.batches import Labelled
 
-    model = drawn(transformer_classifier, transformer_classifier.Config(width=8, heads=2, layers=1, window=10, positions=positions))
+    model = drawn(
+        transformer_classifier,
+        transformer_classifier.Config(width=8, heads=2, layers=1, window=10, positions=positions),
+    )
     stream = np.array([BOS_ID, *[4] * 30, BOS_ID, 5, 6], np.int32)
     batches = Labelled(stream, np.array([0, 1], np.int32), batch_tokens=64, seed=0, longest=10)
     for index in range(batches.length(0)):

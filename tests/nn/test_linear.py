@@ -64,7 +64,9 @@ def test_a_placed_network_scores_and_steps_as_before(arch, precision, error):
     module = catalog.load("models", name)
     fields = {field.name for field in dataclasses.fields(module.Config)}
     torch.manual_seed(1)
-    model = module.build(module.Config(**{k: v for k, v in presets["tiny"].items() if k in fields}), vocab_size=30).eval()
+    model = module.build(
+        module.Config(**{k: v for k, v in presets["tiny"].items() if k in fields}), vocab_size=30
+    ).eval()
     batch = TokenBatch(np.arange(3, 23, dtype=np.int32), np.array([5, 12, 3]))
     prompts = np.arange(3, 11, dtype=np.int32).reshape(2, 4)
     scores = model.score(batch).log_prob

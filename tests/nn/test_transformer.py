@@ -15,7 +15,9 @@ V = 20
 
 def model_of(**settings):
     torch.manual_seed(3)
-    model = transformer.build(transformer.Config(width=16, layers=2, heads=4, window=12, **settings), vocab_size=V).eval()
+    model = transformer.build(
+        transformer.Config(width=16, layers=2, heads=4, window=12, **settings), vocab_size=V
+    ).eval()
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.2 * torch.randn_like(p))
@@ -59,7 +61,13 @@ def test_the_stack_is_that_of_pytorch():
     """Its encoder layers, norm first, under a causal mask, with our weights."""
     stack = model_of(positions="learned", activation="gelu", norm="layer", bias=True).body
     theirs = torch.nn.TransformerEncoderLayer(
-        16, 4, 64, dropout=0, activation=lambda x: torch.nn.functional.gelu(x, approximate="tanh"), batch_first=True, norm_first=True
+        16,
+        4,
+        64,
+        dropout=0,
+        activation=lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
+        batch_first=True,
+        norm_first=True,
     )
     tokens = torch.randint(3, V, (2, 9))
     x = stack.embedding(tokens) + stack.positions(torch.arange(9))

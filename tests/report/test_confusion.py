@@ -104,6 +104,8 @@ def test_colours_on_request(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     coloured = picture(ABC, LABELS, width=80)
-    assert "\x1b[" in coloured and re.sub(r"\x1b\[[0-9;]*m", "", coloured).split("\n")[:-1] == plain(ABC, LABELS, width=80)
+    assert "\x1b[" in coloured and re.sub(r"\x1b\[[0-9;]*m", "", coloured).split("\n")[:-1] == plain(
+        ABC, LABELS, width=80
+    )
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in picture(ABC, LABELS, width=80)

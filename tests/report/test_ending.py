@@ -21,7 +21,12 @@ NETWORK = ("--preset", "tiny", "--precision", "fp32", "--threads", 1, "--tokeniz
 def network(*, step=500, best_step=500, loss=3.0, unigram=6.0, uniform=9.0, **training):
     training = {"warmup": 100, "steps": 500, **training}
     progress = {"step": step, "best_step": best_step}
-    return {"progress": progress, "training": training, "valid": {"loss": loss}, "baseline": {"unigram": unigram, "uniform": uniform}}
+    return {
+        "progress": progress,
+        "training": training,
+        "valid": {"loss": loss},
+        "baseline": {"unigram": unigram, "uniform": uniform},
+    }
 
 
 @pytest.mark.parametrize(
@@ -49,22 +54,36 @@ def test_what_has_hardly_learnt(record, says):
 
 
 @pytest.mark.parametrize(
-    "accuracy, loss, learnt", [(0.9, 0.3, True), (0.52, 0.69, False), (0.45, 0.8, False), (0.52, 0.5, True), (0.7, 0.69, True)]
+    "accuracy, loss, learnt",
+    [(0.9, 0.3, True), (0.52, 0.69, False), (0.45, 0.8, False), (0.52, 0.5, True), (0.7, 0.69, True)],
 )
 def test_a_classifier_beats_the_most_frequent_label_or_its_prior(accuracy, loss, learnt):
     """Of 100 texts, half of the most frequent label: the standard error is 5 %."""
     baseline = {"majority": "x", "accuracy": 0.5, "prior_loss": 0.6931}
-    record = {"labels": ["x", "y"], "valid": {"accuracy": accuracy, "calibrated_loss": loss, "texts": 100}, "baseline": baseline, "data": {"counts": [9, 9]}}
+    record = {
+        "labels": ["x", "y"],
+        "valid": {"accuracy": accuracy, "calibrated_loss": loss, "texts": 100},
+        "baseline": baseline,
+        "data": {"counts": [9, 9]},
+    }
     found = hardly_learnt(record)
     assert (found is None) == learnt and (learnt or "50.0 % would be with the label 'x' for all" in found)
 
 
-@pytest.mark.parametrize("counts, texts, tells", [([5, 5], 4, False), ([5, 5], 5, True), ([8, 3], 8, False), ([8, 3], 10, True), ([1] * 50, 1, True)])
+@pytest.mark.parametrize(
+    "counts, texts, tells",
+    [([5, 5], 4, False), ([5, 5], 5, True), ([8, 3], 8, False), ([8, 3], 10, True), ([1] * 50, 1, True)],
+)
 def test_few_texts_cannot_tell_whether_a_classifier_has_learnt(counts, texts, tells):
     """A guess of the most frequent label is right n times with p^n, which must not be more than 5 %."""
     assert tells == ((max(counts) / sum(counts)) ** texts <= 0.05)
     baseline = {"majority": "x", "accuracy": 0.0, "prior_loss": 0.7}
-    record = {"labels": ["x", "y"], "valid": {"accuracy": 0.0, "calibrated_loss": 0.7, "texts": texts}, "baseline": baseline, "data": {"counts": counts}}
+    record = {
+        "labels": ["x", "y"],
+        "valid": {"accuracy": 0.0, "calibrated_loss": 0.7, "texts": texts},
+        "baseline": baseline,
+        "data": {"counts": counts},
+    }
     assert (hardly_learnt(record) is not None) == tells
     early = {**record, "progress": {"step": 3, "best_step": 3}, "training": {"warmup": 9, "steps": 3}}
     assert "3 steps, fewer than the 9 of its warm-up" in hardly_learnt(early)
@@ -73,7 +92,9 @@ def test_few_texts_cannot_tell_whether_a_classifier_has_learnt(counts, texts, te
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=30), st.lists(st.integers(0, 2), min_size=1, max_size=30))
 def test_the_baseline_of_a_classifier_by_definition(learnt, judged):
-    texts, held_out = (Texts(b"t\n" * len(rows), np.array(rows, np.int32), ["a", "b", "c"]) for rows in (learnt, judged))
+    texts, held_out = (
+        Texts(b"t\n" * len(rows), np.array(rows, np.int32), ["a", "b", "c"]) for rows in (learnt, judged)
+    )
     found = beside(texts, held_out)
     most = max(range(3), key=lambda label: (learnt.count(label), -label))
     losses = [-np.log((learnt.count(label) + 1) / (len(learnt) + 3)) for label in judged]
@@ -101,16 +122,36 @@ def files(tmp_path):
 def test_few_steps_end_with_what_to_change(here, files, training, sample):
     done = here("train", *training, "-o", "m", "--steps", 3)
     assert done.code == 0 and "next:" not in done.err and sample in done.err
-    assert "has hardly learnt: " in done.err.splitlines()[-1] and "3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
+    assert (
+        "has hardly learnt: " in done.err.splitlines()[-1]
+        and "3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
+    )
     shown = json.loads(here("info", "m", "--json").out)["baseline"]
-    assert shown == ModelFolder.open(files / "m").config["baseline"] and all(isinstance(value, float | str) for value in shown.values())
+    assert shown == ModelFolder.open(files / "m").config["baseline"] and all(
+        isinstance(value, float | str) for value in shown.values()
+    )
 
 
 def test_few_steps_that_did_well_end_with_the_next_command(here, files):
     """Two labels of one word each: a few steps at a high rate tell them apart."""
-    (files / "easy.tsv").write_text("text\tlabel\n" + "".join(f"{word} {n}\t{word}\n" for n in range(40) for word in ("good", "bad")))
+    (files / "easy.tsv").write_text(
+        "text\tlabel\n" + "".join(f"{word} {n}\t{word}\n" for n in range(40) for word in ("good", "bad"))
+    )
     done = here(
-        "train", "classifier", "easy.tsv", "--arch", "gru", *NETWORK, "--set", "warmup=10", "--learning-rate", 0.5, "--steps", 8, "-o", "m"
+        "train",
+        "classifier",
+        "easy.tsv",
+        "--arch",
+        "gru",
+        *NETWORK,
+        "--set",
+        "warmup=10",
+        "--learning-rate",
+        0.5,
+        "--steps",
+        8,
+        "-o",
+        "m",
     )
     record = ModelFolder.open(files / "m").config
     assert record["valid"]["accuracy"] == 1 and record["valid"]["texts"] == 8
@@ -119,7 +160,10 @@ def test_few_steps_that_did_well_end_with_the_next_command(here, files):
 
 def test_a_sample_takes_no_longer_than_its_time(here, files, monkeypatch):
     """Of a clock that moves a second at each look: as much as came in time is shown of a text, and of a translation nothing."""
-    for training, shown in ((("lm", "text.txt", "--arch", "gru"), True), (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss"), False)):
+    for training, shown in (
+        (("lm", "text.txt", "--arch", "gru"), True),
+        (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss"), False),
+    ):
         now = itertools.count()
         monkeypatch.setattr(ending, "time", SimpleNamespace(monotonic=lambda now=now: next(now) * 0.2))
         done = here("train", *training, *NETWORK, "--steps", 2, "-o", training[0])
@@ -136,12 +180,17 @@ def test_what_has_learnt_ends_with_the_next_command(here, files):
 
 def test_the_baseline_of_a_network_by_counting(here, files):
     """Held-out text that is the training text, so that its words can be counted by hand."""
-    assert here("train", "lm", "text.txt", "--arch", "gru", *NETWORK, "--steps", 1, "-o", "m", "--valid", "text.txt").code == 0
+    assert (
+        here("train", "lm", "text.txt", "--arch", "gru", *NETWORK, "--steps", 1, "-o", "m", "--valid", "text.txt").code
+        == 0
+    )
     words = [*"".join((files / "text.txt").read_text().split()), *["</s>"] * 32]
     total, size = len(words), 13  # ten words, </s>, <unk>; <s> is never predicted
     losses = [-np.log((words.count(word) + 1) / (total + size - 1)) for word in words]
     baseline = ModelFolder.open(files / "m").config["baseline"]
-    assert baseline["unigram"] == pytest.approx(np.mean(losses)) and baseline["uniform"] == pytest.approx(np.log(size - 1))
+    assert baseline["unigram"] == pytest.approx(np.mean(losses)) and baseline["uniform"] == pytest.approx(
+        np.log(size - 1)
+    )
 
 
 def test_a_sample_that_fails_does_not_fail_the_training(here, files, monkeypatch):

@@ -166,6 +166,7 @@ def test_a_folder_that_cannot_be_written_is_an_output_error():
 
 # --- faults -----------------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_killed_at_every_step_of_replacing_a_model_it_is_the_old_or_the_new_one(tmp_path):
     save(tmp_path / "m", 1)

@@ -58,7 +58,9 @@ def test_a_label_that_is_all_but_certain(far):
     surely = lambda lines: far * (logits(lines) > 0)  # noqa: E731
     found = influences(surely, "나쁜 나쁜")
     assert found.changes.tolist() == [0, 0] and found.probability == pytest.approx(1, abs=0.02)
-    one = influences(lambda lines: np.array([[far * line.count("x"), 0.0, 1.0] for line in lines.decode().split("\n")[:-1]]), "x x")
+    one = influences(
+        lambda lines: np.array([[far * line.count("x"), 0.0, 1.0] for line in lines.decode().split("\n")[:-1]]), "x x"
+    )
     assert one.changes.tolist() == pytest.approx([far, far])
 
 

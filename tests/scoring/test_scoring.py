@@ -112,7 +112,9 @@ def test_records_are_scored_on_their_own(opened, texts, data):
     assert given_.tokens.tolist() == list(map(len, slow))
     for row, (text, context) in enumerate(zip(texts, contexts)):
         ended = opened.ends or bool(context)
-        assert given_.bytes[row] == len(nfc(text).encode()) + (ended and not (opened.unit == "document" and text.endswith("\n")))
+        assert given_.bytes[row] == len(nfc(text).encode()) + (
+            ended and not (opened.unit == "document" and text.endswith("\n"))
+        )
         assert sums.bytes[row] == score_block(opened, block_of([text]), contexts=[""]).bytes[0]
     tokens = list(score_tokens(opened, block_of(texts), contexts=contexts))
     assert [row.log_prob for row in tokens] == pytest.approx([value for row in slow for value in row], rel=1e-5)
@@ -243,11 +245,17 @@ def test_pairs_of_both_forms(tmp_path):
 def test_pairs_of_any_table(tmp_path, names):
     """The columns may stand in any order, between others; a line feed in a cell is a part of the sentence."""
     rows = [("a, b", "b a", "order"), ("c\nd", 'd "c"', ""), ("나는 간다", "나는", "order")]
-    table = pyarrow.table({"id": [1, 2, 3], **{name: [row[k] for row in rows] for k, name in reversed([*enumerate(names)])}})
+    table = pyarrow.table(
+        {"id": [1, 2, 3], **{name: [row[k] for row in rows] for k, name in reversed([*enumerate(names)])}}
+    )
     parquet.write_table(table, tmp_path / "p.parquet")
     csv.write_csv(table, tmp_path / "p.csv")
     (tmp_path / "p.json").write_text(json.dumps(table.to_pylist()))
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table.rename_columns(["id", *reversed(BLIMP[: len(names)])]).to_pylist()))
+    (tmp_path / "p.jsonl").write_text(
+        "".join(
+            json.dumps(row) + "\n" for row in table.rename_columns(["id", *reversed(BLIMP[: len(names)])]).to_pylist()
+        )
+    )
     (tmp_path / "p.txt").write_bytes((tmp_path / "p.csv").read_bytes())
     expected = [row if len(names) == 3 else (*row[:2], "") for row in rows]
     for name, format in (("p.parquet", None), ("p.csv", None), ("p.json", None), ("p.jsonl", None), ("p.txt", "csv")):

@@ -29,7 +29,10 @@ def test_own_work_is_counted():
     [
         ({"self": "0::/a/b\n", "a/b/cpu.max": "150000 100000", "a/cpu.max": "max 100000"}, 1.5),
         ({"self": "0::/a/b\n", "a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000"}, 0.5),
-        ({"self": "1:cpu,cpuacct:/c\n", "cpu/c/cpu.cfs_quota_us": "200000\n", "cpu/c/cpu.cfs_period_us": "100000\n"}, 2.0),
+        (
+            {"self": "1:cpu,cpuacct:/c\n", "cpu/c/cpu.cfs_quota_us": "200000\n", "cpu/c/cpu.cfs_period_us": "100000\n"},
+            2.0,
+        ),
         ({"self": "1:cpu:/c\n", "cpu/c/cpu.cfs_quota_us": "-1\n", "cpu/c/cpu.cfs_period_us": "100000\n"}, None),
         ({"self": "1:memory:/c\n"}, None),
     ],

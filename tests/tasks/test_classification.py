@@ -50,7 +50,10 @@ def texts_of(sides: dict[str, list[str]]) -> Texts:
 
 TEXTS = texts_of(SIDES)
 GIVEN = TrainingTexts(TEXTS, texts_of({label: own[:2] for label, own in SIDES.items()}), ("texts.tsv",), threads=1)
-SMALL = ["preset tiny", {"width": 8, "embedding": 8, "filters": 4, "layers": 1, "heads": 2, "batch_tokens": 48, "buckets": 512}]
+SMALL = [
+    "preset tiny",
+    {"width": 8, "embedding": 8, "filters": 4, "layers": 1, "heads": 2, "batch_tokens": 48, "buckets": 512},
+]
 
 
 def request(arch: str, **settings) -> Request:
@@ -60,13 +63,19 @@ def request(arch: str, **settings) -> Request:
 
     known = {field.name for kind in kinds_of("classification", arch) for field in fields(kind)}
     values = {name: value for name, value in SMALL[1].items() if name in known}
-    return Request("classification", arch, "tiny", (("test", {**values, **settings}),), device="cpu", precision="fp32", threads=1)
+    return Request(
+        "classification", arch, "tiny", (("test", {**values, **settings}),), device="cpu", precision="fp32", threads=1
+    )
 
 
-def trained(folder, arch: str, *, given: TrainingTexts = GIVEN, resume: bool = False, init: str | None = None, **settings):
+def trained(
+    folder, arch: str, *, given: TrainingTexts = GIVEN, resume: bool = False, init: str | None = None, **settings
+):
     choice = TokenizerChoice("words")
     with drafting(folder, resume=resume) as draft:
-        return train_classifier(draft, given, choice, request(arch, **settings), resume=resume, init=init, reporter=SILENT)
+        return train_classifier(
+            draft, given, choice, request(arch, **settings), resume=resume, init=init, reporter=SILENT
+        )
 
 
 # --- what is held out -------------------------------------------------------------------------------------------------
@@ -84,7 +93,9 @@ def test_a_seeded_tenth_of_every_label_is_held_out():
     assert kept.labels == held_out.labels == many.labels
     assert [row for row in rows_of(many) if row in {*rows_of(kept)}] == rows_of(kept)  # in the order they came in
     again, other = split(many, seed=4)[1], split(many, seed=5)[1]
-    assert again.data == held_out.data and np.array_equal(again.targets, held_out.targets) and other.data != held_out.data
+    assert (
+        again.data == held_out.data and np.array_equal(again.targets, held_out.targets) and other.data != held_out.data
+    )
 
 
 @pytest.mark.parametrize("sizes", [(2, 1), (1, 2), (2, 2), (4, 1, 1)])
@@ -130,8 +141,22 @@ def test_weights_of_labels():
     counts = np.array([len(own) for own in SIDES.values()])
     assert np.ptp(balanced * counts) < 1e-9 and (balanced * counts).sum() == pytest.approx(counts.sum())
     given = weights_of_labels("good=3,so so=0", TEXTS)
-    assert given[1] / given[0] == pytest.approx(3) and given[2] == 0 and (given * counts).sum() == pytest.approx(counts.sum())
-    for wrong in ("fine=1", "good", "good=x", "good=-1", "good=nan", "good=inf", "good=0,bad=0,so so=0", "", "good=1,good=2"):
+    assert (
+        given[1] / given[0] == pytest.approx(3)
+        and given[2] == 0
+        and (given * counts).sum() == pytest.approx(counts.sum())
+    )
+    for wrong in (
+        "fine=1",
+        "good",
+        "good=x",
+        "good=-1",
+        "good=nan",
+        "good=inf",
+        "good=0,bad=0,so so=0",
+        "",
+        "good=1,good=2",
+    ):
         with pytest.raises(UsageError, match="--label-weights"):
             weights_of_labels(wrong, TEXTS)
 
@@ -148,7 +173,9 @@ def test_labels_in_another_order_and_of_no_model():
 
 @pytest.mark.parametrize("weights", [None, [1.0, 2.0, 4.0]])
 def test_an_ngram_classifier_is_bayes_rule_over_language_models(tmp_path, weights):
-    given = TrainingTexts(TEXTS, GIVEN.valid, ("texts.tsv",), weights=None if weights is None else np.array(weights), threads=1)
+    given = TrainingTexts(
+        TEXTS, GIVEN.valid, ("texts.tsv",), weights=None if weights is None else np.array(weights), threads=1
+    )
     opened = trained(tmp_path / "c", "ngram", given=given).opened
     asked = ["a fine film", "one 지루한 day", "", "a zebra"]
     lines = "".join(f"{text}\n" for text in asked).encode()
@@ -157,7 +184,9 @@ def test_an_ngram_classifier_is_bayes_rule_over_language_models(tmp_path, weight
     prior = np.array([len(own) for own in SIDES.values()]) * (1.0 if weights is None else np.array(weights))
     want = np.empty((len(asked), len(SIDES)))
     for k, _own in enumerate(SIDES.values()):
-        (tmp_path / f"{k}.txt").write_text("".join(text + "\n" for text, label in rows_of(TEXTS) if label == list(SIDES)[k]))
+        (tmp_path / f"{k}.txt").write_text(
+            "".join(text + "\n" for text, label in rows_of(TEXTS) if label == list(SIDES)[k])
+        )
         with drafting(tmp_path / f"lm{k}") as draft:
             corpus, choice = Corpus((str(tmp_path / f"{k}.txt"),)), TokenizerChoice(str(tokenizer))
             train_counted(draft, corpus, choice, ngram.Config(order=2), memory=1 << 30)
@@ -171,9 +200,15 @@ def test_an_ngram_classifier_is_bayes_rule_over_language_models(tmp_path, weight
 def test_a_label_of_no_weight_is_never_told(tmp_path):
     weights = weights_of_labels("good=0", TEXTS)
     for arch in ("ngram", "bag"):
-        made = trained(tmp_path / arch, arch, given=TrainingTexts(TEXTS, GIVEN.valid, ("t",), weights=weights, threads=1))
+        made = trained(
+            tmp_path / arch, arch, given=TrainingTexts(TEXTS, GIVEN.valid, ("t",), weights=weights, threads=1)
+        )
         shares = made.opened.probabilities(TEXTS.data)
-        assert (shares.argmax(axis=1) != 1).all() and np.isfinite(shares).all() and math.isfinite(made.record["valid"]["loss"])
+        assert (
+            (shares.argmax(axis=1) != 1).all()
+            and np.isfinite(shares).all()
+            and math.isfinite(made.record["valid"]["loss"])
+        )
 
 
 def test_long_texts_keep_their_digits():
@@ -201,12 +236,23 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_resumed_is_bitwise_equal(tmp_path, case):
     arch, settings = CASES[case]
-    settings = {**settings, "warmup": 2, "schedule": "constant", "evaluate_every": 2}  # the first part ends where both are judged
+    settings = {
+        **settings,
+        "warmup": 2,
+        "schedule": "constant",
+        "evaluate_every": 2,
+    }  # the first part ends where both are judged
     trained(tmp_path / "whole", arch, steps=7, **settings)
     trained(tmp_path / "parts", arch, steps=4, **settings)
     trained(tmp_path / "parts", arch, steps=7, resume=True, **settings)
-    (whole, progress), (parts, resumed) = (checkpoint.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts"))
-    assert whole.keys() == parts.keys() and {name.partition(".")[0] for name in whole} >= {"weight", "random", "optimizer"}
+    (whole, progress), (parts, resumed) = (
+        checkpoint.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts")
+    )
+    assert whole.keys() == parts.keys() and {name.partition(".")[0] for name in whole} >= {
+        "weight",
+        "random",
+        "optimizer",
+    }
     assert all(np.array_equal(array, parts[name]) for name, array in whole.items())
     for field in ("step", "epoch", "index", "tokens", "best", "best_step"):
         assert progress["progress"][field] == resumed["progress"][field]
@@ -244,7 +290,10 @@ def test_a_network_learns_and_is_opened_as_it_was(tmp_path):
 
 # --- beginning with a language model's body ---------------------------------------------------------------------------
 
-BODIES = {"lstm": ["width=12", "embedding=6", "layers=2"], "transformer": ["width=12", "heads=3", "layers=2", "window=32"]}
+BODIES = {
+    "lstm": ["width=12", "embedding=6", "layers=2"],
+    "transformer": ["width=12", "heads=3", "layers=2", "window=32"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -270,20 +319,28 @@ def test_the_body_is_the_language_models(tmp_path, bodies, arch):
     source = str(bodies / arch)
     settings = {**settings_of_body(source, arch), "steps": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "window": 32}
     with drafting(tmp_path / "c") as draft:
-        asked = Request("classification", arch, "tiny", (("body", settings),), device="cpu", precision="fp32", threads=1)
+        asked = Request(
+            "classification", arch, "tiny", (("body", settings),), device="cpu", precision="fp32", threads=1
+        )
         made = train_classifier(draft, GIVEN, TokenizerChoice("bytes"), asked, init=source, reporter=SILENT)
     own, theirs = ModelFolder.open(tmp_path / "c"), ModelFolder.open(source)
     body = {name: array for name, array in theirs.tensors().items() if name.startswith("body.")}
     assert body and all(np.allclose(own.tensors()[name], array, atol=1e-7, rtol=0) for name, array in body.items())
     assert own.tokenizer().fingerprint == theirs.tokenizer().fingerprint and made.record["init"] == arch
-    assert not {"dropout", "weight_dropout", "word_dropout", "window", "members"} & settings_of_body(source, arch).keys()
+    assert (
+        not {"dropout", "weight_dropout", "word_dropout", "window", "members"} & settings_of_body(source, arch).keys()
+    )
 
 
-@pytest.mark.parametrize("arch, change", [("lstm", {"width": 10}), ("lstm", {"layers": 1}), ("transformer", {"layers": 1})])
+@pytest.mark.parametrize(
+    "arch, change", [("lstm", {"width": 10}), ("lstm", {"layers": 1}), ("transformer", {"layers": 1})]
+)
 def test_a_body_of_another_shape_is_refused(tmp_path, bodies, arch, change):
     settings = {**settings_of_body(str(bodies / arch), arch), "steps": 1, **change}
     with pytest.raises(ModelError, match="another shape"), drafting(tmp_path / "c") as draft:
-        asked = Request("classification", arch, "tiny", (("body", settings),), device="cpu", precision="fp32", threads=1)
+        asked = Request(
+            "classification", arch, "tiny", (("body", settings),), device="cpu", precision="fp32", threads=1
+        )
         train_classifier(draft, GIVEN, TokenizerChoice("words"), asked, init=str(bodies / arch), reporter=SILENT)
     assert not (tmp_path / "c").exists()
 
@@ -323,8 +380,15 @@ def test_runs_are_compared_by_mean_and_deviation(here, tmp_path):
         "--preset", "tiny", "--steps", 4, "--set", "filters=4", "--set", "embedding=8", "--tokenizer", "words", "--threads", 1,
     )  # fmt: skip
     assert done.code == 0, done.err
-    places = sorted(path.parent for path in (tmp_path / "m").glob("**/manifest.json") if "checkpoints" not in path.parts)
-    assert [str(path.relative_to(tmp_path / "m")) for path in places] == ["cnn/seed-5", "cnn/seed-6", "cnn/seed-7", "ngram"]
+    places = sorted(
+        path.parent for path in (tmp_path / "m").glob("**/manifest.json") if "checkpoints" not in path.parts
+    )
+    assert [str(path.relative_to(tmp_path / "m")) for path in places] == [
+        "cnn/seed-5",
+        "cnn/seed-6",
+        "cnn/seed-7",
+        "ngram",
+    ]
     runs = [ModelFolder.open(tmp_path / f"m/cnn/seed-{seed}").config for seed in (5, 6, 7)]
     assert len({run["tokenizer"] for run in runs}) == 1 and [run["training"]["seed"] for run in runs] == [5, 6, 7]
     accuracy = [100 * run["valid"]["accuracy"] for run in runs]
@@ -351,5 +415,7 @@ def test_the_metric_says_which_is_best(here, tmp_path):
         done = here(*command, "-o", metric, "--metric", metric)
         assert done.code == 0, done.err
         best[metric], figures = done.rows[0][0], [sign * float(row[column]) for row in done.rows]
-        assert figures == sorted(figures) and f"seqcli classify -m {metric}/{best[metric]} " in done.err.splitlines()[-1]
+        assert (
+            figures == sorted(figures) and f"seqcli classify -m {metric}/{best[metric]} " in done.err.splitlines()[-1]
+        )
     assert best == {"accuracy": "bag", "loss": "ngram"}

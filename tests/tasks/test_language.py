@@ -134,7 +134,11 @@ def test_a_tokenizer_counts_malformed_text_once(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"a\xff b\xff\nc\n")
     for make in (
         lambda notes: train_tokenizer(
-            Corpus((str(tmp_path / "a.txt"),)), TokenizerChoice("characters"), str(tmp_path / "t"), force=True, reporter=notes
+            Corpus((str(tmp_path / "a.txt"),)),
+            TokenizerChoice("characters"),
+            str(tmp_path / "t"),
+            force=True,
+            reporter=notes,
         ),
         lambda notes: train(tmp_path / "m", tmp_path / "a.txt", name="characters", reporter=notes),
     ):
@@ -338,7 +342,9 @@ def test_a_converted_model_is_a_model_folder(tmp_path, model, here):
     own, other = (open_model(str(place)) for place in (model, "again"))
     text = b"the cat saw the zebra\n"
     np.testing.assert_allclose(
-        own.model.score(own.tokenizer.encode(text)).log_prob, other.model.score(other.tokenizer.encode(text)).log_prob, atol=1e-5
+        own.model.score(own.tokenizer.encode(text)).log_prob,
+        other.model.score(other.tokenizer.encode(text)).log_prob,
+        atol=1e-5,
     )
     assert here("convert", "m.arpa", "again").code == 2 and here("convert", "m.arpa", "again", "--force").code == 0
     assert here("convert", model, "m.arpa").code == 2 and here("convert", model, "m.arpa", "--force").code == 0

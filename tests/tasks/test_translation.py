@@ -45,19 +45,38 @@ PAIRS = sentences(400, 1)
 HELD_OUT = sentences(40, 2)
 
 
-def trained(path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS, valid=HELD_OUT, metric="loss", **settings):
+def trained(
+    path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS, valid=HELD_OUT, metric="loss", **settings
+):
     shared = [(init, settings_of_init(init, arch))] if init else []
     request = Request(
-        TRANSLATION, arch, "tiny", (*shared, ("test", {"batch_tokens": 512, **settings})), device="cpu", precision="fp32", threads=1
+        TRANSLATION,
+        arch,
+        "tiny",
+        (*shared, ("test", {"batch_tokens": 512, **settings})),
+        device="cpu",
+        precision="fp32",
+        threads=1,
     )
     given = TrainingPairs(pairs, valid, ("made.tsv",), separate=separate, metric=metric, threads=1)
     with drafting(path, resume=resume, force=not resume) as draft:
-        return train_translator(draft, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT)
+        return train_translator(
+            draft, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT
+        )
 
 
-@pytest.mark.parametrize("arch, settings", [("gru", {"width": 48, "embedding": 24}), ("transformer", {"width": 64, "layers": 1})])
+@pytest.mark.parametrize(
+    "arch, settings", [("gru", {"width": 48, "embedding": 24}), ("transformer", {"width": 64, "layers": 1})]
+)
 def test_it_learns_to_translate(tmp_path, arch, settings):
-    settings = {**settings, "learning_rate": 1e-2, "warmup": 20, "dropout": 0.0, "label_smoothing": 0.0, "evaluations": 1}
+    settings = {
+        **settings,
+        "learning_rate": 1e-2,
+        "warmup": 20,
+        "dropout": 0.0,
+        "label_smoothing": 0.0,
+        "evaluations": 1,
+    }
     made = trained(tmp_path / "m", arch, steps=250, **settings)
     assert made.record["valid"]["bleu"] > 90 and made.record["valid"]["perplexity"] < 1.3
     assert made.record["valid"]["pairs"] == 40 and "tok:13a" in made.record["valid"]["bleu_signature"]
@@ -68,16 +87,29 @@ def test_it_learns_to_translate(tmp_path, arch, settings):
         assert looked.argmax(axis=1)[:3].tolist() == [2, 1, 0]
 
 
-CASES = {"gru": {"word_dropout": 0.1}, "lstm": {"layers": 2}, "transformer": {"dropout": 0.2, "ema": 0.5, "piece_dropout": 0.3}}
+CASES = {
+    "gru": {"word_dropout": 0.1},
+    "lstm": {"layers": 2},
+    "transformer": {"dropout": 0.2, "ema": 0.5, "piece_dropout": 0.3},
+}
 
 
 @pytest.mark.parametrize("arch", CASES)
 def test_resumed_is_bitwise_equal(tmp_path, arch):
-    settings = {**CASES[arch], "width": 16, "warmup": 2, "schedule": "constant", "evaluate_every": 2, "pairs": sentences(60, 3)}
+    settings = {
+        **CASES[arch],
+        "width": 16,
+        "warmup": 2,
+        "schedule": "constant",
+        "evaluate_every": 2,
+        "pairs": sentences(60, 3),
+    }
     trained(tmp_path / "whole", arch, steps=7, **settings)
     trained(tmp_path / "parts", arch, steps=4, **settings)
     trained(tmp_path / "parts", arch, steps=7, resume=True, **settings)
-    (whole, progress), (parts, resumed) = (checkpoint.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts"))
+    (whole, progress), (parts, resumed) = (
+        checkpoint.newest(tmp_path / name, reporter=SILENT) for name in ("whole", "parts")
+    )
     assert whole.keys() == parts.keys() and all(np.array_equal(array, parts[name]) for name, array in whole.items())
     for field in ("step", "epoch", "index", "tokens", "best", "best_step"):
         assert progress["progress"][field] == resumed["progress"][field]
@@ -89,7 +121,12 @@ def test_a_folder_with_two_tokenizers_is_opened_and_verified(tmp_path):
     assert "one" in made.opened.source.vocabulary() and "uno" in made.opened.target.vocabulary()
     ModelFolder.open(tmp_path / "m").verify()
     manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
-    assert {name.partition("/")[0] for name in manifest["files"]} == {"config.json", "model.safetensors", "tokenizer.source", "tokenizer.target"}
+    assert {name.partition("/")[0] for name in manifest["files"]} == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.source",
+        "tokenizer.target",
+    }
 
 
 def test_it_begins_with_another_ones_weights(tmp_path):
@@ -116,7 +153,9 @@ def test_resuming_by_another_measure_is_refused(tmp_path):
 
 def test_pairs_of_one_source_are_held_out_together():
     lines = [f"source {n % 30}" for n in range(300)]
-    pairs = Pairs(Texts("".join(f"{line}\n" for line in lines).encode()), Texts("".join(f"t {n}\n" for n in range(300)).encode()))
+    pairs = Pairs(
+        Texts("".join(f"{line}\n" for line in lines).encode()), Texts("".join(f"t {n}\n" for n in range(300)).encode())
+    )
     learnt, held = split(pairs, seed=3)
     assert not {*learnt.source.data.split(b"\n")[:-1]} & {*held.source.data.split(b"\n")[:-1]}
     assert len(learnt) + len(held) == 300 and 5 <= len(held) <= 30

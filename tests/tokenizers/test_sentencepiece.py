@@ -134,9 +134,14 @@ def test_3_a_word_or_a_foreign_models_line_with_too_many_segmentations(monkeypat
     monkeypatch.setattr(sentencepiece, "_WINDOW", 16)
     model = SentencePiece(foreign(vocab_size=60))
     model.normalisation = Normalisation.NONE
-    for tokenizer, text, kind in ((MADE["unigram"], "machines" * 3, "word of 24"), (model, "the cat sat on the mat", "line of 22")):
+    for tokenizer, text, kind in (
+        (MADE["unigram"], "machines" * 3, "word of 24"),
+        (model, "the cat sat on the mat", "line of 22"),
+    ):
         for several in (lambda: tokenizer.nbest(text, k=2), lambda: tokenizer.sample(text, alpha=1, seed=1)):
-            with pytest.raises(InputError, match=f"a {kind} bytes has too many segmentations; the longest .* is 16 bytes"):
+            with pytest.raises(
+                InputError, match=f"a {kind} bytes has too many segmentations; the longest .* is 16 bytes"
+            ):
                 several()
 
 
@@ -182,7 +187,9 @@ FOREIGN = [
     foreign(treat_whitespace_as_suffix=True),
     foreign(add_dummy_prefix=False),
 ]
-HOSTILE = st.text(st.sampled_from("the cat e\u0301é\u1112\u1161\u11a8학\u2581\x1a01 \t\u00a0\u3000ﬁ漢<unk>😀\0"), max_size=30)
+HOSTILE = st.text(
+    st.sampled_from("the cat e\u0301é\u1112\u1161\u11a8학\u2581\x1a01 \t\u00a0\u3000ﬁ漢<unk>😀\0"), max_size=30
+)
 
 
 @pytest.mark.parametrize("model", FOREIGN, ids=["nmt", "bytes", "bpe", "suffix", "no prefix"])
@@ -194,7 +201,9 @@ def test_ids_of_a_foreign_model_are_the_librarys(tmp_path_factory, model, text):
     judge, theirs = library.SentencePieceProcessor(model_proto=model), open_file(path)
     assert theirs.encode(f"{text}\n".encode()).tokens[:-1].tolist() == judge.encode(text)
     assert [piece.id for piece in theirs.pieces(text)] == judge.encode(text)
-    assert theirs.decode(judge.encode(text)) == judge.decode(judge.encode(text)).removesuffix(" " * theirs.spaces_follow)
+    assert theirs.decode(judge.encode(text)) == judge.decode(judge.encode(text)).removesuffix(
+        " " * theirs.spaces_follow
+    )
 
 
 @pytest.mark.parametrize("model", FOREIGN, ids=["nmt", "bytes", "bpe", "suffix", "no prefix"])
@@ -204,7 +213,9 @@ def test_text_is_written_as_a_foreign_model_decodes_it(tmp_path, model):
     judge, theirs = library.SentencePieceProcessor(model_proto=model), open_file(tmp_path / "foreign.model")
     for text in ("the cat", "the\u3000cat", "ｔｈｅ  cat", "e\u0301t\u00e9", "\u1112\u1161\u11a8", "the \u2581cat", ""):
         unknown = judge.unk_id() in judge.encode(text)
-        assert theirs.written(text) == judge.decode(judge.encode(text)).removesuffix(" " * theirs.spaces_follow) or unknown
+        assert (
+            theirs.written(text) == judge.decode(judge.encode(text)).removesuffix(" " * theirs.spaces_follow) or unknown
+        )
         assert [theirs.written(given) for given in (f" {text}", f"{text} ", f"{text}\nx")] == [
             f" {theirs.written(text)}", f"{theirs.written(text)} " if text else " ", f"{theirs.written(text)}\nx"
         ]  # fmt: skip

@@ -136,7 +136,11 @@ def test_pieces_point_into_the_text_as_given(text):
 
 def test_pieces_by_example():
     pieces = list(learned("é a\n".encode()).pieces("  e\u0301 <s> b <unk>"))
-    assert [(p.text, p.id, p.start, p.end) for p in pieces] == [("é", 3, 2, 4), ("b", UNK_ID, 9, 10), ("<unk>", UNK_ID, 11, 16)]
+    assert [(p.text, p.id, p.start, p.end) for p in pieces] == [
+        ("é", 3, 2, 4),
+        ("b", UNK_ID, 9, 10),
+        ("<unk>", UNK_ID, 11, 16),
+    ]
 
 
 @settings(deadline=None)

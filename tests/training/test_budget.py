@@ -72,7 +72,9 @@ class Simulated:
             return model.weight.sum() * 0.0, 1, None
 
         model.loss = loss
-        batches = SimpleNamespace(length=lambda epoch: 10**9, get=lambda *_: Example(np.zeros((1, 1)), np.zeros((1, 1))))
+        batches = SimpleNamespace(
+            length=lambda epoch: 10**9, get=lambda *_: Example(np.zeros((1, 1)), np.zeros((1, 1)))
+        )
         plan = Plan(minutes=minutes, batch_tokens=1)
         with pytest.MonkeyPatch.context() as patch:
             for module in (loop, budgets):
@@ -85,7 +87,11 @@ class Simulated:
 
 
 @given(
-    reading=st.floats(0, 20), step=st.floats(0.5, 2), part=st.floats(0.01, 1), parts=st.integers(1, 300), save=st.floats(0, 1)
+    reading=st.floats(0, 20),
+    step=st.floats(0.5, 2),
+    part=st.floats(0.01, 1),
+    parts=st.integers(1, 300),
+    save=st.floats(0, 1),
 )
 @settings(max_examples=25, deadline=None)
 def test_the_promise_holds_whatever_things_cost(reading, step, part, parts, save):
@@ -193,7 +199,9 @@ def test_all_parts_of_held_out_text_are_all_of_it(tmp_path, monkeypatch, unit):
     assert some["tokens"] < some["held_out_tokens"]
 
 
-TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
+TEXT = "".join(
+    f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish")
+)
 
 
 def trained(folder, text, *, resume=False, **more):

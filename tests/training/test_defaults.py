@@ -27,7 +27,9 @@ from seqcli.training.config import Request
 def test_it_follows_from_what_is_trained_on_what_for_how_long(task, arch, kind, minutes, device, expected):
     situation = defaults.Situation(f"{kind}-100#abcd", "line", 10_000, minutes, device)
     notes = []
-    request = defaults.completed(Request(task, arch, None, ()), situation, resumed=None, reporter=type("R", (), {"note": notes.append}))
+    request = defaults.completed(
+        Request(task, arch, None, ()), situation, resumed=None, reporter=type("R", (), {"note": notes.append})
+    )
     assert request.preset == expected and len(notes) == 1 and f"preset {expected}" in notes[0]
 
 
@@ -37,9 +39,17 @@ def test_every_architecture_gets_one_that_it_has():
             presets = catalog.presets(task, arch)[1]
             for minutes in (0, 1, 100):
                 for kind in ("words", "characters"):
-                    assert defaults.preset(task, arch, presets, defaults.Situation(kind, "line", 1, minutes, "cpu")) in presets
+                    assert (
+                        defaults.preset(task, arch, presets, defaults.Situation(kind, "line", 1, minutes, "cpu"))
+                        in presets
+                    )
 
 
 def test_one_that_is_asked_for_stays():
     request = Request("language", "lstm", "small", ())
-    assert defaults.completed(request, defaults.Situation("characters", "line", 1, 1, "cpu"), resumed=None, reporter=SILENT) is request
+    assert (
+        defaults.completed(
+            request, defaults.Situation("characters", "line", 1, 1, "cpu"), resumed=None, reporter=SILENT
+        )
+        is request
+    )

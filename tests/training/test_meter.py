@@ -38,4 +38,11 @@ def test_figures_and_line(monkeypatch):
 
 
 def test_speeds_are_short():
-    assert [meter._short(x) for x in (7.4, 950, 9_460, 123_456, 9_460_000, 43_000_000)] == ["7", "950", "9.5k", "123k", "9.5M", "43M"]
+    assert [meter._short(x) for x in (7.4, 950, 9_460, 123_456, 9_460_000, 43_000_000)] == [
+        "7",
+        "950",
+        "9.5k",
+        "123k",
+        "9.5M",
+        "43M",
+    ]

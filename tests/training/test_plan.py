@@ -16,14 +16,19 @@ def test_schedules_warm_up_and_end_where_they_should(schedule):
     plan = Plan(steps=100, warmup=10, floor=0.1, cooldown=0.25, schedule=schedule)
     course = [learning_rate(step, step / 100, plan) for step in range(100)] + [learning_rate(99, 1.0, plan)]
     assert course[0] < 0.11 and all(a < b for a, b in pairwise(course[:9]))
-    end = {"cosine": 0.1, "linear": 0.1, "wsd": 0.1, "constant": 1, "plateau": 1, "inverse-sqrt": math.sqrt(0.1)}[schedule]
+    end = {"cosine": 0.1, "linear": 0.1, "wsd": 0.1, "constant": 1, "plateau": 1, "inverse-sqrt": math.sqrt(0.1)}[
+        schedule
+    ]
     assert course[-1] == pytest.approx(end)
     assert (course[74] == 1) == (schedule in ("constant", "plateau", "wsd"))
     assert all(a >= b for a, b in pairwise(course[10:]))
 
 
 def test_warm_up_takes_a_tenth_of_a_short_budget():
-    assert learning_rate(0, 0.0, Plan(steps=20, warmup=100)) == 0.01 and learning_rate(2, 0.1, Plan(steps=20, warmup=100, schedule="constant")) == 1
+    assert (
+        learning_rate(0, 0.0, Plan(steps=20, warmup=100)) == 0.01
+        and learning_rate(2, 0.1, Plan(steps=20, warmup=100, schedule="constant")) == 1
+    )
 
 
 def test_plateau_halves_the_rate_when_an_evaluation_is_not_better():

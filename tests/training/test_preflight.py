@@ -10,7 +10,20 @@ from seqcli.system import memory
 
 
 def arguments(corpus, *more):
-    tiny = ("--arch", "gru", "--preset", "tiny", "--steps", "2", "--batch-tokens", "64", "--device", "cpu", "--threads", "1")
+    tiny = (
+        "--arch",
+        "gru",
+        "--preset",
+        "tiny",
+        "--steps",
+        "2",
+        "--batch-tokens",
+        "64",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    )
     return ("train", "lm", corpus, "-o", "m", "-q", *tiny, *more)
 
 
@@ -35,7 +48,12 @@ def test_5_a_network_beyond_all_machines_is_not_even_begun(here, corpus, tmp_pat
 def test_5_disk(here, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
     done = here(*arguments(corpus))
-    assert done.code == 5 and done.err.count("\n") == 1 and "not enough disk" in done.err and "are free: m; free some" in done.err
+    assert (
+        done.code == 5
+        and done.err.count("\n") == 1
+        and "not enough disk" in done.err
+        and "are free: m; free some" in done.err
+    )
     assert os.listdir(tmp_path) == []
     assert here(*arguments(corpus, "--set", "width=16")).code == 0
 

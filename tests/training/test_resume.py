@@ -19,13 +19,27 @@ from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.train import train_network
 from seqcli.training.config import Request
 
-TEXT = "".join(f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish"))
+TEXT = "".join(
+    f"the {a} {v} the {b} .\n" for a in ("cat", "dog", "bird") for v in ("sees", "likes") for b in ("man", "fish")
+)
 CASES = {
-    "lstm-document": ("lstm", "document", ["width=16", "bptt=16", "batch_tokens=64", "dropout=0.2", "weight_dropout=0.1"]),
+    "lstm-document": (
+        "lstm",
+        "document",
+        ["width=16", "bptt=16", "batch_tokens=64", "dropout=0.2", "weight_dropout=0.1"],
+    ),
     "gru-line": ("gru", "line", ["width=16", "batch_tokens=64", "layers=2"]),
     "transformer-line": ("transformer", "line", ["width=16", "heads=2", "layers=1", "batch_tokens=64", "dropout=0.1"]),
-    "transformer-document": ("transformer", "document", ["width=16", "heads=2", "layers=1", "window=16", "batch_tokens=64"]),
-    "feedforward-document": ("feedforward", "document", ["embedding=8", "width=16", "bptt=16", "context=3", "batch_tokens=64"]),
+    "transformer-document": (
+        "transformer",
+        "document",
+        ["width=16", "heads=2", "layers=1", "window=16", "batch_tokens=64"],
+    ),
+    "feedforward-document": (
+        "feedforward",
+        "document",
+        ["embedding=8", "width=16", "bptt=16", "context=3", "batch_tokens=64"],
+    ),
 }
 
 
@@ -63,7 +77,11 @@ def test_resumed_is_bitwise_equal(tmp_path, corpus_path, case, way):
     trained(tmp_path / "parts", corpus_path, case, steps=4, more=more)
     parts, resumed = trained(tmp_path / "parts", corpus_path, case, steps=7, resume=True, more=more)
     kinds = {name.partition(".")[0] for name in whole}
-    assert kinds >= {"weight", "random"} and ("average" in kinds) == (way == "ema") and ("optimizer" in kinds) == (way != "plateau")
+    assert (
+        kinds >= {"weight", "random"}
+        and ("average" in kinds) == (way == "ema")
+        and ("optimizer" in kinds) == (way != "plateau")
+    )
     assert whole.keys() == parts.keys()
     for name, array in whole.items():
         assert np.array_equal(array, parts[name]), name
@@ -134,7 +152,9 @@ def test_divergence_stops_before_the_update(tmp_path, corpus_path, monkeypatch):
     with pytest.raises(DivergedError, match="step 5"):
         trained(tmp_path / "m", corpus_path, "gru-line", steps=9)
     tensors, progress = checkpoint.newest(tmp_path / "m", reporter=SILENT)
-    assert progress["progress"]["step"] == 3 and all(np.isfinite(a).all() for n, a in tensors.items() if n.startswith("weight."))
+    assert progress["progress"]["step"] == 3 and all(
+        np.isfinite(a).all() for n, a in tensors.items() if n.startswith("weight.")
+    )
     assert ModelFolder.open(tmp_path / "m").arch == "gru"
 
 
@@ -175,7 +195,9 @@ def test_a_counted_model_replaces_a_network_and_its_checkpoints(here, tmp_path, 
     assert ModelFolder.open(tmp_path / "m").arch == "ngram" and not (tmp_path / "m" / checkpoint.FOLDER).exists()
 
 
-@pytest.mark.parametrize("refused", [["--set", "width=60000", "--set", "layers=64"], ["--tokenizer", "nowhere/t"], ["--valid", "x.txt"]])
+@pytest.mark.parametrize(
+    "refused", [["--set", "width=60000", "--set", "layers=64"], ["--tokenizer", "nowhere/t"], ["--valid", "x.txt"]]
+)
 def test_a_force_that_is_refused_changes_nothing(here, tmp_path, corpus_path, refused):
     trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
     before = contents(tmp_path / "m")
@@ -227,7 +249,11 @@ def changed(place: Path, change) -> None:
     change(tensors, saved)
     shutil.rmtree(place)
     place.mkdir()
-    sums = {checkpoint.STATE: tensor_file.write(place / checkpoint.STATE, {n: tensor_file.tensor(a) for n, a in tensors.items()}).sha256}
+    sums = {
+        checkpoint.STATE: tensor_file.write(
+            place / checkpoint.STATE, {n: tensor_file.tensor(a) for n, a in tensors.items()}
+        ).sha256
+    }
     write_json(place / checkpoint.PROGRESS, saved)
     sums[checkpoint.PROGRESS] = tensor_file.sha256_of(place / checkpoint.PROGRESS)
     write_json(place / checkpoint.MANIFEST, {"step": int(place.name[5:]), "sha256": sums})

@@ -12,7 +12,12 @@ from seqcli.runs.model_folder import ModelFolder
 from seqcli.training import resuming
 from seqcli.training.config import kinds_of
 
-KINDS = {kind for task in ("language", "classification", "translation") for arch in catalog.architectures(task) for kind in kinds_of(task, arch)}
+KINDS = {
+    kind
+    for task in ("language", "classification", "translation")
+    for arch in catalog.architectures(task)
+    for kind in kinds_of(task, arch)
+}
 
 
 class Notes:
@@ -25,7 +30,9 @@ class Notes:
 
 def other(value):
     """Another value of the same type."""
-    return {bool: lambda v: not v, str: lambda v: v + "x", tuple: lambda v: (*v, 1)}.get(type(value), lambda v: v + 1)(value)
+    return {bool: lambda v: not v, str: lambda v: v + "x", tuple: lambda v: (*v, 1)}.get(type(value), lambda v: v + 1)(
+        value
+    )
 
 
 def begun(kind) -> dict:
@@ -78,7 +85,14 @@ def test_all_that_differs_is_named_and_the_text_where_nothing_else_does():
 
 # --- the options of the command line ----------------------------------------------------------------------------------
 
-NETWORK = {"--preset": "tiny", "--set": "width=8", "--steps": 2, "--precision": "fp32", "--threads": 1, "--tokenizer": "words"}
+NETWORK = {
+    "--preset": "tiny",
+    "--set": "width=8",
+    "--steps": 2,
+    "--precision": "fp32",
+    "--threads": 1,
+    "--tokenizer": "words",
+}
 TRAININGS = {
     "lm": (lm, "text.txt", {"--arch": "gru", "--valid": "valid.txt"}),
     "classifier": (classifier, "labels.tsv", {"--arch": "gru"}),
@@ -153,7 +167,14 @@ def test_every_option_of_a_training_is_refused_or_may_change(here, folder, task)
     assert here(*words(task, data, base)).code == 0
     if task != "lm":  # what it could have begun with
         made, text, by = ("lm", "text.txt", {}) if task == "classifier" else (task, data, own)
-        assert here(*words(made, text, {**NETWORK, "--arch": "gru", **by, "--set": ["width=8", "embedding=8"], "-o": "body"})).code == 0
+        assert (
+            here(
+                *words(
+                    made, text, {**NETWORK, "--arch": "gru", **by, "--set": ["width=8", "embedding=8"], "-o": "body"}
+                )
+            ).code
+            == 0
+        )
     faults = {}
     for option in inspect.signature(command).parameters:
         if CHANGED[option] in (MAY, NONE):
@@ -187,5 +208,3 @@ def test_what_is_counted_is_compared_too(here, folder):
     for task, data, options in (lms, bags):
         done = here(*words(task, data, {**options, "--steps": 3, "--resume": True}))
         assert done.code == 0, done.err
-
-

@@ -7,12 +7,30 @@ import pytest
 
 from seqcli.training import recorder
 
-TINY = ("--arch", "gru", "--preset", "tiny", "--steps", "4", "--batch-tokens", "64", "--device", "cpu", "--threads", "1")
+TINY = (
+    "--arch",
+    "gru",
+    "--preset",
+    "tiny",
+    "--steps",
+    "4",
+    "--batch-tokens",
+    "64",
+    "--device",
+    "cpu",
+    "--threads",
+    "1",
+)
 
 
 def test_plot(here, corpus):
     done = here("train", "lm", corpus, "-o", "m", *TINY, "--plot")
-    assert done.code == 0 and "●" in done.err and done.out == "" and "fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
+    assert (
+        done.code == 0
+        and "●" in done.err
+        and done.out == ""
+        and "fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
+    )
 
 
 @pytest.mark.parametrize("option", [("--plot",), ("--tensorboard",), ("--plot-output", "a.png")])

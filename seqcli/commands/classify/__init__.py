@@ -15,16 +15,28 @@ def classify(
     source: TextInput,
     model: Annotated[
         list[str] | None,
-        typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR; again with --evaluate.", show_default=False),
+        typer.Option(
+            "-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR; again with --evaluate.", show_default=False
+        ),
     ] = None,
     mix: MixOption = None,
-    top_k: Annotated[int | None, typer.Option(parser=whole(1, 10**6), help="JSON and tables: so many labels, likeliest first.")] = None,
-    threshold: Annotated[float, typer.Option(parser=real(0, 1), help="A label less probable than this becomes ?.")] = 0.0,
+    top_k: Annotated[
+        int | None, typer.Option(parser=whole(1, 10**6), help="JSON and tables: so many labels, likeliest first.")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(parser=real(0, 1), help="A label less probable than this becomes ?.")
+    ] = 0.0,
     label_prefix: Annotated[str, typer.Option(metavar="TEXT", help="Before every label, such as __label__.")] = "",
-    explain: Annotated[bool, typer.Option("--explain", help="A row for each word: what it adds to the log-odds of the label.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="A row for each word: what it adds to the log-odds of the label.")
+    ] = False,
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Compare with the labels of the input.")] = False,
-    label_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table of labelled texts: a name, or #N.")] = None,
-    errors: Annotated[int, typer.Option(parser=whole(0, 10**6), help="With --evaluate: so many of the most confident mistakes.")] = 0,
+    label_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of a table of labelled texts: a name, or #N.")
+    ] = None,
+    errors: Annotated[
+        int, typer.Option(parser=whole(0, 10**6), help="With --evaluate: so many of the most confident mistakes.")
+    ] = 0,
     calibrate: Annotated[
         str | None, typer.Option(metavar="FILE", help="Labelled texts to fit the temperature of the probabilities to.")
     ] = None,

@@ -85,7 +85,9 @@ def _show(out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mi
         by_label = columns_of_rows(evaluation.labels, LabelFigures)
         out.rows([replace(column, name="F1") if column.name == "f1" else column for column in by_label])
         report = answers.report
-        out.write(confusion.picture(report.confusion, names, undecided=report.undecided_by_label, color=out.color) + "\n")
+        out.write(
+            confusion.picture(report.confusion, names, undecided=report.undecided_by_label, color=out.color) + "\n"
+        )
         if mistakes:
             _, *columns = columns_of_rows(mistakes, Mistake)
             out.rows([Column("line", [str(row.line) for row in mistakes]), *columns], title="the surest mistakes")
@@ -116,7 +118,9 @@ def _plain(found: Evaluation, mistakes: list[Mistake]) -> list[Column]:
         if name == "labels":
             rows_ += [(key, row["label"], row[key]) for row in value for key in row if key != "label"]
         elif name == "confusion":
-            rows_ += [(name, f"{truth} as {said}", n) for truth, row in zip(labels, value) for said, n in zip(labels, row)]
+            rows_ += [
+                (name, f"{truth} as {said}", n) for truth, row in zip(labels, value) for said, n in zip(labels, row)
+            ]
         elif name != "model":
             rows_.append((name, "", value))
     rows_ += [("error", f"{row.truth} as {row.label}", f"{row.probability:.6f} {row.text}") for row in mistakes]

@@ -42,5 +42,9 @@ def _show(found: Explanation, line: int, out: Output) -> None:
         out.rows([*words, speaking_for, against], title=f"{found.label} {found.probability:.3f}: {found.text}")
         return
     count = len(found.words)
-    places = [Column("line", [line] * count, WHOLE), Column("index", range(count), WHOLE), Column("label", [found.label] * count)]
+    places = [
+        Column("line", [line] * count, WHOLE),
+        Column("index", range(count), WHOLE),
+        Column("label", [found.label] * count),
+    ]
     out.rows([*places, *words])

@@ -46,7 +46,12 @@ class Question:
     def open_records(self, out: Output) -> session.Records:
         """out: an output whose rows should appear as they are made."""
         return session.open_records(
-            self._source_of_texts(), example=EXAMPLE, reporter=self.reporter, sources=self.model, out=out, clean=unlabelled
+            self._source_of_texts(),
+            example=EXAMPLE,
+            reporter=self.reporter,
+            sources=self.model,
+            out=out,
+            clean=unlabelled,
         )
 
     def open_classifiers(self, beginning: str = "") -> session.Models[OpenClassifier]:
@@ -83,7 +88,9 @@ class Question:
 
         source = self._source_of_texts()
         tables = any(records.has_columns(path, source.format) for path in source.paths)
-        columns = {"text_column": source.text_column, "label_column": self.label_column} if tables or not self._tables else {}
+        columns = (
+            {"text_column": source.text_column, "label_column": self.label_column} if tables or not self._tables else {}
+        )
         files = LabelledFiles(
             tuple(source.paths), **columns, format=source.format, encoding=self.source.encoding, strict=source.strict
         )

@@ -49,7 +49,9 @@ def _others(found: Classified, top_k: int) -> list[Column]:
     """The second, third ... likeliest labels."""
     order = found.likeliest(top_k)[:, 1:]
     return [
-        Column(f"{rank}.", [f"{found.labels[label]} {row[label]:.3f}" for label, row in zip(labels, found.probabilities)])
+        Column(
+            f"{rank}.", [f"{found.labels[label]} {row[label]:.3f}" for label, row in zip(labels, found.probabilities)]
+        )
         for rank, labels in enumerate(order.T.tolist(), 2)
     ]
 

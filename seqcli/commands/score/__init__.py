@@ -35,13 +35,19 @@ def score(
     scramble: Annotated[bool, typer.Option("--scramble", help="Rank each text among its words' orderings.")] = False,
     orderings: Annotated[
         int | None,
-        typer.Option(parser=number(ranges.ORDERINGS), help="Orderings to sample for more than 7 words.  [default: 1000]"),
+        typer.Option(
+            parser=number(ranges.ORDERINGS), help="Orderings to sample for more than 7 words.  [default: 1000]"
+        ),
     ] = None,
     choices: Annotated[
         bool, typer.Option("--choices", help='Compare the fillings of "My computer is very [slow|shirt]".')
     ] = False,
     pairs: Annotated[
-        str | None, typer.Option(metavar="FILE", help="File of minimal pairs: good, bad and tag between tabs, BLiMP's JSON Lines, or a .csv, .json or .parquet with columns of these names.")
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of minimal pairs: good, bad and tag between tabs, BLiMP's JSON Lines, or a .csv, .json or .parquet with columns of these names.",
+        ),
     ] = None,
     base: Annotated[str, typer.Option(parser=choice("e", "2", "10"), help="Of the logarithms.")] = "e",
     rank: Annotated[bool, typer.Option("--rank", help="With --level token: 1 for the likeliest token.")] = False,
@@ -54,16 +60,23 @@ def score(
         ),
     ] = None,
     context_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="File of contexts, one line per record; an empty line is no context.")
+        str | None,
+        typer.Option(metavar="FILE", help="File of contexts, one line per record; an empty line is no context."),
     ] = None,
     given: Annotated[
-        str | None, typer.Option("--source", metavar="FILE", help="File of a source per record: p(text | source) by a translator.")
+        str | None,
+        typer.Option("--source", metavar="FILE", help="File of a source per record: p(text | source) by a translator."),
     ] = None,
-    source_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a --source that is a table: a name, or #N.")] = None,
+    source_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of a --source that is a table: a name, or #N.")
+    ] = None,
     unit: Annotated[
         str | None,
-        typer.Option(parser=choice("line", "document"), help="document: one row per document, in which line feeds are line breaks: an argument, a row of a table, or else "
-            "all lines of the input."),
+        typer.Option(
+            parser=choice("line", "document"),
+            help="document: one row per document, in which line feeds are line breaks: an argument, a row of a table, or else "
+            "all lines of the input.",
+        ),
     ] = None,
     seed: SEED = 0,
     results: Results = None,
@@ -95,7 +108,15 @@ def score(
     if unit == "document" and (asked or level in ("token", "word")):
         raise UsageError("--unit document goes with --level sentence or corpus")
     if given is not None and (asked or conditional or unit == "document" or mix is not None):
-        other = f"--{asked[0]}" if asked else conditional if conditional else "--mix" if mix is not None else "--unit document"
+        other = (
+            f"--{asked[0]}"
+            if asked
+            else conditional
+            if conditional
+            else "--mix"
+            if mix is not None
+            else "--unit document"
+        )
         raise UsageError(f"--source does not go with {other}")
     if source_column is not None and given is None:
         raise UsageError("--source-column needs --source")
@@ -104,14 +125,25 @@ def score(
     if pairs is not None and (source.given or source.text_column):
         raise UsageError("--pairs reads its own file; give no other text nor --text-column")
     reporter = results.reporter("score", machine)
-    compared = len(model or []) > 1 and mix is None and not asked and level in ("sentence", "corpus") and unit != "document"
+    compared = (
+        len(model or []) > 1 and mix is None and not asked and level in ("sentence", "corpus") and unit != "document"
+    )
     given_options.without_effect(reporter, {
         "--seed": not (scramble or compared) and "where nothing is drawn at random",
         "--base": pairs is not None and "with --pairs, which shows no logarithms",
     })  # fmt: skip
     check_mix(mix, model or [])
     question = Question(
-        source, results, reporter, machine, model or [], mix=mix, base=base, seed=seed, translated=given, source_column=source_column
+        source,
+        results,
+        reporter,
+        machine,
+        model or [],
+        mix=mix,
+        base=base,
+        seed=seed,
+        translated=given,
+        source_column=source_column,
     )
     contexts = Contexts(context, context_file, source=source, reporter=reporter)
     if pairs is not None:

@@ -22,15 +22,22 @@ def scramble(question: Question, *, sample: int) -> None:
         for block in scorer.blocks:
             models = scorer.of(block)
             for line, text in enumerate(block.records(), block.first):
-                ranks = [_in_unit(comparisons.scramble(m, text, sample=sample, seed=question.seed), question.unit) for m in models]
+                ranks = [
+                    _in_unit(comparisons.scramble(m, text, sample=sample, seed=question.seed), question.unit)
+                    for m in models
+                ]
                 if out.mode == JSON:
-                    out.rows([], json=[{"line": line, "model": m.name, **_object(rank)} for m, rank in zip(models, ranks)])
+                    out.rows(
+                        [], json=[{"line": line, "model": m.name, **_object(rank)} for m, rank in zip(models, ranks)]
+                    )
                 elif out.mode == TABLE:
                     _show_best(out, models, ranks)
                 else:
                     names = [Column("model", [m.name for m in models])] if several else []
                     given = [replace(rank, text=text) for rank in ranks]
-                    out.rows([*names, Column("line", [line] * len(ranks), WHOLE), *columns_of_rows(given, ScrambleRank)])
+                    out.rows(
+                        [*names, Column("line", [line] * len(ranks), WHOLE), *columns_of_rows(given, ScrambleRank)]
+                    )
 
 
 def _in_unit(rank: ScrambleRank, unit: float) -> ScrambleRank:

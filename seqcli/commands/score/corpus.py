@@ -34,7 +34,8 @@ def corpus(question: Question, *, document: bool) -> None:
             scorer.finish(totals.records)
         models = scorer.models.all
         rows = [
-            CorpusScore.of(m.name, totals.of(m), signature=scorer.signature(m, unit=unit), unit=question.unit) for m in models
+            CorpusScore.of(m.name, totals.of(m), signature=scorer.signature(m, unit=unit), unit=question.unit)
+            for m in models
         ]
         columns = columns_of_rows(rows, CorpusScore)
         if out.mode == TABLE:
@@ -45,4 +46,3 @@ def corpus(question: Question, *, document: bool) -> None:
             out.rows(columns)
     if not document:
         differences.report([totals.of(opened) for opened in models])
-

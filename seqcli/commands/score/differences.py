@@ -33,7 +33,11 @@ class Differences:
         for pair, other, total in zip(self._pairs, others, totals[1:]):
             # Of the figures as they are shown, so that the three agree to the last digit
             difference = round(totals[0].bits_per_byte, 4) - round(total.bits_per_byte, 4)
-            figure = f"{first} - {other}: {difference:+.4f} bits per byte" if math.isfinite(difference) else f"{first} - {other}"
+            figure = (
+                f"{first} - {other}: {difference:+.4f} bits per byte"
+                if math.isfinite(difference)
+                else f"{first} - {other}"
+            )
             why = no_verdict({first: totals[0], other: total})
             if why is None:
                 mean, low, high = pair.interval(seed=self._seed)

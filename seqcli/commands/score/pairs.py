@@ -46,7 +46,11 @@ def pairs(question: Question, path: str) -> None:
         else:
             results, names = judge_pairs(scorer.models.chosen, batches), scorer.names
         session.note_unknown(unknown, scorer.models, reporter=question.reporter)
-        rows = [(name, accuracy_of(tag, tally)) for tag, tallies in results.tallies.items() for name, tally in zip(names, tallies)]
+        rows = [
+            (name, accuracy_of(tag, tally))
+            for tag, tallies in results.tallies.items()
+            for name, tally in zip(names, tallies)
+        ]
         columns = columns_of_rows([row for _, row in rows], PairAccuracy)
         if several or out.mode == JSON:
             columns.insert(0, Column("model", [name for name, _ in rows]))

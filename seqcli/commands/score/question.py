@@ -58,7 +58,13 @@ class Question:
         if self.translated is not None:
             return TranslationScorer(self, records)
         models = session.open_language_models(
-            self.model, records, mix=self.mix, source=self.source, machine=self.machine, reporter=self.reporter, whole=whole
+            self.model,
+            records,
+            mix=self.mix,
+            source=self.source,
+            machine=self.machine,
+            reporter=self.reporter,
+            whole=whole,
         )
         return Scorer(self, models, records)
 
@@ -108,7 +114,9 @@ class TranslationScorer(Scorer):
             question.translated, what="sources", column=column, source=question.source, reporter=question.reporter
         )
         self._cut = 0  # sources whose ends are not read
-        place = session.Placement(question.machine, reporter=question.reporter, otherwise="these translators are no networks")
+        place = session.Placement(
+            question.machine, reporter=question.reporter, otherwise="these translators are no networks"
+        )
         models: session.Models[OpenTranslator] = session.Models(
             [place(open_translator(path, name=name)) for name, path in named(question.model)], place,
             open_sample=lambda language: place(samples.translator_of(language, reporter=question.reporter)), kind="translation",
@@ -147,7 +155,9 @@ class Contexts:
                 raise InputError("not valid UTF-8", where="--context", cure="drop --strict to replace it")
             note_replaced(block.replaced, "--context", reporter)
             (self._text,) = block.records()
-        self._lines = None if path is None else AlignedFile(path, what="contexts", column=None, source=source, reporter=reporter)
+        self._lines = (
+            None if path is None else AlignedFile(path, what="contexts", column=None, source=source, reporter=reporter)
+        )
 
     def of(self, block: Block) -> list[str] | None:
         if self._lines is not None:

@@ -26,8 +26,15 @@ def sentences(question: Question, *, contexts: Contexts) -> None:
         _begin(question, scorer, out)
 
         def score(block: Block) -> tuple[str, dict[str, Sentences], int, int]:
-            scored = {opened.name: score_block(opened, block, contexts=contexts.of(block)) for opened in scorer.of(block)}
-            return _shown(question, block, scored, out, several=scorer.models.several), scored, len(block), len(block.data)
+            scored = {
+                opened.name: score_block(opened, block, contexts=contexts.of(block)) for opened in scorer.of(block)
+            }
+            return (
+                _shown(question, block, scored, out, several=scorer.models.several),
+                scored,
+                len(block),
+                len(block.data),
+            )
 
         totals, differences = Tally(), Differences(question, scorer)
         done = 0
@@ -105,7 +112,9 @@ def summarise(scorer: Scorer, opened: OpenModel, total: Totals, *, unit: str = "
     unknown = " (unknown words: compare with care)" if total.unknown else ""
     records = "1 record" if total.sentences == 1 else f"{total.sentences:,} records"
     tokens = "1 token" if total.tokens == 1 else f"{total.tokens:,} tokens"
-    figures = "" if not total.tokens else f"; perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte"
+    figures = (
+        "" if not total.tokens else f"; perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte"
+    )
     note(f"{opened.name}: {records}, {tokens}, {total.unknown:,} unknown{unknown}{figures}  {signature}")
 
 
@@ -120,9 +129,13 @@ def _shown(question: Question, block: Block, scored: dict[str, Sentences], out: 
         return out.shown([], json=_objects(question, block, figures))
     kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(question.source.keep or ())]
     others = [*kept, Column("text", block.records())]
-    by_model = [columns_of(SentenceScore, values, prefix=f"{name}." if several else "") for name, values in figures.items()]
+    by_model = [
+        columns_of(SentenceScore, values, prefix=f"{name}." if several else "") for name, values in figures.items()
+    ]
     if several and out.mode == TABLE:
-        return out.shown(_by_model(list(figures), list(map(columns_of, [SentenceScore] * len(figures), figures.values())), others))
+        return out.shown(
+            _by_model(list(figures), list(map(columns_of, [SentenceScore] * len(figures), figures.values())), others)
+        )
     return out.shown([column for columns in by_model for column in columns] + others)
 
 
@@ -139,7 +152,9 @@ def _by_model(names: list[str], figures: list[list[Column]], others: list[Column
         values = [column.values[row] for row in range(rows) for column in columns]
         tall.append(Column(columns[0].name, values, columns[0].format, columns[0].shown))
     for column in others:
-        tall.append(Column(column.name, [value if k == 0 else "" for value in column.values for k in range(len(names))]))
+        tall.append(
+            Column(column.name, [value if k == 0 else "" for value in column.values for k in range(len(names))])
+        )
     return tall
 
 

@@ -22,7 +22,11 @@ def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -
         def score(block: Block) -> tuple[str, int]:
             given, rows = contexts.of(block), []
             for opened in scorer.of(block):
-                scored = score_words(opened, block, contexts=given) if words else score_tokens(opened, block, contexts=given, rank=rank)
+                scored = (
+                    score_words(opened, block, contexts=given)
+                    if words
+                    else score_tokens(opened, block, contexts=given, rank=rank)
+                )
                 rows += [(opened.name, row) for row in scored]
             rows.sort(key=lambda row: row[1].line)  # a record's models together, whatever records share its block
             with_order = out.mode != TSV and not words and rows and rows[0][1].order is not None
@@ -30,7 +34,9 @@ def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -
             columns = columns_of_rows([row for _, row in rows], result)
             for k, column in enumerate(columns):
                 if column.name == "log_prob" and question.unit != 1:
-                    columns[k] = Column(column.name, [value / question.unit for value in column.values], column.format, column.shown)
+                    columns[k] = Column(
+                        column.name, [value / question.unit for value in column.values], column.format, column.shown
+                    )
             names = [Column("model", [name for name, _ in rows])] if several else []
             return out.shown([*names, *(column for column in columns if column.name not in left_out)]), len(block)
 

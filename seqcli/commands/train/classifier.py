@@ -64,10 +64,16 @@ def classifier(
         str | None, typer.Option(metavar="balanced|LABEL=W,...", help="How much a text of each label counts.")
     ] = None,
     init: Annotated[
-        str | None, typer.Option(metavar="DIR", help="rnn, lstm, gru, transformer: begin with the body of this language model.")
+        str | None,
+        typer.Option(metavar="DIR", help="rnn, lstm, gru, transformer: begin with the body of this language model."),
     ] = None,
     tokenizer: Annotated[
-        str | None, typer.Option(metavar="KIND|DIR", help="sentencepiece, words, characters, bytes, or a folder with one; not for bag.  [default: sentencepiece]", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="KIND|DIR",
+            help="sentencepiece, words, characters, bytes, or a folder with one; not for bag.  [default: sentencepiece]",
+            show_default=False,
+        ),
     ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
@@ -103,7 +109,12 @@ def classifier(
     task, archs = CLASSIFICATION, arch or ["bag"]
     check_archs(archs)
     training = not all(catalog.is_counted(task, name) for name in archs)
-    of_tokens = {"tokenizer": tokenizer, "vocab_size": vocab_size, "min_count": min_count if min_count > 1 else None, "limit_vocab": limit_vocab}
+    of_tokens = {
+        "tokenizer": tokenizer,
+        "vocab_size": vocab_size,
+        "min_count": min_count if min_count > 1 else None,
+        "limit_vocab": limit_vocab,
+    }
     refuse_unheard(archs, {
         **({} if "ngram" in archs else {"order": order}),
         **({} if training else {**writing.of_networks, "init": init, "steps": budget.steps, "minutes": budget.minutes}),
@@ -131,7 +142,9 @@ def classifier(
         given |= {"batch_tokens": None}
     if archs == ["ngram"]:
         if valid and settings.given_seed is not None:
-            Console(prefix="seqcli train classifier", quiet=writing.quiet).note("--seed changes nothing: n-grams are counted, and --valid says what is held out")
+            Console(prefix="seqcli train classifier", quiet=writing.quiet).note(
+                "--seed changes nothing: n-grams are counted, and --valid says what is held out"
+            )
         given |= {"seed": None}
     requests = config.requests(
         task, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
@@ -141,7 +154,9 @@ def classifier(
     check_training_precision(machine)
     if torchrun.world() > 1:
         if len(requests) * runs > 1:
-            raise UsageError("several processes train one network", cure="give one --arch and no --runs, or do not use torchrun")
+            raise UsageError(
+                "several processes train one network", cure="give one --arch and no --runs, or do not use torchrun"
+            )
         if torchrun.rank() and not training:
             raise SystemExit(0)
     # 2. The texts
@@ -164,15 +179,23 @@ def classifier(
         threads=machine.threads, blocks=deadline.read if deadline.passed else None,
     )  # fmt: skip
     if deadline.passed:
-        reporter.note(f"read only {len(texts) + len(judged):,} texts, in the time for reading; more --minutes read more")
-    chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
+        reporter.note(
+            f"read only {len(texts) + len(judged):,} texts, in the time for reading; more --minutes read more"
+        )
+    chosen = TokenizerChoice(
+        tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab
+    )
     # 3. The classifiers
     records, ended = {}, []
     for path, trained in train_several.train_all(
         places, learnt_from, chosen, force=writing.force, resume=writing.resume, init=init, reporter=reporter
     ):
         reporter.clear()
-        name = path.name if len(archs) == 1 else trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
+        name = (
+            path.name
+            if len(archs) == 1
+            else trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
+        )
         records[name] = (path, trained.record)
         ended.append((name if len(places) > 1 else "", trained.opened, trained.record))
         for line in summary.summary_lines(trained, valid or []):
@@ -183,4 +206,9 @@ def classifier(
     writing.draw({name: str(path) for name, (path, record) in records.items() if "progress" in record})
     best = min(records.values(), key=lambda each: METRICS[metric] * each[1]["valid"][metric])[0]
     if not writing.quiet:
-        ending.note(reporter, ended, judged.first(ending.TRIED), follows=f'seqcli classify -m {shlex.quote(str(best))} "a sentence"')
+        ending.note(
+            reporter,
+            ended,
+            judged.first(ending.TRIED),
+            follows=f'seqcli classify -m {shlex.quote(str(best))} "a sentence"',
+        )

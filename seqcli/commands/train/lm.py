@@ -49,7 +49,8 @@ def lm(
     preset: Preset = None,
     order: Order = None,
     prune: Annotated[
-        str | None, typer.Option(metavar="N,N...", help="ngram: per order, drop what was seen so often or less: 0,0,1 (as lmplz).")
+        str | None,
+        typer.Option(metavar="N,N...", help="ngram: per order, drop what was seen so often or less: 0,0,1 (as lmplz)."),
     ] = None,
     memory: Annotated[
         int | None, typer.Option(parser=memory_size, help="ngram: beyond it, disk.  [default: half of all]")
@@ -57,7 +58,10 @@ def lm(
     budget: Budget = None,
     settings: Settings = None,
     tokenizer: Annotated[
-        str | None, typer.Option(metavar="KIND|DIR", help="words, sentencepiece, characters, bytes, or a folder with one.  [default: words]")
+        str | None,
+        typer.Option(
+            metavar="KIND|DIR", help="words, sentencepiece, characters, bytes, or a folder with one.  [default: words]"
+        ),
     ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,

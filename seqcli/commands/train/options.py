@@ -13,13 +13,24 @@ from seqcli.errors import UsageError
 from seqcli.ranges import LARGEST_SEED
 from seqcli.text import number_of
 
-Data = Annotated[list[str], typer.Argument(metavar="DATA", help="Files: .txt (a sentence per line), .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].")]
+Data = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATA",
+        help="Files: .txt (a sentence per line), .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].",
+    ),
+]
 Folder = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="New folder for the model.")]
 VocabSize = Annotated[int | None, typer.Option(parser=whole(4, 2**31 - 1), help="Largest vocabulary.")]
 MinCount = Annotated[int, typer.Option(parser=whole(1, 2**31 - 1), help="Words seen less often are <unk>.")]
 LimitVocab = Annotated[str | None, typer.Option(metavar="FILE", help="File of the words to know; others are <unk>.")]
 Debug = Annotated[bool, typer.Option("--debug", hidden=True)]
-Preset = Annotated[str | None, typer.Option(metavar="NAME", help="Sizes and settings: tiny, small ...  [default: chosen for the text and the budget]")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Sizes and settings: tiny, small ...  [default: chosen for the text and the budget]"
+    ),
+]
 Order = Annotated[int | None, typer.Option(parser=whole(1, 10), help="ngram: the longest.")]
 Valid = Annotated[list[str] | None, typer.Option(metavar="FILE", help="Held-out file to judge the model on.")]
 
@@ -29,7 +40,8 @@ class Reading:
     """How the files of text are read."""
 
     text_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of a table: a name (translation.en inside an object), or #N.")
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of a table: a name (translation.en inside an object), or #N."),
     ] = None
     format: FORMAT = None
     encoding: Annotated[
@@ -44,12 +56,20 @@ class Budget:
 
     epochs: Annotated[float | None, typer.Option(parser=real(0, 1e9), help="Networks: passes over the text.")] = None
     steps: Annotated[int | None, typer.Option(parser=whole(0, 10**12), help="Networks: updates.")] = None
-    minutes: Annotated[float | None, typer.Option(parser=real(0, 1e7), help="Networks: minutes from start to exit, reading and saving included.")] = None
+    minutes: Annotated[
+        float | None,
+        typer.Option(parser=real(0, 1e7), help="Networks: minutes from start to exit, reading and saving included."),
+    ] = None
     learning_rate: Annotated[float | None, typer.Option(parser=real(0, 1e3), help="Networks: the largest.")] = None
 
     @property
     def given(self) -> dict[str, float | None]:
-        return {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes, "learning_rate": self.learning_rate}
+        return {
+            "epochs": self.epochs,
+            "steps": self.steps,
+            "minutes": self.minutes,
+            "learning_rate": self.learning_rate,
+        }
 
 
 @dataclass
@@ -57,13 +77,21 @@ class Settings:
     """Everything else that can be set, by name."""
 
     seed: Annotated[
-        int | None, typer.Option(parser=whole(0, LARGEST_SEED), help="Seed of everything random; --set seed=N is the same.  [default: 0]")
+        int | None,
+        typer.Option(
+            parser=whole(0, LARGEST_SEED), help="Seed of everything random; --set seed=N is the same.  [default: 0]"
+        ),
     ] = None
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="TOML file of settings; --set and options override it.")
     ] = None
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, its value as in TOML; may be given again for others. Options override it.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting, its value as in TOML; may be given again for others. Options override it.",
+        ),
     ] = None
 
     @cached_property
@@ -89,7 +117,9 @@ class Settings:
 
     def sources(self, options: dict) -> tuple[tuple[str, dict], ...]:
         """(where they stand, values), later ones first in rank, without seeds. options: None where one was not given."""
-        files = ((where, {name: value for name, value in values.items() if name != "seed"}) for where, values in self._files)
+        files = (
+            (where, {name: value for name, value in values.items() if name != "seed"}) for where, values in self._files
+        )
         return (*files, ("options", {name: value for name, value in options.items() if value is not None}))
 
 
@@ -103,9 +133,7 @@ class Writing:
         bool, typer.Option("--tensorboard", help="Networks: events for TensorBoard in DIR, too.")
     ] = False
     plot: Annotated[bool, typer.Option("--plot", help="Networks: draw loss over steps when done.")] = False
-    plot_output: Annotated[
-        str | None, typer.Option(metavar="FILE.png", help="Networks: the same as a picture.")
-    ] = None
+    plot_output: Annotated[str | None, typer.Option(metavar="FILE.png", help="Networks: the same as a picture.")] = None
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False
 
     @property

@@ -26,7 +26,9 @@ from seqcli.errors import UsageError
 def tokenizer(
     data: Data,
     output: Folder,
-    kind: Annotated[str, typer.Option("--tokenizer", metavar="KIND", help="sentencepiece, words, characters or bytes.")] = "sentencepiece",
+    kind: Annotated[
+        str, typer.Option("--tokenizer", metavar="KIND", help="sentencepiece, words, characters or bytes.")
+    ] = "sentencepiece",
     algorithm: Annotated[
         str | None, typer.Option(parser=choice("unigram", "bpe"), help="Of sentencepiece.  [default: unigram]")
     ] = None,
@@ -55,9 +57,7 @@ def tokenizer(
     if seed:
         reporter.note("--seed changes nothing: nothing about a tokenizer is drawn by chance")
     corpus = Corpus(tuple(data), **vars(reading))
-    choice_ = TokenizerChoice(
-        kind, vocab_size=vocab_size, min_count=min_count, limit=limit_vocab, algorithm=algorithm
-    )
+    choice_ = TokenizerChoice(kind, vocab_size=vocab_size, min_count=min_count, limit=limit_vocab, algorithm=algorithm)
     made = train_tokenizer(corpus, choice_, output, force=force, reporter=reporter)
     reporter.clear()
     reporter.note(f"{kind} tokenizer of {made.vocab_size:,} pieces in {output}")

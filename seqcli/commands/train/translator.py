@@ -36,33 +36,59 @@ def translator(
     output: Folder,
     data: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[DATA]...", help="Tables of pairs: .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].", show_default=False),
+        typer.Argument(
+            metavar="[DATA]...",
+            help="Tables of pairs: .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].",
+            show_default=False,
+        ),
     ] = None,
     source: Annotated[str | None, typer.Option(metavar="FILE", help="Sentences, a line each, instead of DATA.")] = None,
     target: Annotated[str | None, typer.Option(metavar="FILE", help="Their translations, line by line.")] = None,
-    source_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table: a name (translation.en inside an object), or #N.")] = None,
+    source_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of a table: a name (translation.en inside an object), or #N."),
+    ] = None,
     target_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
-    valid: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Held-out table to judge the model on.")] = None,
+    valid: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Held-out table to judge the model on.")
+    ] = None,
     valid_source: Annotated[str | None, typer.Option(metavar="FILE", help="The same as lines of sentences.")] = None,
     valid_target: Annotated[str | None, typer.Option(metavar="FILE", help="Their translations, line by line.")] = None,
     arch: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="rnn, lstm, gru or transformer; given again, they are compared.  [default: transformer]", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="rnn, lstm, gru or transformer; given again, they are compared.  [default: transformer]",
+            show_default=False,
+        ),
     ] = None,
     preset: Preset = None,
     budget: Budget = None,
     settings: Settings = None,
-    metric: Annotated[str, typer.Option(parser=choice("chrf", "bleu", "loss"), help="Decides which weights, and which of several translators, are best.")] = "chrf",
+    metric: Annotated[
+        str,
+        typer.Option(
+            parser=choice("chrf", "bleu", "loss"),
+            help="Decides which weights, and which of several translators, are best.",
+        ),
+    ] = "chrf",
     init: Annotated[str | None, typer.Option(metavar="DIR", help="Begin with the weights of this translator.")] = None,
     tokenizer: Annotated[
-        str | None, typer.Option(metavar="KIND|DIR", help="sentencepiece, words, characters, bytes, or a folder with one.  [default: sentencepiece]", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="KIND|DIR",
+            help="sentencepiece, words, characters, bytes, or a folder with one.  [default: sentencepiece]",
+            show_default=False,
+        ),
     ] = None,
     separate: Annotated[bool, typer.Option("--separate", help="A tokenizer for each side, not one of both.")] = False,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
     limit_vocab: LimitVocab = None,
     format: FORMAT = None,
-    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False,
     writing: Writing = None,
     machine: Machine = None,
@@ -121,22 +147,35 @@ def translator(
     places = {Path(output) / each.arch if len(requests) > 1 else Path(output): each for each in requests}
     deadline = config.reading(requests, places if writing.resume else (), passes=2)
     pairs = files.read(deadline=deadline, reporter=reporter)
-    pairs, judged = (pairs, held_out.read(reporter=reporter)) if held_out else split(pairs, seed=settings.given_seed or 0)
+    pairs, judged = (
+        (pairs, held_out.read(reporter=reporter)) if held_out else split(pairs, seed=settings.given_seed or 0)
+    )
     reporter.note(summary.pairs(pairs, judged))
     learnt_from = TrainingPairs(
         pairs, judged, files.files, separate=separate, metric=metric, threads=machine.threads,
         blocks=deadline.read if deadline.passed else None,
     )  # fmt: skip
     if deadline.passed:
-        reporter.note(f"read only {len(pairs) + len(judged):,} pairs, in the time for reading; more --minutes read more")
-    chosen = TokenizerChoice(tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab)
+        reporter.note(
+            f"read only {len(pairs) + len(judged):,} pairs, in the time for reading; more --minutes read more"
+        )
+    chosen = TokenizerChoice(
+        tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab
+    )
     # 3. The translators
     records, ended, many = {}, [], len(requests) > 1
     begun = clock.began()
     with drafts(places, TRANSLATION, force=writing.force, resume=writing.resume) as drafted:
         for place in drafted:
             trained = train_translator(
-                place.draft, learnt_from, chosen, place.request, resume=place.begun, init=init, reporter=reporter, begun=begun
+                place.draft,
+                learnt_from,
+                chosen,
+                place.request,
+                resume=place.begun,
+                init=init,
+                reporter=reporter,
+                begun=begun,
             )
             begun = time.monotonic()  # each has a budget of its own
             reporter.clear()
@@ -152,4 +191,9 @@ def translator(
     writing.draw({name: str(path) for name, (path, _) in records.items()})
     best = min(records.values(), key=lambda each: METRICS[metric] * each[1]["valid"][metric])[0]
     if not writing.quiet:
-        ending.note(reporter, ended, judged.first(ending.TRIED), follows=f'seqcli translate -m {shlex.quote(str(best))} "a sentence"')
+        ending.note(
+            reporter,
+            ended,
+            judged.first(ending.TRIED),
+            follows=f'seqcli translate -m {shlex.quote(str(best))} "a sentence"',
+        )

@@ -26,49 +26,89 @@ from seqcli.errors import UsageError
 def translate(
     source: TextInput,
     model: Annotated[
-        list[str] | None, typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR.", show_default=False)
+        list[str] | None,
+        typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR.", show_default=False),
     ] = None,
-    beam_size: Annotated[int | None, typer.Option(parser=number(ranges.BEAM), help="Hypotheses kept; 1 is greedy.  [default: 5, or K]")] = None,
+    beam_size: Annotated[
+        int | None, typer.Option(parser=number(ranges.BEAM), help="Hypotheses kept; 1 is greedy.  [default: 5, or K]")
+    ] = None,
     length_penalty: Annotated[
         float | None,
-        typer.Option(parser=number(ranges.LENGTH_PENALTY), help="Hypotheses compare by log_prob / length^X; 0 prefers short ones.  [default: 1.0]"),
+        typer.Option(
+            parser=number(ranges.LENGTH_PENALTY),
+            help="Hypotheses compare by log_prob / length^X; 0 prefers short ones.  [default: 1.0]",
+        ),
     ] = None,
     max_length_ratio: Annotated[
-        float, typer.Option(parser=number(ranges.LENGTH_RATIO), help="Tokens of a translation to its source's, and ten more.")
+        float,
+        typer.Option(parser=number(ranges.LENGTH_RATIO), help="Tokens of a translation to its source's, and ten more."),
     ] = 2.0,
     n_best: Annotated[
-        int | None, typer.Option(parser=number(ranges.BEAM), metavar="K", help="K different translations of each: line ||| translation ||| log_prob.")
+        int | None,
+        typer.Option(
+            parser=number(ranges.BEAM),
+            metavar="K",
+            help="K different translations of each: line ||| translation ||| log_prob.",
+        ),
     ] = None,
     with_scores: Annotated[bool, typer.Option("--with-scores", help="log_prob after each translation.")] = False,
-    num_samples: Annotated[int | None, typer.Option(parser=number(ranges.BEAM), help="Draw so many instead of searching.")] = None,
+    num_samples: Annotated[
+        int | None, typer.Option(parser=number(ranges.BEAM), help="Draw so many instead of searching.")
+    ] = None,
     temperature: Annotated[
-        float | None, typer.Option(parser=number(ranges.TEMPERATURE), help="Of draws: below 1 safer, 0 the likeliest token.  [default: 1]")
+        float | None,
+        typer.Option(
+            parser=number(ranges.TEMPERATURE), help="Of draws: below 1 safer, 0 the likeliest token.  [default: 1]"
+        ),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(parser=number(ranges.TOP_K), help="Draw from the K likeliest tokens only.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(parser=number(ranges.TOP_K), help="Draw from the K likeliest tokens only.")
+    ] = None,
     top_p: Annotated[
-        float | None, typer.Option(parser=number(ranges.SHARE), help="From the fewest tokens that have this probability together.")
+        float | None,
+        typer.Option(parser=number(ranges.SHARE), help="From the fewest tokens that have this probability together."),
     ] = None,
-    prefix: Annotated[str, typer.Option(metavar="TEXT", help="What every translation begins with, in whole words; white space around it is ignored.")] = "",
+    prefix: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="What every translation begins with, in whole words; white space around it is ignored."
+        ),
+    ] = "",
     no_repeat_ngram: Annotated[
-        int, typer.Option(parser=number(ranges.NO_REPEAT_NGRAM), metavar="N", help="No N tokens of a translation twice; 0: they may.")
+        int,
+        typer.Option(
+            parser=number(ranges.NO_REPEAT_NGRAM), metavar="N", help="No N tokens of a translation twice; 0: they may."
+        ),
     ] = 0,
     reference: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Reference translation of each record, lines or a table: BLEU and chrF on standard error. May be given again: all count.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Reference translation of each record, lines or a table: BLEU and chrF on standard error. May be given again: all count.",
+            show_default=False,
+        ),
     ] = None,
     reference_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Of tables among --reference: a name, or #N.")
     ] = None,
     bleu_tokenize: Annotated[
-        str | None, typer.Option(parser=choice("13a", "char", "intl", "none"), help="[default: char for Korean references, else 13a]")
+        str | None,
+        typer.Option(
+            parser=choice("13a", "char", "intl", "none"), help="[default: char for Korean references, else 13a]"
+        ),
     ] = None,
     lowercase: Annotated[bool, typer.Option("--lowercase", help="BLEU and chrF without upper case.")] = False,
     metrics: Annotated[str | None, typer.Option(metavar="FILE", help="JSON file for BLEU and chrF.")] = None,
-    worst: Annotated[int, typer.Option(parser=whole(0, 10**6), help="With --reference: so many sentences of the lowest chrF.")] = 0,
-    attention: Annotated[bool, typer.Option("--attention", help="Show where each token of a translation looked.")] = False,
+    worst: Annotated[
+        int, typer.Option(parser=whole(0, 10**6), help="With --reference: so many sentences of the lowest chrF.")
+    ] = 0,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Show where each token of a translation looked.")
+    ] = False,
     attention_output: Annotated[str | None, typer.Option(metavar="FILE", help="The same as .json or .png.")] = None,
     alignment: Annotated[
-        bool, typer.Option("--alignment", help="After each translation, source word - target word by attention: 0-0 1-2.")
+        bool,
+        typer.Option("--alignment", help="After each translation, source word - target word by attention: 0-0 1-2."),
     ] = False,
     seed: SEED = 0,
     results: Results = None,
@@ -95,9 +135,14 @@ def translate(
     several = n_best is not None or (num_samples or 1) > 1
     looked_at = [name for name, asked in {"--attention": attention, "--alignment": alignment}.items() if asked]
     if several and (looked_at or with_scores) and not results.json:
-        raise UsageError(f"{(looked_at or ['--with-scores'])[0]} does not go with several translations of each", cure="use --json")
+        raise UsageError(
+            f"{(looked_at or ['--with-scores'])[0]} does not go with several translations of each", cure="use --json"
+        )
     if several and (source.keep or results.header) and not results.json:
-        raise UsageError(f"{'--keep' if source.keep else '--header'} does not go with several translations of each", cure="use --json")
+        raise UsageError(
+            f"{'--keep' if source.keep else '--header'} does not go with several translations of each",
+            cure="use --json",
+        )
     if len(model or []) > 1:
         raise UsageError("one translator translates at a time", where="-m")
     judging = {
@@ -121,13 +166,23 @@ def translate(
     })  # fmt: skip
     question = Question(source, results, reporter, machine, model or [], settings)
     shown = rows.Shown(
-        scores=with_scores, n_best=several, alignment=alignment, attention=attention, attention_elsewhere=attention_output is not None
+        scores=with_scores,
+        n_best=several,
+        alignment=alignment,
+        attention=attention,
+        attention_elsewhere=attention_output is not None,
     )
     with ExitStack() as files:
         listeners = []
         if reference is not None:
             references = References(
-                question, reference, column=reference_column, tokenize=bleu_tokenize, lowercase=lowercase, metrics=metrics, worst=worst
+                question,
+                reference,
+                column=reference_column,
+                tokenize=bleu_tokenize,
+                lowercase=lowercase,
+                metrics=metrics,
+                worst=worst,
             )
             listeners.append(files.enter_context(references))
         if attention_output is not None:

@@ -55,6 +55,10 @@ class AttentionFile:
             with Output(self._path) as out:
                 out.write(drawn)
             if not whole:
-                self._reporter.note(f"no font here has all characters of {self._path}; install Noto Sans CJK or NanumGothic")
+                self._reporter.note(
+                    f"no font here has all characters of {self._path}; install Noto Sans CJK or NanumGothic"
+                )
         if self._left_out:
-            self._reporter.note(f"{self._path} has {len(self._maps)} records; a .json has the other {self._left_out:,} too")
+            self._reporter.note(
+                f"{self._path} has {len(self._maps)} records; a .json has the other {self._left_out:,} too"
+            )

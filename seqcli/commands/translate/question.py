@@ -43,7 +43,13 @@ class Question:
 
     def open_records(self, out: Output) -> session.Records:
         return session.open_records(
-            self.source, example=EXAMPLE, reporter=self.reporter, sources=self.model, out=out, size=_TOGETHER, column=_COLUMN
+            self.source,
+            example=EXAMPLE,
+            reporter=self.reporter,
+            sources=self.model,
+            out=out,
+            size=_TOGETHER,
+            column=_COLUMN,
         )
 
     def open_translators(self, beginning: str) -> session.Models[OpenTranslator]:
@@ -102,7 +108,9 @@ class Question:
                 f"{windowed:,} of {records:,} records had more than {translators.all[0].model.window:,} tokens and were translated in windows"
             )
         if few:
-            reporter.note(f"{few:,} of {records:,} records have fewer than {self.settings.n_best:,} different translations")
+            reporter.note(
+                f"{few:,} of {records:,} records have fewer than {self.settings.n_best:,} different translations"
+            )
         if unended:
             reporter.note(
                 f"translations cut at --max-length-ratio: {unended:,}; their log_prob has no </s> and does not compare with others'"

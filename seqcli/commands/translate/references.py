@@ -25,7 +25,11 @@ class References:
         self._question = question
         self._references = [
             AlignedFile(
-                path, what="references", column=replace(REFERENCE, name=column), source=question.source, reporter=question.reporter
+                path,
+                what="references",
+                column=replace(REFERENCE, name=column),
+                source=question.source,
+                reporter=question.reporter,
             )
             for path in paths
         ]
@@ -79,8 +83,14 @@ class References:
         figures["chrf"] = {"score": report.chrf, "signature": report.chrf_signature}
         if self._worst:
             chrf = translation.sentence_chrf(self._said, *self._expected, lowercase=self._lowercase)
-            wrong = [k for k in range(len(chrf)) if self._said[k].strip() not in {lines[k].strip() for lines in self._expected}]
-            order = sorted(wrong, key=chrf.__getitem__)[: self._worst]  # a blank line that is rightly left blank is no mistake
+            wrong = [
+                k
+                for k in range(len(chrf))
+                if self._said[k].strip() not in {lines[k].strip() for lines in self._expected}
+            ]
+            order = sorted(wrong, key=chrf.__getitem__)[
+                : self._worst
+            ]  # a blank line that is rightly left blank is no mistake
             figures["worst"] = [
                 {"line": k + 1, "chrf": chrf[k], "source": self._sources[k], "translation": self._said[k], "reference": " | ".join(expected[k] for expected in self._expected)}
                 for k in order

@@ -79,7 +79,10 @@ def _columns(found: Translated, shown: Shown, keep: Sequence[str], *, sources: b
 def _several(found: Translated) -> list[Column]:
     """For eyes."""
     each = [(line.line, rank, h.result) for line in found.lines for rank, h in enumerate(line.hypotheses, 1)]
-    places = [Column("line", [line for line, _, _ in each], WHOLE), Column("rank", [rank for _, rank, _ in each], WHOLE)]
+    places = [
+        Column("line", [line for line, _, _ in each], WHOLE),
+        Column("rank", [rank for _, rank, _ in each], WHOLE),
+    ]
     return places + columns_of_rows([hypothesis for _, _, hypothesis in each], Hypothesis)
 
 

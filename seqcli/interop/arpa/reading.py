@@ -69,7 +69,10 @@ class _Building:
 
     def __init__(self, source: Source, header: Header, *, note: Callable[[str], None]):
         self._source, self._header, self._note = source, header, note
-        self.table, self._listed = Table.empty(len(header.counts)), Words.of(b"", np.zeros(0, np.int64), np.zeros(0, np.uint64))
+        self.table, self._listed = (
+            Table.empty(len(header.counts)),
+            Words.of(b"", np.zeros(0, np.int64), np.zeros(0, np.uint64)),
+        )
         self._above = 0  # n-grams whose log10 p is a little above 0
 
     @property
@@ -89,7 +92,11 @@ class _Building:
     def tell(self) -> None:
         """At the end: what was not as it should be."""
         if self._source.malformed:
-            held = "1 byte sequence is" if self._source.malformed == 1 else f"{self._source.malformed:,} byte sequences are"
+            held = (
+                "1 byte sequence is"
+                if self._source.malformed == 1
+                else f"{self._source.malformed:,} byte sequences are"
+            )
             self._note(f"{held} not valid {self._source.encoding or 'UTF-8'}; no text has these words")
         if self._above:
             held = "1 n-gram has" if self._above == 1 else f"{self._above:,} n-grams have"

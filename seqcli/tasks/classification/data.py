@@ -35,7 +35,14 @@ class LabelledFiles:
         """Before any work: every file can be opened."""
         check_readable(self.paths)
 
-    def read(self, *, labels: list[str] | None = None, others: bool = False, deadline: Deadline | None = None, reporter: Reporter = SILENT) -> Texts:
+    def read(
+        self,
+        *,
+        labels: list[str] | None = None,
+        others: bool = False,
+        deadline: Deadline | None = None,
+        reporter: Reporter = SILENT,
+    ) -> Texts:
         """labels: those that a model knows, where one is to be judged; others: it may be judged on further labels, too."""
         return Texts.of(
             read_all(
@@ -51,7 +58,9 @@ class Texts(texts.Texts):
 
     targets: np.ndarray  # int32 [N]
     labels: list[str]
-    places: np.ndarray | None = None  # int64 [N], from 1: among the records of their files; None where none was left out
+    places: np.ndarray | None = (
+        None  # int64 [N], from 1: among the records of their files; None where none was left out
+    )
 
     @classmethod
     def of(cls, labelled: Labelled) -> Texts:
@@ -73,7 +82,9 @@ class Texts(texts.Texts):
 
     def only(self, rows: np.ndarray) -> Texts:
         """Some of them. rows: bool [N]."""
-        return Texts(self.lines_at(rows), self.targets[rows], self.labels, None if self.places is None else self.places[rows])
+        return Texts(
+            self.lines_at(rows), self.targets[rows], self.labels, None if self.places is None else self.places[rows]
+        )
 
     def line(self, k: int) -> int:
         """The number of text k among the records of its files."""
@@ -83,7 +94,9 @@ class Texts(texts.Texts):
         """The same texts for a model with other labels, or the same in another order. Raises InputError for one that it lacks."""
         for label in self.labels:
             if label not in labels:
-                raise InputError(f"label {label!r} is not one of the model's labels", where=where, cure=nearest(label, labels))
+                raise InputError(
+                    f"label {label!r} is not one of the model's labels", where=where, cure=nearest(label, labels)
+                )
         return self.with_labels(labels)
 
     def with_labels(self, labels: list[str]) -> Texts:
@@ -105,8 +118,12 @@ def split(texts: Texts, *, seed: int, reporter: Reporter = SILENT) -> tuple[Text
     if not chosen.any():
         chosen = held_out.by_label(np.arange(len(texts)), texts.targets, count, rng)
         if not chosen.any():
-            raise InputError("one text of each label, and none to judge on", cure="give more, or others with --valid FILE")
-        reporter.note("all texts of a label are equal, so the held-out texts are in the training text too; --valid FILE judges on others")
+            raise InputError(
+                "one text of each label, and none to judge on", cure="give more, or others with --valid FILE"
+            )
+        reporter.note(
+            "all texts of a label are equal, so the held-out texts are in the training text too; --valid FILE judges on others"
+        )
     return texts.only(~chosen), texts.only(chosen)
 
 
@@ -122,12 +139,16 @@ def weights_of_labels(given: str | None, texts: Texts) -> np.ndarray | None:
         for part in given.split(","):
             label, sign, value = part.rpartition("=")
             if not sign:
-                raise UsageError(f"not LABEL=WEIGHT: {part!r}", where="--label-weights", cure="balanced, or for example spam=5,ham=1")
+                raise UsageError(
+                    f"not LABEL=WEIGHT: {part!r}", where="--label-weights", cure="balanced, or for example spam=5,ham=1"
+                )
             if label in seen:
                 raise UsageError(f"label {label!r} was given twice", where="--label-weights")
             seen.add(label)
             if label not in texts.labels:
-                raise UsageError(f"no label {label!r}", where="--label-weights", cure=f"one of {', '.join(texts.labels[:20])}")
+                raise UsageError(
+                    f"no label {label!r}", where="--label-weights", cure=f"one of {', '.join(texts.labels[:20])}"
+                )
             weights[texts.labels.index(label)] = weight = number_of(value)
             if math.isnan(weight):
                 raise UsageError(f"not a number: {value!r}", where="--label-weights", cure="for example spam=5,ham=1")

@@ -81,7 +81,8 @@ class Answers:
         confident = [k for k in (-self.shares).argsort(kind="stable").tolist() if wrong[k]][:most]
         records = texts.data.decode().split("\n") if confident else []
         return [
-            Mistake(texts.line(k), names[self.targets[k]], names[self.best[k]], float(self.shares[k]), records[k]) for k in confident
+            Mistake(texts.line(k), names[self.targets[k]], names[self.best[k]], float(self.shares[k]), records[k])
+            for k in confident
         ]
 
 

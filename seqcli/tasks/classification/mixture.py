@@ -25,7 +25,9 @@ class Mixture:
     orders: list[list[int]]
 
     def classify(self, lines: bytes) -> np.ndarray:
-        shares = sum(w * m.probabilities(lines)[:, order] for m, w, order in zip(self.models, self.weights, self.orders))
+        shares = sum(
+            w * m.probabilities(lines)[:, order] for m, w, order in zip(self.models, self.weights, self.orders)
+        )
         return np.log(np.maximum(shares, _LEAST)).astype(np.float32)
 
 

@@ -35,7 +35,11 @@ def summary_lines(trained: TrainedClassifier, valid: Iterable[str]) -> Iterator[
     there = judged.get("held_out_texts", 0)
     sample = f" (a sample of {there:,})" if there > judged["texts"] else ""
     beside = record.get("baseline")  # which older folders lack
-    usual = f" (baseline: {100 * beside['accuracy']:.2f} % with the most frequent label {beside['majority']!r} for all)" if beside else ""
+    usual = (
+        f" (baseline: {100 * beside['accuracy']:.2f} % with the most frequent label {beside['majority']!r} for all)"
+        if beside
+        else ""
+    )
     yield (
         f"on {', '.join(valid) or 'held-out texts'}: {100 * judged['accuracy']:.2f} % of {judged['texts']:,}{sample} right, "
         f"macro F1 {judged['macro_f1']:.4f}, loss {judged['loss']:.4f} nats{usual}"

@@ -67,7 +67,9 @@ def train_classifier(
     return TrainedClassifier(open_classifier(str(draft.path), name=draft.path.name), record)
 
 
-def made_before(path: Path, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> TrainedClassifier:
+def made_before(
+    path: Path, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter
+) -> TrainedClassifier:
     """The classifier that was counted into `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
     record = ModelFolder.open(path).config
     now = _prepared(given, choice, request, reporter=SILENT).record
@@ -75,7 +77,9 @@ def made_before(path: Path, given: TrainingTexts, choice: TokenizerChoice, reque
     return TrainedClassifier(open_classifier(str(path), name=path.name), record)
 
 
-def _record(given: TrainingTexts, request: Request, module: Any, settings: Any, *, tokens: TokenBatch, label: str) -> dict[str, Any]:
+def _record(
+    given: TrainingTexts, request: Request, module: Any, settings: Any, *, tokens: TokenBatch, label: str
+) -> dict[str, Any]:
     return {
         "arch": request.arch,
         "module": module.__name__.rpartition(".")[2],
@@ -119,7 +123,9 @@ def _prepared(given: TrainingTexts, choice: TokenizerChoice, request: Request, *
     return _Prepared(module, settings, tokenizer, encode, tokens, record)
 
 
-def _count(draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> dict[str, Any]:
+def _count(
+    draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter
+) -> dict[str, Any]:
     begun = time.monotonic()
     prepared = _prepared(given, choice, request, reporter=reporter)
     module, tokenizer, labels = prepared.module, prepared.tokenizer, len(given.texts.labels)
@@ -135,7 +141,9 @@ def _count(draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, re
     record["parameters"] = sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f")
     record["seconds"] = round(time.monotonic() - begun, 3)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-    draft.save(task=CLASSIFICATION, arch=request.arch, config=record, tensors=tensors, tokenizer=tokenizer, card=_card(record))
+    draft.save(
+        task=CLASSIFICATION, arch=request.arch, config=record, tensors=tensors, tokenizer=tokenizer, card=_card(record)
+    )
     draft.log({"event": "trained", **record})
     return record
 
@@ -167,8 +175,10 @@ def _fit(
     module, settings, plan = settings_of(request)
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 2048))
-    if (long := int((batch.lengths + 1 > settings.window).sum())):
-        reporter.note(f"{long:,} texts are longer than {settings.window:,} tokens: learnt from up to there (--set window=N)")
+    if long := int((batch.lengths + 1 > settings.window).sum()):
+        reporter.note(
+            f"{long:,} texts are longer than {settings.window:,} tokens: learnt from up to there (--set window=N)"
+        )
     changed = PieceDropout(tokenizer.vocabulary(), plan.piece_dropout) if plan.piece_dropout else None
     labels = len(given.texts.labels)
     weights = None if given.weights is None else torch.tensor(given.weights, dtype=torch.float32)
@@ -203,7 +213,6 @@ def _with_budget(request: Request, texts: int) -> Request:
     return dataclasses.replace(request, settings=(*request.settings, ("default", {"epochs": epochs})))
 
 
-
 @dataclass(frozen=True)
 class _Body:
     """What of a language model a classifier may begin with."""
@@ -233,7 +242,11 @@ class _Body:
 def _body_of(source: str) -> _Body:
     run = ModelFolder.open(source).expect("language")
     if catalog.is_counted("language", run.arch):
-        raise ModelError("has no body to begin with: it was counted", where=source, cure="give a trained rnn, lstm, gru or transformer")
+        raise ModelError(
+            "has no body to begin with: it was counted",
+            where=source,
+            cure="give a trained rnn, lstm, gru or transformer",
+        )
     tensors = {name: array for name, array in run.tensors(whole=True).items() if name.startswith("body.")}
     return _Body(run.path.name, source, run.weights_checksum, run.tokenizer(), tensors)
 
@@ -242,9 +255,17 @@ def settings_of_body(source: str, arch: str) -> dict[str, Any]:
     """The settings that a classifier of this architecture must share with a language model to begin with its body."""
     run = ModelFolder.open(source).expect("language")
     if run.arch != arch:
-        raise UsageError(f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}")
+        raise UsageError(
+            f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}"
+        )
     module = catalog.load("models", catalog.presets(CLASSIFICATION, arch)[0])
-    known = {field.name for field in dataclasses.fields(module.Config)} - {"dropout", "weight_dropout", "word_dropout", "window", "members"}
+    known = {field.name for field in dataclasses.fields(module.Config)} - {
+        "dropout",
+        "weight_dropout",
+        "word_dropout",
+        "window",
+        "members",
+    }
     return {name: value for name, value in run.config["settings"].items() if name in known}
 
 
@@ -254,7 +275,5 @@ def _card(record: Mapping[str, Any]) -> str:
         f"# A classifier ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; reads "
         f"{record['tokenizer']}; {record['data']['rows']:,} texts of {', '.join(record['data']['files'])}; labels "
         f"{', '.join(record['labels'][:50])}.\n\nOf {record['valid']['texts']:,} held-out texts {100 * record['valid']['accuracy']:.2f} % "
-        f"are right, macro F1 {record['valid']['macro_f1']:.4f}.\n\nAsk it: `seqcli classify -m DIR \"a sentence\"`.\n"
+        f'are right, macro F1 {record["valid"]["macro_f1"]:.4f}.\n\nAsk it: `seqcli classify -m DIR "a sentence"`.\n'
     )
-
-

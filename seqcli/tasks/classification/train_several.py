@@ -22,7 +22,9 @@ def places(output: str, requests: list[Request], runs: int, *, seed: int) -> dic
     found = {}
     for request in requests:
         own = Path(output) / request.arch if len(requests) > 1 else Path(output)
-        counted = catalog.is_counted(CLASSIFICATION, request.arch) and request.arch == "ngram"  # nothing in it is drawn by chance
+        counted = (
+            catalog.is_counted(CLASSIFICATION, request.arch) and request.arch == "ngram"
+        )  # nothing in it is drawn by chance
         for number in range(runs if not counted else 1):
             seeded = request if runs == 1 or counted else replace(
                 request, settings=(*request.settings, ("--runs", {"seed": seed + number}))
@@ -42,7 +44,14 @@ def train_all(
             path = place.path
             if place.draft:
                 trained = train_classifier(
-                    place.draft, given, choice, place.request, resume=place.begun, init=init, reporter=reporter, begun=begun
+                    place.draft,
+                    given,
+                    choice,
+                    place.request,
+                    resume=place.begun,
+                    init=init,
+                    reporter=reporter,
+                    begun=begun,
                 )
             else:
                 trained = made_before(path, given, choice, place.request, reporter=reporter)

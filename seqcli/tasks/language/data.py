@@ -58,7 +58,11 @@ class Corpus:
         """The records of a file; of a table without the blank rows at its end, of which `reporter` hears."""
         table = records.has_columns(path, self.format)
         blocks = records.read_blocks(
-            path, column=self.text_column if table else None, format=self.format, encoding=self.encoding, strict=self.strict
+            path,
+            column=self.text_column if table else None,
+            format=self.format,
+            encoding=self.encoding,
+            strict=self.strict,
         )
         if not table:
             return _noting_labels(blocks, path, reporter)
@@ -96,7 +100,9 @@ def _noting_labels(blocks: Iterator[Block], path: str, reporter: Reporter) -> It
     if first is None:
         return
     if first.data.lstrip().startswith(PREFIX.encode()):
-        reporter.note(f"{lines.shown(path)}: {PREFIX} and the label after it are read as words of the text; seqcli train classifier reads them as labels")
+        reporter.note(
+            f"{lines.shown(path)}: {PREFIX} and the label after it are read as words of the text; seqcli train classifier reads them as labels"
+        )
     yield first
     yield from blocks
 
@@ -278,7 +284,9 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
     learner, spool = words.Learner(), Spool(folder)
     done, size = 0, corpus.size()
     for number, blocks in enumerate(corpus.files(reporter, deadline=deadline)):
-        for block_size, distinct, row_lines, apart in ordered_map(partial(_distinct_words, corpus), blocks, workers=threads):
+        for block_size, distinct, row_lines, apart in ordered_map(
+            partial(_distinct_words, corpus), blocks, workers=threads
+        ):
             learner.add(distinct)
             spool.add(distinct.hashes, distinct.index, distinct.line_words, row_lines, np.array([number, apart]))
             done += block_size

@@ -57,7 +57,9 @@ class HeldOut:
                 (row,) = rows
                 start, self._window = int(self._starts[row]), window
                 context = self.tokens[max(int(self._begins[row]), start - window // 2) : start]
-            tokens = np.concatenate([self.tokens[self._starts[row] : self._starts[row] + self._lengths[row]] for row in rows])
+            tokens = np.concatenate(
+                [self.tokens[self._starts[row] : self._starts[row] + self._lengths[row]] for row in rows]
+            )
             log_prob = model.score(TokenBatch(tokens, self._lengths[rows]), context=context).log_prob
         return Totals.of(
             tokens,
@@ -70,7 +72,11 @@ class HeldOut:
     def figures(self, answers: Sequence[Totals]) -> tuple[float, dict[str, Any]]:
         """Nats per token, and all figures; `held_out_tokens`: how many there are, judged or not."""
         totals = sum(answers, Totals())
-        figures = {**figures_of(totals), "loss": -totals.log_prob / max(totals.tokens, 1), "held_out_tokens": len(self.tokens)}
+        figures = {
+            **figures_of(totals),
+            "loss": -totals.log_prob / max(totals.tokens, 1),
+            "held_out_tokens": len(self.tokens),
+        }
         if self._window:
             figures["window"] = self._window
         return figures["loss"], figures
@@ -109,7 +115,11 @@ def of_corpus(corpus: Corpus, tokenizer: Tokenizer, **how: Any) -> HeldOut:
             sizes.append(np.array([own_bytes]))
             counts.append(np.array([own_characters]))
     return HeldOut(
-        TokenBatch.joined(batches), bytes=joined(sizes, np.int64), characters=joined(counts, np.int64), unit=corpus.unit, **how
+        TokenBatch.joined(batches),
+        bytes=joined(sizes, np.int64),
+        characters=joined(counts, np.int64),
+        unit=corpus.unit,
+        **how,
     )
 
 

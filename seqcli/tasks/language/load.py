@@ -88,7 +88,9 @@ def judge(opened: OpenModel, stream: np.ndarray) -> Totals:
     batch = TokenBatch.of_stream(stream)
     log_prob = opened.model.score(batch).log_prob
     text = opened.tokenizer.decode(batch.tokens.tolist()) + "\n" * opened.ends
-    return Totals.of(batch.tokens, log_prob, sentences=len(batch.lengths), bytes=len(text.encode()), characters=len(text))
+    return Totals.of(
+        batch.tokens, log_prob, sentences=len(batch.lengths), bytes=len(text.encode()), characters=len(text)
+    )
 
 
 def figures_of(totals: Totals) -> dict[str, float | None]:

@@ -114,5 +114,5 @@ def _card(record: Mapping[str, Any]) -> str:
         f"# A language model ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; tokenizer "
         f"{record['tokenizer']}; {record['data']['rows']:,} rows of {', '.join(record['data']['files'])}; "
         f"{record['progress']['step']:,} steps. Held-out loss: {record['valid']['loss']:.4f} nats a token.\n\n"
-        f"Ask it: `seqcli score -m DIR \"a sentence\"`.\n"
+        f'Ask it: `seqcli score -m DIR "a sentence"`.\n'
     )

@@ -43,7 +43,14 @@ def train_counted(
     """
     begun = time.monotonic()
     text = _prepared(
-        corpus, choice, config, valid=valid, holding_out=holding_out, folder=draft.folder, threads=threads, reporter=reporter
+        corpus,
+        choice,
+        config,
+        valid=valid,
+        holding_out=holding_out,
+        folder=draft.folder,
+        threads=threads,
+        reporter=reporter,
     )
     vocab_size = text.tokenizer.vocab_size
     arena = Arena(memory=memory, tokens=len(text.stream), folder=draft.folder)
@@ -60,7 +67,9 @@ def train_counted(
         record["valid"] = figures_of(judge(opened, text.held_out) if valid is None else evaluate_text(opened, valid))
     reporter.progress("saving", 1, 1)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-    draft.save(task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=text.tokenizer, card=_card(record))
+    draft.save(
+        task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=text.tokenizer, card=_card(record)
+    )
     draft.log({"event": "trained", **record})
     return TrainedModel(open_model(str(draft.path)), record)
 
@@ -73,7 +82,14 @@ def counted_before(
     record = ModelFolder.open(path).config
     with tempfile.TemporaryDirectory(prefix="seqcli-") as folder:
         text = _prepared(
-            corpus, choice, config, valid=valid, holding_out=holding_out, folder=Path(folder), threads=threads, reporter=SILENT
+            corpus,
+            choice,
+            config,
+            valid=valid,
+            holding_out=holding_out,
+            folder=Path(folder),
+            threads=threads,
+            reporter=SILENT,
         )
     resuming.check(resuming.settings_of(record), resuming.settings_of(text.record), done=True, reporter=reporter)
     return TrainedModel(open_model(str(path)), record)
@@ -152,5 +168,5 @@ def _card(record: Mapping[str, Any]) -> str:
         f"# An n-gram language model\n\nMade by seqcli: {settings}; tokenizer {record['tokenizer']}; "
         f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens of "
         f"{', '.join(record['data']['files'])}.\n\n| order | n-grams |\n|---|---|\n{rows}\n{judged}\n"
-        f"Ask it: `seqcli score -m DIR \"a sentence\"`.\n"
+        f'Ask it: `seqcli score -m DIR "a sentence"`.\n'
     )

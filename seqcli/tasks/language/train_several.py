@@ -31,7 +31,9 @@ def train_several(
     if len(places) > 1 and (once := corpus.read_once()):
         cure = "save it to a file first"
         raise InputError("text that is read only once cannot teach several models", where=once, cure=cure)
-    seeds = [settings_of(request)[2].seed for request in places.values() if not catalog.is_counted(LANGUAGE, request.arch)]
+    seeds = [
+        settings_of(request)[2].seed for request in places.values() if not catalog.is_counted(LANGUAGE, request.arch)
+    ]
     begun = clock.began()
     with drafts(places, LANGUAGE, force=force, resume=resume) as drafted:
         for place in drafted:
@@ -42,10 +44,19 @@ def train_several(
             if not place.draft:
                 trained = counted_before(place.path, corpus, choice, settings_of(place.request)[1], **counted)
             elif catalog.is_counted(LANGUAGE, place.request.arch):
-                trained = train_counted(place.draft, corpus, choice, settings_of(place.request)[1], memory=memory, **counted)
+                trained = train_counted(
+                    place.draft, corpus, choice, settings_of(place.request)[1], memory=memory, **counted
+                )
             else:
                 trained = train_network(
-                    place.draft, corpus, choice, place.request, valid=valid, resume=place.begun, reporter=reporter, begun=begun
+                    place.draft,
+                    corpus,
+                    choice,
+                    place.request,
+                    valid=valid,
+                    resume=place.begun,
+                    reporter=reporter,
+                    begun=begun,
                 )
             yield trained
             begun = time.monotonic()  # each has a budget of its own

@@ -95,7 +95,6 @@ class Encoded:
         return self.only(kept), {"long": int(long.sum()), "unlike": int(unlike.sum())}
 
 
-
 def names_of(files: Iterable[str]) -> list[str]:
     """For the record: files without their folders."""
     return [path if hub.is_hub(path) else Path(path).name for path in files]

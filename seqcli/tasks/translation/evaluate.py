@@ -36,7 +36,14 @@ class HeldOut:
     """
 
     def __init__(
-        self, pairs: Pairs, encoded: Encoded, sides: tuple[Tokenizer, Tokenizer], *, metric: str, products: Any, seed: int
+        self,
+        pairs: Pairs,
+        encoded: Encoded,
+        sides: tuple[Tokenizer, Tokenizer],
+        *,
+        metric: str,
+        products: Any,
+        seed: int,
     ):
         self._encoded, self._sides, self._metric, self._products = encoded, sides, metric, products
         self._sources, self._references = (text.data.decode().split("\n")[:-1] for text in (pairs.source, pairs.target))
@@ -51,7 +58,9 @@ class HeldOut:
         model.products = self._products
         encoded = self._encoded.at(rows)
         log_prob = Conditioned(model, encoded.source).score(encoded.target).log_prob
-        translated = translate(OpenTranslator("", "", *self._sides, model), [self._sources[row] for row in rows], TranslationSettings())
+        translated = translate(
+            OpenTranslator("", "", *self._sides, model), [self._sources[row] for row in rows], TranslationSettings()
+        )
         return Answer(float(log_prob.sum(dtype=np.float64)), len(log_prob), [each.best.text for each in translated])
 
     def figures(self, answers: Sequence[Answer]) -> tuple[float, dict[str, Any]]:

@@ -17,7 +17,9 @@ def pairs(learnt_from: Pairs, held_out: Pairs) -> str:
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
     """In lines. valid: the files of held-out pairs, if they were not a part of the pairs themselves."""
     data, judged, p = record["data"], record["valid"], record["progress"]
-    unigram = f" (unigram {math.exp(record['baseline']['unigram']):.2f})" if "baseline" in record else ""  # older folders lack it
+    unigram = (
+        f" (unigram {math.exp(record['baseline']['unigram']):.2f})" if "baseline" in record else ""
+    )  # older folders lack it
     yield (
         f"{data['source_tokens']:,} to {data['target_tokens']:,} tokens; {record['parameters']:,} parameters, {p['step']:,} steps in "
         f"{p['seconds']:.1f} s, {p['tokens'] / max(p['seconds'], 1e-9):,.0f} target tokens/s, {record['precision']}; "

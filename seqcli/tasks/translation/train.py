@@ -122,19 +122,27 @@ def settings_of_init(source: str, arch: str) -> dict[str, Any]:
     """The settings that a translator of this architecture must share with another whose weights it begins with."""
     run = ModelFolder.open(source).expect(TRANSLATION)
     if run.arch != arch:
-        raise UsageError(f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}")
+        raise UsageError(
+            f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}"
+        )
     return {name: value for name, value in run.config["settings"].items() if not name.endswith("dropout")}
 
 
 def _tokenizers(given: TrainingPairs, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
     if given.separate:
-        return tuple(tokenizer_for(side, choice, reporter=reporter) for side in (given.pairs.source, given.pairs.target))
+        return tuple(
+            tokenizer_for(side, choice, reporter=reporter) for side in (given.pairs.source, given.pairs.target)
+        )
     return (tokenizer_for(given.pairs.both, choice, reporter=reporter),) * 2
 
 
-def _encoded(pairs: Pairs, sides: tuple[Tokenizer, Tokenizer], threads: int | None, *, learning: bool = False) -> Encoded:
+def _encoded(
+    pairs: Pairs, sides: tuple[Tokenizer, Tokenizer], threads: int | None, *, learning: bool = False
+) -> Encoded:
     texts = (pairs.source, pairs.target)
-    return Encoded(*(text.encoded(partial(side.encode, learning=learning), threads=threads) for text, side in zip(texts, sides)))
+    return Encoded(
+        *(text.encoded(partial(side.encode, learning=learning), threads=threads) for text, side in zip(texts, sides))
+    )
 
 
 def _begin(model: Any, run: ModelFolder, *, source: str) -> None:
@@ -161,5 +169,5 @@ def _card(record: Mapping[str, Any]) -> str:
         f"{record['tokenizer']}; {record['data']['rows']:,} pairs of {', '.join(record['data']['files'])}.\n\n"
         f"Of {judged['pairs']:,} held-out pairs: perplexity {judged['perplexity']:.2f} a token, BLEU {judged['bleu']:.2f} "
         f"({judged['bleu_signature']}), chrF {judged['chrf']:.2f} ({judged['chrf_signature']}).\n\n"
-        f"Ask it: `seqcli translate -m DIR \"a sentence\"`.\n"
+        f'Ask it: `seqcli translate -m DIR "a sentence"`.\n'
     )
