@@ -157,12 +157,13 @@ def main():
                 minutes = 0 if catalog.is_counted(task, arch) else args.minutes
                 presets = args.preset or [name for name in catalog.presets(task, arch)[1] if name not in LEFT_OUT]
 
-                def figure_of(preset):
+                found = {}
+                for preset in [None, *presets]:
+                    if preset in found:
+                        continue  # the preset that was chosen without --preset is not trained again
                     record = trained(code, words, arch, preset, minutes, folder / "model")
-                    return record["preset"], record["valid"][figure] * (100 if figure == "accuracy" else 1)
-
-                default, value = figure_of(None)  # the preset it chose is not trained again
-                found = {default: value} | dict(figure_of(preset) for preset in presets if preset != default)
+                    found[record["preset"]] = record["valid"][figure] * (100 if figure == "accuracy" else 1)
+                default, value = next(iter(found.items()))
                 best = (max if figure == "accuracy" else min)(found.values())
                 behind = best - value if figure == "accuracy" else 100 * (value / best - 1)
                 unit = "points" if figure == "accuracy" else "%"

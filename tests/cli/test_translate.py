@@ -324,7 +324,7 @@ def test_the_python_door(here, translator):
     ]
     for mine, theirs in zip(door.translate(SOURCES, n_best=2), shown, strict=True):
         assert {**mine.to_dict(), "log_prob": 0, "n_best": []} == {
-            **{name: theirs[name] for name in mine.keys()},
+            **{name: theirs[name] for name in mine.to_dict()},
             "log_prob": 0,
             "n_best": [],
         }

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from array import array
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_3_a_word_or_a_foreign_models_line_with_too_many_segmentations(monkeypat
         (MADE["unigram"], "machines" * 3, "word of 24"),
         (model, "the cat sat on the mat", "line of 22"),
     ):
-        for several in (lambda: tokenizer.nbest(text, k=2), lambda: tokenizer.sample(text, alpha=1, seed=1)):
+        for several in (partial(tokenizer.nbest, text, k=2), partial(tokenizer.sample, text, alpha=1, seed=1)):
             with pytest.raises(
                 InputError, match=f"a {kind} bytes has too many segmentations; the longest .* is 16 bytes"
             ):
