@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -33,6 +34,21 @@ def written(path, kind):
 def test_tables_of_all_kinds_give_the_same_pairs(tmp_path, kind):
     pairs = read_tables([written(tmp_path / f"pairs.{kind}", kind)])
     assert pairs.source.data == KEPT and len(pairs) == len(pairs.target) == 3 and pairs.blank == 2
+
+
+def test_memory_follows_the_text_not_the_number_of_pairs(tmp_path):
+    """Twice the text, while its parts are joined, and a block of the file as strings."""
+    sides = [f"text {n}" for n in range(150_000)], [f"der {n}. Text" for n in range(150_000)]
+    table = "source\ttarget\n" + "".join(f"{a}\t{b}\n" for a, b in zip(*sides))
+    (tmp_path / "pairs.tsv").write_text(table)
+    tracemalloc.start()
+    try:
+        pairs = read_tables([str(tmp_path / "pairs.tsv")])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [side.data.decode().split("\n")[:-1] for side in (pairs.source, pairs.target)] == list(sides)
+    assert peak < 2 * len(table) + 25e6
 
 
 def test_files_of_lines_are_paired_line_by_line(tmp_path):
