@@ -212,7 +212,8 @@ class Progress:
         progress = cls(**saved)
         for field in dataclasses.fields(cls):
             value = saved[field.name]
-            if type(value) is not type(field.default) or not value >= -1:
+            least = -math.inf if field.name == "best" else -1  # a figure such as -chrF may be anything but NaN
+            if type(value) is not type(field.default) or not value >= least:
                 raise ValueError(f"{field.name} is {value!r}")
         return progress
 
