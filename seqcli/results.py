@@ -223,6 +223,37 @@ class Piece(Result):
     end: int
 
 
+@dataclass(frozen=True)
+class Segmentation(Result):
+    """One of the ways in which a tokenizer may split a text. log_prob: as the tokenizer's unigram model gives it."""
+
+    pieces: list[str]
+    ids: list[int]
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class VocabularyEntry(Result):
+    """A piece that a tokenizer knows."""
+
+    id: int = shown(WHOLE)
+    piece: str = shown()
+
+
+@dataclass(frozen=True)
+class TokenizerStatistics(Result):
+    """How a tokenizer splits some records. round_trip_failures: records that decoding does not give back."""
+
+    model: str = shown()
+    vocab_size: int = shown(WHOLE)
+    records: int = shown(WHOLE)
+    tokens: int = shown(WHOLE)
+    bytes_per_token: float | None = shown("%.4f")
+    tokens_per_word: float | None = shown("%.4f")
+    unknown_rate: float | None = shown("%.6f")
+    round_trip_failures: int = shown(WHOLE)
+
+
 # Classifiers
 
 

@@ -51,13 +51,19 @@ def open_records(
 ) -> Records:  # fmt: skip
     """sources: of the models, one of which --encoding may be about; out: an output whose rows should appear as they are made;
     size: of blocks, in bytes; column: which column of a table has the texts, if not the usual one; clean: for blocks of lines."""
-    if source.encoding:
-        from seqcli.interop import is_arpa
-        from seqcli.tasks.language.load import named
-
-        source.encoding_is_of_model = any(is_arpa(path) for _, path in named(sources))
+    source.encoding_is_of_model = is_encoding_of_model(source, sources)
     size = SOON if out is not None and out.mode == TABLE else size
     return Records(source.blocks(example=example, reporter=reporter, size=size, usual=column, clean=clean))
+
+
+def is_encoding_of_model(source: TextInput, sources: Sequence[str]) -> bool:
+    """Whether --encoding names that of a model, too: of an ARPA file."""
+    if not source.encoding:
+        return False
+    from seqcli.interop import is_arpa
+    from seqcli.tasks.language.load import named
+
+    return any(is_arpa(path) for _, path in named(sources))
 
 
 class Placement:

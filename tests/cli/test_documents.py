@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from seqcli.commands import tokenize_modes
+from seqcli.commands.tokenize import rows
 from seqcli.interfaces import SILENT
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, read
 from seqcli.text import BOS_ID
@@ -74,8 +74,8 @@ def test_a_line_feed_is_the_same_in_every_mode_of_tokenize(here, models, table):
 @pytest.mark.parametrize("more", [[], ["--json"], ["--ids"], ["--json", "--ids"], ["--offsets"]])
 def test_a_long_record_is_written_bit_by_bit(here, models, monkeypatch, more):
     whole = here("tokenize", "the cat " * 9, "나는", "-m", models("sentencepiece"), *more)
-    monkeypatch.setattr(tokenize_modes, "_LONG", 1)
-    monkeypatch.setattr(tokenize_modes, "_AT_ONCE", 4)
+    monkeypatch.setattr(rows, "_LONG", 1)
+    monkeypatch.setattr(rows, "_AT_ONCE", 4)
     assert here("tokenize", "the cat " * 9, "나는", "-m", models("sentencepiece"), *more) == whole and whole.code == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import seqcli
 from seqcli import catalog, tokenizers
-from seqcli.commands.tokenize_modes import escaped, unescaped
+from seqcli.commands.tokenize.escapes import escaped, unescaped
 from seqcli.text import nfc
 
 TEXT = nfc("나는 기계 학습을 공부한다 .\nI study machine learning , e\u0301t\u00e9 !\n" * 20).encode()

@@ -78,8 +78,13 @@ def generate(
     the same texts. A prompt may end inside a word: "I stu" goes on as "dy", and the space at the end of "I study " is the
     next word's (models of whole words go on after the word).
     """
-    from seqcli.commands import generate_modes as modes
+    from seqcli.commands.generate.next_tokens import next_tokens
+    from seqcli.commands.generate.question import Question
+    from seqcli.commands.generate.texts import texts
+    from seqcli.commands.session import check_mix
     from seqcli.data.lines import is_interactive
+    from seqcli.decoding.generate import GenerationSettings
+    from seqcli.decoding.policy import Policy
 
     drawing = {
         "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
@@ -94,24 +99,12 @@ def generate(
         raise UsageError("several -m need --next or --mix")
     if not source.given and is_interactive():
         source.text = [""]
-    policy = {name: value for name, value in drawing.items() if value is not None}
-    settings = modes.settings(
-        policy,
-        max_new_tokens=max_new_tokens,
-        num_samples=num_samples,
-        beam_size=beam_size,
-        stop=tuple(stop or ()),
-        seed=seed,
-    )
-    job = modes.Job(
-        source,
-        results,
-        results.reporter("generate", machine),
-        model or [],
-        machine=machine,
-        example=modes.EXAMPLE,
-        mix=mix,
-    )
+    settings = GenerationSettings(
+        Policy(**{name: value for name, value in drawing.items() if value is not None}), max_new_tokens=max_new_tokens,
+        num_samples=num_samples, beam_size=beam_size, stop=tuple(stop or ()), seed=seed,
+    )  # fmt: skip
+    reporter = results.reporter("generate", machine)
+    check_mix(mix, model or [])
     one = (
         "with --temperature 0"
         if settings.policy.temperature == 0
@@ -120,14 +113,15 @@ def generate(
         else None
     )
     certain = "with --next" if next_ is not None else "with --beam-size" if beam_size else one
-    given.without_effect(job.reporter, {
+    given.without_effect(reporter, {
         "--seed": certain or (not settings.policy.random and "where no token is drawn at random"),
         "--max-new-tokens": next_ is not None and "with --next",
         "--temperature": one == "with --top-k 1" and one,
         **dict.fromkeys(("--top-p", "--min-p"), one), "--top-k": one == "with --temperature 0" and one,
         "--no-prompt": results.json and "with --json, where text never has the prompt",
     })  # fmt: skip
+    question = Question(source, results, reporter, machine, model or [], mix=mix)
     if next_ is not None:
-        modes.next_tokens(job, k=next_)
+        next_tokens(question, k=next_)
     else:
-        modes.texts(job, settings, prompted=not no_prompt)
+        texts(question, settings, prompted=not no_prompt)

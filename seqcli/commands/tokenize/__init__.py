@@ -50,7 +50,9 @@ def tokenize(
 
     In a pipe a space, tab or backslash inside a piece is written \\x20, \\t, \\\\; --decode takes them back.
     """
-    from seqcli.commands import tokenize_modes as modes
+    from seqcli.commands.session import is_encoding_of_model
+    from seqcli.commands.tokenize import rows, segmentations, summaries
+    from seqcli.commands.tokenize.question import Question
 
     modes_ = {
         "--count": count, "--offsets": offsets, "--decode": decode, "--n-best": n_best is not None,
@@ -65,31 +67,33 @@ def tokenize(
         raise UsageError("several -m need --stats")
     if vocab and source.given:
         raise UsageError("--vocab reads no text")
-    job = modes.Job(source, results, results.reporter("tokenize", machine), model or [], machine=machine, ids=ids)
+    reporter = results.reporter("tokenize", machine)
+    machine.without(reporter, "device", "precision", "batch_tokens", reason="a tokenizer is no network")
     reading = [
         "--strict",
         "--format",
         "--text-column",
         "--keep",
-        *([] if source.encoding_is_of_model else ["--encoding"]),
+        *([] if is_encoding_of_model(source, model or []) else ["--encoding"]),
     ]
-    given.without_effect(job.reporter, {
+    given.without_effect(reporter, {
         **dict.fromkeys(reading, vocab and "with --vocab, which reads no text"),
         "--seed": sample is None and "without --sample", "--header": offsets and not results.json and "with --offsets, which is JSON",
     })  # fmt: skip
+    question = Question(source, results, reporter, machine, model or [], ids=ids)
     if vocab:
-        modes.vocabulary(job)
+        summaries.vocabulary(question)
     elif stats:
-        modes.statistics(job)
+        summaries.statistics(question)
     elif decode:
-        modes.decoded(job)
+        rows.decoded(question)
     elif n_best is not None:
-        modes.n_best(job, k=n_best)
+        segmentations.n_best(question, k=n_best)
     elif sample is not None:
-        modes.sampled(job, alpha=sample, seed=seed)
+        segmentations.sampled(question, alpha=sample, seed=seed)
     elif count:
-        modes.counted(job)
+        rows.counts(question)
     elif offsets:
-        modes.offsets(job)
+        rows.places(question)
     else:
-        modes.pieces(job)
+        rows.pieces(question)

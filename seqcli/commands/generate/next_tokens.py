@@ -1,0 +1,60 @@
+"""The most probable next tokens after each prompt, under every model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from seqcli.commands import session
+from seqcli.commands.generate.question import Question
+from seqcli.decoding.next_token import NextTokenPredictor
+from seqcli.interfaces import OpenModel
+from seqcli.report.frame import WHOLE, Column, bar, columns_of
+from seqcli.report.output import JSON, TABLE
+from seqcli.results import NextToken, formats
+
+
+def next_tokens(question: Question, *, k: int) -> None:
+    with question.results.opened() as out:
+        models, prompts = question.open_prompts()
+        session.note_threads(models, machine=question.machine, reporter=question.reporter)
+        prefixes = [f"{opened.name}." for opened in models.chosen] if models.several else [""]
+        out.begin(["line", "rank", *(prefix + name for prefix in prefixes for name in formats(NextToken))])
+        predictors: dict[str, NextTokenPredictor] = {}
+        for block in prompts:
+            texts, asked = block.records(), models.of(block)
+            for opened in asked:
+                if opened.name not in predictors:
+                    predictors[opened.name] = NextTokenPredictor(opened)
+            answers = zip(*(predictors[opened.name].after(texts, k=k) for opened in asked))
+            for line, (text, found) in enumerate(zip(texts, answers), block.first):
+                best = [[NextToken(*pair) for pair in of_model] for of_model in found]
+                if out.mode == JSON:
+                    out.rows([], json=_objects(asked, line, text, best))
+                elif out.mode == TABLE:
+                    title = f"after {text!r}" if models.several else f"{asked[0].name}, after {text!r}"
+                    out.rows(_columns(prefixes, best, bars=True), title=title)
+                else:
+                    ranks = range(1, max(map(len, best)) + 1)
+                    numbers = [Column("line", [line] * len(ranks), WHOLE), Column("rank", ranks, WHOLE)]
+                    out.rows(numbers + _columns(prefixes, best))
+
+
+def _columns(prefixes: Sequence[str], best: list[list[NextToken]], *, bars: bool = False) -> list[Column]:
+    """Models side by side; one with a smaller vocabulary has fewer rows."""
+    columns, rows = [], max(map(len, best))
+    for prefix, tokens in zip(prefixes, best):
+        blank = [None] * (rows - len(tokens))
+        values = {
+            "token": [row.token for row in tokens] + [""] * len(blank),
+            "probability": [row.probability for row in tokens] + blank,
+        }
+        columns += columns_of(NextToken, values, prefix=prefix)
+        if bars:
+            columns.append(Column("", [bar(probability or 0) for probability in values["probability"]]))
+    return columns
+
+
+def _objects(asked: Sequence[OpenModel], line: int, text: str, best: list[list[NextToken]]) -> Iterator[dict[str, Any]]:
+    for opened, tokens in zip(asked, best):
+        yield {"line": line, "prompt": text, "model": opened.name, "next": [token.to_dict() for token in tokens]}

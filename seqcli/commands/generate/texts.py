@@ -1,0 +1,69 @@
+"""A text per prompt and sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from seqcli.commands.generate.question import Question
+from seqcli.data.lines import Block
+from seqcli.decoding.generate import GenerationSettings, GrowingText, generate, grow, samples_of
+from seqcli.interfaces import OpenModel
+from seqcli.report.frame import json_line, with_kept
+from seqcli.report.output import JSON, TABLE, Output
+from seqcli.text import printable, tsv_field
+
+_TOGETHER = 1 << 13  # bytes of prompts: a few hundred
+
+
+def texts(question: Question, settings: GenerationSettings, *, prompted: bool) -> None:
+    """prompted: the prompt is part of the text that is shown."""
+    keep = question.source.keep or ()
+    with question.results.opened() as out:
+        models, prompts = question.open_prompts(out=out, size=_TOGETHER)
+        out.begin([*keep, "text"])
+        if out.mode == TABLE:
+            for block in prompts:
+                _stream(models.of(block)[0], out, block, settings, prompted=prompted)
+            return
+
+        def rows(block: Block) -> Iterator[str]:
+            for grown in generate(models.of(block)[0], block.records(), settings, first=block.first):
+                result, kept = grown.result, block.kept_of(grown.line - block.first)
+                if out.mode == JSON:
+                    yield json_line(with_kept({"line": grown.line, **result.to_dict()}, keep, kept))
+                else:
+                    text = result.prompt + result.text if prompted else result.text
+                    yield "\t".join(map(tsv_field, [*kept, text])) + "\n"
+
+        for done, row in enumerate(chain.from_iterable(map(rows, prompts)), 1):
+            out.write(row)
+            question.reporter.progress("texts generated", done)
+
+
+def _stream(opened: OpenModel, out: Output, block: Block, settings: GenerationSettings, *, prompted: bool) -> None:
+    """On a terminal: every token as soon as it is drawn, one text after another."""
+    out.line_buffered = True
+    shown: int | None = None
+    for row in _growing(opened, block, settings):
+        if shown is None:
+            kept = block.kept_of(row.line - block.first)
+            out.write(_printable("  ".join([*kept, row.prompt.text * prompted])))
+            shown = 0
+        out.write(_printable(row.text[shown:]))
+        shown = len(row.text)
+        if row.finish_reason:
+            out.write("\n")
+            shown = None
+
+
+def _growing(opened: OpenModel, block: Block, settings: GenerationSettings) -> Iterator[GrowingText]:
+    """One row after another, each time it has grown; of beam search, when it is found."""
+    if settings.beam_size:
+        return generate(opened, block.records(), settings, first=block.first)
+    samples = samples_of(opened, block.records(), settings, first=block.first)
+    return (row for sample in samples for row in grow(opened, [sample], settings))
+
+
+def _printable(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))

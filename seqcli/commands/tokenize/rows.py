@@ -1,0 +1,147 @@
+"""A row per record: its pieces, ids or places, their number, or its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice, repeat
+from typing import TYPE_CHECKING, Any
+
+from seqcli.commands import session
+from seqcli.commands.tokenize.escapes import escaped, pieces_in
+from seqcli.commands.tokenize.question import NamedReader, Question, only
+from seqcli.data.lines import Block
+from seqcli.data.record_reader import RecordReader
+from seqcli.report.frame import Column, json_line, with_kept
+from seqcli.report.output import JSON, TABLE
+from seqcli.results import Piece
+from seqcli.tasks.language.tokenize import checked_ids, rows_of
+from seqcli.text import tsv_field
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_FIELD = re.compile(r"\S+")
+_LONG = 1 << 18  # bytes of a record, beyond which its answer is written bit by bit
+_AT_ONCE = 1 << 12  # values of a list that are written together
+
+
+def pieces(question: Question) -> None:
+    if question.ids:
+        rows(question, "ids", lambda named, block: map(_numbers, rows_of(named.reader, block)), show=str)
+    else:
+        rows(question, "pieces", lambda named, block: map(_texts, block.records(), repeat(named.reader)), show=escaped)
+
+
+def counts(question: Question) -> None:
+    def count(named: NamedReader, block: Block) -> list[int]:
+        return named.reader.rows(block, whole=False).lengths.tolist()
+
+    rows(question, "count", count, show=str)
+
+
+def places(question: Question) -> None:
+    """JSON, whatever the output."""
+    question.results.json = True
+
+    def place(named: NamedReader, block: Block) -> Iterator[Iterator[dict[str, Any]]]:
+        for record in block.records():
+            yield (Piece(*piece).to_dict() for piece in named.reader.pieces(record))
+
+    rows(question, "pieces", place, show=str)
+
+
+def decoded(question: Question) -> None:
+    """Written raw, so that it is the text that was tokenized."""
+
+    def decode(named: NamedReader, block: Block) -> Iterator[str]:
+        reader, size = named.reader, named.reader.tokenizer.vocab_size
+        for line, record in enumerate(block.records(), block.first):
+            if question.ids:
+                fields = (match[0] for match in _FIELD.finditer(record))
+                yield reader.decode(checked_ids(fields, size=size, where=f"record {line}"))
+            else:
+                yield reader.join(pieces_in(record))
+
+    show = tsv_field if question.source.keep else lambda text: text.replace("\n", "\\n")
+    rows(question, "text", decode, show=show, of_words=False)
+
+
+def rows(
+    question: Question,
+    name: str,
+    answer: Callable[[NamedReader, Block], Iterable[Any]],
+    *,
+    show: Callable[[Any], str],
+    of_words: bool = True,
+) -> None:
+    """One row per record: its answer under `name`, as `show` writes it in TSV and on a terminal.
+
+    The answer is a value, or an iterator over a list's values, which are shown between spaces; a list may be longer than memory
+    holds. of_words: the records are text, whose words a sample model may not know.
+    """
+    keep = question.source.keep or ()
+    with question.results.opened() as out:
+        records = question.open_records(out)
+        readers = question.open_readers(records.beginning)
+        if readers.samples and not of_words:
+            readers.samples.noting = False
+        out.begin([*keep, name])
+
+        def shown(block: Block) -> Iterator[str]:
+            kept, answers = block.kept if keep else [()] * len(block), answer(only(readers, block), block)
+            if out.mode == JSON:
+                lines = range(block.first, block.first + len(block))
+                for line, text, cells, each in zip(lines, block.records(), kept, answers):
+                    yield from _json_row({"line": line, "text": text}, name, each, keep, cells)
+            elif out.mode == TABLE:
+                columns = [Column(column, [cells[k] for cells in kept]) for k, column in enumerate(keep)]
+                yield out.shown([*columns, Column(name, ["".join(between_spaces(each, show)) for each in answers])])
+            else:
+                for cells, each in zip(kept, answers, strict=True):
+                    yield "".join(tsv_field(cell) + "\t" for cell in cells)
+                    yield from between_spaces(each, show)
+                    yield "\n"
+
+        def written(block: Block) -> str | Block:
+            """A block of long records comes back as it is."""
+            return block if len(block.data) > _LONG * len(block) else "".join(shown(block))
+
+        blocks, awaited = readers.route(records), out.line_buffered or out.mode == TABLE
+        for done in session.answers(written, blocks, readers, machine=question.machine, one_by_one=awaited):
+            for text in shown(done) if isinstance(done, Block) else [done]:
+                out.write(text)
+
+
+def between_spaces(answer: Any, show: Callable[[Any], str]) -> Iterator[str]:
+    """A value, or the values of an iterator, some at a time."""
+    if not isinstance(answer, Iterator):
+        yield show(answer)
+        return
+    between = ""
+    while some := list(islice(answer, _AT_ONCE)):
+        yield between + " ".join(map(show, some))
+        between = " "
+
+
+def _json_row(row: dict[str, Any], name: str, answer: Any, keep: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
+    """The lines of `json_line(with_kept({**row, name: answer}, keep, cells))`, a list some values at a time."""
+    if not isinstance(answer, Iterator):
+        yield json_line(with_kept({**row, name: answer}, keep, cells))
+        return
+    before, after = json_line(with_kept({**row, name: [None]}, keep, cells)).split(f'"{name}": [null]', 1)
+    yield f'{before}"{name}": ['
+    between = ""
+    while some := list(islice(answer, _AT_ONCE)):
+        yield between + json_line(some)[1:-2]
+        between = ", "
+    yield "]" + after
+
+
+def _texts(record: str, reader: RecordReader) -> Iterator[str]:
+    return (piece.text for piece in reader.pieces(record))
+
+
+def _numbers(row: np.ndarray) -> Iterator[int]:
+    some = (row[begin : begin + _AT_ONCE].tolist() for begin in range(0, len(row), _AT_ONCE))
+    return chain.from_iterable(some)

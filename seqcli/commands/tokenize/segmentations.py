@@ -1,0 +1,82 @@
+"""Other segmentations of each record than the most probable one: drawn at random, or the n best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from seqcli.commands import session
+from seqcli.commands.tokenize.escapes import escaped
+from seqcli.commands.tokenize.question import NamedReader, Question, only
+from seqcli.commands.tokenize.rows import between_spaces, rows
+from seqcli.data.lines import Block
+from seqcli.errors import InputError, UsageError
+from seqcli.report.frame import TEXT, WHOLE, Column, json_line
+from seqcli.report.output import JSON, TABLE
+from seqcli.tasks.language.tokenize import Segmenter
+
+
+def sampled(question: Question, *, alpha: float, seed: int) -> None:
+    def draw(named: NamedReader, block: Block) -> Iterator[Iterator[Any]]:
+        segmenter, values = Segmenter(named.reader, where=named.path), _values(question, named)
+        for line, text in enumerate(block.records(), block.first):
+            with _record(line):
+                ids = segmenter.sample(text, alpha=alpha, seed=seed, line=line)
+            yield values(ids)
+
+    name, show = _column(question)
+    rows(question, name, draw, show=show)
+
+
+def n_best(question: Question, *, k: int) -> None:
+    if question.source.keep:
+        raise UsageError("--keep does not go with --n-best")
+    name, show = _column(question)
+    with question.results.opened() as out:
+        records = question.open_records(out)
+        readers = question.open_readers(records.beginning)
+        session.note_threads(readers, machine=question.machine, reporter=question.reporter)
+        out.begin(["line", "rank", "log_prob", name])
+        for block in readers.route(records):
+            named = only(readers, block)
+            segmenter, values = Segmenter(named.reader, where=named.path), _values(question, named)
+            table: list[tuple[int, int, float, str]] = []
+            for line, text in enumerate(block.records(), block.first):
+                with _record(line):
+                    best = segmenter.n_best(text, k=k)
+                if out.mode == JSON:
+                    found = [{name: list(values(ids)), "log_prob": log_prob} for ids, log_prob in best]
+                    out.write(json_line({"line": line, "text": text, "n_best": found}))
+                    continue
+                for rank, (ids, log_prob) in enumerate(best, 1):
+                    row = "".join(between_spaces(values(ids), show))
+                    if out.mode == TABLE:
+                        table.append((line, rank, log_prob, row))
+                    else:
+                        out.write(f"{line}\t{rank}\t{log_prob:.6f}\t{row}\n")
+            if out.mode == TABLE:
+                formats = (WHOLE, WHOLE, "%.2f", TEXT)
+                out.rows([Column(*column) for column in zip(("line", "rank", "log_prob", name), zip(*table), formats)])
+
+
+def _column(question: Question) -> tuple[str, Callable[[Any], str]]:
+    """The name of the column of segmentations, and how their values are written."""
+    return ("ids", str) if question.ids else ("pieces", escaped)
+
+
+def _values(question: Question, named: NamedReader) -> Callable[[Sequence[int]], Iterator[Any]]:
+    """What a row shows of token ids: themselves, or their pieces."""
+    if question.ids:
+        return iter
+    names = named.reader.tokenizer.vocabulary()
+    return lambda ids: (names[id] for id in ids)
+
+
+@contextmanager
+def _record(line: int) -> Iterator[None]:
+    """What is wrong with a text is told of the record that it is."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(error.what, where=f"record {line}", cure=error.cure) from None

@@ -1,0 +1,42 @@
+"""What tokenizers are like: statistics of the records, and the vocabulary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from seqcli.commands import session
+from seqcli.commands.tokenize.question import Question
+from seqcli.report.frame import columns_of, columns_of_rows, turned
+from seqcli.report.output import TABLE
+from seqcli.results import TokenizerStatistics, VocabularyEntry, formats
+from seqcli.tasks.language.tokenize import Tally
+
+
+def statistics(question: Question) -> None:
+    """A row per tokenizer; on a terminal a column, side by side."""
+    with question.results.opened() as out:
+        records = question.open_records()
+        readers = question.open_readers(records.beginning)
+        session.note_threads(readers, machine=question.machine, reporter=question.reporter)
+        out.begin(formats(TokenizerStatistics))
+        tallies: dict[str, Tally] = {}
+        for block in readers.route(records):
+            for named in readers.of(block):
+                tallies.setdefault(named.name, Tally()).add(named.reader, block)
+        rows = [tallies.get(each.name, Tally()).statistics(each.reader, name=each.name) for each in readers.all]
+        columns = columns_of_rows(rows, TokenizerStatistics)
+        if out.mode == TABLE:
+            names, *models = turned(columns)
+            columns = [replace(names, name=""), *(replace(model, align=None) for model in models)]
+        out.rows(columns)
+
+
+def vocabulary(question: Question) -> None:
+    """Reads no input: the tokenizer of -m, or of the English sample."""
+    with question.results.opened() as out:
+        readers = question.open_readers()
+        session.note_threads(readers, machine=question.machine, reporter=question.reporter)
+        out.begin(formats(VocabularyEntry))
+        (named,) = readers.all
+        names = named.reader.tokenizer.vocabulary()
+        out.rows(columns_of(VocabularyEntry, {"id": range(len(names)), "piece": names}))

@@ -1,0 +1,98 @@
+"""What a tokenizer makes of texts besides their usual pieces: other segmentations, statistics, and the text of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from seqcli.data.lines import Block
+from seqcli.data.record_reader import RecordReader
+from seqcli.errors import InputError, UsageError
+from seqcli.results import TokenizerStatistics
+from seqcli.text import WORD, one_line
+
+
+class Segmenter:
+    """The different segmentations of a text, by a tokenizer that gives them probabilities: unigram SentencePiece."""
+
+    def __init__(self, reader: RecordReader, *, where: str | None = None):
+        """where: the path of the tokenizer, for errors. Raises UsageError for a tokenizer with one segmentation per text."""
+        self._reader, self._tokenizer = reader, _with_segmentations(reader.tokenizer, where)
+
+    def n_best(self, text: str, *, k: int) -> list[tuple[Sequence[int], float]]:
+        """Token ids and log-probability of the k most probable segmentations, the best first."""
+        return self._reader.n_best(text, partial(self._tokenizer.nbest, k=k), k=k)
+
+    def sample(self, text: str, *, alpha: float, seed: int, line: int) -> Sequence[int]:
+        """Token ids of a segmentation that is drawn with probability proportional to p^alpha. line: the number of the text, each
+        of which has draws of its own."""
+
+        def segment(text: str, part: int) -> Sequence[int]:
+            return self._tokenizer.sample(text, alpha=alpha, seed=f"{seed} {line} {part}" if part else f"{seed} {line}")
+
+        return self._reader.segmented(text, segment)
+
+
+def _with_segmentations(tokenizer: Any, where: str | None) -> Any:
+    if not hasattr(tokenizer, "nbest"):
+        what = f"the {tokenizer.KIND} tokenizer has no alternative segmentations"
+        raise UsageError(what, where=where, cure="use a unigram sentencepiece model")
+    return tokenizer
+
+
+def rows_of(reader: RecordReader, block: Block) -> Iterator[np.ndarray]:
+    """The token ids of every record, int32 each, without the token that ends it."""
+    return iter(reader.rows(block, whole=False).rows)
+
+
+def checked_ids(ids: Iterable[int | str], *, size: int, where: str | None = None) -> Iterator[int]:
+    """Token ids, or their decimal digits, as numbers. size: of the vocabulary. Raises InputError for what is none."""
+    for given in ids:
+        text = str(given)
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) < size):
+            raise InputError(f"not a token id: {given!r}", where=where, cure=f"ids are 0 to {size - 1}")
+        yield int(text)
+
+
+@dataclass
+class Tally:
+    """Sums over records, without the tokens that end them."""
+
+    records: int = 0
+    bytes: int = 0
+    words: int = 0
+    tokens: int = 0
+    unknown: int = 0
+    failures: int = 0  # records that do not come back
+
+    def add(self, reader: RecordReader, block: Block) -> None:
+        tokenizer = reader.tokenizer
+        for record, row in zip(block.records(), rows_of(reader, block), strict=True):
+            text = tokenizer.normalisation.text(record if reader.unit == "document" else one_line(record))
+            self.records += 1
+            self.bytes += len(text.encode())
+            self.words += sum(1 for _ in WORD.finditer(text))
+            self.tokens += len(row)
+            self.unknown += int((row == tokenizer.specials[0]).sum())
+            expected = reader.join(piece.text for piece in reader.pieces(record)) if tokenizer.KIND == "words" else text
+            self.failures += reader.decode(row) != expected
+
+    def statistics(self, reader: RecordReader, *, name: str) -> TokenizerStatistics:
+        return TokenizerStatistics(
+            name,
+            reader.tokenizer.vocab_size,
+            self.records,
+            self.tokens,
+            _ratio(self.bytes, self.tokens),
+            _ratio(self.tokens, self.words),
+            _ratio(self.unknown, self.tokens),
+            self.failures,
+        )
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
