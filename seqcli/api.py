@@ -28,24 +28,21 @@ from seqcli.decoding.translate import translate
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.metrics import signature
-from seqcli.results import (
-    Attention,
+from seqcli.results.classification import Classification, Evaluation, Explanation
+from seqcli.results.language import (
     Choice,
-    Classification,
     Continuation,
     CorpusScore,
-    Evaluation,
-    Explanation,
     NextToken,
     PairAccuracy,
-    Piece,
-    Results,
     ScrambleRank,
     SentenceScore,
     TokenScore,
-    Translation,
     WordScore,
 )
+from seqcli.results.result import Results
+from seqcli.results.tokenization import Piece
+from seqcli.results.translation import Attention, Translation
 from seqcli.scoring import comparisons
 from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs

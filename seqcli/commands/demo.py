@@ -156,7 +156,7 @@ def _pairs(out: Output, models: list[OpenModel], path: str) -> None:
 def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
     """The label of each, and the words of the last."""
     from seqcli.report.frame import Column, columns_of
-    from seqcli.results import Classification
+    from seqcli.results.classification import Classification
     from seqcli.tasks.classification.classify import explain
 
     found = [explain(opened, text) for text in texts]

@@ -10,11 +10,12 @@ with results.opened() as out:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, TypeVar
 
 from seqcli.commands.by_script import ByScript
-from seqcli.commands.options import Machine, TextInput
+from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.tables import ColumnSpec
@@ -24,9 +25,20 @@ from seqcli.report.output import TABLE, Output
 from seqcli.text import UNK
 
 Model = TypeVar("Model")
-Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 SOON = 1 << 15  # bytes of text after which a table's rows appear
 _NETWORK_OPTIONS = ("device", "precision", "batch_tokens")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every command line asks: of which records, where results go, on which machine. model: as -m names them."""
+
+    source: TextInput
+    results: Results
+    reporter: Reporter
+    machine: Machine
+    model: Sequence[str]
 
 
 class Records:
@@ -46,14 +58,16 @@ class Records:
 
 
 def open_records(
-    source: TextInput, *, example: str, reporter: Reporter, sources: Sequence[str] = (), out: Output | None = None,
-    size: int | None = None, column: ColumnSpec | None = None, clean: Callable[[Block], Block] | None = None,
+    question: Question, *, example: str, source: TextInput | None = None, out: Output | None = None, size: int | None = None,
+    column: ColumnSpec | None = None, clean: Callable[[Block], Block] | None = None,
 ) -> Records:  # fmt: skip
-    """sources: of the models, one of which --encoding may be about; out: an output whose rows should appear as they are made;
-    size: of blocks, in bytes; column: which column of a table has the texts, if not the usual one; clean: for blocks of lines."""
-    source.encoding_is_of_model = is_encoding_of_model(source, sources)
+    """source: where the records come from, if not from that of the question; out: an output whose rows should appear as they are
+    made; size: of blocks, in bytes; column: which column of a table has the texts, if not the usual one; clean: for blocks of
+    lines."""
+    source = source or question.source
+    source.encoding_is_of_model = is_encoding_of_model(source, question.model)
     size = SOON if out is not None and out.mode == TABLE else size
-    return Records(source.blocks(example=example, reporter=reporter, size=size, usual=column, clean=clean))
+    return Records(source.blocks(example=example, reporter=question.reporter, size=size, usual=column, clean=clean))
 
 
 def is_encoding_of_model(source: TextInput, sources: Sequence[str]) -> bool:
@@ -161,15 +175,15 @@ class Models(Generic[Model]):
 
 
 def open_language_models(
-    sources: Sequence[str], records: Records, *, mix: list[float] | str | None = None, source: TextInput, machine: Machine,
-    reporter: Reporter, whole: bool = False,
-) -> Models[OpenModel]:  # fmt: skip
+    question: Question, records: Records, *, mix: list[float] | str | None = None, whole: bool = False
+) -> Models[OpenModel]:
     """Language models by `DIR` or `NAME=DIR`. mix: weights, or a text to fit them to; all models then answer as one."""
     from seqcli import samples
     from seqcli.tasks.language import load, mixture
 
-    place = Placement(machine, reporter=reporter, otherwise="n-gram models are looked up, not computed")
-    chosen = place.all(load.open_models(sources, encoding=source.encoding, reporter=reporter))
+    reporter = question.reporter
+    place = Placement(question.machine, reporter=reporter, otherwise="n-gram models are looked up, not computed")
+    chosen = place.all(load.open_models(question.model, encoding=question.source.encoding, reporter=reporter))
     if isinstance(mix, str):
         chosen = [mixture.fitted(chosen, mix, reporter=reporter)]
     elif mix is not None:
@@ -181,24 +195,25 @@ def open_language_models(
 
 
 def answers(
-    ask: Callable[[Block], Result],
+    question: Question,
+    ask: Callable[[Block], Answer],
     blocks: Iterable[Block],
     models: Models,
     *,
-    machine: Machine,
-    one_by_one: bool = False,
-) -> Iterator[Result]:
+    out: Output | None = None,
+) -> Iterator[Answer]:
     """ask(block) of every block, in order, on all cores where `models` may be asked in several processes.
 
-    one_by_one: a reader waits for each answer.
+    out: an output that gets each answer as it comes; where its reader waits for rows, one process answers.
     """
-    return ordered_map(ask, blocks, workers=machine.threads if models.may_fork and not one_by_one else 1)
+    alone = not models.may_fork or (out is not None and out.awaited)
+    return ordered_map(ask, blocks, workers=1 if alone else question.machine.threads)
 
 
-def note_threads(models: Models, *, machine: Machine, reporter: Reporter) -> None:
+def note_threads(question: Question, models: Models) -> None:
     """For what one process does alone."""
-    if machine.threads is not None and not models.networks:
-        reporter.note("--threads has no effect here: one process answers")
+    if question.machine.threads is not None and not models.networks:
+        question.reporter.note("--threads has no effect here: one process answers")
 
 
 def noting_unknown(blocks: Iterable[Block], models: Models[OpenModel], *, reporter: Reporter) -> Iterator[Block]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from seqcli.decoding.translate import TranslatedLine, together
 from seqcli.interfaces import OpenTranslator, Piece
-from seqcli.results import Attention
+from seqcli.results.translation import Attention
 from seqcli.text import EOS, EOS_ID, WORD, one_line
 from seqcli.token_batch import TokenBatch
 

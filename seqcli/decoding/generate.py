@@ -22,7 +22,7 @@ from seqcli.decoding.text_stream import TextStream
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, State
 from seqcli.ranges import BEAM, COUNT, SEED, check, ranged
-from seqcli.results import Continuation
+from seqcli.results.language import Continuation
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 from seqcli.token_batch import padded
 

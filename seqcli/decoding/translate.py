@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqcli import combinations, results
+from seqcli import combinations
 from seqcli.data.lines import block_of
 from seqcli.decoding import beam
 from seqcli.decoding.generate import END, LENGTH
@@ -22,6 +22,7 @@ from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenTranslator
 from seqcli.ranges import BEAM, LENGTH_PENALTY, LENGTH_RATIO, NO_REPEAT_NGRAM, SEED, check, checked, exclusive, ranged
+from seqcli.results.translation import Hypothesis, Translation
 from seqcli.text import EOS_ID, UNK_ID, one_line
 from seqcli.token_batch import TokenBatch, of_like_length
 
@@ -103,8 +104,8 @@ class LineHypothesis:
         return END if self.ended else LENGTH
 
     @property
-    def result(self) -> results.Hypothesis:
-        return results.Hypothesis(self.text, self.log_prob, self.finish_reason)
+    def result(self) -> Hypothesis:
+        return Hypothesis(self.text, self.log_prob, self.finish_reason)
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,9 @@ class TranslatedLine:
         return self.hypotheses[0]
 
     @property
-    def result(self) -> results.Translation:
+    def result(self) -> Translation:
         n_best = [hypothesis.result for hypothesis in self.hypotheses]
-        return results.Translation(self.source, **vars(n_best[0]), n_best=n_best)
+        return Translation(self.source, **vars(n_best[0]), n_best=n_best)
 
 
 class _Part(NamedTuple):

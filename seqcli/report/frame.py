@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from seqcli import decimals
-from seqcli.results import TEXT, WHOLE, formats
+from seqcli.results.result import TEXT, WHOLE, formats
 from seqcli.text import printable, tsv_field
 
 

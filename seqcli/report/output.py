@@ -37,6 +37,11 @@ class Output:
         self._terminal = self._standard and sys.stdout.isatty()
         self.mode = JSON if json else TABLE if self._terminal else TSV
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a reader waits for each row."""
+        return self.line_buffered or self.mode == TABLE
+
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         if self._standard:

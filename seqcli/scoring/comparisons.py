@@ -10,7 +10,7 @@ from seqcli.interfaces import OpenModel
 from seqcli.metrics.fillings import fillings
 from seqcli.metrics.minimal_pairs import margin, tied
 from seqcli.metrics.orderings import are_sampled, orderings
-from seqcli.results import Choice, Ordering, ScrambleRank
+from seqcli.results.language import Choice, Ordering, ScrambleRank
 from seqcli.scoring.sentences import score_texts
 from seqcli.text import WORD
 

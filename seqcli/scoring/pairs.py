@@ -20,7 +20,7 @@ from seqcli.data.lines import Block, read_blocks
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.minimal_pairs import Tally
-from seqcli.results import PairAccuracy
+from seqcli.results.language import PairAccuracy
 from seqcli.scoring.sentences import score_texts
 
 OVERALL = "overall"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.interfaces import OpenModel, Piece
-from seqcli.results import TokenScore, WordScore
+from seqcli.results.language import TokenScore, WordScore
 from seqcli.scoring.sentences import score_given
 from seqcli.text import EOS, WORD
 

@@ -13,7 +13,7 @@ from seqcli import __version__
 from seqcli.metrics.classification import Report, confusion, paired, report, undecided
 from seqcli.metrics.minimal_pairs import wilson
 from seqcli.metrics.signature import of_classifier
-from seqcli.results import Evaluation
+from seqcli.results.classification import Evaluation
 
 C = 4
 ROWS = st.lists(st.tuples(st.integers(0, C - 1), st.integers(-1, C - 1)), min_size=1, max_size=30)

@@ -14,6 +14,7 @@ from seqcli.models.ngram_classifier import NgramClassifier
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder, drafting
 from seqcli.tasks.classification import train_several
+from seqcli.tasks.classification.classify import Classified
 from seqcli.tasks.classification.data import Texts, split, weights_of_labels
 from seqcli.tasks.classification.load import figures, open_classifier
 from seqcli.tasks.classification.train import TrainingTexts, settings_of_body, train_classifier
@@ -419,3 +420,12 @@ def test_the_metric_says_which_is_best(here, tmp_path):
             figures == sorted(figures) and f"seqcli classify -m {metric}/{best[metric]} " in done.err.splitlines()[-1]
         )
     assert best == {"accuracy": "bag", "loss": "ngram"}
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 2, 9])
+def test_the_objects_of_json_are_the_results(top_k):
+    probabilities = np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2], [1, 0, 0]])
+    found = Classified(["a", "b", "c"], probabilities, threshold=0.45)
+    objects = list(found.objects(["x", "", "z"], top_k=top_k))
+    assert objects == [result.to_dict() for result in found.results(["x", "", "z"], top_k=top_k)]
+    assert [row["label"] for row in objects] == ["b", "?", "a"]

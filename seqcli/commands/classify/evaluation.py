@@ -13,7 +13,7 @@ from seqcli.data.files import STDIN
 from seqcli.errors import UsageError, listed
 from seqcli.report.frame import Column, columns_of_rows
 from seqcli.report.output import JSON, TABLE, Output
-from seqcli.results import Evaluation, LabelFigures, Mistake
+from seqcli.results.classification import Evaluation, LabelFigures, Mistake
 
 if TYPE_CHECKING:
     from seqcli.tasks.classification.data import Texts

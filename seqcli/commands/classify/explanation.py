@@ -8,7 +8,8 @@ from seqcli.commands import session
 from seqcli.commands.classify.question import Question
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows
 from seqcli.report.output import JSON, TABLE, Output
-from seqcli.results import Explanation, WordInfluence, formats
+from seqcli.results.classification import Explanation, WordInfluence
+from seqcli.results.result import formats
 
 
 def explain(question: Question) -> None:
@@ -18,7 +19,7 @@ def explain(question: Question) -> None:
     with question.results.opened() as out:
         records = question.open_records(out)
         classifiers = question.open_classifiers(records.beginning)
-        session.note_threads(classifiers, machine=question.machine, reporter=question.reporter)
+        session.note_threads(question, classifiers)
         out.begin(["line", "index", "label", *formats(WordInfluence)])
         for block in classifiers.route(records):
             (opened,) = classifiers.of(block)

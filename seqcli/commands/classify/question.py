@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from seqcli.commands import session
-from seqcli.commands.options import Machine, Results, TextInput
+from seqcli.commands.options import TextInput
 from seqcli.data import records
 from seqcli.data.labelled import unlabelled
-from seqcli.interfaces import Reporter
 from seqcli.report.output import Output
 
 if TYPE_CHECKING:
@@ -23,15 +22,10 @@ EXAMPLE = 'seqcli classify "What a wonderful film"'
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the command line asks. model: as -m names them; mix: weights, or labelled texts to fit them to; prefix: of labels;
+class Question(session.Question):
+    """What the command line asks. mix: weights, or labelled texts to fit them to; prefix: of labels;
     calibrate: labelled texts to fit the temperature to; label_column: of tables of labelled texts."""
 
-    source: TextInput
-    results: Results
-    reporter: Reporter
-    machine: Machine
-    model: Sequence[str]
     mix: list[float] | str | None = None
     threshold: float = 0.0
     prefix: str = ""
@@ -45,14 +39,7 @@ class Question:
 
     def open_records(self, out: Output) -> session.Records:
         """out: an output whose rows should appear as they are made."""
-        return session.open_records(
-            self._source_of_texts(),
-            example=EXAMPLE,
-            reporter=self.reporter,
-            sources=self.model,
-            out=out,
-            clean=unlabelled,
-        )
+        return session.open_records(self, example=EXAMPLE, source=self._source_of_texts(), out=out, clean=unlabelled)
 
     def open_classifiers(self, beginning: str = "") -> session.Models[OpenClassifier]:
         """Those of -m, or the sample models; mixed and at the temperature that was asked for. beginning: of the texts."""

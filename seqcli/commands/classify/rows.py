@@ -10,7 +10,8 @@ from seqcli.commands.classify.question import Question
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, columns_of, with_kept
 from seqcli.report.output import JSON, TABLE, TSV
-from seqcli.results import Classification, formats
+from seqcli.results.classification import Classification
+from seqcli.results.result import formats
 from seqcli.tasks.classification.classify import Classified
 
 
@@ -36,9 +37,8 @@ def rows(question: Question, *, top_k: int | None) -> None:
             kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(keep)]
             return out.shown([*columns, *kept, text]), len(block.data)
 
-        done, awaited = 0, out.line_buffered or out.mode == TABLE
-        blocks = classifiers.route(texts)
-        for shown, size in session.answers(classify, blocks, classifiers, machine=question.machine, one_by_one=awaited):
+        done = 0
+        for shown, size in session.answers(question, classify, classifiers.route(texts), classifiers, out=out):
             out.write(shown)
             done += size
             question.reporter.progress("bytes classified", done)
@@ -57,5 +57,5 @@ def _others(found: Classified, top_k: int) -> list[Column]:
 
 
 def _objects(block: Block, found: Classified, keep: Sequence[str], *, top_k: int | None) -> Iterator[dict[str, Any]]:
-    for k, row in enumerate(found.results(block.records(), top_k=top_k)):
-        yield with_kept({"line": block.first + k, "text": row.text, **row.to_dict()}, keep, block.kept_of(k))
+    for k, row in enumerate(found.objects(block.records(), top_k=top_k)):
+        yield with_kept({"line": block.first + k, **row}, keep, block.kept_of(k))

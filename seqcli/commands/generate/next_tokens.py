@@ -11,13 +11,14 @@ from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.interfaces import OpenModel
 from seqcli.report.frame import WHOLE, Column, bar, columns_of
 from seqcli.report.output import JSON, TABLE
-from seqcli.results import NextToken, formats
+from seqcli.results.language import NextToken
+from seqcli.results.result import formats
 
 
 def next_tokens(question: Question, *, k: int) -> None:
     with question.results.opened() as out:
         models, prompts = question.open_prompts()
-        session.note_threads(models, machine=question.machine, reporter=question.reporter)
+        session.note_threads(question, models)
         prefixes = [f"{opened.name}." for opened in models.chosen] if models.several else [""]
         out.begin(["line", "rank", *(prefix + name for prefix in prefixes for name in formats(NextToken))])
         predictors: dict[str, NextTokenPredictor] = {}

@@ -10,7 +10,8 @@ from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows
 from seqcli.report.output import JSON, TABLE, Output
-from seqcli.results import Choice, ScrambleRank, formats
+from seqcli.results.language import Choice, ScrambleRank
+from seqcli.results.result import formats
 from seqcli.scoring import comparisons
 
 

@@ -8,7 +8,8 @@ from seqcli.commands.score.sentences import Tally, scored_documents
 from seqcli.data.lines import Block
 from seqcli.report.frame import columns_of_rows, turned
 from seqcli.report.output import TABLE
-from seqcli.results import CorpusScore, formats
+from seqcli.results.language import CorpusScore
+from seqcli.results.result import formats
 from seqcli.scoring.sentences import Sentences, score_block
 
 

@@ -13,7 +13,8 @@ from seqcli.data.lines import block_of
 from seqcli.metrics import minimal_pairs
 from seqcli.report.frame import Column, columns_of_rows
 from seqcli.report.output import JSON
-from seqcli.results import PairAccuracy, formats
+from seqcli.results.language import PairAccuracy
+from seqcli.results.result import formats
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs, read_pairs, score_pairs
 from seqcli.text import UNK
 

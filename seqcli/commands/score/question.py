@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from seqcli.commands import session
 from seqcli.commands.aligned import AlignedFile
-from seqcli.commands.options import Machine, Results, TextInput
+from seqcli.commands.options import TextInput
 from seqcli.data.lines import Block, block_of, note_replaced
 from seqcli.data.pairs import SOURCE
 from seqcli.data.records import has_columns
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.metrics import signature
-from seqcli.report.output import TABLE, Output
+from seqcli.report.output import Output
 
 Result = TypeVar("Result")
 EXAMPLE = 'seqcli score "I study machine learning"'
@@ -24,15 +24,10 @@ _UNITS = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the command line asks. model: as -m names them; mix: weights, or a text to fit them to; translated: a file of
+class Question(session.Question):
+    """What the command line asks. mix: weights, or a text to fit them to; translated: a file of
     sources, one per record, that translators are given; source_column: of a table of them."""
 
-    source: TextInput
-    results: Results
-    reporter: Reporter
-    machine: Machine
-    model: Sequence[str]
     mix: list[float] | str | None = None
     base: str = "e"
     seed: int = 0
@@ -51,30 +46,29 @@ class Question:
 
     def open_records(self, out: Output | None = None) -> session.Records:
         """out: an output whose rows should appear as they are made."""
-        return session.open_records(self.source, example=EXAMPLE, reporter=self.reporter, sources=self.model, out=out)
+        return session.open_records(self, example=EXAMPLE, out=out)
 
     def open_scorer(self, records: session.Records, *, whole: bool = False) -> Scorer:
         """whole: without -m one sample model answers the whole input."""
         if self.translated is not None:
             return TranslationScorer(self, records)
-        models = session.open_language_models(
-            self.model,
-            records,
-            mix=self.mix,
-            source=self.source,
-            machine=self.machine,
-            reporter=self.reporter,
-            whole=whole,
-        )
-        return Scorer(self, models, records)
+        return Scorer(self, session.open_language_models(self, records, mix=self.mix, whole=whole), records)
 
 
 class Scorer:
     """Language models, and the records that they score."""
 
-    def __init__(self, question: Question, models: session.Models, records: session.Records):
+    def __init__(
+        self,
+        question: Question,
+        models: session.Models,
+        records: session.Records,
+        *,
+        texts: Callable[[Block], list[str]] = Block.records,
+    ):
+        """texts: what tells the script of each record."""
         self.question, self.models = question, models
-        self.blocks = session.noting_unknown(models.route(records), models, reporter=question.reporter)
+        self.blocks = session.noting_unknown(models.route(records, texts=texts), models, reporter=question.reporter)
 
     @property
     def names(self) -> list[str]:
@@ -86,12 +80,11 @@ class Scorer:
 
     def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
         """ask(block) of every block, in order. by_record: a reader of `out` waits for each row."""
-        question, awaited = self.question, by_record and (out.line_buffered or out.mode == TABLE)
-        return session.answers(ask, self.blocks, self.models, machine=question.machine, one_by_one=awaited)
+        return session.answers(self.question, ask, self.blocks, self.models, out=out if by_record else None)
 
     def alone(self) -> Scorer:
         """For modes in which one process answers."""
-        session.note_threads(self.models, machine=self.question.machine, reporter=self.question.reporter)
+        session.note_threads(self.question, self.models)
         return self
 
     def signature(self, opened: OpenModel, *, unit: str = "line") -> str:
@@ -122,9 +115,7 @@ class TranslationScorer(Scorer):
             open_sample=lambda language: place(samples.translator_of(language, reporter=question.reporter)), kind="translation",
             beginning=self._sources.beginning, reporter=question.reporter,
         )  # fmt: skip
-        self.question, self.models = question, models
-        blocks = models.route(records, texts=self._sources.of)
-        self.blocks = session.noting_unknown(blocks, models, reporter=question.reporter)
+        super().__init__(question, models, records, texts=self._sources.of)
 
     def of(self, block: Block) -> list[OpenModel]:
         from seqcli.scoring.conditioned import given_sources

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from seqcli.commands.score.differences import Differences
@@ -14,7 +14,8 @@ from seqcli.interfaces import OpenModel
 from seqcli.metrics.perplexity import Totals
 from seqcli.report.frame import Column, columns_of, with_kept
 from seqcli.report.output import JSON, TABLE, Output
-from seqcli.results import SentenceScore, formats
+from seqcli.results.language import SentenceScore
+from seqcli.results.result import formats
 from seqcli.scoring.sentences import Sentences, score_block, score_documents
 
 FIGURES = tuple(name for name in formats(SentenceScore) if name != "text")
@@ -129,14 +130,12 @@ def _shown(question: Question, block: Block, scored: dict[str, Sentences], out: 
         return out.shown([], json=_objects(question, block, figures))
     kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(question.source.keep or ())]
     others = [*kept, Column("text", block.records())]
-    by_model = [
-        columns_of(SentenceScore, values, prefix=f"{name}." if several else "") for name, values in figures.items()
+    tall = several and out.mode == TABLE  # a row per record and model, instead of five columns per model
+    prefixed = several and not tall
+    columns = [
+        columns_of(SentenceScore, values, prefix=f"{name}." if prefixed else "") for name, values in figures.items()
     ]
-    if several and out.mode == TABLE:
-        return out.shown(
-            _by_model(list(figures), list(map(columns_of, [SentenceScore] * len(figures), figures.values())), others)
-        )
-    return out.shown([column for columns in by_model for column in columns] + others)
+    return out.shown(_by_model(list(figures), columns, others) if tall else [*chain.from_iterable(columns), *others])
 
 
 def _figures(sums: Sentences, unit: float) -> dict[str, Any]:
@@ -145,7 +144,7 @@ def _figures(sums: Sentences, unit: float) -> dict[str, Any]:
 
 
 def _by_model(names: list[str], figures: list[list[Column]], others: list[Column]) -> list[Column]:
-    """For a terminal: a row per record and model, instead of five columns per model."""
+    """For a terminal: the records of all models one below the other."""
     rows = len(others[-1].values)
     tall = [Column("model", [name for _ in range(rows) for name in names])]
     for columns in zip(*figures):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from seqcli.commands.score.question import Contexts, Question
 from seqcli.data.lines import Block
-from seqcli.report.frame import Column, columns_of_rows
+from seqcli.report.frame import Column, columns_of
 from seqcli.report.output import TSV
-from seqcli.results import TokenScore, WordScore, formats
+from seqcli.results.language import TokenScore, WordScore
+from seqcli.results.result import formats
 from seqcli.scoring.tokens import score_tokens, score_words
 
 
@@ -31,14 +32,11 @@ def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -
             rows.sort(key=lambda row: row[1].line)  # a record's models together, whatever records share its block
             with_order = out.mode != TSV and not words and rows and rows[0][1].order is not None
             left_out = hidden - ({"order"} if with_order else set())
-            columns = columns_of_rows([row for _, row in rows], result)
-            for k, column in enumerate(columns):
-                if column.name == "log_prob" and question.unit != 1:
-                    columns[k] = Column(
-                        column.name, [value / question.unit for value in column.values], column.format, column.shown
-                    )
+            shown = [name for name in formats(result) if name not in left_out]
+            values = {name: [getattr(row, name) for _, row in rows] for name in shown}
+            values["log_prob"] = [value / question.unit for value in values["log_prob"]]
             names = [Column("model", [name for name, _ in rows])] if several else []
-            return out.shown([*names, *(column for column in columns if column.name not in left_out)]), len(block)
+            return out.shown([*names, *columns_of(result, values)]), len(block)
 
         records = 0
         for text, count in scorer.answers(score, out=out, by_record=True):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from seqcli.commands import session
-from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
-from seqcli.interfaces import Reporter
 from seqcli.report.output import Output
 
 EXAMPLE = 'seqcli tokenize "I study machine learning"'
@@ -25,21 +22,14 @@ class NamedReader(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the command line asks. model: as -m names them; ids: token ids are read or shown instead of pieces."""
+class Question(session.Question):
+    """What the command line asks. ids: token ids are read or shown instead of pieces."""
 
-    source: TextInput
-    results: Results
-    reporter: Reporter
-    machine: Machine
-    model: Sequence[str]
     ids: bool = False
 
     def open_records(self, out: Output | None = None) -> session.Records:
         """out: an output whose rows should appear as they are made."""
-        return session.open_records(
-            self.source, example=EXAMPLE, reporter=self.reporter, sources=self.model, out=out
-        )
+        return session.open_records(self, example=EXAMPLE, out=out)
 
     def open_readers(self, beginning: str = "") -> session.Models[NamedReader]:
         """Those of -m, or those of the sample models. beginning: of the texts."""
@@ -52,7 +42,8 @@ class Question:
             return NamedReader(opened.name, RecordReader.of(opened))
 
         chosen = [
-            NamedReader(name, open_reader(path, encoding=self.source.encoding), path) for name, path in named(self.model)
+            NamedReader(name, open_reader(path, encoding=self.source.encoding), path)
+            for name, path in named(self.model)
         ]
         place = session.Placement(self.machine, reporter=self.reporter, otherwise="a tokenizer is no network")
         readers: session.Models[NamedReader] = session.Models(

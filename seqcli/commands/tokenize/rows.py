@@ -14,7 +14,7 @@ from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.report.frame import Column, json_line, with_kept
 from seqcli.report.output import JSON, TABLE
-from seqcli.results import Piece
+from seqcli.results.tokenization import Piece
 from seqcli.tasks.language.tokenize import checked_ids, rows_of
 from seqcli.text import tsv_field
 
@@ -107,8 +107,7 @@ def rows(
             """A block of long records comes back as it is."""
             return block if len(block.data) > _LONG * len(block) else "".join(shown(block))
 
-        blocks, awaited = readers.route(records), out.line_buffered or out.mode == TABLE
-        for done in session.answers(written, blocks, readers, machine=question.machine, one_by_one=awaited):
+        for done in session.answers(question, written, readers.route(records), readers, out=out):
             for text in shown(done) if isinstance(done, Block) else [done]:
                 out.write(text)
 

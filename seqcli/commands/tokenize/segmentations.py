@@ -36,7 +36,7 @@ def n_best(question: Question, *, k: int) -> None:
     with question.results.opened() as out:
         records = question.open_records(out)
         readers = question.open_readers(records.beginning)
-        session.note_threads(readers, machine=question.machine, reporter=question.reporter)
+        session.note_threads(question, readers)
         out.begin(["line", "rank", "log_prob", name])
         for block in readers.route(records):
             named = only(readers, block)

@@ -8,7 +8,8 @@ from seqcli.commands import session
 from seqcli.commands.tokenize.question import Question
 from seqcli.report.frame import columns_of, columns_of_rows, turned
 from seqcli.report.output import TABLE
-from seqcli.results import TokenizerStatistics, VocabularyEntry, formats
+from seqcli.results.result import formats
+from seqcli.results.tokenization import TokenizerStatistics, VocabularyEntry
 from seqcli.tasks.language.tokenize import Tally
 
 
@@ -17,7 +18,7 @@ def statistics(question: Question) -> None:
     with question.results.opened() as out:
         records = question.open_records()
         readers = question.open_readers(records.beginning)
-        session.note_threads(readers, machine=question.machine, reporter=question.reporter)
+        session.note_threads(question, readers)
         out.begin(formats(TokenizerStatistics))
         tallies: dict[str, Tally] = {}
         for block in readers.route(records):
@@ -35,7 +36,7 @@ def vocabulary(question: Question) -> None:
     """Reads no input: the tokenizer of -m, or of the English sample."""
     with question.results.opened() as out:
         readers = question.open_readers()
-        session.note_threads(readers, machine=question.machine, reporter=question.reporter)
+        session.note_threads(question, readers)
         out.begin(formats(VocabularyEntry))
         (named,) = readers.all
         names = named.reader.tokenizer.vocabulary()

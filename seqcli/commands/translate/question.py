@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seqcli.commands import session
-from seqcli.commands.options import Machine, Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.pairs import SOURCE
 from seqcli.data.tables import TEXT_COLUMNS, ColumnSpec
 from seqcli.decoding.attention import AttentionMap, attentions
 from seqcli.decoding.translate import TranslatedLine, TranslationSettings, forced_by, translate
-from seqcli.interfaces import OpenTranslator, Reporter
+from seqcli.interfaces import OpenTranslator
 from seqcli.metrics import signature
-from seqcli.report.output import TABLE, Output
+from seqcli.report.output import Output
 
 EXAMPLE = 'seqcli translate "I study machine learning"'
 _COLUMN = ColumnSpec("text", (*SOURCE.usual, *TEXT_COLUMNS))
@@ -31,26 +30,13 @@ class Translated:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the command line asks. model: as -m names it, one at most."""
+class Question(session.Question):
+    """What the command line asks; -m names one model at most."""
 
-    source: TextInput
-    results: Results
-    reporter: Reporter
-    machine: Machine
-    model: Sequence[str]
     settings: TranslationSettings
 
     def open_records(self, out: Output) -> session.Records:
-        return session.open_records(
-            self.source,
-            example=EXAMPLE,
-            reporter=self.reporter,
-            sources=self.model,
-            out=out,
-            size=_TOGETHER,
-            column=_COLUMN,
-        )
+        return session.open_records(self, example=EXAMPLE, out=out, size=_TOGETHER, column=_COLUMN)
 
     def open_translators(self, beginning: str) -> session.Models[OpenTranslator]:
         """That of -m, or the sample models. Raises UsageError where one does not know the words of --prefix."""
@@ -79,10 +65,8 @@ class Question:
             found = list(translate(opened, block.records(), self.settings, first=block.first))
             return Translated(block, found, attentions(opened, found) if attending else None)
 
-        awaited = out.line_buffered or out.mode == TABLE
         blocks = translators.route(records)
-        found = session.answers(translated, blocks, translators, machine=self.machine, one_by_one=awaited)
-        return self._noting(found, translators)
+        return self._noting(session.answers(self, translated, blocks, translators, out=out), translators)
 
     def signature(self, translators: session.Models[OpenTranslator]) -> str:
         """How the translations are made."""

@@ -13,7 +13,8 @@ from seqcli.decoding.attention import AttentionMap
 from seqcli.interfaces import OpenTranslator
 from seqcli.report.frame import WHOLE, Column, columns_of_rows, with_kept
 from seqcli.report.output import JSON, TABLE, Output
-from seqcli.results import LOG, Hypothesis, Translation
+from seqcli.results.result import LOG
+from seqcli.results.translation import Hypothesis, Translation
 from seqcli.text import printable, tsv_field
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from seqcli.results import Classification, Explanation, LabelProbability, WordInfluence
+from seqcli.results.classification import Classification, Explanation, LabelProbability, WordInfluence
 from seqcli.scoring.influence import influences
 from seqcli.tasks.classification.load import OpenClassifier
 
@@ -51,11 +52,22 @@ class Classified:
 
     def results(self, texts: Sequence[str], *, top_k: int | None = None) -> Iterator[Classification]:
         """One for each text."""
+        for text, label, likeliest in zip(texts, self.label, self._ranked(top_k), strict=True):
+            labels = [LabelProbability(name, p) for name, p in likeliest]
+            yield Classification(label, labels[0].probability, text, labels)
+
+    def objects(self, texts: Sequence[str], *, top_k: int | None = None) -> Iterator[dict[str, Any]]:
+        """The dictionary of each result, for JSON; making the results first takes four times as long."""
+        for text, label, likeliest in zip(texts, self.label, self._ranked(top_k), strict=True):
+            labels = [{"label": name, "probability": p} for name, p in likeliest]
+            yield {"text": text, "label": label, "probability": labels[0]["probability"], "labels": labels}
+
+    def _ranked(self, top_k: int | None) -> Iterator[Iterator[tuple[str, float]]]:
+        """Of each text the most probable labels with their probabilities."""
         order = self.likeliest(top_k)
         shares = np.take_along_axis(self.probabilities, order, axis=1).tolist()
-        for text, label, ks, probabilities in zip(texts, self.label, order.tolist(), shares, strict=True):
-            labels = [LabelProbability(self.labels[k], p) for k, p in zip(ks, probabilities)]
-            yield Classification(label, probabilities[0], text, labels)
+        for labels, probabilities in zip(order.tolist(), shares):
+            yield zip(map(self.labels.__getitem__, labels), probabilities)
 
 
 def explain(opened: OpenClassifier, text: str) -> Explanation:

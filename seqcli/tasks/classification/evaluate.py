@@ -15,7 +15,7 @@ import numpy as np
 
 from seqcli.metrics import calibration, classification
 from seqcli.metrics.classification import UNDECIDED, Report
-from seqcli.results import Evaluation, Mistake
+from seqcli.results.classification import Evaluation, Mistake
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.load import OpenClassifier, figures, softmax
 from seqcli.token_batch import TokenBatch, in_parts

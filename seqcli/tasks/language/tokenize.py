@@ -12,7 +12,7 @@ import numpy as np
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.errors import InputError, UsageError
-from seqcli.results import TokenizerStatistics
+from seqcli.results.tokenization import TokenizerStatistics
 from seqcli.text import WORD, one_line
 
 

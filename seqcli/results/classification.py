@@ -1,0 +1,107 @@
+"""Labels of texts, why they were chosen, and how often they are right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from seqcli.results.result import LOG, SHARE, WHOLE, Result, shown
+
+
+@dataclass(frozen=True)
+class LabelProbability(Result):
+    """A label of a text."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Classification(Result):
+    """The most probable label of a text; labels: all of them, or the top k, most probable first."""
+
+    label: str = shown()
+    probability: float = shown(SHARE, "%.3f")
+    text: str = shown()
+    labels: list[LabelProbability] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class WordInfluence(Result):
+    """change: how much the label's log-odds fall without the word, in nats."""
+
+    word: str = shown()
+    change: float = shown(LOG, "%+.2f")
+
+
+@dataclass(frozen=True)
+class Explanation(Result):
+    """The label of a text, and what each of its words adds to it."""
+
+    text: str
+    label: str
+    probability: float
+    words: list[WordInfluence]
+
+
+@dataclass(frozen=True)
+class LabelFigures(Result):
+    """How well one label is recognised; support: the texts that have it."""
+
+    label: str = shown()
+    precision: float = shown("%.4f")
+    recall: float = shown("%.4f")
+    f1: float = shown("%.4f")
+    support: int = shown(WHOLE)
+
+
+@dataclass(frozen=True)
+class Evaluation(Result):
+    """A classifier's answers to labelled texts.
+
+    ci_low, ci_high: Wilson's 95 % interval of the accuracy; majority_accuracy: that of always predicting the most frequent
+    label; undecided: texts without a sufficiently probable label; confusion: row i, column j is how often label i was called j;
+    loss: nats per text; calibration_error: expected calibration error of the most probable labels.
+    """
+
+    model: str
+    texts: int
+    accuracy: float
+    ci_low: float
+    ci_high: float
+    macro_f1: float
+    majority_label: str | None
+    majority_accuracy: float
+    undecided: int
+    labels: list[LabelFigures]
+    confusion: list[list[int]]
+    loss: float
+    calibration_error: float
+    temperature: float
+    signature: str
+
+    @classmethod
+    def of(
+        cls, model: str, report: Any, labels: Sequence[str], *, loss: float, calibration_error: float, temperature: float,
+        signature: str,
+    ) -> Evaluation:  # fmt: skip
+        """report: a `metrics.classification.Report`; labels: the names of its labels."""
+        columns = (figure.tolist() for figure in (report.precision, report.recall, report.f1, report.support))
+        return cls(
+            model, report.texts, report.accuracy, *report.interval(), report.macro_f1,
+            labels[report.majority] if report.texts else None, report.baseline, report.undecided,
+            [LabelFigures(*row) for row in zip(labels, *columns)], report.confusion.tolist(), loss, calibration_error, temperature,
+            signature,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mistake(Result):
+    """A text whose predicted label is not the true one."""
+
+    line: int = shown(WHOLE)
+    truth: str = shown()
+    label: str = shown()
+    probability: float = shown(SHARE, "%.3f")
+    text: str = shown()

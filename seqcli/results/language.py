@@ -1,0 +1,135 @@
+"""Scores, orderings, choices, pairs, continuations and next tokens of language models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from seqcli.results.result import LOG, SHARE, WHOLE, Result, shown
+
+
+@dataclass(frozen=True)
+class SentenceScore(Result):
+    """A record under one model. bits_per_byte: of its UTF-8 bytes and its line end; unknown: tokens that are `<unk>`."""
+
+    log_prob: float = shown(LOG, "%.2f")
+    perplexity: float = shown("%.4f", "%.4g")
+    bits_per_byte: float = shown("%.4f", "%.3f")
+    tokens: int = shown(WHOLE)
+    unknown: int = shown(WHOLE)
+    text: str = shown()
+
+
+@dataclass(frozen=True)
+class CorpusScore(Result):
+    """All records under one model. perplexity_known: over the tokens that are not `<unk>`."""
+
+    model: str = shown()
+    sentences: int = shown(WHOLE)
+    tokens: int = shown(WHOLE)
+    unknown: int = shown(WHOLE)
+    log_prob: float = shown(LOG, "%.1f")
+    perplexity: float = shown("%.4f", "%.2f")
+    perplexity_known: float = shown("%.4f", "%.2f")
+    bits_per_byte: float = shown("%.4f")
+    bits_per_character: float = shown("%.4f")
+    signature: str = shown()
+
+    @classmethod
+    def of(cls, model: str, totals: Any, *, signature: str, unit: float = 1.0) -> CorpusScore:
+        """totals: a `metrics.perplexity.Totals`; unit: nats of the unit of log_prob."""
+        return cls(
+            model, totals.sentences, totals.tokens, totals.unknown, totals.log_prob / unit, totals.perplexity,
+            totals.perplexity_known, totals.bits_per_byte, totals.bits_per_character, signature,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TokenScore(Result):
+    """A token of a record. order: the length of the n-gram that was found (n-gram models); rank: 1 for the most probable token."""
+
+    line: int = shown(WHOLE)
+    index: int = shown(WHOLE)
+    token: str = shown()
+    log_prob: float = shown(LOG, "%.4f")
+    order: int | None = shown(WHOLE, default=None)
+    rank: int | None = shown(WHOLE, default=None)
+
+
+@dataclass(frozen=True)
+class WordScore(Result):
+    """A word of a record: the sum over its tokens."""
+
+    line: int = shown(WHOLE)
+    index: int = shown(WHOLE)
+    word: str = shown()
+    log_prob: float = shown(LOG, "%.4f")
+
+
+@dataclass(frozen=True)
+class Ordering(Result):
+    """One of the most probable orderings of a sentence's words. share: of the probability of all orderings, None where that is zero."""
+
+    text: str
+    log_prob: float
+    share: float | None
+
+
+@dataclass(frozen=True)
+class ScrambleRank(Result):
+    """Where a sentence stands among the orderings of its words.
+
+    mass: its share of the probability of all of them, None where that is zero; ties: orderings that are as probable, which
+    share the better rank; sampled: `orderings` is the size of a sample.
+    """
+
+    rank: int = shown(WHOLE)
+    orderings: int = shown(WHOLE)
+    mass: float | None = shown(SHARE)
+    ties: int = shown(WHOLE)
+    log_prob: float = shown(LOG, "%.2f")
+    text: str = shown()
+    sampled: bool = False
+    best: list[Ordering] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Choice(Result):
+    """A filling of `My computer is very [slow|shirt]`. share: of the probability of all fillings, None where that is zero."""
+
+    rank: int = shown(WHOLE)
+    log_prob: float = shown(LOG, "%.2f")
+    share: float | None = shown(SHARE, "%.4f")
+    text: str = shown()
+
+
+@dataclass(frozen=True)
+class PairAccuracy(Result):
+    """Minimal pairs of one tag: how often the good sentence is the more probable one; ci_low, ci_high: Wilson's 95 % interval."""
+
+    tag: str = shown()
+    pairs: int = shown(WHOLE)
+    correct: int = shown(WHOLE)
+    ties: int = shown(WHOLE)
+    accuracy: float = shown("%.4f", "%.3f")
+    ci_low: float = shown("%.4f", "%.3f")
+    ci_high: float = shown("%.4f", "%.3f")
+
+
+@dataclass(frozen=True)
+class Continuation(Result):
+    """A text that continues a prompt. finish_reason: "end" (`</s>`), "stop" or "length"."""
+
+    prompt: str
+    text: str = shown()
+    log_prob: float = shown(LOG)
+    tokens: int = shown(WHOLE)
+    finish_reason: str = shown()
+
+
+@dataclass(frozen=True)
+class NextToken(Result):
+    """One of the most probable next tokens."""
+
+    token: str = shown()
+    probability: float = shown(SHARE, "%.4f")
