@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Settings = TypeVar("Settings", bound="DataclassInstance")
 _LARGEST_FILE = 1 << 20  # bytes
+_MOST_DOTS = 50  # in a line: the parser's memory grows with the square of the parts of a key
 
 
 def read_toml(path: str) -> dict[str, Any]:
@@ -27,13 +28,25 @@ def read_toml(path: str) -> dict[str, Any]:
             data = file.read(_LARGEST_FILE + 1)
         if len(data) > _LARGEST_FILE:
             raise UsageError(f"more than {_LARGEST_FILE:,} bytes, too large for a configuration", where=path)
-        return tomllib.loads(data.decode())
+        return _parsed(data.decode())
     except FileNotFoundError:
         raise UsageError("no such configuration file", where=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read configuration ({error})", where=path) from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise UsageError(f"cannot read configuration ({error.strerror})", where=path) from None
+    except UnicodeDecodeError:
+        raise UsageError("cannot read configuration (not UTF-8)", where=path) from None
+    except ValueError as error:
         raise UsageError(f"not TOML ({error})", where=path) from None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Raises ValueError where it is not TOML, or nests deeper than settings do."""
+    if any(line.count(".") > _MOST_DOTS for line in text.split("\n")):
+        raise ValueError(f"a line of more than {_MOST_DOTS} dots")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -46,8 +59,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         if key.strip() in values:
             raise UsageError(f"setting {key.strip()!r} was given twice", where="--set")
         try:
-            values[key.strip()] = tomllib.loads(f"v = {value}")["v"]
-        except tomllib.TOMLDecodeError:
+            values[key.strip()] = _parsed(f"v = {value}")["v"]
+        except ValueError:
             values[key.strip()] = value
     return values
 
@@ -72,7 +85,7 @@ def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Se
     for where, given in sources:
         for key, value in given.items():
             if key not in names:
-                raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, names))
+                raise UsageError(f"unknown setting {_shown(key)}", where=where, cure=nearest(key, names))
             if isinstance(value, bool) and not isinstance(
                 names[key].default, bool
             ):  # pydantic would take it for 0 or 1
@@ -84,8 +97,13 @@ def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Se
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else ""
         message = first["msg"].removeprefix("Value error, ")
-        what = f"{key} = {values[key]!r}: {message}" if key in values else message
+        what = f"{key} = {_shown(values[key])}: {message}" if key in values else message
         named = key or next(
             (word for word in message.split() if word in origin), ""
         )  # by a range of the dataclass's own
         raise UsageError(what, where=origin.get(named)) from None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -65,11 +65,19 @@ def test_2_toml_that_cannot_be_read(tmp_path):
     assert read_toml(str(tmp_path / "good.toml")) == {"width": 8, "name": "é"}
     (tmp_path / "bad.toml").write_text("width = \n")
     (tmp_path / "latin.toml").write_bytes('name = "é"\n'.encode("latin-1"))
+    (tmp_path / "deep.toml").write_text("width = " + "[" * 50_000)
+    (tmp_path / "dots.toml").write_text("a" + ".a" * 100_000 + " = 1")  # 40 GB, if it were parsed
+    (tmp_path / "digits.toml").write_text("width = " + "9" * 5000)
+    (tmp_path / "large.toml").write_text(" " * (1 << 20) + "width = 8")
     for name, what in [
         ("bad.toml", "not TOML"),
         ("absent.toml", "no such"),
         ("latin.toml", "cannot read"),
         (".", "cannot read"),
+        ("deep.toml", "nested too deeply"),
+        ("dots.toml", "more than 50 dots"),
+        ("digits.toml", "not TOML"),
+        ("large.toml", "too large"),
     ]:
         with pytest.raises(UsageError, match=what) as refusal:
             read_toml(str(tmp_path / name))
@@ -79,3 +87,10 @@ def test_2_toml_that_cannot_be_read(tmp_path):
 def test_a_setting_is_assigned_once():
     with pytest.raises(UsageError, match="'order' was given twice: --set"):
         parse_assignments(["order=3", "prune=[0]", " order = 4"])
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "[" * 50_000, "{a" + ".a" * 50_000 + " = 1}"], ids=["digits", "deep", "dots"]
+)
+def test_an_assigned_value_that_is_no_toml_is_text(value):
+    assert parse_assignments([f"order={value}"]) == {"order": value}
