@@ -27,6 +27,7 @@ def load(
     device, precision (fp32, bf16, int8) and threads are for networks.
     """
     from seqcli.api import Classifier, LanguageModel, Translator
+    from seqcli.interfaces import Placeable
     from seqcli.interop import is_arpa
     from seqcli.runs.model_folder import ModelFolder
     from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
@@ -34,14 +35,16 @@ def load(
     from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
     task = LANGUAGE if is_arpa(model) else ModelFolder.open(model).task
+    answering: LanguageModel | Classifier | Translator
     if task == CLASSIFICATION:
-        opened, door = open_classifier(model), Classifier
+        answering = Classifier(open_classifier(model))
     elif task == TRANSLATION:
-        opened, door = open_translator(model), Translator
+        answering = Translator(open_translator(model))
     else:
-        opened, door = open_model(model, encoding=encoding), LanguageModel
-    if hasattr(opened.model, "place"):
+        answering = LanguageModel(open_model(model, encoding=encoding))
+    network = answering.opened.model
+    if isinstance(network, Placeable):
         from seqcli.training.device import place
 
-        opened.model.place(place(device, precision, threads=threads))
-    return door(opened)
+        network.place(place(device, precision, threads=threads))
+    return answering

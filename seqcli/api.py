@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from seqcli import ranges
 from seqcli.data.labelled import unlabelled, without_labels
@@ -26,7 +26,7 @@ from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import settings as translation_settings
 from seqcli.decoding.translate import translate
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import OpenModel, OpenTranslator
+from seqcli.interfaces import OpenModel, OpenScorer, OpenTranslator
 from seqcli.metrics import signature
 from seqcli.results.classification import Classification, Evaluation, Explanation
 from seqcli.results.language import (
@@ -55,7 +55,7 @@ from seqcli.tasks.classification.load import OpenClassifier
 
 T = TypeVar("T")
 Texts = str | Iterable[str]
-Answer = T | list[T]
+Answer: TypeAlias = T | list[T]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +80,7 @@ class LanguageModel:
             given = [contexts] * len(texts) if isinstance(contexts, str) else contexts
             if given is not None:
                 given = _aligned(given, texts, "contexts")
-            sums = score_block(self.opened, block_of(texts), contexts=given)
-            figures = (sums.log_prob, sums.perplexity, sums.bits_per_byte, sums.tokens, sums.unknown)
-            return [
-                SentenceScore(*row, text)
-                for *row, text in zip(*(figure.tolist() for figure in figures), texts, strict=True)
-            ]
+            return _scores(self.opened, texts, contexts=given)
 
         return _answered(scored, texts)
 
@@ -144,7 +139,7 @@ class LanguageModel:
         temperature 0 is greedy; with beam_size they are the most probable different texts, best first. The draws for the n-th of
         several prompts are those of the n-th record on the command line. Raises UsageError for what `seqcli generate` refuses.
         """
-        drawing = {
+        drawing: dict[str, Any] = {
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
         }  # fmt: skip
         ranges.exclusive(drawing, {"beam_size": beam_size})
@@ -265,24 +260,32 @@ class Translator:
     def score(self, texts: Texts, sources: Texts) -> Answer[SentenceScore]:
         """The log-probability of each text given its source, and its figures."""
         texts = texts if isinstance(texts, str) else _listed(texts)
-        return self._given(sources, texts).score(texts)
+        opened = self._given(sources, texts)
+        return _answered(lambda texts: _scores(opened, texts), texts)
 
     def corpus(self, texts: Texts, sources: Texts) -> CorpusScore:
         """The figures of all texts together, given their sources."""
         texts = _listed(texts)
-        return dataclasses.replace(self._given(sources, texts).corpus(texts), signature=self.signature)
+        totals = score_block(self._given(sources, texts), block_of(texts)).totals
+        return CorpusScore.of(self.opened.name, totals, signature=self.signature)
 
     def tokens(self, text: str, source: str, *, rank: bool = False) -> Results[TokenScore]:
         """The log-probability of every token of a text given its source, `</s>` too."""
-        return self._given(source, text).tokens(text, rank=rank)
+        return Results(score_tokens(self._given(source, text), block_of(_listed(text)), rank=rank))
 
     def words(self, text: str, source: str) -> Results[WordScore]:
         """The log-probability of every word between white space, given the text's source."""
-        return self._given(source, text).words(text)
+        return Results(score_words(self._given(source, text), block_of(_listed(text))))
 
-    def _given(self, sources: Texts, texts: Texts) -> LanguageModel:
+    def _given(self, sources: Texts, texts: Texts) -> OpenScorer:
         sources = _aligned(sources, _listed(texts), "sources")
-        return LanguageModel(given_sources(self.opened, block_of(sources).data))
+        return given_sources(self.opened, block_of(sources).data)
+
+
+def _scores(opened: OpenScorer, texts: list[str], *, contexts: list[str] | None = None) -> list[SentenceScore]:
+    sums = score_block(opened, block_of(texts), contexts=contexts)
+    figures = (sums.log_prob, sums.perplexity, sums.bits_per_byte, sums.tokens, sums.unknown)
+    return [SentenceScore(*row) for row in zip(*(figure.tolist() for figure in figures), texts, strict=True)]
 
 
 def _answered(answers: Callable[[list[str]], list[T]], texts: Texts) -> Answer[T]:

@@ -137,7 +137,7 @@ def _run(arguments: list[str]) -> int:
             sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except (ClosedPipe, BrokenPipeError):
-        _die_of(signal.SIGPIPE)
+        return _die_of(signal.SIGPIPE)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except signals.Stopped:
@@ -158,7 +158,8 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         time.sleep(_FIRST_WORD)
     if isinstance(error, typer.TyperException):
-        command = error.ctx.command_path if getattr(error, "ctx", None) else command
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else command
         message = error.format_message()
         if message.startswith("Usage:"):  # no arguments at all
             _say(message)
@@ -202,7 +203,7 @@ def _shown(error: SeqcliError) -> str:
 
 
 def _command(arguments: list[str]) -> str:
-    names = []
+    names: list[str] = []
     for argument in arguments[:2]:
         if argument.startswith("-") or not argument.isidentifier() or (names and names[0] != "train"):
             break
@@ -210,10 +211,11 @@ def _command(arguments: list[str]) -> str:
     return " ".join(["seqcli", *names])
 
 
-def _die_of(number: int) -> None:
-    """As if the signal had never been handled: quietly, with its exit status."""
+def _die_of(number: int) -> int:
+    """As if the signal had never been handled: quietly, with its exit status, which is returned where it is blocked."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+    return 128 + number
 
 
 def _print_version() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from seqcli import finite
 from seqcli.text import Normalisation
@@ -62,6 +62,7 @@ class Tokenizer(Protocol):
     vocab_size: int
     normalisation: Normalisation  # of the text it reads
     specials: tuple[int, int, int]  # ids of `<unk>`, `<s>`, `</s>`; other than 0, 1, 2 only in a foreign file
+    ends_rows: bool  # a line break in a document is `</s>`, not a token of its own
 
     @property
     def fingerprint(self) -> str:
@@ -86,6 +87,24 @@ class Tokenizer(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
+@runtime_checkable
+class Subwords(Protocol):
+    """A tokenizer whose pieces are parts of words, with their spaces: a text may end inside a piece."""
+
+    spaces_follow: bool  # a space ends a piece instead of beginning one
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """A tokenizer that knows several segmentations of a text."""
+
+    def nbest(self, text: str, *, k: int) -> list[tuple[list[int], float]]:
+        """The k best segmentations: token ids and the sum of their pieces' log-probabilities."""
+
+    def sample(self, text: str, *, alpha: float, seed: int | str) -> list[int]:
+        """A random segmentation, drawn by p^alpha."""
+
+
 class State(Protocol):
     """What a model remembers of B rows."""
 
@@ -93,38 +112,63 @@ class State(Protocol):
         """The state of rows `rows` (int64 [B']), repeats allowed: beam search and sampling need to know no more."""
 
 
-class LanguageModel(Protocol):
-    """p(token | the tokens before it), n-gram and neural alike."""
+class Scorer(Protocol):
+    """What says log p of tokens: a language model, or a translator given sources."""
 
-    vocab_size: int
+    @property
+    def precision(self) -> str:
+        """Of its matrix products: fp32, bf16 or int8."""
 
-    def score(self, batch: TokenBatch, *, context: Any = None, rank: bool = False) -> Scores:
+    def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
         """Scores every token of every row; `context` (int32 [C]) stands before each row and is not scored."""
 
-    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
+
+class Stepper(Protocol):
+    """What goes on token by token: a language model, or a translator given sources."""
+
+    logits_are_log_probs: bool  # those of `extend`, exactly; else up to a constant a row
+
+    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: Any = None) -> tuple[np.ndarray, State]:
         """Reads more of each row; returns the logits of what comes next, float32 [B, V], and the state after it.
 
-        tokens: int32 [B, T], right-padded; lengths: int64 [B], 0 is legal. Without a state the rows begin here. Logits
-        are log-probabilities up to a constant a row, and exactly where the model has `logits_are_log_probs`; that of `<s>`
-        is -inf. Beginning, a forced prefix and a step by one token are all calls of it.
+        tokens: int32 [B, T], right-padded; lengths: int64 [B], 0 is legal; state: one of its own, from an earlier call. Without
+        a state the rows begin here. The logit of `<s>` is -inf. Beginning, a forced prefix and a step by one token are all
+        calls of it.
         """
 
 
-class Classifier(Protocol):
-    """p(label | text), n-gram, bag of words and neural alike."""
+class LanguageModel(Scorer, Stepper, Protocol):
+    """p(token | the tokens before it), n-gram and neural alike."""
 
-    def classify(self, batch: TokenBatch) -> np.ndarray:
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def horizon(self) -> int | None:
+        """How many tokens it looks back; None: all."""
+
+
+Batch = TypeVar("Batch", contravariant=True)
+
+
+class Classifier(Protocol[Batch]):
+    """p(label | text), n-gram, bag of words and neural alike. Its batch is what its encoder makes of lines."""
+
+    @property
+    def precision(self) -> str: ...
+
+    def classify(self, batch: Batch) -> np.ndarray:
         """Logits of every row, float32 [B, C]: natural log p(label | row) up to a constant a row."""
 
 
-class Given(Protocol):
-    """A translator given B sources: p(token | the tokens before it, source b), a language model of their translations."""
+class Given(Stepper, Protocol):
+    """A translator given B sources: p(token | the tokens before it, source b), a language model of their translations.
+
+    Without a state row b begins to translate source b; `State.reorder` takes sources along.
+    """
 
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
         """Scores every token of every row; row b is read as a translation of source b."""
-
-    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
-        """As `LanguageModel.extend`. Without a state row b begins to translate source b; `State.reorder` takes sources along."""
 
     def attention(self, batch: TokenBatch) -> list[np.ndarray]:
         """Where row b looks in source b at each of its tokens: float32 [T, S], `</s>` of both too; rows sum to 1.
@@ -136,13 +180,28 @@ class Given(Protocol):
 class Translator(Protocol):
     """p(target | source)."""
 
-    vocab_size: int  # of the target
     window: int  # the longest source that it reads, in tokens, `</s>` too
+    batch_tokens: int  # of sources that are read in one pass, padding included
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def vocab_size(self) -> int:
+        """Of the target."""
 
     def encode(self, batch: TokenBatch) -> Any:
         """What `given` needs to know of sources, rows that end in `</s>` and are none longer than `window`."""
 
     def given(self, memory: Any) -> Given: ...
+
+
+@runtime_checkable
+class Placeable(Protocol):
+    """A network: it answers on a device, in a precision, from now on."""
+
+    def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
+        """placement: a `training.device.Placement`; batch_tokens: read in one pass, None to leave it."""
 
 
 class Reporter(Protocol):
@@ -154,6 +213,9 @@ class Reporter(Protocol):
     def progress(self, what: str, done: float, total: float | None = None) -> None:
         """So far: `done` of `total` (None: nobody knows)."""
 
+    def clear(self) -> None:
+        """Takes back the line of progress, before results are printed."""
+
 
 class _Silent:
     def note(self, line: str) -> None:
@@ -162,19 +224,22 @@ class _Silent:
     def progress(self, what: str, done: float, total: float | None = None) -> None:
         pass
 
+    def clear(self) -> None:
+        pass
+
 
 SILENT: Reporter = _Silent()
 
 
 @dataclass(frozen=True)
-class OpenModel:
-    """A language model with its tokenizer, ready to be asked."""
+class OpenScorer:
+    """What scores texts, with its tokenizer, ready to be asked."""
 
     name: str  # unique among the models of one command
     arch: str
     unit: str  # "line" or "document": what a row of its training text was
     tokenizer: Tokenizer
-    model: LanguageModel
+    model: Scorer
 
     @property
     def ends(self) -> bool:
@@ -182,9 +247,16 @@ class OpenModel:
         return has_line_ends(self.tokenizer, self.unit)
 
 
+@dataclass(frozen=True)
+class OpenModel(OpenScorer):
+    """A language model with its tokenizer."""
+
+    model: LanguageModel
+
+
 def has_line_ends(tokenizer: Tokenizer, unit: str) -> bool:
     """Whether a line break is `</s>`: not in documents of characters and bytes, where it is a token like all others."""
-    return unit == "line" or tokenizer.KIND not in ("characters", "bytes")
+    return unit == "line" or tokenizer.ends_rows
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Toy:
 
     certainty: float = 16.0
     window: int = 64
+    batch_tokens: int = 4096
+    precision: str = "fp32"
     vocab_size: int = V
 
     def __post_init__(self):
@@ -57,6 +59,7 @@ class Rows:
 
 @dataclass
 class Given:
+    logits_are_log_probs = False
     model: Toy
     sources: list[np.ndarray]
 

@@ -17,8 +17,10 @@ class AlignedFile:
         self, path: str, *, what: str, column: tables.ColumnSpec | None, source: TextInput, reporter: Reporter
     ):
         self._where, self._what = path, what
-        read = records.read_blocks if column else lines.read_blocks
-        blocks = read(path, **({"column": column} if column else {}), **source.reading)
+        if column:
+            blocks = records.read_blocks(path, column=column, **source.reading)
+        else:
+            blocks = lines.read_blocks(path, **source.reading)
         self._lines = [line for block in lines.noting(blocks, path, reporter) for line in block.records()]
 
     def __len__(self) -> int:

@@ -34,6 +34,11 @@ class ByScript(Generic[Model]):
         self._opener, self._kind, self._reporter = opener, kind, reporter
         self._words = self._new = self._foreign = 0
 
+    def answering(self, block: Block) -> Model:
+        """The model of a block that `cut` gave."""
+        assert isinstance(block, ScriptBlock)
+        return self.of(block.language)
+
     def of(self, language: str) -> Model:
         if language not in self.opened:
             self.opened[language] = self._opener(language)

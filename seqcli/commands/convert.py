@@ -35,7 +35,7 @@ def convert(
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
     from seqcli.runs.model_folder import ModelFolder, drafting
-    from seqcli.tasks.language.load import LANGUAGE, open_model
+    from seqcli.tasks.language.load import LANGUAGE, open_model, table_of
     from seqcli.tasks.language.train_counted import save_counted
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
@@ -61,10 +61,10 @@ def convert(
         run.verify()
         opened = open_model(source)
         try:
-            arpa.write(Path(target), opened.model.table, opened.tokenizer, opened.unit, exclusive=not force)
+            arpa.write(Path(target), table_of(opened), opened.tokenizer, opened.unit, exclusive=not force)
         except FileExistsError:  # another process wrote it meanwhile
             raise taken from None
-        if impossible := sum(int(np.isneginf(log_backoff).sum()) for log_backoff in opened.model.table.log_backoff):
+        if impossible := sum(int(np.isneginf(log_backoff).sum()) for log_backoff in table_of(opened).log_backoff):
             held = "1 back-off is" if impossible == 1 else f"{impossible:,} back-offs are"
             reporter.note(f"{held} log10 of 0, written -inf as by lmplz; KenLM does not read such a file")
         if opened.tokenizer.KIND == "sentencepiece":
@@ -73,4 +73,4 @@ def convert(
         with drafting(target, force=force) as draft:
             opened = open_model(source, encoding=encoding, reporter=reporter)
             save_counted(draft, opened, source=source)
-    reporter.note(f"{source} -> {target}: n-grams {', '.join(f'{n:,}' for n in opened.model.table.sizes)}")
+    reporter.note(f"{source} -> {target}: n-grams {', '.join(f'{n:,}' for n in table_of(opened).sizes)}")

@@ -95,11 +95,11 @@ def _orderings(out: Output, models: list[OpenModel], text: str) -> None:
 
     answers = [scramble(opened, text, sample=1000, seed=0, best=1000) for opened in models]
     shares = [{ordering.text: ordering.share for ordering in a.best} for a in answers]
-    likeliest = sorted(shares[0], key=lambda ordering: -max(share[ordering] for share in shares))
+    likeliest = sorted(shares[0], key=lambda ordering: -max(share[ordering] or 0.0 for share in shares))
     shown = [text, *(ordering for ordering in likeliest if ordering != text)][:LIKELIEST]
     columns = [Column("ordering", [*shown, f"rank of {answers[0].orderings}"])]
     for opened, answer, share in zip(models, answers, shares):
-        cells = [f"{100 * share[ordering]:.1f}" for ordering in shown]
+        cells = [f"{100 * (share[ordering] or 0.0):.1f}" for ordering in shown]
         columns.append(Column(opened.name, [*cells, str(answer.rank)], align="right"))
     out.rows(columns)
 
@@ -111,7 +111,7 @@ def _choices(out: Output, models: list[OpenModel], template: str) -> None:
     answers = [{answer.text: answer.share for answer in choices(opened, template)} for opened in models]
     columns = [Column("sentence", list(answers[0]))]
     for opened, share in zip(models, answers):
-        columns.append(Column(opened.name, [100 * share[text] for text in answers[0]], "%.1f"))
+        columns.append(Column(opened.name, [100 * (share[text] or 0.0) for text in answers[0]], "%.1f"))
     out.rows(columns)
 
 
@@ -160,7 +160,7 @@ def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
     from seqcli.tasks.classification.classify import explain
 
     found = [explain(opened, text) for text in texts]
-    values = {
+    values: dict[str, list] = {
         "label": [each.label for each in found],
         "probability": [each.probability for each in found],
         "text": texts,

@@ -18,7 +18,8 @@ def info(
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
     ] = None,
-    results: Results = None,
+    *,
+    results: Results,
 ) -> None:
     """Show a model's task, architecture, size, tokenizer, data and figures."""
     from pathlib import Path
@@ -68,14 +69,14 @@ def _of_arpa(model: str, *, verify: bool, encoding: str | None, quiet: bool) -> 
     from pathlib import Path
 
     from seqcli.report.progress import Console
-    from seqcli.tasks.language.load import LANGUAGE, open_model
+    from seqcli.tasks.language.load import LANGUAGE, open_model, table_of
     from seqcli.tasks.language.train_counted import foreign_record
 
     opened = open_model(model, encoding=encoding, reporter=Console(prefix="seqcli info", quiet=quiet))
     return {
         "model": model,
         "task": LANGUAGE,
-        "parameters": _parameters(opened.model.table.tensors()),
+        "parameters": _parameters(table_of(opened).tensors()),
         "bytes": Path(model).stat().st_size,
         "format": "arpa",
         "verified": verify,

@@ -15,10 +15,10 @@ import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, TypedDict
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from seqcli import ranges
 from seqcli.errors import UsageError
@@ -33,13 +33,20 @@ class Command(TyperCommand):
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         seen = set()
         for parameter in order:
-            once = parameter.param_type_name == "option" and not (
+            once = isinstance(parameter, TyperOption) and not (
                 parameter.multiple or parameter.is_flag or parameter.count
             )
             if once and parameter.name in seen:
                 raise UsageError(f"{parameter.opts[-1]} was given twice, but takes one value")
             seen.add(parameter.name)
         return super().parse_args(ctx, args)
+
+
+class Decoding(TypedDict):
+    """How a file is decoded: the arguments of those who read it."""
+
+    encoding: str | None
+    strict: bool
 
 
 class Given(frozenset):
@@ -62,7 +69,9 @@ class Given(frozenset):
 def with_options(command: Callable) -> Callable:
     """`command(source: TextInput, ...)` as typer sees it: one parameter for each field of each group."""
     hints = typing.get_type_hints(command, include_extras=True)
-    parameters, groups, given = [], {}, None
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, Any] = {}
+    given = None
     for name, parameter in inspect.signature(command).parameters.items():
         kind = hints[name]
         if kind is Given:
@@ -83,8 +92,7 @@ def with_options(command: Callable) -> Callable:
             if option.parser and not option.metavar:
                 option.metavar = option.parser.__name__  # what the help shows: N, or the choices
 
-    @functools.wraps(command)
-    def flat(**values):
+    def flat(**values: Any) -> Any:
         for name, kind in groups.items():
             values[name] = kind(**{f.name: values.pop(f.name) for f in dataclasses.fields(kind)})
         if given:
@@ -92,28 +100,29 @@ def with_options(command: Callable) -> Callable:
         return command(**values)
 
     # typing.get_type_hints and inspect.signature must both see the flat form
-    flat.__signature__ = inspect.Signature(parameters)
-    flat.__annotations__ = {p.name: p.annotation for p in parameters}
-    del flat.__wrapped__
-    return flat
+    shown: Any = functools.wraps(command)(flat)
+    shown.__signature__ = inspect.Signature(parameters)
+    shown.__annotations__ = {p.name: p.annotation for p in parameters}
+    del shown.__wrapped__
+    return shown
 
 
-def number(rule: Range) -> Callable[[str], float]:
-    """A parser of the numbers of a range; whole ones may be written `1e6`."""
-    kind = int if rule.whole else float
+class number:
+    """A parser of the numbers of a range, `rule`; whole ones may be written `1e6`."""
 
-    def parse(text: str | float) -> float:
-        text = str(text)  # typer parses defaults too
+    def __init__(self, rule: Range):
+        self.rule = rule
+        self.__name__ = "N" if rule.whole else "X"  # what the help shows
+
+    def __call__(self, given: Any) -> int | float:
+        kind = int if self.rule.whole else float
+        text = str(given)  # typer parses defaults too
         value = int(text) if re.fullmatch(r"\s*[-+]?\d{1,40}\s*", text, re.ASCII) else number_of(text)
-        if rule.whole and math.isfinite(value) and value == int(value):
+        if self.rule.whole and math.isfinite(value) and value == int(value):
             value = int(value)
-        if fault := rule.fault(value, kind):
+        if fault := self.rule.fault(value, kind):
             raise typer.BadParameter(f"{fault}, got {text!r}")
         return kind(value)
-
-    parse.__name__ = "N" if rule.whole else "X"
-    parse.rule = rule
-    return parse
 
 
 def as_options(values: Mapping[str, object]) -> dict[str, object]:
@@ -121,12 +130,12 @@ def as_options(values: Mapping[str, object]) -> dict[str, object]:
     return {f"--{name.replace('_', '-')}": value for name, value in values.items()}
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
+def whole(low: int, high: int) -> number:
     """A parser of whole numbers in [low, high]."""
     return number(Range(low, high, whole=True))
 
 
-def real(low: float, high: float) -> Callable[[str], float]:
+def real(low: float, high: float) -> number:
     """A parser of finite numbers in [low, high]."""
     return number(Range(low, high))
 
@@ -252,7 +261,7 @@ class TextInput:
         return self.input or ["-"]
 
     @property
-    def reading(self) -> dict[str, object]:
+    def reading(self) -> Decoding:
         """How a file is decoded."""
         return {"encoding": self.encoding, "strict": self.strict}
 
@@ -274,7 +283,7 @@ class TextInput:
         return lines.noting(blocks, path, reporter)
 
     def _note_files(self, reporter) -> None:
-        for text in self.text:
+        for text in self.text or ():
             if os.path.isfile(text):
                 reporter.note(
                     f"{text} is read as a text, though there is a file of that name; -i {text} reads the file"

@@ -20,7 +20,7 @@ from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.tables import ColumnSpec
 from seqcli.errors import UsageError
-from seqcli.interfaces import OpenModel, Reporter
+from seqcli.interfaces import OpenModel, OpenTranslator, Placeable, Reporter
 from seqcli.report.output import TABLE, Output
 from seqcli.text import UNK
 
@@ -95,7 +95,7 @@ class Placement:
     def all(self, opened: Sequence[Model]) -> list[Model]:
         """Models that answer together, placed. The options have an effect where one of them is a network."""
         machine = self._machine
-        networks = [each.model for each in opened if hasattr(each.model, "place")]
+        networks = [model for each in opened if isinstance(model := getattr(each, "model", None), Placeable)]
         if networks:
             from seqcli.training.device import place
 
@@ -142,7 +142,7 @@ class Models(Generic[Model]):
         """Those that answer the records of a block."""
         if self.samples is None:
             return self.chosen
-        return self.all if self._whole else [self.samples.of(block.language)]
+        return self.all if self._whole else [self.samples.answering(block)]
 
     def route(
         self, records: Iterable[Block], *, texts: Callable[[Block], list[str]] = Block.records
@@ -216,7 +216,9 @@ def note_threads(question: Question, models: Models) -> None:
         question.reporter.note("--threads has no effect here: one process answers")
 
 
-def noting_unknown(blocks: Iterable[Block], models: Models[OpenModel], *, reporter: Reporter) -> Iterator[Block]:
+def noting_unknown(
+    blocks: Iterable[Block], models: Models[OpenModel] | Models[OpenTranslator], *, reporter: Reporter
+) -> Iterator[Block]:
     """The blocks; at the end a note on words that are written as `<unk>`, where a model reads words."""
     from seqcli.tokenizers import words  # numpy
 
@@ -227,10 +229,12 @@ def noting_unknown(blocks: Iterable[Block], models: Models[OpenModel], *, report
     note_unknown(count, models, reporter=reporter)
 
 
-def note_unknown(count: int, models: Models[OpenModel], *, reporter: Reporter) -> None:
+def note_unknown(count: int, models: Models[OpenModel] | Models[OpenTranslator], *, reporter: Reporter) -> None:
     from seqcli.tokenizers import words
 
-    readers = [getattr(opened, "tokenizer", None) or opened.target for opened in models.all] if count else []
+    if not count:
+        return
+    readers = [opened.target if isinstance(opened, OpenTranslator) else opened.tokenizer for opened in models.all]
     if any(tokenizer.KIND == words.KIND for tokenizer in readers):
         reporter.note(f"{count:,} <unk> written in the text: counted as unknown words")
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from seqcli.combinations import best
 from seqcli.data.lines import Block
-from seqcli.interfaces import OpenModel, Piece, Tokenizer, has_line_ends
+from seqcli.interfaces import OpenScorer, Piece, Tokenizer, has_line_ends
 from seqcli.text import BLANKS, EOS, EOS_ID, one_line
 from seqcli.token_batch import TokenBatch
 
@@ -44,7 +44,7 @@ class RecordReader:
     learning: bool = False
 
     @classmethod
-    def of(cls, opened: OpenModel, *, unit: str | None = None) -> RecordReader:
+    def of(cls, opened: OpenScorer, *, unit: str | None = None) -> RecordReader:
         """As a model reads them; unit: other than its own."""
         return cls(opened.tokenizer, unit or opened.unit, opened.ends)
 
@@ -92,12 +92,12 @@ class RecordReader:
         return [*first, *(id for line in others for id in [EOS_ID, *line])]
 
     def n_best(
-        self, record: str, segmentations: Callable[[str], list[tuple[Sequence[int], float]]], *, k: int
+        self, record: str, segmentations: Callable[[str], Sequence[tuple[Sequence[int], float]]], *, k: int
     ) -> list[tuple[Sequence[int], float]]:
         """The tokens of one record in its k best segmentations, and their scores. segmentations: the k best of a line with
         their scores, best first; those of a document are the best choices of one for each of its lines."""
         if self.unit == "line":
-            return segmentations(one_line(record))
+            return list(segmentations(one_line(record)))
         lines = [[(score, ids) for ids, score in segmentations(line)] for line in record.split("\n")]
         return [
             ([*first, *(id for line in others for id in [EOS_ID, *line])], score)

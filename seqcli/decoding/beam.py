@@ -18,21 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
 
 import numpy as np
 
 from seqcli.decoding.model_log_prob import log_normaliser
 from seqcli.decoding.policy import forbid_repeats, top
-from seqcli.interfaces import State
+from seqcli.interfaces import State, Stepper
 
 _WIDEST = 1 << 24  # logits that a doubled beam may hold at a time: 64 MB
-
-
-class Stepper(Protocol):
-    """A language model, or a translator given its source."""
-
-    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: Any) -> tuple[np.ndarray, State]: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,7 @@ def search(
     max_new_tokens: int | np.ndarray,
     length_penalty: float = 0.0,
     no_repeat_ngram: int = 0,
-    prefix: Sequence[int] = (),
+    prefix: Sequence[int] | np.ndarray = (),
     end: int | None,
     never: list[int],
     spelling: Spelling = Spelling(),
@@ -78,19 +72,17 @@ def search(
     """
     assert 1 <= n_best <= beam_size and length_penalty >= 0 and np.min(max_new_tokens, initial=1) >= 1
     longest = np.broadcast_to(len(prefix) + np.asarray(max_new_tokens), len(log_prob))
-    limits = {
-        "n_best": n_best, "length_penalty": length_penalty, "no_repeat_ngram": no_repeat_ngram, "prefix": prefix, "end": end,
-        "never": never, "spelling": spelling,
-    }  # fmt: skip
-    found, dropped = _search(
-        model, log_prob, state, sources=np.arange(len(log_prob)), longest=longest, beam_size=beam_size, **limits
-    )
+    searched = partial(
+        _search, model, n_best=n_best, length_penalty=length_penalty, no_repeat_ngram=no_repeat_ngram, prefix=prefix, end=end,
+        never=never, spelling=spelling,
+    )  # fmt: skip
+    found, dropped = searched(log_prob, state, sources=np.arange(len(log_prob)), longest=longest, beam_size=beam_size)
     for source, hypotheses in found.items():
         width, more = 2 * beam_size, dropped[source]
         while len(hypotheses) < n_best and more and width * log_prob.shape[1] <= _WIDEST:
             one = np.array([source])
-            again, still = _search(
-                model, log_prob[one], state.reorder(one), sources=one, longest=longest[one], beam_size=width, **limits
+            again, still = searched(
+                log_prob[one], state.reorder(one), sources=one, longest=longest[one], beam_size=width
             )
             hypotheses, more, width = again[source], still[source], 2 * width
         found[source] = hypotheses
@@ -99,7 +91,7 @@ def search(
 
 def _search(
     model: Stepper, log_prob: np.ndarray, state: State, *, sources: np.ndarray, longest: np.ndarray, beam_size: int, n_best: int,
-    length_penalty: float, no_repeat_ngram: int, prefix: Sequence[int], end: int | None, never: list[int], spelling: Spelling,
+    length_penalty: float, no_repeat_ngram: int, prefix: Sequence[int] | np.ndarray, end: int | None, never: list[int], spelling: Spelling,
 ) -> tuple[dict[int, list[Hypothesis]], dict[int, bool]]:  # fmt: skip
     """With a beam of fixed width: the hypotheses of each source, and whether others were dropped. sources: their places
     among all sources; longest: tokens, the prefix too; both [B]."""
@@ -136,13 +128,14 @@ def _search(
         # 3. Sources that can find no better one leave
         reach = total.max(axis=1) / longest**length_penalty
         for source in sources[done.any(axis=1)].tolist():
-            found[source] = _best(found[source], n_best, text=lambda h, source=source: spelling.text(source, h.ids))
+            found[source] = _best(found[source], n_best, text=partial(spelling.text, source))
         worst = np.array([found[s][-1].score if len(found[s]) == n_best else -np.inf for s in sources.tolist()])
         alive = np.flatnonzero(reach > worst)
         if not len(alive):
             break
         rows = (alive[:, None] * width + parent[alive]).ravel()
-        sources, longest, ids, total, token = (part[alive] for part in (sources, longest, ids, total, token))
+        sources, longest, ids = sources[alive], longest[alive], ids[alive]
+        total, token = total[alive], token[alive]
         # 4. The others read their last tokens
         tokens = token.reshape(-1, 1).astype(np.int32)
         logits, state = model.extend(tokens, np.ones(len(tokens), np.int64), state.reorder(rows))
@@ -151,14 +144,14 @@ def _search(
     return found, dropped
 
 
-def _best(hypotheses: list[Hypothesis], n: int, *, text: Callable[[Hypothesis], Hashable]) -> list[Hypothesis]:
-    """The n best that spell different texts, best first."""
+def _best(hypotheses: list[Hypothesis], n: int, *, text: Callable[[list[int]], Hashable]) -> list[Hypothesis]:
+    """The n best that spell different texts, best first. text: what ids spell."""
     ordered = sorted(hypotheses, key=lambda h: -h.score)
     if n == 1:
         return ordered[:1]
     kept: dict[Hashable, Hypothesis] = {}
     for hypothesis in ordered:
-        kept.setdefault(text(hypothesis), hypothesis)
+        kept.setdefault(text(hypothesis.ids), hypothesis)
         if len(kept) == n:
             break
     return list(kept.values())

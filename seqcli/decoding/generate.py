@@ -118,7 +118,7 @@ def generate(
     at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.beam_size or 1)))
     while chunk := list(islice(samples, at_once)):
         if settings.beam_size:
-            yield from _likeliest(opened, chunk, settings)
+            yield from _likeliest(opened, chunk, settings, beam_size=settings.beam_size)
         else:
             finished = (row for row in grow(opened, chunk, settings) if row.finish_reason)
             yield from sorted(finished, key=lambda row: (row.line, row.number))
@@ -162,7 +162,9 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
         may[:, _never(opened)] = False
 
 
-def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSettings) -> Iterator[GrowingText]:
+def _likeliest(
+    opened: OpenModel, samples: Sequence[Sample], settings: GenerationSettings, *, beam_size: int
+) -> Iterator[GrowingText]:
     """By beam search, the best first; `samples` are one a prompt."""
     starts, logits, may, state = _begun(opened, samples, u=np.zeros(len(samples)), temperature=0)
     spelled = _Spelled([GrowingText(opened, sample, start, settings) for sample, start in zip(samples, starts)])
@@ -170,7 +172,7 @@ def _likeliest(opened: OpenModel, samples: Sequence[Sample], settings: Generatio
         opened.model,
         np.where(may, log_probs(opened.model, logits), -np.inf),
         state,
-        beam_size=settings.beam_size,
+        beam_size=beam_size,
         n_best=settings.num_samples,
         max_new_tokens=settings.max_new_tokens,
         end=_end(opened),

@@ -9,17 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from seqcli.decoding import policy
+from seqcli.interfaces import Stepper
 
 
-def log_probs(model, logits: np.ndarray) -> np.ndarray:
-    """float64 [B, V]. model: a `LanguageModel` or a translator's `Given`; logits: [B, V]."""
-    return logits.astype(np.float64) if _are_log_probs(model) else policy.log_softmax(logits)
+def log_probs(model: Stepper, logits: np.ndarray) -> np.ndarray:
+    """float64 [B, V] of logits [B, V]."""
+    return logits.astype(np.float64) if model.logits_are_log_probs else policy.log_softmax(logits)
 
 
-def log_normaliser(model, logits: np.ndarray) -> np.ndarray:
+def log_normaliser(model: Stepper, logits: np.ndarray) -> np.ndarray:
     """What `log_probs` takes from each row, float64 [B]; faster where few entries of a row are needed."""
-    return np.zeros(len(logits)) if _are_log_probs(model) else policy.log_normaliser(logits)
-
-
-def _are_log_probs(model) -> bool:
-    return getattr(model, "logits_are_log_probs", False)
+    return np.zeros(len(logits)) if model.logits_are_log_probs else policy.log_normaliser(logits)

@@ -42,7 +42,7 @@ class NextTokenPredictor:
         """p: [starts, V]; its last row are whole tokens."""
         found = {self._names[id]: float(p[-1, id]) for id in top(p[-1:], k)[0]}
         for start, row in zip(prompt.starts[:-1], p):
-            for id in start.only:
+            for id in () if start.only is None else start.only:
                 name = self._names[id].removeprefix(start.rest)
                 if name not in found:
                     found[name] = float(p[-1, self._ids[name]]) if name in self._ids else 0.0

@@ -22,7 +22,7 @@ import numpy as np
 from seqcli.data.lines import block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.model_log_prob import log_probs
-from seqcli.interfaces import LanguageModel, OpenModel, State
+from seqcli.interfaces import LanguageModel, OpenModel, State, Subwords
 from seqcli.text import BLANKS, SPECIALS
 from seqcli.token_batch import padded_to_extend
 
@@ -55,10 +55,10 @@ class Prompter:
 
     def __init__(self, opened: OpenModel):
         self._reader = RecordReader.of(opened)
-        self._follow = opened.tokenizer.KIND == "sentencepiece" and opened.tokenizer.spaces_follow
+        tokenizer, self._follow = opened.tokenizer, False
         self._names: list[str] = []  # pieces that a text may end inside of, in order
-        if opened.tokenizer.KIND == "sentencepiece":
-            self._vocabulary = opened.tokenizer.vocabulary()
+        if isinstance(tokenizer, Subwords):
+            self._vocabulary, self._follow = opened.tokenizer.vocabulary(), tokenizer.spaces_follow
             pieces = ((name, id) for id, name in enumerate(self._vocabulary))
             found = sorted((n, id) for n, id in pieces if id >= len(SPECIALS) and not _BYTE.fullmatch(n))
             self._names, self._ids = [name for name, _ in found], np.array([id for _, id in found], np.int64)
@@ -99,7 +99,7 @@ class Prompter:
             starts.append(Start(kept, known, self._beyond(known)))
             if self._begins_word(ids, kept):
                 break
-        while starts and not len(starts[-1].only):
+        while starts and starts[-1].only is not None and not len(starts[-1].only):
             starts.pop()
         return starts[::-1]
 

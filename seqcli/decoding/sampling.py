@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seqcli.decoding.beam import Hypothesis, Stepper
+from seqcli.decoding.beam import Hypothesis
 from seqcli.decoding.policy import Policy, forbid_repeats, log_softmax
-from seqcli.interfaces import State
+from seqcli.interfaces import State, Stepper
 
 
 def numbers(seed: int, *, line: int, sample: int) -> np.random.Generator:
@@ -45,7 +45,7 @@ def sample(
     max_new_tokens: np.ndarray,
     length_penalty: float = 0.0,
     no_repeat_ngram: int = 0,
-    prefix: Sequence[int] = (),
+    prefix: Sequence[int] | np.ndarray = (),
     end: int,
     never: list[int],
 ) -> list[Hypothesis]:
@@ -60,7 +60,7 @@ def sample(
         may = log_prob.copy()
         may[:, never] = -np.inf
         forbid_repeats(may, ids, n=no_repeat_ngram)
-        token = draw(policy.log_probs(may), np.array([random[row].random() for row in alive]))
+        token = draw(policy.log_probs(may), np.array([random[row].random() for row in alive.tolist()]))
         total = log_prob[np.arange(len(alive)), token]
         ids = np.concatenate([ids, token[:, None]], axis=1)
         length = ids.shape[1]

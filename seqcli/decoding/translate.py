@@ -28,7 +28,7 @@ from seqcli.token_batch import TokenBatch, of_like_length
 
 _READ = 1024  # lines among which those of like length are found
 _AT_ONCE = 1 << 22  # so many logits are held at a time
-_BATCH_TOKENS = 4096  # of sources read together, where the model does not say
+
 _MORE = 10  # tokens of a translation beside `max_length_ratio` of the source's
 
 
@@ -60,6 +60,8 @@ class TranslationSettings:
     @property
     def how(self) -> dict[str, object]:
         """In a signature: how, and what is not as usual."""
+        how: dict[str, object]
+        unusual: dict[str, tuple[object, object]]  # with what is usual
         if self.num_samples is None:
             how = {"beam": self.beam_size, "penalty": f"{self.length_penalty:g}"}
             unusual = {"norepeat": (self.no_repeat_ngram, 0)}
@@ -155,6 +157,7 @@ def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_P
     room = opened.model.window - 1  # beside `</s>`
     parts = []
     for (line, text), tokens in zip(lines, batch.rows):
+        spans: Iterable[tuple[int, int]]
         if len(tokens) == 1 or text.isspace():  # nothing but `</s>`
             spans = []
         elif len(tokens) <= opened.model.window:
@@ -183,7 +186,7 @@ def _found(
     found = {}
     # A line's translation begins with the prefix, not each window's
     beginnings = [part for part in parts if part.number == 0]
-    for prefix, group in ((forced, beginnings), ((), [part for part in parts if part.number])):
+    for prefix, group in ((forced, beginnings), (forced[:0], [part for part in parts if part.number])):
         for rows in together(opened, [len(part.tokens) for part in group], at_once=at_once):
             batch = [group[row] for row in rows]
             for part, hypotheses in zip(batch, _decoded(opened, batch, settings, prefix=prefix)):
@@ -193,32 +196,29 @@ def _found(
 
 def together(opened: OpenTranslator, lengths: Sequence[int], *, at_once: int) -> Iterator[np.ndarray]:
     """Sources of like length that are read in one pass, at most `at_once`: their indices."""
-    budget = getattr(opened.model, "batch_tokens", _BATCH_TOKENS)
+    budget = opened.model.batch_tokens
     for rows in of_like_length(np.array(lengths, np.int64), budget=budget, most=budget):
         yield from (rows[begin : begin + at_once] for begin in range(0, len(rows), at_once))
 
 
 def _decoded(
-    opened: OpenTranslator, parts: list[_Part], settings: TranslationSettings, *, prefix: Sequence[int]
+    opened: OpenTranslator, parts: list[_Part], settings: TranslationSettings, *, prefix: np.ndarray
 ) -> list[list[beam.Hypothesis]]:
     sources = TokenBatch.of([part.tokens for part in parts])
     given = opened.model.given(opened.model.encode(sources))
     rows = len(parts)
-    begun = np.tile(np.asarray(prefix, np.int32), (rows, 1))  # [B, P]
+    begun = np.tile(prefix.astype(np.int32), (rows, 1))  # [B, P]
     logits, state = given.extend(begun, np.full(rows, len(prefix), np.int64))
     log_prob = log_softmax(logits)
     log_prob[:, UNK_ID] = -np.inf
     if len(prefix):
         forced = given.score(TokenBatch.of(list(begun))).log_prob
         log_prob += forced.reshape(begun.shape).sum(axis=1, dtype=np.float64)[:, None]
-    limits = {
-        "length_penalty": settings.length_penalty, "no_repeat_ngram": settings.no_repeat_ngram, "prefix": prefix,
-        "end": EOS_ID, "never": [UNK_ID],
-    }  # fmt: skip
     longest = np.ceil(settings.max_length_ratio * sources.lengths).astype(np.int64) + _MORE
     if settings.num_samples is None:
         return beam.search(
-            given, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest, **limits,
+            given, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest,
+            length_penalty=settings.length_penalty, no_repeat_ngram=settings.no_repeat_ngram, prefix=prefix, end=EOS_ID, never=[UNK_ID],
             spelling=beam.Spelling(text=lambda _, ids: _words(opened.target.decode(ids))),
         )  # fmt: skip
     each = settings.num_samples
@@ -227,14 +227,9 @@ def _decoded(
     ]
     copies = np.repeat(np.arange(rows), each)
     drawn = sample(
-        given,
-        log_prob[copies],
-        state.reorder(copies),
-        policy=settings.policy,
-        random=random,
-        max_new_tokens=longest[copies],
-        **limits,
-    )
+        given, log_prob[copies], state.reorder(copies), policy=settings.policy, random=random, max_new_tokens=longest[copies],
+        length_penalty=settings.length_penalty, no_repeat_ngram=settings.no_repeat_ngram, prefix=prefix, end=EOS_ID, never=[UNK_ID],
+    )  # fmt: skip
     return [drawn[row * each : (row + 1) * each] for row in range(rows)]
 
 

@@ -7,8 +7,10 @@ mt:transformer|tok:sentencepiece-8000#1f3a|beam:5|penalty:1|prec:fp32|v:0.1.0
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from seqcli import __version__
-from seqcli.interfaces import OpenModel, OpenTranslator
+from seqcli.interfaces import OpenScorer, OpenTranslator
 from seqcli.text import Normalisation
 
 
@@ -17,7 +19,7 @@ def tokenizer_label(tokenizer) -> str:
     return f"{tokenizer.KIND}-{tokenizer.vocab_size}#{tokenizer.fingerprint[:4]}"
 
 
-def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e") -> str:
+def of_language_model(opened: OpenScorer, *, unit: str = "line", base: str = "e") -> str:
     """unit: what was scored, a line or a document, whatever the model was trained on."""
     parts = {
         "lm": opened.arch,
@@ -26,7 +28,7 @@ def of_language_model(opened: OpenModel, *, unit: str = "line", base: str = "e")
         "bos": "y",
         "eos": "y" if opened.ends else "n",
         "base": base,
-        "prec": getattr(opened.model, "precision", "fp32"),
+        "prec": opened.model.precision,
         "v": __version__,
     }
     return _joined(parts)
@@ -58,8 +60,8 @@ def of_translator(opened: OpenTranslator, **how: object) -> str:
     """how: translations were found, or texts scored. The tokenizer of sources is named where it is another one."""
     source, target = tokenizer_label(opened.source), tokenizer_label(opened.target)
     parts = {"mt": opened.arch, **({} if source == target else {"src": source}), "tok": target, **how}
-    return _joined({**parts, "prec": getattr(opened.model, "precision", "fp32"), "v": __version__})
+    return _joined({**parts, "prec": opened.model.precision, "v": __version__})
 
 
-def _joined(parts: dict[str, object]) -> str:
+def _joined(parts: Mapping[str, object]) -> str:
     return "|".join(f"{key}:{value}" for key, value in parts.items())

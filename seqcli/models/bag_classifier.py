@@ -58,6 +58,8 @@ class Config:
 class BagClassifier:
     """A `Classifier` over a `Bag`."""
 
+    precision = "fp32"
+
     def __init__(self, bag: Bag):
         self.bag = bag
 

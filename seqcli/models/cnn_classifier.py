@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from seqcli.nn.classifier import NeuralClassifier, several
 from seqcli.nn.dropout import Dropout
 from seqcli.nn.linear import Linear
+from seqcli.nn.modules import Modules
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, each, fraction, within
 
@@ -40,23 +41,31 @@ class Config:
             raise ValueError(f"widths must be 1 to 64 numbers, got {len(self.widths)}")
 
 
+class Body(nn.Module):
+    def __init__(self, config: Config, *, vocab_size: int):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, config.embedding)
+        self.filters: Modules[Linear] = Modules(
+            Linear(width * config.embedding, config.filters) for width in config.widths
+        )
+
+
 class CnnClassifier(NeuralClassifier):
+    body: Body
+
     def __init__(self, config: Config, *, vocab_size: int, labels: int):
         super().__init__()
         self.window, self.word_dropout = config.window, config.word_dropout
-        self.body = nn.ModuleDict({
-            "embedding": nn.Embedding(vocab_size, config.embedding),
-            "filters": nn.ModuleList(Linear(width * config.embedding, config.filters) for width in config.widths),
-        })  # fmt: skip
+        self.body = Body(config, vocab_size=vocab_size)
         self._widths, self.dropout = config.widths, Dropout(config.dropout)
         self.head = Linear(config.filters * len(config.widths), labels)
-        nn.init.normal_(self.body["embedding"].weight, std=1 / math.sqrt(config.embedding))
+        nn.init.normal_(self.body.embedding.weight, std=1 / math.sqrt(config.embedding))
         nn.init.zeros_(self.head.bias)
 
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
-        x = self.body["embedding"](tokens) * real[..., None]  # [B, T, E], zero beyond the end
+        x = self.body.embedding(tokens) * real[..., None]  # [B, T, E], zero beyond the end
         pooled = []
-        for width, filters in zip(self._widths, self.body["filters"]):
+        for width, filters in zip(self._widths, self.body.filters):
             seen = F.pad(x, (0, 0, width - 1, 0)).unfold(1, width, 1).flatten(2)  # [B, T, E x width], up to each token
             found = filters(seen).masked_fill(~real[..., None], -torch.inf)
             pooled.append(F.relu(found.amax(dim=1)))

@@ -88,6 +88,7 @@ class FeedForwardBody(nn.Module):
 class FeedForwardModel(NeuralLanguageModel):
     carried = Window
     linear = True
+    body: FeedForwardBody
 
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()

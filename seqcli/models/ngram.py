@@ -70,6 +70,7 @@ class NgramModel:
     """A `LanguageModel` over a `Table`."""
 
     logits_are_log_probs = True
+    precision = "fp32"
 
     def __init__(self, table: Table):
         self.table = table

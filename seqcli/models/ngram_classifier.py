@@ -37,6 +37,8 @@ class Config(ngram.Config):
 class NgramClassifier:
     """models: one a label; log_prior: float64 [C]."""
 
+    precision = "fp32"
+
     def __init__(self, models: list[NgramModel], log_prior: np.ndarray):
         self.models, self.log_prior = models, log_prior
 
@@ -79,7 +81,8 @@ def estimate(
 
 
 def load(config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NgramClassifier:
-    if not 2 <= labels <= _LABELS or np.shape(tensors.get("log_prior")) != (labels,):
+    prior = tensors.get("log_prior")
+    if not 2 <= labels <= _LABELS or prior is None or prior.shape != (labels,):
         raise ModelError("log_prior does not fit the labels", cure="restore the model or train again")
     parts: dict[str, dict[str, np.ndarray]] = {}
     for name, array in tensors.items():
@@ -91,7 +94,7 @@ def load(config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int,
         models = [ngram.load(settings, parts[str(label)], vocab_size=vocab_size) for label in range(labels)]
     except KeyError as error:
         raise ModelError(f"no table of label {error}", cure="restore the model or train again") from None
-    return NgramClassifier(models, np.array(tensors["log_prior"], np.float64))
+    return NgramClassifier(models, np.array(prior, np.float64))
 
 
 class _OnlyProgress:
@@ -101,4 +104,7 @@ class _OnlyProgress:
         self.progress = reporter.progress
 
     def note(self, line: str) -> None:
+        pass
+
+    def clear(self) -> None:
         pass

@@ -26,7 +26,7 @@ TASK = "language"
 class Config:
     """Of a recurrent language model."""
 
-    cell: str = one_of(CELLS, default="lstm", help="recurrent cell; each --arch has its own")
+    cell: str = one_of(tuple(CELLS), default="lstm", help="recurrent cell; each --arch has its own")
     width: int = within(1, 1 << 16, default=256, help="width of the hidden layers")
     embedding: int = within(0, 1 << 16, default=0, help="width of the token embeddings (0: width)")
     layers: int = within(1, 64, default=1, help="number of layers")
@@ -41,6 +41,7 @@ class Config:
 
 class Recurrent(NeuralLanguageModel):
     carried = Hidden
+    body: RecurrentStack
 
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()

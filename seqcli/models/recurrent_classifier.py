@@ -30,7 +30,7 @@ TASK = "classification"
 class Config:
     """Of a recurrent classifier."""
 
-    cell: str = one_of(CELLS, default="lstm", help="recurrent cell; each --arch has its own")
+    cell: str = one_of(tuple(CELLS), default="lstm", help="recurrent cell; each --arch has its own")
     width: int = within(1, 1 << 16, default=128, help="width of the hidden layers of one direction")
     embedding: int = within(0, 1 << 16, default=0, help="width of the token embeddings (0: width)")
     layers: int = within(1, 64, default=1, help="number of layers")
@@ -55,21 +55,25 @@ class Config:
 
 
 class RecurrentClassifier(NeuralClassifier):
+    body: RecurrentStack
+    back: RecurrentLayers | None
+    back_pooling: Pooling | None
+
     def __init__(self, config: Config, *, vocab_size: int, labels: int):
         super().__init__()
         self.window, self.word_dropout = config.window, config.word_dropout
         embedding = config.embedding or config.width
         out = embedding if config.tied else config.width
-        dropouts = {"dropout": config.dropout, "weight_dropout": config.weight_dropout}
         self.body = RecurrentStack(
             vocab_size=vocab_size, cell=config.cell, embedding=embedding, width=config.width, layers=config.layers,
-            word_dropout=0.0, out=out, **dropouts,
+            dropout=config.dropout, weight_dropout=config.weight_dropout, word_dropout=0.0, out=out,
         )  # fmt: skip
         self.pooling, self.back, self.back_pooling, width = Pooling(config.pooling, out), None, None, 0
         if config.bidirectional:
             self.back = RecurrentLayers(
-                cell=config.cell, widths=[embedding] + [config.width] * config.layers, **dropouts
-            )
+                cell=config.cell, widths=[embedding] + [config.width] * config.layers, dropout=config.dropout,
+                weight_dropout=config.weight_dropout,
+            )  # fmt: skip
             self.back_pooling = Pooling(config.pooling, config.width)
             width = self.back_pooling.width
         self.head = Linear(self.pooling.width + width, labels)
@@ -80,7 +84,7 @@ class RecurrentClassifier(NeuralClassifier):
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
         embedded = self.body.embedded(tokens)
         pooled = self.pooling(self.body.run(embedded)[0], real)
-        if self.back is None:
+        if self.back is None or self.back_pooling is None:
             return pooled
         back, _ = self.back(backwards(embedded, real.sum(dim=1)))  # in its own order: its last has read the first token
         return torch.cat([pooled, self.back_pooling(back, real)], dim=-1)

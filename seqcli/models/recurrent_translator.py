@@ -20,6 +20,7 @@ from seqcli.nn.dropout import Dropout, dropout
 from seqcli.nn.initialise import initialise_recurrent
 from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
+from seqcli.nn.modules import Modules
 from seqcli.nn.recurrent import CELLS, GATES, Cell, LockedDropout, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
@@ -33,7 +34,7 @@ ATTENTIONS = ("additive", "multiplicative")
 class Config:
     """Of a recurrent encoder and decoder."""
 
-    cell: str = one_of(CELLS, default="gru", help="recurrent cell; each --arch has its own")
+    cell: str = one_of(tuple(CELLS), default="gru", help="recurrent cell; each --arch has its own")
     width: int = within(
         2, 1 << 16, default=512, help="width of the decoder state, and of both directions of the encoder together"
     )
@@ -59,12 +60,17 @@ class Encoder(nn.Module):
 
     def __init__(self, config: Config, *, source_size: int):
         super().__init__()
-        half, widths = config.width // 2, {"cell": config.cell, "dropout": config.dropout, "weight_dropout": 0.0}
+        half = config.width // 2
         self.forth = RecurrentStack(
-            vocab_size=source_size, embedding=config.embedding, width=half, layers=config.layers,
-            word_dropout=config.word_dropout, out=half, **widths,
+            vocab_size=source_size, cell=config.cell, embedding=config.embedding, width=half, layers=config.layers,
+            dropout=config.dropout, weight_dropout=0.0, word_dropout=config.word_dropout, out=half,
         )  # fmt: skip
-        self.back = RecurrentLayers(widths=[config.embedding] + [half] * config.layers, **widths)
+        self.back = RecurrentLayers(
+            cell=config.cell,
+            widths=[config.embedding] + [half] * config.layers,
+            dropout=config.dropout,
+            weight_dropout=0.0,
+        )
 
     def forward(self, source: Tensor, real: Tensor) -> Tensor:
         embedded, lengths = self.forth.embedded(source), real.sum(dim=1)
@@ -101,8 +107,8 @@ class Decoder(nn.Module):
         self.input = Linear(size, gates * width)
         if config.input_feeding:
             self.feed = Linear(size, gates * width, bias=False)
-        self.cells = nn.ModuleList(Cell(config.cell, width) for _ in range(config.layers))
-        self.between = nn.ModuleList(Linear(width, gates * width) for _ in range(config.layers - 1))
+        self.cells: Modules[Cell] = Modules(Cell(config.cell, width) for _ in range(config.layers))
+        self.between: Modules[Linear] = Modules(Linear(width, gates * width) for _ in range(config.layers - 1))
         self.keys = Linear(width, width, bias=False)
         if self.additive:
             self.query = Linear(width, width)
@@ -117,22 +123,22 @@ class Decoder(nn.Module):
 
     def beginning(self, memory: Memory) -> Said:
         first = memory.extra[0].repeat_interleave(memory.each, dim=0)
-        cells = [(first, torch.zeros_like(first)) if cell.kind == "lstm" else (first,) for cell in self.cells]
-        return Said(cells, first.new_zeros(len(first), self.out.out_features))
+        more = (torch.zeros_like(first),) if self.cells[0].kind == "lstm" else ()
+        return Said([(first, *more)] * len(self.cells), first.new_zeros(len(first), self.out.out_features))
 
     def forward(self, tokens: Tensor, memory: Memory, state: Said) -> tuple[Tensor, Said]:
         inputs = self.input(self.locked(self.embedding(tokens)))  # [B, T, G D]
         cells, fed, made, looked = list(state.cells), state.fed, [], []
         masks = self._masks(state)
         for step in inputs.unbind(dim=1):
-            gates, below = step + self.feed(fed) if self.feeding else step, fed
+            gates = step + self.feed(fed) if self.feeding else step
             for layer, cell in enumerate(self.cells):
-                if layer:
-                    gates = self.between[layer - 1](below)
                 cells[layer] = cell(gates, cells[layer])
-                below = cells[layer][0] if masks is None else cells[layer][0] * masks[layer]
-            seen, weights = self.look(below, memory)
-            fed = torch.tanh(self.out(torch.cat([below, seen], dim=-1)))
+                output = cells[layer][0] if masks is None else cells[layer][0] * masks[layer]
+                if layer < len(self.between):
+                    gates = self.between[layer](output)
+            seen, weights = self.look(output, memory)
+            fed = torch.tanh(self.out(torch.cat([output, seen], dim=-1)))
             made.append(fed)
             looked.append(weights)
         if recording.wanted():
@@ -168,6 +174,8 @@ class Body(nn.Module):
 
 
 class RecurrentTranslator(NeuralTranslator):
+    body: Body
+
     def __init__(self, config: Config, *, source_size: int, vocab_size: int, joint: bool):
         super().__init__()
         self.window = config.window

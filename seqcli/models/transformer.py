@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -33,6 +34,8 @@ class Config(TransformerConfig):
 
 class Transformer(NeuralLanguageModel):
     linear = True
+    window: int
+    body: TransformerStack
 
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()
@@ -44,8 +47,8 @@ class Transformer(NeuralLanguageModel):
         if config.tied:
             self.head.weight = self.body.embedding.weight
 
-    def features(self, tokens: Tensor, state: KVCache | None = None) -> tuple[Tensor, KVCache | None]:
-        return self.body(tokens, state)
+    def features(self, tokens: Tensor, state: KVCache | None = None) -> tuple[Tensor, Any]:
+        return self.body(tokens, state)  # without a cache none comes back
 
     def beginning(self, rows: int) -> KVCache:
         return self.body.beginning(rows, products=self.products)

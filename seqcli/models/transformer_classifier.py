@@ -44,6 +44,8 @@ class Config(TransformerConfig):
 
 
 class TransformerClassifier(NeuralClassifier):
+    body: TransformerStack
+
     def __init__(self, config: Config, *, vocab_size: int, labels: int):
         super().__init__()
         self.window, self.word_dropout, self._causal = config.window, config.word_dropout, config.causal

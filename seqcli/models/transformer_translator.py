@@ -56,6 +56,8 @@ class Body(nn.Module):
 
 
 class TransformerTranslator(NeuralTranslator):
+    body: Body
+
     def __init__(self, config: Config, *, source_size: int, vocab_size: int, joint: bool):
         super().__init__()
         self.window = config.window

@@ -17,18 +17,18 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from seqcli import finite
 from seqcli.nn import threads
-from seqcli.nn.inference import Answering
-from seqcli.nn.linear import Linear
+from seqcli.nn.inference import Network
+from seqcli.nn.modules import Modules
 from seqcli.text import BOS_ID, EOS_ID, PAD, UNK_ID
 from seqcli.token_batch import TokenBatch, of_like_length, padded
 
 
-class NeuralClassifier(Answering):
+class NeuralClassifier(Network):
     """log p(label | tokens) up to a constant. Weights are named `body.*`, as a language model's of the same shape, and others.
 
     window: the longest stretch of tokens seen at once; a longer row is the mean of its windows' logits, weighted by their
@@ -37,9 +37,7 @@ class NeuralClassifier(Answering):
 
     window: int = 512
     word_dropout = 0.0
-    carried = None  # nothing goes on from batch to batch
     label_weights: Tensor | None = None  # [C], of a row of each label in the loss
-    head: Linear
 
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
         """tokens: int64 [B, T], `<s>` first; real: bool [B, T], False for padding. Returns [B, D]."""
@@ -103,7 +101,7 @@ class Ensemble(NeuralClassifier):
 
     def __init__(self, members: list[NeuralClassifier]):
         super().__init__()
-        self.members = nn.ModuleList(members)
+        self.members: Modules[NeuralClassifier] = Modules(members)
         self.window = members[0].window
 
     @property

@@ -20,12 +20,26 @@ from seqcli.nn.linear import Linear, hold
 from seqcli.text import BOS_ID
 
 
-class Answering(nn.Module):
-    """batch_tokens: read in one pass, padding included."""
+class Network(nn.Module):
+    """A body, whose first weights are an embedding, and a linear head.
+
+    batch_tokens: read in one pass, padding included; window: the longest stretch of tokens seen at once, None for any;
+    carried: the state that training carries over running text: `arrays()` and `of(arrays)`.
+    """
 
     batch_tokens = 8192
+    window: int | None = None
     products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked
+    logits_are_log_probs = False
+    carried: Any = None
     body: nn.Module
+    head: Linear
+
+    def loss(
+        self, inputs: Tensor, targets: Tensor, /, *, state: Any = None, smoothing: float = 0.0
+    ) -> tuple[Tensor, int, Any]:
+        """Of an `Example` of its task: summed cross-entropy in nats, how many targets it is of, the state after it."""
+        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:

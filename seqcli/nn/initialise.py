@@ -16,7 +16,7 @@ def initialise(module: nn.Module, *, deviation: float = 0.02, depth: int = 0) ->
         if isinstance(part, (nn.Linear, nn.Embedding)):
             scale = 1 / math.sqrt(2 * depth) if depth and name.rpartition(".")[2] == "out" else 1.0
             nn.init.normal_(part.weight, std=deviation * scale)
-            if getattr(part, "bias", None) is not None:
+            if isinstance(part, nn.Linear) and part.bias is not None:
                 nn.init.zeros_(part.bias)
 
 
@@ -24,9 +24,10 @@ def initialise_recurrent(layers: Iterable[nn.RNNBase]) -> None:
     """Of one layer each. Cells of an LSTM remember by default: their forget gates' bias is 1 (Jozefowicz et al. 2015)."""
     for layer in layers:
         with _one_thread():
-            nn.init.orthogonal_(layer.weight_hh_l0)
+            nn.init.orthogonal_(layer.get_parameter("weight_hh_l0"))
         if isinstance(layer, nn.LSTM):
-            nn.init.ones_(layer.bias_hh_l0[layer.hidden_size : 2 * layer.hidden_size].detach())
+            bias = layer.get_parameter("bias_hh_l0")
+            nn.init.ones_(bias[layer.hidden_size : 2 * layer.hidden_size].detach())
 
 
 @contextmanager

@@ -5,6 +5,8 @@ Rows may have read different numbers of tokens: each has its length, and what li
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,7 +43,6 @@ class KVCache:
         self.lengths, self.longest = lengths, int(lengths.max())
         self.even = self.longest == int(lengths.min())
         self._room, self._new = room, new
-        self.positions = self._positions() if new else None  # of the new tokens, int64 [B or 1, T]
 
     @classmethod
     def empty(
@@ -75,7 +76,9 @@ class KVCache:
         seen = torch.arange(self.longest, device=self.positions.device)
         return (seen <= self.positions[:, :, None])[:, None]
 
-    def _positions(self) -> Tensor:
+    @cached_property
+    def positions(self) -> Tensor:
+        """Of the new tokens: int64 [B or 1, T]."""
         device = self._room.parts[0].device
         if self.even:
             return torch.arange(self.longest - self._new, self.longest, device=device)[None]

@@ -8,7 +8,7 @@ right, where no causal model can see it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -19,8 +19,7 @@ from torch import Tensor
 from seqcli.interfaces import Scores, State
 from seqcli.nn import inference, threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
-from seqcli.nn.inference import Answering
-from seqcli.nn.linear import Linear
+from seqcli.nn.inference import Network
 from seqcli.text import BOS_ID
 from seqcli.token_batch import TokenBatch, of_like_length, padded
 
@@ -38,18 +37,15 @@ def _inference(method: Callable) -> Callable:
     return run
 
 
-class NeuralLanguageModel(Answering):
+class NeuralLanguageModel(Network):
     """p(token | earlier tokens) from `features` and a linear head. Weights are named `body.*` and `head.*`.
 
     window: the longest stretch of tokens seen at once (None: any length, carried by the state); longer rows are scored
     in overlapping windows, each token with at least half a window before it.
     """
 
-    window: int | None = None
     linear = False  # all its matrix products are `Linear`s, which once held know their dtype: no autocast
-    horizon = None  # a document is scored as one row
-    carried: type | None = None  # the state that training carries over running text: `arrays()` and `of(arrays)`
-    head: Linear
+    horizon: int | None = None  # a document is scored as one row
 
     def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """tokens: int64 [B, T], `<s>` included where a row begins. Returns [B, T, D] and the state after the last.
@@ -117,7 +113,8 @@ class NeuralLanguageModel(Answering):
         kept = kept.to(self.device)
         lp, rk = self._judge(features[kept], tokens[:, 1:][kept], rank)
         cuts = np.cumsum([len(row) for row in rows])[:-1]
-        return list(zip(np.split(lp, cuts), np.split(rk, cuts) if rank else [None] * len(rows)))
+        ranks: Sequence[np.ndarray | None] = [None] * len(rows) if rk is None else np.split(rk, cuts)
+        return list(zip(np.split(lp, cuts), ranks))
 
     def _score_long(self, sequence: np.ndarray, given: int, rank: bool) -> tuple:
         """A row that is not seen at once: by a carried state, or in windows that overlap by half, several together."""

@@ -5,6 +5,7 @@ Beams and samples of one source stand next to each other and share its memory: n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ class Memory:
     each: rows that attend to each source, so B x each rows in all."""
 
     real: Tensor
-    keys: list[tuple[Tensor, ...]]
+    keys: Sequence[tuple[Tensor, ...]]
     extra: tuple[Tensor, ...] = ()
     each: int = 1
 

@@ -32,4 +32,6 @@ def wanted() -> bool:
 
 def add(weights: Tensor) -> None:
     """weights: [B, H, T, S], rows over S sum to 1."""
-    _MAPS.get().append(weights.float())
+    maps = _MAPS.get()
+    assert maps is not None, "ask `wanted` first"
+    maps.append(weights.float())

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from seqcli.nn.dropout import dropout
 from seqcli.nn.linear import Linear
+from seqcli.nn.modules import Modules
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -87,7 +88,7 @@ class RecurrentLayers(nn.Module):
         if embedding is not None:
             self.embedding = embedding
         self.weight_dropout = weight_dropout
-        self.layers = nn.ModuleList(
+        self.layers: Modules[nn.RNNBase] = Modules(
             CELLS[cell](inside, outside, batch_first=True) for inside, outside in pairwise(widths)
         )
         self.dropout = LockedDropout(dropout)
@@ -104,13 +105,12 @@ class RecurrentLayers(nn.Module):
     def _run(
         self, layer: nn.RNNBase, x: Tensor, before: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        if before is not None and len(before) == 1:
-            before = before[0]
+        state = before[0] if before is not None and len(before) == 1 else before
         if self.training and self.weight_dropout:
-            dropped = dropout(layer.weight_hh_l0, self.weight_dropout)
-            x, after = torch.func.functional_call(layer, {"weight_hh_l0": dropped}, (x, before))
+            dropped = dropout(layer.get_parameter("weight_hh_l0"), self.weight_dropout)
+            x, after = torch.func.functional_call(layer, {"weight_hh_l0": dropped}, (x, state))
         else:
-            x, after = layer(x, before)
+            x, after = layer(x, state)
         return x, after if isinstance(after, tuple) else (after,)
 
 

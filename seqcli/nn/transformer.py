@@ -19,6 +19,7 @@ from seqcli.nn.dropout import Dropout
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
+from seqcli.nn.modules import Modules
 from seqcli.nn.positions import KINDS as POSITIONS
 from seqcli.nn.positions import Sinusoids, turns
 from seqcli.ranges import check, fraction, one_of, setting, within
@@ -139,12 +140,11 @@ class TransformerStack(nn.Module):
         self.rotary = shape.positions == "rotary"
         self.scale = math.sqrt(shape.width) if shape.scaled else 1.0
         self.embedding = embedding or nn.Embedding(vocab_size, shape.width)
-        if shape.positions == "learned":
-            self.positions = nn.Embedding(shape.window, shape.width)
-        elif shape.positions == "sinusoidal":
-            self.positions = Sinusoids(shape.width)
+        if not self.rotary:
+            learned = shape.positions == "learned"
+            self.positions = nn.Embedding(shape.window, shape.width) if learned else Sinusoids(shape.width)
         self.dropout = Dropout(shape.dropout)
-        self.layers = nn.ModuleList(Layer(shape, crossed=crossed) for _ in range(shape.layers))
+        self.layers: Modules[Layer] = Modules(Layer(shape, crossed=crossed) for _ in range(shape.layers))
         self.norm = nn.Identity() if shape.norm_place == "post" else norm(shape.norm, shape.width, bias=shape.bias)
 
     def forward(

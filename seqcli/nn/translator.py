@@ -16,22 +16,19 @@ from torch import Tensor
 from seqcli.interfaces import Scores
 from seqcli.nn import inference, recording, threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
-from seqcli.nn.inference import Answering
-from seqcli.nn.linear import Linear
+from seqcli.nn.inference import Network
 from seqcli.nn.memory import Memory
 from seqcli.text import BOS_ID, PAD
 from seqcli.token_batch import TokenBatch, padded
 
 
-class NeuralTranslator(Answering):
+class NeuralTranslator(Network):
     """p(target | source) from `remember`, `features` and a linear head. Weights are named `body.*` and `head.*`.
 
     window: the longest source that is read, in tokens with its `</s>`; a longer one has to be cut.
     """
 
     window: int = 512
-    carried = None  # nothing goes on from batch to batch
-    head: Linear
 
     def remember(self, source: Tensor, real: Tensor) -> Memory:
         """source: int64 [B, S], its `</s>` included; real: bool [B, S], False for padding."""
@@ -97,9 +94,10 @@ class Conditioned:
 class Given:
     """A translator given its sources: a language model, row b of which translates source b. `interfaces.Given`."""
 
+    logits_are_log_probs = False
+
     def __init__(self, model: NeuralTranslator, memory: Memory):
         self._model, self._memory = model, memory
-        self.vocab_size = model.vocab_size
 
     @torch.inference_mode()
     def extend(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from seqcli.errors import ModelError
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def arrays(model: nn.Module) -> dict[str, np.ndarray]:
@@ -34,12 +37,13 @@ def like(tensor: Tensor, own: Tensor) -> Tensor:
     """This rank's part of it, where `own` is a part; all of them must ask."""
     if not hasattr(own, "full_tensor"):
         return tensor
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
+    assert isinstance(own, DTensor)
     return distribute_tensor(tensor.to(own.device), own.device_mesh, own.placements)
 
 
-def outline(make: Callable[[], nn.Module]) -> nn.Module:
+def outline(make: Callable[[], Model]) -> Model:
     """The model that `make` builds, without the memory of its weights: on the device "meta"."""
     with torch.device("meta"), _Undrawn():
         return make()
@@ -54,7 +58,7 @@ class _Undrawn(TorchFunctionMode):
         return function(*arguments, **(named or {}))
 
 
-def restored(make: Callable[[], nn.Module], named: Mapping[str, np.ndarray]) -> nn.Module:
+def restored(make: Callable[[], Model], named: Mapping[str, np.ndarray]) -> Model:
     """The model that `make` builds, with these weights. Raises ModelError where names or shapes differ.
 
     Its outline is built first, so that settings that lie cost nothing.

@@ -25,7 +25,10 @@ Points = list[tuple[float, float]]
 def points(events: Iterable[Mapping[str, Any]]) -> tuple[Points, Points]:
     """(step, loss) of training and of held-out text."""
     events = list(events)
-    return tuple([(e["step"], e[name]) for e in events if e.get(name) is not None] for name in ("loss", "valid"))
+    training, held_out = (
+        [(e["step"], e[name]) for e in events if e.get(name) is not None] for name in ("loss", "valid")
+    )
+    return training, held_out
 
 
 def drawn(events: Iterable[Mapping[str, Any]], *, columns: int, rows: int = 12) -> list[str]:

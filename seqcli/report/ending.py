@@ -63,16 +63,17 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
     Raises TimeoutError where that takes longer.
     """
     if not isinstance(opened, OpenClassifier):
-        opened = replace(opened, model=_Timed(opened.model, time.monotonic() + _SECONDS))
+        timed: Any = _Timed(opened.model, time.monotonic() + _SECONDS)
     if isinstance(opened, OpenModel):
+        model = replace(opened, model=timed)
         most = _CHARACTERS if opened.tokenizer.KIND in ("characters", "bytes") else _TOKENS
         how = generate.GenerationSettings(
             policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN
         )
         texts = [""] * _DRAWN
         try:
-            for made in generate.grow(opened, list(generate.samples_of(opened, [""], how)), how):
-                texts[made.number] = made.text
+            for grown in generate.grow(model, list(generate.samples_of(model, [""], how)), how):
+                texts[grown.number] = grown.text
         except TimeoutError:
             if not any(texts):
                 raise
@@ -83,7 +84,9 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
         best = int(shares.argmax())
         given = "which is its label" if opened.labels[best] == truth else f"its label is {truth}"
         return f"a held-out text: {_shown(text)} -> {opened.labels[best]} ({shares[best]:.2f}), {given}"
-    (made,) = translate.translate(opened, [text[:_SHOWN]], translate.TranslationSettings(beam_size=1))
+    (made,) = translate.translate(
+        replace(opened, model=timed), [text[:_SHOWN]], translate.TranslationSettings(beam_size=1)
+    )
     return f"a held-out sentence: {_shown(text)} -> {_shown(made.best.text)} (reference: {_shown(truth)})"
 
 

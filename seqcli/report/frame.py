@@ -10,11 +10,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqcli import decimals
 from seqcli.results.result import TEXT, WHOLE, formats
 from seqcli.text import printable, tsv_field
+
+if TYPE_CHECKING:
+    import numpy as np
+    from typing_extensions import TypeIs
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,13 @@ class Column:
     """
 
     name: str
-    values: Sequence[Any]
+    values: Sequence[Any] | np.ndarray
     format: str = TEXT
     shown: str | None = None
     align: str | None = None  # numbers stand right, text left
 
 
-def columns_of(result: type, values: Mapping[str, Sequence[Any]], *, prefix: str = "") -> list[Column]:
+def columns_of(result: type, values: Mapping[str, Sequence[Any] | np.ndarray], *, prefix: str = "") -> list[Column]:
     """A column for each field of `result` that has values, in the order and the formats of its fields. prefix: of the names."""
     return [
         Column(f"{prefix}{name}", values[name], format, table)
@@ -46,14 +50,18 @@ def columns_of_rows(rows: Sequence[Any], result: type) -> list[Column]:
 
 def tsv(columns: list[Column]) -> str:
     """Rows of tab-separated fields, each ended by a line feed."""
-    parts = []
-    for is_array, group in groupby(columns, key=lambda column: hasattr(column.values, "dtype")):
-        if is_array:
-            parts.append(decimals.rows([(column.values, _places(column)) for column in group]))
+    parts: list[Sequence[str]] = []
+    for are_arrays, group in groupby(columns, key=lambda column: _is_array(column.values)):
+        if are_arrays:
+            parts.append(decimals.rows([(c.values, _places(c)) for c in group if _is_array(c.values)]))
         else:
             parts += map(_fields, group)
     rows = map("\t".join, zip(*parts))
     return "".join([row + "\n" for row in rows])
+
+
+def _is_array(values: Sequence[Any] | np.ndarray) -> TypeIs[np.ndarray]:
+    return hasattr(values, "dtype")
 
 
 def _places(column: Column) -> int:
@@ -66,16 +74,17 @@ def tsv_header(names: Iterable[str]) -> str:
 
 
 def _fields(column: Column) -> Sequence[str]:
+    values = _plain(column)
     if column.format == WHOLE:
-        return ["" if _missing(value) else WHOLE % value for value in column.values]
+        return ["" if _missing(value) else WHOLE % value for value in values]
     if column.format != TEXT:
         places = _places(column)
-        return ["" if value is None else decimals.decimal(value, places) for value in column.values]
+        return ["" if value is None else decimals.decimal(value, places) for value in values]
     # What is printable and has no backslash needs no escape: seen faster for all together, or one by one.
-    text = "".join(column.values)
+    text = "".join(values)
     if text.isprintable() and "\\" not in text:
-        return column.values
-    return [v if v.isprintable() and "\\" not in v else tsv_field(v) for v in column.values]
+        return values
+    return [v if v.isprintable() and "\\" not in v else tsv_field(v) for v in values]
 
 
 def json_line(value: Any) -> str:
@@ -113,7 +122,7 @@ def json_rows(columns: list[Column]) -> str:
 
 
 def _plain(column: Column) -> Sequence[Any]:
-    return column.values.tolist() if hasattr(column.values, "dtype") else column.values
+    return column.values.tolist() if _is_array(column.values) else column.values
 
 
 def table(columns: list[Column], *, title: str | None = None, color: bool = True, width: int | None = None) -> str:

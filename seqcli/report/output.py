@@ -50,11 +50,12 @@ class Output:
             finally:
                 sys.stdout.buffer.flush()
         else:
+            assert self.path is not None
             with replacing(Path(self.path), last=True) as file:
                 yield file
 
     def write(self, text: str | bytes) -> None:
-        if self._terminal and self.mode == JSON:
+        if self._terminal and self.mode == JSON and isinstance(text, str):
             text = frame.json_for_terminal(text)
         try:
             self._file.write(text if isinstance(text, bytes) else utf8(text))

@@ -88,8 +88,9 @@ class Evaluation(Result):
     ) -> Evaluation:  # fmt: skip
         """report: a `metrics.classification.Report`; labels: the names of its labels."""
         columns = (figure.tolist() for figure in (report.precision, report.recall, report.f1, report.support))
+        low, high = report.interval()
         return cls(
-            model, report.texts, report.accuracy, *report.interval(), report.macro_f1,
+            model, report.texts, report.accuracy, low, high, report.macro_f1,
             labels[report.majority] if report.texts else None, report.baseline, report.undecided,
             [LabelFigures(*row) for row in zip(labels, *columns)], report.confusion.tolist(), loss, calibration_error, temperature,
             signature,

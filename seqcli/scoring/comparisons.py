@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seqcli.interfaces import OpenModel
+from seqcli.interfaces import OpenScorer
 from seqcli.metrics.fillings import fillings
 from seqcli.metrics.minimal_pairs import margin, tied
 from seqcli.metrics.orderings import are_sampled, orderings
@@ -15,7 +15,7 @@ from seqcli.scoring.sentences import score_texts
 from seqcli.text import WORD
 
 
-def scramble(opened: OpenModel, text: str, *, sample: int, seed: int, best: int = 5) -> ScrambleRank:
+def scramble(opened: OpenScorer, text: str, *, sample: int, seed: int, best: int = 5) -> ScrambleRank:
     """Ranks the words of `text`, joined by single blanks, among their orderings."""
     words = WORD.findall(text)
     log_probs, top = [], []
@@ -56,7 +56,7 @@ def _groups(texts: Iterator[str]) -> Iterator[list[str]]:
         yield group
 
 
-def choices(opened: OpenModel, template: str) -> list[Choice]:
+def choices(opened: OpenScorer, template: str) -> list[Choice]:
     """The fillings of `My computer is very [slow|shirt]`, best first; ties share the better rank."""
     texts = fillings(template)
     log_prob = score_texts(opened, texts)

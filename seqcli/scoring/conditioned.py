@@ -5,37 +5,42 @@ A source that is longer than the translator reads is cut at its end.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.interfaces import OpenModel, OpenTranslator, Scores, Translator
+from seqcli.interfaces import OpenScorer, OpenTranslator, Scores, Translator
 from seqcli.text import EOS_ID
 from seqcli.token_batch import TokenBatch, of_like_length
 
-_BATCH_TOKENS = 4096  # that are read together, where the translator does not say
+
+@dataclass(frozen=True)
+class OpenConditioned(OpenScorer):
+    """A translator given sources."""
+
+    model: Conditioned
 
 
-def given_sources(opened: OpenTranslator, lines: bytes) -> OpenModel:
-    """A language model whose row b is a translation of line b."""
+def given_sources(opened: OpenTranslator, lines: bytes) -> OpenConditioned:
+    """What scores translations: row b as one of line b."""
     model = Conditioned(opened.model, opened.source.encode(lines))
-    return OpenModel(opened.name, opened.arch, "line", opened.target, model)
+    return OpenConditioned(opened.name, opened.arch, "line", opened.target, model)
 
 
 class Conditioned:
     """sources: a row of every row that will be scored."""
 
     def __init__(self, model: Translator, sources: TokenBatch):
-        self._model, self.vocab_size = model, model.vocab_size
+        self._model, self.precision = model, model.precision
         self._sources = [
             np.append(row[: model.window - 1], EOS_ID) if len(row) > model.window else row for row in sources.rows
         ]
         self.cut = int((sources.lengths > model.window).sum())  # sources of which the end is not read
 
-    def score(self, batch: TokenBatch, *, context: Any = None, rank: bool = False) -> Scores:
-        """See `interfaces.LanguageModel.score`; there is no context."""
+    def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
+        """See `interfaces.Scorer.score`; there is no context."""
         assert context is None and len(batch.lengths) == len(self._sources)
-        budget = getattr(self._model, "batch_tokens", _BATCH_TOKENS)
+        budget = self._model.batch_tokens
         log_prob = np.empty(len(batch.tokens), np.float32)
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
         lengths = np.maximum(batch.lengths, [len(source) for source in self._sources])
@@ -44,6 +49,6 @@ class Conditioned:
             scores = given.score(batch.at(rows), rank=rank)
             theirs = np.concatenate([np.arange(batch.lengths[row]) + batch.starts[row] for row in rows])
             log_prob[theirs] = scores.log_prob
-            if ranks is not None:
+            if ranks is not None and scores.rank is not None:
                 ranks[theirs] = scores.rank
         return Scores(log_prob, rank=ranks)

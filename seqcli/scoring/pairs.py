@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from seqcli.data import hub, tables
 from seqcli.data.lines import Block, read_blocks
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import OpenModel
+from seqcli.interfaces import OpenScorer
 from seqcli.metrics.minimal_pairs import Tally
 from seqcli.results.language import PairAccuracy
 from seqcli.scoring.sentences import score_texts
@@ -99,13 +99,12 @@ def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
                 cure = "each line needs sentence_good and sentence_bad"
                 raise InputError("not a minimal pair", where=where, cure=cure) from None
         else:
-            fields = record.split("\t")
-            if len(fields) not in (2, 3):
+            parts = record.split("\t")
+            if len(parts) not in (2, 3):
                 raise InputError(
-                    f"expected good, bad and perhaps a tag between tabs, got {len(fields)} fields",
-                    where=where,
+                    f"expected good, bad and perhaps a tag between tabs, got {len(parts)} fields", where=where
                 )
-            yield Pair(*fields)
+            yield Pair(*parts)
 
 
 @dataclass
@@ -116,14 +115,12 @@ class PairResults:
     only: list[int] = field(default_factory=lambda: [0, 0])
 
 
-def score_pairs(opened: OpenModel, pairs: list[Pair]) -> np.ndarray:
+def score_pairs(opened: OpenScorer, pairs: list[Pair]) -> np.ndarray:
     """log p of the good and the bad sentence of each pair, natural: float64 [N, 2]."""
     return score_texts(opened, [sentence for pair in pairs for sentence in (pair.good, pair.bad)]).reshape(-1, 2)
 
 
-def judge_pairs(
-    models: list[OpenModel], batches: Iterable[list[Pair]], *, score: Callable = score_pairs
-) -> PairResults:
+def judge_pairs(models: Sequence[Any], batches: Iterable[list[Pair]], *, score: Callable = score_pairs) -> PairResults:
     """Scores pairs as `read_pairs` gives them. score: what a model says of pairs. Raises InputError where there are none."""
     results = PairResults()
     overall = [Tally() for _ in models]

@@ -9,7 +9,7 @@ import numpy as np
 
 from seqcli.data.lines import Block, block_of
 from seqcli.data.record_reader import RecordReader, lines_of
-from seqcli.interfaces import OpenModel, Scores
+from seqcli.interfaces import OpenModel, OpenScorer, Scores
 from seqcli.metrics.perplexity import Totals, characters, line_bytes
 from seqcli.text import UNK_ID
 from seqcli.token_batch import TokenBatch, common_prefixes, places, row_sums
@@ -50,7 +50,7 @@ class Sentences:
 
 
 def score_block(
-    opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None, unit: str | None = None
+    opened: OpenScorer, block: Block, *, contexts: Sequence[str] | None = None, unit: str | None = None
 ) -> Sentences:
     """Every record of `block` on its own. contexts: one per record, given and not counted; unit: "document" reads the
     records of any model as documents."""
@@ -67,13 +67,13 @@ def score_block(
     return _sums(batch, log_prob, opened.tokenizer.normalisation.lines(text), counts, ended=ended)
 
 
-def score_texts(opened: OpenModel, texts: Iterable[str]) -> np.ndarray:
+def score_texts(opened: OpenScorer, texts: Iterable[str]) -> np.ndarray:
     """log p of each text, natural: float64 [B]."""
     return score_block(opened, block_of(texts)).log_prob
 
 
 def score_given(
-    opened: OpenModel, block: Block, contexts: Sequence[str], *, rank: bool = False
+    opened: OpenScorer, block: Block, contexts: Sequence[str], *, rank: bool = False
 ) -> tuple[TokenBatch, Scores]:
     """The tokens of each record after its context, and their scores.
 

@@ -8,36 +8,30 @@ from typing import NamedTuple
 
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
-from seqcli.interfaces import OpenModel, Piece
+from seqcli.interfaces import OpenScorer, Piece
 from seqcli.results.language import TokenScore, WordScore
 from seqcli.scoring.sentences import score_given
 from seqcli.text import EOS, WORD
 
 
 def score_tokens(
-    opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None, rank: bool = False
+    opened: OpenScorer, block: Block, *, contexts: Sequence[str] | None = None, rank: bool = False
 ) -> Iterator[TokenScore]:
     """Every token of every record, `</s>` too."""
     for row in _rows(opened, block, contexts, rank):
         for index, piece in enumerate(row.pieces):
-            yield TokenScore(
-                row.line,
-                index,
-                piece.text,
-                row.log_prob[index],
-                row.order and row.order[index],
-                row.rank and row.rank[index],
-            )
+            order, rank_ = (None if values is None else values[index] for values in (row.order, row.rank))
+            yield TokenScore(row.line, index, piece.text, row.log_prob[index], order, rank_)
 
 
-def score_words(opened: OpenModel, block: Block, *, contexts: Sequence[str] | None = None) -> Iterator[WordScore]:
+def score_words(opened: OpenScorer, block: Block, *, contexts: Sequence[str] | None = None) -> Iterator[WordScore]:
     """Every word between white space; `</s>` is a row of its own, so rows add up.
 
     A token belongs to the first word that ends after the token begins: the blank before a word counts with it. Blanks
     at the end count with `</s>`, or with the last word where a document has none.
     """
     for row in _rows(opened, block, contexts, False):
-        words = [(match[0], match.end()) for match in WORD.finditer(row.text, row.begin)]
+        words: list[tuple[str, float]] = [(match[0], match.end()) for match in WORD.finditer(row.text, row.begin)]
         if opened.ends:
             words.append((EOS, math.inf))
         sums = [0.0] * max(len(words), 1)
@@ -62,7 +56,7 @@ class _Row(NamedTuple):
     rank: list[int] | None
 
 
-def _rows(opened: OpenModel, block: Block, contexts: Sequence[str] | None, rank: bool) -> Iterator[_Row]:
+def _rows(opened: OpenScorer, block: Block, contexts: Sequence[str] | None, rank: bool) -> Iterator[_Row]:
     reader = RecordReader.of(opened)
     ended = reader.line_ends
     if contexts is None:

@@ -28,6 +28,7 @@ _LINE_FEED = 0x0A
 class Bytes:
     KIND = KIND
     specials = SPECIAL_IDS
+    ends_rows = False
     normalisation = Normalisation.NFC
     vocab_size = len(SPECIALS) + 256
     fingerprint = digest(KIND.encode())

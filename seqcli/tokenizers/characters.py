@@ -37,6 +37,7 @@ class Characters:
 
     KIND = KIND
     specials = SPECIAL_IDS
+    ends_rows = False
     normalisation = Normalisation.NFC
 
     def __init__(self, characters: str):

@@ -59,6 +59,7 @@ class SentencePiece:
     """A tokenizer given as the contents of a `.model` file; `where` is its name in errors."""
 
     KIND = KIND
+    ends_rows = True
     normalisation = Normalisation.NFC
 
     def __init__(self, model: bytes, *, where: str = "sentencepiece model"):

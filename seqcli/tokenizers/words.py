@@ -107,6 +107,7 @@ class Words:
 
     KIND = KIND
     specials = SPECIAL_IDS
+    ends_rows = True
     normalisation = Normalisation.NFC
 
     def __init__(self, words: np.ndarray, ends: np.ndarray, keys: np.ndarray, ids: np.ndarray):

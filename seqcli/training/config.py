@@ -71,7 +71,7 @@ def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
         for key in values:
             if key not in (known := set().union(*names)):
                 raise UsageError(f"unknown setting {key!r}", where=where, cure=nearest(key, known))
-    made = [
+    made: list[Any] = [
         config.resolve(kind, *((where, {k: v for k, v in values.items() if k in own}) for where, values in sources))
         for kind, own in zip(kinds, names)
     ]
@@ -102,9 +102,11 @@ def requests(
     """
     presets = {arch: catalog.presets(task, arch)[1] for arch in archs}
     if preset and not any(preset in of_arch for of_arch in presets.values()):
-        known = dict.fromkeys(name for of_arch in presets.values() for name in of_arch)
-        raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(known)}")
-    known = {arch: {f.name for kind in kinds_of(task, arch) for f in dataclasses.fields(kind)} for arch in archs}
+        named = dict.fromkeys(name for of_arch in presets.values() for name in of_arch)
+        raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(named)}")
+    known: dict[str, set[str]] = {
+        arch: {f.name for kind in kinds_of(task, arch) for f in dataclasses.fields(kind)} for arch in archs
+    }
     for where, values in settings:
         for key in values:
             if not any(key in names for names in known.values()):
@@ -134,7 +136,9 @@ class Plan:
     """How to train: optimizer, budget, evaluations, checkpoints."""
 
     optimizer: str = one_of(
-        OPTIMIZERS, default="adamw", help="AdamW, Muon (matrices by orthogonal steps, all else by AdamW) or plain SGD"
+        tuple(OPTIMIZERS),
+        default="adamw",
+        help="AdamW, Muon (matrices by orthogonal steps, all else by AdamW) or plain SGD",
     )
     learning_rate: float = within(0, 1e6, default=1e-3, open_low=True, help="peak learning rate")
     batch_tokens: int = within(
@@ -211,9 +215,9 @@ class Progress:
         """From what `asdict` gave. Raises KeyError, TypeError or ValueError where that is damaged."""
         progress = cls(**saved)
         for field in dataclasses.fields(cls):
-            value = saved[field.name]
+            value, same_type = saved[field.name], type(saved[field.name]) is type(field.default)
             least = -math.inf if field.name == "best" else -1  # a figure such as -chrF may be anything but NaN
-            if type(value) is not type(field.default) or not value >= least:
+            if not same_type or not value >= least:
                 raise ValueError(f"{field.name} is {value!r}")
         return progress
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,9 +24,12 @@ from torch import Tensor
 from seqcli.data.batches import NOT_COUNTED, Example
 from seqcli.errors import InputError, SeqcliError, UsageError
 from seqcli.interfaces import Reporter
-from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.inference import Network
 from seqcli.nn.transformer import TransformerStack
 from seqcli.system import torchrun
+
+if TYPE_CHECKING:
+    from torch.distributed.fsdp import FSDPModule
 
 _PATIENCE = timedelta(minutes=10)  # while rank 0 saves, the others wait
 _BUCKET = 1 << 24  # numbers summed at a time
@@ -51,6 +55,7 @@ class Ranks:
 
     def __init__(self, rank: int, world: int):
         self.rank, self.world = rank, world
+        self._sharded: FSDPModule | None = None
 
     def rows(self, example: Example) -> Example:
         """This rank's; where there are too few, one of which nothing is counted, so that all do the same work."""
@@ -69,7 +74,7 @@ class Ranks:
                 for tensor, part in zip(bucket, flat.split([tensor.numel() for tensor in bucket])):
                     tensor.copy_(part.view_as(tensor))
 
-    def shard(self, model: NeuralLanguageModel) -> None:
+    def shard(self, model: Network) -> None:
         """Every rank holds a part of each weight; layers are put together when they are needed."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # takes a second
@@ -80,16 +85,16 @@ class Ranks:
             raise UsageError("only transformers are sharded", where="shard", cure="leave it out")
         mesh = init_device_mesh(model.device.type, (self.world,))
         for part in (*model.body.layers, model):
-            fully_shard(part, mesh=mesh)
-            part.set_gradient_divide_factor(1.0)
-            part.set_force_sum_reduction_for_comms(True)  # gloo knows no other
+            self._sharded = fully_shard(part, mesh=mesh)  # the last of them is the model
+            self._sharded.set_gradient_divide_factor(1.0)
+            self._sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no other
         for method in ("loss", "score"):
             register_fsdp_forward_method(model, method)
 
-    def reshard(self, model: NeuralLanguageModel) -> None:
+    def reshard(self) -> None:
         """After scoring, which leaves some weights whole."""
-        if hasattr(model, "reshard"):
-            model.reshard()
+        if self._sharded is not None:
+            self._sharded.reshard()
 
     def sums(self, *numbers: float) -> list[float]:
         """Of each number over all ranks: small ones, on the processor."""
@@ -119,7 +124,7 @@ class Ranks:
         """For rank 0: a checkpoint's tensors, with those that the other ranks have of their own as `rank1.NAME` ..."""
         if self.world == 1:
             return tensors
-        parts = None if self.rank else [{}] * self.world
+        parts: list[Any] | None = None if self.rank else [{}] * self.world
         with _meeting():
             dist.gather_object({name: a for name, a in tensors.items() if name.startswith(_OWN)}, parts)
         others = enumerate((parts or [{}])[1:], 1)
@@ -139,7 +144,8 @@ class Ranks:
 
 
 def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
-    bucket, size = [], 0
+    bucket: list[Tensor] = []
+    size = 0
     for tensor in tensors:
         if bucket and size + tensor.numel() > _BUCKET:
             yield bucket

@@ -17,9 +17,10 @@ _DECORATED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 def eager(kind: Kind) -> Kind:
     """The same class of optimizers, its methods as they are below their decorators."""
-    for name in _DECORATED:
-        setattr(kind, name, inspect.unwrap(getattr(kind, name)))
-    kind.step = torch.no_grad()(inspect.unwrap(kind.step))  # one of the decorators had turned gradients off
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in _DECORATED}
+    methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))  # one of the decorators had turned gradients off
+    for name, method in methods.items():
+        setattr(kind, name, method)
     return kind
 
 

@@ -10,7 +10,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from seqcli.data.batches import Batches
 from seqcli.errors import DivergedError
 from seqcli.interfaces import Reporter
 from seqcli.nn import threads
+from seqcli.nn.inference import Network
 from seqcli.nn.weights import whole
 from seqcli.training import state
 from seqcli.training.averaging import Average
@@ -70,7 +71,7 @@ class Recorder(Protocol):
 
 
 def train(
-    model: torch.nn.Module, batches: Batches, plan: Plan, run: Recorder, *,
+    model: Network, batches: Batches, plan: Plan, run: Recorder, *,
     budget: Budget, placement: Placement, ranks: Ranks, reporter: Reporter,
     resumed: tuple[Progress, Mapping[str, np.ndarray]] | None = None,
 ) -> Progress:  # fmt: skip
@@ -118,7 +119,7 @@ def train(
             try:
                 found = run.evaluate(go_on)
             finally:
-                ranks.reshard(model)
+                ranks.reshard()
         budget.evaluated(time.monotonic() - started, parts=found.parts, of=found.of)
         better = None if found.better is None else bool(ranks.first(found.better))
         return found._replace(value=ranks.first(found.value), better=better)
@@ -176,7 +177,8 @@ def train(
         return progress.judged == progress.step and 0 < plan.patience <= progress.since_best
 
     model.train()
-    with collected() if run.resumable else nullcontext([]) as signalled:
+    listening: AbstractContextManager[list[signal.Signals]] = collected() if run.resumable else nullcontext([])
+    with listening as signalled:
         if resumed and progress.best_step == progress.step and not ranks.first(run.holds_best(progress)):
             with suppress(_Stopped):  # it ended after the checkpoint and before the model, which records the figures
                 evaluate(ranks.first(budget.until(1.0, last=True)))
@@ -193,11 +195,11 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             total, tokens = torch.zeros((), device=placement.device), 0
             for _ in range(plan.accumulate):
-                inputs, targets, carries = ranks.rows(batches.get(progress.epoch, progress.index))
-                inputs, targets = (torch.from_numpy(x).to(placement.device) for x in (inputs, targets))
+                own = ranks.rows(batches.get(progress.epoch, progress.index))
+                inputs, targets = (torch.from_numpy(x).to(placement.device) for x in (own.inputs, own.targets))
                 with placement.autocast():
                     loss, count, after = model.loss(
-                        inputs, targets, state=carried if carries else None, smoothing=plan.label_smoothing
+                        inputs, targets, state=carried if own.carries else None, smoothing=plan.label_smoothing
                     )
                 (loss / plan.batch_tokens).backward()  # the sum, scaled; its true size is known after the last batch
                 carried = after.detached() if after is not None else None

@@ -22,22 +22,23 @@ class Meter:
         self, reporter: Reporter, device: torch.device, *, bytes_per_token: float | None, counted: str = "tokens"
     ):
         self._reporter, self._device, self._bytes, self._counted = reporter, device, bytes_per_token, counted
-        self._sums = self._smooth = (0.0, 0.0, 0.0)
+        self._sums, self._smooth = [0.0] * 3, [0.0] * 3  # of losses, tokens and seconds
         self._steps, self._shown = 0, 0.0
 
     def add(self, loss: float, tokens: int, seconds: float) -> None:
         """A step: its loss in nats, summed over its tokens."""
         self._steps += 1
         part, step = max(_SMOOTH, 1 / self._steps), (loss, tokens, seconds)
-        self._sums = tuple(a + b for a, b in zip(self._sums, step))
-        self._smooth = tuple(a + part * (b - a) for a, b in zip(self._smooth, step))
+        self._sums = [a + b for a, b in zip(self._sums, step)]
+        self._smooth = [a + part * (b - a) for a, b in zip(self._smooth, step)]
 
     def taken(self) -> dict[str, float]:
         """Since it was called last: nats a token, bits per byte, tokens a second. Nothing where no step was taken."""
-        (loss, tokens, seconds), self._sums = self._sums, (0.0, 0.0, 0.0)
+        (loss, tokens, seconds), self._sums = self._sums, [0.0] * 3
         if not tokens:
             return {}
-        bits = {"bits_per_byte": self._bits(loss / tokens)} if self._bytes else {}
+        per_byte = self._bits(loss / tokens)
+        bits = {} if per_byte is None else {"bits_per_byte": per_byte}
         return {"loss": loss / tokens, **bits, f"{self._counted}_per_second": round(tokens / max(seconds, 1e-9), 1)}
 
     def show(self, step: int, share: float) -> None:
@@ -48,15 +49,17 @@ class Meter:
         self._shown = now
         loss, tokens, seconds = self._smooth
         mean = loss / max(tokens, 1)
-        bits = f", {self._bits(mean):.3f} bpb" if self._bytes else ""
+        per_byte = self._bits(mean)
+        bits = "" if per_byte is None else f", {per_byte:.3f} bpb"
         self._reporter.progress(
             f"step {step}, loss {mean:.3f}{bits}, {_short(tokens / max(seconds, 1e-9))} {self._counted}/s{self._memory()}",
             share,
             1,
         )
 
-    def _bits(self, nats: float) -> float:
-        return nats / math.log(2) / self._bytes
+    def _bits(self, nats: float) -> float | None:
+        """Per byte, of nats per token."""
+        return nats / math.log(2) / self._bytes if self._bytes else None
 
     def _memory(self) -> str:
         used = [n for n in (memory.resident(),) if n]

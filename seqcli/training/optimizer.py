@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -32,18 +32,17 @@ def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     tables = {
         part.weight for name, part in named if name == "head" or isinstance(part, nn.Embedding)
     }  # a row a token, a label
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in weights if p.ndim >= 2 and p not in tables], "weight_decay": plan.weight_decay},
         {"params": [p for p in weights if p in tables], "weight_decay": plan.weight_decay},
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]
     if plan.optimizer == "sgd":
         return SGD(groups, lr=plan.learning_rate)
-    settings = {"lr": plan.learning_rate, "betas": (plan.beta1, plan.beta2), "fused": True}
+    kind: type[AdamW] = AdamW
     if plan.optimizer == "muon":
-        groups[0]["orthogonal"] = True
-        return Muon(groups, **settings)
-    return AdamW(groups, **settings)
+        kind, groups[0]["orthogonal"] = Muon, True
+    return kind(groups, lr=plan.learning_rate, betas=(plan.beta1, plan.beta2), fused=True)
 
 
 def learning_rate(step: int, share: float, plan: Plan) -> float:
@@ -77,17 +76,17 @@ class Muon(AdamW):
         for group in self.param_groups:
             for weight in group["params"] if group.get("orthogonal") else ():
                 if weight.grad is not None and weight.ndim == 2:
-                    self._step(weight, group)
+                    self._step(weight, weight.grad, group)
                     weight.grad = None  # AdamW passes over it
         return super().step(closure)
 
-    def _step(self, weight: nn.Parameter, group: dict) -> None:
+    def _step(self, weight: nn.Parameter, grad: Tensor, group: dict) -> None:
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
             state["step"] = torch.zeros(())  # AdamW wants one of every state that is put back
-        momentum = state["momentum"].lerp_(weight.grad, 1 - self._momentum)
-        ahead = weight.grad.lerp(momentum, self._momentum)  # Nesterov's
+        momentum = state["momentum"].lerp_(grad, 1 - self._momentum)
+        ahead = grad.lerp(momentum, self._momentum)  # Nesterov's
         rows, columns = weight.shape
         blocks = rows // columns if rows % columns == 0 else 1  # gates, heads: matrices of their own, stacked
         step = orthogonal(ahead.view(blocks, rows // blocks, columns), iterations=self._iterations)

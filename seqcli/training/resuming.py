@@ -70,7 +70,7 @@ def fingerprint(*arrays: np.ndarray | bytes) -> str:
     """Of what is trained or judged on: tokens, labels, text."""
     sum_ = 0
     for array in arrays:
-        sum_ = zlib.crc32(array if isinstance(array, bytes) else np.ascontiguousarray(array), sum_)
+        sum_ = zlib.crc32(array if isinstance(array, bytes) else np.ascontiguousarray(array).data, sum_)
     return f"{sum_:08x}"
 
 

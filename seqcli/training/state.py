@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqcli.errors import ModelError
 from seqcli.nn import weights
+from seqcli.nn.inference import Network
 from seqcli.runs import checkpoint
 from seqcli.system import memory
 from seqcli.training.averaging import Average
 
 
-def arrays(model: nn.Module, optimizer: torch.optim.Optimizer, average: Average, carried: Any) -> dict[str, np.ndarray]:
+def arrays(model: Network, optimizer: torch.optim.Optimizer, average: Average, carried: Any) -> dict[str, np.ndarray]:
     """Names begin with what they are of: `weight.`, `optimizer.`, `average.`, `random.`, `carried.`"""
     tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
     if model.device.type == "cuda":
@@ -30,9 +31,7 @@ def arrays(model: nn.Module, optimizer: torch.optim.Optimizer, average: Average,
     return own | {name: weights.whole(tensor).cpu().numpy() for name, tensor in tensors.items()}
 
 
-def restore(
-    named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average
-) -> Any:
+def restore(named: Mapping[str, np.ndarray], model: Network, optimizer: torch.optim.Optimizer, average: Average) -> Any:
     """Puts back what `arrays` gave; returns the carried state. Raises ModelError where it does not fit the model."""
     try:
         return _restored(named, model, optimizer, average)
@@ -43,7 +42,7 @@ def restore(
 
 
 def _restored(
-    named: Mapping[str, np.ndarray], model: nn.Module, optimizer: torch.optim.Optimizer, average: Average
+    named: Mapping[str, np.ndarray], model: Network, optimizer: torch.optim.Optimizer, average: Average
 ) -> Any:
     parts: dict[str, dict[str, Tensor]] = {}
     for name, array in named.items():

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from seqcli.data.batches import Batches
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
+from seqcli.nn.inference import Network
 from seqcli.runs.model_folder import ModelFolder, ModelWriter
 from seqcli.system import torchrun
 from seqcli.training import distributed, loop, resources
@@ -30,8 +30,8 @@ class Work:
     """
 
     task: str
-    make: Callable[[], nn.Module]
-    batches: Callable[[nn.Module], Batches]
+    make: Callable[[], Network]
+    batches: Callable[[Network], Batches]
     held_out: HeldOut
     record: dict[str, Any]
     tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer]  # of source and target
@@ -39,7 +39,7 @@ class Work:
     outputs: int
     counted: str = "tokens"
     bytes_per_token: float | None = None
-    begin: Callable[[nn.Module], None] | None = None
+    begin: Callable[[Network], None] | None = None
 
 
 def fit(

@@ -24,6 +24,8 @@ class Prefixes:
 class Toy:
     """A model whose logits are noise that depends on the whole prefix."""
 
+    logits_are_log_probs = False
+
     def __init__(self, seed: int, *, end: float = 0.0):
         self.seed, self.end = seed, end
 

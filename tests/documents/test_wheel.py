@@ -41,7 +41,7 @@ def _added_paths() -> list[str]:
 
 def test_what_the_wheel_holds(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"seqcli/sample_data/english.txt", "seqcli/presets/language/lstm.toml"} <= set(names)
+    assert {"seqcli/py.typed", "seqcli/sample_data/english.txt", "seqcli/presets/language/lstm.toml"} <= set(names)
     packaged = {name for name in names if ".dist-info/" not in name}
     strays = [name for name in packaged if not name.startswith("seqcli/")]
     generators = [

@@ -124,8 +124,8 @@ def test_filters_are_those_of_pytorch():
     rows = []
     with torch.no_grad():
         for tokens, n in zip(TOKENS, LENGTHS):
-            x, found = model.body["embedding"](tokens[:n]).T[None], []  # [1, E, T]
-            for width, filters in zip((1, 2, 5), model.body["filters"]):
+            x, found = model.body.embedding(tokens[:n]).T[None], []  # [1, E, T]
+            for width, filters in zip((1, 2, 5), model.body.filters):
                 judge = nn.Conv1d(E, D, width)
                 judge.load_state_dict({"weight": filters.weight.view(D, E, width), "bias": filters.bias})
                 found.append(F.relu(judge(F.pad(x, (width - 1, 0)))).amax(dim=2)[0])

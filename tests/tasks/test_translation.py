@@ -178,7 +178,7 @@ def test_held_out_sources_that_are_too_long_are_read_up_to_their_end():
     lengths, read = np.array([[3, 4], [50, 2], [4, 50], [20, 16]]), {}
 
     class Spy:
-        window, vocab_size = 5, 4
+        window, vocab_size, batch_tokens, precision = 5, 4, 4096, "fp32"
 
         def encode(self, batch):
             read.update(zip(batch.tokens[batch.starts].tolist(), batch.lengths.tolist()))

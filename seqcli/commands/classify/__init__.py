@@ -44,9 +44,10 @@ def classify(
         float | None, typer.Option(parser=real(0.01, 1000), help="Of the probabilities.  [default: fitted in training]")
     ] = None,
     seed: SEED = 0,  # of nothing: every command takes one
-    results: Results = None,
-    machine: Machine = None,
-    given: Given = None,
+    *,
+    results: Results,
+    machine: Machine,
+    given: Given,
 ) -> None:
     """Label texts: sentiment, topics, whatever a classifier was trained on.
 

@@ -61,7 +61,7 @@ class Question(session.Question):
             if self.temperature is not None:
                 return opened.at(self.temperature)
             workers = 1 if place.networks or not self.model else self.machine.threads
-            return opened if self.calibrate is None else self._calibrated(opened, workers=workers)
+            return opened if self.calibrate is None else self._calibrated(opened, self.calibrate, workers=workers)
 
         return session.Models(
             list(map(tempered, chosen)), place,
@@ -120,12 +120,12 @@ class Question(session.Question):
             columns = {}
         return LabelledFiles((path,), **columns, encoding=self.source.encoding, strict=self.source.strict)
 
-    def _calibrated(self, opened: OpenClassifier, *, workers: int | None) -> OpenClassifier:
-        """At the temperature that fits the texts of --calibrate; a note says what that changes."""
+    def _calibrated(self, opened: OpenClassifier, path: str, *, workers: int | None) -> OpenClassifier:
+        """At the temperature that fits the texts of a file; a note says what that changes."""
         from seqcli.metrics import calibration
         from seqcli.tasks.classification.load import softmax
 
-        texts = self._labelled_files(self.calibrate).read(labels=opened.labels, reporter=self.reporter)
+        texts = self._labelled_files(path).read(labels=opened.labels, reporter=self.reporter)
         logits = self.logits(opened, texts, workers=workers)
 
         def error(temperature: float) -> float:
@@ -135,7 +135,7 @@ class Question(session.Question):
         found = calibration.temperature(logits, texts.targets, pseudo_count=calibration.PSEUDO_COUNT)
         texts_ = "1 text" if len(texts) == 1 else f"{len(texts):,} texts"
         self.reporter.note(
-            f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {texts_} of {self.calibrate}: "
+            f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {texts_} of {path}: "
             f"expected calibration error {error(opened.temperature):.4f} -> {error(found):.4f}, "
             f"loss {calibration.log_loss(logits, texts.targets, temperature=opened.temperature):.4f} -> "
             f"{calibration.log_loss(logits, texts.targets, temperature=found):.4f} nats; --temperature {found:.3f} gives the same"

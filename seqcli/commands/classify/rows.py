@@ -30,7 +30,11 @@ def rows(question: Question, *, top_k: int | None) -> None:
             found = Classified(question.names(opened.labels), opened.probabilities(block), threshold=question.threshold)
             if out.mode == JSON:
                 return out.shown([], json=_objects(block, found, keep, top_k=top_k)), len(block.data)
-            values = {"label": found.label, "probability": found.probability, "text": block.records()}
+            values: dict[str, Any] = {
+                "label": found.label,
+                "probability": found.probability,
+                "text": block.records(),
+            }
             *columns, text = columns_of(Classification, values)
             if top_k and out.mode == TABLE:
                 columns += _others(found, top_k)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,9 +68,10 @@ def generate(
         typer.Option("--next", parser=number(ranges.TOP_K), metavar="K", help="Show the K likeliest next tokens."),
     ] = None,
     seed: SEED = 0,
-    results: Results = None,
-    machine: Machine = None,
-    given: Given = None,
+    *,
+    results: Results,
+    machine: Machine,
+    given: Given,
 ) -> None:
     """Go on with each prompt: one text per record and sample, in order; without a prompt, from nothing.
 
@@ -86,7 +87,7 @@ def generate(
     from seqcli.decoding.generate import GenerationSettings
     from seqcli.decoding.policy import Policy
 
-    drawing = {
+    drawing: dict[str, Any] = {
         "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
     }  # fmt: skip
     of_texts = {

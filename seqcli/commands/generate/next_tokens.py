@@ -46,13 +46,14 @@ def _columns(prefixes: Sequence[str], best: list[list[NextToken]], *, bars: bool
     columns, rows = [], max(map(len, best))
     for prefix, tokens in zip(prefixes, best):
         blank = [None] * (rows - len(tokens))
-        values = {
+        probabilities = [row.probability for row in tokens] + blank
+        values: dict[str, list[Any]] = {
             "token": [row.token for row in tokens] + [""] * len(blank),
-            "probability": [row.probability for row in tokens] + blank,
+            "probability": probabilities,
         }
         columns += columns_of(NextToken, values, prefix=prefix)
         if bars:
-            columns.append(Column("", [bar(probability or 0) for probability in values["probability"]]))
+            columns.append(Column("", [bar(probability or 0) for probability in probabilities]))
     return columns
 
 

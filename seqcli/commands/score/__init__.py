@@ -79,9 +79,10 @@ def score(
         ),
     ] = None,
     seed: SEED = 0,
-    results: Results = None,
-    machine: Machine = None,
-    given_options: Given = None,
+    *,
+    results: Results,
+    machine: Machine,
+    given_options: Given,
 ) -> None:
     """Score text: log-probability, perplexity, bits per byte; orderings, choices and minimal pairs.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from seqcli.commands.score.question import Question
 from seqcli.errors import InputError
-from seqcli.interfaces import OpenModel
+from seqcli.interfaces import OpenScorer
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.language import Choice, ScrambleRank
@@ -52,7 +53,7 @@ def _object(rank: ScrambleRank) -> dict[str, Any]:
     return {name: values[name] for name in order}
 
 
-def _show_best(out: Output, models: list[OpenModel], ranks: list[ScrambleRank]) -> None:
+def _show_best(out: Output, models: Sequence[OpenScorer], ranks: list[ScrambleRank]) -> None:
     """For a terminal: where the text stands, and the most probable orderings of each model."""
     for opened, rank in zip(models, ranks):
         of = f"{rank.orderings:,} {'sampled ' if rank.sampled else ''}orderings of {rank.text!r}"
@@ -87,7 +88,7 @@ def choices(question: Question) -> None:
                     out.rows(columns)
 
 
-def _choices(opened: OpenModel, template: str, *, line: int) -> list[Choice]:
+def _choices(opened: OpenScorer, template: str, *, line: int) -> list[Choice]:
     try:
         return comparisons.choices(opened, template)
     except InputError as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from seqcli.commands import session
 from seqcli.commands.aligned import AlignedFile
@@ -14,7 +14,7 @@ from seqcli.data.lines import Block, block_of, note_replaced
 from seqcli.data.pairs import SOURCE
 from seqcli.data.records import has_columns
 from seqcli.errors import InputError
-from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
+from seqcli.interfaces import OpenScorer, OpenTranslator, Reporter
 from seqcli.metrics import signature
 from seqcli.report.output import Output
 
@@ -51,12 +51,14 @@ class Question(session.Question):
     def open_scorer(self, records: session.Records, *, whole: bool = False) -> Scorer:
         """whole: without -m one sample model answers the whole input."""
         if self.translated is not None:
-            return TranslationScorer(self, records)
+            return TranslationScorer(self, self.translated, records)
         return Scorer(self, session.open_language_models(self, records, mix=self.mix, whole=whole), records)
 
 
 class Scorer:
     """Language models, and the records that they score."""
+
+    models: session.Models[Any]
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class Scorer:
     def names(self) -> list[str]:
         return [opened.name for opened in self.models.all]
 
-    def of(self, block: Block) -> list[OpenModel]:
+    def of(self, block: Block) -> Sequence[OpenScorer]:
         """Those that score the records of a block."""
         return self.models.of(block)
 
@@ -87,7 +89,8 @@ class Scorer:
         session.note_threads(self.question, self.models)
         return self
 
-    def signature(self, opened: OpenModel, *, unit: str = "line") -> str:
+    def signature(self, opened: Any, *, unit: str = "line") -> str:
+        """opened: one of `models`; unit: what was scored."""
         return signature.of_language_model(opened, unit=unit, base=self.question.base)
 
     def finish(self, records: int) -> None:
@@ -97,14 +100,15 @@ class Scorer:
 class TranslationScorer(Scorer):
     """Translators that are given a source per record: language models of translations."""
 
-    def __init__(self, question: Question, records: session.Records):
+    def __init__(self, question: Question, path: str, records: session.Records):
+        """path: of the sources."""
         from seqcli import samples
         from seqcli.tasks.language.load import named
         from seqcli.tasks.translation.load import open_translator
 
         column = replace(SOURCE, name=question.source_column)
         self._sources = AlignedFile(
-            question.translated, what="sources", column=column, source=question.source, reporter=question.reporter
+            path, what="sources", column=column, source=question.source, reporter=question.reporter
         )
         self._cut = 0  # sources whose ends are not read
         place = session.Placement(
@@ -117,7 +121,7 @@ class TranslationScorer(Scorer):
         )  # fmt: skip
         super().__init__(question, models, records, texts=self._sources.of)
 
-    def of(self, block: Block) -> list[OpenModel]:
+    def of(self, block: Block) -> Sequence[OpenScorer]:
         from seqcli.scoring.conditioned import given_sources
 
         sources = block_of(self._sources.of(block)).data
@@ -125,7 +129,7 @@ class TranslationScorer(Scorer):
         self._cut += given[0].model.cut
         return given
 
-    def signature(self, opened: OpenTranslator, *, unit: str = "line") -> str:
+    def signature(self, opened: Any, *, unit: str = "line") -> str:
         return signature.of_translator(opened, unit=unit, base=self.question.base)
 
     def finish(self, records: int) -> None:

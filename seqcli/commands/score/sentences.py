@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from typing import Any
 
@@ -72,7 +72,9 @@ def scored_documents(question: Question, scorer: Scorer) -> Iterator[tuple[Block
     done = 0
 
     def of_file(number: int, blocks: Iterable[Block]) -> Iterator[tuple[Block, dict[str, Sentences]]]:
-        asked = scorer.of if question.apart else lambda _: scorer.models.all
+        def asked(block: Block | None) -> Sequence[OpenModel]:
+            return scorer.models.of(block) if block is not None and question.apart else scorer.models.all
+
         for block, scored in score_documents(asked, blocks):
             yield block or Block(number + 1, files[number].encode("utf-8", "replace") + b"\n"), scored
 

@@ -21,7 +21,8 @@ def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -
         out.begin([*(["model"] if several else []), *(name for name in formats(result) if name not in hidden)])
 
         def score(block: Block) -> tuple[str, int]:
-            given, rows = contexts.of(block), []
+            given = contexts.of(block)
+            rows: list[tuple[str, TokenScore | WordScore]] = []
             for opened in scorer.of(block):
                 scored = (
                     score_words(opened, block, contexts=given)
@@ -30,7 +31,8 @@ def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -
                 )
                 rows += [(opened.name, row) for row in scored]
             rows.sort(key=lambda row: row[1].line)  # a record's models together, whatever records share its block
-            with_order = out.mode != TSV and not words and rows and rows[0][1].order is not None
+            first = rows[0][1] if rows else None
+            with_order = out.mode != TSV and isinstance(first, TokenScore) and first.order is not None
             left_out = hidden - ({"order"} if with_order else set())
             shown = [name for name in formats(result) if name not in left_out]
             values = {name: [getattr(row, name) for _, row in rows] for name in shown}

@@ -42,9 +42,10 @@ def tokenize(
         bool, typer.Option("--stats", help="Bytes per token, tokens per word and more, one row per -m.")
     ] = False,
     seed: SEED = 0,
-    results: Results = None,
-    machine: Machine = None,
-    given: Given = None,
+    *,
+    results: Results,
+    machine: Machine,
+    given: Given,
 ) -> None:
     """Split text into tokens: pieces separated by spaces, one row per record, in order.
 

@@ -48,8 +48,9 @@ def classifier(
     label_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
     preset: Preset = None,
     order: Order = None,
-    budget: Budget = None,
-    settings: Settings = None,
+    *,
+    budget: Budget,
+    settings: Settings,
     runs: Annotated[
         int, typer.Option(parser=whole(1, 1000), help="Train so many, with seeds one after another, into DIR/seed-N.")
     ] = 1,
@@ -79,9 +80,9 @@ def classifier(
     min_count: MinCount = 1,
     limit_vocab: LimitVocab = None,
     valid: Valid = None,
-    reading: Reading = None,
-    writing: Writing = None,
-    machine: Machine = None,
+    reading: Reading,
+    writing: Writing,
+    machine: Machine,
     debug: Debug = False,
 ) -> None:
     """Train a classifier of texts: sentiment, topics, kinds of questions.

@@ -55,8 +55,9 @@ def lm(
     memory: Annotated[
         int | None, typer.Option(parser=memory_size, help="ngram: beyond it, disk.  [default: half of all]")
     ] = None,
-    budget: Budget = None,
-    settings: Settings = None,
+    *,
+    budget: Budget,
+    settings: Settings,
     tokenizer: Annotated[
         str | None,
         typer.Option(
@@ -70,9 +71,9 @@ def lm(
         str, typer.Option(parser=choice("line", "document"), help="A sentence a line, or one text a file.")
     ] = "line",
     valid: Valid = None,
-    reading: Reading = None,
-    writing: Writing = None,
-    machine: Machine = None,
+    reading: Reading,
+    writing: Writing,
+    machine: Machine,
     debug: Debug = False,
 ) -> None:
     """Train a language model.

@@ -35,11 +35,12 @@ def tokenizer(
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
     limit_vocab: LimitVocab = None,
-    reading: Reading = None,
+    *,
+    reading: Reading,
     force: Annotated[bool, typer.Option("--force", help="Replace a tokenizer that is there.")] = False,
     seed: SEED = 0,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False,
-    machine: Machine = None,
+    machine: Machine,
     debug: Debug = False,
 ) -> None:
     """Learn a tokenizer from text."""

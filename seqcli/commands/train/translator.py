@@ -63,8 +63,9 @@ def translator(
         ),
     ] = None,
     preset: Preset = None,
-    budget: Budget = None,
-    settings: Settings = None,
+    *,
+    budget: Budget,
+    settings: Settings,
     metric: Annotated[
         str,
         typer.Option(
@@ -90,8 +91,8 @@ def translator(
         str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False,
-    writing: Writing = None,
-    machine: Machine = None,
+    writing: Writing,
+    machine: Machine,
     debug: Debug = False,
 ) -> None:
     """Train a translator: recurrent with attention, or a Transformer.
@@ -167,6 +168,7 @@ def translator(
     begun = clock.began()
     with drafts(places, TRANSLATION, force=writing.force, resume=writing.resume) as drafted:
         for place in drafted:
+            assert place.draft is not None, "no translator is counted"
             trained = train_translator(
                 place.draft,
                 learnt_from,

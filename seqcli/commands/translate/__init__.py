@@ -111,9 +111,10 @@ def translate(
         typer.Option("--alignment", help="After each translation, source word - target word by attention: 0-0 1-2."),
     ] = False,
     seed: SEED = 0,
-    results: Results = None,
-    machine: Machine = None,
-    given: Given = None,
+    *,
+    results: Results,
+    machine: Machine,
+    given: Given,
 ) -> None:
     """Translate texts: one translation per record, in order.
 
@@ -173,7 +174,7 @@ def translate(
         attention_elsewhere=attention_output is not None,
     )
     with ExitStack() as files:
-        listeners = []
+        listeners: list[rows.Listener] = []
         if reference is not None:
             references = References(
                 question,

@@ -26,7 +26,7 @@ class Translated:
 
     block: Block
     lines: list[TranslatedLine]
-    attentions: list[AttentionMap] | None
+    attentions: list[AttentionMap]  # none where they are not asked for
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Question(session.Question):
         def translated(block: Block) -> Translated:
             (opened,) = translators.of(block)
             found = list(translate(opened, block.records(), self.settings, first=block.first))
-            return Translated(block, found, attentions(opened, found) if attending else None)
+            return Translated(block, found, attentions(opened, found) if attending else [])
 
         blocks = translators.route(records)
         return self._noting(session.answers(self, translated, blocks, translators, out=out), translators)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -16,20 +16,20 @@ from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import named
 from seqcli.tasks.model_names import is_network, opened
 from seqcli.text import Normalisation
-from seqcli.token_batch import TokenBatch
 
+Batch = TypeVar("Batch")
 CLASSIFICATION = "classification"
 
 
 @dataclass(frozen=True)
-class OpenClassifier:
-    """A classifier with its labels and what turns lines into its tokens. temperature: of its probabilities."""
+class OpenClassifier(Generic[Batch]):
+    """A classifier with its labels and what turns lines into what it reads. temperature: of its probabilities."""
 
     name: str
     arch: str
     labels: list[str]
-    encode: Callable[[bytes], TokenBatch]
-    model: Classifier
+    encode: Callable[[bytes], Batch]
+    model: Classifier[Batch]
     temperature: float = 1.0
     features: str = ""  # what it reads, in a signature: the tokenizer's label
     normalisation: Normalisation = Normalisation.NFC  # of the text it reads
@@ -55,7 +55,7 @@ class OpenClassifier:
         """How, and of how many texts."""
         return signature.of_classifier(
             self.arch, tokenizer=self.features, normalisation=self.normalisation, labels=len(self.labels), temperature=self.temperature,
-            precision=getattr(self.model, "precision", "fp32"), texts=texts,
+            precision=self.model.precision, texts=texts,
         )  # fmt: skip
 
 

@@ -24,6 +24,10 @@ class Mixture:
     weights: list[float]
     orders: list[list[int]]
 
+    @property
+    def precision(self) -> str:
+        return "+".join(dict.fromkeys(opened.model.precision for opened in self.models))
+
     def classify(self, lines: bytes) -> np.ndarray:
         shares = sum(
             w * m.probabilities(lines)[:, order] for m, w, order in zip(self.models, self.weights, self.orders)

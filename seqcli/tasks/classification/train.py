@@ -130,7 +130,7 @@ def _count(
     prepared = _prepared(given, choice, request, reporter=reporter)
     module, tokenizer, labels = prepared.module, prepared.tokenizer, len(given.texts.labels)
     sizes = {} if tokenizer is None else {"vocab_size": tokenizer.vocab_size}
-    about = {"labels": labels, "weights": given.weights, "reporter": reporter, **sizes}
+    about: dict[str, Any] = {"labels": labels, "weights": given.weights, "reporter": reporter, **sizes}
     if tokenizer is not None:
         about["arena"] = lambda tokens: Arena(memory=default_memory(), tokens=tokens, folder=draft.folder)
     counted = module.estimate(prepared.tokens, given.texts.targets, prepared.settings, **about)

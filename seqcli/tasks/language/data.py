@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -222,8 +223,8 @@ def learn_tokenizer(
     reporter: hears of malformed text; nobody does where the same text is read again.
     """
     if choice.limit:
-        return _learn_listed_words(corpus.all_lines(reporter), choice)
-    settings = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
+        return _learn_listed_words(corpus.all_lines(reporter), choice, choice.limit)
+    settings: dict[str, Any] = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
     blocks, module, step = corpus.all_lines(reporter), catalog.load("tokenizers", choice.name), 1
     if choice.name == "sentencepiece":
         settings |= {"algorithm": choice.algorithm or "unigram", "characters": choice.characters or module.ENOUGH}
@@ -313,8 +314,8 @@ def _distinct_words(corpus: Corpus, block: Block):
     return len(text), words.Distinct(text), np.zeros(0, np.int64) if row_lines is None else row_lines, block.apart
 
 
-def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice) -> tuple[Tokenizer, list[str]]:
-    only, learner = _listed_words(choice.limit), words.Learner()
+def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice, limit: str) -> tuple[words.Words, list[str]]:
+    only, learner = _listed_words(limit), words.Learner()
     for block in blocks:
         learner.add(words.Distinct(words.Words.normalisation.lines(block)))
     if not learner.types:
@@ -322,7 +323,7 @@ def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice) -> tup
     return _vocabulary(learner, choice, only=only)
 
 
-def _listed_words(path: str):
+def _listed_words(path: str) -> words.Words:
     """The words of a file, as a vocabulary."""
     learner = words.Learner()
     for block in lines.read_blocks(path):
@@ -332,7 +333,9 @@ def _listed_words(path: str):
     return learner.finish()
 
 
-def _vocabulary(learner, choice: TokenizerChoice, *, only) -> tuple[Tokenizer, list[str]]:
+def _vocabulary(
+    learner: words.Learner, choice: TokenizerChoice, *, only: words.Words | None
+) -> tuple[words.Words, list[str]]:
     """What was collected, within the limits of `choice`, and what a user should know of it. only: words to keep, or None."""
     tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
     notes = [_SYMBOLS.format(learner.symbols)] if learner.symbols else []

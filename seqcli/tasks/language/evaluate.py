@@ -72,14 +72,11 @@ class HeldOut:
     def figures(self, answers: Sequence[Totals]) -> tuple[float, dict[str, Any]]:
         """Nats per token, and all figures; `held_out_tokens`: how many there are, judged or not."""
         totals = sum(answers, Totals())
-        figures = {
-            **figures_of(totals),
-            "loss": -totals.log_prob / max(totals.tokens, 1),
-            "held_out_tokens": len(self.tokens),
-        }
+        loss = -totals.log_prob / max(totals.tokens, 1)
+        figures: dict[str, Any] = {**figures_of(totals), "loss": loss, "held_out_tokens": len(self.tokens)}
         if self._window:
             figures["window"] = self._window
-        return figures["loss"], figures
+        return loss, figures
 
 
 def of_stream(stream: np.ndarray, tokenizer: Tokenizer, *, unit: str, **how: Any) -> HeldOut:
@@ -88,10 +85,10 @@ def of_stream(stream: np.ndarray, tokenizer: Tokenizer, *, unit: str, **how: Any
     if unit == "line":
         text = (tokenizer.decode(rows.tokens.tolist()) + "\n").encode()
         return HeldOut(rows, bytes=line_bytes(text), characters=_line_characters(text), unit=unit, **how)
-    ends = "" if tokenizer.KIND in ("characters", "bytes") else "\n"
+    ends = "\n" if tokenizer.ends_rows else ""
     texts = [tokenizer.decode(row.tolist()) + ends for row in rows.rows]
-    sizes = {"bytes": np.array([len(text.encode()) for text in texts]), "characters": np.array(list(map(len, texts)))}
-    return HeldOut(rows, unit=unit, **sizes, **how)
+    sizes, counts = np.array([len(text.encode()) for text in texts]), np.array(list(map(len, texts)))
+    return HeldOut(rows, bytes=sizes, characters=counts, unit=unit, **how)
 
 
 def of_corpus(corpus: Corpus, tokenizer: Tokenizer, **how: Any) -> HeldOut:

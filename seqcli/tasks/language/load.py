@@ -16,6 +16,7 @@ from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.interop import ARPA_SUFFIXES, is_arpa
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
+from seqcli.ngram.table import Table
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.data import Corpus
@@ -46,6 +47,12 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenModel:
         raise ValueError(f"unit {unit!r}")
     model = module.load(run.config["settings"], run.tensors(whole=is_network(module)), vocab_size=tokenizer.vocab_size)
     return OpenModel(name, run.arch, unit, tokenizer, model)
+
+
+def table_of(opened: OpenModel) -> Table:
+    """Of an n-gram model, which is what a foreign file holds."""
+    assert isinstance(opened.model, ngram.NgramModel)
+    return opened.model.table
 
 
 def open_models(sources: Iterable[str], *, encoding: str | None = None, reporter: Reporter = SILENT) -> list[OpenModel]:

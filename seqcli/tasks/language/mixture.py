@@ -45,8 +45,9 @@ class Mixture:
             self._log_weights = np.log(np.array(weights, np.float64))
         self.vocab_size = models[0].vocab_size
         horizons = [model.horizon for model in models]
-        self.horizon = None if None in horizons else max(horizons)
-        self.precision = "+".join(dict.fromkeys(getattr(model, "precision", "fp32") for model in models))
+        known = [horizon for horizon in horizons if horizon is not None]
+        self.horizon = max(known) if len(known) == len(horizons) else None
+        self.precision = "+".join(dict.fromkeys(model.precision for model in models))
 
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
         log_prob = self._mixed([model.score(batch, context=context).log_prob for model in self._models])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ def _shown(figure: float | None) -> str:
     return "none" if figure is None else f"{figure:.4f}" if figure < 10 else f"{figure:.4g}"
 
 
-def speed(record: dict[str, Any]) -> float:
+def speed(record: Mapping[str, Any]) -> float:
     """Tokens a second of a training: of all its passes over the text."""
     read, seconds = (record["progress"][name] for name in ("tokens", "seconds")) if "progress" in record else (
         record["data"]["tokens"], record["seconds"]

@@ -19,7 +19,7 @@ from seqcli.ngram.arena import Arena
 from seqcli.runs.model_folder import ModelFolder, ModelWriter
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
-from seqcli.tasks.language.load import LANGUAGE, evaluate_text, figures_of, judge, open_model
+from seqcli.tasks.language.load import LANGUAGE, evaluate_text, figures_of, judge, open_model, table_of
 from seqcli.tasks.language.summary import TrainedModel
 from seqcli.token_batch import count_rows
 from seqcli.training import resuming
@@ -61,10 +61,12 @@ def train_counted(
         "parameters": sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f"),
         "seconds": round(time.monotonic() - begun, 3),
     }
-    if valid is not None or text.held_out is not None:
-        model = ngram.load(record["settings"], counted.tensors, vocab_size=vocab_size)
-        opened = OpenModel(draft.path.name, "ngram", corpus.unit, text.tokenizer, model)
-        record["valid"] = figures_of(judge(opened, text.held_out) if valid is None else evaluate_text(opened, valid))
+    model = ngram.load(record["settings"], counted.tensors, vocab_size=vocab_size)
+    opened = OpenModel(draft.path.name, "ngram", corpus.unit, text.tokenizer, model)
+    if valid is not None:
+        record["valid"] = figures_of(evaluate_text(opened, valid))
+    elif text.held_out is not None:
+        record["valid"] = figures_of(judge(opened, text.held_out))
     reporter.progress("saving", 1, 1)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
     draft.save(
@@ -115,7 +117,7 @@ def _prepared(
     tokenizer, stream, held_out = reading.tokenizer, reading.stream, None
     if holding_out is not None:
         stream, held_out = split(stream, unit=corpus.unit, seed=holding_out, folder=folder)
-    record = {
+    record: dict[str, Any] = {
         "arch": "ngram",
         "settings": asdict(config),
         "unit": corpus.unit,
@@ -140,14 +142,14 @@ def _prepared(
 def save_counted(draft: ModelWriter, opened: OpenModel, *, source: str) -> None:
     """Saves an n-gram model that was read from a foreign file."""
     record = foreign_record(opened, source=source)
-    tensors = {name: tensor_file.tensor(array) for name, array in opened.model.table.tensors().items()}
+    tensors = {name: tensor_file.tensor(array) for name, array in table_of(opened).tensors().items()}
     card = f"# An n-gram language model\n\nConverted by seqcli from {Path(source).name}.\n"
     draft.save(task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=opened.tokenizer, card=card)
 
 
 def foreign_record(opened: OpenModel, *, source: str) -> dict[str, Any]:
     """What is known of an n-gram model that was read from a foreign file."""
-    table = opened.model.table
+    table = table_of(opened)
     return {
         "arch": "ngram",
         "settings": {"order": table.order, "prune": []},

@@ -37,16 +37,17 @@ def train_several(
     begun = clock.began()
     with drafts(places, LANGUAGE, force=force, resume=resume) as drafted:
         for place in drafted:
-            counted = {
-                "valid": valid, "holding_out": seeds[0] if seeds and valid is None else None, "threads": place.request.threads,
-                "reporter": reporter,
-            }  # fmt: skip
+            holding_out, threads = seeds[0] if seeds and valid is None else None, place.request.threads
             if not place.draft:
-                trained = counted_before(place.path, corpus, choice, settings_of(place.request)[1], **counted)
+                trained = counted_before(
+                    place.path, corpus, choice, settings_of(place.request)[1], valid=valid, holding_out=holding_out,
+                    threads=threads, reporter=reporter,
+                )  # fmt: skip
             elif catalog.is_counted(LANGUAGE, place.request.arch):
                 trained = train_counted(
-                    place.draft, corpus, choice, settings_of(place.request)[1], memory=memory, **counted
-                )
+                    place.draft, corpus, choice, settings_of(place.request)[1], memory=memory, valid=valid,
+                    holding_out=holding_out, threads=threads, reporter=reporter,
+                )  # fmt: skip
             else:
                 trained = train_network(
                     place.draft,

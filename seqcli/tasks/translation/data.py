@@ -48,14 +48,18 @@ class PairFiles:
 
     @property
     def files(self) -> tuple[str, ...]:
-        return self.paths or (self.source, self.target)
+        return self.paths or tuple(path for path in (self.source, self.target) if path is not None)
 
     def read(self, *, deadline: Deadline | None = None, reporter: Reporter = SILENT) -> Pairs:
-        reading = {"encoding": self.encoding, "strict": self.strict, "deadline": deadline, "reporter": reporter}
         if self.paths:
-            columns = {"source_column": self.source_column, "target_column": self.target_column, "format": self.format}
-            return read_tables(self.paths, **columns, **reading)
-        return read_lines(self.source, self.target, **reading)
+            return read_tables(
+                self.paths, source_column=self.source_column, target_column=self.target_column, format=self.format,
+                encoding=self.encoding, strict=self.strict, deadline=deadline, reporter=reporter,
+            )  # fmt: skip
+        source, target = self.files
+        return read_lines(
+            source, target, encoding=self.encoding, strict=self.strict, deadline=deadline, reporter=reporter
+        )
 
 
 def split(pairs: Pairs, *, seed: int) -> tuple[Pairs, Pairs]:

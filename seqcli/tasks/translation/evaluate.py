@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seqcli.data.pairs import Pairs
 from seqcli.decoding.translate import TranslationSettings, translate
-from seqcli.interfaces import OpenTranslator, Tokenizer, Translator
+from seqcli.interfaces import OpenTranslator, Tokenizer
 from seqcli.metrics import translation
 from seqcli.scoring.conditioned import Conditioned
 from seqcli.tasks.translation.data import Encoded
+
+if TYPE_CHECKING:
+    from seqcli.nn.translator import NeuralTranslator
 
 METRICS = {"loss": 1, "bleu": -1, "chrf": -1}  # and whether lower is better
 _PART = 16  # pairs
@@ -53,7 +56,7 @@ class HeldOut:
     def __len__(self) -> int:
         return len(self._parts)
 
-    def answer(self, model: Translator, part: int) -> Answer:
+    def answer(self, model: NeuralTranslator, part: int) -> Answer:
         rows = self._parts[part]
         model.products = self._products
         encoded = self._encoded.at(rows)
@@ -70,7 +73,7 @@ class HeldOut:
         loss = -sum(answer.log_prob for answer in answers) / sum(answer.tokens for answer in answers)
         said = [text for answer in answers for text in answer.translations]
         report = translation.report(said, [self._references[row] for row in rows])
-        found = {
+        found: dict[str, Any] = {
             "pairs": len(rows), "loss": loss, "perplexity": math.exp(min(loss, 700)), "bleu": report.bleu,
             "chrf": report.chrf, "bleu_signature": report.bleu_signature, "chrf_signature": report.chrf_signature,
             "held_out_pairs": len(self._sources),

@@ -112,7 +112,7 @@ def train_translator(
         batches=lambda model: Batches(
             encoded.source, encoded.target, batch_tokens=plan.batch_tokens, seed=plan.seed, changed=changed
         ),
-        begin=(lambda model: _begin(model, first, source=init)) if first else None,
+        begin=partial(_begin, run=first, source=init) if first and init else None,
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
     return TrainedTranslator(open_translator(str(draft.path), name=draft.path.name), record)
@@ -130,10 +130,12 @@ def settings_of_init(source: str, arch: str) -> dict[str, Any]:
 
 def _tokenizers(given: TrainingPairs, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
     if given.separate:
-        return tuple(
+        source, target = (
             tokenizer_for(side, choice, reporter=reporter) for side in (given.pairs.source, given.pairs.target)
         )
-    return (tokenizer_for(given.pairs.both, choice, reporter=reporter),) * 2
+        return source, target
+    both = tokenizer_for(given.pairs.both, choice, reporter=reporter)
+    return both, both
 
 
 def _encoded(

@@ -1,0 +1,26 @@
+"""An `nn.ModuleList` that says what its modules are, so that their own attributes and methods are known to be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
+
+from torch import nn
+
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+class Modules(nn.ModuleList, Generic[Kind]):
+    """Written as `self.layers: Modules[Layer] = Modules(...)`."""
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> Iterator[Kind]: ...
+
+        @overload
+        def __getitem__(self, idx: slice) -> Self: ...
+
+        @overload
+        def __getitem__(self, idx: int) -> Kind: ...
+
+        def __getitem__(self, idx: int | slice) -> Kind | Self: ...
