@@ -13,12 +13,14 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from seqcli.commands.options import Group
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 from seqcli.system import clock, memory, signals, startup, supervisor, torchrun
 
@@ -32,6 +34,7 @@ COMMANDS = {  # in the order of the help
     "convert": "Convert n-gram models to ARPA and back.",
     "info": "Show what a model is.",
     "demo": "See what a language model is.",
+    "help": "Show the help of a command.",
 }
 TRAINING = {
     "train lm",
@@ -41,7 +44,7 @@ TRAINING = {
 _FIRST_WORD = 3.0  # seconds in which torchrun ends the others when rank 0 has failed
 
 
-class _InOrder(TyperGroup):
+class _InOrder(Group):
     """Commands as `COMMANDS` has them; typer shows groups of commands last."""
 
     def list_commands(self, _) -> list[str]:
@@ -61,12 +64,24 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from seqcli.commands import classify, convert, demo, generate, info, options, score, tokenize, train, translate
+    from seqcli.commands import (
+        classify,
+        convert,
+        demo,
+        generate,
+        help,
+        info,
+        options,
+        score,
+        tokenize,
+        train,
+        translate,
+    )
 
     app.add_typer(train.app, name="train", short_help=COMMANDS["train"])
     for command in (
         tokenize.tokenize, generate.generate, translate.translate, classify.classify, score.score, convert.convert, info.info,
-        demo.demo,
+        demo.demo, help.help,
     ):  # fmt: skip
         app.command(command.__name__, cls=options.Command, short_help=COMMANDS[command.__name__])(command)
 
@@ -164,7 +179,7 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
         if message.startswith("Usage:"):  # no arguments at all
             _say(message)
             return UsageError.exit_code
-        error = UsageError(message.removesuffix("."), cure=f"see {command} --help")
+        error = _guessed(error, arguments) or UsageError(message.removesuffix("."), cure=f"see {command} --help")
     elif memory.is_exhausted(error):
         error = OutputError("out of memory", cure="use a smaller model or input, or --memory where there is one")
     elif isinstance(error, OSError):
@@ -173,6 +188,32 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
         error = SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
     _say(f"{command}: error: {_shown(error)}")
     return error.exit_code
+
+
+def _guessed(error: typer.TyperException, arguments: list[str]) -> UsageError | None:
+    """The error for an option that does not exist, with what may be meant."""
+    name, context = getattr(error, "option_name", None), getattr(error, "ctx", None)
+    if name is None or context is None or type(error).__name__ != "NoSuchOption":
+        return None
+    from seqcli.commands import guesses
+
+    of = context.command_path
+    options = {path: _options(command, context) for path, command in _leaves(context.find_root().command, "seqcli")}
+    return guesses.option(name, arguments, known=_options(context.command, context), of=of, elsewhere=options)
+
+
+def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The commands that have no commands of their own, by their whole names."""
+    if not hasattr(command, "commands"):
+        yield path, command
+    for name, each in getattr(command, "commands", {}).items():
+        yield from _leaves(each, f"{path} {name}")
+
+
+def _options(command: Any, context: Any) -> list[str]:
+    return [
+        option for parameter in command.get_params(context) for option in (*parameter.opts, *parameter.secondary_opts)
+    ]
 
 
 def _say(text: str) -> None:
@@ -205,7 +246,7 @@ def _shown(error: SeqcliError) -> str:
 def _command(arguments: list[str]) -> str:
     names: list[str] = []
     for argument in arguments[:2]:
-        if argument.startswith("-") or not argument.isidentifier() or (names and names[0] != "train"):
+        if not argument.isidentifier() or (names[0] != "train" if names else argument not in COMMANDS):
             break
         names.append(argument)
     return " ".join(["seqcli", *names])

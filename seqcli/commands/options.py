@@ -12,13 +12,14 @@ import inspect
 import math
 import os
 import re
+import shlex
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from seqcli import ranges
 from seqcli.errors import UsageError
@@ -40,6 +41,17 @@ class Command(TyperCommand):
                 raise UsageError(f"{parameter.opts[-1]} was given twice, but takes one value")
             seen.add(parameter.name)
         return super().parse_args(ctx, args)
+
+
+class Group(TyperGroup):
+    """A command with commands of its own; for one that it does not have, the error names what may be meant."""
+
+    def resolve_command(self, ctx, args: list[str]):
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from seqcli.commands import guesses
+
+            raise guesses.command(args, known=self.list_commands(ctx), of=ctx.command_path)
+        return super().resolve_command(ctx, args)
 
 
 class Decoding(TypedDict):
@@ -285,8 +297,11 @@ class TextInput:
     def _note_files(self, reporter) -> None:
         for text in self.text or ():
             if os.path.isfile(text):
+                reporter.note(f"{text} is read as a text; to read the file of that name, use -i {shlex.quote(text)}")
+                return
+            if os.path.isdir(text):
                 reporter.note(
-                    f"{text} is read as a text, though there is a file of that name; -i {text} reads the file"
+                    f"{text} is read as a text; for a model in the folder of that name, use -m {shlex.quote(text)}"
                 )
                 return
 

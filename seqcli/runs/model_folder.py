@@ -32,10 +32,10 @@ import numpy as np
 
 from seqcli import __version__, finite, tokenizers
 from seqcli.errors import ModelError, OutputError, UsageError
-from seqcli.files import file_type, locks, regular, tensor_file
+from seqcli.files import locks, regular, tensor_file
 from seqcli.files.atomic import no_link, replacing, write_json
 from seqcli.interfaces import Tokenizer
-from seqcli.runs import checkpoint
+from seqcli.runs import checkpoint, not_a_model
 from seqcli.system import signals, torchrun
 from seqcli.text import utf8
 
@@ -78,15 +78,9 @@ class ModelFolder:
     @classmethod
     def open(cls, path: Path | str) -> ModelFolder:
         """Raises ModelError where the folder is not a whole model of a format we know."""
+        if not (Path(path) / MANIFEST).is_file():
+            raise not_a_model.error(str(path), is_model=_is_model)
         path = Path(path)
-        if not path.exists():
-            raise ModelError("no such model", where=str(path), cure="train one with `seqcli train`")
-        if not path.is_dir():
-            raise _not_a_folder(path)
-        if not (path / MANIFEST).is_file():
-            raise ModelError(
-                "no manifest.json in the model folder", where=str(path), cure="train again, or give another"
-            )
         manifest = regular.read_json(path / MANIFEST)
         if manifest.get("format") != FORMAT:
             found = manifest.get("format")
@@ -277,14 +271,6 @@ class ModelWriter:
     def boards(self) -> Path:
         """Where TensorBoard's files of this run go."""
         return self.path / BOARDS / self.run_id
-
-
-def _not_a_folder(path: Path) -> ModelError:
-    """What the file is instead, where its first bytes tell."""
-    with suppress(OSError), regular.opened(path) as file:
-        if found := file_type.recognised(file.read(512)):
-            return ModelError(f"looks like {found[0]}, not a model folder", where=str(path), cure=found[1])
-    return ModelError("not a model folder", where=str(path), cure="give the folder that `seqcli train -o` wrote")
 
 
 def beginning(path: Path | str) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ def one_line(done, *, command: str) -> str:
 
 
 USAGE = {
-    "misspelt command": (["scoer", "x"], "", "'score'"),
+    "misspelt command": (["scoer", "x"], "", "seqcli score x"),
     "misspelt option": (["score", "--hedaer", "x"], " score", "--header"),
     "misspelt level": (["score", "--level", "tokens", "x"], " score", "sentence, token, word, corpus"),
     "misspelt architecture": (["train", "lm", "CORPUS", "-o", "new", "--arch", "ngrm"], " train lm", "ngram"),

@@ -390,5 +390,5 @@ def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
         return RecordReader(catalog.load("tokenizers", "sentencepiece").open_file(folder))
     if (folder / tokenizers.FILE).is_file():
         return RecordReader(tokenizers.load(folder))
-    run = ModelFolder.open(folder)
+    run = ModelFolder.open(path)
     return RecordReader.for_unit(run.tokenizer(), run.config.get("unit", "line"))

@@ -1,0 +1,91 @@
+"""What a path that was given as a model is instead, and which path or command was meant.
+
+A URL, a text, a checkpoint of another tool, a file inside a model folder, a folder of several models, a misspelt name.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import shlex
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from seqcli import catalog, tokenizers
+from seqcli.errors import ModelError, listed, nearest
+from seqcli.files import file_type, regular
+from seqcli.runs import checkpoint
+
+_CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".h5", ".pkl", ".ftz")
+_ENTRIES = 1000  # of a folder that are looked at
+_ABOVE = 3  # folders: state and tokenizer folders lie in a model's
+_TRAIN = "train one with `seqcli train`"
+_TRAINERS = {"language": "lm", "classification": "classifier", "translation": "translator"}
+
+
+def error(source: str, *, is_model: Callable[[Path], bool]) -> ModelError:
+    """source: what was given; is_model: whether a folder is a model of ours."""
+    path = Path(source)
+    if "://" in source:
+        return ModelError("models are not downloaded", where=source, cure="download it yourself and give its folder")
+    if source.startswith("hf:") and not path.exists():
+        return ModelError("hf: names data for `seqcli train`, not a model", where=source, cure=_TRAIN)
+    if not path.exists():
+        return ModelError("no such model", where=source, cure=_nearest(path, is_model))
+    if owner := next((above for above in [*path.absolute().parents][:_ABOVE] if is_model(above)), None):
+        what = "a part of a model, not its folder"
+        return ModelError(what, where=source, cure=f"give {shlex.quote(os.path.relpath(owner))}")
+    return _of_folder(path, is_model) if path.is_dir() else _of_file(path)
+
+
+def _nearest(path: Path, is_model: Callable[[Path], bool]) -> str:
+    for task, command in _TRAINERS.items():
+        if str(path) in catalog.architectures(task):
+            return f"train one with `seqcli train {command} DATA -o DIR --arch {path}`"
+    known = {str(path.parent / each.name): each for each in _models_in(path.parent, is_model)}
+    cure = nearest(str(path), known) if known else ""
+    return cure if cure.startswith("did you mean") else _TRAIN
+
+
+def _models_in(folder: Path, is_model: Callable[[Path], bool]) -> list[Path]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(
+            Path(each.path) for each in islice(entries, _ENTRIES) if each.is_dir() and is_model(Path(each.path))
+        )
+    return []
+
+
+def _of_folder(path: Path, is_model: Callable[[Path], bool]) -> ModelError:
+    where = str(path)
+    if inside := _models_in(path, is_model):
+        what = "a folder of 1 model" if len(inside) == 1 else f"a folder of {len(inside):,} models"
+        cure = "give one of them" if len(inside) > 1 else "give the model"
+        return ModelError(f"{what}, not a model", where=where, cure=f"{cure}: {listed(map(str, inside))}")
+    if checkpoint.are_here(path):
+        return ModelError("a training that has saved no model yet", where=where, cure="train it further with --resume")
+    if (path / tokenizers.FILE).is_file() and not (path / "config.json").is_file():
+        return ModelError("a tokenizer, not a model", where=where, cure=f"{_TRAIN} --tokenizer {shlex.quote(where)}")
+    if (path / "config.json").is_file():
+        return ModelError("a Hugging Face model, which seqcli does not open", where=where, cure=_TRAIN)
+    return ModelError("no manifest.json in the model folder", where=where, cure="train again, or give another")
+
+
+def _of_file(path: Path) -> ModelError:
+    where, name = str(path), shlex.quote(str(path))
+    if path.suffix == ".model":
+        cure = f"train a model with it: `seqcli train lm DATA -o DIR --tokenizer {name}`"
+        return ModelError("a tokenizer, not a model", where=where, cure=cure)
+    if path.suffix in _CHECKPOINTS:
+        return ModelError("a checkpoint of another tool, not a model folder", where=where, cure=_TRAIN)
+    with suppress(OSError, UnicodeDecodeError), regular.opened(path) as file:
+        head = file.read(512)
+        if found := file_type.recognised(head):
+            return ModelError(f"looks like {found[0]}, not a model folder", where=where, cure=found[1])
+        if head and b"\0" not in head:
+            codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
+            return ModelError(
+                "a text, not a model", where=where, cure=f"make one of it: `seqcli train lm {name} -o DIR`"
+            )
+    return ModelError("not a model folder", where=where, cure="give the folder that `seqcli train -o` wrote")
