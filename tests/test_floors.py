@@ -42,7 +42,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "interop": (5, "numpy", ""),
     "scoring": (5, "numpy", ""),
     "tasks": (6, "numpy", "torch"),
-    "report": (7, "rich", "matplotlib"),
+    "report": (7, "rich", "matplotlib pyarrow"),
     "samples": (7, "", ""),
     "commands": (8, "typer", "numpy rich sacrebleu"),
     "api": (8, "", ""),

@@ -311,21 +311,51 @@ class Results:
     """Where results go and how they look."""
 
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="File to write instead of standard output.")
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File to write instead of standard output, in the format of its suffix: .tsv, .csv, .jsonl, .json or .parquet, compressed with .gz, .bz2, .xz or .zst. Any other name: TSV.",
+        ),
     ] = None
     json: Annotated[bool, typer.Option("--json", help="JSON Lines.")] = False
-    header: Annotated[bool, typer.Option("--header", help="Column names above TSV.")] = False
+    header: Annotated[
+        bool, typer.Option("--header", help="Column names above TSV (CSV and Parquet always have them).")
+    ] = False
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False
     line_buffered: Annotated[bool, typer.Option("--line-buffered", help="Write every line at once.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)] = False
 
+    @property
+    def as_json(self) -> bool:
+        """Whether JSON is written, by --json or by the suffix of the file."""
+        return self.format == "json"
+
+    @property
+    def format(self) -> str:
+        """As `report.output.format_of` gives it. Raises UsageError where --json and the suffix of the file disagree."""
+        from seqcli.report.output import format_of
+
+        return format_of(self.output, json="--json" if self.json else None)
+
+    def require_json(self, option: str) -> None:
+        """For an option that writes JSON only. Raises UsageError where the file is to have another format."""
+        from seqcli.report.output import format_of
+
+        format_of(self.output, json=option)
+        self.json = self.json or not self.as_json
+
     def reporter(self, command: str, machine: Machine):
         from seqcli.report.progress import Console
 
         console = Console(prefix=f"seqcli {command}", quiet=self.quiet, verbose=machine.verbose)
-        if self.header and self.json:
-            console.note("--header has no effect with --json")
+        of_file = "with --json" if self.json else f"on {self.output}"
+        if self.header and self.format != "tsv":
+            console.note(f"--header has no effect {of_file}")
+        if self.line_buffered and self.format == "parquet":
+            console.note(f"--line-buffered has no effect {of_file}, which is written in groups of rows")
         return console
 
     def opened(self):

@@ -12,8 +12,8 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase
-from typing import BinaryIO
+from io import BufferedIOBase, RawIOBase
+from typing import Any, BinaryIO
 
 from seqcli.errors import InputError
 
@@ -21,6 +21,7 @@ ByteFile = BinaryIO | BufferedIOBase
 STDIN = "-"
 _OPENERS: dict[str, Callable[[str], BufferedIOBase]] = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
 SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
+SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 
 
 def compression(path: str) -> str | None:
@@ -74,3 +75,37 @@ def opened(path: str) -> Iterator[ByteFile]:
         if "embedded null" not in str(error):  # in the path
             raise
         raise InputError("a file name has no NUL", where=path) from None
+
+
+@contextmanager
+def compressed(file: BinaryIO, path: str) -> Iterator[BinaryIO]:
+    """`file`, which is written as what `path` is called: through a compressor where its suffix names one."""
+    suffix = (compression(path) or "").lower()
+    if not suffix:
+        yield file
+        return
+    with _compressor(file, suffix) as packed:
+        yield packed
+
+
+class _KeptOpen(RawIOBase):
+    """Writes to a file and leaves it open when it is closed itself, as pyarrow does at the end."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._file.write(data)
+
+
+def _compressor(file: BinaryIO, suffix: str) -> Any:
+    if suffix == ".zst":
+        import pyarrow
+
+        return pyarrow.CompressedOutputStream(_KeptOpen(file), "zstd")
+    if suffix == ".gz":
+        return gzip.GzipFile("", "wb", fileobj=file, mtime=0)  # the same bytes whatever the name and the time
+    return bz2.BZ2File(file, "wb") if suffix == ".bz2" else lzma.LZMAFile(file, "wb")

@@ -1,14 +1,16 @@
-"""Results as columns, shown the way their reader wants them: TSV, JSON Lines, or a table on a terminal.
+"""Results as columns, shown the way their reader wants them: TSV, CSV, JSON Lines, or a table on a terminal.
 
-rich draws tables and nothing else: TSV and JSON are written by us, byte for byte. Text from outside is never markup.
+rich draws tables and nothing else: TSV, CSV and JSON are written by us, byte for byte. Text from outside is never markup.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ from seqcli.text import printable, tsv_field
 if TYPE_CHECKING:
     import numpy as np
     from typing_extensions import TypeIs
+
+_CSV_SPECIAL = re.compile('[",\r\n]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +52,39 @@ def columns_of_rows(rows: Sequence[Any], result: type) -> list[Column]:
     return columns_of(result, {name: [getattr(row, name) for row in rows] for name in formats(result)})
 
 
+def fields_of(result: type, *, prefix: str = "", without: Collection[str] = ()) -> list[Column]:
+    """The columns of a result's fields, without rows: names and formats, for `Output.begin`."""
+    return columns_of(result, {name: () for name in formats(result) if name not in without}, prefix=prefix)
+
+
+def kept_columns(keep: Sequence[str], rows: Sequence[Sequence[str]], *, beside: Iterable[str]) -> list[Column]:
+    """Columns that pass through, as kept_NAME where a column `beside` them has that name. rows: the cells of each record."""
+    taken = set(beside)
+    return [
+        Column(f"kept_{name}" if name in taken else name, [cells[k] for cells in rows]) for k, name in enumerate(keep)
+    ]
+
+
 def tsv(columns: list[Column]) -> str:
     """Rows of tab-separated fields, each ended by a line feed."""
+    return _lines(columns, "\t", _tsv_fields)
+
+
+def csv(columns: list[Column]) -> str:
+    """Rows of comma-separated fields, quoted as RFC 4180 has it, each ended by a line feed. What is missing is empty."""
+    return _lines(columns, ",", partial(_csv_fields, alone=len(columns) == 1))
+
+
+def _lines(columns: list[Column], separator: str, texts: Callable[[Sequence[str]], Sequence[str]]) -> str:
+    """texts: how the values of a column of text are written."""
     parts: list[Sequence[str]] = []
     for are_arrays, group in groupby(columns, key=lambda column: _is_array(column.values)):
         if are_arrays:
-            parts.append(decimals.rows([(c.values, _places(c)) for c in group if _is_array(c.values)]))
+            numbers = [(c.values, _places(c)) for c in group if _is_array(c.values)]
+            parts.append(decimals.rows(numbers, separator=separator))
         else:
-            parts += map(_fields, group)
-    rows = map("\t".join, zip(*parts))
+            parts += [texts(_plain(column)) if column.format == TEXT else _numbers(column) for column in group]
+    rows = map(separator.join, zip(*parts))
     return "".join([row + "\n" for row in rows])
 
 
@@ -73,18 +101,34 @@ def tsv_header(names: Iterable[str]) -> str:
     return "\t".join(tsv_field(name) for name in names) + "\n"
 
 
-def _fields(column: Column) -> Sequence[str]:
+def csv_header(names: Sequence[str]) -> str:
+    return ",".join(_csv_fields(names, alone=len(names) == 1)) + "\n"
+
+
+def _numbers(column: Column) -> Sequence[str]:
     values = _plain(column)
     if column.format == WHOLE:
         return ["" if _missing(value) else WHOLE % value for value in values]
-    if column.format != TEXT:
-        places = _places(column)
-        return ["" if value is None else decimals.decimal(value, places) for value in values]
+    places = _places(column)
+    return ["" if value is None else decimals.decimal(value, places) for value in values]
+
+
+def _tsv_fields(values: Sequence[str]) -> Sequence[str]:
     # What is printable and has no backslash needs no escape: seen faster for all together, or one by one.
     text = "".join(values)
     if text.isprintable() and "\\" not in text:
         return values
     return [v if v.isprintable() and "\\" not in v else tsv_field(v) for v in values]
+
+
+def _csv_fields(values: Sequence[str], *, alone: bool) -> Sequence[str]:
+    """alone: it is the only column, so that an empty field is quoted: readers skip blank lines."""
+    fields = values if not _CSV_SPECIAL.search("\f".join(values)) else list(map(_csv_field, values))
+    return [field or '""' for field in fields] if alone else fields
+
+
+def _csv_field(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"' if _CSV_SPECIAL.search(value) else value
 
 
 def json_line(value: Any) -> str:
@@ -104,6 +148,26 @@ def json_for_terminal(lines: str) -> str:
     """The same JSON Lines; what a terminal might obey is written as JSON's own escapes."""
     rest = (line if printable(line) == line else json.dumps(json.loads(line)) for line in lines.split("\n")[:-1])
     return "".join(line + "\n" for line in rest)
+
+
+class JsonArray:
+    """JSON Lines as the elements of one array."""
+
+    def __init__(self) -> None:
+        self._before = "[\n"
+
+    def elements(self, lines: str) -> str:
+        """lines: the next lines, or a part of them that may end anywhere."""
+        if not lines:
+            return ""
+        text = self._before + lines.removesuffix("\n").replace("\n", ",\n")
+        self._before = ",\n" if lines.endswith("\n") else ""
+        return text
+
+    @property
+    def end(self) -> str:
+        """What comes after the last line."""
+        return "[]\n" if self._before == "[\n" else "\n]\n"
 
 
 def _finite(value: Any) -> Any:

@@ -11,7 +11,7 @@ WITHOUT = [
     (["generate", "a", "--temperature", 0, "--min-p", 0.1], "--min-p has no effect with --temperature 0"),
     (["generate", "a", "--top-k", 1, "--temperature", 2], "--temperature has no effect with --top-k 1"),
     (["generate", "a", "--top-p", 0, "--seed", 2], "--seed has no effect where no token is drawn at random"),
-    (["generate", "a", "--json", "--no-prompt"], "--no-prompt has no effect with --json"),
+    (["generate", "a", "--json", "--no-prompt"], "--no-prompt has no effect in JSON"),
     (["generate", "a", "--json", "--header"], "--header has no effect with --json"),
     (["score", "a", "--seed", 1], "--seed has no effect where nothing is drawn"),
     (["score", "--pairs", "pairs.tsv", "--base", 2], "--base has no effect with --pairs"),
@@ -59,7 +59,7 @@ def test_of_translators(here, translator):
         (["--seed", 1], "--seed has no effect where no translation is drawn"), (["--num-samples", 1, "--seed", 1], None),
         (["--temperature", 0, "--seed", 1], "--seed has no effect"), (["--temperature", 0, "--top-k", 2], "--top-k has no effect with"),
         (["--beam-size", 1, "--length-penalty", 0], "--length-penalty has no effect with --beam-size 1"),
-        (["--json", "--with-scores"], "--with-scores has no effect with --json"), (["--with-scores"], None),
+        (["--json", "--with-scores"], "--with-scores has no effect in JSON"), (["--with-scores"], None),
     ):  # fmt: skip
         done = here("translate", "a", "-m", translator, *options)
         assert done.code == 0 and (says in done.err if says else "no effect" not in done.err), options

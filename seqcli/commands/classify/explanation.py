@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from seqcli.commands import session
 from seqcli.commands.classify.question import Question
-from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows
+from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows, fields_of
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.classification import Explanation, WordInfluence
-from seqcli.results.result import formats
 
 
 def explain(question: Question) -> None:
@@ -20,7 +19,7 @@ def explain(question: Question) -> None:
         records = question.open_records(out)
         classifiers = question.open_classifiers(records.beginning)
         session.note_threads(question, classifiers)
-        out.begin(["line", "index", "label", *formats(WordInfluence)])
+        out.begin([Column("line", (), WHOLE), Column("index", (), WHOLE), "label", *fields_of(WordInfluence)])
         for block in classifiers.route(records):
             (opened,) = classifiers.of(block)
             for line, (text, read) in enumerate(zip(block.records(), block.data.decode().split("\n")), block.first):

@@ -8,8 +8,8 @@ from typing import Any
 from seqcli.commands import session
 from seqcli.commands.classify.question import Question
 from seqcli.data.lines import Block
-from seqcli.report.frame import Column, columns_of, with_kept
-from seqcli.report.output import JSON, TABLE, TSV
+from seqcli.report.frame import Column, columns_of, fields_of, kept_columns, with_kept
+from seqcli.report.output import JSON, TABLE, Shown
 from seqcli.results.classification import Classification
 from seqcli.results.result import formats
 from seqcli.tasks.classification.classify import Classified
@@ -20,12 +20,14 @@ def rows(question: Question, *, top_k: int | None) -> None:
     with question.results.opened() as out:
         texts = question.open_records(out)
         classifiers = question.open_classifiers(texts.beginning)
-        *figures, text = formats(Classification)
-        out.begin([*figures, *keep, text])
-        if top_k and out.mode == TSV:
-            question.reporter.note("--top-k has no effect on TSV, which has one label for each text; use --json")
+        *figures, text = fields_of(Classification)
+        out.begin([*figures, *kept_columns(keep, (), beside=formats(Classification)), text])
+        if top_k and out.tabular:
+            question.reporter.note(
+                f"--top-k has no effect on {out.name}, which has one label for each text; use --json"
+            )
 
-        def classify(block: Block) -> tuple[str, int]:
+        def classify(block: Block) -> tuple[Shown, int]:
             (opened,) = classifiers.of(block)
             found = Classified(question.names(opened.labels), opened.probabilities(block), threshold=question.threshold)
             if out.mode == JSON:
@@ -38,7 +40,7 @@ def rows(question: Question, *, top_k: int | None) -> None:
             *columns, text = columns_of(Classification, values)
             if top_k and out.mode == TABLE:
                 columns += _others(found, top_k)
-            kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(keep)]
+            kept = kept_columns(keep, block.kept, beside=formats(Classification))
             return out.shown([*columns, *kept, text]), len(block.data)
 
         done = 0

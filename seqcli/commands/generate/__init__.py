@@ -119,7 +119,7 @@ def generate(
         "--max-new-tokens": next_ is not None and "with --next",
         "--temperature": one == "with --top-k 1" and one,
         **dict.fromkeys(("--top-p", "--min-p"), one), "--top-k": one == "with --temperature 0" and one,
-        "--no-prompt": results.json and "with --json, where text never has the prompt",
+        "--no-prompt": results.as_json and "in JSON, where text never has the prompt",
     })  # fmt: skip
     question = Question(source, results, reporter, machine, model or [], mix=mix)
     if next_ is not None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from seqcli.commands import session
 from seqcli.commands.generate.question import Question
 from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.interfaces import OpenModel
-from seqcli.report.frame import WHOLE, Column, bar, columns_of
+from seqcli.report.frame import WHOLE, Column, bar, columns_of, fields_of
 from seqcli.report.output import JSON, TABLE
 from seqcli.results.language import NextToken
-from seqcli.results.result import formats
 
 
 def next_tokens(question: Question, *, k: int) -> None:
@@ -20,7 +20,8 @@ def next_tokens(question: Question, *, k: int) -> None:
         models, prompts = question.open_prompts()
         session.note_threads(question, models)
         prefixes = [f"{opened.name}." for opened in models.chosen] if models.several else [""]
-        out.begin(["line", "rank", *(prefix + name for prefix in prefixes for name in formats(NextToken))])
+        of_models = chain.from_iterable(fields_of(NextToken, prefix=prefix) for prefix in prefixes)
+        out.begin([Column("line", (), WHOLE), Column("rank", (), WHOLE), *of_models])
         predictors: dict[str, NextTokenPredictor] = {}
         for block in prompts:
             texts, asked = block.records(), models.of(block)

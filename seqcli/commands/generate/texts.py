@@ -9,9 +9,9 @@ from seqcli.commands.generate.question import Question
 from seqcli.data.lines import Block
 from seqcli.decoding.generate import GenerationSettings, GrowingText, generate, grow, samples_of
 from seqcli.interfaces import OpenModel
-from seqcli.report.frame import json_line, with_kept
-from seqcli.report.output import JSON, TABLE, Output
-from seqcli.text import printable, tsv_field
+from seqcli.report.frame import Column, json_line, kept_columns, with_kept
+from seqcli.report.output import JSON, TABLE, Output, Shown
+from seqcli.text import printable
 
 _TOGETHER = 1 << 13  # bytes of prompts: a few hundred
 
@@ -21,20 +21,20 @@ def texts(question: Question, settings: GenerationSettings, *, prompted: bool) -
     keep = question.source.keep or ()
     with question.results.opened() as out:
         models, prompts = question.open_prompts(out=out, size=_TOGETHER)
-        out.begin([*keep, "text"])
+        out.begin([*kept_columns(keep, (), beside=["text"]), "text"])
         if out.mode == TABLE:
             for block in prompts:
                 _stream(models.of(block)[0], out, block, settings, prompted=prompted)
             return
 
-        def rows(block: Block) -> Iterator[str]:
+        def rows(block: Block) -> Iterator[Shown]:
             for grown in generate(models.of(block)[0], block.records(), settings, first=block.first):
                 result, kept = grown.result, block.kept_of(grown.line - block.first)
                 if out.mode == JSON:
                     yield json_line(with_kept({"line": grown.line, **result.to_dict()}, keep, kept))
                 else:
                     text = result.prompt + result.text if prompted else result.text
-                    yield "\t".join(map(tsv_field, [*kept, text])) + "\n"
+                    yield out.shown([*kept_columns(keep, [kept], beside=["text"]), Column("text", [text])])
 
         for done, row in enumerate(chain.from_iterable(map(rows, prompts)), 1):
             out.write(row)

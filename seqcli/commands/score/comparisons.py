@@ -9,10 +9,9 @@ from typing import Any
 from seqcli.commands.score.question import Question
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenScorer
-from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows
+from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows, fields_of
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.language import Choice, ScrambleRank
-from seqcli.results.result import formats
 from seqcli.scoring import comparisons
 
 
@@ -20,7 +19,7 @@ def scramble(question: Question, *, sample: int) -> None:
     with question.results.opened() as out:
         scorer = question.open_scorer(question.open_records()).alone()
         several = scorer.models.several
-        out.begin([*(["model"] if several else []), "line", *formats(ScrambleRank)])
+        out.begin([*(["model"] if several else []), Column("line", (), WHOLE), *fields_of(ScrambleRank)])
         for block in scorer.blocks:
             models = scorer.of(block)
             for line, text in enumerate(block.records(), block.first):
@@ -74,7 +73,7 @@ def choices(question: Question) -> None:
     with question.results.opened() as out:
         scorer = question.open_scorer(question.open_records()).alone()
         several = scorer.models.several
-        out.begin([*(["model"] if several else []), "line", *formats(Choice)])
+        out.begin([*(["model"] if several else []), Column("line", (), WHOLE), *fields_of(Choice)])
         for block in scorer.blocks:
             for line, template in enumerate(block.records(), block.first):
                 for opened in scorer.of(block):

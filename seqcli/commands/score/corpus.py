@@ -6,10 +6,9 @@ from seqcli.commands.score.differences import Differences
 from seqcli.commands.score.question import Question
 from seqcli.commands.score.sentences import Tally, scored_documents
 from seqcli.data.lines import Block
-from seqcli.report.frame import columns_of_rows, turned
+from seqcli.report.frame import columns_of_rows, fields_of, turned
 from seqcli.report.output import TABLE
 from seqcli.results.language import CorpusScore
-from seqcli.results.result import formats
 from seqcli.scoring.sentences import Sentences, score_block
 
 
@@ -17,7 +16,7 @@ def corpus(question: Question, *, document: bool) -> None:
     unit = "document" if document else "line"
     with question.results.opened() as out:
         scorer = question.open_scorer(question.open_records(), whole=document and not question.apart)
-        out.begin(formats(CorpusScore))
+        out.begin(fields_of(CorpusScore))
         totals, differences = Tally(), Differences(question, scorer)
         if document:
             scorer.alone()

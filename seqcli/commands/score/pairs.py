@@ -11,10 +11,9 @@ from seqcli.commands.by_script import ByScript
 from seqcli.commands.score.question import Question
 from seqcli.data.lines import block_of
 from seqcli.metrics import minimal_pairs
-from seqcli.report.frame import Column, columns_of_rows
+from seqcli.report.frame import Column, columns_of_rows, fields_of
 from seqcli.report.output import JSON
 from seqcli.results.language import PairAccuracy
-from seqcli.results.result import formats
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs, read_pairs, score_pairs
 from seqcli.text import UNK
 
@@ -30,7 +29,7 @@ def pairs(question: Question, path: str) -> None:
     with question.results.opened() as out:
         scorer = question.open_scorer(session.Records([block_of([first[0].good])] if first else [])).alone()
         several, samples = scorer.models.several, scorer.models.samples
-        out.begin([*(["model"] if several else []), *formats(PairAccuracy)])
+        out.begin([*(["model"] if several else []), *fields_of(PairAccuracy)])
         unknown = 0
 
         def counting(batches: Iterable[list[Pair]]) -> Iterator[list[Pair]]:

@@ -12,8 +12,8 @@ from seqcli.data import records
 from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.perplexity import Totals
-from seqcli.report.frame import Column, columns_of, with_kept
-from seqcli.report.output import JSON, TABLE, Output
+from seqcli.report.frame import Column, columns_of, fields_of, kept_columns, with_kept
+from seqcli.report.output import JSON, TABLE, Output, Shown
 from seqcli.results.language import SentenceScore
 from seqcli.results.result import formats
 from seqcli.scoring.sentences import Sentences, score_block, score_documents
@@ -26,7 +26,7 @@ def sentences(question: Question, *, contexts: Contexts) -> None:
         scorer = question.open_scorer(question.open_records(out))
         _begin(question, scorer, out)
 
-        def score(block: Block) -> tuple[str, dict[str, Sentences], int, int]:
+        def score(block: Block) -> tuple[Shown, dict[str, Sentences], int, int]:
             scored = {
                 opened.name: score_block(opened, block, contexts=contexts.of(block)) for opened in scorer.of(block)
             }
@@ -122,15 +122,16 @@ def summarise(scorer: Scorer, opened: OpenModel, total: Totals, *, unit: str = "
 
 
 def _begin(question: Question, scorer: Scorer, out: Output) -> None:
-    names = [f"{name}.{figure}" for name in scorer.names for figure in FIGURES] if scorer.models.several else FIGURES
-    out.begin([*names, *(question.source.keep or ()), "text"])
+    prefixes = [f"{name}." for name in scorer.names] if scorer.models.several else [""]
+    figures = chain.from_iterable(fields_of(SentenceScore, prefix=prefix, without={"text"}) for prefix in prefixes)
+    out.begin([*figures, *kept_columns(question.source.keep or (), (), beside=formats(SentenceScore)), "text"])
 
 
-def _shown(question: Question, block: Block, scored: dict[str, Sentences], out: Output, *, several: bool) -> str:
+def _shown(question: Question, block: Block, scored: dict[str, Sentences], out: Output, *, several: bool) -> Shown:
     figures = {name: _figures(sums, question.unit) for name, sums in scored.items()}
     if out.mode == JSON:
         return out.shown([], json=_objects(question, block, figures))
-    kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(question.source.keep or ())]
+    kept = kept_columns(question.source.keep or (), block.kept, beside=formats(SentenceScore))
     others = [*kept, Column("text", block.records())]
     tall = several and out.mode == TABLE  # a row per record and model, instead of five columns per model
     prefixed = several and not tall

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from seqcli.commands.score.question import Contexts, Question
 from seqcli.data.lines import Block
-from seqcli.report.frame import Column, columns_of
-from seqcli.report.output import TSV
+from seqcli.report.frame import Column, columns_of, fields_of
+from seqcli.report.output import Shown
 from seqcli.results.language import TokenScore, WordScore
 from seqcli.results.result import formats
 from seqcli.scoring.tokens import score_tokens, score_words
 
 
 def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -> None:
-    """One row per token, or per word. The order of an n-gram model's n-grams is shown in JSON and tables only."""
+    """One row per token, or per word. The order of an n-gram model's n-grams is shown in JSON and on a terminal only."""
     result = WordScore if words else TokenScore
     with question.results.opened() as out:
         scorer = question.open_scorer(question.open_records(out))
         several = scorer.models.several
         hidden = {"order"} | (set() if rank else {"rank"})
-        out.begin([*(["model"] if several else []), *(name for name in formats(result) if name not in hidden)])
+        out.begin([*(["model"] if several else []), *fields_of(result, without=hidden)])
 
-        def score(block: Block) -> tuple[str, int]:
+        def score(block: Block) -> tuple[Shown, int]:
             given = contexts.of(block)
             rows: list[tuple[str, TokenScore | WordScore]] = []
             for opened in scorer.of(block):
@@ -32,7 +32,7 @@ def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -
                 rows += [(opened.name, row) for row in scored]
             rows.sort(key=lambda row: row[1].line)  # a record's models together, whatever records share its block
             first = rows[0][1] if rows else None
-            with_order = out.mode != TSV and isinstance(first, TokenScore) and first.order is not None
+            with_order = not out.tabular and isinstance(first, TokenScore) and first.order is not None
             left_out = hidden - ({"order"} if with_order else set())
             shown = [name for name in formats(result) if name not in left_out]
             values = {name: [getattr(row, name) for _, row in rows] for name in shown}

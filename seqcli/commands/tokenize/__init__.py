@@ -79,7 +79,7 @@ def tokenize(
     ]
     given.without_effect(reporter, {
         **dict.fromkeys(reading, vocab and "with --vocab, which reads no text"),
-        "--seed": sample is None and "without --sample", "--header": offsets and not results.json and "with --offsets, which is JSON",
+        "--seed": sample is None and "without --sample", "--header": offsets and not results.as_json and "with --offsets, which is JSON",
     })  # fmt: skip
     question = Question(source, results, reporter, machine, model or [], ids=ids)
     if vocab:

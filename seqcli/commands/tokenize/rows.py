@@ -12,8 +12,9 @@ from seqcli.commands.tokenize.escapes import escaped, pieces_in
 from seqcli.commands.tokenize.question import NamedReader, Question, only
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
-from seqcli.report.frame import Column, json_line, with_kept
-from seqcli.report.output import JSON, TABLE
+from seqcli.report.frame import Column, json_line, kept_columns, with_kept
+from seqcli.report.output import JSON, PARQUET, TSV, Shown
+from seqcli.results.result import TEXT, WHOLE
 from seqcli.results.tokenization import Piece
 from seqcli.tasks.language.tokenize import checked_ids, rows_of
 from seqcli.text import tsv_field
@@ -37,12 +38,12 @@ def counts(question: Question) -> None:
     def count(named: NamedReader, block: Block) -> list[int]:
         return named.reader.rows(block, whole=False).lengths.tolist()
 
-    rows(question, "count", count, show=str)
+    rows(question, "count", count, show=str, format=WHOLE)
 
 
 def places(question: Question) -> None:
-    """JSON, whatever the output."""
-    question.results.json = True
+    """JSON only."""
+    question.results.require_json("--offsets")
 
     def place(named: NamedReader, block: Block) -> Iterator[Iterator[dict[str, Any]]]:
         for record in block.records():
@@ -52,7 +53,7 @@ def places(question: Question) -> None:
 
 
 def decoded(question: Question) -> None:
-    """Written raw, so that it is the text that was tokenized."""
+    """In TSV line feeds are escaped alone, so that it is the text that was tokenized; CSV and Parquet have it as it is."""
 
     def decode(named: NamedReader, block: Block) -> Iterator[str]:
         reader, size = named.reader, named.reader.tokenizer.vocab_size
@@ -63,7 +64,10 @@ def decoded(question: Question) -> None:
             else:
                 yield reader.join(pieces_in(record))
 
-    show = tsv_field if question.source.keep else lambda text: text.replace("\n", "\\n")
+    if question.results.format != TSV:
+        show: Callable[[str], str] = str
+    else:
+        show = tsv_field if question.source.keep else lambda text: text.replace("\n", "\\n")
     rows(question, "text", decode, show=show, of_words=False)
 
 
@@ -73,12 +77,14 @@ def rows(
     answer: Callable[[NamedReader, Block], Iterable[Any]],
     *,
     show: Callable[[Any], str],
+    format: str = TEXT,
     of_words: bool = True,
 ) -> None:
-    """One row per record: its answer under `name`, as `show` writes it in TSV and on a terminal.
+    """One row per record: its answer under `name`, as `show` writes it where a row is not JSON.
 
     The answer is a value, or an iterator over a list's values, which are shown between spaces; a list may be longer than memory
-    holds. of_words: the records are text, whose words a sample model may not know.
+    holds. format: of the column, WHOLE where the answer is a number; of_words: the records are text, whose words a sample
+    model may not know.
     """
     keep = question.source.keep or ()
     with question.results.opened() as out:
@@ -86,30 +92,32 @@ def rows(
         readers = question.open_readers(records.beginning)
         if readers.samples and not of_words:
             readers.samples.noting = False
-        out.begin([*keep, name])
+        out.begin([*kept_columns(keep, (), beside=[name]), Column(name, (), format)])
 
-        def shown(block: Block) -> Iterator[str]:
+        def shown(block: Block) -> Iterator[Shown]:
             kept, answers = block.kept if keep else [()] * len(block), answer(only(readers, block), block)
             if out.mode == JSON:
                 lines = range(block.first, block.first + len(block))
                 for line, text, cells, each in zip(lines, block.records(), kept, answers):
                     yield from _json_row({"line": line, "text": text}, name, each, keep, cells)
-            elif out.mode == TABLE:
-                columns = [Column(column, [cells[k] for cells in kept]) for k, column in enumerate(keep)]
-                yield out.shown([*columns, Column(name, ["".join(between_spaces(each, show)) for each in answers])])
+            elif out.mode != TSV:
+                given = list(answers) if format != TEXT else ["".join(between_spaces(each, show)) for each in answers]
+                yield out.shown([*kept_columns(keep, kept, beside=[name]), Column(name, given, format)])
             else:
                 for cells, each in zip(kept, answers, strict=True):
                     yield "".join(tsv_field(cell) + "\t" for cell in cells)
                     yield from between_spaces(each, show)
                     yield "\n"
 
-        def written(block: Block) -> str | Block:
+        def written(block: Block) -> Sequence[Shown] | Block:
             """A block of long records comes back as it is."""
-            return block if len(block.data) > _LONG * len(block) else "".join(shown(block))
+            if len(block.data) > _LONG * len(block):
+                return block
+            return list(shown(block)) if out.mode == PARQUET else ["".join(map(str, shown(block)))]
 
         for done in session.answers(question, written, readers.route(records), readers, out=out):
-            for text in shown(done) if isinstance(done, Block) else [done]:
-                out.write(text)
+            for part in shown(done) if isinstance(done, Block) else done:
+                out.write(part)
 
 
 def between_spaces(answer: Any, show: Callable[[Any], str]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 from seqcli.commands import session
@@ -12,8 +13,9 @@ from seqcli.commands.tokenize.question import NamedReader, Question, only
 from seqcli.commands.tokenize.rows import between_spaces, rows
 from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError
-from seqcli.report.frame import TEXT, WHOLE, Column, json_line
-from seqcli.report.output import JSON, TABLE
+from seqcli.report.frame import Column, json_line
+from seqcli.report.output import JSON, TABLE, TSV
+from seqcli.results.result import LOG, TEXT, WHOLE
 from seqcli.tasks.language.tokenize import Segmenter
 
 
@@ -37,7 +39,9 @@ def n_best(question: Question, *, k: int) -> None:
         records = question.open_records(out)
         readers = question.open_readers(records.beginning)
         session.note_threads(question, readers)
-        out.begin(["line", "rank", "log_prob", name])
+        formats = (WHOLE, WHOLE, "%.2f" if out.mode == TABLE else LOG, TEXT)
+        names = ("line", "rank", "log_prob", name)
+        out.begin([Column(*column) for column in zip(names, repeat(()), formats)])
         for block in readers.route(records):
             named = only(readers, block)
             segmenter, values = Segmenter(named.reader, where=named.path), _values(question, named)
@@ -51,13 +55,12 @@ def n_best(question: Question, *, k: int) -> None:
                     continue
                 for rank, (ids, log_prob) in enumerate(best, 1):
                     row = "".join(between_spaces(values(ids), show))
-                    if out.mode == TABLE:
-                        table.append((line, rank, log_prob, row))
+                    if out.mode == TSV:  # pieces are escaped already
+                        out.write(f"{line}\t{rank}\t{LOG % log_prob}\t{row}\n")
                     else:
-                        out.write(f"{line}\t{rank}\t{log_prob:.6f}\t{row}\n")
-            if out.mode == TABLE:
-                formats = (WHOLE, WHOLE, "%.2f", TEXT)
-                out.rows([Column(*column) for column in zip(("line", "rank", "log_prob", name), zip(*table), formats)])
+                        table.append((line, rank, log_prob, row))
+            if table:
+                out.rows([Column(*column) for column in zip(names, zip(*table), formats)])
 
 
 def _column(question: Question) -> tuple[str, Callable[[Any], str]]:

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from seqcli.commands import session
 from seqcli.commands.tokenize.question import Question
-from seqcli.report.frame import columns_of, columns_of_rows, turned
+from seqcli.report.frame import columns_of, columns_of_rows, fields_of, turned
 from seqcli.report.output import TABLE
-from seqcli.results.result import formats
 from seqcli.results.tokenization import TokenizerStatistics, VocabularyEntry
 from seqcli.tasks.language.tokenize import Tally
 
@@ -19,7 +18,7 @@ def statistics(question: Question) -> None:
         records = question.open_records()
         readers = question.open_readers(records.beginning)
         session.note_threads(question, readers)
-        out.begin(formats(TokenizerStatistics))
+        out.begin(fields_of(TokenizerStatistics))
         tallies: dict[str, Tally] = {}
         for block in readers.route(records):
             for named in readers.of(block):
@@ -37,7 +36,7 @@ def vocabulary(question: Question) -> None:
     with question.results.opened() as out:
         readers = question.open_readers()
         session.note_threads(question, readers)
-        out.begin(formats(VocabularyEntry))
+        out.begin(fields_of(VocabularyEntry))
         (named,) = readers.all
         names = named.reader.tokenizer.vocabulary()
         out.rows(columns_of(VocabularyEntry, {"id": range(len(names)), "piece": names}))

@@ -135,11 +135,11 @@ def translate(
     ranges.exclusive(as_options(drawing), as_options(searching))
     several = n_best is not None or (num_samples or 1) > 1
     looked_at = [name for name, asked in {"--attention": attention, "--alignment": alignment}.items() if asked]
-    if several and (looked_at or with_scores) and not results.json:
+    if several and (looked_at or with_scores) and not results.as_json:
         raise UsageError(
             f"{(looked_at or ['--with-scores'])[0]} does not go with several translations of each", cure="use --json"
         )
-    if several and (source.keep or results.header) and not results.json:
+    if several and (source.keep or results.header) and not results.as_json:
         raise UsageError(
             f"{'--keep' if source.keep else '--header'} does not go with several translations of each",
             cure="use --json",
@@ -163,7 +163,7 @@ def translate(
         "--seed": "where no translation is drawn at random" if settings.num_samples is None or not settings.policy.random else None,
         **dict.fromkeys(("--top-k", "--top-p"), greedy),
         "--length-penalty": settings.beam_size == 1 and "with --beam-size 1",
-        "--with-scores": results.json and "with --json, which always has log_prob",
+        "--with-scores": results.as_json and "in JSON, which always has log_prob",
     })  # fmt: skip
     question = Question(source, results, reporter, machine, model or [], settings)
     shown = rows.Shown(

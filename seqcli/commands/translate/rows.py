@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 from seqcli.commands.session import Models
 from seqcli.commands.translate.question import Question, Translated
+from seqcli.data.lines import Block
 from seqcli.decoding.attention import AttentionMap
 from seqcli.interfaces import OpenTranslator
-from seqcli.report.frame import WHOLE, Column, columns_of_rows, with_kept
-from seqcli.report.output import JSON, TABLE, Output
+from seqcli.report.frame import WHOLE, Column, columns_of_rows, kept_columns, with_kept
+from seqcli.report.output import JSON, TABLE, TSV, Output
 from seqcli.results.result import LOG
 from seqcli.results.translation import Hypothesis, Translation
 from seqcli.text import printable, tsv_field
@@ -48,18 +49,19 @@ def rows(question: Question, shown: Shown, listeners: Sequence[Listener]) -> Non
     with question.results.opened() as out:
         records = question.open_records(out)
         translators = question.open_translators(records.beginning)
-        if not shown.n_best:
-            names = ["log_prob"] * shown.scores + ["alignment"] * shown.alignment
-            out.begin(["translation", *names, *keep])
+        moses = shown.n_best and out.mode == TSV
+        if not moses:
+            nothing = Translated(Block(1, b""), [], [])
+            out.begin(_several(nothing) if shown.n_best else _columns(nothing, shown, keep, sources=out.mode == TABLE))
         for found in question.translations(records, translators, attending=shown.attending, out=out):
             for listener in listeners:
                 listener.add(found)
             if out.mode == JSON:
                 out.rows([], json=_objects(found, shown, keep))
-            elif shown.n_best and out.mode == TABLE:
-                out.rows(_several(found))
-            elif shown.n_best:
+            elif moses:
                 out.write("".join(_moses(found)))
+            elif shown.n_best:
+                out.rows(_several(found))
             else:
                 out.rows(_columns(found, shown, keep, sources=out.mode == TABLE))
             if shown.attention and out.mode != JSON:
@@ -74,11 +76,11 @@ def _columns(found: Translated, shown: Shown, keep: Sequence[str], *, sources: b
     columns = [column for column in columns if not left_out.get(column.name)]
     if shown.alignment:
         columns.append(Column("alignment", [pharaoh(each) for each in found.attentions]))
-    return columns + [Column(name, [row[k] for row in found.block.kept]) for k, name in enumerate(keep)]
+    return columns + kept_columns(keep, found.block.kept, beside=[column.name for column in columns])
 
 
 def _several(found: Translated) -> list[Column]:
-    """For eyes."""
+    """Hypotheses, a row each."""
     each = [(line.line, rank, h.result) for line in found.lines for rank, h in enumerate(line.hypotheses, 1)]
     places = [
         Column("line", [line for line, _, _ in each], WHOLE),
