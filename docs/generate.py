@@ -5,24 +5,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import typer
 
 from seqcli import catalog, cli
+from seqcli.commands import help_text
 from seqcli.data import files, tables
 from seqcli.errors import SeqcliError
+from seqcli.training import setting_table
 from seqcli.training.config import kinds_of
 
 DOCS = Path(__file__).parent
-TASKS = {"language": "lm", "classification": "classifier", "translation": "translator"}
 _SETTINGS = re.compile(r"(<!-- settings: (\w+)/(\w+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -36,11 +35,11 @@ def reference() -> str:
         "## Commands",
         *_commands(),
         "## Training settings",
-        "Settings are given by `--set name=value` or in a TOML file by `--config`; options such as `--epochs` set the one of the same name. "
-        "These hold for all neural models; [models.md](models.md) has the settings of each architecture.",
+        "Give settings by `--set name=value` or in a TOML file by `--config`; an option such as `--epochs` sets the setting of the same name. "
+        "The settings below apply to all neural models; [models.md](models.md) has the settings of each architecture.",
         _settings(kinds_of("language", "transformer")[1]),
         "## Presets",
-        "A preset is a set of settings for an architecture, chosen by `--preset`. What it does not name has its default.",
+        "A preset is a named set of settings of an architecture, selected by `--preset`. Settings that it does not list keep their defaults.",
         *_presets(),
         "## Tokenizers",
         _tokenizers(),
@@ -61,17 +60,13 @@ def _commands() -> Iterator[str]:
     cli._register()
     for name, command, context in _leaves(typer.main.get_command(cli.app), typer.Context):
         yield f"### {name}"
-        yield f"```\n{' '.join(command.collect_usage_pieces(context)).join((name + ' ', ''))}\n```"
-        yield inspect.cleandoc(command.help)
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in command.get_params(context):
-            if record := parameter.get_help_record(context):
-                group = getattr(parameter, "rich_help_panel", None) or ""
-                groups.setdefault(group, []).append((f"`{record[0]}`", record[1]))
-        for group, rows in groups.items():
-            if group:
-                yield f"**{group}**"
-            yield _table(("option", "meaning"), rows)
+        yield f"```\n{name} {' '.join(help_text.usage(command, context))}\n```"
+        description, examples = help_text.parts(command.help)
+        yield description
+        yield "```sh\n" + "\n".join(examples) + "\n```"
+        for group, records in help_text.grouped(command, context).items():
+            yield f"**{group}**"
+            yield _table(("option", "meaning"), [(f"`{option}`", meaning) for option, meaning in records])
 
 
 def _leaves(command, context_class, name: str = "seqcli", parent=None) -> Iterator[tuple]:
@@ -86,24 +81,17 @@ def _leaves(command, context_class, name: str = "seqcli", parent=None) -> Iterat
 
 def _settings(kind: type) -> str:
     """The fields of a dataclass of settings, as a table."""
-    rows = []
-    for field in dataclasses.fields(kind):
-        rule, meaning = field.metadata.get("rule"), field.metadata.get("help", "")
-        if rule is None:
-            values = "true, false" if isinstance(field.default, bool) else ""
-        else:
-            values = str(rule).removeprefix("must be ")
-        rows.append((f"`{field.name}`", f"`{_value(field.default)}`", values, meaning))
+    rows = [(f"`{each.name}`", f"`{each.default}`", each.values, each.meaning) for each in setting_table.settings(kind)]
     return _table(("setting", "default", "values", "meaning"), rows)
 
 
 def _presets() -> Iterator[str]:
-    for task, command in TASKS.items():
-        yield f"### train {command}"
+    for task, command in setting_table.COMMANDS.items():
+        yield f"### {command}"
         rows = []
         for arch in catalog.architectures(task):
             for name, settings in catalog.presets(task, arch)[1].items():
-                shown = ", ".join(f"`{key}={_value(value)}`" for key, value in settings.items() if key != "cell")
+                shown = setting_table.assignments(settings, "`{}={}`")
                 rows.append((f"`{arch}`", f"`{name}`", shown))
         yield _table(("`--arch`", "`--preset`", "settings"), rows)
 
@@ -132,17 +120,6 @@ def _tokenizers() -> str:
 def _summary(module: ModuleType) -> str:
     """The first paragraph of a module's docstring."""
     return inspect.cleandoc(module.__doc__).split("\n\n")[0]
-
-
-def _value(value: Any) -> str:
-    """As in TOML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    if isinstance(value, str):
-        return f'"{value}"'
-    return f"{value:_}" if isinstance(value, int) else f"{value:g}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

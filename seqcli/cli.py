@@ -25,16 +25,16 @@ from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 from seqcli.system import clock, memory, signals, startup, supervisor, torchrun
 
 COMMANDS = {  # in the order of the help
-    "tokenize": "Split text into tokens, and back.",
+    "tokenize": "Split text into tokens and back.",
     "train": "Train a tokenizer or a model.",
-    "generate": "Go on with a text.",
+    "generate": "Generate text from a prompt.",
     "translate": "Translate texts.",
     "classify": "Label texts.",
-    "score": "Score text, orderings, choices and pairs.",
+    "score": "Score texts, orderings, choices and minimal pairs.",
     "convert": "Convert n-gram models to ARPA and back.",
-    "info": "Show what a model is.",
-    "demo": "See what a language model is.",
-    "help": "Show the help of a command.",
+    "info": "Describe a model.",
+    "demo": "Take a guided tour.",
+    "help": "Show help for a command, or list the training settings.",
 }
 TRAINING = {
     "train lm",
@@ -54,7 +54,7 @@ class _InOrder(Group):
 app = typer.Typer(
     name="seqcli",
     cls=_InOrder,
-    help="Sequence models of text: train them, score with them, compare them.",
+    help="Train, use and compare sequence models of text.",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
@@ -88,7 +88,7 @@ def _register() -> None:
 
 @app.callback()
 def _top(
-    version: bool = typer.Option(False, "--version", help="Versions of seqcli, python, torch and cuda."),
+    version: bool = typer.Option(False, "--version", help="Show the versions of seqcli, Python, PyTorch and CUDA."),
 ) -> None:
     pass
 

@@ -1,4 +1,4 @@
-"""`seqcli convert`: between the model folder and foreign formats."""
+"""`seqcli convert`: convert between model folders and foreign formats."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from seqcli.commands.options import with_options
 from seqcli.errors import ModelError, UsageError
 
 
-@with_options
+@with_options("Model")
 def convert(
     source: Annotated[
-        str, typer.Argument(metavar="SRC", help="Model folder, or ARPA file (.arpa, .lm, compressed or not).")
+        str, typer.Argument(metavar="SOURCE", help="Model folder or ARPA file (.arpa, .lm, compressed or not) to read.")
     ],
     target: Annotated[
-        str, typer.Argument(metavar="DST", help="The other: .arpa, .arpa.gz, .lm, .lm.gz, or a new folder.")
+        str, typer.Argument(metavar="TARGET", help="File to write (.arpa, .arpa.gz, .lm, .lm.gz), or new model folder.")
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing target.")] = False,
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Do not print notes.", rich_help_panel="General")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Convert an n-gram model to ARPA or back, with the same scores."""
+    """Convert an n-gram model to an ARPA file or back. The scores stay the same.
+
+    Examples:
+      seqcli convert model model.arpa
+      seqcli convert model model.arpa.gz
+      seqcli convert model.arpa copy
+    """
     import shlex
     from pathlib import Path
 
@@ -42,22 +50,22 @@ def convert(
     reads, writes = map(is_arpa, (source, target))
     if reads == writes:
         if not reads:
-            ModelFolder.open(source)  # what is no model at all is told first
-        what = "both sides are ARPA files" if reads else "neither side is an ARPA file"
+            ModelFolder.open(source)  # a source that is no model at all is reported first
+        what = "source and target are both ARPA files" if reads else "neither source nor target is an ARPA file"
         raise UsageError(what, cure="seqcli convert DIR MODEL.arpa.gz, or the other way")
     if writes:
         if encoding:
-            raise UsageError("--encoding is for an ARPA file that is read; files are written in UTF-8")
+            raise UsageError("--encoding applies to reading an ARPA file; files are written in UTF-8")
         if compression(target) not in (None, ".gz"):
             raise UsageError(
                 f"cannot write {compression(target)} files", where=target, cure="name it .arpa or .arpa.gz"
             )
-        taken = UsageError("exists already", where=target, cure="--force replaces it")
+        taken = UsageError("already exists", where=target, cure="use --force to replace it")
         if Path(target).exists() and not force:
             raise taken
         run = ModelFolder.open(source).expect(LANGUAGE)
         if run.arch != "ngram":
-            raise ModelError(f"{run.arch} models have no ARPA form", where=source, cure="give an n-gram model")
+            raise ModelError(f"{run.arch} models cannot be written as ARPA", where=source, cure="use an n-gram model")
         run.verify()
         opened = open_model(source)
         try:

@@ -1,4 +1,4 @@
-"""`seqcli demo`: what a language model is, and what each architecture has learnt, on the shipped samples."""
+"""`seqcli demo`: a guided tour of the tasks and architectures, on the sample data."""
 
 from __future__ import annotations
 
@@ -28,15 +28,21 @@ SENTENCES = ["I want to drink coffee.", "There is a shirt in the room."]
 LIKELIEST = 5
 
 
-@with_options
+@with_options("General")
 def demo(
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Do not print notes.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="Do not use colors on a terminal.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Train small models on the samples and show word order, word choice, pieces, the next word, sentiment and translation.
+    """Take a guided tour: word order, word choice, tokens, the next word, sentiment and translation.
 
-    English by all architectures, an n-gram to a Transformer; Korean by an n-gram. The first time takes a minute or two.
+    The demo trains small models on the sample data: all architectures for English, from n-grams to the Transformer, and
+    n-grams for Korean. The first run takes a minute or two.
+
+    Examples:
+      seqcli demo
+      seqcli demo --quiet
+      seqcli demo --no-color > demo.txt
     """
     from seqcli import samples
     from seqcli.report import comparison

@@ -1,4 +1,4 @@
-"""`seqcli info`: what a model folder, an ARPA file or a tokenizer holds."""
+"""`seqcli info`: describe a model folder, an ARPA file or a tokenizer."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ import typer
 from seqcli.commands.options import Results, with_options
 
 
-@with_options
+@with_options("Model")
 def info(
     model: Annotated[
-        str, typer.Argument(metavar="DIR", help="Model or tokenizer folder, ARPA file (.arpa, .lm) or .model file.")
+        str,
+        typer.Argument(
+            metavar="DIR", help="Model or tokenizer folder, ARPA file (.arpa, .lm) or SentencePiece .model file."
+        ),
     ],
-    verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its checksum.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file and check its checksum.")] = False,
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
     ] = None,
     *,
     results: Results,
 ) -> None:
-    """Show a model's task, architecture, size, tokenizer, data and figures."""
+    """Describe a model: task, architecture, size, tokenizer, data and scores.
+
+    Examples:
+      seqcli info model
+      seqcli info model --verify
+      seqcli info model --json
+    """
     from pathlib import Path
 
     from seqcli import tokenizers

@@ -1,7 +1,8 @@
 """Options that several commands share, declared once.
 
-A group is a dataclass whose fields are annotated for typer; a command takes `source: TextInput` and is wrapped in
-`@with_options`, which shows typer the fields and hands the command the group.
+A group is a dataclass whose fields are annotated for typer; a command takes `source: TextInput` and is decorated with
+`@with_options(...)`, which declares the fields to typer and passes the command the group. The group's `HELP_GROUP` is the
+heading of its options in the help (`help_text`).
 """
 
 from __future__ import annotations
@@ -14,21 +15,22 @@ import os
 import re
 import shlex
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperGroup, TyperOption
 
 from seqcli import ranges
+from seqcli.commands.help_text import HelpfulCommand
 from seqcli.errors import UsageError
 from seqcli.ranges import Range
 from seqcli.text import number_of
 
 
-class Command(TyperCommand):
-    """A command that refuses an option of one value that is given twice: which of the two is meant is not known."""
+class Command(HelpfulCommand):
+    """A command that refuses a single-valued option given twice, since it is unclear which value is meant."""
 
     def parse_args(self, ctx, args: list[str]) -> list[str]:
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
@@ -38,7 +40,7 @@ class Command(TyperCommand):
                 parameter.multiple or parameter.is_flag or parameter.count
             )
             if once and parameter.name in seen:
-                raise UsageError(f"{parameter.opts[-1]} was given twice, but takes one value")
+                raise UsageError(f"{parameter.opts[-1]} is given twice but takes a single value")
             seen.add(parameter.name)
         return super().parse_args(ctx, args)
 
@@ -55,14 +57,14 @@ class Group(TyperGroup):
 
 
 class Decoding(TypedDict):
-    """How a file is decoded: the arguments of those who read it."""
+    """How a file is decoded, as keyword arguments."""
 
     encoding: str | None
     strict: bool
 
 
 class Given(frozenset):
-    """The options of a call that the user gave, each as it is written: `--top-k`."""
+    """The options given on the command line, as they are written: `--top-k`."""
 
     @classmethod
     def of(cls, context) -> Given:
@@ -72,14 +74,21 @@ class Given(frozenset):
         )
 
     def without_effect(self, reporter, reasons: Mapping[str, str | bool | None]) -> None:
-        """A note on each option that was given although it changes nothing in this call. reasons: why, or a false value."""
+        """Prints a note for each given option that has no effect in this call. reasons: why, or a false value."""
         for option, reason in reasons.items():
             if reason and option in self:
                 reporter.note(f"{option} has no effect {reason}")
 
 
-def with_options(command: Callable) -> Callable:
-    """`command(source: TextInput, ...)` as typer sees it: one parameter for each field of each group."""
+def with_options(group: str) -> Callable[[Callable], Callable]:
+    """A decorator that shows typer one parameter for each field of the groups of `command(source: TextInput, ...)`.
+
+    group: heading in the help of the options that the command declares itself.
+    """
+    return functools.partial(_flattened, group)
+
+
+def _flattened(group: str, command: Callable) -> Callable:
     hints = typing.get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
     groups: dict[str, Any] = {}
@@ -92,17 +101,19 @@ def with_options(command: Callable) -> Callable:
         elif dataclasses.is_dataclass(kind):
             fields = typing.get_type_hints(kind, include_extras=True)
             groups[name] = kind
+            _set_group(fields.values(), kind.HELP_GROUP)
             parameters += [
                 inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=fields[f.name])
                 for f in dataclasses.fields(kind)
             ]
         else:
-            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+            _set_group([kind], group)
+            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
     assert len({p.name for p in parameters}) == len(parameters), "an option is declared twice"
     for parameter in parameters:
         for option in getattr(parameter.annotation, "__metadata__", ()):
             if option.parser and not option.metavar:
-                option.metavar = option.parser.__name__  # what the help shows: N, or the choices
+                option.metavar = option.parser.__name__  # N, NUMBER or SIZE
 
     def flat(**values: Any) -> Any:
         for name, kind in groups.items():
@@ -119,12 +130,19 @@ def with_options(command: Callable) -> Callable:
     return shown
 
 
+def _set_group(annotations: Iterable[object], group: str) -> None:
+    """The heading in the help of the options that do not name another."""
+    for annotation in annotations:
+        for option in getattr(annotation, "__metadata__", ()):
+            option.rich_help_panel = option.rich_help_panel or group
+
+
 class number:
-    """A parser of the numbers of a range, `rule`; whole ones may be written `1e6`."""
+    """A parser of numbers within the range `rule`; whole numbers may be written as `1e6`."""
 
     def __init__(self, rule: Range):
         self.rule = rule
-        self.__name__ = "N" if rule.whole else "X"  # what the help shows
+        self.__name__ = "N" if rule.whole else "NUMBER"  # the metavar
 
     def __call__(self, given: Any) -> int | float:
         kind = int if self.rule.whole else float
@@ -171,27 +189,32 @@ def memory_size(text: str) -> int:
 memory_size.__name__ = "SIZE"
 
 
-def choice(*known: str) -> Callable[[str], str]:
+class choice:
     """A parser of one of a few names."""
 
-    def parse(text: str) -> str:
-        if text not in known:
-            raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}")
+    def __init__(self, *known: str):
+        self.known = known
+        self.__name__ = "NAME"  # the metavar
+
+    def __call__(self, text: str) -> str:
+        if text not in self.known:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(self.known)}")
         return text
 
-    parse.__name__ = "|".join(known)
-    return parse
 
-
-SEED = Annotated[int, typer.Option("--seed", parser=number(ranges.SEED), help="Seed of everything random.")]
-
+SEED = Annotated[
+    int, typer.Option("--seed", parser=number(ranges.SEED), help="Random seed.", rich_help_panel="General")
+]
+COLUMN = "a name, or #N for the Nth column; dots reach into nested fields (translation.en)."
 
 FORMAT = Annotated[
     str | None,
     typer.Option(
         parser=choice("lines", "tsv", "csv", "jsonl", "json", "parquet"),
-        help="Format of the input.  [default: by its name]",
+        metavar="FORMAT",
+        help="Format of the input: lines, tsv, csv, jsonl, json or parquet.  [default: from the file name]",
         show_default=False,
+        rich_help_panel="Input",
     ),
 ]
 
@@ -200,8 +223,10 @@ FORMAT = Annotated[
 class TextInput:
     """Where the records of a command come from."""
 
+    HELP_GROUP = "Input"
+
     text: Annotated[
-        list[str] | None, typer.Argument(metavar="TEXT", help="Texts, a record each.", show_default=False)
+        list[str] | None, typer.Argument(metavar="TEXT", help="Texts, one record each.", show_default=False)
     ] = None
     input: Annotated[
         list[str] | None,
@@ -209,7 +234,7 @@ class TextInput:
             "-i",
             "--input",
             metavar="FILE",
-            help="File to read (.gz, .bz2, .xz, .zst too); - is standard input. May be given again; files are read one after another.",
+            help="Read texts from FILE: one per line, or a table (.tsv, .csv, .jsonl, .json, .parquet), compressed or not; - is standard input. Repeatable: files are read in order.",
             show_default=False,
         ),
     ] = None
@@ -218,24 +243,24 @@ class TextInput:
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Column of a .tsv, .csv, .json, .jsonl or .parquet input: a name (translation.en inside an object), or #N.",
+            help=f"Column with the text of a table: {COLUMN}",
         ),
     ] = None
     keep: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Column to pass through; may be given again. In JSON kept_NAME where a field is called so.",
+            help="Copy this column of a table to the output; repeatable. In JSON it becomes kept_NAME if that name is already taken.",
         ),
     ] = None
     encoding: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Encoding of the input, and of an ARPA model that is not UTF-8, such as cp949.  [default: utf-8]",
+            help="Encoding of the input, such as cp949, and of an ARPA model that is not UTF-8.  [default: utf-8]",
         ),
     ] = None
-    strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at malformed UTF-8 instead of replacing it.")] = False
 
     encoding_is_of_model = False  # whether --encoding also names that of a model
 
@@ -310,22 +335,29 @@ class TextInput:
 class Results:
     """Where results go and how they look."""
 
+    HELP_GROUP = "Output"
+
     output: Annotated[
         str | None,
         typer.Option(
             "-o",
             "--output",
             metavar="FILE",
-            help="File to write instead of standard output, in the format of its suffix: .tsv, .csv, .jsonl, .json or .parquet, compressed with .gz, .bz2, .xz or .zst. Any other name: TSV.",
+            help="Write to FILE instead of standard output, in the format of its suffix: .tsv, .csv, .jsonl, .json or .parquet, compressed with .gz, .bz2, .xz or .zst; TSV for any other name.",
         ),
     ] = None
-    json: Annotated[bool, typer.Option("--json", help="JSON Lines.")] = False
+    json: Annotated[bool, typer.Option("--json", help="Write JSON Lines.")] = False
     header: Annotated[
-        bool, typer.Option("--header", help="Column names above TSV (CSV and Parquet always have them).")
+        bool,
+        typer.Option(
+            "--header", help="Start TSV output with a line of column names (CSV and Parquet always have them)."
+        ),
     ] = False
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal.")] = False
-    line_buffered: Annotated[bool, typer.Option("--line-buffered", help="Write every line at once.")] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False
+    no_color: Annotated[bool, typer.Option("--no-color", help="Do not use colors on a terminal.")] = False
+    line_buffered: Annotated[bool, typer.Option("--line-buffered", help="Flush the output after every line.")] = False
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Do not print notes and progress.", rich_help_panel="General")
+    ] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)] = False
 
     @property
@@ -368,13 +400,15 @@ class Results:
 
 @dataclass
 class Machine:
-    """What of the machine to use, and how."""
+    """The device, precision and number of cores to use."""
+
+    HELP_GROUP = "Machine"
 
     device: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|cpu|cuda|cuda:N|mps",
-            help="Of networks.  [default: auto in training, else cpu]",
+            metavar="DEVICE",
+            help="Device for neural models: auto, cpu, cuda, cuda:N or mps.  [default: auto for training, else cpu]",
             show_default=False,
         ),
     ] = None
@@ -382,22 +416,28 @@ class Machine:
         str | None,
         typer.Option(
             parser=choice("auto", "fp32", "bf16", "fp16", "int8"),
-            help="Of networks' matrix products; int8: of their weights, to ask on a processor.  [default: auto in training, else fp32]",
+            metavar="TYPE",
+            help="Number type for neural models: auto, fp32, bf16, fp16, or int8 (CPU inference only).  [default: auto for training, else fp32]",
         ),
     ] = None
     threads: Annotated[
-        int | None, typer.Option(parser=whole(1, 1024), help="Processor cores to use.  [default: all]")
+        int | None, typer.Option(parser=whole(1, 1024), help="Number of CPU cores to use.  [default: all]")
     ] = None
     batch_tokens: Annotated[
-        int | None, typer.Option(parser=whole(1, 2**31 - 1), help="Tokens that a network sees together.")
+        int | None, typer.Option(parser=whole(1, 2**31 - 1), help="Number of tokens per batch for neural models.")
     ] = None
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Progress also where stderr is a file.")] = False
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "-v", "--verbose", help="Show progress even if standard error is not a terminal.", rich_help_panel="General"
+        ),
+    ] = False
 
     def without(self, reporter, *names: str, reason: str) -> None:
-        """A note on each of these options that was given, and for `reason` changes nothing."""
+        """Prints a note for each of these options that was given although it has no effect, with the reason."""
         for name in names:
             if getattr(self, name) is not None:
-                reporter.note(f"--{name.replace('_', '-')} changes nothing: {reason}")
+                reporter.note(f"--{name.replace('_', '-')} has no effect: {reason}")
 
 
 def mixture(text: str) -> list[float] | str:
@@ -412,14 +452,14 @@ def mixture(text: str) -> list[float] | str:
     return weights
 
 
-mixture.__name__ = "W,W...|FILE"
-
 MixOption = Annotated[
     str | None,
     typer.Option(
         "--mix",
         parser=mixture,
-        help="Ask one model that mixes all -m with these weights, or with those fitted to a text.",
+        metavar="WEIGHTS|FILE",
+        help="Interpolate all -m into one model, with these weights (0.4,0.6) or with weights fitted to the text in FILE.",
+        rich_help_panel="Model",
     ),
 ]
 
@@ -429,7 +469,8 @@ ModelOption = Annotated[
         "-m",
         "--model",
         metavar="DIR",
-        help="Model folder or ARPA file (.arpa, .lm, compressed or not), or NAME=DIR; may be given again.",
+        help="Model folder or ARPA file (.arpa, .lm, compressed or not), or NAME=DIR to name it in the output; repeatable.  [default: a small sample model]",
         show_default=False,
+        rich_help_panel="Model",
     ),
 ]

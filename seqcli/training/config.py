@@ -182,7 +182,7 @@ class Plan:
     shard: bool = setting(
         False, help="split weights, gradients and optimizer state over the processes (FSDP2; transformer)"
     )
-    seed: int = within(0, LARGEST_SEED, default=0, help="seed of everything random")
+    seed: int = within(0, LARGEST_SEED, default=0, help="random seed")
 
     def __post_init__(self):
         check(self)

@@ -53,7 +53,7 @@ def test_4_a_folder_with_the_name_of_an_arpa_file_is_no_model(here, model, tmp_p
     done = here("convert", "m.arpa", "m")
     assert done.code == 4 and "m.arpa" in done.err and not (tmp_path / "m").exists()
     neither = here("convert", model, "m")
-    assert neither.code == 2 and "neither side is an ARPA file" in neither.err  # but a model
+    assert neither.code == 2 and "neither source nor target is an ARPA file" in neither.err  # but a model
 
 
 def test_a_context_with_nothing_to_back_off_with_keeps_it(here, tmp_path):

@@ -28,7 +28,7 @@ def commands() -> list[tuple[str, typer.core.TyperCommand]]:
 
 
 @pytest.mark.parametrize("name, command", commands(), ids=[name for name, _ in commands()])
-def test_2_an_option_of_one_value_is_given_once(name, command):
+def test_2_a_single_valued_option_given_twice_is_refused(name, command):
     for option in command.params:
         if option.param_type_name != "option" or option.is_flag or option.count:
             continue
@@ -37,12 +37,12 @@ def test_2_an_option_of_one_value_is_given_once(name, command):
             command.make_context(
                 name, [word, "1", f"{word}=1", "--no-such-option"] if option.multiple else [word, "1", f"{word}=1"]
             )
-        assert (str(refusal.value) == f"{word} was given twice, but takes one value") != option.multiple
+        assert (str(refusal.value) == f"{word} is given twice but takes a single value") != option.multiple
 
 
 def test_2_the_same_from_the_command_line(here, model):
     done = here("score", "the cat", "-m", model, "--base", "2", "--base", "2")
-    assert (done.code, done.err) == (2, "seqcli score: error: --base was given twice, but takes one value\n")
+    assert (done.code, done.err) == (2, "seqcli score: error: --base is given twice but takes a single value\n")
     assert here("score", "the cat", "-m", model, "-q", "-q").code == 0  # a flag says the same twice
 
 

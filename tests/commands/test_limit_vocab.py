@@ -37,11 +37,11 @@ def test_words_that_are_not_listed_are_unknown(train, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", TRAIN)
-def test_a_list_that_says_nothing_is_refused_before_any_work(train, tmp_path, kind):
+def test_a_list_without_effect_is_refused_before_any_work(train, tmp_path, kind):
     before = sorted(os.listdir(tmp_path))
     for given, code, says in [
-        (("--tokenizer", "characters", "--limit-vocab", "list.txt"), 2, "--limit-vocab is for --tokenizer words"),
-        (("--tokenizer", "list.txt", "--limit-vocab", "list.txt"), 2, "--limit-vocab is for --tokenizer words"),
+        (("--tokenizer", "characters", "--limit-vocab", "list.txt"), 2, "--limit-vocab needs --tokenizer words"),
+        (("--tokenizer", "list.txt", "--limit-vocab", "list.txt"), 2, "--limit-vocab needs --tokenizer words"),
         (("--tokenizer", "words", "--limit-vocab", "nosuch"), 3, "no such file: nosuch"),
         (("--tokenizer", "words", "--limit-vocab", "blank.txt"), 3, "no words to limit the vocabulary to: blank.txt"),
     ]:

@@ -81,4 +81,4 @@ def test_2_what_is_no_seed(train, here, tmp_path, case, value):
 def test_a_seed_that_changes_nothing_is_noted_however_it_is_given(here, train, tmp_path):
     for way in WAYS.values():
         done = here("train", "lm", "text.txt", "-o", "m", "--force", *way)
-        assert done.code == 0 and "--seed changes nothing" in done.err
+        assert done.code == 0 and "--seed has no effect" in done.err

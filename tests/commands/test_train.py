@@ -65,7 +65,7 @@ def test_settings_go_to_those_that_know_them(train, tmp_path):
     "arguments, says",
     [
         (["--set", "widht=8"], "unknown setting 'widht': --set; did you mean 'width'?"),
-        (["--preset", "gpt2-small"], "--preset was given twice, but takes one value"),
+        (["--preset", "gpt2-small"], "--preset is given twice but takes a single value"),
         (["--arch", "gru"], "an architecture is given twice"),
         (["--arch", "ngrm"], "did you mean 'ngram'?"),
         (["--set", "dropout=2"], "dropout"),

@@ -36,7 +36,7 @@ def test_plot(here, corpus):
 @pytest.mark.parametrize("option", [("--plot",), ("--tensorboard",), ("--plot-output", "a.png")])
 def test_2_what_is_counted_has_no_course(here, corpus, tmp_path, option):
     done = here("train", "lm", corpus, "-o", "m", *option)
-    assert done.code == 2 and f"{option[0]} says nothing to --arch ngram" in done.err and os.listdir(tmp_path) == []
+    assert done.code == 2 and f"{option[0]} has no effect with --arch ngram" in done.err and os.listdir(tmp_path) == []
 
 
 def test_2_tensorboard_is_missing(here, corpus, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""`seqcli classify`: which label does a text have, and how sure is that?"""
+"""`seqcli classify`: the label of a text and its probability."""
 
 from __future__ import annotations
 
@@ -10,50 +10,67 @@ from seqcli.commands.options import SEED, Given, Machine, MixOption, Results, Te
 from seqcli.errors import UsageError
 
 
-@with_options
+@with_options("Classification")
 def classify(
     source: TextInput,
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR; again with --evaluate.", show_default=False
+            "-m",
+            "--model",
+            metavar="DIR",
+            help="Classifier folder, or NAME=DIR; repeatable with --evaluate and --mix.  [default: a small sample model]",
+            show_default=False,
+            rich_help_panel="Model",
         ),
     ] = None,
     mix: MixOption = None,
     top_k: Annotated[
-        int | None, typer.Option(parser=whole(1, 10**6), help="JSON and tables: so many labels, likeliest first.")
+        int | None, typer.Option(parser=whole(1, 10**6), help="Show the N most likely labels (JSON and tables).")
     ] = None,
     threshold: Annotated[
-        float, typer.Option(parser=real(0, 1), help="A label less probable than this becomes ?.")
+        float, typer.Option(parser=real(0, 1), help="Replace labels less probable than this with ?.")
     ] = 0.0,
-    label_prefix: Annotated[str, typer.Option(metavar="TEXT", help="Before every label, such as __label__.")] = "",
+    label_prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="Put TEXT before every label, such as __label__.")
+    ] = "",
     explain: Annotated[
-        bool, typer.Option("--explain", help="A row for each word: what it adds to the log-odds of the label.")
+        bool, typer.Option("--explain", help="Show how much each word adds to the log-odds of the label.")
     ] = False,
-    evaluate: Annotated[bool, typer.Option("--evaluate", help="Compare with the labels of the input.")] = False,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Compare the predictions with the labels of the input.")
+    ] = False,
     label_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of a table of labelled texts: a name, or #N.")
+        str | None, typer.Option(metavar="COLUMN", help="Column with the labels of a table: a name, or #N.")
     ] = None,
     errors: Annotated[
-        int, typer.Option(parser=whole(0, 10**6), help="With --evaluate: so many of the most confident mistakes.")
+        int, typer.Option(parser=whole(0, 10**6), help="Show the N most confident mistakes (with --evaluate).")
     ] = 0,
     calibrate: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Labelled texts to fit the temperature of the probabilities to.")
+        str | None, typer.Option(metavar="FILE", help="Fit the temperature to the labelled texts in FILE.")
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option(parser=real(0.01, 1000), help="Of the probabilities.  [default: fitted in training]")
+        float | None,
+        typer.Option(
+            parser=real(0.01, 1000), help="Temperature of the probabilities.  [default: as fitted in training]"
+        ),
     ] = None,
-    seed: SEED = 0,  # of nothing: every command takes one
+    seed: SEED = 0,  # has no effect; every command accepts it
     *,
     results: Results,
     machine: Machine,
     given: Given,
 ) -> None:
-    """Label texts: sentiment, topics, whatever a classifier was trained on.
+    """Label texts by sentiment, topic or whatever the classifier was trained on.
 
-    One row per record, in order: label, probability, text. On a terminal a table, in a pipe TSV, with --json JSON Lines.
-    Without -m the sample model for the text's script tells positive from negative. --evaluate reports accuracy, macro F1,
-    every label's figures and the confusion matrix; with several -m side by side, with a paired test.
+    Writes one row per record, in order: label, probability, text. The output is a table on a terminal, TSV in a pipe, JSON
+    Lines with --json. Without -m, a sample model for English or Korean labels texts positive or negative. --evaluate reports
+    accuracy, macro F1, the scores of each label and the confusion matrix, and compares several -m with a paired test.
+
+    Examples:
+      seqcli classify "What a wonderful film"
+      seqcli classify "The plot is thin" --explain
+      seqcli classify -m model -i reviews.csv --evaluate
     """
     from seqcli.commands.classify import evaluation, explanation, rows
     from seqcli.commands.classify.question import Question

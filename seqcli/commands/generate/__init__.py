@@ -1,4 +1,4 @@
-"""`seqcli generate`: how would a model go on?"""
+"""`seqcli generate`: continue a text, or show the most likely next tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from seqcli.commands.options import (
 from seqcli.errors import UsageError
 
 
-@with_options
+@with_options("Decoding")
 def generate(
     source: TextInput,
     model: ModelOption = None,
@@ -33,39 +33,52 @@ def generate(
     temperature: Annotated[
         float | None,
         typer.Option(
-            parser=number(ranges.TEMPERATURE), help="Below 1 safer, above 1 wilder, 0 the likeliest.  [default: 1]"
+            parser=number(ranges.TEMPERATURE),
+            help="Sampling temperature: below 1 more predictable, above 1 more varied, 0 always the most likely token.  [default: 1]",
         ),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(parser=number(ranges.TOP_K), help="Draw from the K likeliest tokens only.")
+        int | None, typer.Option(parser=number(ranges.TOP_K), help="Sample from the N most likely tokens only.")
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(parser=number(ranges.SHARE), help="From the fewest tokens that have this probability together."),
+        typer.Option(
+            parser=number(ranges.SHARE),
+            help="Sample from the smallest set of tokens whose total probability reaches NUMBER.",
+        ),
     ] = None,
     min_p: Annotated[
         float | None,
-        typer.Option(parser=number(ranges.SHARE), help="From tokens at least so probable, the likeliest being 1."),
+        typer.Option(
+            parser=number(ranges.SHARE),
+            help="Sample from tokens at least NUMBER times as probable as the most likely one.",
+        ),
     ] = None,
     repetition_penalty: Annotated[
         float | None,
-        typer.Option(parser=number(ranges.REPETITION_PENALTY), help="Above 1 against tokens that are there already."),
+        typer.Option(
+            parser=number(ranges.REPETITION_PENALTY),
+            help="Make tokens that already occur less likely by this factor above 1.  [default: 1]",
+        ),
     ] = None,
-    num_samples: Annotated[int, typer.Option(parser=number(ranges.COUNT), help="Texts per prompt.")] = 1,
+    num_samples: Annotated[int, typer.Option(parser=number(ranges.COUNT), help="Number of texts per prompt.")] = 1,
     beam_size: Annotated[
         int | None,
         typer.Option(
             parser=number(ranges.BEAM),
-            help="Search for the likeliest texts instead of drawing; they are different texts.",
+            help="Find the most likely texts by beam search with N hypotheses instead of sampling; all differ.",
         ),
     ] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="End the text before this string; may be given again.")
-    ] = None,
-    no_prompt: Annotated[bool, typer.Option("--no-prompt", help="Print the continuation alone.")] = False,
+    stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Stop before this string; repeatable.")] = None,
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", help="Print the continuation without the prompt.")] = False,
     next_: Annotated[
         int | None,
-        typer.Option("--next", parser=number(ranges.TOP_K), metavar="K", help="Show the K likeliest next tokens."),
+        typer.Option(
+            "--next",
+            parser=number(ranges.TOP_K),
+            metavar="K",
+            help="Show the K most likely next tokens instead of a text.",
+        ),
     ] = None,
     seed: SEED = 0,
     *,
@@ -73,11 +86,16 @@ def generate(
     machine: Machine,
     given: Given,
 ) -> None:
-    """Go on with each prompt: one text per record and sample, in order; without a prompt, from nothing.
+    """Generate text from each prompt, one text per record and sample, in order; without a prompt, from the beginning.
 
-    On a terminal the text appears as it comes; in a pipe it is one line, with line feeds written \\n. The same seed gives
-    the same texts. A prompt may end inside a word: "I stu" goes on as "dy", and the space at the end of "I study " is the
-    next word's (models of whole words go on after the word).
+    On a terminal the text appears while it is generated; in a pipe it is one line, with line feeds written as \\n. The same
+    seed gives the same texts. A prompt may end inside a word: "I stu" may be continued by "dy", and a space at the end of
+    the prompt begins the next word (models of whole words continue after the word).
+
+    Examples:
+      seqcli generate "I study"
+      seqcli generate "I study" --num-samples 3 --temperature 0.8
+      seqcli generate "My computer is" --next 5
     """
     from seqcli.commands.generate.next_tokens import next_tokens
     from seqcli.commands.generate.question import Question

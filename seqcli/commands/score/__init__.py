@@ -1,4 +1,4 @@
-"""`seqcli score`: how probable is a text, and what does a model prefer?"""
+"""`seqcli score`: how probable a text is, and which texts a model prefers."""
 
 from __future__ import annotations
 
@@ -24,58 +24,75 @@ from seqcli.errors import UsageError
 MODES = ("scramble", "choices", "pairs")
 
 
-@with_options
+@with_options("Scoring")
 def score(
     source: TextInput,
     model: ModelOption = None,
     mix: MixOption = None,
     level: Annotated[
-        str, typer.Option(parser=choice("sentence", "token", "word", "corpus"), help="What a row is.")
+        str,
+        typer.Option(
+            parser=choice("sentence", "token", "word", "corpus"),
+            metavar="LEVEL",
+            help="Unit of each output row: sentence, token, word or corpus.",
+        ),
     ] = "sentence",
-    scramble: Annotated[bool, typer.Option("--scramble", help="Rank each text among its words' orderings.")] = False,
+    scramble: Annotated[
+        bool, typer.Option("--scramble", help="Rank each text among the orderings of its words.")
+    ] = False,
     orderings: Annotated[
         int | None,
         typer.Option(
-            parser=number(ranges.ORDERINGS), help="Orderings to sample for more than 7 words.  [default: 1000]"
+            parser=number(ranges.ORDERINGS),
+            help="Number of orderings to sample for texts of more than 7 words.  [default: 1000]",
         ),
     ] = None,
     choices: Annotated[
-        bool, typer.Option("--choices", help='Compare the fillings of "My computer is very [slow|shirt]".')
+        bool, typer.Option("--choices", help='Compare the alternatives of "My computer is very [slow|shirt]".')
     ] = False,
     pairs: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="File of minimal pairs: good, bad and tag between tabs, BLiMP's JSON Lines, or a .csv, .json or .parquet with columns of these names.",
+            help="Compare the minimal pairs in FILE: tab-separated good, bad and tag, JSON Lines as of BLiMP, or a .csv, .json or .parquet table with columns of these names.",
         ),
     ] = None,
-    base: Annotated[str, typer.Option(parser=choice("e", "2", "10"), help="Of the logarithms.")] = "e",
-    rank: Annotated[bool, typer.Option("--rank", help="With --level token: 1 for the likeliest token.")] = False,
+    base: Annotated[
+        str, typer.Option(parser=choice("e", "2", "10"), metavar="BASE", help="Base of the logarithms: e, 2 or 10.")
+    ] = "e",
+    rank: Annotated[
+        bool, typer.Option("--rank", help="Add the rank of each token, 1 for the most likely (with --level token).")
+    ] = False,
     context: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Condition on TEXT: log p(context and text as one string) - log p(context), with a space between them unless "
-            "there is white space already.",
+            help="Condition on TEXT: log p(context and text as one string) - log p(context). A space is put between them "
+            "unless there is white space already.",
         ),
     ] = None,
     context_file: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="File of contexts, one line per record; an empty line is no context."),
+        typer.Option(
+            metavar="FILE", help="Condition on the lines of FILE, one per record; an empty line means no context."
+        ),
     ] = None,
     given: Annotated[
         str | None,
-        typer.Option("--source", metavar="FILE", help="File of a source per record: p(text | source) by a translator."),
+        typer.Option(
+            "--source", metavar="FILE", help="Score p(text | source) with a translator; FILE has one source per record."
+        ),
     ] = None,
     source_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of a --source that is a table: a name, or #N.")
+        str | None, typer.Option(metavar="COLUMN", help="Column of --source if that is a table: a name, or #N.")
     ] = None,
     unit: Annotated[
         str | None,
         typer.Option(
             parser=choice("line", "document"),
-            help="document: one row per document, in which line feeds are line breaks: an argument, a row of a table, or else "
-            "all lines of the input.",
+            metavar="UNIT",
+            help="Unit of text: line, or document, which is one argument, one row of a table or one file of several lines.  "
+            "[default: line]",
         ),
     ] = None,
     seed: SEED = 0,
@@ -84,10 +101,15 @@ def score(
     machine: Machine,
     given_options: Given,
 ) -> None:
-    """Score text: log-probability, perplexity, bits per byte; orderings, choices and minimal pairs.
+    """Score texts by log-probability, perplexity and bits per byte, or compare orderings, choices and minimal pairs.
 
-    One row per record, in order. log_prob is the natural logarithm of the whole sentence's probability, with its end
-    </s>; --base changes the unit. On a terminal a table, in a pipe TSV, with --json JSON Lines.
+    Writes one row per record, in order. log_prob is the natural logarithm of the probability of the whole sentence including
+    its end </s>; --base selects another unit. The output is a table on a terminal, TSV in a pipe, JSON Lines with --json.
+
+    Examples:
+      seqcli score "I study machine learning" "machine I learning study"
+      seqcli score --choices "My computer is very [slow|shirt]"
+      seqcli score -m model -i text.txt --level corpus
     """
     from seqcli.commands.score import comparisons, corpus, sentences, tokens
     from seqcli.commands.score import pairs as minimal_pairs

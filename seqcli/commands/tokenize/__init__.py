@@ -1,4 +1,4 @@
-"""`seqcli tokenize`: text as a model sees it, and back."""
+"""`seqcli tokenize`: split text into the tokens of a model, and join them again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seqcli.commands.options import SEED, Given, Machine, Results, TextInput, re
 from seqcli.errors import UsageError
 
 
-@with_options
+@with_options("Tokenization")
 def tokenize(
     source: TextInput,
     model: Annotated[
@@ -19,27 +19,36 @@ def tokenize(
             "-m",
             "--model",
             metavar="DIR|FILE",
-            help="Folder of a model or tokenizer, ARPA file, SentencePiece .model file, or NAME=DIR; may be given again.",
+            help="Model or tokenizer folder, ARPA file or SentencePiece .model file, or NAME=DIR; repeatable with --stats.  [default: a small sample model]",
+            rich_help_panel="Model",
         ),
     ] = None,
     ids: Annotated[
-        bool, typer.Option("--ids", help="Token ids instead of pieces; with --decode, of the input.")
+        bool, typer.Option("--ids", help="Write token ids instead of tokens; with --decode, read them.")
     ] = False,
-    count: Annotated[bool, typer.Option("--count", help="How many tokens each record has.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Write the number of tokens of each record.")] = False,
     offsets: Annotated[
-        bool, typer.Option("--offsets", help="JSON: every piece with its id and its place in the text, in code points.")
+        bool,
+        typer.Option(
+            "--offsets", help="Write JSON with the id and the position in the text (in code points) of every token."
+        ),
     ] = False,
-    decode: Annotated[bool, typer.Option("--decode", help="The text of pieces, or of --ids.")] = False,
+    decode: Annotated[bool, typer.Option("--decode", help="Turn tokens, or --ids, back into text.")] = False,
     n_best: Annotated[
-        int | None, typer.Option(parser=whole(1, 10_000), help="The N best segmentations, a row each.")
+        int | None, typer.Option(parser=whole(1, 10_000), help="Write the N best segmentations, one per row.")
     ] = None,
     sample: Annotated[
         float | None,
-        typer.Option(parser=real(0, 1e6), metavar="ALPHA", help="A random segmentation, drawn by p^ALPHA."),
+        typer.Option(
+            parser=real(0, 1e6),
+            metavar="ALPHA",
+            help="Sample a segmentation, with probability proportional to p^ALPHA.",
+        ),
     ] = None,
-    vocab: Annotated[bool, typer.Option("--vocab", help="All pieces with their ids; reads no text.")] = False,
+    vocab: Annotated[bool, typer.Option("--vocab", help="List the vocabulary with its ids; reads no text.")] = False,
     stats: Annotated[
-        bool, typer.Option("--stats", help="Bytes per token, tokens per word and more, one row per -m.")
+        bool,
+        typer.Option("--stats", help="Show bytes per token, tokens per word and other statistics, one row per -m."),
     ] = False,
     seed: SEED = 0,
     *,
@@ -47,9 +56,14 @@ def tokenize(
     machine: Machine,
     given: Given,
 ) -> None:
-    """Split text into tokens: pieces separated by spaces, one row per record, in order.
+    """Split text into tokens, separated by spaces, one row per record, in order.
 
-    In a pipe a space, tab or backslash inside a piece is written \\x20, \\t, \\\\; --decode takes them back.
+    In a pipe, a space, tab or backslash inside a token is written as \\x20, \\t or \\\\; --decode reads them back.
+
+    Examples:
+      seqcli tokenize "I study machine learning"
+      seqcli tokenize -m model -i text.txt --ids -o ids.txt
+      seqcli tokenize -m model -i ids.txt --ids --decode
     """
     from seqcli.commands.session import is_encoding_of_model
     from seqcli.commands.tokenize import rows, segmentations, summaries

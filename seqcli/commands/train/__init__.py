@@ -1,4 +1,4 @@
-"""`seqcli train`: a tokenizer, or a model of text, from text."""
+"""`seqcli train`: train a tokenizer or a model on text."""
 
 import typer
 
@@ -8,6 +8,12 @@ from seqcli.commands.train.lm import lm
 from seqcli.commands.train.tokenizer import tokenizer
 from seqcli.commands.train.translator import translator
 
+COMMANDS = {
+    lm: "Train a language model.",
+    classifier: "Train a text classifier.",
+    translator: "Train a translator.",
+    tokenizer: "Train a tokenizer.",
+}
 app = typer.Typer(cls=Group, help="Train a tokenizer or a model.", no_args_is_help=True, rich_markup_mode=None)
-for command in (tokenizer, lm, classifier, translator):
-    app.command(command.__name__, cls=Command)(command)
+for command, summary in COMMANDS.items():
+    app.command(command.__name__, cls=Command, short_help=summary)(command)

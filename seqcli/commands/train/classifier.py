@@ -27,13 +27,13 @@ from seqcli.commands.train.options import (
     check_min_count,
     check_training_precision,
     check_vocab_size,
-    refuse_unheard,
+    refuse_without_effect,
 )  # fmt: skip
 from seqcli.errors import UsageError
 from seqcli.system import torchrun
 
 
-@with_options
+@with_options("Training")
 def classifier(
     data: Data,
     output: Folder,
@@ -41,38 +41,47 @@ def classifier(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="ngram, bag, cnn, rnn, lstm, gru or transformer; given again, they are compared.  [default: bag]",
+            help="Architecture: ngram, bag, cnn, rnn, lstm, gru or transformer; repeat to compare several.  [default: bag]",
             show_default=False,
         ),
     ] = None,
-    label_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column with the labels of a table: a name, or #N.", rich_help_panel="Input"
+        ),
+    ] = None,
     preset: Preset = None,
     order: Order = None,
     *,
     budget: Budget,
     settings: Settings,
     runs: Annotated[
-        int, typer.Option(parser=whole(1, 1000), help="Train so many, with seeds one after another, into DIR/seed-N.")
+        int, typer.Option(parser=whole(1, 1000), help="Train N times with consecutive seeds, into DIR/seed-N.")
     ] = 1,
     metric: Annotated[
         str | None,
         typer.Option(
             parser=choice("accuracy", "macro_f1", "loss"),
-            help="Decides which weights of a network, and which of several classifiers, are best.  [default: accuracy]",
+            metavar="NAME",
+            help="Metric that selects the best weights and the best classifier: accuracy, macro_f1 or loss.  [default: accuracy]",
         ),
     ] = None,
     label_weights: Annotated[
-        str | None, typer.Option(metavar="balanced|LABEL=W,...", help="How much a text of each label counts.")
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS", help="Weight of each label in the loss: balanced, or LABEL=WEIGHT,LABEL=WEIGHT,..."
+        ),
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="rnn, lstm, gru, transformer: begin with the body of this language model."),
+        typer.Option(metavar="DIR", help="Initialize the body from this language model (rnn, lstm, gru, transformer)."),
     ] = None,
     tokenizer: Annotated[
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help="sentencepiece, words, characters, bytes, or a folder with one; not for bag.  [default: sentencepiece]",
+            help="Tokenizer: sentencepiece, words, characters, bytes, or a tokenizer folder (not for bag).  [default: sentencepiece]",
             show_default=False,
         ),
     ] = None,
@@ -85,14 +94,19 @@ def classifier(
     machine: Machine,
     debug: Debug = False,
 ) -> None:
-    """Train a classifier of texts: sentiment, topics, kinds of questions.
+    """Train a text classifier, for example for sentiment or topics.
 
-    DATA has a column of texts and one of labels, or lines `__label__x some text`. ngram and bag are counted or fitted in
-    seconds without torch; the others are networks, of which the folder keeps the weights that were best on held-out texts
-    (--valid, or a seeded tenth, at most 5,000; equal texts stay together).
+    DATA has a column of texts and one of labels, or lines of the form `__label__x some text`. ngram and bag are trained in
+    seconds without torch. The others are neural models; the folder keeps the weights that are best on held-out texts
+    (--valid, or a random tenth, at most 5,000; equal texts stay together).
 
-    Several --arch learn from the same texts, into DIR/ARCH, and are compared, best first; with --runs N of each figure the
-    mean and the deviation over N seeds are shown.
+    Several --arch are trained on the same texts, into DIR/ARCH, and compared in a table, best first. With --runs N the table
+    shows the mean and standard deviation over N seeds.
+
+    Examples:
+      seqcli train classifier reviews.csv -o model
+      seqcli train classifier reviews.csv -o cnn --arch cnn --minutes 5
+      seqcli train classifier reviews.csv -o models --arch ngram --arch bag
     """
     from seqcli import catalog
     from seqcli.report import comparison, ending
@@ -106,7 +120,7 @@ def classifier(
     from seqcli.tasks.language.data import TokenizerChoice
     from seqcli.training import config
 
-    # 1. What is asked
+    # 1. Check the options
     task, archs = CLASSIFICATION, arch or ["bag"]
     check_archs(archs)
     training = not all(catalog.is_counted(task, name) for name in archs)
@@ -116,7 +130,7 @@ def classifier(
         "min_count": min_count if min_count > 1 else None,
         "limit_vocab": limit_vocab,
     }
-    refuse_unheard(archs, {
+    refuse_without_effect(archs, {
         **({} if "ngram" in archs else {"order": order}),
         **({} if training else {**writing.of_networks, "init": init, "steps": budget.steps, "minutes": budget.minutes}),
         **({"runs": runs if runs > 1 else None} if archs == ["ngram"] else {}),
@@ -130,21 +144,21 @@ def classifier(
     check_limit_vocab(limit_vocab, tokenizer)
     check_vocab_size(vocab_size, tokenizer)
     if init and (tokenizer or vocab_size):
-        raise UsageError("--init brings its tokenizer", cure="leave --tokenizer and --vocab-size out")
+        raise UsageError("--init uses the tokenizer of its model", cure="leave out --tokenizer and --vocab-size")
     if init and len(archs) > 1:
-        raise UsageError("--init is for one --arch")
+        raise UsageError("--init needs a single --arch")
     shared = [(init, settings_of_body(init, archs[0]))] if init else []
     given = {"order": order, **budget.given, "seed": settings.given_seed, "batch_tokens": machine.batch_tokens}
     if not training:
         machine.without(
             Console(prefix="seqcli train classifier", quiet=writing.quiet), "device", "precision", "batch_tokens",
-            reason=f"{' and '.join(archs)} are no networks",
+            reason=f"--arch {' and '.join(archs)} trains no neural model",
         )  # fmt: skip
         given |= {"batch_tokens": None}
     if archs == ["ngram"]:
         if valid and settings.given_seed is not None:
             Console(prefix="seqcli train classifier", quiet=writing.quiet).note(
-                "--seed changes nothing: n-grams are counted, and --valid says what is held out"
+                "--seed has no effect: n-grams are counted, and --valid names the held-out texts"
             )
         given |= {"seed": None}
     requests = config.requests(
@@ -156,11 +170,11 @@ def classifier(
     if torchrun.world() > 1:
         if len(requests) * runs > 1:
             raise UsageError(
-                "several processes train one network", cure="give one --arch and no --runs, or do not use torchrun"
+                "torchrun trains a single neural model", cure="give one --arch and no --runs, or do not use torchrun"
             )
         if torchrun.rank() and not training:
             raise SystemExit(0)
-    # 2. The texts
+    # 2. Read the texts
     reporter = Console(prefix="seqcli train classifier", quiet=writing.quiet, verbose=machine.verbose)
     columns = {"label_column": label_column, **vars(reading)}
     files = LabelledFiles(tuple(data), **columns)
@@ -181,12 +195,12 @@ def classifier(
     )  # fmt: skip
     if deadline.passed:
         reporter.note(
-            f"read only {len(texts) + len(judged):,} texts, in the time for reading; more --minutes read more"
+            f"read only the first {len(texts) + len(judged):,} texts, since time for reading is limited; use more --minutes to read more"
         )
     chosen = TokenizerChoice(
         tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab
     )
-    # 3. The classifiers
+    # 3. Train the classifiers
     records, ended = {}, []
     for path, trained in train_several.train_all(
         places, learnt_from, chosen, force=writing.force, resume=writing.resume, init=init, reporter=reporter

@@ -27,14 +27,14 @@ from seqcli.commands.train.options import (
     check_min_count,
     check_training_precision,
     check_vocab_size,
-    refuse_unheard,
+    refuse_without_effect,
     thresholds,
 )  # fmt: skip
 from seqcli.errors import UsageError
 from seqcli.system import torchrun
 
 
-@with_options
+@with_options("Training")
 def lm(
     data: Data,
     output: Folder,
@@ -42,7 +42,7 @@ def lm(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="ngram, feedforward, rnn, lstm, gru or transformer; given again, they are compared.  [default: ngram]",
+            help="Architecture: ngram, feedforward, rnn, lstm, gru or transformer; repeat to compare several.  [default: ngram]",
             show_default=False,
         ),
     ] = None,
@@ -50,10 +50,17 @@ def lm(
     order: Order = None,
     prune: Annotated[
         str | None,
-        typer.Option(metavar="N,N...", help="ngram: per order, drop what was seen so often or less: 0,0,1 (as lmplz)."),
+        typer.Option(
+            metavar="N,N,...",
+            help="Drop n-grams that occur at most N times, one threshold per order as in lmplz: 0,0,1 (ngram).",
+        ),
     ] = None,
     memory: Annotated[
-        int | None, typer.Option(parser=memory_size, help="ngram: beyond it, disk.  [default: half of all]")
+        int | None,
+        typer.Option(
+            parser=memory_size,
+            help="Memory limit for counting, then disk: 500M, 2G (ngram).  [default: half of the memory]",
+        ),
     ] = None,
     *,
     budget: Budget,
@@ -61,14 +68,20 @@ def lm(
     tokenizer: Annotated[
         str | None,
         typer.Option(
-            metavar="KIND|DIR", help="words, sentencepiece, characters, bytes, or a folder with one.  [default: words]"
+            metavar="KIND|DIR",
+            help="Tokenizer: words, sentencepiece, characters, bytes, or a tokenizer folder.  [default: words]",
         ),
     ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
     limit_vocab: LimitVocab = None,
     unit: Annotated[
-        str, typer.Option(parser=choice("line", "document"), help="A sentence a line, or one text a file.")
+        str,
+        typer.Option(
+            parser=choice("line", "document"),
+            metavar="UNIT",
+            help="Unit of text: line (every line is a sentence) or document (every file is one running text).",
+        ),
     ] = "line",
     valid: Valid = None,
     reading: Reading,
@@ -78,13 +91,18 @@ def lm(
 ) -> None:
     """Train a language model.
 
-    An n-gram model is counted in one pass and smoothed by modified Kneser-Ney, with KenLM's numbers. A network is trained
-    until its budget of epochs, steps or minutes is spent; the folder keeps the weights that were best on held-out text
-    (--valid, or a seeded 5 % of the rows; equal rows stay together).
+    An n-gram model is counted in one pass and smoothed by modified Kneser-Ney; its probabilities are those of KenLM. A
+    neural model is trained for a number of epochs, steps or minutes; the folder keeps the weights that are best on held-out
+    text (--valid, or a random 5 % of the rows; equal rows stay together).
 
-    Several --arch are trained on one tokenizer, one held-out part and one budget each, into DIR/ARCH, and compared, best
-    first: model, parameters, seconds, tokens a second, perplexity, the same over known words, bits per byte. Settings go to
-    those that know them; --resume goes on with those that are not done.
+    Several --arch share the tokenizer and the held-out text, have one budget each, and are written to DIR/ARCH. They are
+    compared in a table, best first. A setting applies to the architectures that have it; --resume continues the unfinished
+    ones.
+
+    Examples:
+      seqcli train lm text.txt -o model
+      seqcli train lm text.txt -o lstm --arch lstm --minutes 10
+      seqcli train lm text.txt -o models --arch ngram --arch transformer
     """
     from pathlib import Path
 
@@ -102,7 +120,7 @@ def lm(
     counting = any(catalog.is_counted("language", name) for name in archs)
     training = not all(catalog.is_counted("language", name) for name in archs)
     counted = {"order": order, "prune": thresholds(prune)}
-    refuse_unheard(archs, {
+    refuse_without_effect(archs, {
         **({} if counting else {**counted, "memory": memory}), **({} if training else budget.given | writing.of_networks)
     })  # fmt: skip
     resume, force = writing.resume, writing.force
@@ -125,14 +143,14 @@ def lm(
     if not training:
         machine.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
         if settings.given_seed is not None:
-            reporter.note("--seed changes nothing: an n-gram model is counted")
+            reporter.note("--seed has no effect: an n-gram model is counted")
     requests = config.requests(
         LANGUAGE, archs, preset, sources, device=machine.device or "auto", precision=machine.precision or "auto",
         threads=machine.threads, tensorboard=writing.tensorboard,
     )  # fmt: skip
     if torchrun.world() > 1:
         if len(requests) > 1:
-            raise UsageError("several processes train one network", cure="give one --arch, or do not use torchrun")
+            raise UsageError("torchrun trains a single neural model", cure="give one --arch, or do not use torchrun")
         if torchrun.rank() and not training:
             raise SystemExit(0)
     many = len(requests) > 1

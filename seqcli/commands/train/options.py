@@ -1,4 +1,4 @@
-"""Options that several kinds of training share."""
+"""Options that the `train` commands share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import FORMAT, Machine, real, whole
+from seqcli.commands.options import COLUMN, FORMAT, Machine, real, whole
 from seqcli.errors import UsageError
 from seqcli.ranges import LARGEST_SEED
 from seqcli.text import number_of
@@ -17,50 +17,77 @@ Data = Annotated[
     list[str],
     typer.Argument(
         metavar="DATA",
-        help="Files: .txt (a sentence per line), .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].",
+        help="Training data: .txt (one sentence per line), .tsv, .csv, .json, .jsonl or .parquet, compressed or not (.gz, .bz2, .xz, .zst), or hf:NAME[:CONFIG][@SPLIT] from the Hugging Face Hub.",
+        rich_help_panel="Input",
     ),
 ]
-Folder = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="New folder for the model.")]
-VocabSize = Annotated[int | None, typer.Option(parser=whole(4, 2**31 - 1), help="Largest vocabulary.")]
-MinCount = Annotated[int, typer.Option(parser=whole(1, 2**31 - 1), help="Words seen less often are <unk>.")]
-LimitVocab = Annotated[str | None, typer.Option(metavar="FILE", help="File of the words to know; others are <unk>.")]
+Folder = Annotated[
+    str, typer.Option("-o", "--output", metavar="DIR", help="Folder to create for the model.", rich_help_panel="Output")
+]
+VocabSize = Annotated[int | None, typer.Option(parser=whole(4, 2**31 - 1), help="Maximum vocabulary size.")]
+MinCount = Annotated[
+    int, typer.Option(parser=whole(1, 2**31 - 1), help="Replace words that occur fewer than N times with <unk>.")
+]
+LimitVocab = Annotated[str | None, typer.Option(metavar="FILE", help="File of words to keep; all others become <unk>.")]
 Debug = Annotated[bool, typer.Option("--debug", hidden=True)]
 Preset = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Sizes and settings: tiny, small ...  [default: chosen for the text and the budget]"
+        metavar="NAME",
+        help="Set of sizes and settings, such as tiny or small (see seqcli help settings).  [default: chosen for the data and the budget]",
     ),
 ]
-Order = Annotated[int | None, typer.Option(parser=whole(1, 10), help="ngram: the longest.")]
-Valid = Annotated[list[str] | None, typer.Option(metavar="FILE", help="Held-out file to judge the model on.")]
+Order = Annotated[
+    int | None, typer.Option(parser=whole(1, 10), help="Order of the n-grams, the length of the longest (ngram).")
+]
+Valid = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Held-out data to evaluate on; repeatable.  [default: a part of DATA]",
+        rich_help_panel="Input",
+    ),
+]
 
 
 @dataclass
 class Reading:
     """How the files of text are read."""
 
+    HELP_GROUP = "Input"
+
     text_column: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column of a table: a name (translation.en inside an object), or #N."),
+        typer.Option(metavar="COLUMN", help=f"Column with the text of a table: {COLUMN}"),
     ] = None
     format: FORMAT = None
     encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")
+        str | None, typer.Option(metavar="NAME", help="Encoding of the files, such as cp949.  [default: utf-8]")
     ] = None
-    strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at malformed UTF-8 instead of replacing it.")] = False
 
 
 @dataclass
 class Budget:
-    """How long a network is trained, and how fast it learns."""
+    """How long a neural model is trained, and its learning rate."""
 
-    epochs: Annotated[float | None, typer.Option(parser=real(0, 1e9), help="Networks: passes over the text.")] = None
-    steps: Annotated[int | None, typer.Option(parser=whole(0, 10**12), help="Networks: updates.")] = None
+    HELP_GROUP = "Training"
+
+    epochs: Annotated[
+        float | None, typer.Option(parser=real(0, 1e9), help="Number of passes over the data (neural models).")
+    ] = None
+    steps: Annotated[int | None, typer.Option(parser=whole(0, 10**12), help="Number of updates (neural models).")] = (
+        None
+    )
     minutes: Annotated[
         float | None,
-        typer.Option(parser=real(0, 1e7), help="Networks: minutes from start to exit, reading and saving included."),
+        typer.Option(
+            parser=real(0, 1e7), help="Minutes from start to exit, including reading and saving (neural models)."
+        ),
     ] = None
-    learning_rate: Annotated[float | None, typer.Option(parser=real(0, 1e3), help="Networks: the largest.")] = None
+    learning_rate: Annotated[
+        float | None, typer.Option(parser=real(0, 1e3), help="Peak learning rate (neural models).")
+    ] = None
 
     @property
     def given(self) -> dict[str, float | None]:
@@ -74,13 +101,13 @@ class Budget:
 
 @dataclass
 class Settings:
-    """Everything else that can be set, by name."""
+    """All other settings, by name."""
+
+    HELP_GROUP = "Training"
 
     seed: Annotated[
         int | None,
-        typer.Option(
-            parser=whole(0, LARGEST_SEED), help="Seed of everything random; --set seed=N is the same.  [default: 0]"
-        ),
+        typer.Option(parser=whole(0, LARGEST_SEED), help="Random seed; the same as --set seed=N.  [default: 0]"),
     ] = None
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="TOML file of settings; --set and options override it.")
@@ -90,7 +117,7 @@ class Settings:
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="A setting, its value as in TOML; may be given again for others. Options override it.",
+            help="Set a setting to a TOML value; repeatable. Options override it. See seqcli help settings.",
         ),
     ] = None
 
@@ -125,24 +152,32 @@ class Settings:
 
 @dataclass
 class Writing:
-    """What becomes of a folder that is there, and how much is said."""
+    """What to do with an existing folder, and what to report."""
 
-    force: Annotated[bool, typer.Option("--force", help="Replace a model that is there.")] = False
-    resume: Annotated[bool, typer.Option("--resume", help="Networks: go on from the newest checkpoint.")] = False
+    HELP_GROUP = "Output"
+
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing model.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint (neural models).")] = (
+        False
+    )
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Networks: events for TensorBoard in DIR, too.")
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard events to DIR (neural models).")
     ] = False
-    plot: Annotated[bool, typer.Option("--plot", help="Networks: draw loss over steps when done.")] = False
-    plot_output: Annotated[str | None, typer.Option(metavar="FILE.png", help="Networks: the same as a picture.")] = None
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False
+    plot: Annotated[bool, typer.Option("--plot", help="Plot the loss over the steps when done (neural models).")] = (
+        False
+    )
+    plot_output: Annotated[str | None, typer.Option(metavar="FILE", help="Save that plot as a .png picture.")] = None
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Do not print notes and progress.", rich_help_panel="General")
+    ] = False
 
     @property
     def of_networks(self) -> dict[str, object]:
-        """What was asked that says nothing to a counted model."""
+        """The given options that have no effect on a counted model."""
         return {"tensorboard": self.tensorboard or None, "plot": self.plot or None, "plot_output": self.plot_output}
 
     def check(self) -> None:
-        """Before any work: what it asks for can be had."""
+        """Raises SeqcliError where an optional package or the place of a picture is missing, before any work."""
         if self.tensorboard:
             from seqcli.training import recorder
 
@@ -153,7 +188,7 @@ class Writing:
             curves.check(self.plot_output)
 
     def draw(self, folders: dict[str, str]) -> None:
-        """The course of these trainings, on standard error and as a picture."""
+        """Draws the loss of these trainings, on standard error and as a picture."""
         import shutil
         import sys
 
@@ -170,38 +205,38 @@ class Writing:
             curves.save(histories, self.plot_output)
 
 
-def refuse_unheard(archs: list[str], options: dict[str, object]) -> None:
-    """Raises UsageError for the first option that was given and says nothing to any of these architectures."""
+def refuse_without_effect(archs: list[str], options: dict[str, object]) -> None:
+    """Raises UsageError for the first given option that has no effect with any of these architectures."""
     for name, value in options.items():
         if value is not None:
-            raise UsageError(f"--{name.replace('_', '-')} says nothing to --arch {', '.join(archs)}")
+            raise UsageError(f"--{name.replace('_', '-')} has no effect with --arch {', '.join(archs)}")
 
 
 def check_archs(archs: list[str]) -> None:
     if len(set(archs)) < len(archs):
-        raise UsageError("an architecture is given twice", where="--arch")
+        raise UsageError("an architecture is given twice", where="--arch", cure="name each architecture once")
 
 
 def check_vocab_size(vocab_size: int | None, tokenizer: str | None) -> None:
-    """A vocabulary can be small or large only where it is learnt."""
+    """Raises UsageError where --vocab-size is given for a tokenizer that already exists."""
     from seqcli import catalog
 
     if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
-        raise UsageError("--vocab-size says nothing to a tokenizer that exists", where=tokenizer)
+        raise UsageError("--vocab-size has no effect with an existing tokenizer", where=tokenizer)
 
 
 def check_min_count(min_count: int, tokenizer: str | None) -> None:
-    """Of pieces that are no words or characters, none are counted."""
+    """Raises UsageError where --min-count is given for a tokenizer that does not count words or characters."""
     if min_count > 1 and tokenizer not in ("words", "characters"):
-        raise UsageError("--min-count is for --tokenizer words or characters")
+        raise UsageError("--min-count needs --tokenizer words or characters")
 
 
 def check_limit_vocab(limit_vocab: str | None, tokenizer: str | None) -> None:
-    """Of other pieces than words none are listed; and the list is there."""
+    """Raises UsageError where --limit-vocab is given for another tokenizer than words, InputError where its file is missing."""
     if limit_vocab is None:
         return
     if tokenizer != "words":
-        raise UsageError("--limit-vocab is for --tokenizer words")
+        raise UsageError("--limit-vocab needs --tokenizer words")
     from seqcli.tasks.language.data import check_readable
 
     check_readable([limit_vocab])
@@ -209,9 +244,7 @@ def check_limit_vocab(limit_vocab: str | None, tokenizer: str | None) -> None:
 
 def check_training_precision(machine: Machine) -> None:
     if machine.precision in ("fp16", "int8"):
-        raise UsageError(
-            f"--precision {machine.precision} trains nothing", cure=f"use bf16, or {machine.precision} to ask with"
-        )
+        raise UsageError(f"--precision {machine.precision} is for inference only", cure="train with bf16 or fp32")
 
 
 def thresholds(text: str | None) -> list[int] | None:

@@ -22,41 +22,56 @@ from seqcli.commands.train.options import (
 from seqcli.errors import UsageError
 
 
-@with_options
+@with_options("Training")
 def tokenizer(
     data: Data,
     output: Folder,
     kind: Annotated[
-        str, typer.Option("--tokenizer", metavar="KIND", help="sentencepiece, words, characters or bytes.")
+        str, typer.Option("--tokenizer", metavar="KIND", help="Tokenizer: sentencepiece, words, characters or bytes.")
     ] = "sentencepiece",
     algorithm: Annotated[
-        str | None, typer.Option(parser=choice("unigram", "bpe"), help="Of sentencepiece.  [default: unigram]")
+        str | None,
+        typer.Option(
+            parser=choice("unigram", "bpe"),
+            metavar="NAME",
+            help="SentencePiece algorithm: unigram or bpe.  [default: unigram]",
+        ),
     ] = None,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
     limit_vocab: LimitVocab = None,
     *,
     reading: Reading,
-    force: Annotated[bool, typer.Option("--force", help="Replace a tokenizer that is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing tokenizer.", rich_help_panel="Output")
+    ] = False,
     seed: SEED = 0,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes, no progress.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Do not print notes and progress.", rich_help_panel="General")
+    ] = False,
     machine: Machine,
     debug: Debug = False,
 ) -> None:
-    """Learn a tokenizer from text."""
+    """Train a tokenizer on text.
+
+    Examples:
+      seqcli train tokenizer text.txt -o tokenizer --vocab-size 300
+      seqcli train tokenizer text.txt -o words --tokenizer words --min-count 2
+      seqcli train tokenizer reviews.csv -o characters --tokenizer characters
+    """
     from seqcli.report.progress import Console
     from seqcli.tasks.language.data import Corpus, TokenizerChoice, train_tokenizer
 
     if algorithm and kind != "sentencepiece":
-        raise UsageError("--algorithm is for --tokenizer sentencepiece")
+        raise UsageError("--algorithm needs --tokenizer sentencepiece")
     check_min_count(min_count, kind)
     check_limit_vocab(limit_vocab, kind)
     reporter = Console(prefix="seqcli train tokenizer", quiet=quiet, verbose=machine.verbose)
     machine.without(
-        reporter, "device", "precision", "threads", "batch_tokens", reason="a tokenizer is learnt by one processor core"
+        reporter, "device", "precision", "threads", "batch_tokens", reason="a tokenizer is trained on one CPU core"
     )
     if seed:
-        reporter.note("--seed changes nothing: nothing about a tokenizer is drawn by chance")
+        reporter.note("--seed has no effect: training a tokenizer involves no randomness")
     corpus = Corpus(tuple(data), **vars(reading))
     choice_ = TokenizerChoice(kind, vocab_size=vocab_size, min_count=min_count, limit=limit_vocab, algorithm=algorithm)
     made = train_tokenizer(corpus, choice_, output, force=force, reporter=reporter)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import FORMAT, Machine, choice, with_options
+from seqcli.commands.options import COLUMN, FORMAT, Machine, choice, with_options
 from seqcli.commands.train.options import (
     Budget,
     Debug,
@@ -31,34 +31,59 @@ from seqcli.errors import UsageError
 from seqcli.system import clock, torchrun
 
 
-@with_options
+@with_options("Training")
 def translator(
     output: Folder,
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[DATA]...",
-            help="Tables of pairs: .tsv, .csv, .json, .jsonl, .parquet; .gz, .bz2, .xz, .zst too; hf:NAME[:CONFIG][@SPLIT].",
+            metavar="DATA",
+            help="Tables of sentence pairs: .tsv, .csv, .json, .jsonl or .parquet, compressed or not (.gz, .bz2, .xz, .zst), or hf:NAME[:CONFIG][@SPLIT] from the Hugging Face Hub.",
             show_default=False,
+            rich_help_panel="Input",
         ),
     ] = None,
-    source: Annotated[str | None, typer.Option(metavar="FILE", help="Sentences, a line each, instead of DATA.")] = None,
-    target: Annotated[str | None, typer.Option(metavar="FILE", help="Their translations, line by line.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Source sentences, one per line, instead of DATA.", rich_help_panel="Input"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Their translations, line by line.", rich_help_panel="Input"),
+    ] = None,
     source_column: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column of a table: a name (translation.en inside an object), or #N."),
+        typer.Option(metavar="COLUMN", help=f"Column with the sources of a table: {COLUMN}", rich_help_panel="Input"),
     ] = None,
-    target_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of a table: a name, or #N.")] = None,
+    target_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column with the translations of a table: a name, or #N.", rich_help_panel="Input"
+        ),
+    ] = None,
     valid: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="Held-out table to judge the model on.")
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Held-out table of pairs to evaluate on; repeatable.  [default: a part of DATA]",
+            rich_help_panel="Input",
+        ),
     ] = None,
-    valid_source: Annotated[str | None, typer.Option(metavar="FILE", help="The same as lines of sentences.")] = None,
-    valid_target: Annotated[str | None, typer.Option(metavar="FILE", help="Their translations, line by line.")] = None,
+    valid_source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Held-out source sentences, one per line, instead of --valid.", rich_help_panel="Input"
+        ),
+    ] = None,
+    valid_target: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Their translations, line by line.", rich_help_panel="Input"),
+    ] = None,
     arch: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="rnn, lstm, gru or transformer; given again, they are compared.  [default: transformer]",
+            help="Architecture: rnn, lstm, gru or transformer; repeat to compare several.  [default: transformer]",
             show_default=False,
         ),
     ] = None,
@@ -70,35 +95,52 @@ def translator(
         str,
         typer.Option(
             parser=choice("chrf", "bleu", "loss"),
-            help="Decides which weights, and which of several translators, are best.",
+            metavar="NAME",
+            help="Metric that selects the best weights and the best translator: chrf, bleu or loss.",
         ),
     ] = "chrf",
-    init: Annotated[str | None, typer.Option(metavar="DIR", help="Begin with the weights of this translator.")] = None,
+    init: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Initialize the weights from this translator.")
+    ] = None,
     tokenizer: Annotated[
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help="sentencepiece, words, characters, bytes, or a folder with one.  [default: sentencepiece]",
+            help="Tokenizer: sentencepiece, words, characters, bytes, or a tokenizer folder.  [default: sentencepiece]",
             show_default=False,
         ),
     ] = None,
-    separate: Annotated[bool, typer.Option("--separate", help="A tokenizer for each side, not one of both.")] = False,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="Train a tokenizer for each language instead of a joint one.")
+    ] = False,
     vocab_size: VocabSize = None,
     min_count: MinCount = 1,
     limit_vocab: LimitVocab = None,
     format: FORMAT = None,
     encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the files, such as cp949.  [default: utf-8]")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Encoding of the files, such as cp949.  [default: utf-8]", rich_help_panel="Input"
+        ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed UTF-8 instead of replacing it.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Stop at malformed UTF-8 instead of replacing it.", rich_help_panel="Input"),
+    ] = False,
     writing: Writing,
     machine: Machine,
     debug: Debug = False,
 ) -> None:
-    """Train a translator: recurrent with attention, or a Transformer.
+    """Train a translator: a recurrent encoder-decoder with attention, or a Transformer.
 
-    The folder keeps the weights that were best on held-out pairs: --valid, or a seeded twentieth, at most 1,000
-    (pairs of equal sources stay together). Several --arch learn from the same pairs with one tokenizer, into DIR/ARCH, and are compared.
+    The folder keeps the weights that are best on held-out pairs: --valid, or a random twentieth, at most 1,000 (pairs with
+    the same source stay together). Several --arch are trained on the same pairs with one tokenizer, into DIR/ARCH, and
+    compared in a table.
+
+    Examples:
+      seqcli train translator pairs.tsv -o model --minutes 30
+      seqcli train translator --source en.txt --target ko.txt -o gru --arch gru
+      seqcli train translator pairs.tsv -o finetuned --init model --epochs 3
     """
     from seqcli.report import comparison, ending
     from seqcli.report.output import Output
@@ -113,7 +155,7 @@ def translator(
     from seqcli.tasks.translation.train import TrainingPairs, settings_of_init, train_translator
     from seqcli.training import config
 
-    # 1. What is asked
+    # 1. Check the options
     archs = arch or [ModelFolder.open(init).expect(TRANSLATION).arch if init else "transformer"]
     check_archs(archs)
     if writing.resume and writing.force:
@@ -122,8 +164,8 @@ def translator(
     check_limit_vocab(limit_vocab, tokenizer)
     check_vocab_size(vocab_size, tokenizer)
     if init and (tokenizer or vocab_size or separate or len(archs) > 1):
-        cure = "leave --tokenizer, --vocab-size and --separate out"
-        raise UsageError("--init is for one --arch and brings its tokenizers", cure=cure)
+        cure = "leave out --tokenizer, --vocab-size and --separate"
+        raise UsageError("--init needs a single --arch and uses the tokenizers of its model", cure=cure)
     shared = [(init, settings_of_init(init, archs[0]))] if init else []
     given = {**budget.given, "seed": settings.given_seed, "batch_tokens": machine.batch_tokens}
     requests = config.requests(
@@ -133,7 +175,7 @@ def translator(
     writing.check()
     check_training_precision(machine)
     if torchrun.world() > 1 and len(requests) > 1:
-        raise UsageError("several processes train one network", cure="give one --arch, or do not use torchrun")
+        raise UsageError("torchrun trains a single neural model", cure="give one --arch, or do not use torchrun")
     files = PairFiles(
         tuple(data or ()), source=source, target=target, source_column=source_column, target_column=target_column,
         format=format, encoding=encoding, strict=strict,
@@ -143,7 +185,7 @@ def translator(
         held_out = replace(files, paths=tuple(valid or ()), source=valid_source, target=valid_target, option="valid-")
     for each in (files, held_out) if held_out else (files,):
         each.check()
-    # 2. The pairs
+    # 2. Read the pairs
     reporter = Console(prefix="seqcli train translator", quiet=writing.quiet, verbose=machine.verbose)
     places = {Path(output) / each.arch if len(requests) > 1 else Path(output): each for each in requests}
     deadline = config.reading(requests, places if writing.resume else (), passes=2)
@@ -158,12 +200,12 @@ def translator(
     )  # fmt: skip
     if deadline.passed:
         reporter.note(
-            f"read only {len(pairs) + len(judged):,} pairs, in the time for reading; more --minutes read more"
+            f"read only the first {len(pairs) + len(judged):,} pairs, since time for reading is limited; use more --minutes to read more"
         )
     chosen = TokenizerChoice(
         tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab
     )
-    # 3. The translators
+    # 3. Train the translators
     records, ended, many = {}, [], len(requests) > 1
     begun = clock.began()
     with drafts(places, TRANSLATION, force=writing.force, resume=writing.resume) as drafted:

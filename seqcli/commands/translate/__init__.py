@@ -1,4 +1,4 @@
-"""`seqcli translate`: what is that in the other language?"""
+"""`seqcli translate`: the translation of a text into the other language."""
 
 from __future__ import annotations
 
@@ -22,93 +22,123 @@ from seqcli.commands.options import (
 from seqcli.errors import UsageError
 
 
-@with_options
+@with_options("Decoding")
 def translate(
     source: TextInput,
     model: Annotated[
         list[str] | None,
-        typer.Option("-m", "--model", metavar="DIR", help="Model folder, or NAME=DIR.", show_default=False),
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="DIR",
+            help="Translator folder, or NAME=DIR.  [default: a small sample model]",
+            show_default=False,
+            rich_help_panel="Model",
+        ),
     ] = None,
     beam_size: Annotated[
-        int | None, typer.Option(parser=number(ranges.BEAM), help="Hypotheses kept; 1 is greedy.  [default: 5, or K]")
+        int | None,
+        typer.Option(
+            parser=number(ranges.BEAM),
+            help="Number of hypotheses in beam search; 1 is greedy.  [default: 5, or K of --n-best]",
+        ),
     ] = None,
     length_penalty: Annotated[
         float | None,
         typer.Option(
             parser=number(ranges.LENGTH_PENALTY),
-            help="Hypotheses compare by log_prob / length^X; 0 prefers short ones.  [default: 1.0]",
+            help="Compare hypotheses by log_prob / length^NUMBER; 0 favors short ones.  [default: 1.0]",
         ),
     ] = None,
     max_length_ratio: Annotated[
         float,
-        typer.Option(parser=number(ranges.LENGTH_RATIO), help="Tokens of a translation to its source's, and ten more."),
+        typer.Option(
+            parser=number(ranges.LENGTH_RATIO),
+            help="Limit a translation to this many times the tokens of its source, plus 10.",
+        ),
     ] = 2.0,
     n_best: Annotated[
         int | None,
         typer.Option(
             parser=number(ranges.BEAM),
             metavar="K",
-            help="K different translations of each: line ||| translation ||| log_prob.",
+            help="Write the K best translations of each text: line ||| translation ||| log_prob.",
         ),
     ] = None,
-    with_scores: Annotated[bool, typer.Option("--with-scores", help="log_prob after each translation.")] = False,
+    with_scores: Annotated[bool, typer.Option("--with-scores", help="Write log_prob after each translation.")] = False,
     num_samples: Annotated[
-        int | None, typer.Option(parser=number(ranges.BEAM), help="Draw so many instead of searching.")
+        int | None,
+        typer.Option(parser=number(ranges.BEAM), help="Sample N translations of each text instead of searching."),
     ] = None,
     temperature: Annotated[
         float | None,
         typer.Option(
-            parser=number(ranges.TEMPERATURE), help="Of draws: below 1 safer, 0 the likeliest token.  [default: 1]"
+            parser=number(ranges.TEMPERATURE),
+            help="Sampling temperature: below 1 more predictable, above 1 more varied, 0 always the most likely token.  [default: 1]",
         ),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(parser=number(ranges.TOP_K), help="Draw from the K likeliest tokens only.")
+        int | None, typer.Option(parser=number(ranges.TOP_K), help="Sample from the N most likely tokens only.")
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(parser=number(ranges.SHARE), help="From the fewest tokens that have this probability together."),
+        typer.Option(
+            parser=number(ranges.SHARE),
+            help="Sample from the smallest set of tokens whose total probability reaches NUMBER.",
+        ),
     ] = None,
     prefix: Annotated[
         str,
         typer.Option(
-            metavar="TEXT", help="What every translation begins with, in whole words; white space around it is ignored."
+            metavar="TEXT",
+            help="Begin every translation with TEXT, in whole words; surrounding white space is ignored.",
         ),
     ] = "",
     no_repeat_ngram: Annotated[
         int,
         typer.Option(
-            parser=number(ranges.NO_REPEAT_NGRAM), metavar="N", help="No N tokens of a translation twice; 0: they may."
+            parser=number(ranges.NO_REPEAT_NGRAM), metavar="N", help="Forbid repeated n-grams of N tokens (0: allow)."
         ),
     ] = 0,
     reference: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Reference translation of each record, lines or a table: BLEU and chrF on standard error. May be given again: all count.",
+            help="Compute BLEU and chrF against the translations in FILE, one per record (lines or a table); repeatable for several references. Scores go to standard error.",
             show_default=False,
         ),
     ] = None,
     reference_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of tables among --reference: a name, or #N.")
+        str | None, typer.Option(metavar="COLUMN", help="Column of --reference if that is a table: a name, or #N.")
     ] = None,
     bleu_tokenize: Annotated[
         str | None,
         typer.Option(
-            parser=choice("13a", "char", "intl", "none"), help="[default: char for Korean references, else 13a]"
+            parser=choice("13a", "char", "intl", "none"),
+            metavar="NAME",
+            help="Tokenizer for BLEU: 13a, char, intl or none.  [default: char for Korean references, else 13a]",
         ),
     ] = None,
-    lowercase: Annotated[bool, typer.Option("--lowercase", help="BLEU and chrF without upper case.")] = False,
-    metrics: Annotated[str | None, typer.Option(metavar="FILE", help="JSON file for BLEU and chrF.")] = None,
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Compute BLEU and chrF on lowercased text.")] = False,
+    metrics: Annotated[str | None, typer.Option(metavar="FILE", help="Write BLEU and chrF to this JSON file.")] = None,
     worst: Annotated[
-        int, typer.Option(parser=whole(0, 10**6), help="With --reference: so many sentences of the lowest chrF.")
+        int, typer.Option(parser=whole(0, 10**6), help="Show the N sentences with the lowest chrF (with --reference).")
     ] = 0,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Show where each token of a translation looked.")
+        bool,
+        typer.Option(
+            "--attention", help="Show the attention: rows are output tokens, columns the source tokens they attend to."
+        ),
     ] = False,
-    attention_output: Annotated[str | None, typer.Option(metavar="FILE", help="The same as .json or .png.")] = None,
+    attention_output: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Save the attention as .json or .png.")
+    ] = None,
     alignment: Annotated[
         bool,
-        typer.Option("--alignment", help="After each translation, source word - target word by attention: 0-0 1-2."),
+        typer.Option(
+            "--alignment",
+            help="Write a word alignment after each translation, from the attention: 0-0 1-2 (source-target).",
+        ),
     ] = False,
     seed: SEED = 0,
     *,
@@ -116,12 +146,17 @@ def translate(
     machine: Machine,
     given: Given,
 ) -> None:
-    """Translate texts: one translation per record, in order.
+    """Translate texts, one translation per record, in order.
 
-    On a terminal a table, in a pipe TSV, with --json JSON Lines, where finish_reason is "length" if a translation was cut at its
-    greatest length, so that its log_prob has no end </s>. A blank line stays blank. Without -m a sample model translates
-    between English and Korean, by the text's script. What is too long for the model is translated in windows. Lines of --n-best
-    count from 0, as in Moses; in JSON from 1, as everywhere here.
+    The output is a table on a terminal, TSV in a pipe, JSON Lines with --json. A blank line stays blank. Without -m, a sample
+    model translates between English and Korean. A text that is too long for the model is translated in windows. In JSON,
+    finish_reason is "length" if a translation was cut at its maximum length; its log_prob then does not include the end
+    </s>. Lines of --n-best are numbered from 0 as in Moses, elsewhere from 1.
+
+    Examples:
+      seqcli translate "I want to drink coffee."
+      seqcli translate -m model -i en.txt -o translations.txt
+      seqcli translate -m model -i en.txt --reference ko.txt
     """
     from contextlib import ExitStack
 

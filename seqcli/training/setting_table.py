@@ -1,0 +1,57 @@
+"""Settings as rows for readers: name, default, allowed values and meaning, from the dataclasses that hold them.
+
+`seqcli help settings` prints them and docs/generate.py writes them into the reference.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from seqcli import catalog
+
+COMMANDS = {"language": "train lm", "classification": "train classifier", "translation": "train translator"}
+
+
+class Setting(NamedTuple):
+    """default, values: as text; values: the allowed ones, empty where any of the type are."""
+
+    name: str
+    default: str
+    values: str
+    meaning: str
+
+
+def settings(kind: type) -> list[Setting]:
+    """The fields of a dataclass of settings."""
+    rows = []
+    for field in dataclasses.fields(kind):
+        rule = field.metadata.get("rule")
+        if rule is not None:
+            values = str(rule).removeprefix("must be ")
+        else:
+            values = "true, false" if isinstance(field.default, bool) else ""
+        rows.append(Setting(field.name, toml(field.default), values, field.metadata.get("help", "")))
+    return rows
+
+
+def presets(task: str, arch: str) -> dict[str, str]:
+    """The settings of each preset of an architecture, as `width=128, dropout=0.1`."""
+    return {name: assignments(values) for name, values in catalog.presets(task, arch)[1].items()}
+
+
+def assignments(values: Mapping[str, Any], pattern: str = "{}={}") -> str:
+    # `cell` follows from the architecture
+    return ", ".join(pattern.format(key, toml(value)) for key, value in values.items() if key != "cell")
+
+
+def toml(value: Any) -> str:
+    """A value as TOML writes it, numbers with underscores between thousands."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, str):
+        return f'"{value}"'
+    return f"{value:_}" if isinstance(value, int) else f"{value:g}"
