@@ -21,7 +21,7 @@ import re
 import textwrap
 from typing import Any
 
-from typer.core import TyperArgument, TyperCommand, TyperOption
+from typer.core import TyperArgument, TyperCommand
 
 # In the order in which the help shows them. A command's own options are in one named for its task.
 GROUPS = (
@@ -48,7 +48,7 @@ def parts(docstring: str) -> tuple[str, list[str]]:
     return text.rstrip(), [line.strip() for line in examples.splitlines() if line.strip()]
 
 
-def record(parameter: TyperArgument | TyperOption, context: Any) -> tuple[str, str] | None:
+def record(parameter: Any, context: Any) -> tuple[str, str] | None:
     """(`-o, --output FILE`, its meaning with the default), None for a hidden parameter."""
     shown = parameter.get_help_record(context)
     if shown and isinstance(parameter, TyperArgument):

@@ -101,7 +101,7 @@ def _flattened(group: str, command: Callable) -> Callable:
         elif dataclasses.is_dataclass(kind):
             fields = typing.get_type_hints(kind, include_extras=True)
             groups[name] = kind
-            _set_group(fields.values(), kind.HELP_GROUP)
+            _set_group(fields.values(), getattr(kind, "HELP_GROUP", group))
             parameters += [
                 inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=fields[f.name])
                 for f in dataclasses.fields(kind)

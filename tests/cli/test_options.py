@@ -79,7 +79,7 @@ def test_help_names_what_an_option_takes(here):
         assert f" {shown} " in " ".join(score.split()), shown
     for shown in ("--memory SIZE", "--precision TYPE", "--minutes NUMBER", "--output DIR", "DATA... -o DIR"):
         assert f" {shown} " in " ".join(train.split()), shown
-    assert " unigram or bpe. " in here("train", "tokenizer", "--help").out
+    assert " unigram or bpe. " in " ".join(here("train", "tokenizer", "--help").out.split())
     assert "SentencePiece .model" in " ".join(here("tokenize", "--help").out.split())
 
 

@@ -41,7 +41,7 @@ def run(here, model, arguments):
 def test_an_option_without_effect_is_named(here, model, tmp_path, arguments, says):
     (tmp_path / "pairs.tsv").write_text("the cat sleeps\tsleeps cat the\n")
     done = run(here, model, arguments)
-    assert done.code == 0 and says in done.err and done.err.count(" has no effect ") == 1
+    assert done.code == 0 and says in done.err and done.err.count(" has no effect") == 1
 
 
 @pytest.mark.parametrize("arguments", WITH, ids=lambda value: " ".join(map(str, value)))
