@@ -108,6 +108,19 @@ NO_REPEAT_NGRAM = Range(0, 1000, whole=True)
 ORDERINGS = Range(2, 1_000_000, whole=True)
 SEED = Range(0, LARGEST_SEED, whole=True)
 
+# Of training: options, and arguments of the same names in Python
+EPOCHS = Range(0, 1e9)
+STEPS = Range(0, 10**12, whole=True)
+MINUTES = Range(0, 1e7)
+LEARNING_RATE = Range(0, 1e3)
+ORDER = Range(1, 10, whole=True)
+MEMORY = Range(1 << 20, 1 << 50, whole=True)  # bytes
+VOCAB_SIZE = Range(4, (1 << 31) - 1, whole=True)
+MIN_COUNT = Range(1, (1 << 31) - 1, whole=True)
+RUNS = Range(1, 1000, whole=True)
+THREADS = Range(1, 1024, whole=True)
+BATCH_TOKENS = Range(1, (1 << 31) - 1, whole=True)
+
 
 def ranged(rule: Range, default: float | None, *, help: str = "") -> Any:
     """A number within a named range; None is accepted where it is the default."""
@@ -162,6 +175,12 @@ def check(settings: Any) -> None:
 def checked(name: str, value: Any, rule: Range) -> Any:
     """`value`, an argument that is no field of a dataclass. Raises OutOfRange."""
     _refuse(name, rule.fault(value, int if rule.whole else float), value)
+    return value
+
+
+def chosen(name: str, value: Any, known: Sequence[str]) -> Any:
+    """`value`, an argument that is one of a few names. Raises OutOfRange."""
+    _refuse(name, Choice(tuple(known)).fault(value, str), value)
     return value
 
 

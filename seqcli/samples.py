@@ -174,11 +174,11 @@ def every_model(name: str, *, reporter: Reporter) -> Iterator:
     """The sample models of a language, of all architectures: one tokenizer, one held-out part."""
     from seqcli.runs.model_folder import ModelFolder
     from seqcli.tasks.language.load import open_model
-    from seqcli.tasks.language.summary import TrainedModel
+    from seqcli.tasks.trained import Trained
 
     for arch in SETTINGS:
         place = _built(name, arch, reporter)
-        yield TrainedModel(open_model(str(place), name=arch), ModelFolder.open(place).config)
+        yield Trained(place, open_model(str(place), name=arch), ModelFolder.open(place).config)
 
 
 def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> Path:

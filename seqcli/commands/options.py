@@ -421,10 +421,11 @@ class Machine:
         ),
     ] = None
     threads: Annotated[
-        int | None, typer.Option(parser=whole(1, 1024), help="Number of CPU cores to use.  [default: all]")
+        int | None, typer.Option(parser=number(ranges.THREADS), help="Number of CPU cores to use.  [default: all]")
     ] = None
     batch_tokens: Annotated[
-        int | None, typer.Option(parser=whole(1, 2**31 - 1), help="Number of tokens per batch for neural models.")
+        int | None,
+        typer.Option(parser=number(ranges.BATCH_TOKENS), help="Number of tokens per batch for neural models."),
     ] = None
     verbose: Annotated[
         bool,

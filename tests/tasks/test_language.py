@@ -22,9 +22,10 @@ from seqcli.models import ngram
 from seqcli.runs.model_folder import ModelFolder, drafting
 from seqcli.runs.tokenizer_folder import drafting_tokenizer
 from seqcli.scoring.sentences import score_block, score_documents
-from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, open_tokenizer, train_tokenizer
+from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, open_tokenizer
 from seqcli.tasks.language.load import figures_of, named, open_model
 from seqcli.tasks.language.train_counted import train_counted
+from seqcli.tasks.language.train_tokenizer import train_tokenizer
 from seqcli.tokenizers import sentencepiece, words
 
 ENGLISH = samples.folder() / "english.txt"
@@ -150,7 +151,7 @@ def test_a_tokenizer_folder_is_looked_at_before_any_learning(tmp_path, corpus, m
     def learn(*_, **__):
         raise AssertionError("learns")
 
-    monkeypatch.setattr("seqcli.tasks.language.data.learn_tokenizer", learn)
+    monkeypatch.setattr("seqcli.tasks.language.train_tokenizer.learn_tokenizer", learn)
     (tmp_path / "t").mkdir()
     (tmp_path / "t/mine").write_text("")
     with pytest.raises(UsageError, match="not a tokenizer of seqcli"):

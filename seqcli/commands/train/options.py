@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqcli.commands.options import COLUMN, FORMAT, Machine, real, whole
+from seqcli import ranges
+from seqcli.commands.options import COLUMN, FORMAT, Machine, number
 from seqcli.errors import UsageError
-from seqcli.ranges import LARGEST_SEED
+from seqcli.system import torchrun
 from seqcli.text import number_of
+
+if TYPE_CHECKING:
+    from seqcli.tasks.training_options import TrainingOptions
 
 Data = Annotated[
     list[str],
@@ -24,9 +28,9 @@ Data = Annotated[
 Folder = Annotated[
     str, typer.Option("-o", "--output", metavar="DIR", help="Folder to create for the model.", rich_help_panel="Output")
 ]
-VocabSize = Annotated[int | None, typer.Option(parser=whole(4, 2**31 - 1), help="Maximum vocabulary size.")]
+VocabSize = Annotated[int | None, typer.Option(parser=number(ranges.VOCAB_SIZE), help="Maximum vocabulary size.")]
 MinCount = Annotated[
-    int, typer.Option(parser=whole(1, 2**31 - 1), help="Replace words that occur fewer than N times with <unk>.")
+    int, typer.Option(parser=number(ranges.MIN_COUNT), help="Replace words that occur fewer than N times with <unk>.")
 ]
 LimitVocab = Annotated[str | None, typer.Option(metavar="FILE", help="File of words to keep; all others become <unk>.")]
 Debug = Annotated[bool, typer.Option("--debug", hidden=True)]
@@ -38,7 +42,8 @@ Preset = Annotated[
     ),
 ]
 Order = Annotated[
-    int | None, typer.Option(parser=whole(1, 10), help="Order of the n-grams, the length of the longest (ngram).")
+    int | None,
+    typer.Option(parser=number(ranges.ORDER), help="Order of the n-grams, the length of the longest (ngram)."),
 ]
 Valid = Annotated[
     list[str] | None,
@@ -74,29 +79,21 @@ class Budget:
     HELP_GROUP = "Training"
 
     epochs: Annotated[
-        float | None, typer.Option(parser=real(0, 1e9), help="Number of passes over the data (neural models).")
+        float | None, typer.Option(parser=number(ranges.EPOCHS), help="Number of passes over the data (neural models).")
     ] = None
-    steps: Annotated[int | None, typer.Option(parser=whole(0, 10**12), help="Number of updates (neural models).")] = (
-        None
-    )
+    steps: Annotated[
+        int | None, typer.Option(parser=number(ranges.STEPS), help="Number of updates (neural models).")
+    ] = None
     minutes: Annotated[
         float | None,
         typer.Option(
-            parser=real(0, 1e7), help="Minutes from start to exit, including reading and saving (neural models)."
+            parser=number(ranges.MINUTES),
+            help="Minutes from start to exit, including reading and saving (neural models).",
         ),
     ] = None
     learning_rate: Annotated[
-        float | None, typer.Option(parser=real(0, 1e3), help="Peak learning rate (neural models).")
+        float | None, typer.Option(parser=number(ranges.LEARNING_RATE), help="Peak learning rate (neural models).")
     ] = None
-
-    @property
-    def given(self) -> dict[str, float | None]:
-        return {
-            "epochs": self.epochs,
-            "steps": self.steps,
-            "minutes": self.minutes,
-            "learning_rate": self.learning_rate,
-        }
 
 
 @dataclass
@@ -107,7 +104,7 @@ class Settings:
 
     seed: Annotated[
         int | None,
-        typer.Option(parser=whole(0, LARGEST_SEED), help="Random seed; the same as --set seed=N.  [default: 0]"),
+        typer.Option(parser=number(ranges.SEED), help="Random seed; the same as --set seed=N.  [default: 0]"),
     ] = None
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="TOML file of settings; --set and options override it.")
@@ -120,34 +117,6 @@ class Settings:
             help="Set a setting to a TOML value; repeatable. Options override it. See seqcli help settings.",
         ),
     ] = None
-
-    @cached_property
-    def _files(self) -> tuple[tuple[str, dict], ...]:
-        """What --config and --set say."""
-        from seqcli import config
-
-        return (
-            (self.config or "--config", config.read_toml(self.config) if self.config else {}),
-            ("--set", config.parse_assignments(self.set_ or [])),
-        )
-
-    @cached_property
-    def given_seed(self) -> int | None:
-        """By --seed, else --set, else --config. A seed is more than a setting of an architecture: it decides what is held
-        out, too, and where --runs begin. Raises UsageError for a value that cannot be one."""
-        from seqcli import config
-
-        if self.seed is not None:
-            return self.seed
-        given = [(where, {"seed": values["seed"]}) for where, values in self._files if "seed" in values]
-        return config.resolve(config.Seed, *given).seed if given else None
-
-    def sources(self, options: dict) -> tuple[tuple[str, dict], ...]:
-        """(where they stand, values), later ones first in rank, without seeds. options: None where one was not given."""
-        files = (
-            (where, {name: value for name, value in values.items() if name != "seed"}) for where, values in self._files
-        )
-        return (*files, ("options", {name: value for name, value in options.items() if value is not None}))
 
 
 @dataclass
@@ -171,17 +140,13 @@ class Writing:
         bool, typer.Option("-q", "--quiet", help="Do not print notes and progress.", rich_help_panel="General")
     ] = False
 
-    @property
-    def of_networks(self) -> dict[str, object]:
-        """The given options that have no effect on a counted model."""
-        return {"tensorboard": self.tensorboard or None, "plot": self.plot or None, "plot_output": self.plot_output}
+    def check(self, task: str, archs: Sequence[str]) -> None:
+        """Raises UsageError where these architectures, or this machine, cannot draw what is asked for."""
+        from seqcli import catalog
+        from seqcli.tasks.training_options import refuse_without_effect
 
-    def check(self) -> None:
-        """Raises SeqcliError where an optional package or the place of a picture is missing, before any work."""
-        if self.tensorboard:
-            from seqcli.training import recorder
-
-            recorder.check_tensorboard()
+        if all(catalog.is_counted(task, name) for name in archs):
+            refuse_without_effect(archs, {"plot": self.plot or None, "plot_output": self.plot_output})
         if self.plot_output:
             from seqcli.report import curves
 
@@ -205,46 +170,51 @@ class Writing:
             curves.save(histories, self.plot_output)
 
 
-def refuse_without_effect(archs: list[str], options: dict[str, object]) -> None:
-    """Raises UsageError for the first given option that has no effect with any of these architectures."""
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(f"--{name.replace('_', '-')} has no effect with --arch {', '.join(archs)}")
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokenizer, as the options of these names give it."""
+
+    tokenizer: str | None
+    vocab_size: int | None
+    min_count: int
+    limit_vocab: str | None
 
 
-def check_archs(archs: list[str]) -> None:
-    if len(set(archs)) < len(archs):
-        raise UsageError("an architecture is given twice", where="--arch", cure="name each architecture once")
+def training_options(
+    archs: Sequence[str],
+    preset: str | None,
+    budget: Budget,
+    settings: Settings,
+    vocabulary: Vocabulary,
+    writing: Writing,
+    machine: Machine,
+) -> TrainingOptions:
+    """The options that all trainings share, as Python gives them."""
+    from seqcli import config
+    from seqcli.tasks.training_options import TrainingOptions
+
+    return TrainingOptions(
+        arch=archs,
+        preset=preset,
+        **vars(budget),
+        seed=settings.seed,
+        config=settings.config,
+        settings=config.parse_assignments(settings.set_ or []),
+        **vars(vocabulary),
+        force=writing.force,
+        resume=writing.resume,
+        tensorboard=writing.tensorboard,
+        device=machine.device,
+        precision=machine.precision,
+        threads=machine.threads,
+        batch_tokens=machine.batch_tokens,
+    )
 
 
-def check_vocab_size(vocab_size: int | None, tokenizer: str | None) -> None:
-    """Raises UsageError where --vocab-size is given for a tokenizer that already exists."""
-    from seqcli import catalog
-
-    if vocab_size and tokenizer not in (None, *catalog.names("tokenizers")):
-        raise UsageError("--vocab-size has no effect with an existing tokenizer", where=tokenizer)
-
-
-def check_min_count(min_count: int, tokenizer: str | None) -> None:
-    """Raises UsageError where --min-count is given for a tokenizer that does not count words or characters."""
-    if min_count > 1 and tokenizer not in ("words", "characters"):
-        raise UsageError("--min-count needs --tokenizer words or characters")
-
-
-def check_limit_vocab(limit_vocab: str | None, tokenizer: str | None) -> None:
-    """Raises UsageError where --limit-vocab is given for another tokenizer than words, InputError where its file is missing."""
-    if limit_vocab is None:
-        return
-    if tokenizer != "words":
-        raise UsageError("--limit-vocab needs --tokenizer words")
-    from seqcli.tasks.language.data import check_readable
-
-    check_readable([limit_vocab])
-
-
-def check_training_precision(machine: Machine) -> None:
-    if machine.precision in ("fp16", "int8"):
-        raise UsageError(f"--precision {machine.precision} is for inference only", cure="train with bf16 or fp32")
+def leave_counting_to_one(options: TrainingOptions, task: str) -> None:
+    """Several processes train a network; what is only counted is left to the first of them."""
+    if torchrun.rank() and not options.trains(task):
+        raise SystemExit(0)
 
 
 def thresholds(text: str | None) -> list[int] | None:

@@ -16,10 +16,7 @@ from seqcli.commands.train.options import (
     MinCount,
     Reading,
     VocabSize,
-    check_limit_vocab,
-    check_min_count,
 )
-from seqcli.errors import UsageError
 
 
 @with_options("Training")
@@ -60,21 +57,17 @@ def tokenizer(
       seqcli train tokenizer reviews.csv -o characters --tokenizer characters
     """
     from seqcli.report.progress import Console
-    from seqcli.tasks.language.data import Corpus, TokenizerChoice, train_tokenizer
+    from seqcli.tasks.language.data import Corpus, TokenizerChoice
+    from seqcli.tasks.language.train_tokenizer import train_tokenizer
 
-    if algorithm and kind != "sentencepiece":
-        raise UsageError("--algorithm needs --tokenizer sentencepiece")
-    check_min_count(min_count, kind)
-    check_limit_vocab(limit_vocab, kind)
     reporter = Console(prefix="seqcli train tokenizer", quiet=quiet, verbose=machine.verbose)
     machine.without(
         reporter, "device", "precision", "threads", "batch_tokens", reason="a tokenizer is trained on one CPU core"
     )
     if seed:
         reporter.note("--seed has no effect: training a tokenizer involves no randomness")
-    corpus = Corpus(tuple(data), **vars(reading))
     choice_ = TokenizerChoice(kind, vocab_size=vocab_size, min_count=min_count, limit=limit_vocab, algorithm=algorithm)
-    made = train_tokenizer(corpus, choice_, output, force=force, reporter=reporter)
+    made = train_tokenizer(Corpus(tuple(data), **vars(reading)), choice_, output, force=force, reporter=reporter)
     reporter.clear()
     reporter.note(f"{kind} tokenizer of {made.vocab_size:,} pieces in {output}")
     reporter.note(f'next: seqcli tokenize -m {shlex.quote(output)} "a sentence"')

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import time
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,15 +16,10 @@ from seqcli.commands.train.options import (
     Preset,
     Settings,
     VocabSize,
+    Vocabulary,
     Writing,
-    check_archs,
-    check_limit_vocab,
-    check_min_count,
-    check_training_precision,
-    check_vocab_size,
+    training_options,
 )
-from seqcli.errors import UsageError
-from seqcli.system import clock, torchrun
 
 
 @with_options("Training")
@@ -142,102 +133,43 @@ def translator(
       seqcli train translator --source en.txt --target ko.txt -o gru --arch gru
       seqcli train translator pairs.tsv -o finetuned --init model --epochs 3
     """
-    from seqcli.report import comparison, ending
-    from seqcli.report.output import Output
+    from seqcli.commands.train.report import ask, best, report
+    from seqcli.report import comparison
     from seqcli.report.progress import Console
-    from seqcli.runs.model_folder import ModelFolder
-    from seqcli.tasks.language.data import TokenizerChoice
-    from seqcli.tasks.outputs import drafts
-    from seqcli.tasks.translation import summary
-    from seqcli.tasks.translation.data import PairFiles, split
+    from seqcli.tasks.translation.data import PairFiles
     from seqcli.tasks.translation.evaluate import METRICS
     from seqcli.tasks.translation.load import TRANSLATION
-    from seqcli.tasks.translation.train import TrainingPairs, settings_of_init, train_translator
-    from seqcli.training import config
+    from seqcli.tasks.translation.train_several import default_arch, train_translators
 
-    # 1. Check the options
-    archs = arch or [ModelFolder.open(init).expect(TRANSLATION).arch if init else "transformer"]
-    check_archs(archs)
-    if writing.resume and writing.force:
-        raise UsageError("--resume does not go with --force")
-    check_min_count(min_count, tokenizer)
-    check_limit_vocab(limit_vocab, tokenizer)
-    check_vocab_size(vocab_size, tokenizer)
-    if init and (tokenizer or vocab_size or separate or len(archs) > 1):
-        cure = "leave out --tokenizer, --vocab-size and --separate"
-        raise UsageError("--init needs a single --arch and uses the tokenizers of its model", cure=cure)
-    shared = [(init, settings_of_init(init, archs[0]))] if init else []
-    given = {**budget.given, "seed": settings.given_seed, "batch_tokens": machine.batch_tokens}
-    requests = config.requests(
-        TRANSLATION, archs, preset, [*shared, *settings.sources(given)], device=machine.device or "auto",
-        precision=machine.precision or "auto", threads=machine.threads, tensorboard=writing.tensorboard,
-    )  # fmt: skip
-    writing.check()
-    check_training_precision(machine)
-    if torchrun.world() > 1 and len(requests) > 1:
-        raise UsageError("torchrun trains a single neural model", cure="give one --arch, or do not use torchrun")
-    files = PairFiles(
-        tuple(data or ()), source=source, target=target, source_column=source_column, target_column=target_column,
-        format=format, encoding=encoding, strict=strict,
-    )  # fmt: skip
-    held_out = None
-    if valid or valid_source or valid_target:
-        held_out = replace(files, paths=tuple(valid or ()), source=valid_source, target=valid_target, option="valid-")
-    for each in (files, held_out) if held_out else (files,):
-        each.check()
-    # 2. Read the pairs
+    archs = arch or [default_arch(init)]
+    vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
+    options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
+    writing.check(TRANSLATION, archs)
     reporter = Console(prefix="seqcli train translator", quiet=writing.quiet, verbose=machine.verbose)
-    places = {Path(output) / each.arch if len(requests) > 1 else Path(output): each for each in requests}
-    deadline = config.reading(requests, places if writing.resume else (), passes=2)
-    pairs = files.read(deadline=deadline, reporter=reporter)
-    pairs, judged = (
-        (pairs, held_out.read(reporter=reporter)) if held_out else split(pairs, seed=settings.given_seed or 0)
+    files = PairFiles(
+        tuple(data or ()),
+        source=source,
+        target=target,
+        source_column=source_column,
+        target_column=target_column,
+        format=format,
+        encoding=encoding,
+        strict=strict,
     )
-    reporter.note(summary.pairs(pairs, judged))
-    learnt_from = TrainingPairs(
-        pairs, judged, files.files, separate=separate, metric=metric, threads=machine.threads,
-        blocks=deadline.read if deadline.passed else None,
-    )  # fmt: skip
-    if deadline.passed:
-        reporter.note(
-            f"read only the first {len(pairs) + len(judged):,} pairs, since time for reading is limited; use more --minutes to read more"
-        )
-    chosen = TokenizerChoice(
-        tokenizer or "sentencepiece", vocab_size=vocab_size, min_count=min_count, limit=limit_vocab
+    trainings = train_translators(
+        files,
+        output,
+        options,
+        valid=files.held_out(valid or (), source=valid_source, target=valid_target),
+        metric=metric,
+        init=init,
+        separate=separate,
+        reporter=reporter,
     )
-    # 3. Train the translators
-    records, ended, many = {}, [], len(requests) > 1
-    begun = clock.began()
-    with drafts(places, TRANSLATION, force=writing.force, resume=writing.resume) as drafted:
-        for place in drafted:
-            assert place.draft is not None, "no translator is counted"
-            trained = train_translator(
-                place.draft,
-                learnt_from,
-                chosen,
-                place.request,
-                resume=place.begun,
-                init=init,
-                reporter=reporter,
-                begun=begun,
-            )
-            begun = time.monotonic()  # each has a budget of its own
-            reporter.clear()
-            records[place.request.arch] = (place.path, trained.record)
-            ended.append((place.request.arch if many else "", trained.opened, trained.record))
-            for line in summary.summary_lines(trained.record, held_out.files if held_out else ()):
-                reporter.note(f"{place.request.arch}: {line}" if many else line)
-            if not separate and not init:
-                chosen = TokenizerChoice(str(place.path.resolve()))
-    if many:
-        with Output() as out:
-            out.rows(comparison.of_translators([record for _, record in records.values()], metric=metric))
-    writing.draw({name: str(path) for name, (path, _) in records.items()})
-    best = min(records.values(), key=lambda each: METRICS[metric] * each[1]["valid"][metric])[0]
-    if not writing.quiet:
-        ending.note(
-            reporter,
-            ended,
-            judged.first(ending.TRIED),
-            follows=f'seqcli translate -m {shlex.quote(str(best))} "a sentence"',
-        )
+    report(
+        trainings,
+        compared=lambda done: comparison.of_translators([each.record for each in done], metric=metric),
+        follows=lambda done: ask("translate", [best(done, metric, METRICS)]),
+        writing=writing,
+        reporter=reporter,
+    )

@@ -33,7 +33,7 @@ class LabelledFiles:
 
     def check(self) -> None:
         """Before any work: every file can be opened."""
-        check_readable(self.paths)
+        check_readable(self.paths, format=self.format)
 
     def read(
         self,

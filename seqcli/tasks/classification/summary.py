@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from seqcli.tasks.classification.data import Texts
-from seqcli.tasks.classification.train import TrainedClassifier
 
 _SHOWN = 12  # labels
 
@@ -20,9 +20,9 @@ def texts(learnt_from: Texts, held_out: Texts) -> str:
     return f"{len(learnt_from):,} texts ({shown}{more}), judged on {len(held_out):,}"
 
 
-def summary_lines(trained: TrainedClassifier, valid: Iterable[str]) -> Iterator[str]:
+def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
     """In lines. valid: the files of held-out texts, if they were not a part of the texts themselves."""
-    record, judged = trained.record, trained.record["valid"]
+    judged = record["valid"]
     size = f"{record['data']['tokens']:,} tokens; {record['parameters']:,} parameters"
     if "progress" in record:
         p = record["progress"]

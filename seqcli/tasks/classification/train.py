@@ -26,6 +26,7 @@ from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import HeldOut
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, figures, open_classifier
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
+from seqcli.tasks.trained import Trained
 from seqcli.token_batch import TokenBatch
 from seqcli.training import resuming
 from seqcli.training.config import Request, settings_of
@@ -47,34 +48,26 @@ class TrainingTexts:
     blocks: int | None = None  # of the texts, where more were left out
 
 
-@dataclass(frozen=True)
-class TrainedClassifier:
-    """The classifier that a training has saved, and what it wrote down; `valid` of that: figures of held-out text."""
-
-    opened: OpenClassifier
-    record: dict[str, Any]
-
-
 def train_classifier(
     draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *,
     resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
-) -> TrainedClassifier:  # fmt: skip
+) -> Trained[OpenClassifier]:  # fmt: skip
     """Makes one classifier. begun: when its budget began, None for now; init: a language model whose body it begins with."""
     if catalog.is_counted(CLASSIFICATION, request.arch):
         record = _count(draft, given, choice, request, reporter=reporter)
     else:
         record = _fit(draft, given, choice, request, resume=resume, init=init, reporter=reporter, begun=begun)
-    return TrainedClassifier(open_classifier(str(draft.path), name=draft.path.name), record)
+    return Trained(draft.path, open_classifier(str(draft.path), name=draft.path.name), record)
 
 
 def made_before(
     path: Path, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter
-) -> TrainedClassifier:
+) -> Trained[OpenClassifier]:
     """The classifier that was counted into `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
     record = ModelFolder.open(path).config
     now = _prepared(given, choice, request, reporter=SILENT).record
     resuming.check(resuming.settings_of(record), resuming.settings_of(now), done=True, reporter=reporter)
-    return TrainedClassifier(open_classifier(str(path), name=path.name), record)
+    return Trained(path, open_classifier(str(path), name=path.name), record)
 
 
 def _record(

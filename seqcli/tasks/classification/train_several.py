@@ -7,14 +7,151 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from seqcli import catalog
-from seqcli.interfaces import Reporter
+from seqcli import catalog, ranges
+from seqcli.errors import UsageError
+from seqcli.interfaces import SILENT, Reporter
 from seqcli.system import clock
-from seqcli.tasks.classification.load import CLASSIFICATION
-from seqcli.tasks.classification.train import TrainedClassifier, TrainingTexts, made_before, train_classifier
+from seqcli.tasks.classification import summary
+from seqcli.tasks.classification.data import LabelledFiles, split, weights_of_labels
+from seqcli.tasks.classification.evaluate import METRICS
+from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier
+from seqcli.tasks.classification.train import TrainingTexts, made_before, settings_of_body, train_classifier
 from seqcli.tasks.language.data import TokenizerChoice
 from seqcli.tasks.outputs import drafts
+from seqcli.tasks.trained import EXAMPLES, Trained
+from seqcli.tasks.training_options import TrainingOptions
+from seqcli.training import config
 from seqcli.training.config import Request
+
+
+def train_classifiers(
+    files: LabelledFiles,
+    output: str,
+    options: TrainingOptions,
+    *,
+    valid: LabelledFiles | None = None,
+    order: int | None = None,
+    runs: int = 1,
+    metric: str | None = None,
+    label_weights: str | None = None,
+    init: str | None = None,
+    reporter: Reporter = SILENT,
+) -> Iterator[Trained[OpenClassifier]]:
+    """What `seqcli train classifier` does: everything is checked, then the classifiers are trained into `output`, several into
+    folders in it.
+
+    order: of n-grams; runs: so many of each, with seeds one after another; metric: decides which weights are best; label_weights:
+    as `weights_of_labels` reads them; init: a language model whose body they begin with. Raises UsageError for options that do
+    not go together.
+    """
+    archs, training = list(options.arch), options.trains(CLASSIFICATION)
+    ranges.checked("runs", runs, ranges.RUNS)
+    if metric is not None:
+        ranges.chosen("metric", metric, tuple(METRICS))
+    options.check(
+        CLASSIFICATION,
+        without_effect=_without_effect(options, order=order, runs=runs, metric=metric, init=init),
+        tokenizer="sentencepiece",
+    )
+    if init and (options.tokenizer or options.vocab_size):
+        raise UsageError("--init uses the tokenizer of its model", cure="leave out --tokenizer and --vocab-size")
+    if init and len(archs) > 1:
+        raise UsageError("--init needs a single --arch")
+    given = {"order": order, **options.budget, "seed": options.given_seed, "batch_tokens": options.batch_tokens}
+    if not training:
+        reason = f"--arch {' and '.join(archs)} trains no neural model"
+        options.without(reporter, "device", "precision", "batch_tokens", reason=reason)
+        given["batch_tokens"] = None
+    if archs == ["ngram"]:
+        if valid and options.given_seed is not None:
+            reporter.note("--seed has no effect: n-grams are counted, and --valid names the held-out texts")
+        given["seed"] = None
+    shared = [(init, settings_of_body(init, archs[0]))] if init else []
+    requests = options.requests(CLASSIFICATION, given, shared=shared)
+    options.check_machine()
+    options.check_processes(len(requests) * runs, cure="give one --arch and no --runs, or do not use torchrun")
+    for each in (files, valid) if valid else (files,):
+        each.check()
+    seed = options.given_seed or 0
+    folders = places(output, requests, runs, seed=seed)
+    texts = _read(
+        files, valid, requests, folders, options=options, label_weights=label_weights, metric=metric, reporter=reporter
+    )
+    several, examples = len(folders) > 1, texts.valid.first(EXAMPLES)
+    for path, trained in train_all(
+        folders,
+        texts,
+        options.choice("sentencepiece"),
+        force=options.force,
+        resume=options.resume,
+        init=init,
+        reporter=reporter,
+    ):
+        name = path.name
+        if len(archs) > 1:
+            name = trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
+        lines = tuple(summary.summary_lines(trained.record, valid.paths if valid else ()))
+        yield replace(trained, name=name, several=several, summary=lines, examples=examples)
+
+
+def _without_effect(
+    options: TrainingOptions, *, order: int | None, runs: int, metric: str | None, init: str | None
+) -> dict[str, object]:
+    """Options that say nothing to these architectures."""
+    archs, training = list(options.arch), options.trains(CLASSIFICATION)
+    for_networks = {
+        "tensorboard": options.tensorboard or None,
+        "init": init,
+        "steps": options.steps,
+        "minutes": options.minutes,
+    }
+    of_tokens = {
+        "tokenizer": options.tokenizer,
+        "vocab_size": options.vocab_size,
+        "min_count": options.min_count if options.min_count > 1 else None,
+        "limit_vocab": options.limit_vocab,
+    }
+    return {
+        **({} if "ngram" in archs else {"order": order}),
+        **({} if training else for_networks),
+        **({"runs": runs if runs > 1 else None} if archs == ["ngram"] else {}),
+        **({} if training or len(archs) > 1 or runs > 1 else {"metric": metric}),
+        **(of_tokens if archs == ["bag"] else {}),
+    }
+
+
+def _read(
+    files: LabelledFiles,
+    valid: LabelledFiles | None,
+    requests: list[Request],
+    folders: Mapping[Path, Request],
+    *,
+    options: TrainingOptions,
+    label_weights: str | None,
+    metric: str | None,
+    reporter: Reporter,
+) -> TrainingTexts:
+    """The texts that are learnt from and those that are held out."""
+    deadline = config.reading(requests, folders if options.resume else (), passes=2)
+    texts = files.read(deadline=deadline, reporter=reporter)
+    if valid:
+        judged = valid.read(labels=texts.labels, reporter=reporter)
+    else:
+        texts, judged = split(texts, seed=options.given_seed or 0, reporter=reporter)
+    reporter.note(summary.texts(texts, judged))
+    weights = weights_of_labels(label_weights, texts)
+    if deadline.passed:
+        read = f"{len(texts) + len(judged):,} texts"
+        reporter.note(f"read only the first {read}, since time for reading is limited; use more --minutes to read more")
+    return TrainingTexts(
+        texts,
+        judged,
+        files.paths,
+        weights=weights,
+        metric=metric or "accuracy",
+        threads=options.threads,
+        blocks=deadline.read if deadline.passed else None,
+    )
 
 
 def places(output: str, requests: list[Request], runs: int, *, seed: int) -> dict[Path, Request]:
@@ -36,7 +173,7 @@ def places(output: str, requests: list[Request], runs: int, *, seed: int) -> dic
 def train_all(
     requests: Mapping[Path, Request], given: TrainingTexts, choice: TokenizerChoice, *,
     force: bool, resume: bool, init: str | None, reporter: Reporter,
-) -> Iterator[tuple[Path, TrainedClassifier]]:  # fmt: skip
+) -> Iterator[tuple[Path, Trained[OpenClassifier]]]:  # fmt: skip
     """One after another, each with the tokenizer of the one before. resume: those that are not done."""
     begun = clock.began()
     with drafts(requests, CLASSIFICATION, force=force, resume=resume) as places:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli import catalog, tokenizers
+from seqcli import catalog, ranges, tokenizers
 from seqcli.data import held_out, hub, lines, records, tables
 from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import PREFIX
@@ -26,13 +26,13 @@ from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.tokenizer_folder import drafting_tokenizer
 from seqcli.text import BOS_ID, SPECIAL_IDS
 from seqcli.token_batch import TokenBatch, count_rows, pieces, rows_of
 from seqcli.tokenizers import words
 
 _SYMBOLS = "{} <s>, </s> or <unk> written in the text count as spaces"
 _BYTES_READ = 16  # for each character that subwords are learnt from: of a larger text every k-th block is read
+UNITS = ("line", "document")
 HELD_OUT, MOST_HELD_OUT = 0.05, 1_000_000  # of the rows, and tokens (about), where no validation text is given
 
 
@@ -46,6 +46,9 @@ class Corpus:
     format: str | None = None
     encoding: str | None = None
     strict: bool = False
+
+    def __post_init__(self):
+        ranges.chosen("unit", self.unit, UNITS)
 
     def files(self, reporter: Reporter = SILENT, *, deadline: Deadline | None = None) -> Iterator[Iterator[Block]]:
         """The blocks of each file, until the deadline; `reporter` hears of malformed text."""
@@ -248,22 +251,10 @@ def tokenizer_for(
     return open_tokenizer(choice.name, encoding=encoding)
 
 
-def train_tokenizer(
-    corpus: Corpus, choice: TokenizerChoice, folder: str, *, force: bool, reporter: Reporter
-) -> Tokenizer:
-    """Learns a tokenizer into a new folder."""
-    check_readable(corpus.paths, text_column=corpus.text_column, format=corpus.format)
-    catalog.load("tokenizers", choice.name)
-    with drafting_tokenizer(folder, force=force) as save:
-        tokenizer, notes = learn_tokenizer(corpus, choice, reporter=reporter)
-        save(tokenizer)
-    for note in notes:
-        reporter.note(note)
-    return tokenizer
-
-
 def check_readable(paths: Sequence[str], *, text_column: str | None = None, format: str | None = None) -> None:
     """Before any work: every file can be opened, and a column is asked of a table."""
+    if format is not None:
+        ranges.chosen("format", format, tables.FORMATS)
     for path in paths:
         if hub.is_hub(path):
             hub.check(path)

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from seqcli.interfaces import OpenModel
 
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """The model that a training has saved, and what it wrote down; `valid` of that: figures of held-out text."""
-
-    opened: OpenModel
-    record: dict[str, Any]
-
-
-def summary_lines(trained: TrainedModel, valid: Iterable[str]) -> Iterator[str]:
+def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
     """In lines. valid: the files of held-out text, if it was not a part of the text itself."""
-    record, judged = trained.record, trained.record.get("valid")
+    judged = record.get("valid")
     size = f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens"
     if "ngrams" in record:
         grams = ", ".join(f"{count:,}" for count in record["ngrams"])

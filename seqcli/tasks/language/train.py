@@ -16,14 +16,14 @@ import numpy as np
 
 from seqcli.data.batches import Batches, Lanes, Lines, Windows
 from seqcli.errors import UsageError
-from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
 from seqcli.runs.model_folder import ModelWriter
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.evaluate import of_corpus, of_stream
 from seqcli.tasks.language.load import LANGUAGE, open_model
-from seqcli.tasks.language.summary import TrainedModel
+from seqcli.tasks.trained import Trained
 from seqcli.text import BOS_ID
 from seqcli.token_batch import count_rows
 from seqcli.training.config import Request, settings_of
@@ -35,7 +35,7 @@ _SAMPLE = 200_000  # tokens whose bytes are counted
 def train_network(
     draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
     valid: Corpus | None, resume: bool, reporter: Reporter, begun: float | None = None,
-) -> TrainedModel:  # fmt: skip
+) -> Trained[OpenModel]:  # fmt: skip
     """Trains into `draft`. resume: go on from its newest checkpoint; begun: when its budget began, None for now."""
     from seqcli.training import budget, defaults, trainer
     from seqcli.training.device import place
@@ -91,7 +91,7 @@ def train_network(
         bytes_per_token=_bytes_per_token(stream, tokenizer),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
-    return TrainedModel(open_model(str(draft.path)), record)
+    return Trained(draft.path, open_model(str(draft.path)), record)
 
 
 def batches_of(stream: np.ndarray, unit: str, plan, *, window: int | None) -> Batches:

@@ -20,7 +20,7 @@ from seqcli.runs.model_folder import ModelFolder, ModelWriter
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.load import LANGUAGE, evaluate_text, figures_of, judge, open_model, table_of
-from seqcli.tasks.language.summary import TrainedModel
+from seqcli.tasks.trained import Trained
 from seqcli.token_batch import count_rows
 from seqcli.training import resuming
 
@@ -36,7 +36,7 @@ def train_counted(
     holding_out: int | None = None,
     threads: int | None = None,
     reporter: Reporter = SILENT,
-) -> TrainedModel:
+) -> Trained[OpenModel]:
     """Counts an n-gram model of `corpus` into `draft` and judges it on `valid`.
 
     holding_out: the seed by which a part is held out instead, as networks hold it out, and judged on.
@@ -73,13 +73,13 @@ def train_counted(
         task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=text.tokenizer, card=_card(record)
     )
     draft.log({"event": "trained", **record})
-    return TrainedModel(open_model(str(draft.path)), record)
+    return Trained(draft.path, open_model(str(draft.path)), record)
 
 
 def counted_before(
     path: Path, corpus: Corpus, choice: TokenizerChoice, config: ngram.Config, *,
     valid: Corpus | None, holding_out: int | None, threads: int | None, reporter: Reporter,
-) -> TrainedModel:  # fmt: skip
+) -> Trained[OpenModel]:  # fmt: skip
     """The model that `train_counted` has made in `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
     record = ModelFolder.open(path).config
     with tempfile.TemporaryDirectory(prefix="seqcli-") as folder:
@@ -94,7 +94,7 @@ def counted_before(
             reporter=SILENT,
         )
     resuming.check(resuming.settings_of(record), resuming.settings_of(text.record), done=True, reporter=reporter)
-    return TrainedModel(open_model(str(path)), record)
+    return Trained(path, open_model(str(path)), record)
 
 
 @dataclass(frozen=True)

@@ -7,26 +7,82 @@ seed. One architecture alone is trained as always: an n-gram model then learns f
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from seqcli import catalog
+from seqcli import catalog, ranges
 from seqcli.errors import InputError
-from seqcli.interfaces import Reporter
+from seqcli.interfaces import SILENT, OpenModel, Reporter
+from seqcli.ngram.arena import default_memory
 from seqcli.system import clock
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable
 from seqcli.tasks.language.load import LANGUAGE
-from seqcli.tasks.language.summary import TrainedModel
+from seqcli.tasks.language.summary import summary_lines
 from seqcli.tasks.language.train import train_network
 from seqcli.tasks.language.train_counted import counted_before, train_counted
 from seqcli.tasks.outputs import drafts
+from seqcli.tasks.trained import Trained
+from seqcli.tasks.training_options import TrainingOptions
 from seqcli.training.config import Request, settings_of
+
+
+def train_language_models(
+    corpus: Corpus,
+    output: str,
+    options: TrainingOptions,
+    *,
+    valid: Corpus | None = None,
+    order: int | None = None,
+    prune: Sequence[int] | None = None,
+    memory: int | None = None,
+    reporter: Reporter = SILENT,
+) -> Iterator[Trained[OpenModel]]:
+    """What `seqcli train lm` does: everything is checked, then the models are trained into `output`, several into folders in it.
+
+    order, prune, memory (bytes): of n-gram models. Raises UsageError for options that do not go together.
+    """
+    training, counted = options.trains(LANGUAGE), {"order": order, "prune": None if prune is None else list(prune)}
+    for_networks = {**options.budget, "tensorboard": options.tensorboard or None}
+    without_effect = {
+        **({} if options.counts(LANGUAGE) else {**counted, "memory": memory}),
+        **({} if training else for_networks),
+    }
+    options.check(LANGUAGE, without_effect=without_effect, tokenizer="words")
+    if memory is not None:
+        ranges.checked("memory", memory, ranges.MEMORY)
+    given = {**counted, **options.budget}
+    if training:
+        given |= {"seed": options.given_seed, "batch_tokens": options.batch_tokens}
+    options.check_machine()
+    paths = [*corpus.paths, *(valid.paths if valid else ())]
+    check_readable(paths, text_column=corpus.text_column, format=corpus.format)
+    if not training:
+        options.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
+        if options.given_seed is not None:
+            reporter.note("--seed has no effect: an n-gram model is counted")
+    requests = options.requests(LANGUAGE, given)
+    options.check_processes(len(requests))
+    several = len(requests) > 1
+    places = {Path(output) / request.arch if several else Path(output): request for request in requests}
+    for trained in train_several(
+        places,
+        corpus,
+        options.choice("words"),
+        valid=valid,
+        memory=memory or default_memory(),
+        force=options.force,
+        resume=options.resume,
+        reporter=reporter,
+    ):
+        lines = tuple(summary_lines(trained.record, valid.paths if valid else ()))
+        yield replace(trained, name=trained.opened.arch, several=several, summary=lines)
 
 
 def train_several(
     places: Mapping[Path, Request], corpus: Corpus, choice: TokenizerChoice, *,
     valid: Corpus | None, memory: int, force: bool = False, resume: bool = False, reporter: Reporter,
-) -> Iterator[TrainedModel]:  # fmt: skip
+) -> Iterator[Trained[OpenModel]]:  # fmt: skip
     """Trains one after another, each into its folder. resume: goes on with those that are not done."""
     if len(places) > 1 and (once := corpus.read_once()):
         cure = "save it to a file first"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +44,17 @@ class PairFiles:
             table = f"--{self.option.rstrip('-')} FILE" if self.option else "DATA"
             cure = f"give {table} with two columns, or --{self.option}source FILE --{self.option}target FILE"
             raise UsageError(what, cure=cure)
-        check_readable(self.files)
+        check_readable(self.files, format=self.format)
 
     @property
     def files(self) -> tuple[str, ...]:
         return self.paths or tuple(path for path in (self.source, self.target) if path is not None)
+
+    def held_out(self, paths: Iterable[str], *, source: str | None, target: str | None) -> PairFiles | None:
+        """Files of held-out pairs that are read alike, None where none is given."""
+        if not (paths or source or target):
+            return None
+        return replace(self, paths=tuple(paths), source=source, target=target, option="valid-")
 
     def read(self, *, deadline: Deadline | None = None, reporter: Reporter = SILENT) -> Pairs:
         if self.paths:

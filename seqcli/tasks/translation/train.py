@@ -18,6 +18,7 @@ from seqcli.metrics import signature, unigram
 from seqcli.runs.model_folder import ModelFolder, ModelWriter
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
+from seqcli.tasks.trained import Trained
 from seqcli.tasks.translation.data import Encoded, names_of
 from seqcli.tasks.translation.evaluate import HeldOut
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
@@ -41,18 +42,10 @@ class TrainingPairs:
     blocks: int | None = None  # of the pairs, where more were left out
 
 
-@dataclass(frozen=True)
-class TrainedTranslator:
-    """The translator that a training has saved, and what it wrote down; `valid` of that: figures of held-out pairs."""
-
-    opened: OpenTranslator
-    record: dict[str, Any]
-
-
 def train_translator(
     draft: ModelWriter, given: TrainingPairs, choice: TokenizerChoice, request: Request, *,
     resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
-) -> TrainedTranslator:  # fmt: skip
+) -> Trained[OpenTranslator]:  # fmt: skip
     """Makes one translator. begun: when its budget began, None for now; init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
     from seqcli.data.batches import Pairs as Batches
     from seqcli.data.piece_dropout import PieceDropout
@@ -115,7 +108,7 @@ def train_translator(
         begin=partial(_begin, run=first, source=init) if first and init else None,
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
-    return TrainedTranslator(open_translator(str(draft.path), name=draft.path.name), record)
+    return Trained(draft.path, open_translator(str(draft.path), name=draft.path.name), record)
 
 
 def settings_of_init(source: str, arch: str) -> dict[str, Any]:

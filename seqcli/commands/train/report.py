@@ -1,0 +1,50 @@
+"""What a training says when it is done: how each model went, the models compared, their curves, and the next command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from seqcli.commands.train.options import Writing
+from seqcli.report import ending
+from seqcli.report.frame import Column
+from seqcli.report.output import Output
+from seqcli.report.progress import Console
+from seqcli.tasks.trained import Trained
+
+
+def report(
+    trainings: Iterable[Trained[Any]],
+    *,
+    compared: Callable[[list[Trained[Any]]], list[Column]],
+    follows: Callable[[list[Trained[Any]]], str],
+    writing: Writing,
+    reporter: Console,
+) -> list[Trained[Any]]:
+    """Runs the trainings. compared: a table of several; follows: the next command."""
+    done = []
+    for trained in trainings:
+        reporter.clear()
+        done.append(trained)
+        for line in trained.summary:
+            reporter.note(f"{trained.name}: {line}" if trained.several else line)
+    if len(done) > 1:
+        with Output() as out:
+            out.rows(compared(done))
+    writing.draw({each.name: str(each.path) for each in done if "progress" in each.record})
+    if not writing.quiet:
+        ended = [(each.name if each.several else "", each.opened, each.record) for each in done]
+        ending.note(reporter, ended, done[0].examples, follows=follows(done))
+    return done
+
+
+def ask(command: str, trained: Iterable[Trained[Any]]) -> str:
+    """A command that asks these models about a sentence."""
+    models = " ".join(f"-m {shlex.quote(str(each.path))}" for each in trained)
+    return f'seqcli {command} {models} "a sentence"'
+
+
+def best(trained: Sequence[Trained[Any]], metric: str, directions: Mapping[str, int]) -> Trained[Any]:
+    """directions: of each metric, 1 where lower is better and -1 where higher is."""
+    return min(trained, key=lambda each: directions[metric] * each.record["valid"][metric])

@@ -1,0 +1,169 @@
+"""What may be asked of every training, from the command line and from Python, and what is refused of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from seqcli import catalog, config, ranges
+from seqcli.errors import UsageError
+from seqcli.interfaces import Reporter
+from seqcli.system import torchrun
+from seqcli.tasks.language.data import TokenizerChoice, check_readable
+from seqcli.training.config import Request, requests
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+_RANGES = {
+    "epochs": ranges.EPOCHS,
+    "steps": ranges.STEPS,
+    "minutes": ranges.MINUTES,
+    "learning_rate": ranges.LEARNING_RATE,
+    "seed": ranges.SEED,
+    "vocab_size": ranges.VOCAB_SIZE,
+    "min_count": ranges.MIN_COUNT,
+    "threads": ranges.THREADS,
+    "batch_tokens": ranges.BATCH_TOKENS,
+}
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The options by their names; None where one was not given.
+
+    arch: architectures, which are compared where they are several; config: a TOML file of settings; settings: others, as --set
+    gives them; tokenizer: its kind, or the folder of one. Raises UsageError for what is out of its range.
+    """
+
+    arch: Sequence[str]
+    preset: str | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    learning_rate: float | None = None
+    seed: int | None = None
+    config: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: str | None = None
+    vocab_size: int | None = None
+    min_count: int = 1
+    limit_vocab: str | None = None
+    force: bool = False
+    resume: bool = False
+    tensorboard: bool = False
+    device: str | None = None
+    precision: str | None = None
+    threads: int | None = None
+    batch_tokens: int | None = None
+
+    def __post_init__(self):
+        for name, rule in _RANGES.items():
+            if (value := getattr(self, name)) is not None:
+                ranges.checked(name, value, rule)
+        if self.precision is not None:
+            ranges.chosen("precision", self.precision, PRECISIONS)
+        if len(set(self.arch)) < len(self.arch):
+            raise UsageError("an architecture is given twice", where="--arch", cure="name each architecture once")
+
+    @property
+    def budget(self) -> dict[str, float | None]:
+        return {name: getattr(self, name) for name in ("epochs", "steps", "minutes", "learning_rate")}
+
+    @cached_property
+    def _files(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """What --config and --set say."""
+        return (
+            (self.config or "--config", config.read_toml(self.config) if self.config else {}),
+            ("--set", self.settings),
+        )
+
+    @cached_property
+    def given_seed(self) -> int | None:
+        """By --seed, else --set, else --config. A seed is more than a setting of an architecture: it decides what is held
+        out, too, and where --runs begin. Raises UsageError for a value that cannot be one."""
+        if self.seed is not None:
+            return self.seed
+        given = [(where, {"seed": values["seed"]}) for where, values in self._files if "seed" in values]
+        return config.resolve(config.Seed, *given).seed if given else None
+
+    def requests(
+        self, task: str, options: Mapping[str, Any], *, shared: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    ) -> list[Request]:
+        """What each architecture is asked. options: as settings, None where one was not given; shared: settings of the model that
+        it begins with, and where they stand."""
+        files = [(where, {name: v for name, v in values.items() if name != "seed"}) for where, values in self._files]
+        given = ("options", {name: value for name, value in options.items() if value is not None})
+        return requests(
+            task,
+            self.arch,
+            self.preset,
+            [*shared, *files, given],
+            device=self.device or "auto",
+            precision=self.precision or "auto",
+            threads=self.threads,
+            tensorboard=self.tensorboard,
+        )
+
+    def trains(self, task: str) -> bool:
+        """Whether one of the architectures is a network."""
+        return not all(catalog.is_counted(task, name) for name in self.arch)
+
+    def counts(self, task: str) -> bool:
+        """Whether one of them is counted."""
+        return any(catalog.is_counted(task, name) for name in self.arch)
+
+    def choice(self, default: str) -> TokenizerChoice:
+        """The tokenizer, `default` where none is named."""
+        name = self.tokenizer or default
+        return TokenizerChoice(name, vocab_size=self.vocab_size, min_count=self.min_count, limit=self.limit_vocab)
+
+    def check(self, task: str, *, without_effect: Mapping[str, Any], tokenizer: str) -> None:
+        """Raises UsageError for options that do not go together. without_effect: those that say nothing to these architectures, None
+        where one was not given; tokenizer: the kind where none is named."""
+        refuse_without_effect(self.arch, without_effect)
+        if self.resume and (self.force or not self.trains(task)):
+            raise UsageError(f"--resume does not go with {'--force' if self.force else '--arch ' + self.arch[0]}")
+        check_vocabulary(
+            self.tokenizer or tokenizer, size=self.vocab_size, min_count=self.min_count, limit=self.limit_vocab
+        )
+
+    def check_machine(self) -> None:
+        """Raises UsageError where these networks cannot be trained as asked."""
+        if self.tensorboard:
+            from seqcli.training import recorder
+
+            recorder.check_tensorboard()
+        if self.precision in ("fp16", "int8"):
+            raise UsageError(f"--precision {self.precision} is for inference only", cure="train with bf16 or fp32")
+
+    def check_processes(self, models: int, *, cure: str = "give one --arch, or do not use torchrun") -> None:
+        """models: how many are trained. Several processes train one."""
+        if torchrun.world() > 1 and models > 1:
+            raise UsageError("torchrun trains a single neural model", cure=cure)
+
+    def without(self, reporter: Reporter, *names: str, reason: str) -> None:
+        """A note on each of these options that was given, and for `reason` changes nothing."""
+        for name in names:
+            if getattr(self, name) is not None:
+                reporter.note(f"--{name.replace('_', '-')} has no effect: {reason}")
+
+
+def refuse_without_effect(archs: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Raises UsageError for the first option that was given and says nothing to any of these architectures."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"--{name.replace('_', '-')} has no effect with --arch {', '.join(archs)}")
+
+
+def check_vocabulary(tokenizer: str, *, size: int | None = None, min_count: int = 1, limit: str | None = None) -> None:
+    """Raises UsageError for what a tokenizer, a kind or the path of one, does not know: only words and characters are counted,
+    only words can be listed, and only what is learnt has a size."""
+    if min_count > 1 and tokenizer not in ("words", "characters"):
+        raise UsageError("--min-count needs --tokenizer words or characters")
+    if limit is not None:
+        if tokenizer != "words":
+            raise UsageError("--limit-vocab needs --tokenizer words")
+        check_readable([limit])
+    if size and tokenizer not in catalog.names("tokenizers"):
+        raise UsageError("--vocab-size has no effect with an existing tokenizer", where=tokenizer)
