@@ -1,50 +1,59 @@
-"""Sequence models of text: train, score, generate, compare; from n-grams to Transformers.
+"""Sequence models of text: n-grams, RNN, LSTM, GRU and the Transformer, to train, score, generate, classify and translate.
+
+A model is a folder that `seqcli train` wrote, or an ARPA file. `load` opens it, with the verbs of the command line as methods:
 
     import seqcli
     lm = seqcli.load("DIR")
-    lm.score(["I study machine learning"])
+    lm.score("I study machine learning").log_prob
+    lm.next("I study", k=5)                             # the most probable next tokens
+    lm.generate("I study", num_samples=3, seed=1)
+    seqcli.load("SENTIMENT").classify(["What a film!", "Boring."])
+    seqcli.load("EN-KO").translate("I study machine learning", n_best=3)
 
-What the command line refuses raises `seqcli.SeqcliError`.
+One text has one result, a list of texts a list of results. Results are dataclasses; `pandas.DataFrame(results)` makes a data frame
+of a list, and a notebook shows it as a table.
+
+`train_lm`, `train_classifier`, `train_translator` and `train_tokenizer` train:
+
+    lm = seqcli.train_lm("text.txt", "model", arch="lstm", minutes=1)
+    lm.record["valid"]["perplexity"]
+
+Everything that can go wrong with files, models and options raises `SeqcliError`.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seqcli.api.models import Classifier, LanguageModel, Translator, load
+    from seqcli.api.training import Progress, train_classifier, train_lm, train_tokenizer, train_translator
+    from seqcli.errors import SeqcliError
+
 __version__ = "0.1.0"
+__all__ = [
+    "Classifier",
+    "LanguageModel",
+    "Progress",
+    "SeqcliError",
+    "Translator",
+    "load",
+    "train_classifier",
+    "train_lm",
+    "train_tokenizer",
+    "train_translator",
+]
 
 
 def __getattr__(name: str):
-    if name == "SeqcliError":  # nothing is imported before it is used
-        from seqcli.errors import SeqcliError
-
-        return SeqcliError
-    raise AttributeError(f"module 'seqcli' has no attribute {name!r}")
-
-
-def load(
-    model: str, *, device: str = "cpu", precision: str = "fp32", threads: int | None = None, encoding: str | None = None
-):
-    """The model in a folder (or an ARPA file), with the verbs of the command line as methods.
-
-    encoding: of an ARPA file that is not UTF-8.
-    device, precision (fp32, bf16, int8) and threads are for networks.
-    """
-    from seqcli.api import Classifier, LanguageModel, Translator
-    from seqcli.interfaces import Placeable
-    from seqcli.interop import is_arpa
-    from seqcli.runs.model_folder import ModelFolder
-    from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
-    from seqcli.tasks.language.load import LANGUAGE, open_model
-    from seqcli.tasks.translation.load import TRANSLATION, open_translator
-
-    task = LANGUAGE if is_arpa(model) else ModelFolder.open(model).task
-    answering: LanguageModel | Classifier | Translator
-    if task == CLASSIFICATION:
-        answering = Classifier(open_classifier(model))
-    elif task == TRANSLATION:
-        answering = Translator(open_translator(model))
+    """Nothing is imported before it is used."""
+    if name not in __all__:
+        raise AttributeError(f"module 'seqcli' has no attribute {name!r}")
+    if name == "SeqcliError":
+        module = "seqcli.errors"
     else:
-        answering = LanguageModel(open_model(model, encoding=encoding))
-    network = answering.opened.model
-    if isinstance(network, Placeable):
-        from seqcli.training.device import place
+        module = f"seqcli.api.{'training' if name.startswith(('train', 'Progress')) else 'models'}"
+    return getattr(import_module(module), name)
 
-        network.place(place(device, precision, threads=threads))
-    return answering
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -104,7 +104,7 @@ def _goes_down(room: str, target: str, place: str) -> bool:
     if target == "__version__":
         return True
     if room == "__init__":  # the Python door: nothing until it is used
-        return place == FUNCTION and target in ROOMS
+        return place in (FUNCTION, TYPING) and target in ROOMS
     if target not in ROOMS:
         return False
     floor, below = ROOMS[room][0], ROOMS[target][0]

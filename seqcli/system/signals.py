@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -41,7 +42,10 @@ _state = _State()
 
 
 def install(handler: Callable[[int, FrameType | None], None]) -> dict[int, Handler]:
-    """Sets the handler of both signals, except of an ignored one; returns the handlers that it replaced."""
+    """Sets the handler of both signals, except of an ignored one; returns the handlers that it replaced. Python lets the main
+    thread alone do so: in another nothing is set."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
     listened = [number for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN]
     return {number: signal.signal(number, handler) for number in listened}
 
@@ -88,6 +92,11 @@ def stop(number: int) -> None:
     """Raises `Stopped` as if the signal came now."""
     _state.number = number
     _raise()
+
+
+def as_python() -> BaseException:
+    """What Python raises for the signal that came last: for callers that are no command."""
+    return SystemExit(128 + signal.SIGTERM) if _state.number == signal.SIGTERM else KeyboardInterrupt()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The verbs as methods, for Python: typed results (`seqcli.results`) with the names of the command line; nothing is printed.
+"""Models with the verbs of the command line as methods: typed results (`seqcli.results`) with the names of the command line; nothing is printed.
 
     lm = seqcli.load("DIR")
     lm.score("I study machine learning").log_prob
@@ -12,6 +12,7 @@ Settings have the ranges of the options of the same name, and what the command l
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -26,7 +27,8 @@ from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import settings as translation_settings
 from seqcli.decoding.translate import translate
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import OpenModel, OpenScorer, OpenTranslator
+from seqcli.interfaces import OpenModel, OpenScorer, OpenTranslator, Placeable
+from seqcli.interop import is_arpa
 from seqcli.metrics import signature
 from seqcli.results.classification import Classification, Evaluation, Explanation
 from seqcli.results.language import (
@@ -43,6 +45,7 @@ from seqcli.results.language import (
 from seqcli.results.result import Results
 from seqcli.results.tokenization import Piece
 from seqcli.results.translation import Attention, Translation
+from seqcli.runs.model_folder import ModelFolder
 from seqcli.scoring import comparisons
 from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
@@ -51,18 +54,50 @@ from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.classification.classify import Classified, explain
 from seqcli.tasks.classification.data import Texts as LabelledTexts
 from seqcli.tasks.classification.evaluate import Answers
-from seqcli.tasks.classification.load import OpenClassifier
+from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
+from seqcli.tasks.language.load import open_model
+from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
 T = TypeVar("T")
+Model: TypeAlias = "LanguageModel | Classifier | Translator"
 Texts = str | Iterable[str]
 Answer: TypeAlias = T | list[T]
 
 
+def load(
+    model: str | os.PathLike[str], *, device: str = "cpu", precision: str = "fp32", threads: int | None = None,
+    encoding: str | None = None,
+) -> Model:  # fmt: skip
+    """The model in a folder, or in an ARPA file: a `LanguageModel`, `Classifier` or `Translator` by its task.
+
+    device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads are for networks; encoding is that of an ARPA
+    file that is not UTF-8. Raises ModelError for what is no model, or a damaged one.
+    """
+    path = os.fspath(model)
+    folder = None if is_arpa(path) else ModelFolder.open(path)
+    record = folder.config if folder else {}
+    answering: Model
+    if folder and folder.task == CLASSIFICATION:
+        answering = Classifier(open_classifier(path), record)
+    elif folder and folder.task == TRANSLATION:
+        answering = Translator(open_translator(path), record)
+    else:
+        answering = LanguageModel(open_model(path, encoding=encoding), record)
+    network = answering.opened.model
+    if isinstance(network, Placeable):
+        from seqcli.training.device import place  # torch
+
+        network.place(place(device, precision, threads=threads))
+    return answering
+
+
 @dataclasses.dataclass(frozen=True)
 class LanguageModel:
-    """An opened language model. Logarithms are natural."""
+    """An opened language model. Logarithms are natural. record: its settings, training text and figures, as `seqcli info` shows
+    them."""
 
     opened: OpenModel
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
         return f"<seqcli language model {self.opened.name}: {self.signature}>"
@@ -167,9 +202,10 @@ class LanguageModel:
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """An opened classifier. fastText's labels in a text, `__label__x`, are no part of it."""
+    """An opened classifier. fastText's labels in a text, `__label__x`, are no part of it. record: as for a language model."""
 
     opened: OpenClassifier
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
         return f"<seqcli classifier {self.opened.name}: {self.signature}>"
@@ -207,9 +243,10 @@ class Classifier:
 
 @dataclasses.dataclass(frozen=True)
 class Translator:
-    """An opened translator."""
+    """An opened translator. record: as for a language model."""
 
     opened: OpenTranslator
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
         return f"<seqcli translator {self.opened.name}: {self.signature}>"

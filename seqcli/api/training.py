@@ -1,0 +1,281 @@
+"""Training for Python: the same options, checks and folders as `seqcli train`, and the trained model as the result.
+
+    def show(progress):
+        print(f"{progress.share:.0%} {progress.what}")
+
+    lm = seqcli.train_lm("text.txt", "model", arch="lstm", minutes=1, progress=show)
+    lm.record["valid"]["perplexity"]
+
+`data` is a file or several. What an option means, and its default and range, is in `seqcli train lm --help` and in
+`seqcli.tasks.training_options.TrainingOptions`; an option of the command line such as `--learning-rate` is `learning_rate` here,
+and `--set KEY=VALUE` is `settings={"KEY": VALUE}`. What the command line refuses raises the same `SeqcliError`. Notes go to the
+logger "seqcli" at level INFO. An interrupt (Ctrl-C) while a network is trained saves a checkpoint before it raises
+KeyboardInterrupt; `resume=True` continues from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from seqcli.api.models import Classifier, LanguageModel, Translator
+from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.system import clock, signals
+from seqcli.tasks.classification.data import LabelledFiles
+from seqcli.tasks.classification.train_several import train_classifiers
+from seqcli.tasks.language import train_tokenizer as tokenizers
+from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.train_several import train_language_models
+from seqcli.tasks.trained import Trained
+from seqcli.tasks.training_options import TrainingOptions
+from seqcli.tasks.translation.data import PairFiles
+from seqcli.tasks.translation.train_several import default_arch, train_translators
+
+AnyModel = TypeVar("AnyModel", LanguageModel, Classifier, Translator)
+Path: TypeAlias = str | os.PathLike[str]
+Paths: TypeAlias = Path | Iterable[Path]
+Archs: TypeAlias = str | Sequence[str]
+_OPTIONS = [field.name for field in dataclasses.fields(TrainingOptions)]
+_LOGGER = logging.getLogger("seqcli")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is. what: it does at the moment, with figures of a network's last steps; total: None where it is not
+    known."""
+
+    what: str
+    done: float
+    total: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Of the work at hand, from 0 to 1; 0 where the total is not known."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+def train_lm(
+    data: Paths,
+    output: Path,
+    *,
+    arch: Archs = "ngram",
+    valid: Paths = (),
+    unit: str = "line",
+    order: int | None = None,
+    prune: Sequence[int] | None = None,
+    memory: int | None = None,
+    text_column: str | None = None,
+    format: str | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> LanguageModel | dict[str, LanguageModel]:
+    """Trains a language model of the text in `data`, writes it into the folder `output` and returns it.
+
+    arch: "ngram", "feedforward", "rnn", "lstm", "gru" or "transformer"; several are trained alike, into a folder each in `output`,
+    and returned by name. order, prune, memory (bytes): of n-grams. progress: called as the work goes on, up to ten times a
+    second. options: those of every training, such as minutes, epochs, seed, preset, tokenizer, settings, force and resume.
+    """
+    corpus = Corpus(_paths(data), unit=unit, text_column=text_column, format=format, encoding=encoding, strict=strict)
+    held_out = _paths(valid)
+    with _command(progress) as reporter:
+        trained = train_language_models(
+            corpus,
+            os.fspath(output),
+            _training_options(arch, options),
+            valid=dataclasses.replace(corpus, paths=held_out) if held_out else None,
+            order=order,
+            prune=prune,
+            memory=memory,
+            reporter=reporter,
+        )
+        return _models(trained, LanguageModel, reporter)
+
+
+def train_classifier(
+    data: Paths,
+    output: Path,
+    *,
+    arch: Archs = "bag",
+    valid: Paths = (),
+    text_column: str | None = None,
+    label_column: str | None = None,
+    order: int | None = None,
+    runs: int = 1,
+    metric: str | None = None,
+    label_weights: str | None = None,
+    init: Path | None = None,
+    format: str | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Classifier | dict[str, Classifier]:
+    """Trains a classifier of the labelled texts in `data`, writes it into the folder `output` and returns it.
+
+    arch: "ngram", "bag", "cnn", "rnn", "lstm", "gru" or "transformer"; several, or several runs, are returned by name. metric:
+    "accuracy", "macro_f1" or "loss", by which the best weights are chosen. init: a language model to begin with. progress, options: as for
+    `train_lm`.
+    """
+    files = LabelledFiles(_paths(data), text_column, label_column, format=format, encoding=encoding, strict=strict)
+    held_out = _paths(valid)
+    with _command(progress) as reporter:
+        trained = train_classifiers(
+            files,
+            os.fspath(output),
+            _training_options(arch, options),
+            valid=dataclasses.replace(files, paths=held_out) if held_out else None,
+            order=order,
+            runs=runs,
+            metric=metric,
+            label_weights=label_weights,
+            init=None if init is None else os.fspath(init),
+            reporter=reporter,
+        )
+        return _models(trained, Classifier, reporter)
+
+
+def train_translator(
+    data: Paths,
+    output: Path,
+    *,
+    source: Path | None = None,
+    target: Path | None = None,
+    arch: Archs | None = None,
+    valid: Paths = (),
+    valid_source: Path | None = None,
+    valid_target: Path | None = None,
+    source_column: str | None = None,
+    target_column: str | None = None,
+    metric: str = "chrf",
+    init: Path | None = None,
+    separate: bool = False,
+    format: str | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Translator | dict[str, Translator]:
+    """Trains a translator of the pairs in `data`, writes it into the folder `output` and returns it.
+
+    The pairs are a table of two columns, or, with data=(), the lines of the files `source` and `target`. arch: "rnn", "lstm", "gru" or
+    "transformer"; several are returned by name. metric: "chrf", "bleu" or "loss", by which the best weights are chosen. init: a
+    translator to begin with. separate: a tokenizer for each language. progress, options: as for `train_lm`.
+    """
+    first = None if init is None else os.fspath(init)
+    files = PairFiles(
+        _paths(data),
+        source=_path(source),
+        target=_path(target),
+        source_column=source_column,
+        target_column=target_column,
+        format=format,
+        encoding=encoding,
+        strict=strict,
+    )
+    with _command(progress) as reporter:
+        trained = train_translators(
+            files,
+            os.fspath(output),
+            _training_options(arch or default_arch(first), options),
+            valid=files.held_out(_paths(valid), source=_path(valid_source), target=_path(valid_target)),
+            metric=metric,
+            init=first,
+            separate=separate,
+            reporter=reporter,
+        )
+        return _models(trained, Translator, reporter)
+
+
+def train_tokenizer(
+    data: Paths,
+    output: Path,
+    *,
+    tokenizer: str = "sentencepiece",
+    algorithm: str | None = None,
+    vocab_size: int | None = None,
+    min_count: int = 1,
+    limit_vocab: Path | None = None,
+    text_column: str | None = None,
+    format: str | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
+    force: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Tokenizer:
+    """Learns a tokenizer ("sentencepiece", "words", "characters" or "bytes") from the text in `data`, writes it into the folder
+    `output` and returns it. algorithm: of sentencepiece, "unigram" or "bpe"."""
+    corpus = Corpus(_paths(data), text_column=text_column, format=format, encoding=encoding, strict=strict)
+    choice = TokenizerChoice(
+        tokenizer, vocab_size=vocab_size, min_count=min_count, limit=_path(limit_vocab), algorithm=algorithm
+    )
+    with _command(progress) as reporter:
+        return tokenizers.train_tokenizer(corpus, choice, os.fspath(output), force=force, reporter=reporter)
+
+
+class _Reporter:
+    """A `Reporter` for Python. callback: is called with each `Progress`."""
+
+    def __init__(self, callback: Callable[[Progress], None] | None):
+        self._callback = callback
+
+    def note(self, line: str) -> None:
+        _LOGGER.info(line)
+
+    def progress(self, what: str, done: float, total: float | None = None) -> None:
+        if self._callback:
+            self._callback(Progress(what, done, total))
+
+    def clear(self) -> None:
+        pass
+
+
+@contextmanager
+def _command(progress: Callable[[Progress], None] | None) -> Iterator[Reporter]:
+    """A training runs inside: its budget of minutes starts now, and a signal that ended it is raised as Python would."""
+    with clock.command():
+        try:
+            yield _Reporter(progress)
+        except signals.Stopped:
+            raise signals.as_python() from None
+        except SystemExit as stop:  # of the training loop, once it has saved
+            raise (KeyboardInterrupt() if stop.code == 128 + signal.SIGINT else stop) from None
+
+
+def _training_options(arch: Archs, options: dict[str, Any]) -> TrainingOptions:
+    for name in options:
+        if name not in _OPTIONS:
+            near = difflib.get_close_matches(name, _OPTIONS, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise TypeError(f"unexpected keyword argument {name!r}{hint}")
+    return TrainingOptions([arch] if isinstance(arch, str) else list(arch), **options)
+
+
+def _models(
+    trained: Iterable[Trained[Any]], kind: Callable[[Any, Any], AnyModel], reporter: Reporter
+) -> AnyModel | dict[str, AnyModel]:
+    """The model, or several by name."""
+    models: dict[str, AnyModel] = {}
+    for each in trained:
+        for line in each.summary:
+            reporter.note(f"{each.name}: {line}" if each.several else line)
+        models[each.name] = kind(each.opened, ModelFolder.open(each.path).config)
+        several = each.several
+    return models if several else models.popitem()[1]
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+def _paths(paths: Paths) -> tuple[str, ...]:
+    return (os.fspath(paths),) if isinstance(paths, str | os.PathLike) else tuple(os.fspath(path) for path in paths)
