@@ -143,14 +143,14 @@ class TrainingOptions:
             raise UsageError("torchrun trains a single neural model", cure=cure)
 
     def without(self, reporter: Reporter, *names: str, reason: str) -> None:
-        """A note on each of these options that was given, and for `reason` changes nothing."""
+        """Prints a note for each of these options that was given although it has no effect, with the reason."""
         for name in names:
             if getattr(self, name) is not None:
                 reporter.note(f"--{name.replace('_', '-')} has no effect: {reason}")
 
 
 def refuse_without_effect(archs: Sequence[str], options: Mapping[str, Any]) -> None:
-    """Raises UsageError for the first option that was given and says nothing to any of these architectures."""
+    """Raises UsageError for the first given option that has no effect with any of these architectures."""
     for name, value in options.items():
         if value is not None:
             raise UsageError(f"--{name.replace('_', '-')} has no effect with --arch {', '.join(archs)}")
