@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from seqcli.commands.options import TextInput
 from seqcli.data import lines, records, tables
 from seqcli.data.lines import Block
@@ -18,7 +20,8 @@ class AlignedFile:
     ):
         self._where, self._what = path, what
         if column:
-            blocks = records.read_blocks(path, column=column, **source.reading)
+            ended = partial(lines.note_blank_end, path=path, reporter=reporter)
+            blocks = records.read_blocks(path, column=column, blank_end=ended, **source.reading)
         else:
             blocks = lines.read_blocks(path, **source.reading)
         self._lines = [line for block in lines.noting(blocks, path, reporter) for line in block.records()]

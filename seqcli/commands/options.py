@@ -243,14 +243,14 @@ class TextInput:
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help=f"Column with the text of a table: {COLUMN}",
+            help=f"Column with the text of a table: {COLUMN} Null, in every format, is an empty text.",
         ),
     ] = None
     keep: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Copy this column of a table to the output; repeatable. In JSON it becomes kept_NAME if that name is already taken.",
+            help="Copy this column of a table to the output; repeatable. It becomes kept_NAME if that name is already taken.",
         ),
     ] = None
     encoding: Annotated[
@@ -313,6 +313,7 @@ class TextInput:
             keep=self.keep or (),
             size=size or lines.BLOCK_BYTES,
             format=self.format,
+            blank_end=functools.partial(lines.note_blank_end, path=path, reporter=reporter),
             **self.reading,
         )
         if clean and not records.has_columns(path, self.format):

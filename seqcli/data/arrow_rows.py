@@ -1,4 +1,7 @@
-"""Columns of .csv (RFC 4180; CR LF in a cell becomes LF) and .parquet files, as pyarrow reads them."""
+"""Columns of .csv (RFC 4180; CR LF in a cell becomes LF) and .parquet files, as pyarrow reads them.
+
+A .csv whose header has no comma may be separated by semicolons, tabs or vertical bars instead.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from seqcli.data.columns import MISSING, Asked, Rows, cells_of, field_of, numbered, place_of, places_of, wanted
 from seqcli.data.files import ByteFile, opened
-from seqcli.data.lines import Block, read_blocks
+from seqcli.data.lines import Block, read_table_lines
 from seqcli.errors import InputError, UsageError, nearest
 
 _ROWS = 4096
@@ -19,7 +22,7 @@ Part = tuple[list[str], list[list[object]]]  # of a batch of rows: the names of 
 
 
 def read_csv(path: str, columns: Sequence[Asked], **reading) -> Iterator[Rows]:
-    text = _Text(read_blocks(path, **reading))
+    text = _Text(read_table_lines(path, **reading))
     for rows in _rows(path, "CSV", lambda: _csv(text, columns, path)):
         yield rows._replace(replaced=text.replaced)
         text.replaced = 0
@@ -78,12 +81,12 @@ class _Text(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def first_row(self) -> list[str]:
+    def first_row(self, delimiter: str) -> list[str]:
         """The cells of the first row, which is yet to be read; none in an empty file."""
         self._fill()
         lines = io.StringIO(str(self._rest[:_LARGEST_CSV_ROW], "utf-8", "ignore"), newline="")
         csv.field_size_limit(_LARGEST_CSV_ROW)
-        return next(csv.reader(lines), []) or ([""] if self._rest else [])
+        return next(csv.reader(lines, delimiter=delimiter), []) or ([""] if self._rest else [])
 
     def _fill(self) -> None:
         if not self._rest and (block := next(self._blocks, None)):
@@ -98,11 +101,20 @@ class _Text(io.RawIOBase):
         return size
 
 
+def _delimiter(file: _Text, columns: Sequence[Asked]) -> str:
+    """The comma, or what separates the names of a header that has none: a semicolon, a tab, a vertical bar. Without a header
+    that is looked for only where another column than the first is asked."""
+    if len(file.first_row(",")) > 1 or (numbered(columns) and not any(place_of(wanted(c).name or "") for c in columns)):
+        return ","
+    return next((mark for mark in ";\t|" if len(file.first_row(mark)) > 1), ",")
+
+
 def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
     import pyarrow
     from pyarrow import csv
 
-    names = file.first_row()
+    delimiter = _delimiter(file, columns)
+    names = file.first_row(delimiter)
     if not names:
         return
     header = not numbered(columns)
@@ -118,7 +130,7 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
         read_options=csv.ReadOptions(
             autogenerate_column_names=not header, block_size=_LARGEST_CSV_ROW, use_threads=False
         ),
-        parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False),
         # Text as it stands: a type inferred from the first rows would turn 007 into 7.
         convert_options=csv.ConvertOptions(
             default_column_type=pyarrow.string(),

@@ -1,6 +1,7 @@
 """Columns of tables: which of them is meant, fields inside objects by dotted names, and cells as text.
 
-A column is named by its header, by a path into nested fields (`translation.en`), or `#N` (from 1).
+A column is named by its header, by a path into nested fields (`translation.en`), or `#N` (from 1). Case and blanks around a
+name do not matter where only one column can be meant.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from seqcli.errors import InputError, UsageError, listed, nearest
+from seqcli.text import nfc
 
 TEXT_COLUMNS = ("text", "sentence", "document", "review")
 MISSING = object()  # of a field: neither a value nor null
@@ -34,13 +36,27 @@ class ColumnSpec:
     def found(self, names: Sequence[str], *, where: str, kind: str = "column") -> str:
         """Its name. Raises UsageError where the user has to say."""
         if self.name is not None:
-            return self.name
-        known = next((name for name in self.usual if name in names), None)
+            return matching(self.name, names) or self.name
+        exact = (name for name in self.usual if name in names)
+        known = next(exact, None) or next((each for name in self.usual if (each := matching(name, names))), None)
         if known is None:
             cure = f"--{self.holds}-column, one of {listed(names)}" + (" or #N" if kind == "column" else "")
             cure = (_other_format(names) if kind == "column" else None) or cure
             raise UsageError(f"which {kind} is the {self.holds}?", where=where, cure=cure)
         return known
+
+
+def folded(name: str) -> str:
+    """A column's name without what people do not type: case, blanks around it, the form of its accents."""
+    return nfc(name).strip().casefold()
+
+
+def matching(name: str, names: Sequence[str]) -> str | None:
+    """The column called `name`, or else the only one whose folded name is the same."""
+    if name in names:
+        return name
+    alike = {each for each in names if folded(each) == folded(name)}
+    return alike.pop() if len(alike) == 1 else None
 
 
 TEXT = ColumnSpec("text", TEXT_COLUMNS)

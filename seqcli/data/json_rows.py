@@ -6,11 +6,11 @@ A .json file is either, by its first character. Of an array one object after ano
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from seqcli.data.columns import MISSING, Asked, ColumnSpec, Rows, cells_of, field_names, field_of, wanted
-from seqcli.data.lines import LONE_SURROGATE, Block, read_blocks
+from seqcli.data.lines import LONE_SURROGATE, Block, read_blocks, without_blank_end
 from seqcli.errors import InputError, nearest
 
 _TOGETHER = 4096  # objects of an array
@@ -19,9 +19,10 @@ _LARGEST = 1 << 26  # characters of one object
 
 
 def read_rows(
-    path: str, columns: Sequence[Asked], *, strict: bool = False, array: bool = False, **reading
-) -> Iterator[Rows]:
-    """array: the file may hold one array of objects.
+    path: str, columns: Sequence[Asked], *, strict: bool = False, array: bool = False,
+    blank_end: Callable[[int], None] | None = None, **reading,
+) -> Iterator[Rows]:  # fmt: skip
+    """array: the file may hold one array of objects; blank_end: as for `lines.read_table_lines`.
 
     Raises UsageError for a field that the first object has not, InputError for what is no JSON object, or lacks a field.
     """
@@ -36,7 +37,7 @@ def read_rows(
     if array and first.data.lstrip().startswith(b"["):
         yield from _array(path, blocks, fields)
         return
-    for block in blocks:
+    for block in without_blank_end(blocks, blank_end or (lambda _: None)):
         cells = []
         for line, record in enumerate(block.records(), block.first):
             where = f"{path}, line {line}"

@@ -1,7 +1,7 @@
 r"""Texts with a label each: columns of tables, data sets of the hub, or fastText's lines `__label__x some text`.
 
 One label a text; a text without is refused, as is a label that an output row could not hold. Rows that are blank, label
-and all, are left out. What the labels mean is for others: here they are text, stripped of white space and in NFC. Models
+and all, are left out. What the labels mean is for others: here they are text, in one spelling (`canonical`). Models
 are taught with `read_all`, and asked with `read_labelled`.
 """
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from seqcli.data import hub, lines, records, tables
+from seqcli.data.columns import folded
 from seqcli.data.deadline import Deadline
 from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError, nearest
@@ -60,11 +61,12 @@ def read_labelled(
     format: str | None = None,
     encoding: str | None = None,
     strict: bool = False,
+    blank_end: Callable[[int], None] | None = None,
 ) -> Iterator[LabelledBlock]:
     """The records of `path` with their labels, block by block; columns named in `keep` stay beside them.
 
     text_column: None takes the first of text, sentence, document, review that the file has; label_column: of label,
-    labels, class, category, sentiment, target. Without a header both are `#N`.
+    labels, class, category, sentiment, target. Without a header both are `#N`. blank_end: as for `lines.read_table_lines`.
     Raises UsageError for a column that is not there, InputError for a row without a label, with several, or with one
     that holds a control character.
     """
@@ -76,6 +78,7 @@ def read_labelled(
         format=format,
         encoding=encoding,
         strict=strict,
+        blank_end=blank_end,
     )
     cleaned: dict[str, str] = {}
     for texts, given in raw:
@@ -111,8 +114,15 @@ def _without_blank(block: LabelledBlock) -> LabelledBlock:
     )
 
 
+def canonical(label: str) -> str:
+    """A label as formats agree on it: in NFC, without white space around it; truth values as JSON writes them, since CSV and
+    Parquet files of one table have True and true."""
+    label = nfc(label.strip())
+    return label.lower() if label.lower() in ("true", "false") else label
+
+
 def _clean(label: str, block: LabelledBlock, index: int) -> str:
-    clean = nfc(label.strip())
+    clean = canonical(label)
     if unfit := _UNFIT.search(clean):
         cure = "labels stand in rows of output, so take it out" if len(clean) <= 40 else "is it the right column?"
         shown = clean if len(clean) <= 40 else clean[:37] + "..."
@@ -141,29 +151,37 @@ def _without_label(block: LabelledBlock, rest: Iterator[tuple[Block, list[str]]]
 
 
 def _raw(
-    path: str, *, text_column: str | None, label_column: str | None, keep: Sequence[str], format: str | None, **reading
+    path: str,
+    *,
+    text_column: str | None,
+    label_column: str | None,
+    keep: Sequence[str],
+    format: str | None,
+    blank_end: Callable[[int], None] | None,
+    **reading,
 ) -> tuple[Iterator[tuple[Block, list[str]]], int | None]:
     """The blocks with the labels as they are given, and how many lines stand before the first record."""
-    label = tables.ColumnSpec(
-        "label", tuple(name for name in LABEL_COLUMNS if name != text_column), name=label_column, may_lack=True
-    )
+    label = tables.ColumnSpec("label", _without(LABEL_COLUMNS, text_column), name=label_column, may_lack=True)
     if not records.has_columns(path, format):
         for column in (text_column, label if label_column else None):
             records.check_lines(path, column, keep)
         return _prefixed(path, **reading), 0
-    if text_column is not None and text_column == label_column:
+    if text_column is not None and label_column is not None and folded(text_column) == folded(label_column):
         raise UsageError(
             f"column {text_column!r} cannot be both text and label", where=path, cure="name another column"
         )
-    text = dataclasses.replace(
-        tables.TEXT, name=text_column, usual=tuple(name for name in tables.TEXT_COLUMNS if name != label_column)
-    )
+    text = dataclasses.replace(tables.TEXT, name=text_column, usual=_without(tables.TEXT_COLUMNS, label_column))
     kind = "hub" if hub.is_hub(path) else tables.kind_of(path, format)
     if kind in ("tsv", "csv"):
         _check_numbers(text_column, label_column, path)
-    blocks = records.read_blocks(path, column=text, keep=[label, *keep], format=format, **reading)
+    blocks = records.read_blocks(path, column=text, keep=[label, *keep], format=format, blank_end=blank_end, **reading)
     by_number = not any(name is None or not name.startswith("#") for name in (text_column, label_column, *keep))
     return _from_kept(blocks, keep), {"tsv": int(not by_number), "jsonl": 0}.get(kind or "")
+
+
+def _without(usual: Sequence[str], name: str | None) -> tuple[str, ...]:
+    """Usual names of a column, of which `name` is that of another one."""
+    return tuple(each for each in usual if name is None or each != folded(name))
 
 
 def _check_numbers(text_column: str | None, label_column: str | None, path: str) -> None:
@@ -265,11 +283,12 @@ def read_all(
     deadline = deadline or Deadline()
     for path in paths:
         parts: list[LabelledBlock] = []
-        before, left_out = seen, 0
+        before = seen
+        left_out: list[int] = []  # numbers of blank rows
         named = records.has_columns(path, format) or not tables_too  # columns are those of the tables among the files
         read = read_labelled(
             path, text_column=text_column if named else None, label_column=label_column if named else None, format=format,
-            encoding=encoding, strict=strict,
+            encoding=encoding, strict=strict, blank_end=left_out.append,
         )  # fmt: skip
         for block in lines.noting(_texts(deadline.within(read), parts), path, reporter):
             part = parts.pop()
@@ -284,13 +303,13 @@ def read_all(
                 number[label] = len(number)
             targets.append(np.array([number[label] for label in part.labels], np.int32))
             places.append(before + block.first + (np.arange(len(block)) if part.places is None else part.places))
-            left_out += part.records - len(block)
+            left_out.append(part.records - len(block))
             seen = before + block.first - 1 + part.records
             blocks.append(block.data)
-        if left_out:
-            rows = "1 blank row is" if left_out == 1 else f"{left_out:,} blank rows are"
+        if number_left_out := sum(left_out):
+            rows = "1 blank row is" if number_left_out == 1 else f"{number_left_out:,} blank rows are"
             reporter.note(f"{lines.shown(path)}: {rows} left out")
-        blank += left_out
+        blank += number_left_out
     found, where_ = np.concatenate(targets), np.concatenate(places)
     everywhere = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     if not len(found):

@@ -15,7 +15,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -132,6 +132,45 @@ def read_blocks(
                 encodings.transcoded(chunks, encoding, name, strict=strict), name, strict, longest
             ):
                 yield replace(block, replaced=block.data.count(_REPLACEMENT))
+
+
+def read_table_lines(path: str, *, blank_end: Callable[[int], None] | None = None, **reading) -> Iterator[Block]:
+    """The lines of a table in text, as `read_blocks` gives them, without blank lines at its end: those are not rows.
+
+    blank_end: gets the number of the lines that were left out, if any.
+    """
+    return without_blank_end(read_blocks(path, **reading), blank_end or (lambda _: None), blanks=b" \n")
+
+
+def without_blank_end(
+    blocks: Iterator[Block], note: Callable[[int], None], *, blanks: bytes = b" \t\n\r"
+) -> Iterator[Block]:
+    """The same records up to the last that is not blank; `note` gets the number of those left out, if any.
+
+    blanks: of what a blank record consists, and a line feed.
+    """
+    held: list[Block] = []
+    count = 0
+    for block in blocks:
+        last = len(block.data.rstrip(blanks))
+        if not last:
+            held.append(block)
+            count += len(block)
+            continue
+        yield from held
+        rows = block.data.count(b"\n", 0, last) + 1
+        yield block.part(0, rows) if rows < len(block) else block
+        held = [block.part(rows, len(block))] if rows < len(block) else []
+        count = len(block) - rows
+    if count:
+        note(count)
+
+
+def note_blank_end(count: int, path: str, reporter: Reporter) -> None:
+    """count: blank rows at the end of a table."""
+    if count:
+        rows = "1 blank row at the end is" if count == 1 else f"{count:,} blank rows at the end are"
+        reporter.note(f"{shown(path)}: {rows} left out")
 
 
 def _has_size(file: ByteFile) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice, zip_longest
 
 import numpy as np
 
 from seqcli.data import hub, lines, records, tables
+from seqcli.data.columns import folded
 from seqcli.data.deadline import Deadline
 from seqcli.data.lines import block_of
 from seqcli.data.texts import Texts
@@ -56,13 +58,13 @@ def read_tables(
     deadline: when reading stops. Raises UsageError for a column that is not there or is both, InputError where there are no
     pairs.
     """
-    if source_column is not None and source_column == target_column:
+    if source_column is not None and target_column is not None and folded(source_column) == folded(target_column):
         raise UsageError(
             f"{source_column} cannot be source and target", where=", ".join(paths), cure="name another column"
         )
     sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
     asked = [
-        replace(side, name=name, usual=tuple(each for each in side.usual if each != other))
+        replace(side, name=name, usual=tuple(each for each in side.usual if other is None or each != folded(other)))
         for side, name, other in sides
     ]
     deadline = deadline or Deadline()
@@ -79,7 +81,8 @@ def _of_table(
     if hub.is_hub(path):
         rows = hub.read_rows(path, asked)
     elif records.has_columns(path, format):
-        rows = tables.read_rows(path, asked, format=format, **reading)
+        ended = partial(lines.note_blank_end, path=path, reporter=reporter)
+        rows = tables.read_rows(path, asked, format=format, blank_end=ended, **reading)
     else:
         cure = f"give {tables.NAMED}, or two files of lines: --source FILE --target FILE"
         raise UsageError("pairs need two columns", where=path, cure=cure)

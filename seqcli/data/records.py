@@ -20,18 +20,20 @@ def read_blocks(
     keep: Sequence[tables.Asked] = (),
     size: int = BLOCK_BYTES,
     format: str | None = None,
+    blank_end: Callable[[int], None] | None = None,
     **reading,
 ) -> Iterator[Block]:
     """The records of `path`, block by block.
 
     column: of a table; None takes the first of text, sentence, document, review that it has. keep: columns beside it.
-    size: of blocks of lines, in bytes. format: one of `tables.FORMATS`, None to go by the name.
+    size: of blocks of lines, in bytes. format: one of `tables.FORMATS`, None to go by the name. blank_end: as for
+    `lines.read_table_lines`.
     Raises UsageError where columns are named that lines do not have.
     """
     if hub.is_hub(path):
         return tables.blocks_of(hub.read_rows(path, [column, *keep]))
     if tables.is_table(path, format):
-        return tables.read_blocks(path, column=column, keep=keep, format=format, **reading)
+        return tables.read_blocks(path, column=column, keep=keep, format=format, blank_end=blank_end, **reading)
     check_lines(path, column, keep)
     return lines.read_blocks(path, size=size, **reading)
 
@@ -43,22 +45,3 @@ def check_lines(path: str, column: tables.Asked, keep: Sequence[tables.Asked] = 
         option = "--keep" if not (wanted and wanted.name is not None) else f"--{wanted.holds}-column"
         cure = "give --format where the name does not say it"
         raise UsageError(f"{option} is for {tables.NAMED}", where=lines.shown(path), cure=cure)
-
-
-def without_blank_end(blocks: Iterator[Block], note: Callable[[int], None]) -> Iterator[Block]:
-    """The same records up to the last that is not blank; `note` gets the number of those left out, if any."""
-    held: list[Block] = []
-    blank = 0
-    for block in blocks:
-        last = len(block.data.rstrip(b" \t\n\r"))
-        if not last:
-            held.append(block)
-            blank += len(block)
-            continue
-        yield from held
-        rows = block.data.count(b"\n", 0, last) + 1
-        yield block.part(0, rows)
-        held = [block.part(rows, len(block))] if rows < len(block) else []
-        blank = len(block) - rows
-    if blank:
-        note(blank)

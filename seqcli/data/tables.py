@@ -1,18 +1,18 @@
 """Columns of .tsv, .csv, .json, .jsonl and .parquet files, a batch of rows at a time; one file for each format reads them.
 
 What a file is follows from its name, or from the format that is given. A cell is text whatever type the file gives it;
-null is the empty text, as is NaN, and a list or an object is an InputError with its row.
+null is the empty text, as is NaN, and a list or an object is an InputError with its row. Blank lines at the end are not rows.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 
 from seqcli.data import arrow_rows, json_rows, tsv
 from seqcli.data.columns import TEXT, TEXT_COLUMNS, Asked, ColumnSpec, Rows
-from seqcli.data.files import compression, unpacked_name
+from seqcli.data.files import SPREADSHEETS, compression, unpacked_name
 from seqcli.data.lines import Block, block_of
 from seqcli.errors import InputError
 
@@ -38,10 +38,16 @@ SUFFIXES = {**{f".{name}": name for name in FORMATS[1:]}, ".ndjson": "jsonl"}
 
 
 def kind_of(path: str, format: str | None = None) -> str | None:
-    """ "tsv", "csv", "jsonl", "json" or "parquet" by `format` or by the name (that of a compressed file put aside), else None."""
+    """ "tsv", "csv", "jsonl", "json" or "parquet" by `format` or by the name (that of a compressed file put aside), else None.
+
+    Raises InputError for a spreadsheet.
+    """
     if format is not None:
         return None if format == LINES else format
-    return SUFFIXES.get(PurePath(unpacked_name(path)).suffix.lower())
+    suffix = PurePath(unpacked_name(path)).suffix.lower()
+    if suffix in SPREADSHEETS:
+        raise InputError("is a spreadsheet", where=path, cure="save the sheet as .csv")
+    return SUFFIXES.get(suffix)
 
 
 def is_table(path: str, format: str | None = None) -> bool:
@@ -72,9 +78,10 @@ def blocks_of(rows: Iterator[Rows]) -> Iterator[Block]:
 
 
 def read_rows(
-    path: str, columns: Sequence[Asked], *, format: str | None = None, encoding: str | None = None, strict: bool = False
-) -> Iterator[Rows]:
-    """The asked columns of `path`; None asks for the text column.
+    path: str, columns: Sequence[Asked], *, format: str | None = None, encoding: str | None = None, strict: bool = False,
+    blank_end: Callable[[int], None] | None = None,
+) -> Iterator[Rows]:  # fmt: skip
+    """The asked columns of `path`; None asks for the text column. blank_end: as for `lines.read_table_lines`.
 
     Raises UsageError for a column that is not there, InputError for a row that has no such cell.
     """
@@ -84,7 +91,8 @@ def read_rows(
             raise InputError("a compressed Parquet file cannot be read in pieces", where=path, cure="unpack it first")
         return arrow_rows.read_parquet(path, columns)
     if kind == "tsv":
-        return tsv.read_rows(path, columns, encoding=encoding, strict=strict)
+        return tsv.read_rows(path, columns, encoding=encoding, strict=strict, blank_end=blank_end)
     if kind == "csv":
-        return arrow_rows.read_csv(path, columns, encoding=encoding, strict=strict)
-    return json_rows.read_rows(path, columns, array=kind == "json", encoding=encoding, strict=strict)
+        return arrow_rows.read_csv(path, columns, encoding=encoding, strict=strict, blank_end=blank_end)
+    array = kind == "json"
+    return json_rows.read_rows(path, columns, array=array, encoding=encoding, strict=strict, blank_end=blank_end)

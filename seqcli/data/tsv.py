@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from seqcli.data.columns import Asked, Rows, numbered, places_of
-from seqcli.data.lines import read_blocks
+from seqcli.data.lines import read_table_lines
 from seqcli.errors import InputError
 
 _NO_BREAKS = bytes(byte for byte in range(256) if byte not in b"\t\n")
@@ -24,10 +24,10 @@ def read_columns(path: str, columns: Sequence[Asked], **reading) -> Iterator[tup
     """As Rows, but each asked column as lines.
 
     Raises InputError for a row that has not as many fields as the header, or where there is none, as the first row. A
-    blank line is a row of empty cells.
+    blank line before the last row is a row of empty cells.
     """
     places, width, first = None, 0, 1
-    for block in read_blocks(path, **reading):
+    for block in read_table_lines(path, **reading):
         data, number = block.data, block.first
         if places is None:
             header, _, rest = data.partition(b"\n")

@@ -47,12 +47,15 @@ _SIGNATURES = {  # first bytes: what they are, and what a user can do
     b"\x7fELF": ("a program", "give a text file"),
     b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "run git lfs pull to get the file itself"),
 }
+_ZIP, _OFFICE = b"PK\x03\x04", (b"[Content_Types].xml", b"xl/", b"word/", b"mimetypeapplication/vnd.oasis.opendocument")
 _TAR = (257, b"ustar")
 _PAGES = (b"<!doctype html", b"<html")
 
 
 def recognised(head: bytes) -> tuple[str, str] | None:
     """What data that begins so is, if it is not text, and the cure: ("a zip archive", "unpack it first")."""
+    if head.startswith(_ZIP) and any(sign in head for sign in _OFFICE):
+        return "a spreadsheet or another Office document", "save it as .csv or as text"
     for signature, found in _SIGNATURES.items():
         if head.startswith(signature):
             # Three letters may begin a text; as file(1) does, the byte after them decides.

@@ -168,6 +168,21 @@ def test_blank_rows_at_the_end_of_a_table_are_no_sentences(here, tmp_path, kind)
     assert models["m"] == models["n"]
 
 
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl"])
+def test_blank_lines_at_the_end_of_a_table_are_noted_by_every_verb(here, model, bag, translator, tmp_path, kind):
+    name = written(tmp_path, kind, [{"text": "the cat", "label": "good"}, {"text": None, "label": "bad"}])
+    with open(tmp_path / name, "a") as file:
+        file.write("\n \n")
+    for verb, chosen, options in (
+        ("score", model, []), ("tokenize", model, []), ("generate", model, ["--max-new-tokens", 1]), ("classify", bag, []),
+        ("translate", translator, ["--max-length-ratio", 0.1]),
+    ):  # fmt: skip
+        done = here(verb, "-m", chosen, "-i", name, *options)
+        assert done.code == 0 and len(done.rows) == 2 and f"{name}: 2 blank rows at the end are left out" in done.err
+    judged = here("classify", "-m", bag, "--evaluate", "-i", name, "--json")
+    assert json.loads(judged.out)["texts"] == 2 and f"{name}: 2 blank rows are left out" in judged.err
+
+
 def test_a_label_that_the_model_does_not_know_is_counted(here, bag, tmp_path):
     """Accuracy, recall and F1 as scikit-learn computes them: from the pairs of true and predicted labels."""
     texts = {

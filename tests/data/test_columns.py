@@ -89,7 +89,7 @@ def test_a_name_of_two_columns_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "name, header, cure",
     [
-        ("a.csv", "text;label", "separated by semicolons"), ("a.csv", "text\tlabel", "separated by tabs"), ("a.tsv", "text,label", "separated by commas"),
+        ("a.tsv", "text;label", "separated by semicolons"), ("a.tsv", "text,label", "separated by commas"),
         ("a.tsv", "text|label", "separated by vertical bars"), ("a.tsv", '"text"\t"label"', "its cells are in quotes of another format"),
         ("a.csv", "'text','label'", "its cells are in quotes of another format"), ("a.csv", "", "is blank: take it out"), ("a.tsv", "", "is blank: take it out"),
         ("a.tsv", "words\tlabel", "--text-column, one of words, label or #N"),

@@ -5,6 +5,7 @@ import json
 import unicodedata
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,6 +130,20 @@ def test_packed_and_foreign_text(write):
     assert part.block.replaced == 1
     with pytest.raises(InputError, match="line 2, byte 2"):
         pairs(write("b.tsv", b"text\tlabel\na\xff\tb\n"), strict=True)
+
+
+def test_truth_values_are_the_same_labels_in_every_format(write, tmp_path):
+    """A table of pandas: its CSV has True, its JSON and Parquet true."""
+    table = pandas.DataFrame({"text": ["a", "b", "c"], "label": [True, False, True]})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    table.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    table.to_json(tmp_path / "a.json", orient="records")
+    table.to_parquet(tmp_path / "a.parquet")
+    for name in ("a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"):
+        labels = [label for block in read_labelled(str(tmp_path / name)) for label in block.labels]
+        assert labels == ["true", "false", "true"], name
+    assert next(read_labelled(write("b.csv", "text,label\na,TRUE\nb,Truely\n"))).labels == ["true", "Truely"]
 
 
 def test_classes_of_a_data_set_have_names(tmp_path, monkeypatch):

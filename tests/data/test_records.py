@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcli.data.lines import block_of
-from seqcli.data.records import without_blank_end
+from seqcli.data.lines import block_of, without_blank_end
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "", " ", "\n", "b\nc"]), min_size=1, max_size=4), max_size=6))

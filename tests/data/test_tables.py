@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import unicodedata
 
 import pytest
 from hypothesis import assume, given, settings
@@ -65,8 +66,77 @@ def test_a_row_of_another_number_of_fields_is_named(write, kind, between, row):
 
 
 def test_a_blank_line_of_a_tsv_is_a_row_of_empty_cells(write):
-    path = write("a.tsv", "id\ttext\n1\ta\n\n2\tb\n\r\n")
-    assert cells(path, "text", "id") == [("a", "1"), ("", ""), ("b", "2"), ("", "")]
+    path = write("a.tsv", "id\ttext\n1\ta\n\n2\tb\n")
+    assert cells(path, "text", "id") == [("a", "1"), ("", ""), ("b", "2")]
+
+
+BLANK_END = {
+    "a.tsv": "text\tn\na\t1\n\n\t\n", "a.csv": "text,n\na,1\n\n,\n", "b.csv": "text;n\r\na;1\r\n\r\n;\r\n",
+    "a.jsonl": '{"text": "a", "n": 1}\n\n{"text": null, "n": null}\n',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 5, 1 << 20])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n \n\n", "  "])
+@pytest.mark.parametrize("name", BLANK_END)
+def test_blank_lines_at_the_end_are_not_rows_and_empty_cells_are(write, monkeypatch, name, end, size):
+    monkeypatch.setattr(lines.read_blocks, "__kwdefaults__", {**lines.read_blocks.__kwdefaults__, "size": size})
+    left_out: list[int] = []
+    rows = read_rows(write(name, BLANK_END[name] + end), ["text", "n"], blank_end=left_out.append)
+    assert [row for part in rows for row in part.cells] == [("a", "1"), ("", ""), ("", "")]
+    assert sum(left_out) == end.count("\n") + (not end.endswith("\n") and end != "")
+
+
+@pytest.mark.parametrize(
+    "name, text", [("a.csv", "\n \n"), ("a.tsv", " \n\n"), ("a.jsonl", "\n\n"), ("a.json", "[]\n\n\n")]
+)
+def test_a_table_of_blank_lines_has_no_rows(write, name, text):
+    assert cells(write(name, text), "text") == []
+
+
+@pytest.mark.parametrize("mark", list(",;\t|"))
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_csv_of_other_separators_is_known_by_its_header(write, tmp_path, mark, quoting):
+    rows = [["id", "text", "note"], ["1", 'a "b", c;d', ""], ["2", "e\nf|g\th", "x"]]
+    with open(tmp_path / "a.csv", "w", newline="") as file:
+        csv.writer(file, delimiter=mark, quoting=quoting).writerows(rows)
+    assert cells(str(tmp_path / "a.csv"), "text", "id", "note") == [(row[1], row[0], row[2]) for row in rows[1:]]
+    assert cells(str(tmp_path / "a.csv"), "#2", "#3")[1:] == [(row[1], row[2]) for row in rows[1:]]
+
+
+def test_csv_of_one_column_is_not_split(write):
+    path = write("a.csv", "a;b\nc;d\n")
+    assert cells(path, "#1") == [("a;b",), ("c;d",)]
+    assert cells(write("b.csv", "text\na;b\n"), None) == [("a;b",)]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl"])
+def test_case_and_blanks_of_a_column_do_not_matter_where_one_can_be_meant(write, name):
+    def written(*names):
+        if name == "a.jsonl":
+            return write(name, json.dumps(dict(zip(names, "xyz"))) + "\n")
+        mark = "," if name == "a.csv" else "\t"
+        return write(name, mark.join(names) + "\n" + mark.join("xyz"[: len(names)]) + "\n")
+
+    assert cells(written(" Text ", "ID"), None, "id ") == [("x", "y")]
+    assert cells(written("Text", "sentence"), None) == [("y",)]  # as it is usually spelled
+    assert cells(written("Text", "text", "TEXT"), "TEXT", "Text", None) == [("z", "x", "y")]
+    nfd = "내용".encode().decode()
+    assert cells(written(unicodedata.normalize("NFD", nfd)), nfd) == [("x",)]
+    with pytest.raises((UsageError, InputError), match="TexT"):
+        cells(written("Text", "text"), "TexT")
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.XLS", "a.ods", "a.xlsx.gz"])
+def test_a_spreadsheet_is_refused_with_the_cure(write, name):
+    with pytest.raises(InputError, match=r"save the sheet as \.csv"):
+        cells(write(name, b"PK\x03\x04"), None)
+
+
+def test_a_spreadsheet_of_another_name_is_recognised(write):
+    for inner in (b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"):
+        with pytest.raises(InputError, match=r"save it as \.csv"):
+            cells(write("a.csv", b"PK\x03\x04\x14\0\0\0\0\0" + inner), None)
 
 
 def test_tsv_of_many_blocks(write, monkeypatch):

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from seqcli.data.labelled import canonical
 from seqcli.data.lines import Block
 from seqcli.interfaces import Classifier
 from seqcli.metrics import signature
@@ -74,6 +75,8 @@ def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
 
 def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
     labels, settings = list(map(str, run.config["labels"])), run.config["settings"]
+    if len(spelled := list(dict.fromkeys(map(canonical, labels)))) == len(labels):
+        labels = spelled  # as those of any data
     temperature = float(run.config["valid"]["temperature"])
     if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
         raise ValueError("labels or temperature")

@@ -61,21 +61,20 @@ class Corpus:
     def blocks(self, path: str, reporter: Reporter = SILENT) -> Iterator[Block]:
         """The records of a file; of a table without the blank rows at its end, of which `reporter` hears."""
         table = records.has_columns(path, self.format)
+        left_out: list[int] = []
         blocks = records.read_blocks(
             path,
             column=self.text_column if table else None,
             format=self.format,
             encoding=self.encoding,
             strict=self.strict,
+            blank_end=left_out.append,
         )
         if not table:
-            return _noting_labels(blocks, path, reporter)
-
-        def note(count: int) -> None:
-            rows = "1 blank row at the end is" if count == 1 else f"{count:,} blank rows at the end are"
-            reporter.note(f"{lines.shown(path)}: {rows} left out")
-
-        return records.without_blank_end(blocks, note)
+            yield from _noting_labels(blocks, path, reporter)
+            return
+        yield from lines.without_blank_end(blocks, left_out.append)
+        lines.note_blank_end(sum(left_out), path, reporter)
 
     def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
         """The lines of every file, block by block."""
