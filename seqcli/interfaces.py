@@ -10,7 +10,7 @@ Logarithms are natural inside; log10 (ARPA) and bits exist only at the border.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -146,6 +146,22 @@ class LanguageModel(Scorer, Stepper, Protocol):
     @property
     def horizon(self) -> int | None:
         """How many tokens it looks back; None: all."""
+
+
+@runtime_checkable
+class MaskFiller(Protocol):
+    """A language model that can see a whole text and fill in what is hidden."""
+
+    @property
+    def pseudo(self) -> bool:
+        """Whether its scores are pseudo-log-likelihoods: of each token given all others of its row, not those before it."""
+
+    def fill(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Natural log p of what is hidden in each row, int [T] without `<s>`, the token `vocab_size` being a mask: float32
+        [masks, V]."""
+
+    def pseudo_scores(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
+        """As `score`, but the pseudo-log-likelihood."""
 
 
 Batch = TypeVar("Batch", contravariant=True)

@@ -21,6 +21,7 @@ from seqcli.data.labelled import unlabelled, without_labels
 from seqcli.data.lines import as_record, block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.attention import attentions
+from seqcli.decoding.fill import fill
 from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.decoding.policy import Policy
@@ -35,6 +36,7 @@ from seqcli.results.language import (
     Choice,
     Continuation,
     CorpusScore,
+    Filling,
     NextToken,
     PairAccuracy,
     ScrambleRank,
@@ -198,6 +200,11 @@ class LanguageModel:
         return _answered(
             lambda prompts: [Results(NextToken(*pair) for pair in best) for best in model.after(prompts, k=k)], prompts
         )
+
+    def fill(self, texts: Texts, *, k: int = 10) -> Answer[Filling]:
+        """The k most probable tokens for each `[MASK]` of each text, of a masked or hybrid model."""
+        ranges.checked("k", k, ranges.TOP_K)
+        return _answered(lambda texts: list(fill(self.opened, texts, k=k)), texts)
 
 
 @dataclasses.dataclass(frozen=True)

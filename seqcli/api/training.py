@@ -72,6 +72,7 @@ def train_lm(
     order: int | None = None,
     prune: Sequence[int] | None = None,
     memory: int | None = None,
+    objective: str | None = None,
     text_column: str | None = None,
     format: str | None = None,
     encoding: str | None = None,
@@ -82,7 +83,8 @@ def train_lm(
     """Trains a language model of the text in `data`, writes it into the folder `output` and returns it.
 
     arch: "ngram", "feedforward", "rnn", "lstm", "gru" or "transformer"; several are trained alike, into a folder each in `output`,
-    and returned by name. order, prune, memory (bytes): of n-grams. progress: called as the work goes on, up to ten times a
+    and returned by name. order, prune, memory (bytes): of n-grams. objective: of a Transformer, "causal", "masked" or "hybrid".
+    progress: called as the work goes on, up to ten times a
     second. options: those of every training, such as minutes, epochs, seed, preset, tokenizer, settings, force and resume.
     """
     corpus = Corpus(_paths(data), unit=unit, text_column=text_column, format=format, encoding=encoding, strict=strict)
@@ -96,6 +98,7 @@ def train_lm(
             order=order,
             prune=prune,
             memory=memory,
+            objective=objective,
             reporter=reporter,
         )
         return _models(trained, LanguageModel, reporter)

@@ -1,6 +1,7 @@
 """How a number was made, in one string: every summary carries it.
 
 lm:ngram|tok:words-1107269#1f3a|unit:line|bos:y|eos:y|base:e|prec:fp32|v:0.1.0
+lm:transformer|score:pll|tok:sentencepiece-8000#1f3a|...  (a masked model: the pseudo-log-likelihood, not p(text))
 clf:lstm|tok:sentencepiece-8000#1f3a|norm:nfc|labels:2|temp:1.25|prec:fp32|n:10000|v:0.1.0
 mt:transformer|tok:sentencepiece-8000#1f3a|beam:5|penalty:1|prec:fp32|v:0.1.0
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seqcli import __version__
-from seqcli.interfaces import OpenScorer, OpenTranslator
+from seqcli.interfaces import MaskFiller, OpenScorer, OpenTranslator
 from seqcli.text import Normalisation
 
 
@@ -23,6 +24,7 @@ def of_language_model(opened: OpenScorer, *, unit: str = "line", base: str = "e"
     """unit: what was scored, a line or a document, whatever the model was trained on."""
     parts = {
         "lm": opened.arch,
+        **({"score": "pll"} if isinstance(opened.model, MaskFiller) and opened.model.pseudo else {}),
         "tok": tokenizer_label(opened.tokenizer),
         "unit": unit,
         "bos": "y",

@@ -1,7 +1,9 @@
-"""Decoder-only Transformer language model: every token attends to itself and those before it.
+"""Transformer language models, by their objective.
 
-Vaswani et al. (2017), Radford et al. (2019). Sees a fixed window of tokens; text beyond it is scored in overlapping
-windows, and generation drops the oldest tokens by halves of the window.
+causal: decoder-only, every token attends to itself and those before it (Vaswani et al. 2017, Radford et al. 2019). Sees a fixed
+window of tokens; text beyond it is scored in overlapping windows, and generation drops the oldest tokens by halves of the window.
+
+masked, hybrid: see `nn/masked.py`.
 """
 
 from __future__ import annotations
@@ -11,15 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from seqcli.data.masking import CAUSAL, OBJECTIVES
 from seqcli.nn.initialise import initialise
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
+from seqcli.nn.masked import MaskedLanguageModel
 from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.weights import restored
-from seqcli.ranges import setting
+from seqcli.ranges import fraction, one_of, setting
 
 TASK = "language"
 _ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache holds, and the allocator keeps
@@ -27,9 +32,13 @@ _ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache hol
 
 @dataclass(frozen=True)
 class Config(TransformerConfig):
-    """Of the stack; tied: the head is the embedding."""
+    """Of the stack, the head and what it learns to predict."""
 
     tied: bool = setting(True, help="share the output matrix with the embedding")
+    objective: str = one_of(OBJECTIVES, default=CAUSAL, help="predict the next token, hidden tokens, or both")
+    hidden_share: float = fraction(0.15, help="share of the tokens that are hidden (masked, hybrid)")
+    whole_words: bool = setting(False, help="hide all tokens of a word together (masked, hybrid)")
+    causal_share: float = fraction(0.5, help="share of the batches that predict the next token (hybrid)")
 
 
 class Transformer(NeuralLanguageModel):
@@ -64,8 +73,21 @@ class Transformer(NeuralLanguageModel):
         return features, state
 
 
+class MaskedTransformer(MaskedLanguageModel, Transformer):
+    """hybrid: it predicts the next token, too."""
+
+    def __init__(self, config: Config, *, vocab_size: int):
+        super().__init__(config, vocab_size=vocab_size)
+        self.hybrid = config.objective == "hybrid"
+        self.mask = nn.Parameter(torch.randn(config.width) * self.body.embedding.weight.detach().std())
+
+    def seen(self, tokens: Tensor, *, masked: Tensor, real: Tensor) -> Tensor:
+        return self.body(tokens, real=real, masked=(masked, self.mask))[0]
+
+
 def build(config: Config, *, vocab_size: int) -> Transformer:
-    return Transformer(config, vocab_size=vocab_size)
+    kind = Transformer if config.objective == CAUSAL else MaskedTransformer
+    return kind(config, vocab_size=vocab_size)
 
 
 def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int) -> NeuralLanguageModel:

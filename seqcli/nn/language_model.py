@@ -24,7 +24,7 @@ from seqcli.text import BOS_ID
 from seqcli.token_batch import TokenBatch, of_like_length, padded
 
 
-def _inference(method: Callable) -> Callable:
+def inference_method(method: Callable) -> Callable:
     """A method that keeps no gradients, with matrix products in the model's `products`."""
 
     @functools.wraps(method)
@@ -84,7 +84,7 @@ class NeuralLanguageModel(Network):
 
     # Scoring
 
-    @_inference
+    @inference_method
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
         """Natural log p of every token: rows of like length together, so that padding stays small."""
         start = np.array([BOS_ID]) if context is None else np.concatenate([[BOS_ID], context])
@@ -142,7 +142,7 @@ class NeuralLanguageModel(Network):
 
     # Stepping
 
-    @_inference
+    @inference_method
     def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
         """See `interfaces.LanguageModel.extend`."""
         return inference.extend(

@@ -148,11 +148,13 @@ class TransformerStack(nn.Module):
         self.norm = nn.Identity() if shape.norm_place == "post" else norm(shape.norm, shape.width, bias=shape.bias)
 
     def forward(
-        self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None, memory: Memory | None = None
-    ) -> tuple[Tensor, KVCache | None]:
+        self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None, memory: Memory | None = None,
+        masked: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, KVCache | None]:  # fmt: skip
         """tokens int64 [B, T] -> [B, T, D]; with a cache, tokens follow what it holds, and it is written.
 
-        real: bool [B, T], the tokens that all tokens see; memory: of the sources, B rows.
+        real: bool [B, T], the tokens that all tokens see; memory: of the sources, B rows; masked: bool [B, T], the tokens that are
+        hidden, and the embedding [D] that stands for them.
         """
         if cache is None:
             mask = None if real is None else real[:, None, None]  # [B, 1, 1, T]
@@ -161,6 +163,8 @@ class TransformerStack(nn.Module):
             cache = cache.after(tokens)
             mask, place = cache.mask(), cache.positions  # [B or 1, T]
         x, turn = self.embedding(tokens), None
+        if masked is not None:
+            x = torch.where(masked[0][..., None], masked[1].to(x.dtype), x)
         if self.scale != 1:
             x = x * self.scale
         if self.rotary:

@@ -129,7 +129,15 @@ class Continuation(Result):
 
 @dataclass(frozen=True)
 class NextToken(Result):
-    """One of the most probable next tokens."""
+    """One of the most probable tokens at a place, such as the end of a prompt."""
 
     token: str = shown()
     probability: float = shown(SHARE, "%.4f")
+
+
+@dataclass(frozen=True)
+class Filling(Result):
+    """What a masked model expects at each `[MASK]` of a text, most probable first."""
+
+    text: str
+    masks: list[list[NextToken]]

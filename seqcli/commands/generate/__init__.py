@@ -80,6 +80,9 @@ def generate(
             help="Show the K most likely next tokens instead of a text.",
         ),
     ] = None,
+    fill: Annotated[
+        bool, typer.Option("--fill", help="Show the likeliest tokens for each [MASK] of the text (masked models).")
+    ] = False,
     seed: SEED = 0,
     *,
     results: Results,
@@ -97,6 +100,7 @@ def generate(
       seqcli generate "I study" --num-samples 3 --temperature 0.8
       seqcli generate "My computer is" --next 5
     """
+    from seqcli.commands.generate.fillings import fillings
     from seqcli.commands.generate.next_tokens import next_tokens
     from seqcli.commands.generate.question import Question
     from seqcli.commands.generate.texts import texts
@@ -112,10 +116,12 @@ def generate(
         **drawing, "stop": stop, "beam_size": beam_size, "no_prompt": no_prompt or None,
         "num_samples": num_samples if num_samples > 1 else None, "keep": source.keep,
     }  # fmt: skip
+    not_filling = {name: value for name, value in of_texts.items() if name != "top_k"}
     ranges.exclusive(as_options(of_texts), {"--next": next_})
+    ranges.exclusive({**as_options(not_filling), "--next": next_, "--mix": mix}, {"--fill": fill or None})
     ranges.exclusive(as_options(drawing), {"--beam-size": beam_size})
-    if len(model or []) > 1 and next_ is None and mix is None:
-        raise UsageError("several -m need --next or --mix")
+    if len(model or []) > 1 and next_ is None and mix is None and not fill:
+        raise UsageError("several -m need --next, --fill or --mix")
     if not source.given and is_interactive():
         source.text = [""]
     settings = GenerationSettings(
@@ -131,16 +137,20 @@ def generate(
         if settings.policy.top_k == 1
         else None
     )
-    certain = "with --next" if next_ is not None else "with --beam-size" if beam_size else one
+    certain = (
+        "with --fill" if fill else "with --next" if next_ is not None else "with --beam-size" if beam_size else one
+    )
     given.without_effect(reporter, {
         "--seed": certain or (not settings.policy.random and "where no token is drawn at random"),
-        "--max-new-tokens": next_ is not None and "with --next",
+        "--max-new-tokens": (fill and "with --fill") or (next_ is not None and "with --next"),
         "--temperature": one == "with --top-k 1" and one,
         **dict.fromkeys(("--top-p", "--min-p"), one), "--top-k": one == "with --temperature 0" and one,
         "--no-prompt": results.as_json and "in JSON, where text never has the prompt",
     })  # fmt: skip
     question = Question(source, results, reporter, machine, model or [], mix=mix)
-    if next_ is not None:
+    if fill:
+        fillings(question, k=top_k or 10)
+    elif next_ is not None:
         next_tokens(question, k=next_)
     else:
         texts(question, settings, prompted=not no_prompt)

@@ -35,14 +35,14 @@ def next_tokens(question: Question, *, k: int) -> None:
                     out.rows([], json=_objects(asked, line, text, best))
                 elif out.mode == TABLE:
                     title = f"after {text!r}" if models.several else f"{asked[0].name}, after {text!r}"
-                    out.rows(_columns(prefixes, best, bars=True), title=title)
+                    out.rows(columns(prefixes, best, bars=True), title=title)
                 else:
                     ranks = range(1, max(map(len, best)) + 1)
                     numbers = [Column("line", [line] * len(ranks), WHOLE), Column("rank", ranks, WHOLE)]
-                    out.rows(numbers + _columns(prefixes, best))
+                    out.rows(numbers + columns(prefixes, best))
 
 
-def _columns(prefixes: Sequence[str], best: list[list[NextToken]], *, bars: bool = False) -> list[Column]:
+def columns(prefixes: Sequence[str], best: Sequence[list[NextToken]], *, bars: bool = False) -> list[Column]:
     """Models side by side; one with a smaller vocabulary has fewer rows."""
     columns, rows = [], max(map(len, best))
     for prefix, tokens in zip(prefixes, best):

@@ -59,6 +59,13 @@ def lm(
     *,
     budget: Budget,
     settings: Settings,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            parser=choice("causal", "masked", "hybrid"),
+            help="transformer: predict the next token, hidden tokens, or both.  [default: causal]",
+        ),
+    ] = None,
     tokenizer: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +126,7 @@ def lm(
         order=order,
         prune=thresholds(prune),
         memory=memory,
+        objective=objective,
         reporter=reporter,
     )
     report(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.data.batches import Batches, Lanes, Lines, Windows
+from seqcli.data.masking import CAUSAL, Masked, word_beginnings
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
@@ -26,7 +27,7 @@ from seqcli.tasks.language.load import LANGUAGE, open_model
 from seqcli.tasks.trained import Trained
 from seqcli.text import BOS_ID
 from seqcli.token_batch import count_rows
-from seqcli.training.config import Request, settings_of
+from seqcli.training.config import Plan, Request, settings_of
 from seqcli.training.resuming import fingerprint
 
 _SAMPLE = 200_000  # tokens whose bytes are counted
@@ -66,7 +67,7 @@ def train_network(
     work = trainer.Work(
         task=LANGUAGE,
         make=lambda: module.build(settings, vocab_size=vocab_size),
-        batches=lambda model: batches_of(stream, corpus.unit, plan, window=model.window),
+        batches=lambda model: batches_of(stream, corpus.unit, plan, settings, tokenizer=tokenizer, window=model.window),
         held_out=held_out,
         record={
             "arch": request.arch,
@@ -94,7 +95,24 @@ def train_network(
     return Trained(draft.path, open_model(str(draft.path)), record)
 
 
-def batches_of(stream: np.ndarray, unit: str, plan, *, window: int | None) -> Batches:
+def batches_of(
+    stream: np.ndarray, unit: str, plan: Plan, settings: Any, *, tokenizer: Tokenizer, window: int | None
+) -> Batches:
+    """window: of the model; a masked row has a token more than one of which the next tokens are predicted."""
+    objective = getattr(settings, "objective", CAUSAL)
+    if objective == CAUSAL or window is None:
+        return _causal_batches(stream, unit, plan, window=window)
+    return Masked(
+        _causal_batches(stream, unit, plan, window=window - 1),
+        vocab_size=tokenizer.vocab_size,
+        seed=plan.seed,
+        share=settings.hidden_share,
+        begins=word_beginnings(tokenizer) if settings.whole_words else None,
+        causal=settings.causal_share if objective == "hybrid" else 0.0,
+    )
+
+
+def _causal_batches(stream: np.ndarray, unit: str, plan: Plan, *, window: int | None) -> Batches:
     if unit == "line":
         return Lines(stream, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window)
     if window is not None:

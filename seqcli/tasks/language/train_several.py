@@ -6,6 +6,7 @@ seed. One architecture alone is trained as always: an n-gram model then learns f
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from seqcli.tasks.language.train_counted import counted_before, train_counted
 from seqcli.tasks.outputs import drafts
 from seqcli.tasks.trained import Trained
 from seqcli.tasks.training_options import TrainingOptions
-from seqcli.training.config import Request, settings_of
+from seqcli.training.config import Request, kinds_of, settings_of
 
 
 def train_language_models(
@@ -36,22 +37,24 @@ def train_language_models(
     order: int | None = None,
     prune: Sequence[int] | None = None,
     memory: int | None = None,
+    objective: str | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[Trained[OpenModel]]:
     """What `seqcli train lm` does: everything is checked, then the models are trained into `output`, several into folders in it.
 
-    order, prune, memory (bytes): of n-gram models. Raises UsageError for options that do not go together.
+    order, prune, memory (bytes): of n-gram models; objective: what a Transformer predicts. Raises UsageError for options that do not go together.
     """
     training, counted = options.trains(LANGUAGE), {"order": order, "prune": None if prune is None else list(prune)}
     for_networks = {**options.budget, "tensorboard": options.tensorboard or None}
     without_effect = {
         **({} if options.counts(LANGUAGE) else {**counted, "memory": memory}),
         **({} if training else for_networks),
+        **({} if _has_objective(options.arch) else {"objective": objective}),
     }
     options.check(LANGUAGE, without_effect=without_effect, tokenizer="words")
     if memory is not None:
         ranges.checked("memory", memory, ranges.MEMORY)
-    given = {**counted, **options.budget}
+    given = {**counted, **options.budget, "objective": objective}
     if training:
         given |= {"seed": options.given_seed, "batch_tokens": options.batch_tokens}
     options.check_machine()
@@ -77,6 +80,12 @@ def train_language_models(
     ):
         lines = tuple(summary_lines(trained.record, valid.paths if valid else ()))
         yield replace(trained, name=trained.opened.arch, several=several, summary=lines)
+
+
+def _has_objective(archs: Sequence[str]) -> bool:
+    """Whether one of the architectures can be trained to fill in hidden tokens."""
+    kinds = [kind for arch in archs for kind in kinds_of(LANGUAGE, arch)]
+    return any(field.name == "objective" for kind in kinds for field in dataclasses.fields(kind))
 
 
 def train_several(

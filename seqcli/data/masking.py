@@ -1,0 +1,90 @@
+"""Batches in which some tokens are hidden, for models that fill them in (Devlin et al. 2019, section 3.1).
+
+Of the row `<s> my computer is slow </s>` a batch might hold
+
+    inputs    <s>  my  [MASK]    is  slow  </s>
+    targets    -   -   computer  -   -     -
+
+15 % of the tokens are predicted: of these 80 % are masked, 10 % become another token and 10 % stay as they are, so that a model
+cannot tell which of the tokens that it sees are right. With whole words all tokens of a word are hidden together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seqcli.data.batches import NOT_COUNTED, Batches, Example
+from seqcli.interfaces import Tokenizer
+from seqcli.text import PAD
+
+CAUSAL, OBJECTIVES = "causal", ("causal", "masked", "hybrid")
+_SPACE = "\u2581"
+_MASKED, _CHANGED = 0.8, 0.1  # of the tokens that are predicted
+_FIRST = 3  # of the tokens that are not `<unk>`, `<s>` or `</s>`
+
+
+class Masked:
+    """The rows of other batches, masked; a function of (seed, epoch, index), as those are.
+
+    The mask is the token `vocab_size`, which no row holds, and padding is PAD. share: of the tokens that are predicted; begins:
+    bool [V], the tokens that begin a word, where whole words are hidden; causal: share of the batches that stay as they are, for a
+    model that learns to continue texts, too. Where it does, a target stands at the place before its token, as in these.
+    """
+
+    def __init__(
+        self,
+        batches: Batches,
+        *,
+        vocab_size: int,
+        seed: int,
+        share: float,
+        begins: np.ndarray | None = None,
+        causal: float = 0.0,
+    ):
+        self._batches, self._vocab_size, self._seed = batches, vocab_size, seed
+        self._share, self._begins, self._causal = share, begins, causal
+
+    def length(self, epoch: int) -> int:
+        return self._batches.length(epoch)
+
+    def get(self, epoch: int, index: int) -> Example:
+        example = self._batches.get(epoch, index)
+        rng = np.random.default_rng([self._seed, epoch, index, 2])
+        if rng.random() < self._causal:
+            return example
+        rows = np.concatenate([example.inputs[:, :1], example.targets], axis=1)  # NOT_COUNTED is PAD
+        hidden = self._hidden(rows, rng)
+        targets = np.where(hidden, rows, NOT_COUNTED)
+        fate = rng.random(rows.shape)
+        fate[tuple(np.argwhere(hidden)[0])] = 0.0  # one mask in every batch tells it from one that is causal
+        inputs = np.where(hidden & (fate < _MASKED), self._vocab_size, rows)
+        changed = hidden & (fate >= _MASKED) & (fate < _MASKED + _CHANGED)
+        inputs[changed] = rng.integers(min(_FIRST, self._vocab_size - 1), self._vocab_size, int(changed.sum()))
+        if self._causal:
+            targets = np.concatenate([targets[:, 1:], np.full((len(rows), 1), NOT_COUNTED)], axis=1)
+        return Example(inputs, targets)
+
+    def _hidden(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Which tokens are predicted, at least one: bool [B, T]. The first of a row, `<s>` or what was read before, is none."""
+        candidates = rows != PAD
+        candidates[:, 0] = False
+        drawn = rng.random(rows.shape)
+        if self._begins is not None:
+            word = np.cumsum(self._begins[rows] & candidates, axis=1)
+            drawn = np.take_along_axis(drawn, word, axis=1)
+        hidden = candidates & (drawn < self._share)
+        if not hidden.any():
+            places = np.argwhere(candidates)
+            hidden[tuple(places[rng.integers(len(places))])] = True
+        return hidden
+
+
+def word_beginnings(tokenizer: Tokenizer) -> np.ndarray:
+    """Which tokens begin a word, bool [V]: pieces with a space before them, a space itself, `</s>`; every token of a tokenizer of
+    words."""
+    pieces = tokenizer.vocabulary()
+    spaced = np.array([piece[:1] == _SPACE or piece[:1].isspace() for piece in pieces])
+    if not spaced.any():
+        return np.ones(len(pieces), bool)
+    spaced[:_FIRST] = True
+    return spaced

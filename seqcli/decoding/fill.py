@@ -1,0 +1,69 @@
+"""Filling in `[MASK]`: what a masked model expects where a text hides a word (Devlin et al. 2019).
+
+A mask is one token. Between pieces of words it stands for a whole piece with the space before it, between whole words for a word, so
+that `very [MASK].` is `very`, a mask and `.` to the former, and to the latter `very` and a mask: their words end at blanks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+
+from seqcli.data.record_reader import RecordReader
+from seqcli.decoding.policy import top
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import MaskFiller, OpenModel
+from seqcli.results.language import Filling, NextToken
+
+MASK = "[MASK]"
+_HIDDEN = "\ufffc"  # stands for the mask while the text is tokenized: "object replacement character"
+_SPACE = "\u2581"
+_AT_ONCE = 1 << 22  # so many logits are held at a time
+
+
+def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling]:
+    """The k likeliest tokens for each mask of each text, all masks of a text at once.
+
+    Raises UsageError for a model that fills nothing in, InputError for a text without a mask.
+    """
+    model, reader, names = opened.model, RecordReader.of(opened), opened.tokenizer.vocabulary()
+    if not isinstance(model, MaskFiller):
+        cure = "give one trained with --objective masked or hybrid"
+        raise UsageError(f"{opened.name} is no masked model", where="--fill", cure=cure)
+    texts = iter(texts)
+    while some := list(islice(texts, max(1, _AT_ONCE // (4 * len(names))))):
+        rows = [_masked(reader, text, mask=len(names)) for text in some]
+        for text, log_probs in zip(some, model.fill(rows), strict=True):
+            best = top(log_probs, k)
+            masks = [
+                [NextToken(names[id], float(np.exp(row[id]))) for id in ids]
+                for row, ids in zip(log_probs, best.tolist())
+            ]
+            yield Filling(text, masks)
+
+
+def _masked(reader: RecordReader, text: str, *, mask: int) -> np.ndarray:
+    """The tokens of a text, each of its masks as the token `mask`."""
+    if MASK not in text:
+        raise InputError(f"no {MASK} in {text!r}", cure=f"write {MASK} for each word to fill in")
+    hidden = text.replace(_HIDDEN, " ").replace(MASK, _HIDDEN)
+    ids: list[int] = []
+    covered = 0  # masks that have their token
+    for piece in reader.pieces(hidden, whole=True):
+        masks = hidden.count(_HIDDEN, piece.start, piece.end)
+        first = hidden.count(_HIDDEN, 0, piece.start)
+        if not masks:
+            ids.append(piece.id)
+            continue
+        if first + masks > covered:
+            if ids and _is_space(ids[-1], reader):
+                ids.pop()
+            ids += [mask] * (first + masks - max(first, covered))
+            covered = first + masks
+    return np.array(ids, np.int64)
+
+
+def _is_space(id: int, reader: RecordReader) -> bool:
+    return id < reader.tokenizer.vocab_size and reader.tokenizer.vocabulary()[id] == _SPACE
