@@ -164,6 +164,11 @@ class MaskFiller(Protocol):
         """As `score`, but the pseudo-log-likelihood."""
 
 
+def is_pseudo(model: Scorer) -> bool:
+    """Whether the scores of a model are pseudo-log-likelihoods, which do not compare with log p(text)."""
+    return isinstance(model, MaskFiller) and model.pseudo
+
+
 Batch = TypeVar("Batch", contravariant=True)
 
 

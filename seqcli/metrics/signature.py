@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seqcli import __version__
-from seqcli.interfaces import MaskFiller, OpenScorer, OpenTranslator
+from seqcli.interfaces import OpenScorer, OpenTranslator, is_pseudo
 from seqcli.text import Normalisation
 
 
@@ -24,7 +24,7 @@ def of_language_model(opened: OpenScorer, *, unit: str = "line", base: str = "e"
     """unit: what was scored, a line or a document, whatever the model was trained on."""
     parts = {
         "lm": opened.arch,
-        **({"score": "pll"} if isinstance(opened.model, MaskFiller) and opened.model.pseudo else {}),
+        **({"score": "pll"} if is_pseudo(opened.model) else {}),
         "tok": tokenizer_label(opened.tokenizer),
         "unit": unit,
         "bos": "y",

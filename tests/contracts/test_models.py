@@ -50,7 +50,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module", params=[*catalog.architectures("language"), "mix"])
+@pytest.fixture(scope="module", params=[*catalog.architectures("language"), "hybrid", "mix"])
 def model(request):
     if request.param == "mix":
         return Mixture([made("ngram"), made("lstm"), made("transformer")], [0.5, 0.2, 0.3])
@@ -58,10 +58,13 @@ def model(request):
 
 
 def made(arch: str):
-    name, presets = catalog.presets("language", arch)
+    objective = {"objective": arch} if arch == "hybrid" else {}
+    name, presets = catalog.presets("language", "transformer" if objective else arch)
     module = catalog.load("models", name)
     fields = {field.name for field in dataclasses.fields(module.Config)}
-    config = module.Config(**{key: value for key, value in {**presets["tiny"], "width": 32}.items() if key in fields})
+    config = module.Config(
+        **{key: value for key, value in {**presets["tiny"], "width": 32, **objective}.items() if key in fields}
+    )
     return network(module, config) if hasattr(module, "build") else counted(config)
 
 

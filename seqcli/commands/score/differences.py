@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from seqcli.commands.score.question import Question, Scorer
+from seqcli.interfaces import is_pseudo
 from seqcli.metrics.bootstrap import RESAMPLES, PairedBootstrap
 from seqcli.metrics.perplexity import Totals
 from seqcli.scoring.sentences import Sentences
@@ -18,6 +19,7 @@ class Differences:
         self._note, self._seed = question.reporter.note, question.seed
         self._names = [opened.name for opened in scorer.models.chosen]
         self._pairs = [PairedBootstrap() for _ in self._names[1:]]
+        self._pseudo = [is_pseudo(opened.model) for opened in scorer.models.chosen]
 
     def add(self, scored: Sequence[Sentences]) -> None:
         """The same records under every model; each model has its own number of bytes, with or without line ends."""
@@ -30,7 +32,7 @@ class Differences:
         if not self._pairs or not totals[0].sentences:
             return
         first, *others = self._names
-        for pair, other, total in zip(self._pairs, others, totals[1:]):
+        for pair, other, total, pseudo in zip(self._pairs, others, totals[1:], self._pseudo[1:]):
             # Of the figures as they are shown, so that the three agree to the last digit
             difference = round(totals[0].bits_per_byte, 4) - round(total.bits_per_byte, 4)
             figure = (
@@ -39,6 +41,8 @@ class Differences:
                 else f"{first} - {other}"
             )
             why = no_verdict({first: totals[0], other: total})
+            if pseudo != self._pseudo[0]:
+                why = f"{other if pseudo else first} is a masked model: a pseudo-log-likelihood is not log p(text)"
             if why is None:
                 mean, low, high = pair.interval(seed=self._seed)
                 if mean and math.isclose(low, high, rel_tol=1e-9):  # empty lines, or one sentence again and again

@@ -13,7 +13,7 @@ import numpy as np
 
 from seqcli.decoding.model_log_prob import log_probs
 from seqcli.errors import InputError, ModelError
-from seqcli.interfaces import LanguageModel, OpenModel, Reporter, Scores, State
+from seqcli.interfaces import LanguageModel, OpenModel, Reporter, Scores, State, is_pseudo
 from seqcli.metrics.perplexity import perplexity
 from seqcli.tasks.language.data import Corpus
 from seqcli.token_batch import TokenBatch
@@ -87,8 +87,13 @@ class Mixture:
 
 
 def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
-    """The mixture. Raises ModelError where two models differ in tokenizer or unit."""
+    """The mixture. Raises ModelError where two models differ in tokenizer or unit, or for a masked model."""
     first = models[0]
+    for opened in models:
+        if is_pseudo(opened.model):
+            raise ModelError(
+                "a masked model does not mix: its scores are not probabilities of a text", where=opened.name
+            )
     for other in models[1:]:
         if (other.tokenizer.fingerprint, other.unit) != (first.tokenizer.fingerprint, first.unit):
             what = "units" if other.unit != first.unit else "tokenizers"

@@ -23,8 +23,9 @@ def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[s
     if judged:
         perplexity, known, bits = (_shown(judged[name]) for name in ("perplexity", "perplexity_known", "bits_per_byte"))
         in_windows = f" (in windows of {judged['window']:,})" if "window" in judged else ""
+        pseudo = "pseudo-" if record["settings"].get("objective") == "masked" else ""
         yield (
-            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: perplexity {perplexity} ({known} without {judged['unknown']:,} "
+            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: {pseudo}perplexity {perplexity} ({known} without {judged['unknown']:,} "
             f"unknown of {judged['tokens']:,} tokens{_sample(judged)}), {bits} bits per byte"
         )
     if "baseline" in record:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqcli import catalog, ranges
-from seqcli.errors import InputError
+from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.ngram.arena import default_memory
 from seqcli.system import clock
@@ -52,6 +52,9 @@ def train_language_models(
         **({} if _has_objective(options.arch) else {"objective": objective}),
     }
     options.check(LANGUAGE, without_effect=without_effect, tokenizer="words")
+    if objective == "masked" and len(options.arch) > 1:
+        what = "--objective masked needs a single --arch: its pseudo-perplexity does not compare with perplexities"
+        raise UsageError(what, cure="use --objective hybrid to compare")
     if memory is not None:
         ranges.checked("memory", memory, ranges.MEMORY)
     given = {**counted, **options.budget, "objective": objective}
