@@ -12,22 +12,25 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqcli import __version__
-from seqcli.errors import InputError
+from seqcli.errors import InputError, ModelError, nearest
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.system import signals
 from seqcli.text import nfc
 
 if TYPE_CHECKING:
     from seqcli.tasks.classification.load import OpenClassifier
+    from seqcli.tasks.trained import Trained
     from seqcli.training.config import Request
 
 ENGLISH, KOREAN = "english", "korean"
+PREFIX = "sample-"  # of the names of the sample models
 PAIRS = "english-korean.tsv"
 _LETTER = re.compile(r"[^\W\d_]")
 _HANGUL = re.compile("[가-힣ㄱ-ㅣ\u1100-\u11ff]")
@@ -94,6 +97,95 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(nfc(text).casefold())
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A sample model: how it is trained, and where it is kept.
+
+    name: as -m takes it; prefix: of its folder's name; recipe: with which it is trained, so that another version of seqcli
+    trains it anew; train: into a new folder; what: it is, for a note.
+    """
+
+    name: str
+    task: str
+    arch: str
+    prefix: str
+    recipe: str
+    source: Path
+    train: Callable[[Path, Reporter], None]
+    what: str
+
+    def place(self, cache: Path) -> Path:
+        """Its folder, which need not be there."""
+        recipe = f"{__version__} {self.recipe}".encode()
+        return cache / f"{self.prefix}-{hashlib.sha256(recipe + self.source.read_bytes()).hexdigest()[:12]}"
+
+    def build(self, *, asked: bool = False, reporter: Reporter) -> Path:
+        """Its folder; who comes second waits. asked: no -m was given, and whoever asked is told that a toy answers, whether it is
+        new or not."""
+        from seqcli.runs.model_folder import MANIFEST
+
+        cache = cache_folder()
+        place = self.place(cache)
+        with open(cache / f".{place.name}.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second first use waits here
+            if (place / MANIFEST).is_file():
+                if asked:
+                    reporter.note(f"no -m: using {self.what}, a toy")
+                return place
+            for old in cache.glob(f".{place.name}-*"):  # of a first use that was ended
+                shutil.rmtree(old, ignore_errors=True)
+            asking = "no -m: " if asked else ""
+            reporter.note(f"{asking}building {self.what} once, a toy of {self.source.name}, into {cache}")
+            try:
+                with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=cache) as new:
+                    self.train(Path(new) / self.prefix, reporter)
+                    os.rename(Path(new) / self.prefix, place)
+            except signals.Stopped:
+                reporter.note(
+                    "interrupted; the same command begins this sample model again and keeps those that are complete"
+                )
+                raise
+        return place
+
+
+def every() -> dict[str, Sample]:
+    """The sample models by name."""
+    found = []
+    for language, other in ((ENGLISH, KOREAN), (KOREAN, ENGLISH)):
+        found += [_of_language(language), _of_sentiment(language), _of_translation(language, other)]
+        found += [_of_language(language, arch) for arch in SETTINGS]
+    return {sample.name: sample for sample in found}
+
+
+def cached() -> list[Path]:
+    """The folders of the models that are kept, of other versions too."""
+    return sorted(place.parent for place in cache_folder().glob("*/manifest.json"))
+
+
+def folder_of(source: str, *, reporter: Reporter) -> str:
+    """The folder of a sample model by its name, built where it is not there; any other source as it is.
+
+    Raises ModelError for a name that only begins like one.
+    """
+    if not source.startswith(PREFIX) or os.path.exists(source):
+        return source
+    if source not in (known := every()):
+        cure = f"{nearest(source, known)} (`seqcli info` lists them)"
+        raise ModelError("no such sample model", where=source, cure=cure)
+    return str(known[source].build(reporter=reporter))
+
+
+def located(sources: Iterable[str], *, reporter: Reporter) -> list[str]:
+    """What -m names, as `DIR` or `NAME=DIR`, with a folder for the name of a sample model."""
+    found = []
+    for source in sources:
+        name, sign, path = source.partition("=")
+        given = path if sign and not os.path.exists(source) else source
+        folder = folder_of(given, reporter=reporter)
+        found.append(source if folder == given else f"{name}={folder}")
+    return found
+
+
 def language_model(text: str, *, reporter: Reporter) -> OpenModel:
     """The sample language model for the script of `text`: counted, of all of its sample."""
     return language_model_of(language_of(text), reporter=reporter)
@@ -103,8 +195,8 @@ def language_model_of(name: str, *, reporter: Reporter) -> OpenModel:
     """The sample language model of a language."""
     from seqcli.tasks.language.load import open_model
 
-    place = _built(name, COUNTED, reporter, whole=True)
-    return open_model(str(place), name=f"sample-{name}")
+    sample = _of_language(name)
+    return open_model(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
 
 
 def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
@@ -114,27 +206,10 @@ def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
 
 def classifier_of(name: str, *, reporter: Reporter) -> OpenClassifier:
     """The sample classifier of sentiment of a language."""
-    from seqcli.tasks.classification.data import LabelledFiles, split
-    from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
-    from seqcli.tasks.classification.train import TrainingTexts, train_classifier
+    from seqcli.tasks.classification.load import open_classifier
 
-    source = folder() / f"{name}.sentiment.tsv"
-
-    def train(place: Path) -> None:
-        from seqcli.runs.model_folder import drafting
-        from seqcli.tasks.language.data import TokenizerChoice
-        from seqcli.training.config import requests
-
-        (request,) = requests(CLASSIFICATION, [CLASSIFIER], PRESET, [("samples", CLASSIFYING)], threads=1)
-        texts, held_out = split(LabelledFiles((str(source),)).read(), seed=0)
-        given = TrainingTexts(texts, held_out, (source.name,), threads=1)
-        with drafting(place) as draft:
-            train_classifier(draft, given, TokenizerChoice(), request, reporter=reporter)
-
-    recipe = f"{__version__} {CLASSIFIER} {PRESET} {CLASSIFYING}".encode()
-    what = f"the sample {CLASSIFIER} model of sentiment for {name}"
-    place = _once(f"sentiment-{name}-{CLASSIFIER}", recipe, source, train, what=what, asked=True, reporter=reporter)
-    return open_classifier(str(place), name=f"sample-sentiment-{name}")
+    sample = _of_sentiment(name)
+    return open_classifier(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
 
 
 def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
@@ -144,87 +219,86 @@ def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
 
 def translator_of(name: str, *, reporter: Reporter) -> OpenTranslator:
     """The sample translator from a language."""
-    from seqcli.tasks.translation.data import PairFiles, split
-    from seqcli.tasks.translation.load import TRANSLATION, open_translator
-    from seqcli.tasks.translation.train import TrainingPairs, train_translator
+    from seqcli.tasks.translation.load import open_translator
 
-    other = ENGLISH if name == KOREAN else KOREAN
-    source = folder() / PAIRS
-
-    def train(place: Path) -> None:
-        from seqcli.runs.model_folder import drafting
-        from seqcli.tasks.language.data import TokenizerChoice
-        from seqcli.training.config import requests
-
-        (request,) = requests(TRANSLATION, [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **MACHINE)
-        pairs, held_out = split(PairFiles((str(source),), source_column=name, target_column=other).read(), seed=0)
-        given = TrainingPairs(pairs, held_out, (source.name,), threads=1)
-        with drafting(place) as draft:
-            train_translator(
-                draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter
-            )
-
-    recipe = f"{__version__} {TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}".encode()
-    what = f"the sample {TRANSLATOR} model from {name} to {other}"
-    place = _once(f"{name}-{other}-{TRANSLATOR}", recipe, source, train, what=what, asked=True, reporter=reporter)
-    return open_translator(str(place), name=f"sample-{name}-{other}")
+    sample = _of_translation(name, ENGLISH if name == KOREAN else KOREAN)
+    return open_translator(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
 
 
-def every_model(name: str, *, reporter: Reporter) -> Iterator:
+def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
     """The sample models of a language, of all architectures: one tokenizer, one held-out part."""
     from seqcli.runs.model_folder import ModelFolder
     from seqcli.tasks.language.load import open_model
     from seqcli.tasks.trained import Trained
 
     for arch in SETTINGS:
-        place = _built(name, arch, reporter)
+        place = _of_language(name, arch).build(reporter=reporter)
         yield Trained(place, open_model(str(place), name=arch), ModelFolder.open(place).config)
 
 
-def _built(name: str, arch: str, reporter: Reporter, *, whole: bool = False) -> Path:
-    """The language model's folder. whole: nothing is held out of the text, as where no -m is given."""
-    source = folder() / f"{name}.txt"
+def _of_language(language: str, arch: str | None = None) -> Sample:
+    """A language model. arch: None for the one that is used without -m, for which nothing of the text is held out."""
+    whole, arch = arch is None, arch or COUNTED
+    source = folder() / f"{language}.txt"
     settings = SETTINGS[arch] | ({} if arch == COUNTED else BUDGET)
-    tokenizer = TOKENIZER if arch == COUNTED else str(_built(name, COUNTED, reporter))
-    recipe = f"{__version__} {TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ".encode()
 
-    def train(place: Path) -> None:
+    def train(place: Path, reporter: Reporter) -> None:
+        tokenizer = TOKENIZER if arch == COUNTED else str(_of_language(language, COUNTED).build(reporter=reporter))
         _train(place, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
 
-    what = f"the sample {arch} model for {name}"
-    return _once(f"language-{name}-{arch}", recipe, source, train, what=what, asked=whole, reporter=reporter)
+    return Sample(
+        f"{PREFIX}{language}" if whole else f"{PREFIX}{language}-{arch}", "language", arch, f"language-{language}-{arch}",
+        f"{TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ", source, train, f"the sample {arch} model for {language}",
+    )  # fmt: skip
 
 
-def _once(
-    name: str, recipe: bytes, source: Path, train: Callable[[Path], None], *, what: str, asked: bool, reporter: Reporter
-) -> Path:
-    """The folder that `train` makes of `source` by a recipe; who comes second waits.
+def _of_sentiment(language: str) -> Sample:
+    """A classifier of sentiment."""
+    source = folder() / f"{language}.sentiment.tsv"
 
-    what: is in it; asked: no -m was given, and whoever asked is told that a toy answers, whether it is new or not.
-    """
-    from seqcli.runs.model_folder import MANIFEST
+    def train(place: Path, reporter: Reporter) -> None:
+        from seqcli.runs.model_folder import drafting
+        from seqcli.tasks.classification.data import LabelledFiles, split
+        from seqcli.tasks.classification.train import TrainingTexts, train_classifier
+        from seqcli.tasks.language.data import TokenizerChoice
+        from seqcli.training.config import requests
 
-    place = f"{name}-{hashlib.sha256(recipe + source.read_bytes()).hexdigest()[:12]}"
-    cache = _cache()
-    with open(cache / f".{place}.lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second first use waits here
-        if (cache / place / MANIFEST).is_file():
-            if asked:
-                reporter.note(f"no -m: using {what}, a toy")
-            return cache / place
-        for old in cache.glob(f".{place}-*"):  # of a first use that was ended
-            shutil.rmtree(old, ignore_errors=True)
-        reporter.note(f"{'no -m: ' if asked else ''}building {what} once, a toy of {source.name}, into {cache}")
-        try:
-            with tempfile.TemporaryDirectory(prefix=f".{place}-", dir=cache) as new:
-                train(Path(new) / name)
-                os.rename(Path(new) / name, cache / place)
-        except signals.Stopped:
-            reporter.note(
-                "interrupted; the same command begins this sample model again and keeps those that are complete"
+        (request,) = requests("classification", [CLASSIFIER], PRESET, [("samples", CLASSIFYING)], threads=1)
+        texts, held_out = split(LabelledFiles((str(source),)).read(), seed=0)
+        given = TrainingTexts(texts, held_out, (source.name,), threads=1)
+        with drafting(place) as draft:
+            train_classifier(draft, given, TokenizerChoice(), request, reporter=reporter)
+
+    return Sample(
+        f"{PREFIX}sentiment-{language}", "classification", CLASSIFIER, f"sentiment-{language}-{CLASSIFIER}",
+        f"{CLASSIFIER} {PRESET} {CLASSIFYING}", source, train, f"the sample {CLASSIFIER} model of sentiment for {language}",
+    )  # fmt: skip
+
+
+def _of_translation(language: str, other: str) -> Sample:
+    """A translator from one language to the other."""
+    source = folder() / PAIRS
+
+    def train(place: Path, reporter: Reporter) -> None:
+        from seqcli.runs.model_folder import drafting
+        from seqcli.tasks.language.data import TokenizerChoice
+        from seqcli.tasks.translation.data import PairFiles, split
+        from seqcli.tasks.translation.train import TrainingPairs, train_translator
+        from seqcli.training.config import requests
+
+        (request,) = requests("translation", [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **MACHINE)
+        pairs, held_out = split(PairFiles((str(source),), source_column=language, target_column=other).read(), seed=0)
+        given = TrainingPairs(pairs, held_out, (source.name,), threads=1)
+        with drafting(place) as draft:
+            train_translator(
+                draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter
             )
-            raise
-    return cache / place
+
+    return Sample(
+        f"{PREFIX}{language}-{other}", "translation", TRANSLATOR, f"{language}-{other}-{TRANSLATOR}",
+        f"{TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}", source, train,
+        f"the sample {TRANSLATOR} model from {language} to {other}",
+    )  # fmt: skip
 
 
 def _request(arch: str, settings: dict) -> Request:
@@ -252,7 +326,8 @@ def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole
             train_network(draft, corpus, choice, request, valid=None, resume=False, reporter=reporter)
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """The folder of the sample models, made where it is not there."""
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         place = (Path(base) if base else Path.home() / ".cache") / "seqcli"

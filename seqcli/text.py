@@ -112,6 +112,18 @@ def tsv_field(text: str) -> str:
     return _TSV_UNSAFE.sub(lambda m: _TSV_NAMES.get(m[0]) or f"\\x{ord(m[0]):02x}", text)
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 row`, `2 rows`, `1,000 rows`: a number and its noun. plural: where it is not the noun and an s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes for people: `512 bytes`, `1.1 MB`, `2.50 GB`; powers of ten."""
+    if size < 10**5:
+        return counted(size, "byte")
+    return f"{size / 1e6:,.1f} MB" if size < 10**9 else f"{size / 1e9:,.2f} GB"
+
+
 def printable(text: str) -> str:
     """`text` for a terminal: control, bidirectional and line-breaking characters are shown, not obeyed."""
     return _TERMINAL_UNSAFE.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)

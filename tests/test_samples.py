@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import seqcli
 from seqcli import samples
+from seqcli.api.models import LanguageModel
 from seqcli.interfaces import SILENT
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.scoring.comparisons import choices, scramble
@@ -213,10 +215,10 @@ def test_somebody_elses_folder_is_not_the_fallback(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     monkeypatch.setattr(samples.tempfile, "tempdir", str(tmp_path))
     mine = tmp_path / f"seqcli-{os.getuid()}"
-    assert samples._cache() == mine
+    assert samples.cache_folder() == mine
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     (tmp_path / "seqcli-12345").symlink_to(mine)
-    other = samples._cache()
+    other = samples.cache_folder()
     assert other.parent == tmp_path and other not in (mine, tmp_path / "seqcli-12345") and not other.is_symlink()
 
 
@@ -227,13 +229,61 @@ def test_nobodys_home_is_no_error(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(samples.tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(Path, "home", unknown)
-    assert samples._cache().parent == tmp_path
+    assert samples.cache_folder().parent == tmp_path
 
 
 def test_korean_text_gets_the_korean_model(cache, opened, here):
     done = here("score", LANGUAGES["korean"], "--json")
     assert json.loads(done.out)["scores"][0]["model"] == "sample-korean"
     assert "using the sample ngram model for korean, a toy" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments, shown",
+    [
+        (["score", "-m", "sample-english"], "-25."),
+        (["score", "-m", "a=sample-english", "--level", "corpus"], "a\t1"),
+        (["score", "-m", "sample-english", "-m", "sample-korean"], "\t"),
+        (["tokenize", "-m", "sample-english"], "▁I"),
+        (["generate", "-m", "sample-english", "--next", "1"], "1\t1"),
+        (["classify", "-m", "sample-sentiment-english"], "tive\t"),
+        (["info", "--json"], '"task": "language"'),
+        (["convert"], ""),
+        (["train", "lm", "-o", "new", "--tokenizer"], ""),
+    ],
+)
+def test_a_sample_model_is_a_model_by_its_name(cache, opened, here, tmp_path, arguments, shown):
+    (tmp_path / "lines.txt").write_text("I study\n" * 20)
+    rest = {
+        "info": ["sample-english"], "convert": ["sample-english", "m.arpa"], "train": ["sample-english", "lines.txt"],
+    }  # fmt: skip
+    done = here(*arguments, *rest.get(arguments[0], [LANGUAGES["english"]]))
+    assert done.code == 0 and shown in done.out, done
+    assert "no -m" not in done.err
+
+
+def test_python_opens_a_sample_model_by_its_name(cache, opened):
+    (score,) = seqcli.load("sample-english").score([LANGUAGES["english"]])
+    (same,) = LanguageModel(opened["english"]).score([LANGUAGES["english"]])
+    assert score == same
+
+
+def test_4_a_misspelt_sample_model(here):
+    done = here("score", "-m", "sample-englsh", "x")
+    assert done.code == 4 and "did you mean 'sample-english'?" in done.err and "seqcli info" in done.err
+
+
+def test_info_lists_the_sample_models_and_what_is_in_the_cache(cache, opened, here):
+    old = cache / "seqcli" / "language-english-ngram-0123456789ab"
+    shutil.copytree(next(cache.glob("seqcli/language-english-ngram-*")), old)
+    done = here("info", "--json")
+    rows = {row["model"]: row for row in map(json.loads, done.out.splitlines())}
+    shutil.rmtree(old)
+    assert {*samples.every(), old.name} <= {*rows} and all(name in samples.every() for name in ("sample-korean-lstm",))
+    size = sum(file.stat().st_size for file in Path(rows["sample-english"]["path"]).rglob("*") if file.is_file())
+    assert rows["sample-english"]["bytes"] == rows[old.name]["bytes"] == size
+    assert rows["sample-korean-lstm"]["bytes"] is None and f"rm -r {cache}/seqcli" in done.err
+    assert [row[0] for row in here("info").rows] == [name for name in rows if name != old.name]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from seqcli import ranges
+from seqcli import ranges, samples
 from seqcli.data.labelled import unlabelled, without_labels
 from seqcli.data.lines import as_record, block_of
 from seqcli.data.record_reader import RecordReader
@@ -28,7 +28,7 @@ from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import settings as translation_settings
 from seqcli.decoding.translate import translate
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import OpenModel, OpenScorer, OpenTranslator, Placeable
+from seqcli.interfaces import SILENT, OpenModel, OpenScorer, OpenTranslator, Placeable
 from seqcli.interop import is_arpa
 from seqcli.metrics import signature
 from seqcli.results.classification import Classification, Evaluation, Explanation
@@ -70,21 +70,23 @@ def load(
     model: str | os.PathLike[str], *, device: str = "cpu", precision: str = "fp32", threads: int | None = None,
     encoding: str | None = None,
 ) -> Model:  # fmt: skip
-    """The model in a folder, or in an ARPA file: a `LanguageModel`, `Classifier` or `Translator` by its task.
+    """The model in a folder or in an ARPA file, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier` or `Translator` by its task.
 
     device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads are for networks; encoding is that of an ARPA
     file that is not UTF-8. Raises ModelError for what is no model, or a damaged one.
     """
-    path = os.fspath(model)
+    given = os.fspath(model)
+    path = samples.folder_of(given, reporter=SILENT)
+    name = None if path == given else given
     folder = None if is_arpa(path) else ModelFolder.open(path)
     record = folder.config if folder else {}
     answering: Model
     if folder and folder.task == CLASSIFICATION:
-        answering = Classifier(open_classifier(path), record)
+        answering = Classifier(open_classifier(path, name=name), record)
     elif folder and folder.task == TRANSLATION:
-        answering = Translator(open_translator(path), record)
+        answering = Translator(open_translator(path, name=name), record)
     else:
-        answering = LanguageModel(open_model(path, encoding=encoding), record)
+        answering = LanguageModel(open_model(path, name=name, encoding=encoding), record)
     network = answering.opened.model
     if isinstance(network, Placeable):
         from seqcli.training.device import place  # torch

@@ -25,8 +25,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from seqcli import samples
 from seqcli.api.models import Classifier, LanguageModel, Translator
-from seqcli.interfaces import Reporter, Tokenizer
+from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.system import clock, signals
 from seqcli.tasks.classification.data import LabelledFiles
@@ -141,7 +142,7 @@ def train_classifier(
             runs=runs,
             metric=metric,
             label_weights=label_weights,
-            init=None if init is None else os.fspath(init),
+            init=_folder(init),
             reporter=reporter,
         )
         return _models(trained, Classifier, reporter)
@@ -174,7 +175,7 @@ def train_translator(
     "transformer"; several are returned by name. metric: "chrf", "bleu" or "loss", by which the best weights are chosen. init: a
     translator to begin with. separate: a tokenizer for each language. progress, options: as for `train_lm`.
     """
-    first = None if init is None else os.fspath(init)
+    first = _folder(init)
     files = PairFiles(
         _paths(data),
         source=_path(source),
@@ -254,12 +255,19 @@ def _command(progress: Callable[[Progress], None] | None) -> Iterator[Reporter]:
             raise (KeyboardInterrupt() if stop.code == 128 + signal.SIGINT else stop) from None
 
 
+def _folder(source: Path | None) -> str | None:
+    """The folder of a model or a tokenizer, that of a sample model by its name."""
+    return None if source is None else samples.folder_of(os.fspath(source), reporter=SILENT)
+
+
 def _training_options(arch: Archs, options: dict[str, Any]) -> TrainingOptions:
     for name in options:
         if name not in _OPTIONS:
             near = difflib.get_close_matches(name, _OPTIONS, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise TypeError(f"unexpected keyword argument {name!r}{hint}")
+    if "tokenizer" in options:
+        options = {**options, "tokenizer": _folder(options["tokenizer"])}
     return TrainingOptions([arch] if isinstance(arch, str) else list(arch), **options)
 
 

@@ -39,6 +39,7 @@ def convert(
 
     import numpy as np
 
+    from seqcli import samples
     from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
@@ -47,6 +48,7 @@ def convert(
     from seqcli.tasks.language.train_counted import save_counted
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
+    source = samples.folder_of(source, reporter=reporter)
     reads, writes = map(is_arpa, (source, target))
     if reads == writes:
         if not reads:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Generic, TypeVar
 
@@ -39,6 +40,13 @@ class Question:
     reporter: Reporter
     machine: Machine
     model: Sequence[str]
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """The models of -m as `DIR` or `NAME=DIR`; sample models that are named and not there yet are built."""
+        from seqcli import samples
+
+        return samples.located(self.model, reporter=self.reporter)
 
 
 class Records:
@@ -183,7 +191,7 @@ def open_language_models(
 
     reporter = question.reporter
     place = Placement(question.machine, reporter=reporter, otherwise="n-gram models are looked up, not computed")
-    chosen = place.all(load.open_models(question.model, encoding=question.source.encoding, reporter=reporter))
+    chosen = place.all(load.open_models(question.sources, encoding=question.source.encoding, reporter=reporter))
     if isinstance(mix, str):
         chosen = [mixture.fitted(chosen, mix, reporter=reporter)]
     elif mix is not None:

@@ -206,6 +206,20 @@ def table(columns: list[Column], *, title: str | None = None, color: bool = True
     return heading + render(made, color=color, width=width)
 
 
+def facts(values: Mapping[str, str], *, title: str | None = None, color: bool = True, width: int | None = None) -> str:
+    """Names and what is known of each, a line each, for a terminal. The title stands above."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawing = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    drawing.add_column(no_wrap=True)
+    drawing.add_column(overflow="fold")
+    for name, value in values.items():
+        drawing.add_row(Text(printable(name), style="" if title else "bold"), Text(printable(value)))
+    heading = render(Text(printable(title), style="bold"), color=color, width=width) if title else ""
+    return heading + render(drawing, color=color, width=width)
+
+
 def render(drawing: Any, *, color: bool = True, width: int | None = None) -> str:
     """What rich draws, as text for a terminal."""
     import io

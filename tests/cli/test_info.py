@@ -3,6 +3,9 @@
 import json
 import shutil
 
+import pytest
+
+from seqcli.commands.info import overview
 from seqcli.runs import model_folder
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import open_model
@@ -19,6 +22,28 @@ def test_info_tells_what_is_there(here, model):
     rows = dict(here("info", model).rows)
     assert rows["arch"] == "ngram" and rows["settings.order"] == "3" and rows["verified"] == "no"
     assert rows["data.files"] == "corpus.txt" and rows["data.tokens"] == "201"
+
+
+@pytest.mark.parametrize("value, text", [
+    ({"accuracy": 0.78333, "macro_f1": 0.78264, "texts": 1}, "accuracy 78.33 %, macro F1 0.7826 (1 held-out text)"),
+    ({"bleu": 80.408, "chrf": 76.513, "pairs": 1000}, "BLEU 80.41, chrF 76.51 (1,000 held-out pairs)"),
+    ({"perplexity": 31.19, "bits_per_byte": None, "tokens": 2}, "perplexity 31.19 (2 held-out tokens)"),
+    ({"perplexity": None}, "unknown: no text was held out"),
+])  # fmt: skip
+def test_the_score_of_each_task(value, text):
+    assert overview.score(value) == text
+
+
+def test_the_summary_comes_first_and_nothing_is_lost(here, model):
+    """On a terminal: name to score, then the rest under headings, with every value of the JSON but the path."""
+    (values,) = map(json.loads, here("info", model, "--json").out.splitlines())
+    shown = overview.drawn(values, name=str(model), color=False)
+    first = [line.split()[0] for line in shown.split("\n\n")[0].splitlines()]
+    assert first == ["name", "task", "architecture", "parameters", "tokenizer", "data", "score"]
+    rows = dict(here("info", model).rows)
+    for name, value in rows.items():
+        if name not in ("model", "task", "bytes") and value != "None":
+            assert " ".join(value.split()) in " ".join(shown.split()), name
 
 
 def test_4_verify_finds_what_opening_does_not_read(here, model, tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ class Question(session.Question):
 
         reporter = self.reporter
         place = session.Placement(self.machine, reporter=reporter, otherwise="these classifiers are no networks")
-        chosen = place.all([open_classifier(path, name=name) for name, path in named(self.model)])
+        chosen = place.all([open_classifier(path, name=name) for name, path in named(self.sources)])
         if isinstance(self.mix, str):
             texts = self._labelled_files(self.mix).read(labels=chosen[0].labels, reporter=reporter)
             chosen = [fitted(chosen, texts, where=self.mix, reporter=reporter)]

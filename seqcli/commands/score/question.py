@@ -115,7 +115,7 @@ class TranslationScorer(Scorer):
             question.machine, reporter=question.reporter, otherwise="these translators are no networks"
         )
         models: session.Models[OpenTranslator] = session.Models(
-            [place(open_translator(path, name=name)) for name, path in named(question.model)], place,
+            [place(open_translator(path, name=name)) for name, path in named(question.sources)], place,
             open_sample=lambda language: place(samples.translator_of(language, reporter=question.reporter)), kind="translation",
             beginning=self._sources.beginning, reporter=question.reporter,
         )  # fmt: skip

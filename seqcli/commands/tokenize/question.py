@@ -43,7 +43,7 @@ class Question(session.Question):
 
         chosen = [
             NamedReader(name, open_reader(path, encoding=self.source.encoding), path)
-            for name, path in named(self.model)
+            for name, path in named(self.sources)
         ]
         place = session.Placement(self.machine, reporter=self.reporter, otherwise="a tokenizer is no network")
         readers: session.Models[NamedReader] = session.Models(

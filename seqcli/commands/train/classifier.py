@@ -24,6 +24,7 @@ from seqcli.commands.train.options import (
     Vocabulary,
     Writing,
     leave_counting_to_one,
+    sample_folders,
     training_options,
 )
 
@@ -112,6 +113,7 @@ def classifier(
     from seqcli.tasks.classification.load import CLASSIFICATION
     from seqcli.tasks.classification.train_several import train_classifiers
 
+    tokenizer, init = sample_folders([tokenizer, init], command="train classifier", quiet=writing.quiet)
     archs, decisive = arch or ["bag"], metric or "accuracy"
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)

@@ -23,6 +23,7 @@ from seqcli.commands.train.options import (
     Vocabulary,
     Writing,
     leave_counting_to_one,
+    sample_folders,
     thresholds,
     training_options,
 )
@@ -112,6 +113,7 @@ def lm(
     from seqcli.tasks.language.load import LANGUAGE
     from seqcli.tasks.language.train_several import train_language_models
 
+    (tokenizer,) = sample_folders([tokenizer], command="train lm", quiet=writing.quiet)
     archs = arch or ["ngram"]
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)

@@ -180,6 +180,15 @@ class Vocabulary:
     limit_vocab: str | None
 
 
+def sample_folders(sources: list[str | None], *, command: str, quiet: bool) -> list[str | None]:
+    """The folders of tokenizers and models, some of which may be sample models by name; these are built on first use."""
+    from seqcli import samples
+    from seqcli.report.progress import Console
+
+    reporter = Console(prefix=f"seqcli {command}", quiet=quiet)
+    return [source and samples.folder_of(source, reporter=reporter) for source in sources]
+
+
 def training_options(
     archs: Sequence[str],
     preset: str | None,

@@ -18,6 +18,7 @@ from seqcli.commands.train.options import (
     VocabSize,
     Vocabulary,
     Writing,
+    sample_folders,
     training_options,
 )
 
@@ -141,6 +142,7 @@ def translator(
     from seqcli.tasks.translation.load import TRANSLATION
     from seqcli.tasks.translation.train_several import default_arch, train_translators
 
+    tokenizer, init = sample_folders([tokenizer, init], command="train translator", quiet=writing.quiet)
     archs = arch or [default_arch(init)]
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)

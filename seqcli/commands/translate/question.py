@@ -50,7 +50,7 @@ class Question(session.Question):
             return opened
 
         return session.Models(
-            [prepared(open_translator(path)) for path in self.model], place,
+            [prepared(open_translator(path)) for path in self.sources], place,
             open_sample=lambda language: prepared(samples.translator_of(language, reporter=self.reporter)), kind="translation",
             beginning=beginning, reporter=self.reporter,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`seqcli info`: describe a model folder, an ARPA file or a tokenizer."""
+"""`seqcli info`: describe a model folder, an ARPA file or a tokenizer; without one, list the sample models."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from typing import Annotated
 
 import typer
 
+from seqcli.commands.info.overview import flat
 from seqcli.commands.options import Results, with_options
+from seqcli.interfaces import Reporter
 
 
 @with_options("Model")
 def info(
     model: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="DIR", help="Model or tokenizer folder, ARPA file (.arpa, .lm) or SentencePiece .model file."
+            metavar="DIR",
+            help="Model or tokenizer folder, ARPA file (.arpa, .lm), SentencePiece .model file or sample model.  [default: list them]",
+            show_default=False,
         ),
-    ],
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and check its checksum.")] = False,
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
@@ -26,20 +30,29 @@ def info(
 ) -> None:
     """Describe a model: task, architecture, size, tokenizer, data and scores.
 
+    Without DIR, list the sample models, which are built on first use, and the models in the cache.
+
     Examples:
+      seqcli info
       seqcli info model
-      seqcli info model --verify
-      seqcli info model --json
+      seqcli info model --verify --json
     """
     from pathlib import Path
 
-    from seqcli import tokenizers
+    from seqcli import samples, tokenizers
+    from seqcli.commands.info import overview, sample_models
     from seqcli.interop import is_arpa
     from seqcli.report.frame import Column
     from seqcli.report.output import JSON, TABLE
+    from seqcli.report.progress import Console
 
+    reporter = Console(prefix="seqcli info", quiet=results.quiet)
+    if model is None:
+        sample_models.show(results, reporter)
+        return
+    asked, model = model, samples.folder_of(model, reporter=reporter)
     if is_arpa(model):
-        values = _of_arpa(model, verify=verify, encoding=encoding, quiet=results.quiet)
+        values = _of_arpa(model, verify=verify, encoding=encoding, reporter=reporter)
     elif (Path(model) / tokenizers.FILE).is_file() or (model.endswith(".model") and not Path(model).is_dir()):
         values = _of_tokenizer(model, verify=verify)
     else:
@@ -47,11 +60,13 @@ def info(
     with results.opened() as out:
         if out.mode == JSON:
             out.rows([], json=[values])
+        elif out.mode == TABLE:
+            out.write(overview.drawn(values, name=asked, color=out.color))
         else:
             out.begin(["what", "value"])
-            rows = list(_flat(values))
+            rows = list(flat(values))
             columns = [Column("what", [name for name, _ in rows]), Column("value", [value for _, value in rows])]
-            out.rows(columns, title=model if out.mode == TABLE else None)
+            out.rows(columns)
 
 
 def _of_run(model: str, *, verify: bool) -> dict:
@@ -73,15 +88,14 @@ def _of_run(model: str, *, verify: bool) -> dict:
     }
 
 
-def _of_arpa(model: str, *, verify: bool, encoding: str | None, quiet: bool) -> dict:
+def _of_arpa(model: str, *, verify: bool, encoding: str | None, reporter: Reporter) -> dict:
     """Reading it verifies all that an ARPA file says about itself."""
     from pathlib import Path
 
-    from seqcli.report.progress import Console
     from seqcli.tasks.language.load import LANGUAGE, open_model, table_of
     from seqcli.tasks.language.train_counted import foreign_record
 
-    opened = open_model(model, encoding=encoding, reporter=Console(prefix="seqcli info", quiet=quiet))
+    opened = open_model(model, encoding=encoding, reporter=reporter)
     return {
         "model": model,
         "task": LANGUAGE,
@@ -115,24 +129,3 @@ def _of_tokenizer(path: str, *, verify: bool) -> dict:
 def _parameters(tensors: dict) -> int:
     """Word ids and pointers are none."""
     return sum(array.size for array in tensors.values() if array.dtype.kind == "f")
-
-
-def _flat(values: dict, prefix: str = ""):
-    """Nested values as (dotted name, text)."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            yield prefix + name, ", ".join(f"{v:.4f}" if isinstance(v, float) else _text(v) for v in value)
-        else:
-            yield prefix + name, _text(value)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, list):
-        return "(" + " ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in value) + ")"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
