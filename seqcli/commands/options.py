@@ -234,7 +234,7 @@ class TextInput:
             "-i",
             "--input",
             metavar="FILE",
-            help="Read texts from FILE: one per line, or a table (.tsv, .csv, .jsonl, .json, .parquet), compressed or not; - is standard input. Repeatable: files are read in order.",
+            help="Read texts from FILE: one per line, or a table (.tsv, .csv, .jsonl, .json, .parquet), compressed or not; - is standard input, a folder or a quoted pattern ('data/*.txt') all its files. Repeatable: files are read in order.",
             show_default=False,
         ),
     ] = None
@@ -274,7 +274,9 @@ class TextInput:
         from seqcli.data import lines
 
         if self.text and self.input:
-            raise UsageError("both texts and --input are given", cure="give one of them")
+            files = all(map(os.path.isfile, self.text))
+            cure = f"quote a pattern, or give -i before each file: -i {shlex.quote(self.text[0])}" if files else None
+            raise UsageError("both texts and --input are given", cure=cure or "give one of them")
         if not self.given and lines.is_interactive():
             raise UsageError(
                 "nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}"
@@ -292,10 +294,12 @@ class TextInput:
                 yield dataclasses.replace(block, first=first, file=number) if number else block
                 first += len(block)
 
-    @property
-    def paths(self) -> list[str]:
-        """The files to read, where no texts are given."""
-        return self.input or ["-"]
+    @functools.cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The files to read, where no texts are given. Raises InputError for a folder or pattern without files."""
+        from seqcli.data.paths import expanded
+
+        return expanded(self.input or ["-"])
 
     @property
     def reading(self) -> Decoding:

@@ -14,7 +14,7 @@ from seqcli.data.columns import folded
 from seqcli.data.deadline import Deadline
 from seqcli.data.lines import block_of
 from seqcli.data.texts import Texts
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError, UsageError, listed
 from seqcli.interfaces import SILENT, Reporter
 
 SOURCE = tables.ColumnSpec("source", ("source", "src"), may_lack=True)
@@ -60,7 +60,7 @@ def read_tables(
     """
     if source_column is not None and target_column is not None and folded(source_column) == folded(target_column):
         raise UsageError(
-            f"{source_column} cannot be source and target", where=", ".join(paths), cure="name another column"
+            f"{source_column} cannot be source and target", where=listed(paths), cure="name another column"
         )
     sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
     asked = [
@@ -72,7 +72,7 @@ def read_tables(
         _of_table(path, asked, reporter, deadline=deadline, format=format, encoding=encoding, strict=strict)
         for path in paths
     )
-    return _kept(chain.from_iterable(parts), ", ".join(paths))
+    return _kept(chain.from_iterable(parts), listed(paths))
 
 
 def _of_table(

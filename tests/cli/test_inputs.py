@@ -1,7 +1,11 @@
 """What a command reads: several files, formats, labels in lines, blank rows, texts that are names of files; options once."""
 
+import bz2
+import gzip
 import json
+import lzma
 
+import pyarrow
 import pytest
 import typer
 from conftest import LINES
@@ -104,8 +108,8 @@ def test_the_format_of_a_pipe_can_be_named(here, model, tmp_path, kind):
 def test_a_text_that_is_the_name_of_a_file_gets_a_note(here, model, tmp_path):
     (tmp_path / "a.txt").write_text("the cat\n")
     done = here("score", "-m", model, "a.txt", "the cat")
-    assert done.rows[0][5] == "a.txt" and "-i a.txt reads the file" in done.err
-    assert "reads the file" not in here("score", "-m", model, "the cat", "x" * 5000).err
+    assert done.rows[0][5] == "a.txt" and "use -i a.txt" in done.err
+    assert "use -i" not in here("score", "-m", model, "the cat", "x" * 5000).err
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------
@@ -251,3 +255,74 @@ def test_a_file_whose_name_is_not_utf8(here, tmp_path, name):
     done = here("info", model, "--json")
     assert done.code == 0 and json.loads(done.out)["data"]["files"] == [name.rpartition("/")[2]]
     assert here("info", model).code == here("score", "-m", model, "-i", name, "--json").code == 0
+
+
+# --- folders, patterns, compressed files ------------------------------------------------------------------------------
+
+
+def test_a_folder_or_a_pattern_is_read_as_its_files_are(here, model, tmp_path):
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    (tmp_path / "d" / "a.txt").write_text("the cat\n\n")
+    (tmp_path / "d" / "b.txt.gz").write_bytes(gzip.compress(b"the dog\n"))
+    (tmp_path / "d" / "e" / "t.csv").write_text("text,n\nshe studies,1\n")
+    files = ["d/a.txt", "d/b.txt.gz", "d/e/t.csv"]
+    expected = here("score", "-m", model, *[word for file in files for word in ("-i", file)]).out
+    assert len(expected.splitlines()) == 4
+    for given in ("d", "d/", "d/**", "**/d/**/*.*"):
+        done = here("score", "-m", model, "-i", given)
+        assert done.code == 0 and done.out == expected, done.err
+    assert [row[5] for row in here("score", "-m", model, "-i", "d", "--unit", "document").rows] == [
+        *files[:2],
+        "she studies",
+    ]
+    (tmp_path / "d" / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    refused = here("score", "-m", model, "-i", "d")
+    assert refused.code == 3 and "p.png" in refused.err and refused.err.count("\n") == 1
+
+
+def test_a_folder_teaches_what_its_files_do(here, tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.txt").write_text("".join(f"{line}\n" for line in LINES[:6]))
+    (tmp_path / "d" / "b.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in LINES[6:]))
+    for name, data in (("m", ["d"]), ("n", ["d/*"]), ("o", ["d/a.txt", "d/b.jsonl"])):
+        assert here("train", "lm", *data, "-o", name, "--order", 2).code == 0
+    scores = {here("score", "-m", f"x={name}", "the cat").out for name in "mno"}
+    assert len(scores) == 1
+
+
+def test_several_files_that_the_shell_made_of_a_pattern(here, model, tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("the cat\n")
+    done = here("score", "-m", model, "-i", "a.txt", "b.txt")
+    assert done.code == 2 and "quote a pattern, or give -i before each file: -i b.txt" in done.err
+
+
+PACK = {
+    ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress,
+    ".zst": lambda data: pyarrow.compress(data, "zstd", asbytes=True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_a_compressed_file_is_its_content_for_every_verb_and_never_text_itself(here, model, bag, tmp_path, suffix):
+    plain = "".join(f"{line}\n" for line in LINES).encode()
+    table = "".join(f"__label__{'xy'[n % 2]} {line}\n" for n, line in enumerate(LINES)).encode()
+    for name, data in (("t.txt", plain), ("l.txt", table)):
+        (tmp_path / name).write_bytes(data)
+        (tmp_path / (name + suffix)).write_bytes(PACK[suffix](data))
+        (tmp_path / f"named-{name}").write_bytes(PACK[suffix](data))
+    for verb, chosen, options in (
+        ("score", model, []), ("tokenize", model, []), ("generate", model, ["--max-new-tokens", 1]), ("classify", bag, []),
+    ):  # fmt: skip
+        assert (
+            here(verb, "-m", chosen, "-i", f"t.txt{suffix}", *options).out
+            == here(verb, "-m", chosen, "-i", "t.txt", *options).out
+        )
+        refused = here(verb, "-m", chosen, "-i", "named-t.txt", *options)
+        assert refused.code == 3 and f"name it {suffix}" in refused.err
+    for kind, name in (("lm", "t.txt"), ("tokenizer", "t.txt"), ("classifier", "l.txt")):
+        more = ["--tokenizer", "words"] if kind == "tokenizer" else []
+        assert here("train", kind, name + suffix, "-o", kind, *more).code == 0
+        refused = here("train", kind, f"named-{name}", "-o", f"{kind}-2", *more)
+        assert refused.code == 3 and f"name it {suffix}" in refused.err and not (tmp_path / f"{kind}-2").exists()
+    assert here("score", "-m", "lm", "the cat").rows[0][4] == "0"

@@ -21,7 +21,7 @@ Data = Annotated[
     list[str],
     typer.Argument(
         metavar="DATA",
-        help="Training data: .txt (one sentence per line), .tsv, .csv, .json, .jsonl or .parquet, compressed or not (.gz, .bz2, .xz, .zst), or hf:NAME[:CONFIG][@SPLIT] from the Hugging Face Hub.",
+        help="Training data: .txt (one sentence per line), .tsv, .csv, .json, .jsonl or .parquet, compressed or not (.gz, .bz2, .xz, .zst), a folder of such files, a quoted pattern ('data/*.txt'), or hf:NAME[:CONFIG][@SPLIT] from the Hugging Face Hub.",
         rich_help_panel="Input",
     ),
 ]

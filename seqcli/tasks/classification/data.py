@@ -12,6 +12,7 @@ from seqcli.data import held_out, texts
 from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import Labelled, read_all
 from seqcli.data.lines import block_of
+from seqcli.data.paths import expanded
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.data import check_readable
@@ -22,7 +23,7 @@ HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # of the texts, where no validation text is
 
 @dataclass(frozen=True)
 class LabelledFiles:
-    """Files of labelled texts and how to read them."""
+    """Files of labelled texts and how to read them. paths: files; folders and patterns become the files that they mean."""
 
     paths: tuple[str, ...]
     text_column: str | None = None
@@ -30,6 +31,9 @@ class LabelledFiles:
     format: str | None = None
     encoding: str | None = None
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "paths", expanded(self.paths))  # folders and patterns
 
     def check(self) -> None:
         """Before any work: every file can be opened."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from seqcli import catalog
+from seqcli.data.paths import recorded
 from seqcli.errors import ModelError, UsageError
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
@@ -81,7 +82,7 @@ def _record(
         "label_weights": None if given.weights is None else given.weights.tolist(),
         "tokenizer": label,
         "data": {
-            "files": [Path(path).name for path in given.files], "rows": len(given.texts), "tokens": len(tokens.tokens),
+            "files": recorded(given.files), "rows": len(given.texts), "tokens": len(tokens.tokens),
             "held_out": len(given.valid), "counts": np.bincount(given.texts.targets, minlength=len(given.texts.labels)).tolist(),
             "fingerprint": resuming.fingerprint(given.texts.data, given.texts.targets),
             "held_out_fingerprint": resuming.fingerprint(given.valid.data, given.valid.targets),

@@ -18,10 +18,11 @@ from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import PREFIX
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
+from seqcli.data.paths import expanded
 from seqcli.data.record_reader import RecordReader, lines_of
 from seqcli.data.texts import Texts
 from seqcli.data.token_store import Spool, TokenStore
-from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.errors import InputError, ModelError, UsageError, listed
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
@@ -38,7 +39,7 @@ HELD_OUT, MOST_HELD_OUT = 0.05, 1_000_000  # of the rows, and tokens (about), wh
 
 @dataclass(frozen=True)
 class Corpus:
-    """Files of text and how to read them."""
+    """Files of text and how to read them. paths: files; folders and patterns become the files that they mean."""
 
     paths: tuple[str, ...]
     unit: str = "line"
@@ -49,6 +50,7 @@ class Corpus:
 
     def __post_init__(self):
         ranges.chosen("unit", self.unit, UNITS)
+        object.__setattr__(self, "paths", expanded(self.paths))  # folders and patterns
 
     def files(self, reporter: Reporter = SILENT, *, deadline: Deadline | None = None) -> Iterator[Iterator[Block]]:
         """The blocks of each file, until the deadline; `reporter` hears of malformed text."""
@@ -176,7 +178,7 @@ def _note_left_out(done: int, reporter: Reporter) -> None:
 
 def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) -> None:
     """Raises InputError where there is no text, or only one line of it and nothing else to judge on."""
-    where, vocab_size = ", ".join(corpus.paths), reading.tokenizer.vocab_size
+    where, vocab_size = listed(corpus.paths), reading.tokenizer.vocab_size
     seen = np.flatnonzero(unigram.counts(reading.stream, vocab_size))
     if not reading.tokenizer.decode(seen.tolist()).strip():
         what = "no text to learn from: all lines are blank" if reading.rows else "no text to learn from"
@@ -261,7 +263,7 @@ def check_readable(paths: Sequence[str], *, text_column: str | None = None, form
             with lines.opened(path):
                 pass
     if text_column and not any(records.has_columns(path, format) for path in paths):
-        raise UsageError(f"--text-column is for {tables.NAMED} and hf: data sets", where=", ".join(paths))
+        raise UsageError(f"--text-column is for {tables.NAMED} and hf: data sets", where=listed(paths))
 
 
 def _is_stream(path: str) -> bool:

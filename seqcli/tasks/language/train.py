@@ -9,13 +9,13 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seqcli.data.batches import Batches, Lanes, Lines, Windows
 from seqcli.data.masking import CAUSAL, Masked, word_beginnings
+from seqcli.data.paths import recorded
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
@@ -79,7 +79,7 @@ def train_network(
             "vocab_size": vocab_size,
             "tokenizer": label,
             "data": {
-                "files": [Path(p).name for p in corpus.paths], "rows": reading.rows,
+                "files": recorded(corpus.paths), "rows": reading.rows,
                 "tokens": len(stream) - count_rows(stream), "fingerprint": fingerprint(stream),
                 "held_out_fingerprint": fingerprint(held_out.tokens),
                 **({"blocks": deadline.read} if deadline.passed else {}),

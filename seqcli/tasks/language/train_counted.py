@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from seqcli.data.paths import recorded
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
@@ -124,7 +125,7 @@ def _prepared(
         "vocab_size": tokenizer.vocab_size,
         "tokenizer": signature.tokenizer_label(tokenizer),
         "data": {
-            "files": [Path(path).name for path in corpus.paths], "rows": reading.rows,
+            "files": recorded(corpus.paths), "rows": reading.rows,
             "tokens": len(stream) - count_rows(stream), "fingerprint": resuming.fingerprint(stream),
         },
     }  # fmt: skip

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from seqcli.data import held_out, hub
+from seqcli.data import held_out
 from seqcli.data.deadline import Deadline
 from seqcli.data.pairs import Pairs, read_lines, read_tables
+from seqcli.data.paths import expanded
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.data import check_readable
@@ -32,6 +32,9 @@ class PairFiles:
     encoding: str | None = None
     strict: bool = False
     option: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "paths", expanded(self.paths))  # folders and patterns
 
     def check(self) -> None:
         """Before any work: what is given makes pairs, and every file can be opened."""
@@ -103,8 +106,3 @@ class Encoded:
         unlike = ~long & (np.maximum(a, b) > ratio * np.minimum(a, b) + 10)
         kept = ~(long | unlike)
         return self.only(kept), {"long": int(long.sum()), "unlike": int(unlike.sum())}
-
-
-def names_of(files: Iterable[str]) -> list[str]:
-    """For the record: files without their folders."""
-    return [path if hub.is_hub(path) else Path(path).name for path in files]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.data.pairs import Pairs
+from seqcli.data.paths import recorded
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
@@ -19,7 +20,7 @@ from seqcli.runs.model_folder import ModelFolder, ModelWriter
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
 from seqcli.tasks.trained import Trained
-from seqcli.tasks.translation.data import Encoded, names_of
+from seqcli.tasks.translation.data import Encoded
 from seqcli.tasks.translation.evaluate import HeldOut
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 from seqcli.training.config import Request, settings_of
@@ -89,7 +90,7 @@ def train_translator(
         "init": first.path.name if first else None,
         "init_weights": first.weights_checksum if first else None,
         "data": {
-            "files": names_of(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
+            "files": recorded(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
             "target_tokens": len(encoded.target.tokens), "left_out": {"blank": given.pairs.blank, **left_out},
             **({"blocks": given.blocks} if given.blocks else {}),
             "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(given.valid),
