@@ -23,7 +23,7 @@ def load(folder: str, name: str) -> ModuleType:
     """The plug-in's module. Raises UsageError with the nearest name for one that is not there."""
     known = names(folder)
     if name not in known:
-        raise UsageError(f"nothing called {name!r} among the {folder}", cure=nearest(name, known))
+        raise UsageError(f"unknown {folder.removesuffix('s')} {name!r}", cure=nearest(name, known))
     return importlib.import_module(f"seqcli.{folder}.{name}")
 
 

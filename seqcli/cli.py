@@ -181,11 +181,11 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
             return UsageError.exit_code
         error = _guessed(error, arguments) or UsageError(message.removesuffix("."), cure=f"see {command} --help")
     elif memory.is_exhausted(error):
-        error = OutputError("out of memory", cure="use a smaller model or input, or --memory where there is one")
+        error = OutputError("out of memory", cure="use a smaller model or input, or limit --memory where available")
     elif isinstance(error, OSError):
         error = _of_system(error)
     elif not isinstance(error, SeqcliError):
-        error = SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
+        error = SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="use --debug for a traceback")
     _say(f"{command}: error: {_shown(error)}")
     return error.exit_code
 
@@ -225,14 +225,14 @@ def _say(text: str) -> None:
 
 def _of_system(error: OSError) -> SeqcliError:
     if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-        return OutputError("no space left to write", where=error.filename, cure="free some, or write elsewhere")
+        return OutputError("no space left on device", where=error.filename, cure="free some space or write elsewhere")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EBADF):
         return OutputError(f"cannot write ({error.strerror})", where=error.filename)
     if (
         error.errno is not None and error.filename is not None
     ):  # a path that is too long, goes through a file or around in circles
         return OutputError(f"cannot open ({error.strerror})", where=str(error.filename), cure="check the path")
-    return SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="--debug shows where")
+    return SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="use --debug for a traceback")
 
 
 def _shown(error: SeqcliError) -> str:

@@ -57,7 +57,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         if not sign or not key.strip():
             raise UsageError(f"not KEY=VALUE: {assignment!r}", where="--set")
         if key.strip() in values:
-            raise UsageError(f"setting {key.strip()!r} was given twice", where="--set")
+            raise UsageError(f"setting {key.strip()!r} is given twice", where="--set")
         try:
             values[key.strip()] = _parsed(f"v = {value}")["v"]
         except ValueError:
@@ -89,7 +89,7 @@ def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Se
             if isinstance(value, bool) and not isinstance(
                 names[key].default, bool
             ):  # pydantic would take it for 0 or 1
-                raise UsageError(f"{key} is not a switch, got {str(value).lower()}", where=where)
+                raise UsageError(f"{key} is not true or false, got {str(value).lower()}", where=where)
             values[key], origin[key] = value, where
     try:
         return TypeAdapter(kind).validate_python(values)

@@ -1,7 +1,7 @@
-"""What can go wrong for a user, as exceptions that know their exit code.
+"""Errors that a user can act on, as exceptions that carry their exit code.
 
-An error is one line: what went wrong, where, and the way out (`SeqcliError("not UTF-8", where="a.txt:3",
-cure="use --encoding cp949")` reads `not UTF-8: a.txt:3; use --encoding cp949`). Promises of our own code are
+An error is one line: where, what went wrong, and the way out (`SeqcliError("not UTF-8", where="a.txt, line 3",
+cure="use --encoding cp949")` reads `a.txt, line 3: not UTF-8; use --encoding cp949`). Invariants of our own code are
 asserts, not errors of this file.
 """
 
@@ -10,16 +10,16 @@ from collections.abc import Iterable
 
 
 class SeqcliError(Exception):
-    """Something a user can understand and mend; `exit_code` is the process's."""
+    """An error that a user can understand and fix; `exit_code` is that of the process."""
 
     exit_code = 1
 
     def __init__(self, what: str, *, where: str | None = None, cure: str | None = None):
         self.what, self.where, self.cure = what, where, cure
-        line = what if where is None else f"{what}: {where}"
+        line = what if where is None else f"{where}: {what}"
         super().__init__(line if cure is None else f"{line}; {cure}")
 
-    def __reduce__(self):  # crosses process borders whole
+    def __reduce__(self):  # so that it can be pickled, which worker processes do
         return _rebuild, (type(self), self.what, self.where, self.cure)
 
 
@@ -28,7 +28,7 @@ def _rebuild(kind, what, where, cure):
 
 
 class UsageError(SeqcliError):
-    """An option or argument that cannot be meant: exit 2."""
+    """An invalid option or argument: exit 2."""
 
     exit_code = 2
 
@@ -64,7 +64,7 @@ class BusyError(SeqcliError):
 
 
 class ClosedPipe(BaseException):
-    """Nobody reads what we write. Not an Exception, as it is not for those who handle errors."""
+    """The reader of the output has gone. Not an Exception, so that error handlers let it pass."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -75,12 +75,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """`a, b, c`: the first ten names and how many there are, each cut to what a line can hold."""
+    """`a, b, c`: the first ten names and their number, long names shortened."""
     names = list(names)
     some = ", ".join(_in_line(name if len(name) <= 40 else f"{name[:37]}...") for name in names[:10])
     return some if len(names) <= 10 else f"{some} ... ({len(names):,} in all)"
 
 
 def _in_line(name: str) -> str:
-    """A name that stands in a line, whatever line breaks it has."""
+    """A name without line breaks."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)

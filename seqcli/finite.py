@@ -19,16 +19,16 @@ _CURE = "restore the model or train again"
 
 
 def check_weights(tensors: Mapping[str, np.ndarray]) -> None:
-    """Raises ModelError where an array of floating-point numbers holds NaN or infinity."""
+    """Raises ModelError where an array of floating-point numbers contains NaN or infinity."""
     for name, array in tensors.items():
         if array.dtype.kind == "f" and array.size and not (math.isfinite(array.min()) and math.isfinite(array.max())):
-            raise ModelError(f"{name} holds NaN or infinity", cure=_CURE)
+            raise ModelError(f"{name} contains NaN or infinity", cure=_CURE)
 
 
 def check_log_probs(log_prob: np.ndarray) -> None:
     """Raises ModelError where natural log-probabilities (any shape) are NaN or plus infinity."""
     if not log_prob.max(initial=-math.inf) < math.inf:  # the maximum of what holds NaN is NaN
-        raise ModelError("the model's log-probabilities are not numbers", cure=_CURE)
+        raise ModelError("the model's log-probabilities are NaN", cure=_CURE)
 
 
 def check_logits(logits: np.ndarray) -> None:
@@ -36,6 +36,6 @@ def check_logits(logits: np.ndarray) -> None:
     if logits.size:
         best = logits.max(axis=-1)
         if not best.max() < math.inf:
-            raise ModelError("the model's logits are not numbers", cure=_CURE)
+            raise ModelError("the model's logits are NaN", cure=_CURE)
         if best.min() == -math.inf:
-            raise ModelError("every answer that the model could give has probability zero", cure=_CURE)
+            raise ModelError("all outputs of the model have probability zero", cure=_CURE)

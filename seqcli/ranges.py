@@ -188,7 +188,7 @@ def exclusive(some: Mapping[str, object], others: Mapping[str, object]) -> None:
     """Options by name, None where one was not given. Raises UsageError where there are given ones on both sides."""
     given = [[name for name, value in options.items() if value is not None] for options in (some, others)]
     if all(given):
-        raise UsageError(f"{given[0][0]} does not go with {given[1][0]}")
+        raise UsageError(f"{given[0][0]} cannot be combined with {given[1][0]}")
 
 
 def _refuse(name: str, fault: str | None, value: object) -> None:

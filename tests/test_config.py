@@ -85,7 +85,7 @@ def test_2_toml_that_cannot_be_read(tmp_path):
 
 
 def test_a_setting_is_assigned_once():
-    with pytest.raises(UsageError, match="'order' was given twice: --set"):
+    with pytest.raises(UsageError, match="'order' is given twice: --set"):
         parse_assignments(["order=3", "prune=[0]", " order = 4"])
 
 

@@ -113,7 +113,7 @@ def test_4_a_model_does_not_begin_with_damaged_weights(here, made, monkeypatch):
     monkeypatch.setattr(model_folder, "_QUICKLY_READ", 0)
     rewritten(made("gru"), lambda tensors: tensors["body.embedding.weight"].fill(math.nan))
     done = here("train", "classifier", "t.tsv", "--arch", "gru", "--init", "m", "--steps", 1, "-o", "c")
-    assert done.code == 4 and "holds NaN or infinity" in done.err
+    assert done.code == 4 and "contains NaN or infinity" in done.err
 
 
 @pytest.mark.parametrize("id", [-1, 10**9])

@@ -302,7 +302,7 @@ def test_the_demo_shows_both_languages_and_every_architecture(small, here, tmp_p
     shown = (
         "My computer is very slow",
         "word_choice",
-        "goes on likeliest",
+        "most likely continuation",
         "bits/byte",
         "Many to many",
         "I want to drink coffee.",

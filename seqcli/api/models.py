@@ -133,7 +133,7 @@ class LanguageModel:
         tag, and `overall` as the last."""
         given = [Pair(*pair) for pair in map(_listed, pairs) if len(pair) in (2, 3)]
         if len(given) < len(pairs):
-            raise UsageError("a pair has a good and a bad sentence, and perhaps a tag")
+            raise UsageError("a pair needs a good and a bad sentence and optionally a tag")
         return Results(accuracy_of(tag, tally) for tag, (tally,) in judge_pairs([self.opened], [given]).tallies.items())
 
     def tokenize(self, texts: Texts) -> Answer[Results[Piece]]:
@@ -349,7 +349,7 @@ def _listed(texts: Texts) -> list[str]:
     listed = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else [texts]
     for text in listed:
         if not isinstance(text, str):
-            raise UsageError(f"{type(text).__name__} is no text", cure="give a string, or several")
+            raise UsageError(f"{type(text).__name__} is not a text", cure="give a string or several strings")
     return list(map(as_record, listed))
 
 

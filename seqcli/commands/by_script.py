@@ -93,9 +93,9 @@ class ByScript(Generic[Model]):
         if self._foreign and self.noting:
             records = "1 record is" if self._foreign == 1 else f"{self._foreign:,} records are"
             self._reporter.note(
-                f"{records} in a script that no sample model knows (they know Latin letters and Hangul); choose a model with -m"
+                f"{records} in a script that the sample models do not cover (they cover Latin letters and Hangul); choose a model with -m"
             )
         if self._new and self.noting:
             words = "1 word" if self._words == 1 else f"{self._words:,} words"
-            self._reporter.note(f"the sample models have never seen {self._new:,} of {words}; choose a model with -m")
+            self._reporter.note(f"{self._new:,} of {words} unknown to the sample models; choose a model with -m")
         self._words = self._new = self._foreign = 0

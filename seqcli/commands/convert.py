@@ -54,7 +54,7 @@ def convert(
         if not reads:
             ModelFolder.open(source)  # a source that is no model at all is reported first
         what = "source and target are both ARPA files" if reads else "neither source nor target is an ARPA file"
-        raise UsageError(what, cure="seqcli convert DIR MODEL.arpa.gz, or the other way")
+        raise UsageError(what, cure="use use seqcli convert DIR MODEL.arpa.gz, or the other way round round")
     if writes:
         if encoding:
             raise UsageError("--encoding applies to reading an ARPA file; files are written in UTF-8")
@@ -76,9 +76,11 @@ def convert(
             raise taken from None
         if impossible := sum(int(np.isneginf(log_backoff).sum()) for log_backoff in table_of(opened).log_backoff):
             held = "1 back-off is" if impossible == 1 else f"{impossible:,} back-offs are"
-            reporter.note(f"{held} log10 of 0, written -inf as by lmplz; KenLM does not read such a file")
+            reporter.note(f"{held} log10 of 0, written as -inf like lmplz does; KenLM cannot read such a file")
         if opened.tokenizer.KIND == "sentencepiece":
-            reporter.note(f"{target} holds pieces; feed it the output of `seqcli tokenize -m {shlex.quote(source)}`")
+            reporter.note(
+                f"{target} contains subword pieces; give it the output of `seqcli tokenize -m {shlex.quote(source)}`"
+            )
     else:
         with drafting(target, force=force) as draft:
             opened = open_model(source, encoding=encoding, reporter=reporter)

@@ -68,20 +68,22 @@ def demo(
             _choices(out, models[name], template)
         out.write("3. Pieces. Models read and write pieces of words, learnt from their text; ▁ is a space:\n\n")
         _pieces(out, {text: models[name][0] for name, text in ORDER.items()})
-        out.write("4. The next word. What does a model expect after these words, and how does it go on?\n\n")
+        out.write("4. The next word. What does a model expect after these words, and how does it continue?\n\n")
         for name, prompt in PROMPT.items():
             _continuations(out, models[name], prompt)
-        out.write("5. Pairs that the models have not seen: how often is the good sentence likelier, in %?\n\n")
+        out.write(
+            "5. Minimal pairs that the models have not seen: how often is the good sentence more likely, in %?\n\n"
+        )
         for name in ORDER:
             _pairs(out, models[name], str(samples.folder() / f"{name}.pairs.tsv"))
-        out.write("6. Sentences that the models have not seen: what they cost and how they are predicted.\n\n")
+        out.write("6. Sentences that the models have not seen: cost of training, and perplexity.\n\n")
         out.rows(comparison.columns({each.opened.name: each.record for each in trained}))
         out.write("7. Many to one. Is an opinion positive or negative? A bag of hashed n-grams, of\n"
-                  "   sample opinions, in a second; what each word of the last one adds:\n\n")  # fmt: skip
+                  "   sample opinions, in a second; how much each word of the last one adds:\n\n")  # fmt: skip
         for name, texts in OPINIONS.items():
             _opinions(out, samples.classifier(ORDER[name], reporter=reporter), texts)
         out.write("8. Many to many. A recurrent network reads a sentence, another says it in Korean;\n"
-                  "   for every token that it says (downwards) it looks back (across):\n\n")  # fmt: skip
+                  "   for every output token (rows), the source tokens it attends to (columns):\n\n")  # fmt: skip
         _translations(out, samples.translator(SENTENCES[0], reporter=reporter), SENTENCES)
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
                   '  seqcli generate "I study" --num-samples 3\n'
@@ -145,7 +147,7 @@ def _continuations(out: Output, models: list[OpenModel], prompt: str) -> None:
     out.rows(columns, title=f"after {prompt!r}")
     likeliest = GenerationSettings(beam_size=5)  # what such small networks draw is seldom a sentence
     texts = [prompt + row.text for opened in models for row in generate(opened, [prompt], likeliest)]
-    out.rows([Column("model", [opened.name for opened in models]), Column("goes on likeliest", texts)])
+    out.rows([Column("model", [opened.name for opened in models]), Column("most likely continuation", texts)])
 
 
 def _pairs(out: Output, models: list[OpenModel], path: str) -> None:

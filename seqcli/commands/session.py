@@ -221,7 +221,7 @@ def answers(
 def note_threads(question: Question, models: Models) -> None:
     """For what one process does alone."""
     if question.machine.threads is not None and not models.networks:
-        question.reporter.note("--threads has no effect here: one process answers")
+        question.reporter.note("--threads has no effect: this mode uses one process")
 
 
 def noting_unknown(
@@ -244,7 +244,7 @@ def note_unknown(count: int, models: Models[OpenModel] | Models[OpenTranslator],
         return
     readers = [opened.target if isinstance(opened, OpenTranslator) else opened.tokenizer for opened in models.all]
     if any(tokenizer.KIND == words.KIND for tokenizer in readers):
-        reporter.note(f"{count:,} <unk> written in the text: counted as unknown words")
+        reporter.note(f"{count:,} <unk> in the text counted as unknown words")
 
 
 def check_mix(mix: list[float] | str | None, sources: Sequence[str]) -> None:

@@ -40,9 +40,9 @@ class ColumnSpec:
         exact = (name for name in self.usual if name in names)
         known = next(exact, None) or next((each for name in self.usual if (each := matching(name, names))), None)
         if known is None:
-            cure = f"--{self.holds}-column, one of {listed(names)}" + (" or #N" if kind == "column" else "")
+            cure = f"use --{self.holds}-column with one of {listed(names)}" + (" or #N" if kind == "column" else "")
             cure = (_other_format(names) if kind == "column" else None) or cure
-            raise UsageError(f"which {kind} is the {self.holds}?", where=where, cure=cure)
+            raise UsageError(f"no {self.holds} {kind} chosen", where=where, cure=cure)
         return known
 
 
@@ -107,20 +107,22 @@ def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list
             )
         places.append(names.index(name) if place is None else place)
     if max(places) >= len(names):
-        raise UsageError(f"there is no column #{max(places) + 1}; the table has {len(names)}", where=path)
+        raise UsageError(
+            f"no column #{max(places) + 1}; the table has {len(names):,} column{'s' * (len(names) > 1)}", where=path
+        )
     return places
 
 
 def _other_format(names: Sequence[str]) -> str | None:
     """What to do about a header that was written for another format; None where it was not."""
     if not any(names):
-        return "its first line, which names the columns, is blank: take it out"
+        return "its first line, which names the columns, is blank: remove it"
     if len(names) == 1 and (mark := next((mark for mark in _SEPARATORS if mark in names[0]), None)):
-        return f"its columns are separated by {_SEPARATORS[mark]}: write them with commas as .csv, or with tabs as .tsv"
+        return f"its columns are separated by {_SEPARATORS[mark]}: separate them by commas as .csv or by tabs as .tsv"
     if len(names) > 1 and all(
         len(name) > 1 and name[0] == name[-1] == names[0][0] and name[0] in "\"'" for name in names
     ):
-        return "its cells are in quotes of another format: a .tsv has none, a .csv has double ones"
+        return "its cells are quoted for another format: .tsv has no quotes, .csv has double quotes"
     return None
 
 
@@ -170,9 +172,9 @@ def _cell(value: object, name: str, where: Callable[[int], str], k: int) -> str:
         return value.decode("utf-8", "replace")
     if isinstance(value, Mapping):
         fields = [f"{name}.{each}" for each in field_names(value)]
-        cure = f"name one of its fields: {listed(fields)}" if fields else "name another column"
+        cure = f"choose one of its fields: {listed(fields)}" if fields else "choose another column"
         raise InputError(f"{name!r} is an object, not text", where=where(k), cure=cure)
     kind = "a list" if isinstance(value, Sequence) else f"of type {type(value).__name__}"
     raise InputError(
-        f"{name!r} is {kind}, not text", where=where(k), cure="join or choose its items first, or name another column"
+        f"{name!r} is {kind}, not text", where=where(k), cure="convert it to text first, or choose another column"
     )

@@ -60,11 +60,11 @@ def opened(path: str) -> Iterator[ByteFile]:
             with _OPENERS[suffix](path) if suffix else open(path, "rb", buffering=0) as file:
                 yield file
     except IsADirectoryError:
-        raise InputError("is a directory", where=path, cure="name a file in it") from None
+        raise InputError("is a directory", where=path, cure="give a file in it") from None
     except (FileNotFoundError, NotADirectoryError):
         raise InputError("no such file", where=path) from None
     except PermissionError:
-        raise InputError("no permission to read", where=path) from None
+        raise InputError("permission denied", where=path) from None
     except (zlib.error, EOFError, lzma.LZMAError) as error:
         raise InputError(f"damaged {SUFFIXES.get(suffix, 'file')} file ({error})", where=path) from None
     except OSError as error:  # the names of its libraries have no number: "Invalid data stream"
@@ -74,7 +74,7 @@ def opened(path: str) -> Iterator[ByteFile]:
     except ValueError as error:
         if "embedded null" not in str(error):  # in the path
             raise
-        raise InputError("a file name has no NUL", where=path) from None
+        raise InputError("a file name cannot contain NUL", where=path) from None
 
 
 @contextmanager

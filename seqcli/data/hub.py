@@ -64,7 +64,9 @@ def _parsed(path: str) -> _Address:
         return _Address(folder, config or None, split or None)
     parts = _PARTS.fullmatch(text)
     if not parts:
-        raise InputError("no data set is named", where=path, cure="hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG@SPLIT")
+        raise InputError(
+            "missing data set name", where=path, cure="use hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG@SPLIT"
+        )
     return _Address(parts["name"], parts["config"], parts["split"])
 
 
@@ -153,9 +155,9 @@ def _bad_input(error: Exception, path: str) -> Exception:
     message = " ".join(str(error).split())
     message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
     if isinstance(error, FileNotFoundError):
-        cure = "NAME is as on huggingface.co/datasets, or a folder"
+        cure = "use a name from huggingface.co/datasets or a folder"
     elif isinstance(error, ConnectionError):
         cure = "check the connection and the name, or give a folder"
     else:
-        cure = "hf:NAME:CONFIG@SPLIT says which part"
+        cure = "select a part with hf:NAME:CONFIG@SPLIT"
     return InputError(f"cannot read the data set ({message})", where=path, cure=cure)

@@ -50,7 +50,7 @@ def _object(record: str, where: str) -> dict[str, object]:
         value = json.loads(record)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"not JSON ({error})", where=where, cure="write each object on a line of its own, or all in one array"
+            f"not JSON ({error})", where=where, cure="write one object per line, or all in one array"
         ) from None
     if not isinstance(value, dict):
         cure = "name the file .json, or give --format json" if isinstance(value, list) else None
@@ -164,5 +164,5 @@ class _Fields:
         cell, halves = LONE_SURROGATE.subn("\ufffd", cell)  # JSON can spell half a character: "\ud800"
         self._replaced += halves
         if halves and self._strict:
-            raise InputError("half a character (a lone surrogate)", where=where, cure="drop --strict to replace it")
+            raise InputError("lone surrogate (half a character)", where=where, cure="leave out --strict to replace it")
         return cell

@@ -124,10 +124,12 @@ def canonical(label: str) -> str:
 def _clean(label: str, block: LabelledBlock, index: int) -> str:
     clean = canonical(label)
     if unfit := _UNFIT.search(clean):
-        cure = "labels stand in rows of output, so take it out" if len(clean) <= 40 else "is it the right column?"
+        cure = (
+            "remove it, since labels are written into rows" if len(clean) <= 40 else "check that it is the right column"
+        )
         shown = clean if len(clean) <= 40 else clean[:37] + "..."
         raise InputError(
-            f"label {shown!r} holds the control character {unfit[0]!r}", where=block.where(index), cure=cure
+            f"label {shown!r} contains the control character {unfit[0]!r}", where=block.where(index), cure=cure
         )
     return clean
 
@@ -140,10 +142,10 @@ def _without_label(block: LabelledBlock, rest: Iterator[tuple[Block, list[str]]]
         texts = more.data.split(b"\n")
         number += sum(not label.strip() and bool(texts[k].strip()) for k, label in enumerate(labels))
     rows = "lines" if block.header is not None else "rows"
-    what = f"{number:,} {rows} have no label, the first" if number > 1 else "no label"
+    what = f"{number:,} {rows} have no label, the first one here one here" if number > 1 else "no label"
     if records.has_columns(block.path):
-        return InputError(what, where=where, cure="label what lacks one, or take it out")
-    cure = f"begin every line with {PREFIX}NAME and a blank, or give one of {tables.NAMED}"
+        return InputError(what, where=where, cure="add the missing labels or remove these rows")
+    cure = f"begin every line with {PREFIX}NAME and a space, or use {tables.NAMED}"
     return InputError(what, where=where, cure=cure)
 
 
@@ -168,7 +170,7 @@ def _raw(
         return _prefixed(path, **reading), 0
     if text_column is not None and label_column is not None and folded(text_column) == folded(label_column):
         raise UsageError(
-            f"column {text_column!r} cannot be both text and label", where=path, cure="name another column"
+            f"column {text_column!r} cannot be both text and label", where=path, cure="choose another column"
         )
     text = dataclasses.replace(tables.TEXT, name=text_column, usual=_without(tables.TEXT_COLUMNS, label_column))
     kind = "hub" if hub.is_hub(path) else tables.kind_of(path, format)
@@ -188,8 +190,8 @@ def _check_numbers(text_column: str | None, label_column: str | None, path: str)
     """`#N` says that there is no header, and then neither column has a name."""
     if (text_column or "").startswith("#") != (label_column or "").startswith("#"):
         which, other = ("text", "label") if (text_column or "").startswith("#") else ("label", "text")
-        cure = f"give --{other}-column as #N too, or both by name where there is a header"
-        raise UsageError(f"the {which} column is given by its number, the {other} column is not", where=path, cure=cure)
+        cure = f"give --{other}-column as #N too, or both by name if there is a header"
+        raise UsageError(f"the {which} column is given by number but the {other} column by name", where=path, cure=cure)
 
 
 def _from_kept(blocks: Iterator[Block], keep: Sequence[str]) -> Iterator[tuple[Block, list[str]]]:
@@ -206,7 +208,7 @@ def _prefixed(path: str, **reading) -> Iterator[tuple[Block, list[str]]]:
             found = _LABEL.findall(record) if PREFIX in record else []
             if len(found) > 1:
                 where = LabelledBlock(block, [], path).where(index)
-                raise InputError("several labels on a line", where=where, cure="leave one: a text has one label")
+                raise InputError("several labels on a line", where=where, cure="keep one label per text")
             labels.append(found[0] if found else "")
             texts.append(without_labels(record))
         data = "".join([text + "\n" for text in texts]).encode()
@@ -297,9 +299,7 @@ def read_all(
                     continue
                 if labels is not None and not others:
                     where, cure = part.where(part.labels.index(label)), nearest(label, labels)
-                    raise InputError(
-                        f"label {label!r} does not occur in what the model learns from", where=where, cure=cure
-                    )
+                    raise InputError(f"label {label!r} does not occur in the training data", where=where, cure=cure)
                 number[label] = len(number)
             targets.append(np.array([number[label] for label in part.labels], np.int32))
             places.append(before + block.first + (np.arange(len(block)) if part.places is None else part.places))
@@ -317,7 +317,7 @@ def read_all(
     if labels is None and len(number) < fewest:
         (only,) = number
         cure = "a classifier needs two" + (
-            "; --label-column says where they are" if any(map(records.has_columns, paths)) else ""
+            "; choose their column with --label-column" if any(map(records.has_columns, paths)) else ""
         )
         raise InputError(
             f"only one label, {only!r}, in {len(found):,} {'text' if len(found) == 1 else 'texts'}",

@@ -84,7 +84,7 @@ def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = 
     )
     if strict and replaced:
         number = next(number for number, record in enumerate(given, first) if LONE_SURROGATE.search(record))
-        raise InputError("not valid UTF-8", where=f"text {number}", cure="drop --strict to replace it")
+        raise InputError("not valid UTF-8", where=f"text {number}", cure="leave out --strict to replace it")
     lines = list(map(one_line, records))
     raw = records if lines != list(records) else None
     return Block(
@@ -235,7 +235,7 @@ def _block(first: int, data: bytes, name: str, strict: bool, errors: str) -> Blo
         if strict:
             line = first + data.count(b"\n", 0, error.start)
             byte = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
-            cure = "drop --strict to replace it, or name the file's --encoding"
+            cure = "leave out --strict to replace it, or name the file's --encoding"
             raise InputError("not valid UTF-8", where=f"{name}, line {line}, byte {byte}", cure=cure) from None
     replaced = data.decode("utf-8", "replace").count("\ufffd") - data.count(_REPLACEMENT)
     return Block(first, data.decode("utf-8", errors).encode(), replaced)
@@ -263,7 +263,7 @@ def note_replaced(count: int, path: str, reporter: Reporter) -> None:
     """count: malformed UTF-8 sequences."""
     if count:
         sequences = "1 malformed UTF-8 sequence" if count == 1 else f"{count} malformed UTF-8 sequences"
-        reporter.note(f"{sequences} became U+FFFD: {shown(path)}; --strict stops at the first")
+        reporter.note(f"{sequences} replaced by U+FFFD: {shown(path)}; use --strict to stop at the first")
 
 
 def is_interactive() -> bool:

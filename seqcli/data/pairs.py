@@ -106,9 +106,9 @@ def read_lines(
                 longer = 1 + sum(1 for _ in (theirs if one is None else ours)) + number
                 counts = (number, longer) if one is None else (longer, number)
                 raise InputError(
-                    f"{counts[0]:,} and {counts[1]:,} lines are no pairs",
+                    f"{counts[0]:,} and {counts[1]:,} lines do not match",
                     where=f"{source}, {target}",
-                    cure="give a line for every line",
+                    cure="give two files with the same number of lines",
                 )
             yield one, other
 

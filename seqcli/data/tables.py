@@ -88,7 +88,7 @@ def read_rows(
     kind = kind_of(path, format)
     if kind == "parquet":
         if compression(path):
-            raise InputError("a compressed Parquet file cannot be read in pieces", where=path, cure="unpack it first")
+            raise InputError("compressed Parquet files are not supported", where=path, cure="decompress it first")
         return arrow_rows.read_parquet(path, columns)
     if kind == "tsv":
         return tsv.read_rows(path, columns, encoding=encoding, strict=strict, blank_end=blank_end)

@@ -53,9 +53,9 @@ def _split(data: bytes, places: list[int], width: int, path: str, first: int) ->
         if len(fields) != width:
             fields_ = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
             raise InputError(
-                f"{fields_}, where the first line has {width}",
+                f"{fields_} but the first line has {width}",
                 where=f"{path}, line {line}",
-                cure="give every row as many, or a .csv file with quotes",
+                cure="give every row the same number of fields, or use a .csv file with quotes",
             )
         for column, place in zip(columns, places):
             column.append(fields[place] + b"\n")

@@ -47,9 +47,9 @@ class GenerationSettings:
         check(self)
         if self.beam_size and self.num_samples > self.beam_size:
             cure = f"use a beam of {self.num_samples}"
-            raise UsageError(f"a beam of {self.beam_size} finds no {self.num_samples} texts", cure=cure)
+            raise UsageError(f"beam size {self.beam_size} is too small for {self.num_samples} texts", cure=cure)
         if self.beam_size and self.policy != Policy():
-            raise UsageError("a policy of drawing does not go with beam_size", cure="leave one of them out")
+            raise UsageError("sampling settings cannot be combined with beam_size", cure="leave one of them out")
         if "" in self.stop:
             raise UsageError("an empty stop string would end every text at once")
 

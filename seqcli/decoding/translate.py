@@ -55,7 +55,7 @@ class TranslationSettings:
         object.__setattr__(self, "prefix", self.prefix.strip())  # whole words: white space around them says nothing
         if self.n_best > self.beam_size:
             cure = f"use a beam of {self.n_best}"
-            raise UsageError(f"a beam of {self.beam_size} finds no {self.n_best} translations", cure=cure)
+            raise UsageError(f"beam size {self.beam_size} is too small for {self.n_best} translations", cure=cure)
 
     @property
     def how(self) -> dict[str, object]:
@@ -173,7 +173,7 @@ def forced_by(opened: OpenTranslator, prefix: str) -> np.ndarray:
     tokens = opened.target.encode(block_of([prefix]).data).tokens[:-1]
     if UNK_ID in tokens.tolist():
         raise UsageError(
-            f"{prefix!r} has a word that {opened.name} does not know", where="--prefix", cure="give others"
+            f"{prefix!r} contains a word unknown to {opened.name}", where="--prefix", cure="use other words"
         )
     return tokens
 

@@ -6,20 +6,20 @@ The signatures are those of file(1). Encodings of text are recognised in `data/e
 from __future__ import annotations
 
 _SIGNATURES = {  # first bytes: what they are, and what a user can do
-    b"\x1f\x8b": ("gzip data", "name it .gz, or unpack it first"),
-    b"BZh": ("bzip2 data", "name it .bz2, or unpack it first"),
-    b"\xfd7zXZ\x00": ("xz data", "name it .xz, or unpack it first"),
-    b"\x28\xb5\x2f\xfd": ("Zstandard data", "name it .zst, or unpack it first"),
-    b"\x04\x22\x4d\x18": ("LZ4 data", "unpack it first"),
-    b"\x1f\x9d": ("compress (.Z) data", "unpack it first"),
-    b"\x1f\xa0": ("compress (.Z) data", "unpack it first"),
-    b"LZIP": ("lzip data", "unpack it first"),
-    b"\x89LZO": ("lzop data", "unpack it first"),
-    b"\xff\x06\x00\x00sNaPpY": ("Snappy data", "unpack it first"),
-    b"PK\x03\x04": ("a zip archive", "unpack it first"),
+    b"\x1f\x8b": ("gzip data", "name it .gz, or decompress it first"),
+    b"BZh": ("bzip2 data", "name it .bz2, or decompress it first"),
+    b"\xfd7zXZ\x00": ("xz data", "name it .xz, or decompress it first"),
+    b"\x28\xb5\x2f\xfd": ("Zstandard data", "name it .zst, or decompress it first"),
+    b"\x04\x22\x4d\x18": ("LZ4 data", "decompress it first"),
+    b"\x1f\x9d": ("compress (.Z) data", "decompress it first"),
+    b"\x1f\xa0": ("compress (.Z) data", "decompress it first"),
+    b"LZIP": ("lzip data", "decompress it first"),
+    b"\x89LZO": ("lzop data", "decompress it first"),
+    b"\xff\x06\x00\x00sNaPpY": ("Snappy data", "decompress it first"),
+    b"PK\x03\x04": ("a zip archive", "decompress it first"),
     b"PK\x05\x06": ("an empty zip archive", "give a text file"),
-    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it first"),
-    b"Rar!\x1a\x07": ("a RAR archive", "unpack it first"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "decompress it first"),
+    b"Rar!\x1a\x07": ("a RAR archive", "decompress it first"),
     b"PAR1": ("a Parquet file", "name it .parquet"),
     b"ARROW1": ("an Arrow file", "save it as .parquet"),
     b"\xff\xff\xff\xff": ("an Arrow stream", "save it as .parquet"),
@@ -67,7 +67,7 @@ def recognised(head: bytes) -> tuple[str, str] | None:
     if head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"WEBP", b"AVI "):
         return "a recording or an image (RIFF)", "give a text file"
     if head[_TAR[0] :].startswith(_TAR[1]):
-        return "a tar archive", "unpack it first"
+        return "a tar archive", "decompress it first"
     return None
 
 

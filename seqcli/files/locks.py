@@ -19,9 +19,9 @@ def take(lock: TextIO, path: Path) -> None:
     except BlockingIOError:
         lock.seek(0)
         holder = lock.read().strip() or "another process"
-        raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or give another -o") from None
+        raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or use another -o") from None
     if not is_held(lock):  # its last holder has just removed it
-        raise BusyError("another process has just left it", where=str(path), cure="try again")
+        raise BusyError("was in use by another process until just now", where=str(path), cure="try again")
 
 
 def is_held(lock: TextIO) -> bool:

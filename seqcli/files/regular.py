@@ -61,6 +61,7 @@ def read_json(path: Path | str, *, sha256: str | None = None, largest: int = LAR
             raise ValueError("not an object")
         return value
     except OSError as error:
-        raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure="restore it or train again") from None
+        cure = "check the path" if error.errno == errno.ENOENT else "restore the file or train again"
+        raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=cure) from None
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"damaged ({error})", where=str(path), cure="restore it or train again") from None
+        raise ModelError(f"damaged ({error})", where=str(path), cure="restore the file or train again") from None

@@ -102,7 +102,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         raise ModelError(f"cannot read ({error.strerror})", where=str(path)) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(
-            f"damaged safetensors file ({error})", where=str(path), cure="restore it or train the model again"
+            f"damaged safetensors file ({error})", where=str(path), cure="restore the file or train again"
         ) from None
 
 

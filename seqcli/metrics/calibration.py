@@ -76,7 +76,7 @@ def _from_the_best(logits: np.ndarray) -> np.ndarray:
 
 
 def log_loss(logits: np.ndarray, targets: np.ndarray, *, temperature: float = 1.0) -> float:
-    """The mean of -log p(target), in nats a text; nan of no texts."""
+    """The mean of -log p(target), in nats per text; nan of no texts."""
     logits = _from_the_best(logits) / temperature
     if not len(logits):
         return math.nan

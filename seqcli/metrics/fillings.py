@@ -34,14 +34,14 @@ def fillings(template: str) -> list[str]:
             parts[-1].append("")
         elif token in ("[", "]"):
             raise InputError(
-                f"unexpected {token!r} at character {match.start() + 1}", cure=f"write \\{token} for the sign itself"
+                f"unexpected {token!r} at character {match.start() + 1}", cure=f"write \\{token} for a literal one"
             )
         else:
             parts[-1][-1] += token[1:] if len(token) == 2 and token[0] == "\\" else token
     if inside:
-        raise InputError("a choice is not closed", cure="write [slow|fast]")
+        raise InputError("unclosed choice", cure="write [slow|fast]")
     if len(parts) == 1:
-        raise InputError("no choice in the text", cure="write, for example, My computer is very [slow|shirt]")
+        raise InputError("no choice in brackets", cure="write, for example, My computer is very [slow|shirt]")
     if prod(len(part) for part in parts) > LARGEST:
-        raise InputError(f"more than {LARGEST} combinations of choices", cure="give fewer")
+        raise InputError(f"more than {LARGEST} combinations of choices", cure="use fewer choices")
     return ["".join(chosen) for chosen in product(*parts)]

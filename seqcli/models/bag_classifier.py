@@ -52,7 +52,7 @@ class Config:
                 f"character n-grams must be 1 <= shortest <= longest <= {_LARGEST_ORDER}, got {self.shortest} to {self.longest}"
             )
         if not self.longest and not self.words:
-            raise ValueError("longest and words are both 0: nothing to read")
+            raise ValueError("longest and words are both 0: no features")
 
 
 class BagClassifier:
@@ -107,7 +107,7 @@ def estimate(
     The same rows in the same order give the same arrays.
     """
     if not len(batch.tokens):
-        raise InputError("no text to learn from", cure="give at least one line with a word")
+        raise InputError("no text to train on", cure="give at least one line with a word")
     plan = plan_for(config, len(targets))
     bag = learn(
         batch,
@@ -132,7 +132,7 @@ def load(settings: Mapping, tensors: Mapping[str, np.ndarray], *, labels: int) -
     for name, shape in shapes.items():
         found = tensors.get(name)
         if found is None or found.shape != shape or found.dtype != np.float32:
-            raise ModelError(f"{name} does not fit the settings", cure=_CURE)
+            raise ModelError(f"{name} does not match the settings", cure=_CURE)
     return BagClassifier(Bag(tensors["embeddings"], tensors["head"], tensors["bias"]))
 
 

@@ -40,7 +40,7 @@ class Config:
         if len(self.prune) > self.order:
             raise ValueError(f"prune has {len(self.prune)} thresholds for order {self.order}")
         if list(self.prune) != sorted(self.prune):
-            raise ValueError("prune thresholds must not fall from one order to the next")
+            raise ValueError("prune thresholds must not decrease from one order to the next")
         if self.prune and self.prune[0]:
             raise ValueError("unigrams cannot be pruned; drop rare words with --min-count instead")
 
@@ -129,14 +129,14 @@ class Counted:
 def estimate(stream: np.ndarray, config: Config, *, vocab_size: int, arena: Arena, reporter: Reporter) -> Counted:
     """A model of `stream` (int32 [T], `<s>` before each row). Its arrays live as long as `arena`."""
     if len(stream) == 0 or (int(stream.max()) <= EOS_ID and int(stream.min()) > UNK_ID):
-        raise InputError("no text to learn from", cure="give at least one line with a word")
+        raise InputError("no text to train on", cure="give at least one line with a word")
     levels = counts.count(stream, vocab_size=vocab_size, order=config.order, arena=arena, reporter=reporter)
     made = kneser_ney.smooth(levels, arena=arena, prune=config.prune, reporter=reporter)
     fallback = [n for n, discounts in enumerate(made.discounts, 1) if discounts.fallback]
     if fallback:
         reporter.note(
-            f"too little or too repetitive text for the Kneser-Ney discounts of order {', '.join(map(str, fallback))}; "
-            f"using 0.5, 1, 1.5 there"
+            f"text too small or too repetitive to estimate the Kneser-Ney discounts of order "
+            f"{', '.join(map(str, fallback))}; using 0.5, 1, 1.5"
         )
     record = {
         "ngrams": made.table.sizes,

@@ -72,7 +72,7 @@ def estimate(
         fallback.append(bool(made.record["fallback_discounts"]))
     if any(fallback):
         reporter.note(
-            f"too little text for some Kneser-Ney discounts of {sum(fallback)} labels; using 0.5, 1, 1.5 there"
+            f"text too small to estimate some Kneser-Ney discounts of {sum(fallback)} labels; using 0.5, 1, 1.5"
         )
     counts = np.bincount(targets, minlength=labels) * (1.0 if weights is None else weights)
     with np.errstate(divide="ignore"):  # a weight of 0: never that label
@@ -83,7 +83,7 @@ def estimate(
 def load(config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NgramClassifier:
     prior = tensors.get("log_prior")
     if not 2 <= labels <= _LABELS or prior is None or prior.shape != (labels,):
-        raise ModelError("log_prior does not fit the labels", cure="restore the model or train again")
+        raise ModelError("log_prior does not match the labels", cure="restore the model or train again")
     parts: dict[str, dict[str, np.ndarray]] = {}
     for name, array in tensors.items():
         label, sign, rest = name.partition("/")
@@ -93,7 +93,7 @@ def load(config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int,
     try:
         models = [ngram.load(settings, parts[str(label)], vocab_size=vocab_size) for label in range(labels)]
     except KeyError as error:
-        raise ModelError(f"no table of label {error}", cure="restore the model or train again") from None
+        raise ModelError(f"missing table of label {error}", cure="restore the model or train again") from None
     return NgramClassifier(models, np.array(prior, np.float64))
 
 

@@ -39,7 +39,7 @@ class Config(TransformerConfig):
         super().__post_init__()
         if self.positions == "learned":
             raise ValueError(
-                "learned positions end with the window, and translations do not: rotary or sinusoidal ones do not end"
+                "learned positions are limited to the window, which translations may exceed; use rotary or sinusoidal ones"
             )
 
 

@@ -80,7 +80,7 @@ class Table:
             if table.vocab_size != vocab_size:
                 raise ValueError(f"{table.vocab_size} unigrams for a vocabulary of {vocab_size}")
         except (KeyError, ValueError) as error:
-            raise ModelError(f"damaged n-gram table ({error})", cure="restore it or train again") from None
+            raise ModelError(f"damaged n-gram table ({error})", cure="restore the file or train again") from None
         return table
 
     def find(self, n: int, prefix: np.ndarray, word: np.ndarray) -> np.ndarray:

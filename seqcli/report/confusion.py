@@ -46,7 +46,7 @@ def picture(
         return render(drawn, color=color, width=width)
     columns = confusions(confusion, labels, undecided=undecided)
     if not columns[0].values:
-        return render(Text("no label was taken for another"), color=color, width=width)
+        return render(Text("no confusions between labels"), color=color, width=width)
     return table(columns, title="most frequent confusions", color=color, width=width)
 
 
@@ -60,7 +60,7 @@ def confusions(
     found = sorted(wrong)[:most]
     return [
         Column("label", [names[i] for _, i, _ in found]),
-        Column("taken for", [names[j] for _, _, j in found]),
+        Column("predicted", [names[j] for _, _, j in found]),
         Column("texts", [-n for n, _, _ in found], WHOLE),
         Column("share", [-n / sum(rows[i]) for n, i, _ in found], "%.4f", "%.3f"),
     ]
@@ -105,7 +105,7 @@ def _drawn(
     rows: list[list[int]], names: list[str], keys: list[str], heads: list[str], sizes: list[int], *, shades: int
 ) -> Text:
     text, digits = Text(no_wrap=True, overflow="ignore"), _digits(rows)
-    text.append("rows: the true label; columns: what it was called\n", "dim")
+    text.append("rows: true labels; columns: predicted labels\n", "dim")
     text.append(" " * (cell_len(keys[0] + names[0])))
     for head, size in zip(heads, sizes):
         text.append(" " * (size - cell_len(head)) + head, "bold")

@@ -1,6 +1,6 @@
 """The course of a training, loss over steps: drawn in a terminal of dots, eight to a character, or as a PNG.
 
-Loss is in nats a token. Training's is a line, the held-out text's a mark at each evaluation; what lies above the picture
+Loss is in nats per token. Training's is a line, the held-out text's a mark at each evaluation; what lies above the picture
 (the first steps learn which words are frequent) is cut.
 """
 
@@ -54,16 +54,16 @@ def drawn(events: Iterable[Mapping[str, Any]], *, columns: int, rows: int = 12) 
         picture[y // 4][x // 2] = "●"
     labels = {0: f"{high:.3f}", rows - 1: f"{low:.3f}"}
     lines = [f"{labels.get(number, ''):>{_LABEL}}┤{''.join(row)}".rstrip() for number, row in enumerate(picture)]
-    foot = f"{'':{_LABEL}}└ nats a token: {chr(0x2812)} training, ● held out"
+    foot = f"{'':{_LABEL}}└ nats per token: {chr(0x2812)} training, ● held out"
     return [*lines, f"{foot}{f'step {last:,}':>{max(1, columns - len(foot))}}"]
 
 
 def check(path: str) -> None:
     """Before any work. Raises UsageError where `path` could not be drawn."""
     if not path.endswith(".png"):
-        raise UsageError("a picture's name ends in .png", where=path)
+        raise UsageError("not a .png file", where=path)
     if find_spec("matplotlib") is None:
-        raise UsageError("a PNG needs matplotlib", where=path, cure="pip install 'seqcli[plot]'")
+        raise UsageError("a .png picture needs matplotlib", where=path, cure="pip install 'seqcli[plot]'")
     check_folder(path)
 
 
@@ -72,7 +72,7 @@ def save(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: str) -> Non
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot(xlabel="step", ylabel="nats a token")
+    axes = figure.add_subplot(xlabel="step", ylabel="nats per token")
     every = [points(events) for events in histories.values()]
     for number, (name, (training, held_out)) in enumerate(zip(histories, every)):
         axes.plot(*zip(*training), color=f"C{number}", linewidth=1, alpha=0.7, label=f"{name}, training")

@@ -77,17 +77,17 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
         except TimeoutError:
             if not any(texts):
                 raise
-        return f"a sample of its text: {_shown(next(filter(str.strip, texts), ''))}"
+        return f"generated sample: {_shown(next(filter(str.strip, texts), ''))}"
     text, truth = next((row for row in held_out if 0 < len(row[0]) <= _SHOWN), held_out[0])
     if isinstance(opened, OpenClassifier):
         (shares,) = opened.probabilities(text.encode() + b"\n")
         best = int(shares.argmax())
-        given = "which is its label" if opened.labels[best] == truth else f"its label is {truth}"
-        return f"a held-out text: {_shown(text)} -> {opened.labels[best]} ({shares[best]:.2f}), {given}"
+        given = "correct" if opened.labels[best] == truth else f"true label {truth}"
+        return f"held-out text: {_shown(text)} -> {opened.labels[best]} ({shares[best]:.2f}), {given}"
     (made,) = translate.translate(
         replace(opened, model=timed), [text[:_SHOWN]], translate.TranslationSettings(beam_size=1)
     )
-    return f"a held-out sentence: {_shown(text)} -> {_shown(made.best.text)} (reference: {_shown(truth)})"
+    return f"held-out sentence: {_shown(text)} -> {_shown(made.best.text)} (reference: {_shown(truth)})"
 
 
 def _shown(text: str) -> str:

@@ -50,7 +50,7 @@ def picture(
     if not len(target):
         return ""
     if max(weights.shape) > MOST_TOKENS:
-        return f"too long for a picture: {len(source):,} source tokens and {len(target):,} of the translation\n"
+        return f"too long for a heat map: {len(source):,} source tokens, {len(target):,} target tokens\n"
     width = min(width or shutil.get_terminal_size().columns, MOST_COLUMNS)
     return render(drawn(weights, source, target, width=width), color=color, width=width)
 
@@ -91,9 +91,11 @@ def _fitted(name: str, size: int) -> str:
 def check(path: str) -> None:
     """Before any work. Raises UsageError where attention cannot be written to `path`."""
     if not path.endswith((".json", ".png")):
-        raise UsageError("attention is written to a .json or a .png", where=path)
+        raise UsageError("attention can be saved as .json or .png only", where=path)
     if path.endswith(".png") and find_spec("matplotlib") is None:
-        raise UsageError("a PNG needs matplotlib", where=path, cure="pip install 'seqcli[plot]', or name a .json")
+        raise UsageError(
+            "a .png picture needs matplotlib", where=path, cure="pip install 'seqcli[plot]', or use a .json file"
+        )
     check_folder(path)
 
 

@@ -23,16 +23,16 @@ def hardly_learnt(record: Mapping[str, Any]) -> str | None:
     if better or (better is None and not warming_up):
         return None
     if better is None:
-        return f"has hardly learnt: {warming_up}; {_longer(training)}"
+        return f"has hardly learned: {warming_up}; {_longer(training)}"
     near = _beside_a_baseline(record)
     if warming_up:
-        return f"has hardly learnt: {near}, after {warming_up}; {_longer(training)}"
+        return f"has hardly learned: {near}, after {warming_up}; {_longer(training)}"
     if progress and progress["best_step"] < _EARLY * progress["step"]:
-        cure = "give more text, or a smaller --preset"
-        return f"has hardly learnt: {near}, and it was best at step {progress['best_step']:,} of {progress['step']:,}; {cure}"
+        cure = "use more text or a smaller --preset"
+        return f"has hardly learned: {near}, with the best at step {progress['best_step']:,} of {progress['step']:,}; {cure}"
     if progress:
-        return f"has hardly learnt: {near}; {_longer(training)}, or try another --learning-rate"
-    return f"has hardly learnt: {near}; give more text" + (", or check its labels" if "labels" in record else "")
+        return f"has hardly learned: {near}; {_longer(training)}, or try another --learning-rate"
+    return f"has hardly learned: {near}; use more text" + (", or check the labels" if "labels" in record else "")
 
 
 def loss_of(record: Mapping[str, Any]) -> float | None:
@@ -73,14 +73,14 @@ def _beside_a_baseline(record: Mapping[str, Any]) -> str:
     baseline, valid = record["baseline"], record["valid"]
     if "majority" in baseline:
         return (
-            f"{100 * valid['accuracy']:.1f} % of the held-out texts are right, and {100 * baseline['accuracy']:.1f} % would be with the label "
-            f"{baseline['majority']!r} for all"
+            f"its accuracy on the held-out texts is {100 * valid['accuracy']:.1f} %, and always predicting {baseline['majority']!r} "
+            f"reaches {100 * baseline['accuracy']:.1f} %"
         )
     name = min(("unigram", "uniform"), key=baseline.__getitem__)
-    return f"its held-out loss, {loss_of(record):.2f} nats per token, is not clearly below the {name} model's {baseline[name]:.2f}"
+    return f"its held-out loss of {loss_of(record):.2f} nats per token is not clearly below the {baseline[name]:.2f} of a {name} model"
 
 
 def _longer(training: Mapping[str, Any]) -> str:
     """What ended it may be more."""
     name = next(name for name in ("minutes", "steps", "epochs") if training.get(name))
-    return f"train longer: the same command with --resume and a larger --{name} (it was {training[name]:g})"
+    return f"train longer: run the same command with --resume and a larger --{name} (it was {training[name]:g})"

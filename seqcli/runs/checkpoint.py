@@ -111,7 +111,7 @@ def newest(run: Path, *, reporter: Reporter) -> tuple[dict[str, np.ndarray], dic
         try:
             return _read(place)
         except ModelError as error:
-            reporter.note(f"checkpoint {place.name} is damaged ({error.what}); trying the one before")
+            reporter.note(f"checkpoint {place.name} is damaged ({error.what}); trying the previous one")
     what = "all checkpoints are damaged" if found else "no checkpoint to resume from"
     raise ModelError(what, where=str(run), cure=CURE)
 
@@ -130,7 +130,7 @@ def _read(place: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         manifest = regular.read_json(place / MANIFEST)
         if manifest["step"] != _step(place):
-            raise ModelError("of another step", where=str(place))
+            raise ModelError("belongs to another step", where=str(place))
         for name in (STATE, PROGRESS):
             if tensor_file.sha256_of(place / name) != manifest["sha256"][name]:
                 raise ModelError("checksum differs", where=str(place / name))

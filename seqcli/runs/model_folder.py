@@ -44,6 +44,8 @@ MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 SIDES = (f"{TOKENIZER}.source", f"{TOKENIZER}.target")
 _STATE = re.compile(r"state-\d{8}")
+_KINDS = {"language": "a language model", "classification": "a classifier", "translation": "a translator"}
+_KINDS = {"language": "a language model", "classification": "a classifier", "translation": "a translator"}
 _VERBS = {
     "language": "seqcli score or generate",
     "classification": "seqcli classify",
@@ -85,7 +87,9 @@ class ModelFolder:
         if manifest.get("format") != FORMAT:
             found = manifest.get("format")
             cure = "upgrade seqcli" if isinstance(found, int) and found > FORMAT else "train again"
-            raise ModelError(f"model format {found!r}, this seqcli reads {FORMAT}", where=str(path), cure=cure)
+            raise ModelError(
+                f"has model format {found!r}, but this version of seqcli reads {FORMAT}", where=str(path), cure=cure
+            )
         try:
             current = manifest["current"]
             if not _STATE.fullmatch(current):
@@ -96,21 +100,25 @@ class ModelFolder:
             }
             manifest = {**manifest, "files": files, "task": str(manifest["task"]), "arch": str(manifest["arch"])}
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise ModelError("damaged manifest", where=str(path / MANIFEST), cure="restore it or train again") from None
+            raise ModelError(
+                "damaged manifest", where=str(path / MANIFEST), cure="restore the file or train again"
+            ) from None
         state = path / current
         inside = os.path.realpath(path)
         for name, (size, *_) in files.items():
             if os.path.realpath(state / name) != os.path.join(inside, current, name):
-                raise ModelError(
-                    "a link, not a file of the model", where=str(state / name), cure="copy the file itself"
-                )
+                raise ModelError("is a link, not a regular file", where=str(state / name), cure="copy the file itself")
             found = (state / name).stat().st_size if (state / name).is_file() else None
             if found != size:
                 what = "missing" if found is None else f"{found} bytes, {size} expected"
-                raise ModelError(f"damaged model ({what})", where=str(state / name), cure="restore it or train again")
+                raise ModelError(
+                    f"damaged model ({what})", where=str(state / name), cure="restore the file or train again"
+                )
         for needed in (CONFIG, WEIGHTS):
             if needed not in files:
-                raise ModelError(f"manifest names no {needed}", where=str(path), cure="restore it or train again")
+                raise ModelError(
+                    f"manifest does not list {needed}", where=str(path), cure="restore the file or train again"
+                )
         return cls(path, manifest, regular.read_json(state / CONFIG, sha256=files[CONFIG].sha256), state)
 
     @property
@@ -124,8 +132,9 @@ class ModelFolder:
     def expect(self, task: str) -> ModelFolder:
         """Itself, where it is a model of `task`."""
         if self.task != task:
-            cure = f"give another, or ask this one with {_VERBS[self.task]}" if self.task in _VERBS else "give another"
-            raise ModelError(f"a {self.task} model, a {task} model is wanted", where=str(self.path), cure=cure)
+            kind, needed = _KINDS.get(self.task, f"a model for {self.task}"), _KINDS.get(task, f"a model for {task}")
+            cure = f"use another, or use this one with {_VERBS[self.task]}" if self.task in _VERBS else "use another"
+            raise ModelError(f"is {kind}, but {needed} is needed", where=str(self.path), cure=cure)
         return self
 
     @property
@@ -173,7 +182,7 @@ class ModelFolder:
         except OSError as error:
             raise ModelError(f"cannot read ({error.strerror})", where=str(self.state / name)) from None
         if not same:
-            raise ModelError("checksum differs", where=str(self.state / name), cure="restore it or train again")
+            raise ModelError("checksum differs", where=str(self.state / name), cure="restore the file or train again")
 
     def bytes(self) -> int:
         return sum(size for size, *_ in self.manifest["files"].values())
@@ -348,7 +357,7 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
 
 def _vanished(path: Path) -> OutputError:
     what = "the model folder was moved or removed while it was being written"
-    return OutputError(what, where=str(path), cure="train again, and leave it where it is")
+    return OutputError(what, where=str(path), cure="train again without moving the folder")
 
 
 def tidy(path: Path, *, existed: bool = False) -> None:
@@ -384,17 +393,17 @@ def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) ->
             raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
         return
     if not path.is_dir():
-        raise UsageError("the model folder is a file", where=str(path), cure="give another -o")
+        raise UsageError("is a file, not a folder", where=str(path), cure="use another -o")
     begun = checkpoint.are_here(path)
     if resume and not begun:
         raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
     if _is_interrupted(path):
         return
     if not _is_model(path) and not (begun and _holds_only_ours(path)):
-        raise UsageError("folder is not empty and not a model of seqcli", where=str(path), cure="give another -o")
+        raise UsageError("folder is not empty and contains no seqcli model", where=str(path), cure="use another -o")
     if not (force or resume):
-        cure = f"{'--resume goes on with it, ' if begun else ''}--force replaces it, or give another -o"
-        raise UsageError("holds a model already", where=str(path), cure=cure)
+        cure = f"{'use --resume to continue it, ' if begun else 'use '}--force to replace it, or another -o"
+        raise UsageError("already contains a model", where=str(path), cure=cure)
 
 
 def _holds_only_ours(path: Path) -> bool:

@@ -33,7 +33,7 @@ def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Cal
     with lock:
         locks.take(lock, path)
         if not os.fstat(lock.fileno()).st_nlink:  # its holder has just removed it: it excludes nobody
-            raise BusyError("was being written by another process", where=str(path), cure="give another -o")
+            raise BusyError("was being written by another process", where=str(path), cure="use another -o")
         try:
             locks.sign(lock)
             occupied = _holds_tokenizer(path, force=force)
@@ -46,9 +46,11 @@ def _holds_tokenizer(path: Path, *, force: bool) -> bool:
     """Whether there is one to be replaced."""
     occupied = path.exists() and not (path.is_dir() and not os.listdir(path))
     if occupied and not _is_tokenizer(path):
-        raise UsageError("exists and is not a tokenizer of seqcli", where=str(path), cure="give another -o")
+        raise UsageError("exists and is not a seqcli tokenizer", where=str(path), cure="use another -o")
     if occupied and not force:
-        raise UsageError("holds a tokenizer already", where=str(path), cure="--force replaces it, or give another -o")
+        raise UsageError(
+            "already contains a tokenizer", where=str(path), cure="use --force to replace it, or another -o"
+        )
     return occupied
 
 

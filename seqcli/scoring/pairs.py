@@ -75,7 +75,7 @@ def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
                 raise UsageError(
                     "no columns good, bad and tag",
                     where=error.where,
-                    cure="without tags, save the table to a file: a pipe is read once",
+                    cure="save a table without tags to a file first, since a pipe can be read only once",
                 ) from None
             continue
         break
@@ -102,7 +102,7 @@ def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
             parts = record.split("\t")
             if len(parts) not in (2, 3):
                 raise InputError(
-                    f"expected good, bad and perhaps a tag between tabs, got {len(parts)} fields", where=where
+                    f"expected good, bad and optionally a tag separated by tabs, got {len(parts)} fields", where=where
                 )
             yield Pair(*parts)
 
@@ -139,7 +139,7 @@ def judge_pairs(models: Sequence[Any], batches: Iterable[list[Pair]], *, score: 
             if len(models) == 2 and right[0] != right[1]:
                 results.only[right[1]] += 1
     if not overall[0].pairs:
-        raise InputError("no pairs", cure="give lines of good and bad sentences between tabs")
+        raise InputError("no pairs", cure="give lines with a good and a bad sentence separated by a tab")
     results.tallies[OVERALL] = overall
     return results
 

@@ -42,4 +42,4 @@ def _made(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Open
     except ModelError as error:
         raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"damaged settings ({error})", where=source, cure="restore it or train again") from None
+        raise ModelError(f"damaged settings ({error})", where=source, cure="restore the file or train again") from None

@@ -33,7 +33,9 @@ def drafts(requests: Mapping[Path, Request], task: str, *, force: bool, resume: 
     many, parents = len(requests) > 1, {parent for path in requests for parent in path.parents}
     for parent in parents if many else ():
         if (parent / MANIFEST).is_file():
-            raise UsageError("is a model, and no place for several", where=str(parent), cure="give another -o")
+            raise UsageError(
+                "is a model folder and cannot hold several models", where=str(parent), cure="use another -o"
+            )
     new = {parent for parent in parents if not parent.exists()}
     with ExitStack() as stack:
         stack.callback(_remove_empty, new)

@@ -123,7 +123,9 @@ class TrainingOptions:
         where one was not given; tokenizer: the kind where none is named."""
         refuse_without_effect(self.arch, without_effect)
         if self.resume and (self.force or not self.trains(task)):
-            raise UsageError(f"--resume does not go with {'--force' if self.force else '--arch ' + self.arch[0]}")
+            raise UsageError(
+                f"--resume cannot be combined with {'--force' if self.force else '--arch ' + self.arch[0]}"
+            )
         check_vocabulary(
             self.tokenizer or tokenizer, size=self.vocab_size, min_count=self.min_count, limit=self.limit_vocab
         )

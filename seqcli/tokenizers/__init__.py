@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from seqcli.interfaces import Tokenizer
 
 FILE = "tokenizer.json"
-CURE = "restore it or train again"
+CURE = "restore the file or train again"
 _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
 
 
@@ -59,9 +59,7 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
     except (ValueError, KeyError, TypeError):
         raise ModelError("damaged tokenizer", where=str(folder / FILE), cure=CURE) from None
     if kind not in (known := catalog.names("tokenizers")):
-        raise ModelError(
-            f"tokenizer of unknown kind {kind!r}", where=str(folder / FILE), cure=nearest(str(kind), known)
-        )
+        raise ModelError(f"unknown tokenizer kind {kind!r}", where=str(folder / FILE), cure=nearest(str(kind), known))
     module = catalog.load("tokenizers", kind)
     tokenizer = module.load(folder)
     tokenizer.normalisation = normalisation
@@ -69,7 +67,7 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
         not getattr(module, "MAPPED", False) or sum(file.stat().st_size for file in folder.iterdir()) < _QUICKLY_READ
     )
     if tokenizer.vocab_size != vocab_size or ((quick or verify) and tokenizer.fingerprint != fingerprint):
-        raise ModelError("tokenizer differs from its fingerprint", where=str(folder), cure=CURE)
+        raise ModelError("tokenizer does not match its fingerprint", where=str(folder), cure=CURE)
     tokenizer.fingerprint = fingerprint
     return tokenizer
 
@@ -127,7 +125,7 @@ def span(origin: Sequence[int], start: int, end: int) -> tuple[int, int]:
 
 
 def lowered(asked: int | None, got: int) -> list[str]:
-    """The note on a vocabulary that the text could not fill."""
+    """The note on a vocabulary that is smaller than requested, since the text has too few words or subwords."""
     if asked is None or got >= asked:
         return []
-    return [f"vocabulary lowered from {asked:,} to {got:,}: the text supports no more"]
+    return [f"vocabulary lowered from {asked:,} to {got:,}: the text is too small for more"]

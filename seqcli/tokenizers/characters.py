@@ -108,7 +108,7 @@ def train(
     if unit == "line":
         order = order[order != _LINE_FEED]
     if not len(order):
-        raise InputError("no text to learn a vocabulary from")
+        raise InputError("no text to build a vocabulary from")
     order = order[counts[order] >= min_count]
     order = order[np.argsort(-counts[order], kind="stable")]
     if vocab_size is not None:

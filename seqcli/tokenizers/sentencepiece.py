@@ -187,7 +187,7 @@ class SentencePiece:
             found = self._processor.nbest_encode(part, nbest_size=k, return_type=int)
         except RuntimeError:
             cure = "use a unigram sentencepiece model"
-            raise UsageError("this tokenizer knows one segmentation only", where=self._where, cure=cure) from None
+            raise UsageError("this tokenizer has no alternative segmentations", where=self._where, cure=cure) from None
         return [(array("i", ids), sum(map(self._processor.get_score, ids))) for ids in found]
 
     def sample(self, text: str, *, alpha: float, seed: int | str) -> Sequence[int]:
@@ -286,17 +286,17 @@ def train(
     """
     asked = VOCAB_SIZE if vocab_size is None else vocab_size
     if asked < _LEAST:
-        raise UsageError(f"a sentencepiece vocabulary of {asked} is too small", cure=f"ask for {_LEAST} or more")
+        raise UsageError(f"a sentencepiece vocabulary of {asked} is too small", cure=f"use {_LEAST} or more")
     lines, step = _sample(blocks, characters)
     if not lines:
-        raise InputError("no text to learn a vocabulary from")
+        raise InputError("no text to build a vocabulary from")
     room, free = (asked - _LEAST) // 2, 1
     while free > 0:
         text, spelled = _with_alphabet("\n".join(lines), room=room)
         try:
             model = in_child(partial(_learnt, text, vocab_size=min(asked, _MOST), algorithm=algorithm))
         except RuntimeError as error:
-            raise InputError(f"sentencepiece cannot learn from this text ({error})") from None
+            raise InputError(f"sentencepiece cannot be trained on this text ({error})") from None
         tokenizer = SentencePiece(model)
         free = asked - tokenizer.vocab_size if spelled else 0  # places that the text does not fill with longer pieces
         room += free

@@ -344,7 +344,7 @@ def train(
     for block in blocks:
         learner.add(Distinct(Words.normalisation.lines(block)))
     if not learner.types:
-        raise InputError("no text to learn a vocabulary from")
+        raise InputError("no text to build a vocabulary from")
     tokenizer = learner.finish(size=vocab_size, min_count=min_count)
     notes = lowered(vocab_size, tokenizer.vocab_size)
     if learner.symbols:

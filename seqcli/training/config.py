@@ -187,9 +187,9 @@ class Plan:
     def __post_init__(self):
         check(self)
         if self.ema and self.average:
-            raise ValueError("ema and average are two ways to average: give one")
+            raise ValueError("ema and average cannot be combined")
         if self.shard and self.optimizer == "muon":
-            raise ValueError("muon needs whole matrices: no shard")
+            raise ValueError("optimizer muon cannot be combined with shard")
         if not (self.epochs or self.steps or self.minutes):
             raise ValueError("one of epochs, steps and minutes must be given")
 

@@ -62,7 +62,7 @@ def completed(request: Request, situation: Situation, *, resumed: Path | None, r
     if name not in presets:
         name = preset(request.task, request.arch, presets, situation)
         reporter.note(
-            f"settings: preset {name}, for {_described(situation)}; --preset chooses another ({', '.join(presets)})"
+            f"settings: preset {name}, for {_described(situation)}; choose another with --preset ({', '.join(presets)})"
         )
     return replace(request, preset=name)
 

@@ -46,10 +46,10 @@ def place(device: str = "auto", precision: str = "auto", *, threads: int | None 
             f"no such device: {device!r} ({str(error).splitlines()[0]})", cure="use --device cpu"
         ) from None
     if precision == "int8" and where.type != "cpu":
-        raise UsageError(f"--precision int8 is for processors, not for {where.type}", cure="use --precision bf16")
+        raise UsageError(f"--precision int8 needs the CPU, not {where.type}", cure="use --precision bf16")
     if precision == "fp16" and where.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():
         raise UsageError(
-            "--precision fp16 is not supported by this processor", cure="use --precision bf16"
+            "--precision fp16 is not supported by this CPU", cure="use --precision bf16"
         )  # recurrent cells have no kernel
     if precision == "auto":
         precision = "bf16" if _multiplies_bfloat16(where) else "fp32"

@@ -80,9 +80,9 @@ class Ranks:
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # takes a second
 
         if self.world == 1:
-            raise UsageError("one process holds all weights", where="shard", cure="start several with torchrun")
+            raise UsageError("needs several processes", where="shard", cure="start several with torchrun")
         if not isinstance(model.body, TransformerStack):  # others use weights outside of the layers that own them
-            raise UsageError("only transformers are sharded", where="shard", cure="leave it out")
+            raise UsageError("only transformers can be sharded", where="shard", cure="leave it out")
         mesh = init_device_mesh(model.device.type, (self.world,))
         for part in (*model.body.layers, model):
             self._sharded = fully_shard(part, mesh=mesh)  # the last of them is the model
@@ -135,7 +135,9 @@ class Ranks:
         mine = {name: array for name, array in tensors.items() if not re.match(r"rank\d+\.", name)}
         world = 1 + len({name.partition(".")[0] for name in tensors.keys() - mine.keys()})
         if world != self.world:
-            reporter.note(f"begun by {world} processes, now {self.world}: goes on, not as exactly as with {world}")
+            reporter.note(
+                f"started with {world} processes, now {self.world}: the result will differ slightly from that with {world}"
+            )
             mine = {name: array for name, array in mine.items() if not name.startswith(_OWN)}
             return {**mine, "random.cpu": torch.get_rng_state().numpy()}
         if self.rank:
@@ -164,4 +166,4 @@ def _meeting() -> Iterator[None]:
     except RuntimeError as error:
         first_line = str(error).strip().partition("\n")[0]
         cure = "see what it said; --resume goes on from the last checkpoint"
-        raise SeqcliError(f"another process of the training has ended or hangs ({first_line})", cure=cure) from None
+        raise SeqcliError(f"another training process has ended or hangs ({first_line})", cure=cure) from None

@@ -169,7 +169,7 @@ def train(
                 save(better=False)
             number = signalled[0] if signalled else signal.SIGTERM  # another rank's
             run.log({"event": "stopped", **_place(progress), "reason": number.name})
-            reporter.note(f"stopped at step {progress.step}, saved; the same command with --resume goes on from there")
+            reporter.note(f"stopped at step {progress.step} and saved; to continue, run the same command with --resume")
             raise SystemExit(128 + number)
 
     def exhausted() -> bool:
@@ -240,7 +240,7 @@ def train(
             leave_if_stopped()
             share = spent() if _took_time(progress, saved) else now
         if exhausted():
-            reporter.note(f"stopped early: no better for {plan.patience} evaluations")
+            reporter.note(f"stopped early: no improvement in {plan.patience} evaluations")
         if progress.judged != progress.step:
             look(1.0, last=True)
             leave_if_stopped()
@@ -280,8 +280,8 @@ def _place(progress: Progress) -> dict[str, Any]:
 
 
 def _diverged(step: int, *, loss: float, saved: int) -> DivergedError:
-    anew = "train anew with a lower --learning-rate"
+    anew = "train again with a lower --learning-rate"
     return DivergedError(
-        f"loss or gradient is not finite at step {step}", where=f"loss {loss:.4g}",
-        cure=f"the last good checkpoint is of step {saved}: --resume --precision fp32, or {anew}" if saved else anew,
+        f"loss or gradient is not finite at step {step} (loss {loss:.4g})",
+        cure=f"resume from the checkpoint of step {saved} with --resume --precision fp32, or {anew}" if saved else anew,
     )  # fmt: skip

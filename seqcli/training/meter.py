@@ -33,7 +33,7 @@ class Meter:
         self._smooth = [a + part * (b - a) for a, b in zip(self._smooth, step)]
 
     def taken(self) -> dict[str, float]:
-        """Since it was called last: nats a token, bits per byte, tokens a second. Nothing where no step was taken."""
+        """Since it was called last: nats per token, bits per byte, tokens a second. Nothing where no step was taken."""
         (loss, tokens, seconds), self._sums = self._sums, [0.0] * 3
         if not tokens:
             return {}

@@ -28,7 +28,7 @@ def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int
     needed, free = (checkpoint + weights) // parts + logits, _free(placement.device)
     if free is not None and needed > free:
         raise OutputError(
-            f"not enough memory: weights, gradients, optimizer and logits take {_size(needed)}, {_size(free)} are free",
+            f"not enough memory: weights, gradients, optimizer and logits need {_size(needed)}, but {_size(free)} is free",
             where=str(placement.device), cure="use a smaller --preset or --batch-tokens",
         )  # fmt: skip
     needed = int(_MARGIN * (3 * checkpoint + 2 * weights)) - _occupied(
@@ -36,8 +36,8 @@ def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int
     )  # the two newest, the best, and the next of each
     if needed > (free := shutil.disk_usage(folder).free):
         raise OutputError(
-            f"not enough disk: checkpoints and the model take {_size(needed)}, {_size(free)} are free",
-            where=str(folder), cure="free some, or give another -o",
+            f"not enough disk: checkpoints and the model need {_size(needed)}, but {_size(free)} is free",
+            where=str(folder), cure="free some space or use another -o",
         )  # fmt: skip
 
 

@@ -58,12 +58,14 @@ def check(begun: Mapping[str, Any], now: Mapping[str, Any], *, done: bool = Fals
     wrong = [name for name in wrong if name not in ("tokenizer", *_TEXTS)] or wrong  # these follow from a seed, a unit
     if wrong:
         what = ", ".join(
-            f"{_CALLED.get(name, name)} was {_shown(begun[name])}, is {_shown(now[name])}" for name in wrong
+            f"{_CALLED.get(name, name)} was {_shown(begun[name])}, now {_shown(now[name])}" for name in wrong
         )
-        raise UsageError(what, where="--resume", cure="resume with the settings and the text it began with")
+        raise UsageError(what, where="--resume", cure="resume with the original settings and text")
     for name in ("precision", "device"):
         if name in different:
-            reporter.note(f"{name} was {begun[name]}, is {now[name]}: an uninterrupted run would differ by rounding")
+            reporter.note(
+                f"{name} was {begun[name]}, now {now[name]}: the result will differ by rounding from an uninterrupted run"
+            )
 
 
 def fingerprint(*arrays: np.ndarray | bytes) -> str:

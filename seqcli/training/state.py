@@ -62,7 +62,7 @@ def _restored(
     for group in optimizer.state_dict()["param_groups"]:
         kept = {frozenset(state[index]) for index in group["params"] if index in state}
         if len(kept) > 1:
-            raise ValueError("what the optimizer keeps of a weight is missing")
+            raise ValueError("the optimizer state of a weight is missing")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     averages = parts.get("average", {})
     if averages:

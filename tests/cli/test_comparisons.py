@@ -54,7 +54,7 @@ def test_each_model_is_divided_by_its_own_bytes(here, tmp_path, level):
     "models, texts, why",
     [
         (("base", "wide"), ["a b"], "one record gives no interval"),
-        (("base", "rare"), ["b b"] * 3, "all records are alike, as if there were one"),
+        (("base", "rare"), ["b b"] * 3, "all records are equal"),
         (("base", "inf"), ["c a b", "a b"], "inf gives a record probability zero"),
         (("base", "wide"), ["c a b", "a b"], "the numbers of unknown tokens differ (base: 1, wide: 0)"),
     ],

@@ -85,7 +85,7 @@ def test_a_written_unk_is_an_unknown_word(here, model, models):
         one, other = here("score", text, "-m", model, *mode), here("score", zz, "-m", model, *mode)
         column = {"corpus": 4, "token": 3, "word": 3}.get(mode[1] if "--level" in mode else "", 0)  # log_prob
         assert [row[column] for row in one.rows] == [row[column] for row in other.rows]
-        assert "1 <unk> written in the text" in one.err and "written" not in other.err
+        assert "1 <unk> in the text" in one.err and "written" not in other.err
     assert (
         here("generate", "the <unk>", "-m", model, "--next", "3").out
         == here("generate", "the zz", "-m", model, "--next", "3").out
@@ -99,7 +99,7 @@ def test_context_is_text_and_its_file_another_option(here, model, tmp_path):
     assert as_text == here("score", "cat", "-m", model, "--context", "the ").rows
     assert as_text != here("score", "cat", "-m", model, "--context-file", "the").rows
     done = here("score", "cat", "-m", model, "--context", "a", "--context-file", "the")
-    assert done.code == 2 and "--context does not go with --context-file" in done.err
+    assert done.code == 2 and "--context cannot be combined with --context-file" in done.err
 
 
 def test_an_empty_context_is_none(here, models, tmp_path):
@@ -177,7 +177,7 @@ def test_a_context_is_a_record(here, models, tmp_path):
             command = ["score", "cat", "-m", models(name), "--level", level]
             malformed = here(*command, "--context", "the\udcff")
             assert malformed.code == 0 and malformed.out == here(*command, "--context", "the\ufffd").out
-            assert "1 malformed UTF-8 sequence became U+FFFD: --context" in malformed.err
+            assert "1 malformed UTF-8 sequence replaced by U+FFFD: --context" in malformed.err
             assert here(*command, "--context", "the\r\ndog").out == here(*command, "--context", "the\ndog").out
     strict = here("score", "cat", "-m", models("words"), "--context", "the\udcff", "--strict")
     assert strict.code == 3 and "not valid UTF-8: --context; drop --strict" in strict.err

@@ -168,7 +168,7 @@ def test_1_what_nobody_expected(here, model, monkeypatch):
     monkeypatch.setattr("seqcli.commands.score.sentences.sentences", lambda *_, **__: 1 / 0)
     done = here("score", "-m", model, "x")
     assert done.code == 1 and one_line(done, command=" score") == (
-        "unexpected ZeroDivisionError: division by zero; --debug shows where"
+        "unexpected ZeroDivisionError: division by zero; use --debug for a traceback"
     )
     with pytest.raises(ZeroDivisionError):
         here("score", "-m", model, "x", "--debug")

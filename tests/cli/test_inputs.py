@@ -198,7 +198,7 @@ def test_a_label_that_the_model_does_not_know_is_counted(here, bag, tmp_path):
     }
     (tmp_path / "a.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in texts.items()))
     done = here("classify", "-m", bag, "--evaluate", "-i", "a.tsv", "--json", "--errors", 9)
-    assert done.code == 0 and "2 texts have labels that it does not know, counted as wrong: mixed" in done.err
+    assert done.code == 0 and "2 texts have labels unknown to it, counted as wrong: mixed" in done.err
     figures = json.loads(done.out)
     predicted = [row[0] for row in here("classify", "-m", bag, *texts).rows]
     pairs = list(zip(texts.values(), predicted))

@@ -56,13 +56,13 @@ def test_every_record_is_a_row(here, models, data, records, kind):
 
 def test_replaced_bytes_are_counted(here, model, tmp_path):
     done = here("score", "-m", model, stdin=b"a\xff\nb\xc0\xaf\n")
-    assert "3 malformed UTF-8 sequences became U+FFFD: standard input" in done.err
+    assert "3 malformed UTF-8 sequences replaced by U+FFFD: standard input" in done.err
     (tmp_path / "a.csv").write_bytes(b"text\na\xff\n")
     (tmp_path / "a.tsv").write_bytes(b"text\na\xff\n")
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "a\xff"}\n')
     for name in ("a.csv", "a.tsv", "a.jsonl"):
         done = here("score", "-m", model, "-i", name)
-        assert done.rows[0][-1] == "a\ufffd" and f"1 malformed UTF-8 sequence became U+FFFD: {name}" in done.err
+        assert done.rows[0][-1] == "a\ufffd" and f"1 malformed UTF-8 sequence replaced by U+FFFD: {name}" in done.err
         assert here("score", "-m", model, "-i", name, "--strict").code == 3
     done = here("train", "lm", "a.csv", "a.tsv", "-o", "new")
     assert done.code == 0 and "U+FFFD: a.csv" in done.err and "U+FFFD: a.tsv" in done.err

@@ -399,4 +399,4 @@ def test_3_sources_out_of_step(here, capitals, tmp_path, level, lines, what):
 def test_what_does_not_go_with_sources(here, capitals, tmp_path):
     for more in (["--context", "x"], ["--scramble"], ["--unit", "document"]):
         done = here("score", "A", "-m", "toy", "--source", "s.txt", *more)
-        assert done.code == 2 and f"--source does not go with {more[0]}" in done.err
+        assert done.code == 2 and f"--source cannot be combined with {more[0]}" in done.err

@@ -170,7 +170,7 @@ def test_references_are_decoded_as_the_input_is(here, tmp_path):
     assert "BLEU" in here(*said, "--encoding", "cp949").err and here(*said).code == 3
     (tmp_path / "bad.txt").write_bytes(b"a\xff\n")
     done = here("translate", "a", "-m", "toy", "--reference", "bad.txt")
-    assert done.code == 0 and "1 malformed UTF-8 sequence became U+FFFD: bad.txt" in done.err
+    assert done.code == 0 and "1 malformed UTF-8 sequence replaced by U+FFFD: bad.txt" in done.err
     assert here("translate", "a", "-m", "toy", "--reference", "bad.txt", "--strict").code == 3
 
 
@@ -230,13 +230,13 @@ def test_3_references_out_of_step(here, tmp_path, lines, what):
     "arguments, code, what",
     [
         (["--n-best", "9", "--beam-size", "5"], 2, "use a beam of 9"),
-        (["--length-penalty", "2", "--top-k", "3"], 2, "--top-k does not go with --length-penalty"),
-        (["--n-best", "2", "--header"], 2, "--header does not go with several"),
+        (["--length-penalty", "2", "--top-k", "3"], 2, "--top-k cannot be combined with --length-penalty"),
+        (["--n-best", "2", "--header"], 2, "--header cannot be combined with several"),
         (["-m", "other"], 2, "one translator translates at a time"),
         (["--reference-column", "de"], 2, "--reference-column needs --reference"),
         (["--reference", "absent", "--reference-column", "de"], 2, "--reference-column is for .tsv"),
-        (["--n-best", "2", "--top-k", "3"], 2, "--top-k does not go with --n-best"),
-        (["--temperature", "2", "--beam-size", "3"], 2, "--temperature does not go with --beam-size"),
+        (["--n-best", "2", "--top-k", "3"], 2, "--top-k cannot be combined with --n-best"),
+        (["--temperature", "2", "--beam-size", "3"], 2, "--temperature cannot be combined with --beam-size"),
         (["--n-best", "2", "--alignment"], 2, "use --json"),
         (["--worst", "2"], 2, "--worst needs --reference"),
         (["--attention-output", "map.txt"], 2, ".json or a .png"),
@@ -335,7 +335,7 @@ def test_the_python_door(here, translator):
     assert "transformer" in repr(door)
     (alone,) = door.translate(SOURCES[:1])
     assert door.translate(SOURCES[0]).translation == alone.translation and door.translate([]) == []
-    with pytest.raises(UsageError, match="temperature does not go with n_best"):
+    with pytest.raises(UsageError, match="temperature cannot be combined with n_best"):
         door.translate("a", temperature=1.0, n_best=2)
 
 

@@ -69,7 +69,7 @@ def test_settings_go_to_those_that_know_them(train, tmp_path):
         (["--arch", "gru"], "an architecture is given twice"),
         (["--arch", "ngrm"], "did you mean 'ngram'?"),
         (["--set", "dropout=2"], "dropout"),
-        (["--resume", "--force"], "--resume does not go with --force"),
+        (["--resume", "--force"], "--resume cannot be combined with --force"),
     ],
 )
 def test_2_what_none_of_them_knows(train, tmp_path, arguments, says):

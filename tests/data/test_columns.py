@@ -206,7 +206,7 @@ def test_a_number_is_written_as_short_as_its_type_allows(tmp_path, bits):
 
 
 @pytest.mark.parametrize("text, says", [
-    ("{}\n", "an object without fields: .*line 1"), ('{\n"text": "a"\n}\n', "line 1; write each object on a line of its own, or all in one array"),
+    ("{}\n", "an object without fields: .*line 1"), ('{\n"text": "a"\n}\n', "line 1; write one object per line, or all in one array"),
     ('{"text": "a"}{"text": "b"}\n', "line 1; write each object on a line of its own"),
 ])  # fmt: skip
 def test_json_that_is_no_table_is_named(tmp_path, text, says):

@@ -36,7 +36,7 @@ def test_a_compressed_file_is_read_as_what_it_holds(tmp_path, suffix):
     (tmp_path / f"twice{suffix}").write_bytes(packed + PACKED[suffix](b"more\n"))  # as `cat` joins them
     assert records(tmp_path / f"twice{suffix}")[-2:] == [TEXT.decode().split("\n")[-2], "more"]
     (tmp_path / "plain.txt").write_bytes(packed)
-    with pytest.raises(InputError, match=f"looks like .*; name it {suffix}, or unpack it first"):
+    with pytest.raises(InputError, match=f"looks like .*; name it {suffix}, or decompress it first"):
         records(tmp_path / "plain.txt")
 
 

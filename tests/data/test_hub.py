@@ -50,7 +50,7 @@ def test_data_sets_that_are_none(folder):
         f"hf:{folder}:large": "Available: .'default'.*hf:NAME:CONFIG@SPLIT",
         f"hf:{folder}/none": "or a folder",
         "hf:no-such-name": "connection and the name",
-        "hf:": "no data set is named",
+        "hf:": "missing data set name",
     }.items():
         with pytest.raises(InputError, match=message) as refusal:
             hub.check(address)

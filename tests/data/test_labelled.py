@@ -163,7 +163,7 @@ def test_classes_of_a_data_set_have_names(tmp_path, monkeypatch):
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "test.parquet")
     assert pairs(f"hf:{tmp_path}") == [("pos", "a"), ("neg", "b"), ("pos", "c")]
     assert [label for label, _ in pairs(f"hf:{tmp_path}", label_column="n")] == ["4", "5", "6"]
-    with pytest.raises(InputError, match=r"^2 rows have no label, the first: hf:.*@test, row 2"):
+    with pytest.raises(InputError, match=r"^2 rows have no label, the first one here one here: hf:.*@test, row 2"):
         pairs(f"hf:{tmp_path}@test")
 
 
@@ -181,7 +181,7 @@ def test_lines_with_several_labels_or_none(write):
             pairs(write("a.txt", "__label__a x\n" + text))
     with pytest.raises(InputError, match=r"^no label: .*a\.txt, line 2; begin every line with __label__NAME"):
         pairs(write("a.txt", "__label__a x\ny\n"))
-    with pytest.raises(InputError, match=r"^2 lines have no label, the first: .*a\.txt, line 2"):
+    with pytest.raises(InputError, match=r"^2 lines have no label, the first one here one here: .*a\.txt, line 2"):
         pairs(write("a.txt", "__label__a x\ny\n\n__label__ x\n"))
 
 
@@ -208,7 +208,8 @@ def test_missing_labels_are_counted(write, monkeypatch):
     with pytest.raises(InputError) as refusal:
         pairs(path)
     assert (
-        str(refusal.value) == f"11 lines have no label, the first: {path}, line 9; label what lacks one, or take it out"
+        str(refusal.value)
+        == f"11 lines have no label, the first one here one here: {path}, line 9; add the missing labels or remove these rows"
     )
     with pytest.raises(InputError, match=r"2 lines have no label.*line 1"):
         pairs(write("a.jsonl", '{"text": "x", "label": null}\n{"text": "y"}\n{"text": "y", "label": "a"}\n'))
@@ -217,7 +218,7 @@ def test_missing_labels_are_counted(write, monkeypatch):
 @pytest.mark.parametrize("label", ["a\tb", "a\nb", "a\x1bb", "a\x9bb", "a\u2028b", "x" * 50 + "\tb"])
 def test_control_characters_are_no_part_of_a_label(write, label):
     rows = [{"text": "x", "label": "a"}, {"text": "x", "label": label}]
-    with pytest.raises(InputError, match=r"holds the control character '\\.*line 2;") as refusal:
+    with pytest.raises(InputError, match=r"contains the control character '\\.*line 2;") as refusal:
         pairs(write("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))
     assert str(refusal.value).isprintable() and len(str(refusal.value)) < 300
 

@@ -68,7 +68,7 @@ def test_a_column_is_one_side_only(tmp_path):
     (tmp_path / "p.tsv").write_text("source\ttarget\na\tb\n")
     with pytest.raises(UsageError, match="which column is the target"):
         read_tables([str(tmp_path / "p.tsv")], source_column="target")
-    with pytest.raises(UsageError, match="cannot be source and target"):
+    with pytest.raises(UsageError, match="cannot be both source and target"):
         read_tables([str(tmp_path / "p.tsv")], source_column="target", target_column="target")
     turned = read_tables([str(tmp_path / "p.tsv")], source_column="target", target_column="source")
     assert (turned.source.data, turned.target.data) == (b"b\n", b"a\n")

@@ -245,7 +245,7 @@ JSONL = {
     "an object": (
         '{"text": {"en": "a", "x": {"y": 1}}}\n',
         InputError,
-        "an object.*line 1; name one of its fields: text.en, text.x.y",
+        "an object.*line 1; choose one of its fields: text.en, text.x.y",
     ),
     "deep": ("[" * 100_000 + "\n", InputError, "not JSON"),
 }
@@ -269,7 +269,7 @@ def test_parquet(write, tmp_path):
     assert cells(str(tmp_path / "a.parquet"), "#2") == [("a\n",), ("",), ("한",)]
     with pytest.raises(InputError, match="not Parquet"):
         cells(write("b.parquet", b"text\na\n"), None)
-    with pytest.raises(InputError, match="unpack it first"):
+    with pytest.raises(InputError, match="decompress it first"):
         cells(write("c.parquet.gz", b""), None)
 
 

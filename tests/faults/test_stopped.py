@@ -74,7 +74,7 @@ def test_6_a_loss_that_is_no_number_stops_before_the_update(here, training, undi
         done = here(*training.arguments(tmp_path / "m", "-q"))
     assert done.code == 6 and done.err.count("\n") == 1 and f"not finite at step {step}" in done.err
     if step == 1:
-        assert "train anew with a lower --learning-rate" in done.err and not (tmp_path / "m").exists()
+        assert "train again with a lower --learning-rate" in done.err and not (tmp_path / "m").exists()
         return
     assert f"the last good checkpoint is of step {step - 1}: --resume" in done.err
     assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == step - 1

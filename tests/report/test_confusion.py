@@ -21,7 +21,7 @@ def plain(confusion, labels, **options) -> list[str]:
 
 def test_a_picture_by_hand():
     assert plain(ABC, LABELS, width=80) == [
-        "rows: the true label; columns: what it was called",
+        "rows: true labels; columns: predicted labels",
         "            neg  neutral  positive",
         "neg       ██ 90    ░░ 10         ·",
         "neutral   ▒▒ 26    ▓▓ 70     ░░  4",

@@ -36,7 +36,7 @@ def network(*, step=500, best_step=500, loss=3.0, unigram=6.0, uniform=9.0, **tr
         (network(step=4), None),  # the held-out loss is the evidence, not the steps
         (network(step=99, best_step=99, loss=5.9), "not clearly below the unigram model's 6.00, after 99 steps, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --steps (it was 500)"),
         (network(step=1, minutes=0.5, loss=6.0), "after 1 step, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --minutes (it was 0.5)"),
-        ({**network(step=1), "valid": {}}, "has hardly learnt: 1 step, fewer than the 100 of its warm-up"),
+        ({**network(step=1), "valid": {}}, "has hardly learned: 1 step, fewer than the 100 of its warm-up"),
         ({**network(step=1), "valid": {}, "init": "m"}, None),
         ({**network(step=1, loss=5.9), "init": "m"}, "the unigram model's 6.00; train longer"),
         (network(loss=5.8), "5.80 nats per token, is not clearly below the unigram model's 6.00; train longer"),
@@ -114,16 +114,16 @@ def files(tmp_path):
 @pytest.mark.parametrize(
     "training, sample",
     [
-        (("lm", "text.txt", "--arch", "gru", *NETWORK), "a sample of its text: "),
-        (("classifier", "labels.tsv", "--arch", "gru", *NETWORK), "a held-out text: "),
-        (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss", *NETWORK), "a held-out sentence: "),
+        (("lm", "text.txt", "--arch", "gru", *NETWORK), "generated sample: "),
+        (("classifier", "labels.tsv", "--arch", "gru", *NETWORK), "held-out text: "),
+        (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss", *NETWORK), "held-out sentence: "),
     ],
 )
 def test_few_steps_end_with_what_to_change(here, files, training, sample):
     done = here("train", *training, "-o", "m", "--steps", 3)
     assert done.code == 0 and "next:" not in done.err and sample in done.err
     assert (
-        "has hardly learnt: " in done.err.splitlines()[-1]
+        "has hardly learned: " in done.err.splitlines()[-1]
         and "3 steps, fewer than the 100 of its warm-up" in done.err.splitlines()[-1]
     )
     shown = json.loads(here("info", "m", "--json").out)["baseline"]
@@ -168,7 +168,7 @@ def test_a_sample_takes_no_longer_than_its_time(here, files, monkeypatch):
         monkeypatch.setattr(ending, "time", SimpleNamespace(monotonic=lambda now=now: next(now) * 0.2))
         done = here("train", *training, *NETWORK, "--steps", 2, "-o", training[0])
         assert done.code == 0 and next(now) <= 8
-        assert (" a sample of its text: " in done.err or " a held-out sentence: " in done.err) == shown
+        assert (" generated sample: " in done.err or " held-out sentence: " in done.err) == shown
 
 
 def test_what_has_learnt_ends_with_the_next_command(here, files):

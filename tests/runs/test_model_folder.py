@@ -70,7 +70,7 @@ def test_a_saved_model_is_found_again(tmp_path):
 
 def test_only_force_replaces_a_model(tmp_path):
     save(tmp_path / "m", 1)
-    with pytest.raises(UsageError, match=r"holds a model already.*--force"):
+    with pytest.raises(UsageError, match=r"already contains a model.*--force"):
         save(tmp_path / "m", 2)
     assert value_of(tmp_path / "m") == 1
     (tmp_path / "m/notes.txt").write_text("mine")

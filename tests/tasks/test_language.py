@@ -359,7 +359,7 @@ def test_a_converted_model_is_a_model_folder(tmp_path, model, here):
     "text, says",
     [
         ("a b c\n", "only one line of text"), ("\n  \na b c\n\n", "only one line of text"), ("\n\n \n", "all lines are blank"),
-        ("", "no text to learn from"),
+        ("", "no text to train on"),
     ],
 )  # fmt: skip
 def test_3_too_little_text(here, tmp_path, text, says, arch):

@@ -77,21 +77,21 @@ def classify(
     from seqcli.commands.session import check_mix
 
     if evaluate and explain:
-        raise UsageError("--evaluate does not go with --explain")
+        raise UsageError("--evaluate cannot be combined with --explain")
     if errors and not evaluate:
         raise UsageError("--errors needs --evaluate")
     if label_column is not None and not (evaluate or calibrate is not None or isinstance(mix, str)):
         raise UsageError("--label-column needs --evaluate, --calibrate or --mix FILE")
     if len(model or []) > 1 and not evaluate and mix is None:
-        raise UsageError("several -m are compared with --evaluate, or asked as one with --mix")
+        raise UsageError("several -m need --evaluate or --mix")
     if calibrate is not None and temperature is not None:
-        raise UsageError("--calibrate finds the --temperature: give one of them")
+        raise UsageError("--calibrate cannot be combined with --temperature, which it fits")
     if evaluate and (source.text or top_k or source.keep):
         raise UsageError("--evaluate reads labelled texts from --input FILE, without --keep and --top-k")
     if explain and (source.keep or top_k):
-        raise UsageError("--explain does not go with --keep and --top-k")
+        raise UsageError("--explain cannot be combined with --keep and --top-k")
     reporter = results.reporter("classify", machine)
-    given.without_effect(reporter, {"--seed": "here: nothing is drawn at random"})
+    given.without_effect(reporter, {"--seed": "here: nothing is random"})
     check_mix(mix, model or [])
     question = Question(
         source, results, reporter, machine, model or [], mix=mix, threshold=threshold, prefix=label_prefix, calibrate=calibrate,

@@ -1,4 +1,4 @@
-"""How often the labels are right: figures, the confusion matrix, the surest mistakes, and whether one of two is better."""
+"""How often the labels are right: figures, the confusion matrix, most confident mistakes, and whether one of two is better."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _unknown(opened: OpenClassifier, texts: Texts) -> str | None:
         return None
     count = int((texts.targets >= known).sum())
     what = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
-    return f"{opened.name}: {what} that it does not know, counted as wrong: {listed(others)}"
+    return f"{opened.name}: {what} unknown to it, counted as wrong: {listed(others)}"
 
 
 def _show(out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mistake] | None) -> None:
@@ -90,7 +90,7 @@ def _show(out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mi
         )
         if mistakes:
             _, *columns = columns_of_rows(mistakes, Mistake)
-            out.rows([Column("line", [str(row.line) for row in mistakes]), *columns], title="the surest mistakes")
+            out.rows([Column("line", [str(row.line) for row in mistakes]), *columns], title="most confident mistakes")
     else:
         columns = _plain(evaluation, mistakes or [])
         out.begin([column.name for column in columns])
@@ -103,7 +103,7 @@ def _summary(found: Evaluation) -> list[Column]:
         "accuracy": f"{100 * found.accuracy:.2f} % (95 % interval {100 * found.ci_low:.2f} to {100 * found.ci_high:.2f})",
         "macro F1": f"{found.macro_f1:.4f}",
         "majority": f"{100 * found.majority_accuracy:.2f} % are {found.majority_label}",
-        "loss": f"{found.loss:.4f} nats a text",
+        "loss": f"{found.loss:.4f} nats per text",
         "calibration": f"error {found.calibration_error:.4f} at temperature {found.temperature:.3f}",
         "signature": found.signature,
     }
@@ -141,6 +141,6 @@ def _difference(first: Answers, other: Answers) -> str:
     test = classification.paired(other.targets, same[first.best], other.best)
     verdict = ": no clear difference" if test.p > 0.05 else ""
     return (
-        f"{first.opened.name} alone is right about {test.only_first:,} texts, {other.opened.name} alone about "
-        f"{test.only_second:,} (McNemar, exact): p = {test.p:.2g}{verdict}"
+        f"{first.opened.name} only correct for {test.only_first:,} texts, {other.opened.name} only for "
+        f"{test.only_second:,} (exact McNemar test): p = {test.p:.2g}{verdict}"
     )

@@ -118,18 +118,20 @@ def score(
 
     asked = [name for name, given in zip(MODES, (scramble, choices, pairs is not None)) if given]
     if len(asked) > 1 or (asked and level != "sentence"):
-        raise UsageError(f"--{asked[0]} does not go with {'--' + asked[1] if len(asked) > 1 else '--level ' + level}")
+        raise UsageError(
+            f"--{asked[0]} cannot be combined with {'--' + asked[1] if len(asked) > 1 else '--level ' + level}"
+        )
     if orderings is not None and not scramble:
         raise UsageError("--orderings needs --scramble")
     if rank and level != "token":
         raise UsageError("--rank needs --level token")
     if context is not None and context_file is not None:
-        raise UsageError("--context does not go with --context-file")
+        raise UsageError("--context cannot be combined with --context-file")
     conditional = "--context" if context is not None else "--context-file" if context_file is not None else None
     if conditional and (asked or level == "corpus" or unit == "document"):
-        raise UsageError(f"{conditional} goes with --level sentence, token or word")
+        raise UsageError(f"{conditional} needs --level sentence, token or word")
     if unit == "document" and (asked or level in ("token", "word")):
-        raise UsageError("--unit document goes with --level sentence or corpus")
+        raise UsageError("--unit document needs --level sentence or corpus")
     if given is not None and (asked or conditional or unit == "document" or mix is not None):
         other = (
             f"--{asked[0]}"
@@ -140,19 +142,19 @@ def score(
             if mix is not None
             else "--unit document"
         )
-        raise UsageError(f"--source does not go with {other}")
+        raise UsageError(f"--source cannot be combined with {other}")
     if source_column is not None and given is None:
         raise UsageError("--source-column needs --source")
     if source.keep and (asked or level != "sentence"):
-        raise UsageError("--keep goes with --level sentence")
+        raise UsageError("--keep needs --level sentence")
     if pairs is not None and (source.given or source.text_column):
-        raise UsageError("--pairs reads its own file; give no other text nor --text-column")
+        raise UsageError("--pairs reads its own FILE; leave out other texts and --text-column")
     reporter = results.reporter("score", machine)
     compared = (
         len(model or []) > 1 and mix is None and not asked and level in ("sentence", "corpus") and unit != "document"
     )
     given_options.without_effect(reporter, {
-        "--seed": not (scramble or compared) and "where nothing is drawn at random",
+        "--seed": not (scramble or compared) and "where nothing is random",
         "--base": pairs is not None and "with --pairs, which shows no logarithms",
     })  # fmt: skip
     check_mix(mix, model or [])

@@ -46,7 +46,7 @@ class Differences:
             if why is None:
                 mean, low, high = pair.interval(seed=self._seed)
                 if mean and math.isclose(low, high, rel_tol=1e-9):  # empty lines, or one sentence again and again
-                    why = "all records are alike, as if there were one"
+                    why = "all records are equal"
             if why:
                 self._note(f"{figure}: no verdict, since {why}")
                 continue

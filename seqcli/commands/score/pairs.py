@@ -61,7 +61,7 @@ def pairs(question: Question, path: str) -> None:
         only_first, only_second = results.only
         p = minimal_pairs.mcnemar(only_first, only_second)
         question.reporter.note(
-            f"only {names[0]} right: {only_first}, only {names[1]} right: {only_second}; McNemar's exact test p = {p:.4g}"
+            f"correct only by {names[0]}: {only_first}, only by {names[1]}: {only_second}; exact McNemar test p = {p:.4g}"
         )
 
 

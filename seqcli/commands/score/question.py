@@ -112,7 +112,7 @@ class TranslationScorer(Scorer):
         )
         self._cut = 0  # sources whose ends are not read
         place = session.Placement(
-            question.machine, reporter=question.reporter, otherwise="these translators are no networks"
+            question.machine, reporter=question.reporter, otherwise="these translators are not neural models"
         )
         models: session.Models[OpenTranslator] = session.Models(
             [place(open_translator(path, name=name)) for name, path in named(question.sources)], place,
@@ -136,7 +136,7 @@ class TranslationScorer(Scorer):
         """Raises InputError where there were more sources than records."""
         self._sources.check(records)
         if self._cut:
-            self.question.reporter.note(f"the ends of {self._cut:,} sources were too far for the model to read")
+            self.question.reporter.note(f"sources longer than the model can read were truncated: {self._cut:,}")
 
 
 class Contexts:
@@ -147,7 +147,7 @@ class Contexts:
         if text is not None:
             block = block_of([text])
             if block.replaced and source.strict:
-                raise InputError("not valid UTF-8", where="--context", cure="drop --strict to replace it")
+                raise InputError("not valid UTF-8", where="--context", cure="leave out --strict to replace it")
             note_replaced(block.replaced, "--context", reporter)
             (self._text,) = block.records()
         self._lines = (

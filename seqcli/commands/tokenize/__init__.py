@@ -75,15 +75,15 @@ def tokenize(
     }  # fmt: skip
     asked = [option for option, wanted in modes_.items() if wanted]
     if len(asked) > 1:
-        raise UsageError(f"{asked[0]} does not go with {asked[1]}")
+        raise UsageError(f"{asked[0]} cannot be combined with {asked[1]}")
     if ids and asked and asked[0] not in ("--decode", "--n-best", "--sample"):
-        raise UsageError(f"--ids does not go with {asked[0]}")
+        raise UsageError(f"--ids cannot be combined with {asked[0]}")
     if len(model or []) > 1 and not stats:
         raise UsageError("several -m need --stats")
     if vocab and source.given:
         raise UsageError("--vocab reads no text")
     reporter = results.reporter("tokenize", machine)
-    machine.without(reporter, "device", "precision", "batch_tokens", reason="a tokenizer is no network")
+    machine.without(reporter, "device", "precision", "batch_tokens", reason="tokenizers run on the CPU")
     reading = [
         "--strict",
         "--format",

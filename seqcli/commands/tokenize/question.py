@@ -45,7 +45,7 @@ class Question(session.Question):
             NamedReader(name, open_reader(path, encoding=self.source.encoding), path)
             for name, path in named(self.sources)
         ]
-        place = session.Placement(self.machine, reporter=self.reporter, otherwise="a tokenizer is no network")
+        place = session.Placement(self.machine, reporter=self.reporter, otherwise="tokenizers run on the CPU")
         readers: session.Models[NamedReader] = session.Models(
             chosen, place, open_sample=of_sample, kind="language", beginning=beginning, reporter=self.reporter
         )

@@ -33,7 +33,7 @@ def sampled(question: Question, *, alpha: float, seed: int) -> None:
 
 def n_best(question: Question, *, k: int) -> None:
     if question.source.keep:
-        raise UsageError("--keep does not go with --n-best")
+        raise UsageError("--keep cannot be combined with --n-best")
     name, show = _column(question)
     with question.results.opened() as out:
         records = question.open_records(out)

@@ -172,15 +172,16 @@ def translate(
     looked_at = [name for name, asked in {"--attention": attention, "--alignment": alignment}.items() if asked]
     if several and (looked_at or with_scores) and not results.as_json:
         raise UsageError(
-            f"{(looked_at or ['--with-scores'])[0]} does not go with several translations of each", cure="use --json"
+            f"{(looked_at or ['--with-scores'])[0]} cannot be combined with several translations per text",
+            cure="use --json",
         )
     if several and (source.keep or results.header) and not results.as_json:
         raise UsageError(
-            f"{'--keep' if source.keep else '--header'} does not go with several translations of each",
+            f"{'--keep' if source.keep else '--header'} cannot be combined with several translations per text",
             cure="use --json",
         )
     if len(model or []) > 1:
-        raise UsageError("one translator translates at a time", where="-m")
+        raise UsageError("only one translator can be used", where="-m", cure="give -m once")
     judging = {
         "--reference-column": reference_column, "--metrics": metrics, "--worst": worst, "--bleu-tokenize": bleu_tokenize,
         "--lowercase": lowercase,
@@ -195,7 +196,7 @@ def translate(
     reporter = results.reporter("translate", machine)
     greedy = settings.policy.temperature == 0 and "with --temperature 0"
     given.without_effect(reporter, {
-        "--seed": "where no translation is drawn at random" if settings.num_samples is None or not settings.policy.random else None,
+        "--seed": "without sampling" if settings.num_samples is None or not settings.policy.random else None,
         **dict.fromkeys(("--top-k", "--top-p"), greedy),
         "--length-penalty": settings.beam_size == 1 and "with --beam-size 1",
         "--with-scores": results.as_json and "in JSON, which always has log_prob",

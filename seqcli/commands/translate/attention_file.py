@@ -49,16 +49,16 @@ class AttentionFile:
         if self._out:
             return
         if not self._maps:
-            self._reporter.note(f"no attention to draw: {self._path} is not written")
+            self._reporter.note(f"no attention to draw; {self._path} was not written")
         else:
             drawn, whole = heatmap.png(self._maps)
             with Output(self._path) as out:
                 out.write(drawn)
             if not whole:
                 self._reporter.note(
-                    f"no font here has all characters of {self._path}; install Noto Sans CJK or NanumGothic"
+                    f"no installed font has all characters of {self._path}; install Noto Sans CJK or NanumGothic"
                 )
         if self._left_out:
             self._reporter.note(
-                f"{self._path} has {len(self._maps)} records; a .json has the other {self._left_out:,} too"
+                f"{self._path} has {len(self._maps)} records and leaves out {self._left_out:,}; use a .json file for all"
             )

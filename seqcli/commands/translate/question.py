@@ -97,5 +97,5 @@ class Question(session.Question):
             )
         if unended:
             reporter.note(
-                f"translations cut at --max-length-ratio: {unended:,}; their log_prob has no </s> and does not compare with others'"
+                f"translations cut at --max-length-ratio: {unended:,}; their log_prob lacks </s> and is not comparable with others"
             )

@@ -46,7 +46,9 @@ def read(path: Path, *, encoding: str | None = None, note: Callable[[str], None]
     tokenizer = _tokenizer(header.kind, building.words, source)
     tokenizer.normalisation = header.normalisation
     if header.kind == "sentencepiece":
-        note(f"{path}: holds pieces; feed it the output of `seqcli tokenize`, with -m the model it was converted from")
+        note(
+            f"{path}: contains subword pieces; give it the output of `seqcli tokenize` with the model it was converted from"
+        )
     return Arpa(building.table, tokenizer, header.unit)
 
 

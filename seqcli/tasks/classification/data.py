@@ -123,10 +123,11 @@ def split(texts: Texts, *, seed: int, reporter: Reporter = SILENT) -> tuple[Text
         chosen = held_out.by_label(np.arange(len(texts)), texts.targets, count, rng)
         if not chosen.any():
             raise InputError(
-                "one text of each label, and none to judge on", cure="give more, or others with --valid FILE"
+                "only one text per label, so none can be held out",
+                cure="give more data, or held-out data with --valid FILE",
             )
         reporter.note(
-            "all texts of a label are equal, so the held-out texts are in the training text too; --valid FILE judges on others"
+            "all texts of a label are equal, so the held-out texts also occur in the training texts; use --valid FILE for others"
         )
     return texts.only(~chosen), texts.only(chosen)
 
@@ -147,7 +148,7 @@ def weights_of_labels(given: str | None, texts: Texts) -> np.ndarray | None:
                     f"not LABEL=WEIGHT: {part!r}", where="--label-weights", cure="balanced, or for example spam=5,ham=1"
                 )
             if label in seen:
-                raise UsageError(f"label {label!r} was given twice", where="--label-weights")
+                raise UsageError(f"label {label!r} is given twice", where="--label-weights")
             seen.add(label)
             if label not in texts.labels:
                 raise UsageError(

@@ -90,7 +90,7 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
 
 
 def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """Of held-out texts: loss in nats a text, accuracy, macro F1, the temperature of `--calibrate` and the loss at it."""
+    """Of held-out texts: loss in nats per text, accuracy, macro F1, the temperature of `--calibrate` and the loss at it."""
     from seqcli.metrics import calibration, classification
 
     predicted = logits.argmax(axis=1)

@@ -41,7 +41,7 @@ def mixed(models: Sequence[OpenClassifier], weights: Sequence[float]) -> OpenCla
     for other in models[1:]:
         if {*other.labels} != {*labels}:
             cure = "mix classifiers of the same labels"
-            raise ModelError(f"{other.name} has other labels than {models[0].name}", where="--mix", cure=cure)
+            raise ModelError(f"{other.name} has different labels from {models[0].name}", where="--mix", cure=cure)
     orders = [[model.labels.index(label) for label in labels] for model in models]
     name = "+".join(model.name for model in models)
     features = "+".join(model.features for model in models)

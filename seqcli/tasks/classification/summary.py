@@ -1,4 +1,4 @@
-"""What a training of classifiers has to say before and when it is done."""
+"""The lines that summarise the training of a classifier, before it begins and when it is done."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SHOWN = 12  # labels
 
 
 def texts(learnt_from: Texts, held_out: Texts) -> str:
-    """How many texts there are, of each label."""
+    """The number of texts, in all and per label."""
     counts = np.bincount(learnt_from.targets, minlength=len(learnt_from.labels))
     shown = ", ".join(f"{label} {count:,}" for label, count in list(zip(learnt_from.labels, counts))[:_SHOWN])
     more = f" and {len(counts) - _SHOWN:,} more labels" if len(counts) > _SHOWN else ""
-    return f"{len(learnt_from):,} texts ({shown}{more}), judged on {len(held_out):,}"
+    return f"{len(learnt_from):,} texts ({shown}{more}), held out {len(held_out):,}"
 
 
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
@@ -34,13 +34,11 @@ def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[s
         yield f"{size}, {record['seconds']:.1f} s"
     there = judged.get("held_out_texts", 0)
     sample = f" (a sample of {there:,})" if there > judged["texts"] else ""
-    beside = record.get("baseline")  # which older folders lack
+    beside = record.get("baseline")  # missing in older folders
     usual = (
-        f" (baseline: {100 * beside['accuracy']:.2f} % with the most frequent label {beside['majority']!r} for all)"
-        if beside
-        else ""
+        f" (baseline: {100 * beside['accuracy']:.2f} % by always predicting {beside['majority']!r})" if beside else ""
     )
     yield (
-        f"on {', '.join(valid) or 'held-out texts'}: {100 * judged['accuracy']:.2f} % of {judged['texts']:,}{sample} right, "
+        f"on {', '.join(valid) or 'held-out texts'}: accuracy {100 * judged['accuracy']:.2f} % ({judged['texts']:,} texts{sample}), "
         f"macro F1 {judged['macro_f1']:.4f}, loss {judged['loss']:.4f} nats{usual}"
     )

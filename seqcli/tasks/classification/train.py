@@ -170,9 +170,7 @@ def _fit(
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 2048))
     if long := int((batch.lengths + 1 > settings.window).sum()):
-        reporter.note(
-            f"{long:,} texts are longer than {settings.window:,} tokens: learnt from up to there (--set window=N)"
-        )
+        reporter.note(f"texts truncated to {settings.window:,} tokens (--set window=N): {long:,}")
     changed = PieceDropout(tokenizer.vocabulary(), plan.piece_dropout) if plan.piece_dropout else None
     labels = len(given.texts.labels)
     weights = None if given.weights is None else torch.tensor(given.weights, dtype=torch.float32)
@@ -226,7 +224,7 @@ class _Body:
             if name not in own or tuple(own[name].shape) != array.shape:
                 found = tuple(own[name].shape) if name in own else "missing"
                 raise ModelError(
-                    f"its body is of another shape: {name} is {array.shape}, here {found}", where=self.source,
+                    f"its body has another shape: {name} is {array.shape}, expected {found}", where=self.source,
                     cure="give its settings with --set, such as width, embedding, layers, tied",
                 )  # fmt: skip
             with torch.no_grad():
@@ -237,7 +235,7 @@ def _body_of(source: str) -> _Body:
     run = ModelFolder.open(source).expect("language")
     if catalog.is_counted("language", run.arch):
         raise ModelError(
-            "has no body to begin with: it was counted",
+            "is a counted model, which has no network body",
             where=source,
             cure="give a trained rnn, lstm, gru or transformer",
         )
@@ -250,7 +248,7 @@ def settings_of_body(source: str, arch: str) -> dict[str, Any]:
     run = ModelFolder.open(source).expect("language")
     if run.arch != arch:
         raise UsageError(
-            f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}"
+            f"has architecture {run.arch}, but --arch is {arch}", where=source, cure=f"use --arch {run.arch}"
         )
     module = catalog.load("models", catalog.presets(CLASSIFICATION, arch)[0])
     known = {field.name for field in dataclasses.fields(module.Config)} - {

@@ -31,7 +31,7 @@ from seqcli.text import BOS_ID, SPECIAL_IDS
 from seqcli.token_batch import TokenBatch, count_rows, pieces, rows_of
 from seqcli.tokenizers import words
 
-_SYMBOLS = "{} <s>, </s> or <unk> written in the text count as spaces"
+_SYMBOLS = "{} <s>, </s> or <unk> in the text count as spaces"
 _BYTES_READ = 16  # for each character that subwords are learnt from: of a larger text every k-th block is read
 UNITS = ("line", "document")
 HELD_OUT, MOST_HELD_OUT = 0.05, 1_000_000  # of the rows, and tokens (about), where no validation text is given
@@ -145,8 +145,10 @@ def read(
     if choice.name == "words":
         return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter, deadline=deadline)
     if choice.name in catalog.names("tokenizers") and (once := corpus.read_once()):
-        cure = "save it to a file, or give --tokenizer a folder"
-        raise InputError("text that is read only once cannot teach its tokenizer, too", where=once, cure=cure)
+        cure = "save it to a file, or use an existing tokenizer with --tokenizer DIR"
+        raise InputError(
+            "a pipe can be read only once, but training a tokenizer reads the text twice", where=once, cure=cure
+        )
     tokenizer = tokenizer_for(corpus, choice, encoding=corpus.encoding, reporter=reporter)
     store, done, symbols, size = _Rows(folder), 0, 0, corpus.size()
     reader = RecordReader.for_unit(tokenizer, corpus.unit, learning=True)
@@ -172,7 +174,7 @@ def read(
 
 def _note_left_out(done: int, reporter: Reporter) -> None:
     reporter.note(
-        f"read the first {done / 1e6:,.1f} MB of text, as much as a quarter of --minutes allows: trains on these; more minutes read more"
+        f"training on the first {done / 1e6:,.1f} MB of text, as much as a quarter of --minutes allows to read; use more --minutes to read more"
     )
 
 
@@ -181,13 +183,13 @@ def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) ->
     where, vocab_size = listed(corpus.paths), reading.tokenizer.vocab_size
     seen = np.flatnonzero(unigram.counts(reading.stream, vocab_size))
     if not reading.tokenizer.decode(seen.tolist()).strip():
-        what = "no text to learn from: all lines are blank" if reading.rows else "no text to learn from"
+        what = "no text to train on: all lines are blank" if reading.rows else "no text to train on"
         raise InputError(what, where=where, cure="give a file with lines of text")
     _, lengths = rows_of(reading.stream)
     filled = int((lengths > 1).sum())  # more than `</s>`
     if corpus.unit == "line" and filled == 1 and not judged_on_others:
-        cure = "give more lines, or --unit document where it is running text"
-        raise InputError("only one line of text: a model would know no other sentence", where=where, cure=cure)
+        cure = "give more lines, or use --unit document if it is running text"
+        raise InputError("only one line of text, too little to train on", where=where, cure=cure)
 
 
 def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -197,10 +199,10 @@ def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np
     Equal rows are on one side: of a corpus that repeats its lines, repeating them would otherwise be judged, not predicting
     others. Raises InputError where there is nothing to spare.
     """
-    cure = "give more, or others with --valid FILE"
+    cure = "give more data, or held-out data with --valid FILE"
     if unit == "document":
         if len(stream) - count_rows(stream) < 2:
-            raise InputError("one token of text, and none to judge on", cure=cure)
+            raise InputError("only one token of text, so none can be held out", cure=cure)
         cut = max(2, int(len(stream) * (1 - HELD_OUT)), len(stream) - MOST_HELD_OUT)
         cut -= int(stream[cut - 1] == BOS_ID)  # a document that begins there is held out whole
         begun = [] if stream[cut] == BOS_ID else [BOS_ID]
@@ -209,7 +211,7 @@ def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np
     count = max(1, min(round(HELD_OUT * len(keys)), round(MOST_HELD_OUT * len(keys) / len(stream))))
     chosen = held_out.by_group(keys, count, np.random.default_rng(seed))
     if not chosen.any():
-        raise InputError("all lines are equal, and none is left to judge on", cure=cure)
+        raise InputError("all lines are equal, so none can be held out", cure=cure)
     kept, others, row = TokenStore(folder), [], -1
     for _, part in pieces(stream):
         rows = np.cumsum(part == BOS_ID) + row
@@ -247,8 +249,8 @@ def tokenizer_for(
             reporter.note(note)
         return tokenizer
     if not os.path.exists(choice.name) and "/" not in choice.name:
-        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a folder"
-        raise UsageError(f"no such tokenizer: {choice.name!r}", cure=cure)
+        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a tokenizer folder"
+        raise UsageError(f"unknown tokenizer {choice.name!r}", cure=cure)
     return open_tokenizer(choice.name, encoding=encoding)
 
 
@@ -311,7 +313,7 @@ def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice, limit:
     for block in blocks:
         learner.add(words.Distinct(words.Words.normalisation.lines(block)))
     if not learner.types:
-        raise InputError("no text to learn a vocabulary from")
+        raise InputError("no text to build a vocabulary from")
     return _vocabulary(learner, choice, only=only)
 
 

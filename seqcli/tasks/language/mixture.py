@@ -99,7 +99,7 @@ def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
             what = "units" if other.unit != first.unit else "tokenizers"
             cure = "train them together with `seqcli train lm --arch A --arch B`"
             raise ModelError(
-                f"models of different {what} do not mix", where=f"{first.name} and {other.name}", cure=cure
+                f"models with different {what} cannot be mixed", where=f"{first.name} and {other.name}", cure=cure
             )
     arch = "+".join(f"{weight:.4g}*{opened.arch}" for weight, opened in zip(weights, models))
     return OpenModel(NAME, arch, first.unit, first.tokenizer, Mixture([opened.model for opened in models], weights))

@@ -1,4 +1,4 @@
-"""What a training has to say when it is done."""
+"""The lines that summarise a training when it is done."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[s
         yield f"best held-out loss {p['best']:.4f} nats per token, at step {p['best_step']:,}"
     if judged:
         perplexity, known, bits = (_shown(judged[name]) for name in ("perplexity", "perplexity_known", "bits_per_byte"))
+        unknown = f"{judged['unknown']:,} unknown ({known} on the known ones)" if judged["unknown"] else "none unknown"
         in_windows = f" (in windows of {judged['window']:,})" if "window" in judged else ""
         pseudo = "pseudo-" if record["settings"].get("objective") == "masked" else ""
         yield (
-            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: {pseudo}perplexity {perplexity} ({known} without {judged['unknown']:,} "
-            f"unknown of {judged['tokens']:,} tokens{_sample(judged)}), {bits} bits per byte"
+            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: {pseudo}perplexity {perplexity} on {judged['tokens']:,} "
+            f"tokens{_sample(judged)}, {unknown}; {bits} bits per byte"
         )
     if "baseline" in record:
         losses = " and ".join(f"{name} {nats:.4f}" for name, nats in record["baseline"].items())
@@ -34,9 +35,9 @@ def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[s
 
 
 def _sample(judged: dict[str, Any]) -> str:
-    """Of how much held-out text, where there was no time to judge all of it."""
+    """The size of the held-out text, if there was no time to evaluate all of it."""
     there = judged.get("held_out_tokens", 0)
-    return f", a sample of {there:,}" if there > judged["tokens"] else ""
+    return f" (a sample of {there:,})" if there > judged["tokens"] else ""
 
 
 def _shown(figure: float | None) -> str:
@@ -44,7 +45,7 @@ def _shown(figure: float | None) -> str:
 
 
 def speed(record: Mapping[str, Any]) -> float:
-    """Tokens a second of a training: of all its passes over the text."""
+    """Tokens per second of a training, over all its passes."""
     read, seconds = (record["progress"][name] for name in ("tokens", "seconds")) if "progress" in record else (
         record["data"]["tokens"], record["seconds"]
     )  # fmt: skip

@@ -131,6 +131,6 @@ def _card(record: Mapping[str, Any]) -> str:
     return (
         f"# A language model ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; tokenizer "
         f"{record['tokenizer']}; {record['data']['rows']:,} rows of {', '.join(record['data']['files'])}; "
-        f"{record['progress']['step']:,} steps. Held-out loss: {record['valid']['loss']:.4f} nats a token.\n\n"
+        f"{record['progress']['step']:,} steps. Held-out loss: {record['valid']['loss']:.4f} nats per token.\n\n"
         f'Ask it: `seqcli score -m DIR "a sentence"`.\n'
     )

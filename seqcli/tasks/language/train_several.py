@@ -98,7 +98,9 @@ def train_several(
     """Trains one after another, each into its folder. resume: goes on with those that are not done."""
     if len(places) > 1 and (once := corpus.read_once()):
         cure = "save it to a file first"
-        raise InputError("text that is read only once cannot teach several models", where=once, cure=cure)
+        raise InputError(
+            "a pipe can be read only once, but several models read the text several times", where=once, cure=cure
+        )
     seeds = [
         settings_of(request)[2].seed for request in places.values() if not catalog.is_counted(LANGUAGE, request.arch)
     ]

@@ -79,7 +79,9 @@ def split(pairs: Pairs, *, seed: int) -> tuple[Pairs, Pairs]:
     count = max(1, min(round(HELD_OUT * len(pairs)), MOST_HELD_OUT))
     chosen = held_out.by_group(held_out.keys_of_texts(pairs.source.blocks()), count, np.random.default_rng(seed))
     if not chosen.any():
-        raise InputError("one sentence, and none to judge on", cure="give more, or others with --valid FILE")
+        raise InputError(
+            "only one sentence, so none can be held out", cure="give more data, or held-out data with --valid FILE"
+        )
     return pairs.only(~chosen), pairs.only(chosen)
 
 

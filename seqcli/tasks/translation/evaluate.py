@@ -67,7 +67,7 @@ class HeldOut:
         return Answer(float(log_prob.sum(dtype=np.float64)), len(log_prob), [each.best.text for each in translated])
 
     def figures(self, answers: Sequence[Answer]) -> tuple[float, dict[str, Any]]:
-        """The metric, and all figures: loss in nats a token of the references; bleu, chrf: 0 to 100, with their signatures;
+        """The metric, and all figures: loss in nats per token of the references; bleu, chrf: 0 to 100, with their signatures;
         `held_out_pairs`: how many there are, judged or not."""
         rows = np.concatenate(self._parts[: len(answers)])
         loss = -sum(answer.log_prob for answer in answers) / sum(answer.tokens for answer in answers)

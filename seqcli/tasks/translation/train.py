@@ -67,10 +67,10 @@ def train_translator(
     encoded, left_out = encoded.fit(longest=settings.window, ratio=_RATIO)
     if any(left_out.values()):
         reporter.note(
-            f"left out {left_out['long']:,} pairs of more than {settings.window:,} tokens, {left_out['unlike']:,} of lengths too unlike"
+            f"left out {left_out['long']:,} pairs of more than {settings.window:,} tokens, {left_out['unlike']:,} whose lengths differ too much"
         )
     if not len(encoded.source.lengths):
-        raise InputError("no pairs are left to learn from", cure="give more, or a greater --set window=N")
+        raise InputError("no pairs are left to train on", cure="give more pairs or increase --set window=N")
     judged = _encoded(given.valid, sides, given.threads)
     held_out = HeldOut(given.valid, judged, sides, metric=given.metric, products=placement.dtype, seed=plan.seed)
     if not plan.batch_tokens:
@@ -117,7 +117,7 @@ def settings_of_init(source: str, arch: str) -> dict[str, Any]:
     run = ModelFolder.open(source).expect(TRANSLATION)
     if run.arch != arch:
         raise UsageError(
-            f"--init is a {run.arch}, --arch {arch} is wanted", where=source, cure=f"give --arch {run.arch}"
+            f"has architecture {run.arch}, but --arch is {arch}", where=source, cure=f"use --arch {run.arch}"
         )
     return {name: value for name, value in run.config["settings"].items() if not name.endswith("dropout")}
 
@@ -150,7 +150,7 @@ def _begin(model: Any, run: ModelFolder, *, source: str) -> None:
     own, given = arrays(model), run.tensors(whole=True)
     for name in own.keys() | given.keys():
         if name not in own or name not in given or own[name].shape != given[name].shape:
-            raise ModelError(f"is of another shape: {name}", where=source, cure="give the same --arch and settings")
+            raise ModelError(f"has another shape: {name}", where=source, cure="give the same --arch and settings")
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             if name in given:  # others are tied to these
