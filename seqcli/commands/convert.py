@@ -54,7 +54,7 @@ def convert(
         if not reads:
             ModelFolder.open(source)  # a source that is no model at all is reported first
         what = "source and target are both ARPA files" if reads else "neither source nor target is an ARPA file"
-        raise UsageError(what, cure="use use seqcli convert DIR MODEL.arpa.gz, or the other way round round")
+        raise UsageError(what, cure="use seqcli convert DIR MODEL.arpa.gz, or the other way round")
     if writes:
         if encoding:
             raise UsageError("--encoding applies to reading an ARPA file; files are written in UTF-8")

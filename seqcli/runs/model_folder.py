@@ -45,7 +45,6 @@ CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 SIDES = (f"{TOKENIZER}.source", f"{TOKENIZER}.target")
 _STATE = re.compile(r"state-\d{8}")
 _KINDS = {"language": "a language model", "classification": "a classifier", "translation": "a translator"}
-_KINDS = {"language": "a language model", "classification": "a classifier", "translation": "a translator"}
 _VERBS = {
     "language": "seqcli score or generate",
     "classification": "seqcli classify",

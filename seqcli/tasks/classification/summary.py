@@ -21,7 +21,7 @@ def texts(learnt_from: Texts, held_out: Texts) -> str:
 
 
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
-    """In lines. valid: the files of held-out texts, if they were not a part of the texts themselves."""
+    """The summary. valid: the files of held-out texts, if they were not a part of the training texts."""
     judged = record["valid"]
     size = f"{record['data']['tokens']:,} tokens; {record['parameters']:,} parameters"
     if "progress" in record:

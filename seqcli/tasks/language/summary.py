@@ -7,7 +7,7 @@ from typing import Any
 
 
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
-    """In lines. valid: the files of held-out text, if it was not a part of the text itself."""
+    """The summary. valid: the files of held-out text, if it was not a part of the training text."""
     judged = record.get("valid")
     size = f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens"
     if "ngrams" in record:
