@@ -1,4 +1,4 @@
-"""The command line: the commands in the order of the help, and what becomes of their errors.
+"""The command line: the commands in the order of the help, and the handling of errors.
 
 An error is one line on standard error and an exit code: 0 ok, 1 unexpected, 2 usage, 3 input, 4 model, 5 output,
 6 diverged, 7 busy, 130 interrupted, 143 terminated.
@@ -45,7 +45,7 @@ _FIRST_WORD = 3.0  # seconds in which torchrun ends the others when rank 0 has f
 
 
 class _InOrder(Group):
-    """Commands as `COMMANDS` has them; typer shows groups of commands last."""
+    """Commands in the order of `COMMANDS`; typer would list groups of commands last."""
 
     def list_commands(self, _) -> list[str]:
         return list(COMMANDS)
@@ -120,14 +120,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _occupy_closed_streams() -> None:
-    """So that no file or pipe gets the number of a closed standard stream, which libraries write to and workers replace."""
+    """Reopens closed standard streams, so that no other file gets their number, which libraries write to and workers
+    replace."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
 
 
 def run(arguments: list[str], *, began: float | None = None) -> int:
-    """The exit code of one command. began: when, on the scale of `time.monotonic`; None for now."""
+    """Runs one command and returns its exit code. began: start on the scale of `time.monotonic`; None for now."""
     with clock.command(began):
         return signals.watched(lambda: _run(arguments))
 
@@ -169,7 +170,7 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
     command = _command(arguments)
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
-    if torchrun.rank():  # what fails on every rank is said by the first
+    if torchrun.rank():  # an error on every rank is reported by rank 0
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         time.sleep(_FIRST_WORD)
     if isinstance(error, typer.TyperException):
@@ -191,7 +192,7 @@ def _explain(error: BaseException, arguments: list[str]) -> int:
 
 
 def _guessed(error: typer.TyperException, arguments: list[str]) -> UsageError | None:
-    """The error for an option that does not exist, with what may be meant."""
+    """The error for an option that does not exist, with the option that may be meant."""
     name, context = getattr(error, "option_name", None), getattr(error, "ctx", None)
     if name is None or context is None or type(error).__name__ != "NoSuchOption":
         return None
@@ -203,7 +204,7 @@ def _guessed(error: typer.TyperException, arguments: list[str]) -> UsageError | 
 
 
 def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The commands that have no commands of their own, by their whole names."""
+    """The commands without subcommands, by their full names."""
     if not hasattr(command, "commands"):
         yield path, command
     for name, each in getattr(command, "commands", {}).items():
@@ -217,7 +218,7 @@ def _options(command: Any, context: Any) -> list[str]:
 
 
 def _say(text: str) -> None:
-    """On standard error, if there is one: print would take standard output instead."""
+    """Prints to standard error, if it is open; print would fall back to standard output."""
     if sys.stderr is not None:
         with suppress(OSError):
             print(text, file=sys.stderr)
@@ -230,13 +231,13 @@ def _of_system(error: OSError) -> SeqcliError:
         return OutputError(f"cannot write ({error.strerror})", where=error.filename)
     if (
         error.errno is not None and error.filename is not None
-    ):  # a path that is too long, goes through a file or around in circles
+    ):  # a path that is too long, passes through a file or contains a loop of links
         return OutputError(f"cannot open ({error.strerror})", where=str(error.filename), cure="check the path")
     return SeqcliError(f"unexpected {type(error).__name__}: {error}", cure="use --debug for a traceback")
 
 
 def _shown(error: SeqcliError) -> str:
-    """What and where in one line, whatever is in them; a cure may have lines of its own."""
+    """The error with everything in `what` and `where` on one line; a cure may have several lines."""
     from seqcli.text import printable
 
     cure = "" if error.cure is None else "; " + "\n".join(map(printable, error.cure.split("\n")))
@@ -253,7 +254,8 @@ def _command(arguments: list[str]) -> str:
 
 
 def _die_of(number: int) -> int:
-    """As if the signal had never been handled: quietly, with its exit status, which is returned where it is blocked."""
+    """Ends the process quietly by a signal, with its exit status, as if the signal had never been handled; the status
+    is returned where the signal is blocked."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     return 128 + number
@@ -271,7 +273,7 @@ def _print_version() -> None:
         torch = version("torch")
         spec = find_spec("torch")
         cuda = None
-        if spec and spec.origin:  # torch says so in a small file of its own; importing it takes a second
+        if spec and spec.origin:  # a small file of torch; importing torch takes a second
             with open(os.path.join(os.path.dirname(spec.origin), "version.py"), encoding="utf-8") as file:
                 for line in file:
                     if line.startswith("cuda"):

@@ -1,11 +1,11 @@
-"""The words that every room uses: shape letters, batch records, and the protocols of tokenizers and models.
+"""Shared vocabulary: shape letters, scores, and the protocols of tokenizers and models.
 
 Shape letters, here and everywhere:
 
     B rows   T target length   S source length   V vocabulary   D width   H heads   K head width
     L layers   N order   W window   C labels   P tokens of all rows of a batch one after another ("packed")
 
-Logarithms are natural inside; log10 (ARPA) and bits exist only at the border.
+Logarithms are natural throughout; log10 (ARPA) and bits occur only in input and output.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a language model says of a TokenBatch, token by token."""
+    """The scores that a language model gives the tokens of a TokenBatch."""
 
     log_prob: np.ndarray  # float32 [P], natural log p(token | tokens before it in its row)
-    order: np.ndarray | None = None  # int8 [P], length of the n-gram that gave it (n-gram models)
-    rank: np.ndarray | None = None  # int64 [P], 1 for the likeliest token there (on request)
+    order: np.ndarray | None = None  # int8 [P], length of the matched n-gram (n-gram models)
+    rank: np.ndarray | None = None  # int64 [P], rank of the token, 1 for the most likely (on request)
 
     def __post_init__(self):
         finite.check_log_probs(self.log_prob)
 
     def only(self, tokens: np.ndarray) -> Scores:
-        """Of some of the tokens, bool [P]."""
+        """The scores of some of the tokens. tokens: bool [P]."""
         order, rank = (None if part is None else part[tokens] for part in (self.order, self.rank))
         return Scores(self.log_prob[tokens], order, rank)
 
 
 class Piece(NamedTuple):
-    """A token and the code points `[start, end)` of the text, as given, that it stands for."""
+    """A token, and the code points `[start, end)` of the given text that it covers."""
 
     text: str
     id: int
@@ -60,92 +60,92 @@ class Tokenizer(Protocol):
 
     KIND: str
     vocab_size: int
-    normalisation: Normalisation  # of the text it reads
+    normalisation: Normalisation  # of its input text
     specials: tuple[int, int, int]  # ids of `<unk>`, `<s>`, `</s>`; other than 0, 1, 2 only in a foreign file
     ends_rows: bool  # a line break in a document is `</s>`, not a token of its own
 
     @property
     def fingerprint(self) -> str:
-        """Of the vocabulary, in hexadecimal digits."""
+        """Hash of the vocabulary, in hexadecimal digits."""
 
     def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
-        """learning: the text is learnt from: `<unk>` written in it is a blank to words, where else it is an unknown word. The
-        other tokenizers can spell it, and do."""
+        """The tokens of `lines`. learning: the text is training text, in which the words tokenizer treats a literal
+        `<unk>` as a blank rather than an unknown word; the other tokenizers encode it as text in either case."""
 
     def pieces(self, text: str) -> Iterator[Piece]:
         """The tokens of one line as given (any Unicode form), without `</s>`, with offsets into it."""
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text; `</s>` ends a line, and the last one's may be missing."""
+        """The text of token ids; `</s>` ends a line and may be missing at the end."""
 
     def join(self, pieces: Iterable[str]) -> str:
-        """The text of one record from its pieces, known or not."""
+        """The text of one record from its pieces, in the vocabulary or not."""
 
     def vocabulary(self) -> list[str]:
-        """All pieces in the order of their ids."""
+        """All pieces, in order of their ids."""
 
     def save(self, folder: Path) -> None: ...
 
 
 @runtime_checkable
 class Subwords(Protocol):
-    """A tokenizer whose pieces are parts of words, with their spaces: a text may end inside a piece."""
+    """A tokenizer whose pieces are parts of words and include the spaces, so that a text may end inside a piece."""
 
     spaces_follow: bool  # a space ends a piece instead of beginning one
 
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """A tokenizer that knows several segmentations of a text."""
+    """A tokenizer with several segmentations of a text."""
 
     def nbest(self, text: str, *, k: int) -> list[tuple[list[int], float]]:
         """The k best segmentations: token ids and the sum of their pieces' log-probabilities."""
 
     def sample(self, text: str, *, alpha: float, seed: int | str) -> list[int]:
-        """A random segmentation, drawn by p^alpha."""
+        """A segmentation drawn with probability proportional to p^alpha."""
 
 
 class State(Protocol):
-    """What a model remembers of B rows."""
+    """The state of a model after reading B rows."""
 
     def reorder(self, rows: np.ndarray) -> State:
-        """The state of rows `rows` (int64 [B']), repeats allowed: beam search and sampling need to know no more."""
+        """The state of rows `rows` (int64 [B'], repeats allowed). This is all that beam search and sampling need."""
 
 
 class Scorer(Protocol):
-    """What says log p of tokens: a language model, or a translator given sources."""
+    """Computes log p of tokens: a language model, or a translator given its sources."""
 
     @property
     def precision(self) -> str:
-        """Of its matrix products: fp32, bf16 or int8."""
+        """Precision of the matrix products: fp32, bf16 or int8."""
 
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
-        """Scores every token of every row; `context` (int32 [C]) stands before each row and is not scored."""
+        """Scores every token of every row; `context` (int32 [C]) precedes each row and is not scored."""
 
 
 class Stepper(Protocol):
-    """What goes on token by token: a language model, or a translator given sources."""
+    """Continues rows token by token: a language model, or a translator given its sources."""
 
-    logits_are_log_probs: bool  # those of `extend`, exactly; else up to a constant a row
+    logits_are_log_probs: bool  # whether logits of `extend` are log-probabilities, not shifted by a constant per row
 
     def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: Any = None) -> tuple[np.ndarray, State]:
-        """Reads more of each row; returns the logits of what comes next, float32 [B, V], and the state after it.
+        """Reads more tokens of each row.
 
-        tokens: int32 [B, T], right-padded; lengths: int64 [B], 0 is legal; state: one of its own, from an earlier call. Without
-        a state the rows begin here. The logit of `<s>` is -inf. Beginning, a forced prefix and a step by one token are all
-        calls of it.
+        Returns the logits of the next token, float32 [B, V], and the new state. tokens: int32 [B, T], right-padded;
+        lengths: int64 [B], 0 is allowed; state: from an earlier call, None to begin new rows. The logit of `<s>` is
+        -inf. The start of a text, a forced prefix and a step by one token are all calls of this method.
         """
 
 
 class LanguageModel(Scorer, Stepper, Protocol):
-    """p(token | the tokens before it), n-gram and neural alike."""
+    """p(token | preceding tokens), for n-gram and neural models alike."""
 
     @property
     def vocab_size(self) -> int: ...
 
     @property
     def horizon(self) -> int | None:
-        """How many tokens it looks back; None: all."""
+        """The number of preceding tokens that the model uses; None: all."""
 
 
 @runtime_checkable
@@ -173,69 +173,66 @@ Batch = TypeVar("Batch", contravariant=True)
 
 
 class Classifier(Protocol[Batch]):
-    """p(label | text), n-gram, bag of words and neural alike. Its batch is what its encoder makes of lines."""
+    """p(label | text), for n-gram, bag-of-words and neural models alike. Its encoder turns lines into its batches."""
 
     @property
     def precision(self) -> str: ...
 
     def classify(self, batch: Batch) -> np.ndarray:
-        """Logits of every row, float32 [B, C]: natural log p(label | row) up to a constant a row."""
+        """Logits of every row, float32 [B, C]: natural log p(label | row) up to a constant per row."""
 
 
 class Given(Stepper, Protocol):
-    """A translator given B sources: p(token | the tokens before it, source b), a language model of their translations.
-
-    Without a state row b begins to translate source b; `State.reorder` takes sources along.
+    """A translator given B sources: p(token | preceding tokens, source b), which is a language model of their
+    translations. Without a state, row b begins the translation of source b; `State.reorder` reorders the sources too.
     """
 
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
-        """Scores every token of every row; row b is read as a translation of source b."""
+        """Scores every token of every row; row b is a translation of source b."""
 
     def attention(self, batch: TokenBatch) -> list[np.ndarray]:
-        """Where row b looks in source b at each of its tokens: float32 [T, S], `</s>` of both too; rows sum to 1.
-
-        By forced decoding, so it belongs to these tokens, whatever a search did to find them.
-        """
+        """Attention of each target token of row b to the source tokens of b: float32 [T, S], including `</s>` on both
+        sides; rows sum to 1. Computed by forced decoding, so it belongs to these tokens, however they were found."""
 
 
 class Translator(Protocol):
     """p(target | source)."""
 
-    window: int  # the longest source that it reads, in tokens, `</s>` too
-    batch_tokens: int  # of sources that are read in one pass, padding included
+    window: int  # maximum length of a source in tokens, including `</s>`
+    batch_tokens: int  # tokens of the sources in one pass, including padding
 
     @property
     def precision(self) -> str: ...
 
     @property
     def vocab_size(self) -> int:
-        """Of the target."""
+        """Size of the target vocabulary."""
 
     def encode(self, batch: TokenBatch) -> Any:
-        """What `given` needs to know of sources, rows that end in `</s>` and are none longer than `window`."""
+        """The encoded sources, for `given`. sources: rows that end in `</s>`, none longer than `window`."""
 
     def given(self, memory: Any) -> Given: ...
 
 
 @runtime_checkable
 class Placeable(Protocol):
-    """A network: it answers on a device, in a precision, from now on."""
+    """A neural model, which can be moved to a device and a precision."""
 
     def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
-        """placement: a `training.device.Placement`; batch_tokens: read in one pass, None to leave it."""
+        """placement: a `training.device.Placement`; batch_tokens: tokens per pass, None to keep the current number."""
 
 
 class Reporter(Protocol):
-    """Where long work says how far it is; `report/` draws it, tests collect it."""
+    """Receives notes and progress of long work; `report/` shows them, tests collect them."""
 
     def note(self, line: str) -> None:
-        """Something a user should know: one line."""
+        """Reports one line that the user should know."""
 
     def progress(self, what: str, done: float, total: float | None = None) -> None:
-        """So far: `done` of `total` (None: nobody knows)."""
+        """Reports progress: `done` of `total` (None: unknown)."""
 
     def clear(self) -> None:
-        """Takes back the line of progress, before results are printed."""
+        """Removes the progress line, before results are printed."""
 
 
 class _Silent:
@@ -254,11 +251,11 @@ SILENT: Reporter = _Silent()
 
 @dataclass(frozen=True)
 class OpenScorer:
-    """What scores texts, with its tokenizer, ready to be asked."""
+    """A model that scores texts, with its tokenizer."""
 
     name: str  # unique among the models of one command
     arch: str
-    unit: str  # "line" or "document": what a row of its training text was
+    unit: str  # unit of its training text: "line" or "document"
     tokenizer: Tokenizer
     model: Scorer
 
@@ -282,7 +279,7 @@ def has_line_ends(tokenizer: Tokenizer, unit: str) -> bool:
 
 @dataclass(frozen=True)
 class OpenTranslator:
-    """A translator with the tokenizers of both sides, ready to be asked."""
+    """A translator with the tokenizers of source and target."""
 
     name: str
     arch: str

@@ -1,1 +1,1 @@
-"""The verbs for Python: `models` opens and uses models, `training` trains them. `import seqcli` offers both."""
+"""The Python interface: `models` opens and uses models, `training` trains them. `import seqcli` offers both."""

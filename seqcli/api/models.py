@@ -72,8 +72,8 @@ def load(
 ) -> Model:  # fmt: skip
     """The model in a folder or in an ARPA file, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier` or `Translator` by its task.
 
-    device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads are for networks; encoding is that of an ARPA
-    file that is not UTF-8. Raises ModelError for what is no model, or a damaged one.
+    device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads apply to neural models; encoding is
+    that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
     """
     given = os.fspath(model)
     path = samples.folder_of(given, reporter=SILENT)
@@ -97,8 +97,8 @@ def load(
 
 @dataclasses.dataclass(frozen=True)
 class LanguageModel:
-    """An opened language model. Logarithms are natural. record: its settings, training text and figures, as `seqcli info` shows
-    them."""
+    """An opened language model. Logarithms are natural. record: settings, training data and scores, as shown by
+    `seqcli info`."""
 
     opened: OpenModel
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
@@ -108,12 +108,12 @@ class LanguageModel:
 
     @property
     def signature(self) -> str:
-        """How its numbers are made."""
+        """The signature, which says how the scores are computed."""
         return signature.of_language_model(self.opened)
 
     def score(self, texts: Texts, *, contexts: Texts | None = None) -> Answer[SentenceScore]:
-        """The log-probability of each text and its figures. contexts: what precedes each text and is not counted, one per text,
-        or one string for all."""
+        """The log-probability and other scores of each text. contexts: text before each text that is not scored, one
+        per text or one string for all."""
 
         def scored(texts: list[str]) -> list[SentenceScore]:
             given = [contexts] * len(texts) if isinstance(contexts, str) else contexts
@@ -124,38 +124,38 @@ class LanguageModel:
         return _answered(scored, texts)
 
     def corpus(self, texts: Texts) -> CorpusScore:
-        """The figures of all texts together."""
+        """The scores of all texts together."""
         totals = score_block(self.opened, block_of(_listed(texts))).totals
         return CorpusScore.of(self.opened.name, totals, signature=self.signature)
 
     def pairs(self, pairs: Sequence[tuple[str, ...]]) -> Results[PairAccuracy]:
-        """How often the good sentence of each minimal pair, (good, bad) or (good, bad, tag), is the more probable one: a row per
-        tag, and `overall` as the last."""
+        """How often the good sentence of each minimal pair, (good, bad) or (good, bad, tag), is more probable: a row
+        per tag, and `overall` last."""
         given = [Pair(*pair) for pair in map(_listed, pairs) if len(pair) in (2, 3)]
         if len(given) < len(pairs):
             raise UsageError("a pair needs a good and a bad sentence and optionally a tag")
         return Results(accuracy_of(tag, tally) for tag, (tally,) in judge_pairs([self.opened], [given]).tallies.items())
 
     def tokenize(self, texts: Texts) -> Answer[Results[Piece]]:
-        """The pieces of each text, with their places in it (code points)."""
+        """The tokens of each text, with their positions (in code points)."""
         return _each(lambda text: Results(Piece(*piece) for piece in RecordReader.of(self.opened).pieces(text)), texts)
 
     def tokens(self, texts: Texts, *, rank: bool = False) -> Answer[Results[TokenScore]]:
-        """The log-probability of every token of each text, `</s>` too."""
+        """The log-probability of every token of each text, including `</s>`."""
         return _each(lambda text: Results(score_tokens(self.opened, block_of([text]), rank=rank)), texts)
 
     def words(self, texts: Texts) -> Answer[Results[WordScore]]:
-        """The log-probability of every word between white space of each text."""
+        """The log-probability of every whitespace-separated word of each text."""
         return _each(lambda text: Results(score_words(self.opened, block_of([text]))), texts)
 
     def scramble(self, texts: Texts, *, orderings: int = 1000, seed: int = 0) -> Answer[ScrambleRank]:
-        """Where each text stands among the orderings of its words. orderings: how many to sample for more than 7 words."""
+        """The rank of each text among the orderings of its words. orderings: number of samples for more than 7 words."""
         ranges.checked("orderings", orderings, ranges.ORDERINGS)
         ranges.checked("seed", seed, ranges.SEED)
         return _each(lambda text: comparisons.scramble(self.opened, text, sample=orderings, seed=seed), texts)
 
     def choices(self, templates: Texts) -> Answer[Results[Choice]]:
-        """The fillings of `My computer is very [slow|shirt]`, most probable first."""
+        """The alternatives of `My computer is very [slow|shirt]`, most probable first."""
         return _each(lambda template: Results(comparisons.choices(self.opened, template)), templates)
 
     def generate(
@@ -175,8 +175,9 @@ class LanguageModel:
     ) -> Answer[Results[Continuation]]:
         """`num_samples` continuations of each prompt.
 
-        temperature 0 is greedy; with beam_size they are the most probable different texts, best first. The draws for the n-th of
-        several prompts are those of the n-th record on the command line. Raises UsageError for what `seqcli generate` refuses.
+        temperature 0 is greedy; with beam_size, the most probable different texts, best first. The samples of the
+        n-th prompt equal those of the n-th record on the command line. Raises UsageError for settings that `seqcli
+        generate` refuses.
         """
         drawing: dict[str, Any] = {
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
@@ -211,7 +212,8 @@ class LanguageModel:
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """An opened classifier. fastText's labels in a text, `__label__x`, are no part of it. record: as for a language model."""
+    """An opened classifier. fastText labels in a text, `__label__x`, are not read as text. record: as for a language
+    model."""
 
     opened: OpenClassifier
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
@@ -221,7 +223,7 @@ class Classifier:
 
     @property
     def signature(self) -> str:
-        """How its answers are made."""
+        """The signature, which says how the probabilities are computed."""
         return self.opened.signature
 
     @property
@@ -229,7 +231,7 @@ class Classifier:
         return list(self.opened.labels)
 
     def classify(self, texts: Texts, *, top_k: int | None = None) -> Answer[Classification]:
-        """The label of each text. top_k: how many of the likeliest labels there are in `labels`, None for all."""
+        """The label of each text. top_k: number of most likely labels in `labels`, None for all."""
         if top_k is not None:
             ranges.checked("top_k", top_k, ranges.COUNT)
 
@@ -240,13 +242,14 @@ class Classifier:
         return _answered(classified, texts)
 
     def evaluate(self, texts: Texts, labels: Texts) -> Evaluation:
-        """The figures of `seqcli classify --evaluate --json`. labels: the true ones; those that it does not know count as wrong."""
+        """The scores of `seqcli classify --evaluate --json`. labels: the true labels; labels unknown to the
+        classifier count as wrong."""
         labels = _aligned(labels, texts := _listed(texts), "labels")
         logits = self.opened.logits(unlabelled(block_of(texts)))
         return Answers.to(self.opened, LabelledTexts.listed(texts, labels), logits).evaluation()
 
     def explain(self, texts: Texts) -> Answer[Explanation]:
-        """The label of each text, and each word with the change of the label's log-odds that it brings (nats)."""
+        """The label of each text, and the change of its log-odds by each word (nats)."""
         return _each(lambda text: dataclasses.replace(explain(self.opened, without_labels(text)), text=text), texts)
 
 
@@ -262,7 +265,7 @@ class Translator:
 
     @property
     def signature(self) -> str:
-        """How its numbers are made."""
+        """The signature, which says how the scores are computed."""
         return signature.of_translator(self.opened)
 
     def translate(
@@ -283,8 +286,9 @@ class Translator:
     ) -> Answer[Translation]:
         """The translation of each text.
 
-        n_best: so many different translations, best first; beam_size: None is 5, or n_best. With num_samples, temperature, top_k
-        or top_p they are drawn. Raises UsageError for what `seqcli translate` refuses.
+        n_best: number of different translations, best first; beam_size: None is 5, or n_best. With num_samples,
+        temperature, top_k or top_p translations are sampled. Raises UsageError for settings that `seqcli translate`
+        refuses.
         """
         settings = translation_settings(
             searching={"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty},
@@ -295,7 +299,8 @@ class Translator:
         return _answered(lambda texts: [line.result for line in translate(self.opened, texts, settings)], texts)
 
     def attention(self, text: str, **settings: Any) -> Attention:
-        """Where each token of the text's translation looked. settings: of a search for one translation, as `translate` has them."""
+        """The attention of each token of the translation to the source tokens. settings: of a search for one
+        translation, as in `translate`."""
         searching = {name: settings.pop(name, None) for name in ("beam_size", "length_penalty")}
         lines = list(
             translate(self.opened, _listed(text), translation_settings(searching=searching, drawing={}, **settings))
@@ -304,23 +309,23 @@ class Translator:
         return found.result
 
     def score(self, texts: Texts, sources: Texts) -> Answer[SentenceScore]:
-        """The log-probability of each text given its source, and its figures."""
+        """The log-probability and other scores of each text given its source."""
         texts = texts if isinstance(texts, str) else _listed(texts)
         opened = self._given(sources, texts)
         return _answered(lambda texts: _scores(opened, texts), texts)
 
     def corpus(self, texts: Texts, sources: Texts) -> CorpusScore:
-        """The figures of all texts together, given their sources."""
+        """The scores of all texts together, given their sources."""
         texts = _listed(texts)
         totals = score_block(self._given(sources, texts), block_of(texts)).totals
         return CorpusScore.of(self.opened.name, totals, signature=self.signature)
 
     def tokens(self, text: str, source: str, *, rank: bool = False) -> Results[TokenScore]:
-        """The log-probability of every token of a text given its source, `</s>` too."""
+        """The log-probability of every token of a text given its source, including `</s>`."""
         return Results(score_tokens(self._given(source, text), block_of(_listed(text)), rank=rank))
 
     def words(self, text: str, source: str) -> Results[WordScore]:
-        """The log-probability of every word between white space, given the text's source."""
+        """The log-probability of every whitespace-separated word, given the source of the text."""
         return Results(score_words(self._given(source, text), block_of(_listed(text))))
 
     def _given(self, sources: Texts, texts: Texts) -> OpenScorer:
@@ -335,13 +340,13 @@ def _scores(opened: OpenScorer, texts: list[str], *, contexts: list[str] | None 
 
 
 def _answered(answers: Callable[[list[str]], list[T]], texts: Texts) -> Answer[T]:
-    """The answers to several texts in their order, or the answer to one."""
+    """The results of several texts in order, or the result of one text."""
     listed = _listed(texts)
     return answers(listed)[0] if isinstance(texts, str) else Results(answers(listed))
 
 
 def _each(answer: Callable[[str], T], texts: Texts) -> Answer[T]:
-    """The same for answers that are found one by one."""
+    """The same for results that are computed one by one."""
     return _answered(lambda texts: list(map(answer, texts)), texts)
 
 
@@ -354,7 +359,7 @@ def _listed(texts: Texts) -> list[str]:
 
 
 def _aligned(others: Texts, texts: Sequence[str], what: str) -> list[str]:
-    """As many of these as there are texts."""
+    """`given` as a list with one entry per text. Raises InputError where the numbers differ."""
     listed = _listed(others)
     if len(listed) != len(texts):
         raise InputError(f"{len(listed)} {what} for {len(texts)} texts", cure="give one for each text")

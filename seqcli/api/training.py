@@ -50,8 +50,8 @@ _LOGGER = logging.getLogger("seqcli")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is. what: it does at the moment, with figures of a network's last steps; total: None where it is not
-    known."""
+    """The progress of a training. what: the current work, with the scores of the last steps of a neural model; total:
+    None where it is not known."""
 
     what: str
     done: float
@@ -59,7 +59,7 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """Of the work at hand, from 0 to 1; 0 where the total is not known."""
+        """Share of the current work that is done, from 0 to 1; 0 where the total is not known."""
         return min(1.0, self.done / self.total) if self.total else 0.0
 
 
@@ -81,7 +81,7 @@ def train_lm(
     progress: Callable[[Progress], None] | None = None,
     **options: Any,
 ) -> LanguageModel | dict[str, LanguageModel]:
-    """Trains a language model of the text in `data`, writes it into the folder `output` and returns it.
+    """Trains a language model on the text in `data`, writes it to the folder `output` and returns it.
 
     arch: "ngram", "feedforward", "rnn", "lstm", "gru" or "transformer"; several are trained alike, into a folder each in `output`,
     and returned by name. order, prune, memory (bytes): of n-grams. objective: of a Transformer, "causal", "masked" or "hybrid".
@@ -124,11 +124,11 @@ def train_classifier(
     progress: Callable[[Progress], None] | None = None,
     **options: Any,
 ) -> Classifier | dict[str, Classifier]:
-    """Trains a classifier of the labelled texts in `data`, writes it into the folder `output` and returns it.
+    """Trains a classifier on the labelled texts in `data`, writes it to the folder `output` and returns it.
 
-    arch: "ngram", "bag", "cnn", "rnn", "lstm", "gru" or "transformer"; several, or several runs, are returned by name. metric:
-    "accuracy", "macro_f1" or "loss", by which the best weights are chosen. init: a language model to begin with. progress, options: as for
-    `train_lm`.
+    arch: "ngram", "bag", "cnn", "rnn", "lstm", "gru" or "transformer"; several, or several runs, are returned by
+    name. metric: "accuracy", "macro_f1" or "loss", which selects the best weights. init: a language model to start
+    from. progress, options: as for `train_lm`.
     """
     files = LabelledFiles(_paths(data), text_column, label_column, format=format, encoding=encoding, strict=strict)
     held_out = _paths(valid)
@@ -169,11 +169,12 @@ def train_translator(
     progress: Callable[[Progress], None] | None = None,
     **options: Any,
 ) -> Translator | dict[str, Translator]:
-    """Trains a translator of the pairs in `data`, writes it into the folder `output` and returns it.
+    """Trains a translator on the pairs in `data`, writes it to the folder `output` and returns it.
 
-    The pairs are a table of two columns, or, with data=(), the lines of the files `source` and `target`. arch: "rnn", "lstm", "gru" or
-    "transformer"; several are returned by name. metric: "chrf", "bleu" or "loss", by which the best weights are chosen. init: a
-    translator to begin with. separate: a tokenizer for each language. progress, options: as for `train_lm`.
+    The pairs are a table of two columns, or, with data=(), the lines of the files `source` and `target`. arch: "rnn",
+    "lstm", "gru" or "transformer"; several are returned by name. metric: "chrf", "bleu" or "loss", which selects the
+    best weights. init: a translator to start from. separate: one tokenizer per language. progress, options: as for
+    `train_lm`.
     """
     first = _folder(init)
     files = PairFiles(
@@ -216,8 +217,8 @@ def train_tokenizer(
     force: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Tokenizer:
-    """Learns a tokenizer ("sentencepiece", "words", "characters" or "bytes") from the text in `data`, writes it into the folder
-    `output` and returns it. algorithm: of sentencepiece, "unigram" or "bpe"."""
+    """Trains a tokenizer ("sentencepiece", "words", "characters" or "bytes") on the text in `data`, writes it to the
+    folder `output` and returns it. algorithm: of sentencepiece, "unigram" or "bpe"."""
     corpus = Corpus(_paths(data), text_column=text_column, format=format, encoding=encoding, strict=strict)
     choice = TokenizerChoice(
         tokenizer, vocab_size=vocab_size, min_count=min_count, limit=_path(limit_vocab), algorithm=algorithm
@@ -245,7 +246,8 @@ class _Reporter:
 
 @contextmanager
 def _command(progress: Callable[[Progress], None] | None) -> Iterator[Reporter]:
-    """A training runs inside: its budget of minutes starts now, and a signal that ended it is raised as Python would."""
+    """Context of a training: its budget of minutes starts now, and a signal that ended it is raised as the exception
+    that Python would raise."""
     with clock.command():
         try:
             yield _Reporter(progress)

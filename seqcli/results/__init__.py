@@ -1,1 +1,1 @@
-"""What the verbs answer, as typed records, one file per task: each command imports only its own."""
+"""Typed results of the commands, one file per task, so that each command imports only its own."""

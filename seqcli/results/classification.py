@@ -1,4 +1,4 @@
-"""Labels of texts, why they were chosen, and how often they are right."""
+"""Typed results of classification: labels, explanations and scores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Classification(Result):
 
 @dataclass(frozen=True)
 class WordInfluence(Result):
-    """change: how much the label's log-odds fall without the word, in nats."""
+    """change: how much the log-odds of the label fall without the word, in nats."""
 
     word: str = shown()
     change: float = shown(LOG, "%+.2f")
@@ -37,7 +37,7 @@ class WordInfluence(Result):
 
 @dataclass(frozen=True)
 class Explanation(Result):
-    """The label of a text, and what each of its words adds to it."""
+    """The label of a text, and how much each of its words adds to the log-odds."""
 
     text: str
     label: str
@@ -47,7 +47,7 @@ class Explanation(Result):
 
 @dataclass(frozen=True)
 class LabelFigures(Result):
-    """How well one label is recognised; support: the texts that have it."""
+    """Scores of one label; support: number of texts with this label."""
 
     label: str = shown()
     precision: float = shown("%.4f")
@@ -58,12 +58,10 @@ class LabelFigures(Result):
 
 @dataclass(frozen=True)
 class Evaluation(Result):
-    """A classifier's answers to labelled texts.
-
-    ci_low, ci_high: Wilson's 95 % interval of the accuracy; majority_accuracy: that of always predicting the most frequent
-    label; undecided: texts without a sufficiently probable label; confusion: row i, column j is how often label i was called j;
-    loss: nats per text; calibration_error: expected calibration error of the most probable labels.
-    """
+    """Scores of a classifier on labelled texts. ci_low, ci_high: Wilson's 95 % interval of the accuracy;
+    majority_accuracy: accuracy of always predicting the most frequent label; undecided: texts without a sufficiently
+    probable label; confusion: entry (i, j) is the number of texts with label i that were predicted as j; loss: nats
+    per text; calibration_error: expected calibration error of the most probable labels."""
 
     model: str
     texts: int
@@ -99,7 +97,7 @@ class Evaluation(Result):
 
 @dataclass(frozen=True)
 class Mistake(Result):
-    """A text whose predicted label is not the true one."""
+    """A text whose predicted label differs from its true label."""
 
     line: int = shown(WHOLE)
     truth: str = shown()

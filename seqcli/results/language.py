@@ -1,4 +1,4 @@
-"""Scores, orderings, choices, pairs, continuations and next tokens of language models."""
+"""Typed results of language models: scores, orderings, choices, pairs, continuations and next tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from seqcli.results.result import LOG, SHARE, WHOLE, Result, shown
 
 @dataclass(frozen=True)
 class SentenceScore(Result):
-    """A record under one model. bits_per_byte: of its UTF-8 bytes and its line end; unknown: tokens that are `<unk>`."""
+    """The score of a record. bits_per_byte: over its UTF-8 bytes including the line end; unknown: number of `<unk>`
+    tokens."""
 
     log_prob: float = shown(LOG, "%.2f")
     perplexity: float = shown("%.4f", "%.4g")
@@ -22,7 +23,7 @@ class SentenceScore(Result):
 
 @dataclass(frozen=True)
 class CorpusScore(Result):
-    """All records under one model. perplexity_known: over the tokens that are not `<unk>`."""
+    """The score of all records together. perplexity_known: over the tokens that are not `<unk>`."""
 
     model: str = shown()
     sentences: int = shown(WHOLE)
@@ -46,7 +47,7 @@ class CorpusScore(Result):
 
 @dataclass(frozen=True)
 class TokenScore(Result):
-    """A token of a record. order: the length of the n-gram that was found (n-gram models); rank: 1 for the most probable token."""
+    """The score of a token. order: length of the matched n-gram (n-gram models); rank: 1 for the most probable token."""
 
     line: int = shown(WHOLE)
     index: int = shown(WHOLE)
@@ -58,7 +59,7 @@ class TokenScore(Result):
 
 @dataclass(frozen=True)
 class WordScore(Result):
-    """A word of a record: the sum over its tokens."""
+    """The score of a word: the sum over its tokens."""
 
     line: int = shown(WHOLE)
     index: int = shown(WHOLE)
@@ -68,7 +69,8 @@ class WordScore(Result):
 
 @dataclass(frozen=True)
 class Ordering(Result):
-    """One of the most probable orderings of a sentence's words. share: of the probability of all orderings, None where that is zero."""
+    """One of the most probable orderings of the words. share: of the total probability of all orderings, None where
+    that is zero."""
 
     text: str
     log_prob: float
@@ -77,11 +79,9 @@ class Ordering(Result):
 
 @dataclass(frozen=True)
 class ScrambleRank(Result):
-    """Where a sentence stands among the orderings of its words.
-
-    mass: its share of the probability of all of them, None where that is zero; ties: orderings that are as probable, which
-    share the better rank; sampled: `orderings` is the size of a sample.
-    """
+    """The rank of a sentence among the orderings of its words. mass: its share of the total probability, None where
+    that is zero; ties: number of equally probable orderings, which share the better rank; sampled: whether
+    `orderings` is the size of a sample."""
 
     rank: int = shown(WHOLE)
     orderings: int = shown(WHOLE)
@@ -95,7 +95,8 @@ class ScrambleRank(Result):
 
 @dataclass(frozen=True)
 class Choice(Result):
-    """A filling of `My computer is very [slow|shirt]`. share: of the probability of all fillings, None where that is zero."""
+    """One alternative of `My computer is very [slow|shirt]`. share: of the total probability of all alternatives,
+    None where that is zero."""
 
     rank: int = shown(WHOLE)
     log_prob: float = shown(LOG, "%.2f")
@@ -105,7 +106,8 @@ class Choice(Result):
 
 @dataclass(frozen=True)
 class PairAccuracy(Result):
-    """Minimal pairs of one tag: how often the good sentence is the more probable one; ci_low, ci_high: Wilson's 95 % interval."""
+    """Accuracy on the minimal pairs of one tag: how often the good sentence is more probable; ci_low, ci_high:
+    Wilson's 95 % interval."""
 
     tag: str = shown()
     pairs: int = shown(WHOLE)
