@@ -60,7 +60,7 @@ def test_one_text_has_one_answer_and_several_have_a_list(lm):
 def test_what_is_no_text_is_refused(lm):
     for wrong in (1, [1], ["a", None], [["a"]]):
         for ask in (lm.score, lm.next, lm.generate, lm.tokenize):
-            with pytest.raises(UsageError, match="is no text; give a string, or several"):
+            with pytest.raises(UsageError, match="is not a text; give a string or several strings"):
                 ask(wrong)
     with pytest.raises(InputError, match="1 contexts for 2 texts; give one for each text"):
         lm.score(["a", "b"], contexts=["c"])

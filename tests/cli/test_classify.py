@@ -147,7 +147,7 @@ def test_batches_change_no_label(here, places):
     assert [float(row[1]) for row in one] == pytest.approx([float(row[1]) for row in other], abs=2e-6)
     assert here("classify", "-m", places("cnn"), "--seed", 7, stdin=lines).rows == one  # nothing is drawn by chance
     done = here("classify", "a", "-m", places("bag"), "--batch-tokens", 64)
-    assert done.code == 0 and "no networks" in done.err and "--batch-tokens" in done.err
+    assert done.code == 0 and "not neural models" in done.err and "--batch-tokens" in done.err
 
 
 # --- calibrate, temperature, explain ----------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def test_the_surest_mistakes(here, bag, tmp_path):
 def test_several_classifiers_and_a_paired_test(here, places, texts):
     done = here("classify", "--evaluate", "-i", texts, "-m", places("bag"), "-m", f"n={places('ngram')}", "--json")
     assert [value["model"] for value in in_json(done)] == ["bag", "n"]
-    assert "bag alone is right about 0 texts, n alone about 0 (McNemar, exact): p = 1: no clear difference" in done.err
+    assert "correct only by bag: 0 texts, only by n: 0 (exact McNemar test): p = 1: no clear difference" in done.err
 
 
 def test_figures_have_a_header(here, bag, texts):

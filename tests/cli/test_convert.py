@@ -62,7 +62,7 @@ def test_a_context_with_nothing_to_back_off_with_keeps_it(here, tmp_path):
     lines = [word for word, times in zip(words, [1] * 6 + [2] * 3 + [3] * 4) for _ in range(times)]
     (tmp_path / "text.txt").write_text("".join(f"{line}\n" for line in lines))
     assert here("train", "lm", "text.txt", "-o", "m", "--order", 2, "-q").code == 0
-    assert "3 back-offs are log10 of 0, written -inf" in here("convert", "m", "m.arpa").err
+    assert "3 back-offs are log10 of 0, written as -inf" in here("convert", "m", "m.arpa").err
     assert here("convert", "m.arpa", "back", "-q").code == 0
     texts = ["w6", "w6 w0", "w0 w6", "w9 w9", ""]
     rows = [[row[0] for row in here("score", *texts, "-m", model).rows] for model in ("m", "m.arpa", "back")]

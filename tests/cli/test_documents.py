@@ -180,7 +180,7 @@ def test_a_context_is_a_record(here, models, tmp_path):
             assert "1 malformed UTF-8 sequence replaced by U+FFFD: --context" in malformed.err
             assert here(*command, "--context", "the\r\ndog").out == here(*command, "--context", "the\ndog").out
     strict = here("score", "cat", "-m", models("words"), "--context", "the\udcff", "--strict")
-    assert strict.code == 3 and "not valid UTF-8: --context; drop --strict" in strict.err
+    assert strict.code == 3 and "--context: not valid UTF-8; leave out --strict" in strict.err
 
 
 def test_an_empty_record_has_no_bytes_where_no_line_end_is_predicted(here, tmp_path):

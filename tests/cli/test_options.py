@@ -161,5 +161,5 @@ def test_no_records_have_no_perplexity(here, model, level):
 def test_3_more_contexts_than_records(here, model, tmp_path, level):
     (tmp_path / "three.txt").write_text("a\nb\nc\n")
     done = here("score", "x", "y", "-m", model, "--context-file", "three.txt", "--level", level, "-o", "out")
-    assert done.code == 3 and "3 contexts for fewer records: three.txt" in done.err
+    assert done.code == 3 and "three.txt: 3 contexts for fewer records" in done.err
     assert os.listdir(tmp_path) == ["three.txt"]

@@ -13,9 +13,9 @@ WITHOUT = [
     (["generate", "a", "--top-p", 0, "--seed", 2], "--seed has no effect where no token is drawn at random"),
     (["generate", "a", "--json", "--no-prompt"], "--no-prompt has no effect in JSON"),
     (["generate", "a", "--json", "--header"], "--header has no effect with --json"),
-    (["score", "a", "--seed", 1], "--seed has no effect where nothing is drawn"),
+    (["score", "a", "--seed", 1], "--seed has no effect where nothing is random"),
     (["score", "--pairs", "pairs.tsv", "--base", 2], "--base has no effect with --pairs"),
-    (["score", "a b", "--scramble", "--threads", 2], "--threads has no effect here"),
+    (["score", "a b", "--scramble", "--threads", 2], "--threads has no effect: this mode"),
     (["score", "a b", "--device", "cpu"], "--device has no effect"),
     (["tokenize", "a", "--seed", 1], "--seed has no effect without --sample"),
     (["tokenize", "--vocab", "--text-column", "x"], "--text-column has no effect with --vocab, which reads no text"),
@@ -52,7 +52,7 @@ def test_an_option_with_an_effect_is_not(here, model, arguments):
 
 def test_of_translators(here, translator):
     for options, says in (
-        (["--seed", 1], "--seed has no effect where no translation is drawn"), (["--num-samples", 1, "--seed", 1], None),
+        (["--seed", 1], "--seed has no effect without sampling"), (["--num-samples", 1, "--seed", 1], None),
         (["--temperature", 0, "--seed", 1], "--seed has no effect"), (["--temperature", 0, "--top-k", 2], "--top-k has no effect with"),
         (["--beam-size", 1, "--length-penalty", 0], "--length-penalty has no effect with --beam-size 1"),
         (["--json", "--with-scores"], "--with-scores has no effect in JSON"), (["--with-scores"], None),

@@ -354,7 +354,7 @@ def test_pairs_under_two_models_are_compared(here, model, models, opened, second
     assert [row[:2] for row in done.rows[1:3]] == [["words", "order"], ["characters", "order"]]
     own = [[log_p(m, good) > log_p(m, bad) + 1e-5 for good, bad, _ in PAIRS] for m in (opened, second)]
     only = [sum(a and not b for a, b in zip(*own)), sum(b and not a for a, b in zip(*own))]
-    assert f"only words right: {only[0]}, only characters right: {only[1]}; McNemar's exact test p = " in done.err
+    assert f"correct only by words: {only[0]}, only by characters: {only[1]}; exact McNemar test p = " in done.err
 
 
 # --- a translator given sources ---------------------------------------------------------------------------------------
@@ -379,7 +379,7 @@ def test_translations_given_their_sources(here, capitals, tmp_path):
         and "toy: 4 records" in done.err
         and "mt:toy|tok:bytes-259#" in done.err
     )
-    assert "the ends of 1 sources" in done.err
+    assert "were truncated: 1" in done.err
     tokens = here(*ask, "--level", "token", "--rank").rows
     assert [row[2] for row in tokens[:6]] == ["A", "<0x20>", "C", "A", "T", "</s>"] and tokens[0][4] == "1"
     assert sum(float(row[3]) for row in tokens[:6]) == pytest.approx(right, abs=1e-5)

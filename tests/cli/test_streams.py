@@ -106,7 +106,7 @@ def test_5_a_limit_on_the_size_of_files(shell, model, corpus, tmp_path):
     (tmp_path / "many.txt").write_bytes(MANY)
     (tmp_path / "out.tsv").write_text("old\n")
     code, _, error = shell("ulimit -f 50; $seqcli score -q -i many.txt -m $1 -o out.tsv", model)
-    assert code == 5 and error == b"seqcli score: error: cannot write (File too large): out.tsv\n"
+    assert code == 5 and error == b"seqcli score: error: out.tsv: cannot write (File too large)\n"
     code, _, error = shell("ulimit -f 1; $seqcli train lm -q $1 -o new", corpus)
     assert code == 5 and error.startswith(b"seqcli train lm: error: ") and error.count(b"\n") == 1
     assert sorted(os.listdir(tmp_path)) == ["many.txt", "out.tsv"] and (tmp_path / "out.tsv").read_text() == "old\n"

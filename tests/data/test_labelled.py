@@ -66,9 +66,9 @@ def test_columns_by_number(write, kind, between):
 
 
 def test_rows_unlike_the_first_are_refused(write):
-    with pytest.raises(InputError, match=r"3 fields, where the first line has 2: .*line 3"):
+    with pytest.raises(InputError, match=r"line 3: 3 fields but the first line has 2"):
         pairs(write("a.tsv", "label\ttext\ny\ta\nn\tb\tmore\n"))
-    with pytest.raises(InputError, match=r"1 field, where the first line has 2: .*line 3"):
+    with pytest.raises(InputError, match=r"line 3: 1 field but the first line has 2"):
         pairs(write("b.tsv", "label\ttext\ny\ta\nn\n"))
 
 
@@ -104,9 +104,9 @@ def test_values_of_json_are_labels_as_they_are_written(write):
 
 def test_the_label_field_is_that_of_the_first_object(write):
     path = write("a.jsonl", '{"text": "x", "class": "a"}\n{"text": "y", "label": "b"}\n')
-    with pytest.raises(InputError, match=r"no label: .*line 2"):
+    with pytest.raises(InputError, match=r"line 2: no label"):
         pairs(path)
-    with pytest.raises(UsageError, match=r"which field is the label.*line 1; --label-column, one of text, labl"):
+    with pytest.raises(UsageError, match=r"line 1: no label field chosen; use --label-column with one of text, labl"):
         pairs(write("b.jsonl", '{"text": "x", "labl": "a"}\n'))
     with pytest.raises(InputError, match=r"no field 'labl'.*did you mean 'label'"):
         pairs(write("c.jsonl", '{"text": "x", "label": "a"}\n'), label_column="labl")
@@ -118,7 +118,7 @@ def test_parquet(write, tmp_path):
         parquet.write_table(pyarrow.table({"label": values, "text": ["a\n", "b"]}), tmp_path / "a.parquet")
         assert pairs(str(tmp_path / "a.parquet")) == list(zip(labels, ["a\n", "b"]))
     parquet.write_table(pyarrow.table({"label": ["a", None], "text": ["a", "b"]}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"no label: .*row 2"):
+    with pytest.raises(InputError, match=r"row 2: no label"):
         pairs(str(tmp_path / "a.parquet"))
 
 
@@ -163,7 +163,7 @@ def test_classes_of_a_data_set_have_names(tmp_path, monkeypatch):
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "test.parquet")
     assert pairs(f"hf:{tmp_path}") == [("pos", "a"), ("neg", "b"), ("pos", "c")]
     assert [label for label, _ in pairs(f"hf:{tmp_path}", label_column="n")] == ["4", "5", "6"]
-    with pytest.raises(InputError, match=r"^2 rows have no label, the first one here: hf:.*@test, row 2"):
+    with pytest.raises(InputError, match=r"^hf:.*@test, row 2: 2 rows have no label, the first one here"):
         pairs(f"hf:{tmp_path}@test")
 
 
@@ -177,11 +177,11 @@ def test_lines_of_fasttext(write):
 
 def test_lines_with_several_labels_or_none(write):
     for text in ("__label__a __label__b x\n", "__label__a x __label__b\n", "__label__a\t__label__b\n"):
-        with pytest.raises(InputError, match=r"several labels on a line: .*a\.txt, line 2; leave one"):
+        with pytest.raises(InputError, match=r"a\.txt, line 2: several labels on a line; keep one"):
             pairs(write("a.txt", "__label__a x\n" + text))
-    with pytest.raises(InputError, match=r"^no label: .*a\.txt, line 2; begin every line with __label__NAME"):
+    with pytest.raises(InputError, match=r"a\.txt, line 2: no label; begin every line with __label__NAME"):
         pairs(write("a.txt", "__label__a x\ny\n"))
-    with pytest.raises(InputError, match=r"^2 lines have no label, the first one here: .*a\.txt, line 2"):
+    with pytest.raises(InputError, match=r"a\.txt, line 2: 2 lines have no label, the first one here"):
         pairs(write("a.txt", "__label__a x\ny\n\n__label__ x\n"))
 
 
@@ -260,7 +260,7 @@ def test_labels_that_a_model_knows(write):
     path = write("a.tsv", "text\tlabel\nx\tb\ny\tneutral\nz\tother\n")
     made = read_all([path], labels=["other", "neutral", "b", "a"])
     assert made.labels == ["other", "neutral", "b", "a"] and made.targets.tolist() == [2, 1, 0]
-    with pytest.raises(InputError, match=r"label 'neutral' does not occur .*line 3; did you mean 'neutrals'"):
+    with pytest.raises(InputError, match=r"line 3: label 'neutral' does not occur .*; did you mean 'neutrals'"):
         read_all([path], labels=["b", "neutrals"])
     assert read_all([write("b.tsv", "text\tlabel\nx\tb\n")], labels=["a", "b"]).targets.tolist() == [
         1
@@ -273,7 +273,7 @@ def test_too_little_to_train_on(write):
     made = read_all([write("a.tsv", "text\tlabel\nx\ta\n")], fewest=1)
     assert made.labels == ["a"] and made.targets.tolist() == [0]
     for name, data in {"b.tsv": "text\tlabel\n", "c.tsv": "", "d.txt": ""}.items():
-        with pytest.raises(InputError, match=f"no texts: .*{name}"):
+        with pytest.raises(InputError, match=f"{name}.*: no texts"):
             read_all([write(name, data)])
 
 

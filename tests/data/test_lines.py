@@ -121,7 +121,7 @@ def test_arguments_are_read_as_the_lines_of_a_file(data, expected):
 
 
 def test_malformed_arguments_are_named_where_strict():
-    with pytest.raises(InputError, match=r"not valid UTF-8: text 2; .*--strict") as refusal:
+    with pytest.raises(InputError, match=r"text 2: not valid UTF-8; .*--strict") as refusal:
         block_of(["\ufffd", "a\udcff"], strict=True)
     assert refusal.value.exit_code == 3
     assert block_of(["\ufffd"], strict=True).replaced == 0
@@ -323,9 +323,9 @@ def test_a_line_is_bounded_where_the_size_of_a_file_does_not_bound_it(tmp_path, 
         assert sum(len(block.data) for block in read_blocks(str(tmp_path / name))) == 5 + size
     with gzip.open(tmp_path / "long.txt.gz", "wb") as file:
         file.write(b"a b\n" + b"x" * 9_000_000)
-    with pytest.raises(InputError, match=r"a line of more than 5,000,000 bytes: .*long\.txt\.gz, line 2"):
+    with pytest.raises(InputError, match=r"long\.txt\.gz, line 2: a line of more than 5,000,000 bytes"):
         list(read_blocks(str(tmp_path / "long.txt.gz")))
     with pytest.raises(InputError, match="a line of more than 5,000,000 bytes"):
         list(read_blocks("/dev/zero"))
-    with pytest.raises(InputError, match=r"a line of more than 1,000 bytes: .*line 2"):
+    with pytest.raises(InputError, match=r"line 2: a line of more than 1,000 bytes"):
         list(read_blocks(str(tmp_path / "a.txt"), size=500, longest=1000))

@@ -34,12 +34,12 @@ def network(*, step=500, best_step=500, loss=3.0, unigram=6.0, uniform=9.0, **tr
     [
         (network(), None),
         (network(step=4), None),  # the held-out loss is the evidence, not the steps
-        (network(step=99, best_step=99, loss=5.9), "not clearly below the unigram model's 6.00, after 99 steps, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --steps (it was 500)"),
-        (network(step=1, minutes=0.5, loss=6.0), "after 1 step, fewer than the 100 of its warm-up; train longer: the same command with --resume and a larger --minutes (it was 0.5)"),
+        (network(step=99, best_step=99, loss=5.9), "not clearly below the 6.00 of a unigram model, after 99 steps, fewer than the 100 of its warm-up; train longer: run the same command with --resume and a larger --steps (it was 500)"),
+        (network(step=1, minutes=0.5, loss=6.0), "after 1 step, fewer than the 100 of its warm-up; train longer: run the same command with --resume and a larger --minutes (it was 0.5)"),
         ({**network(step=1), "valid": {}}, "has hardly learned: 1 step, fewer than the 100 of its warm-up"),
         ({**network(step=1), "valid": {}, "init": "m"}, None),
-        ({**network(step=1, loss=5.9), "init": "m"}, "the unigram model's 6.00; train longer"),
-        (network(loss=5.8), "5.80 nats per token, is not clearly below the unigram model's 6.00; train longer"),
+        ({**network(step=1, loss=5.9), "init": "m"}, "the 6.00 of a unigram model; train longer"),
+        (network(loss=5.8), "5.80 nats per token is not clearly below the 6.00 of a unigram model; train longer"),
         (network(loss=5.6), None),
         (network(loss=5.8, unigram=9.5, uniform=6.0), "the uniform model's 6.00"),
         (network(loss=5.8, best_step=100), "best at step 100 of 500; give more text, or a smaller --preset"),

@@ -64,7 +64,7 @@ def test_a_saved_model_is_found_again(tmp_path):
     assert value_of(tmp_path / "new/er/m") == 1
     assert listing(tmp_path / "new/er/m") == {*MADE, "state"}
     assert ModelFolder.open(tmp_path / "new/er/m").expect("language").arch == "ngram"
-    with pytest.raises(ModelError, match="a language model, a classification model is wanted"):
+    with pytest.raises(ModelError, match="is a language model, but a classifier is needed"):
         ModelFolder.open(tmp_path / "new/er/m").expect("classification")
 
 

@@ -137,7 +137,7 @@ def test_it_begins_with_another_ones_weights(tmp_path):
         trained(tmp_path / "c", "gru", steps=1, init=str(tmp_path / "a"), width=16)
     with pytest.raises(ModelError, match="another shape"):  # the second layer would begin at random
         trained(tmp_path / "d", "gru", steps=1, init=str(tmp_path / "a"), layers=2)
-    with pytest.raises(UsageError, match="--init is a gru, --arch lstm is wanted"):
+    with pytest.raises(UsageError, match="has architecture gru, but --arch is lstm"):
         trained(tmp_path / "e", "lstm", steps=1, init=str(tmp_path / "a"))
 
 

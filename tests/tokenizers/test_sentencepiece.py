@@ -69,7 +69,7 @@ def test_vocabularies_fit_the_text(algorithm):
         made, notes = train([TEXT], vocab_size=size, algorithm=algorithm)
         assert made.vocab_size <= size and "rare characters are spelled in bytes" in notes[-1]
         assert made.decode(made.encode(TEXT).tokens) == nfc(TEXT.decode()).removesuffix("\n")
-    with pytest.raises(UsageError, match="259 is too small; ask for 260 or more"):
+    with pytest.raises(UsageError, match="259 is too small; use 260 or more"):
         train([TEXT], vocab_size=259, algorithm=algorithm)
 
 
@@ -163,7 +163,7 @@ def test_a_model_from_elsewhere_reads_text_as_given(tmp_path):
     assert [text[p.start : p.end] for p in pieces if p.text == "漢"] == ["漢"]
     assert theirs.decode([*judge.encode("the cat"), 1]) == "the cat"
     assert theirs.join(piece.text for piece in theirs.pieces("the 漢")) == "the 漢"
-    with pytest.raises(ModelError, match=r"\(2, -1, 1\), not \(0, 1, 2\): .*their\.model; .*--bos_id 1"):
+    with pytest.raises(ModelError, match=r"their\.model: .*\(2, -1, 1\), not \(0, 1, 2\); .*--bos_id 1"):
         open_tokenizer(str(path))
     path.write_bytes(foreign())
     open_file(path).save(tmp_path)

@@ -52,7 +52,7 @@ def test_5_disk(here, corpus, tmp_path, monkeypatch):
         done.code == 5
         and done.err.count("\n") == 1
         and "not enough disk" in done.err
-        and "are free: m; free some" in done.err
+        and "is free; free some" in done.err
     )
     assert os.listdir(tmp_path) == []
     assert here(*arguments(corpus, "--set", "width=16")).code == 0

@@ -141,6 +141,6 @@ def _difference(first: Answers, other: Answers) -> str:
     test = classification.paired(other.targets, same[first.best], other.best)
     verdict = ": no clear difference" if test.p > 0.05 else ""
     return (
-        f"{first.opened.name} only correct for {test.only_first:,} texts, {other.opened.name} only for "
+        f"correct only by {first.opened.name}: {test.only_first:,} texts, only by {other.opened.name}: "
         f"{test.only_second:,} (exact McNemar test): p = {test.p:.2g}{verdict}"
     )
