@@ -44,4 +44,4 @@ def check_lines(path: str, column: tables.Asked, keep: Sequence[tables.Asked] = 
     if keep or (wanted and wanted.name is not None):
         option = "--keep" if not (wanted and wanted.name is not None) else f"--{wanted.holds}-column"
         cure = "give --format where the name does not say it"
-        raise UsageError(f"{option} is for {tables.NAMED}", where=lines.shown(path), cure=cure)
+        raise UsageError(f"{option} needs {tables.NAMED}", where=lines.shown(path), cure=cure)

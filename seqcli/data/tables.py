@@ -33,7 +33,7 @@ __all__ = [
 
 LINES = "lines"
 FORMATS = (LINES, "tsv", "csv", "jsonl", "json", "parquet")
-NAMED = ".tsv, .csv, .json, .jsonl and .parquet files"
+NAMED = "a .tsv, .csv, .json, .jsonl or .parquet file"
 SUFFIXES = {**{f".{name}": name for name in FORMATS[1:]}, ".ndjson": "jsonl"}
 
 

@@ -96,7 +96,7 @@ def test_4_models_of_another_task(here, bag, model, texts, tmp_path):
     for arguments in (["a"], ["--evaluate", "-i", texts], ["a", "--explain"]):
         done = here("classify", *arguments, "-m", model)
         assert done.code == 4 and "language" in one_line(done)
-    assert (done := here("score", "a", "-m", bag)).code == 4 and "classification" in one_line(done, command="score")
+    assert (done := here("score", "a", "-m", bag)).code == 4 and "classifier" in one_line(done, command="score")
     assert (done := here("generate", "a", "-m", bag)).code == 4 and one_line(done, command="generate")
     assert here("classify", "a", "-m", tmp_path / "absent").code == 4
     (tmp_path / "empty").mkdir()

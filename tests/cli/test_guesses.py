@@ -80,8 +80,8 @@ def test_guesses_are_unambiguous_and_lead_to_what_exists(here):
 @pytest.mark.parametrize(
     "source, cure",
     [
-        ("https://huggingface.co/gpt2", "models are not downloaded: https://huggingface.co/gpt2; download it yourself"),
-        ("hf:gpt2", "not a model: hf:gpt2"),
+        ("https://huggingface.co/gpt2", "https://huggingface.co/gpt2: models are not downloaded; download it yourself"),
+        ("hf:gpt2", "hf:gpt2: hf: names data for"),
         ("lstm", "`seqcli train lm DATA -o DIR --arch lstm`"),
         ("bag", "`seqcli train classifier DATA -o DIR --arch bag`"),
         ("text.txt", "`seqcli train lm text.txt -o DIR`"),

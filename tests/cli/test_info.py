@@ -55,7 +55,7 @@ def test_4_verify_finds_what_opening_does_not_read(here, model, tmp_path, monkey
     weights.write_bytes(data)
     assert here("info", "m").code == 0
     done = here("info", "m", "--verify")
-    assert done.code == 4 and done.out == "" and "checksum differs: m/state-00000001/model.safetensors" in done.err
+    assert done.code == 4 and done.out == "" and "m/state-00000001/model.safetensors: checksum differs" in done.err
     assert here("convert", "m", "m.arpa").code == 4 and not (tmp_path / "m.arpa").exists()
 
 

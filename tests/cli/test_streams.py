@@ -43,7 +43,7 @@ def test_help_into_head_is_quiet(shell):
 def test_5_a_full_disk_is_one_line(shell, model, form):
     code, _, error = shell(f'$seqcli score "the cat" -q -m $1 {form} > /dev/full', model)
     assert code == 5
-    assert error == b"seqcli score: error: cannot write (No space left on device): standard output\n"
+    assert error == b"seqcli score: error: standard output: cannot write (No space left on device)\n"
 
 
 def test_5_a_full_disk_under_worker_processes(shell, model, tmp_path):
@@ -58,7 +58,7 @@ def test_5_standard_output_is_closed(shell, model, tmp_path):
     code, _, error = shell("$seqcli score x -q -m $1 -o out.tsv >&-", model)  # which is not needed then
     assert code == 0 and error == b"" and (tmp_path / "out.tsv").read_text().endswith("\tx\n")
     code, _, error = shell("$seqcli score x -m $1 -o /dev/full >&-", model)
-    assert code == 5 and error == b"seqcli score: error: cannot write (No space left on device): /dev/full\n"
+    assert code == 5 and error == b"seqcli score: error: /dev/full: cannot write (No space left on device)\n"
 
 
 def test_notes_and_errors_never_stand_among_results(shell, model):

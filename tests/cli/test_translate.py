@@ -232,16 +232,16 @@ def test_3_references_out_of_step(here, tmp_path, lines, what):
         (["--n-best", "9", "--beam-size", "5"], 2, "use a beam of 9"),
         (["--length-penalty", "2", "--top-k", "3"], 2, "--top-k cannot be combined with --length-penalty"),
         (["--n-best", "2", "--header"], 2, "--header cannot be combined with several"),
-        (["-m", "other"], 2, "one translator translates at a time"),
+        (["-m", "other"], 2, "only one translator"),
         (["--reference-column", "de"], 2, "--reference-column needs --reference"),
-        (["--reference", "absent", "--reference-column", "de"], 2, "--reference-column is for .tsv"),
+        (["--reference", "absent", "--reference-column", "de"], 2, "--reference-column needs a .tsv"),
         (["--n-best", "2", "--top-k", "3"], 2, "--top-k cannot be combined with --n-best"),
         (["--temperature", "2", "--beam-size", "3"], 2, "--temperature cannot be combined with --beam-size"),
         (["--n-best", "2", "--alignment"], 2, "use --json"),
         (["--worst", "2"], 2, "--worst needs --reference"),
-        (["--attention-output", "map.txt"], 2, ".json or a .png"),
+        (["--attention-output", "map.txt"], 2, ".json or .png"),
         (["--max-length-ratio", "nan"], 2, "0.01 to 100"),
-        (["--reference", "absent"], 3, "no such file: absent"),
+        (["--reference", "absent"], 3, "absent: no such file"),
         (["-i", "x", "-i", "absent"], 2, "both texts and --input"),
     ],
     ids=str,
@@ -261,7 +261,7 @@ def test_a_prefix_of_one_line_in_known_words(here, tmp_path):
     said = ["translate", "a cat", "-m", "toy", "--prefix"]
     assert here(*said, "A\nC").out == "A CAT\n" and here(*said, "\udcff").out.startswith("\ufffd")
     known = dataclasses.replace(load.open_translator("toy"), target=words.train([b"A CAT\n"])[0])
-    with pytest.raises(UsageError, match="'A DOG' has a word that toy does not know"):
+    with pytest.raises(UsageError, match="'A DOG' contains a word unknown to toy"):
         list(translate(known, ["a"], TranslationSettings(prefix="A DOG")))
 
 
