@@ -1,4 +1,4 @@
-"""A second file that has one line per record: contexts, sources, references."""
+"""A second input file with one line per record: contexts, sources or references."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from seqcli.interfaces import Reporter
 
 
 class AlignedFile:
-    """The records of `path`, read whole, in the encoding of `source`. what: what they are, for errors; column: of a table, None
-    where every file is read as lines."""
+    """The records of `path`, read into memory in the encoding of `source`. what: noun for error messages; column:
+    column of a table, None to read every file as lines."""
 
     def __init__(
         self, path: str, *, what: str, column: tables.ColumnSpec | None, source: TextInput, reporter: Reporter
@@ -37,12 +37,12 @@ class AlignedFile:
         return "\n".join(self._lines[:100])
 
     def of(self, block: Block) -> list[str]:
-        """Those of the records of a block. Raises InputError where there are too few."""
+        """The lines for the records of a block. Raises InputError if there are too few."""
         self._expect(block.first - 1 + len(block) <= len(self._lines), "more")
         return self._lines[block.first - 1 : block.first - 1 + len(block)]
 
     def check(self, records: int) -> None:
-        """At the end. Raises InputError where lines are left over."""
+        """Raises InputError at the end if lines are left over."""
         self._expect(len(self._lines) <= records, "fewer")
 
     def _expect(self, sound: bool, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Sample models where no -m is given: each record is answered by the one for its script."""
+"""Sample models for commands without -m: each record goes to the model for its script."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ Model = TypeVar("Model")
 
 @dataclass(frozen=True)
 class ScriptBlock(Block):
-    """Records that one sample model answers."""
+    """Records for one sample model."""
 
     language: str = samples.ENGLISH
 
 
 class ByScript(Generic[Model]):
-    """The sample models of a kind ("language", "sentiment", "translation"), each opened by `opener` when first needed.
+    """The sample models of a kind ("language", "sentiment", "translation"), each opened by `opener` when it is first
+    needed.
 
-    It counts the words that their texts do not have, and the records in scripts that none of them knows.
+    Counts unknown words, and records in scripts that no sample model covers.
     """
 
     def __init__(self, opener: Callable[[str], Model], *, kind: str, reporter: Reporter):
@@ -35,7 +36,7 @@ class ByScript(Generic[Model]):
         self._words = self._new = self._foreign = 0
 
     def answering(self, block: Block) -> Model:
-        """The model of a block that `cut` gave."""
+        """The model for a block returned by `cut`."""
         assert isinstance(block, ScriptBlock)
         return self.of(block.language)
 
@@ -47,7 +48,8 @@ class ByScript(Generic[Model]):
     def cut(
         self, blocks: Iterator[Block], *, texts: Callable[[Block], list[str]] = Block.records
     ) -> Iterator[ScriptBlock]:
-        """The records in their order, in blocks of one script each; at the end a note. texts: what tells the script."""
+        """The records in order, in blocks of one script each; prints a note at the end. texts: the texts that
+        determine the script."""
         for block in blocks:
             own = texts(block)
             begin = 0
@@ -63,7 +65,7 @@ class ByScript(Generic[Model]):
 
     def _languages(self, texts: list[str]) -> list[str]:
         languages = list(map(samples.language_of, texts))
-        if self._kind == "translation":  # a blank line stays blank, whatever the model
+        if self._kind == "translation":  # a blank line stays blank with any model
             for k, text in enumerate(texts):
                 if not text.strip() and k:
                     languages[k] = languages[k - 1]
@@ -72,7 +74,7 @@ class ByScript(Generic[Model]):
         return languages
 
     def language_of(self, text: str, *, counted: bool = True) -> str:
-        """Whose model answers a text, which is taken into account for the note if it is `counted`."""
+        """The language whose model is used for a text. counted: whether the text counts for the note."""
         language = samples.language_of(text)
         if counted:
             self._count([text], language)
@@ -89,7 +91,7 @@ class ByScript(Generic[Model]):
                 self._new += sum(word not in known for word in words)
 
     def note(self) -> None:
-        """What a user should know of the answers to these texts."""
+        """Prints notes on unknown scripts and unknown words."""
         if self._foreign and self.noting:
             records = "1 record is" if self._foreign == 1 else f"{self._foreign:,} records are"
             self._reporter.note(

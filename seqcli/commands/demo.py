@@ -52,7 +52,7 @@ def demo(
     reporter = Console(prefix="seqcli demo", quiet=quiet)
     with Output(color=not no_color, line_buffered=True) as out:  # a part is shown before the next trains
         if out.mode != TABLE:
-            out.mode, out.color = TABLE, False  # made to be read, also in a file
+            out.mode, out.color = TABLE, False  # formatted for reading, even in a file
         trained = list(samples.every_model("english", reporter=reporter))
         reporter.clear()
         models = {
@@ -97,7 +97,7 @@ def demo(
 
 
 def _orderings(out: Output, models: list[OpenModel], text: str) -> None:
-    """The sentence, and the orderings that some model finds likeliest."""
+    """The sentence, and the orderings that are most likely under one of the models."""
     from seqcli.report.frame import Column
     from seqcli.scoring.comparisons import scramble
 
@@ -124,7 +124,7 @@ def _choices(out: Output, models: list[OpenModel], template: str) -> None:
 
 
 def _pieces(out: Output, models: dict[str, OpenModel]) -> None:
-    """Those of each text, as its model has them."""
+    """The tokens of each text under its model."""
     from seqcli.report.frame import WHOLE, Column
 
     rows = [[piece.text for piece in opened.tokenizer.pieces(text)] for text, opened in models.items()]
@@ -145,7 +145,7 @@ def _continuations(out: Output, models: list[OpenModel], prompt: str) -> None:
         (best,) = NextTokenPredictor(opened).after([prompt], k=LIKELIEST)
         columns.append(Column(opened.name, [f"{token} {p:.2f}" for token, p in best]))
     out.rows(columns, title=f"after {prompt!r}")
-    likeliest = GenerationSettings(beam_size=5)  # what such small networks draw is seldom a sentence
+    likeliest = GenerationSettings(beam_size=5)  # samples of such small models are seldom sentences
     texts = [prompt + row.text for opened in models for row in generate(opened, [prompt], likeliest)]
     out.rows([Column("model", [opened.name for opened in models]), Column("most likely continuation", texts)])
 
@@ -162,7 +162,7 @@ def _pairs(out: Output, models: list[OpenModel], path: str) -> None:
 
 
 def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
-    """The label of each, and the words of the last."""
+    """The label of each text, and the influence of each word of the last one."""
     from seqcli.report.frame import Column, columns_of
     from seqcli.results.classification import Classification
     from seqcli.tasks.classification.classify import explain
@@ -180,7 +180,7 @@ def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
 
 
 def _translations(out: Output, opened: OpenTranslator, texts: list[str]) -> None:
-    """Of each, and where the last one's tokens came from."""
+    """The translation of each text, and the attention of the last one."""
     from seqcli.decoding.attention import attentions
     from seqcli.decoding.translate import TranslationSettings, translate
     from seqcli.report import heatmap

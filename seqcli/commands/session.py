@@ -1,4 +1,4 @@
-"""The steps of every command: open the records, open the models, ask them block by block, show what they answer.
+"""The steps of every command: open the records, open the models, compute results block by block, write them.
 
 with results.opened() as out:
     records = open_records(source, ...)        # a missing file is an error before any model is opened
@@ -33,7 +33,7 @@ _NETWORK_OPTIONS = ("device", "precision", "batch_tokens")
 
 @dataclass(frozen=True)
 class Question:
-    """What every command line asks: of which records, where results go, on which machine. model: as -m names them."""
+    """The common part of a command line: input, output and machine. model: as given by -m."""
 
     source: TextInput
     results: Results
@@ -50,7 +50,7 @@ class Question:
 
 
 class Records:
-    """The blocks of a command's input, of which the first has been read."""
+    """The blocks of a command's input, the first of which has already been read."""
 
     def __init__(self, blocks: Iterable[Block]):
         self._blocks = iter(blocks)
@@ -58,7 +58,7 @@ class Records:
 
     @property
     def beginning(self) -> str:
-        """The first block's text, which tells the script of the input."""
+        """The text of the first block, which determines the script of the input."""
         return self._first.data.decode() if self._first else ""
 
     def __iter__(self) -> Iterator[Block]:
@@ -69,9 +69,9 @@ def open_records(
     question: Question, *, example: str, source: TextInput | None = None, out: Output | None = None, size: int | None = None,
     column: ColumnSpec | None = None, clean: Callable[[Block], Block] | None = None,
 ) -> Records:  # fmt: skip
-    """source: where the records come from, if not from that of the question; out: an output whose rows should appear as they are
-    made; size: of blocks, in bytes; column: which column of a table has the texts, if not the usual one; clean: for blocks of
-    lines."""
+    """Opens the input. source: where the records come from, if not from the question's own source; out: an output
+    whose rows should appear as they are computed; size: of blocks, in bytes; column: column of the texts, if not the
+    usual one; clean: applied to blocks of lines."""
     source = source or question.source
     source.encoding_is_of_model = is_encoding_of_model(source, question.model)
     size = SOON if out is not None and out.mode == TABLE else size
@@ -79,7 +79,7 @@ def open_records(
 
 
 def is_encoding_of_model(source: TextInput, sources: Sequence[str]) -> bool:
-    """Whether --encoding names that of a model, too: of an ARPA file."""
+    """Whether --encoding also applies to a model, which is the case for an ARPA file."""
     if not source.encoding:
         return False
     from seqcli.interop import is_arpa
@@ -89,19 +89,20 @@ def is_encoding_of_model(source: TextInput, sources: Sequence[str]) -> bool:
 
 
 class Placement:
-    """Puts networks where --device, --precision and --batch-tokens say. otherwise: why these have no effect on other models."""
+    """Moves neural models to --device, --precision and --batch-tokens. otherwise: why these have no effect on other
+    models."""
 
     def __init__(self, machine: Machine, *, reporter: Reporter, otherwise: str):
         self._machine, self._reporter, self._otherwise = machine, reporter, otherwise
         self._noted = False
-        self.networks = False  # whether there was any
+        self.networks = False  # whether a neural model was placed
 
     def __call__(self, opened: Model) -> Model:
         """The opened model, placed."""
         return self.all([opened])[0]
 
     def all(self, opened: Sequence[Model]) -> list[Model]:
-        """Models that answer together, placed. The options have an effect where one of them is a network."""
+        """Places models that are used together. The options have an effect if one of them is neural."""
         machine = self._machine
         networks = [model for each in opened if isinstance(model := getattr(each, "model", None), Placeable)]
         if networks:
@@ -118,10 +119,10 @@ class Placement:
 
 
 class Models(Generic[Model]):
-    """Who answers: the models of -m (`chosen`), or where there are none the sample models, each for the records of its script.
+    """The models of -m (`chosen`), or, without -m, the sample models, each for the records of its script.
 
-    open_sample: opens the sample model of a language; kind: "language", "sentiment" or "translation"; whole: one sample model
-    answers the whole input, by the script of its beginning.
+    open_sample: opens the sample model of a language; kind: "language", "sentiment" or "translation"; whole: use one
+    sample model for the whole input, chosen by the script of its beginning.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class Models(Generic[Model]):
 
     @property
     def all(self) -> list[Model]:
-        """Those of -m; without, those that were needed so far, at least one."""
+        """The models of -m; otherwise the sample models needed so far, at least one."""
         if self.samples is None:
             return self.chosen
         if not self.samples.opened:
@@ -147,7 +148,7 @@ class Models(Generic[Model]):
         return len(self.chosen) > 1
 
     def of(self, block: Block) -> list[Model]:
-        """Those that answer the records of a block."""
+        """The models for the records of a block."""
         if self.samples is None:
             return self.chosen
         return self.all if self._whole else [self.samples.answering(block)]
@@ -155,37 +156,39 @@ class Models(Generic[Model]):
     def route(
         self, records: Iterable[Block], *, texts: Callable[[Block], list[str]] = Block.records
     ) -> Iterator[Block]:
-        """The blocks, cut where another sample model answers. texts: what tells the script of each record."""
+        """The blocks, split where the sample model changes. texts: the texts that determine the script of each
+        record."""
         if self.samples is None or self._whole:
             return iter(records)
         blocks = self.samples.cut(iter(records), texts=texts)
         first = next(blocks, None)
         if first is None:
             return iter(())
-        self.of(first)  # what is wrong with it is said before anything is written
+        self.of(first)  # an error in it is raised before anything is written
         return chain([first], blocks)
 
     def note_samples(self) -> None:
-        """A note on what the sample models that answered do not know."""
+        """Prints a note on words that the sample models do not know."""
         if self.samples:
             self.samples.note()
 
     @property
     def networks(self) -> bool:
-        """Whether a network answers."""
+        """Whether one of the models is neural."""
         return self._place.networks
 
     @property
     def may_fork(self) -> bool:
-        """Whether several processes may answer: a network's threads, or its GPU, do not outlive a fork, and sample models are
-        opened as the texts need them."""
+        """Whether several processes may be used: threads and GPUs of neural models do not survive a fork, and sample
+        models are opened as the texts need them."""
         return self.samples is None and not self.networks
 
 
 def open_language_models(
     question: Question, records: Records, *, mix: list[float] | str | None = None, whole: bool = False
 ) -> Models[OpenModel]:
-    """Language models by `DIR` or `NAME=DIR`. mix: weights, or a text to fit them to; all models then answer as one."""
+    """Opens language models given as `DIR` or `NAME=DIR`. mix: weights, or a text to fit them to; all models are then
+    interpolated into one."""
     from seqcli import samples
     from seqcli.tasks.language import load, mixture
 
@@ -210,16 +213,14 @@ def answers(
     *,
     out: Output | None = None,
 ) -> Iterator[Answer]:
-    """ask(block) of every block, in order, on all cores where `models` may be asked in several processes.
-
-    out: an output that gets each answer as it comes; where its reader waits for rows, one process answers.
-    """
+    """ask(block) for every block, in order, on all cores if `models` may be used in several processes. out: an output
+    that gets each result as it comes; if its reader waits for rows, a single process is used."""
     alone = not models.may_fork or (out is not None and out.awaited)
     return ordered_map(ask, blocks, workers=1 if alone else question.machine.threads)
 
 
 def note_threads(question: Question, models: Models) -> None:
-    """For what one process does alone."""
+    """Prints a note on --threads, for modes that use one process."""
     if question.machine.threads is not None and not models.networks:
         question.reporter.note("--threads has no effect: this mode uses one process")
 
@@ -227,7 +228,7 @@ def note_threads(question: Question, models: Models) -> None:
 def noting_unknown(
     blocks: Iterable[Block], models: Models[OpenModel] | Models[OpenTranslator], *, reporter: Reporter
 ) -> Iterator[Block]:
-    """The blocks; at the end a note on words that are written as `<unk>`, where a model reads words."""
+    """Passes the blocks through, and prints a note at the end on literal `<unk>` in the text if a model reads words."""
     from seqcli.tokenizers import words  # numpy
 
     count = 0
@@ -248,7 +249,7 @@ def note_unknown(count: int, models: Models[OpenModel] | Models[OpenTranslator],
 
 
 def check_mix(mix: list[float] | str | None, sources: Sequence[str]) -> None:
-    """Before models are opened: weights are for several, one each."""
+    """Raises UsageError, before models are opened, unless there are several models and one weight for each."""
     if mix is not None and len(sources) < 2:
         raise UsageError("--mix needs several -m")
     if isinstance(mix, list) and len(mix) != len(sources):

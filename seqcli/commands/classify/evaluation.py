@@ -1,4 +1,5 @@
-"""How often the labels are right: figures, the confusion matrix, most confident mistakes, and whether one of two is better."""
+"""`classify --evaluate`: scores, the confusion matrix, the most confident mistakes, and a test whether one of two
+classifiers is better."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 
 def evaluate(question: Question, *, errors: int) -> None:
-    """One report for each classifier; of several the paired test against the first. Without -m there is one for each script."""
+    """Reports on each classifier; on several, with a paired test against the first. Without -m, there is one report
+    per script."""
     from seqcli.tasks.classification.evaluate import Answers
 
     if STDIN in question.source.paths and lines.is_interactive():
@@ -48,7 +50,7 @@ def evaluate(question: Question, *, errors: int) -> None:
 
 
 def _asked(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[OpenClassifier, Texts]]:
-    """Each classifier with the texts that it is to label."""
+    """Each classifier with the texts to label."""
     if classifiers.samples is None:
         yield from ((opened, texts) for opened in classifiers.chosen)
         return
@@ -62,7 +64,7 @@ def _asked(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[
 
 
 def _unknown(opened: OpenClassifier, texts: Texts) -> str | None:
-    """What a note says of labels that the classifier does not know."""
+    """The note on labels that the classifier does not know."""
     known = len(opened.labels)
     others = texts.labels[known:]
     if not others:
@@ -73,7 +75,7 @@ def _unknown(opened: OpenClassifier, texts: Texts) -> str | None:
 
 
 def _show(out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mistake] | None) -> None:
-    """names: of the labels; mistakes: None where they were not asked for."""
+    """names: of the labels; mistakes: None if they are not shown."""
     evaluation = answers.evaluation(names)
     if out.mode == JSON:
         errors = {} if mistakes is None else {"errors": [row.to_dict() for row in mistakes]}
@@ -111,7 +113,7 @@ def _summary(found: Evaluation) -> list[Column]:
 
 
 def _plain(found: Evaluation, mistakes: list[Mistake]) -> list[Column]:
-    """For pipes: model, figure, of which label, value; a mistake's value is its text."""
+    """For pipes: model, score, label, value; the value of a mistake is its text."""
     labels = [row.label for row in found.labels]
     rows_: list[tuple[str, str, object]] = []
     for name, value in found.to_dict().items():

@@ -1,4 +1,4 @@
-"""What each word adds to the label."""
+"""`classify --explain`: how much each word adds to the label."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seqcli.results.classification import Explanation, WordInfluence
 
 
 def explain(question: Question) -> None:
-    """Leave one word out: how much less the log-odds of the label then are."""
+    """Leaves out one word at a time and shows how much the log-odds of the label fall."""
     from seqcli.tasks.classification import classify
 
     with question.results.opened() as out:

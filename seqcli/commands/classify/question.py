@@ -1,4 +1,4 @@
-"""What every question of `seqcli classify` has in common: records, classifiers, labelled texts, and how labels are shown."""
+"""Shared by all modes of `seqcli classify`: records, classifiers, labelled texts, and the display of labels."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ EXAMPLE = 'seqcli classify "What a wonderful film"'
 
 @dataclass(frozen=True)
 class Question(session.Question):
-    """What the command line asks. mix: weights, or labelled texts to fit them to; prefix: of labels;
-    calibrate: labelled texts to fit the temperature to; label_column: of tables of labelled texts."""
+    """The command line. mix: weights, or labelled texts to fit them to; prefix: of labels; calibrate: labelled texts
+    to fit the temperature to; label_column: their column in tables."""
 
     mix: list[float] | str | None = None
     threshold: float = 0.0
@@ -34,15 +34,16 @@ class Question(session.Question):
     label_column: str | None = None
 
     def names(self, labels: Sequence[str]) -> list[str]:
-        """Labels as they are shown: with their prefix."""
+        """Labels as they are displayed, with their prefix."""
         return [self.prefix + label for label in labels]
 
     def open_records(self, out: Output) -> session.Records:
-        """out: an output whose rows should appear as they are made."""
+        """Opens the records. out: an output whose rows should appear as they are computed."""
         return session.open_records(self, example=EXAMPLE, source=self._source_of_texts(), out=out, clean=unlabelled)
 
     def open_classifiers(self, beginning: str = "") -> session.Models[OpenClassifier]:
-        """Those of -m, or the sample models; mixed and at the temperature that was asked for. beginning: of the texts."""
+        """Opens the classifiers of -m, or the sample models, mixed and at the requested temperature. beginning: of
+        the texts."""
         from seqcli import samples
         from seqcli.tasks.classification.load import open_classifier
         from seqcli.tasks.classification.mixture import fitted, mixed
@@ -70,7 +71,7 @@ class Question(session.Question):
         )  # fmt: skip
 
     def read_labelled_input(self, *, labels: list[str]) -> Texts:
-        """The input and its labels, which may be others than these `labels`, those of the classifier."""
+        """Reads the input and its labels, which may include others than `labels`, those of the classifier."""
         from seqcli.tasks.classification.data import LabelledFiles
 
         source = self._source_of_texts()

@@ -1,4 +1,4 @@
-"""A label for every record."""
+"""`classify`: a label for every record."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def rows(question: Question, *, top_k: int | None) -> None:
 
 
 def _others(found: Classified, top_k: int) -> list[Column]:
-    """The second, third ... likeliest labels."""
+    """The second, third ... most likely labels."""
     order = found.likeliest(top_k)[:, 1:]
     return [
         Column(

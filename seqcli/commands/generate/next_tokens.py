@@ -1,4 +1,4 @@
-"""The most probable next tokens after each prompt, under every model."""
+"""`generate --next`: the most probable next tokens after each prompt, for every model."""
 
 from __future__ import annotations
 

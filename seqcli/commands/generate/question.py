@@ -1,4 +1,4 @@
-"""What both parts of `seqcli generate` have in common: the prompts, and the models that continue them."""
+"""Shared by both modes of `seqcli generate`: the prompts, and the models that continue them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ EXAMPLE = 'seqcli generate "I study"'
 
 @dataclass(frozen=True)
 class Question(session.Question):
-    """What the command line asks. mix: weights, or a text to fit them to."""
+    """The command line. mix: weights, or a text to fit them to."""
 
     mix: list[float] | str | None = None
 
     def open_prompts(
         self, *, out: Output | None = None, size: int | None = None
     ) -> tuple[session.Models[OpenModel], Iterator[Block]]:
-        """The models, and the blocks of prompts. out: an output whose rows should appear as they are made; size: of blocks, in
-        bytes."""
+        """Opens the models and the blocks of prompts. out: an output whose rows should appear as they are computed;
+        size: of blocks, in bytes."""
         records = session.open_records(self, example=EXAMPLE, out=out, size=size)
         models = session.open_language_models(self, records, mix=self.mix)
-        _ = models.all  # one that cannot be opened is an error before anything is written
+        _ = models.all  # opened now, so that an error is raised before anything is written
         return models, session.noting_unknown(models.route(records), models, reporter=self.reporter)

@@ -1,4 +1,4 @@
-"""A text per prompt and sample."""
+"""`generate`: one text per prompt and sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOGETHER = 1 << 13  # bytes of prompts: a few hundred
 
 
 def texts(question: Question, settings: GenerationSettings, *, prompted: bool) -> None:
-    """prompted: the prompt is part of the text that is shown."""
+    """prompted: whether the prompt is shown with the text."""
     keep = question.source.keep or ()
     with question.results.opened() as out:
         models, prompts = question.open_prompts(out=out, size=_TOGETHER)
@@ -42,7 +42,7 @@ def texts(question: Question, settings: GenerationSettings, *, prompted: bool) -
 
 
 def _stream(opened: OpenModel, out: Output, block: Block, settings: GenerationSettings, *, prompted: bool) -> None:
-    """On a terminal: every token as soon as it is drawn, one text after another."""
+    """On a terminal: shows every token as soon as it is sampled, one text after another."""
     out.line_buffered = True
     shown: int | None = None
     for row in _growing(opened, block, settings):
@@ -58,7 +58,7 @@ def _stream(opened: OpenModel, out: Output, block: Block, settings: GenerationSe
 
 
 def _growing(opened: OpenModel, block: Block, settings: GenerationSettings) -> Iterator[GrowingText]:
-    """One row after another, each time it has grown; of beam search, when it is found."""
+    """Each row every time it has grown; with beam search, once it is found."""
     if settings.beam_size:
         return generate(opened, block.records(), settings, first=block.first)
     samples = samples_of(opened, block.records(), settings, first=block.first)

@@ -1,4 +1,4 @@
-"""A text among the orderings of its words, and the fillings of its choices."""
+"""`score --scramble` and `--choices`: rank a text among the orderings of its words, or compare alternatives."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _object(rank: ScrambleRank) -> dict[str, Any]:
 
 
 def _show_best(out: Output, models: Sequence[OpenScorer], ranks: list[ScrambleRank]) -> None:
-    """For a terminal: where the text stands, and the most probable orderings of each model."""
+    """For a terminal: the rank of the text, and the most probable orderings of each model."""
     for opened, rank in zip(models, ranks):
         of = f"{rank.orderings:,} {'sampled ' if rank.sampled else ''}orderings of {rank.text!r}"
         ties = f", {rank.ties} tied" if rank.ties else ""

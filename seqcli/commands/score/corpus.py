@@ -1,4 +1,4 @@
-"""One row per model: the figures of all records together."""
+"""`score --level corpus`: one row per model with the scores of all records together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Differences between the first model and each other in bits per byte, with an interval and a verdict where there can be one."""
+"""Differences in bits per byte between the first model and each other one, with a bootstrap interval and a verdict
+where possible."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from seqcli.scoring.sentences import Sentences
 
 
 class Differences:
-    """Of the models of -m; it is given their scores block by block."""
+    """Collects the scores of the models of -m block by block."""
 
     def __init__(self, question: Question, scorer: Scorer):
         self._note, self._seed = question.reporter.note, question.seed
@@ -22,13 +23,14 @@ class Differences:
         self._pseudo = [is_pseudo(opened.model) for opened in scorer.models.chosen]
 
     def add(self, scored: Sequence[Sentences]) -> None:
-        """The same records under every model; each model has its own number of bytes, with or without line ends."""
+        """Adds the scores of the same records by every model; models differ in the number of bytes if they differ in
+        scoring line ends."""
         first = scored[0]
         for pair, other in zip(self._pairs, scored[1:]):
             pair.add(-first.log_prob / math.log(2), first.bytes, -other.log_prob / math.log(2), other.bytes)
 
     def report(self, totals: Sequence[Totals]) -> None:
-        """A note on each difference. totals: of each model."""
+        """Prints a note for each difference. totals: of each model."""
         if not self._pairs or not totals[0].sentences:
             return
         first, *others = self._names
@@ -45,7 +47,7 @@ class Differences:
                 why = f"{other if pseudo else first} is a masked model: a pseudo-log-likelihood is not log p(text)"
             if why is None:
                 mean, low, high = pair.interval(seed=self._seed)
-                if mean and math.isclose(low, high, rel_tol=1e-9):  # empty lines, or one sentence again and again
+                if mean and math.isclose(low, high, rel_tol=1e-9):  # empty lines, or copies of one sentence
                     why = "all records are equal"
             if why:
                 self._note(f"{figure}: no verdict, since {why}")
@@ -57,7 +59,7 @@ class Differences:
 
 
 def no_verdict(totals: dict[str, Totals]) -> str | None:
-    """Why two models cannot be compared on these records, if they cannot."""
+    """Why two models cannot be compared on these records; None if they can."""
     if min(total.sentences for total in totals.values()) < 2:
         return "one record gives no interval"
     for name, total in totals.items():
@@ -65,6 +67,6 @@ def no_verdict(totals: dict[str, Totals]) -> str | None:
             return f"{name} gives a record probability zero"
         if not total.bytes:
             return "the records are empty"
-    if len({total.unknown for total in totals.values()}) > 1:  # `<unk>` is cheaper than any word that it hides
+    if len({total.unknown for total in totals.values()}) > 1:  # `<unk>` is more probable than any word that it replaces
         return f"the numbers of unknown tokens differ ({', '.join(f'{name}: {total.unknown:,}' for name, total in totals.items())})"
     return None

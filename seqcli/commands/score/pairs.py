@@ -1,4 +1,4 @@
-"""Minimal pairs: how often the good sentence is the more probable one."""
+"""`score --pairs`: how often the good sentence of a minimal pair is more probable."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def pairs(question: Question, path: str) -> None:
 
 
 def _by_script(samples: ByScript, pairs: list[Pair]) -> np.ndarray:
-    """log p of the good and the bad sentence of each pair, by the sample model for the script of the good one: float64 [N, 2]."""
+    """log p of the good and the bad sentence of each pair, by the sample model for the script of the good one:
+    float64 [N, 2]."""
     import numpy as np
 
     found = np.empty((len(pairs), 2))

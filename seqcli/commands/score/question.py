@@ -1,4 +1,4 @@
-"""What every question of `seqcli score` has in common: the models, what stands before a record, the unit of logarithms."""
+"""Shared by all modes of `seqcli score`: the models, the contexts, the unit of logarithms."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _UNITS = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
 
 @dataclass(frozen=True)
 class Question(session.Question):
-    """What the command line asks. mix: weights, or a text to fit them to; translated: a file of
-    sources, one per record, that translators are given; source_column: of a table of them."""
+    """The command line. mix: weights, or a text to fit them to; translated: file of sources, one per record, for
+    translators; source_column: their column in a table."""
 
     mix: list[float] | str | None = None
     base: str = "e"
@@ -36,7 +36,7 @@ class Question(session.Question):
 
     @property
     def unit(self) -> float:
-        """Nats of the unit in which logarithms are shown."""
+        """Nats per unit of the logarithms shown."""
         return _UNITS[self.base]
 
     @property
@@ -45,11 +45,11 @@ class Question(session.Question):
         return bool(self.source.text) or all(has_columns(path, self.source.format) for path in self.source.paths)
 
     def open_records(self, out: Output | None = None) -> session.Records:
-        """out: an output whose rows should appear as they are made."""
+        """Opens the records. out: an output whose rows should appear as they are computed."""
         return session.open_records(self, example=EXAMPLE, out=out)
 
     def open_scorer(self, records: session.Records, *, whole: bool = False) -> Scorer:
-        """whole: without -m one sample model answers the whole input."""
+        """Opens the models. whole: without -m, use one sample model for the whole input."""
         if self.translated is not None:
             return TranslationScorer(self, self.translated, records)
         return Scorer(self, session.open_language_models(self, records, mix=self.mix, whole=whole), records)
@@ -68,7 +68,7 @@ class Scorer:
         *,
         texts: Callable[[Block], list[str]] = Block.records,
     ):
-        """texts: what tells the script of each record."""
+        """texts: the texts that determine the script of each record."""
         self.question, self.models = question, models
         self.blocks = session.noting_unknown(models.route(records, texts=texts), models, reporter=question.reporter)
 
@@ -77,31 +77,31 @@ class Scorer:
         return [opened.name for opened in self.models.all]
 
     def of(self, block: Block) -> Sequence[OpenScorer]:
-        """Those that score the records of a block."""
+        """The models for the records of a block."""
         return self.models.of(block)
 
     def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
-        """ask(block) of every block, in order. by_record: a reader of `out` waits for each row."""
+        """ask(block) for every block, in order. by_record: a reader of `out` waits for each row."""
         return session.answers(self.question, ask, self.blocks, self.models, out=out if by_record else None)
 
     def alone(self) -> Scorer:
-        """For modes in which one process answers."""
+        """Itself, for modes that use one process."""
         session.note_threads(self.question, self.models)
         return self
 
     def signature(self, opened: Any, *, unit: str = "line") -> str:
-        """opened: one of `models`; unit: what was scored."""
+        """The signature of the scores. opened: one of `models`; unit: unit of text that was scored."""
         return signature.of_language_model(opened, unit=unit, base=self.question.base)
 
     def finish(self, records: int) -> None:
-        """At the end, when so many records have been scored."""
+        """Called at the end with the number of scored records."""
 
 
 class TranslationScorer(Scorer):
-    """Translators that are given a source per record: language models of translations."""
+    """Translators that are given one source per record, and so are language models of translations."""
 
     def __init__(self, question: Question, path: str, records: session.Records):
-        """path: of the sources."""
+        """path: the file of sources."""
         from seqcli import samples
         from seqcli.tasks.language.load import named
         from seqcli.tasks.translation.load import open_translator
@@ -110,7 +110,7 @@ class TranslationScorer(Scorer):
         self._sources = AlignedFile(
             path, what="sources", column=column, source=question.source, reporter=question.reporter
         )
-        self._cut = 0  # sources whose ends are not read
+        self._cut = 0  # number of truncated sources
         place = session.Placement(
             question.machine, reporter=question.reporter, otherwise="these translators are not neural models"
         )
@@ -133,14 +133,14 @@ class TranslationScorer(Scorer):
         return signature.of_translator(opened, unit=unit, base=self.question.base)
 
     def finish(self, records: int) -> None:
-        """Raises InputError where there were more sources than records."""
+        """Raises InputError if there were more sources than records."""
         self._sources.check(records)
         if self._cut:
             self.question.reporter.note(f"sources longer than the model can read were truncated: {self._cut:,}")
 
 
 class Contexts:
-    """What precedes each record and is not counted: one text for all, or the lines of a file, one per record."""
+    """The context before each record, which is not scored: one text for all, or the lines of a file, one per record."""
 
     def __init__(self, text: str | None, path: str | None, *, source: TextInput, reporter: Reporter):
         self._text = None
@@ -160,6 +160,6 @@ class Contexts:
         return None if self._text is None else [self._text] * len(block)
 
     def finish(self, records: int) -> None:
-        """At the end. Raises InputError where lines are left over."""
+        """Called at the end. Raises InputError if lines are left over."""
         if self._lines is not None:
             self._lines.check(records)

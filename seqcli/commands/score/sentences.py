@@ -1,4 +1,4 @@
-"""A row per record or document: log-probability, perplexity, bits per byte, under every model."""
+"""`score`: one row per record or document with log-probability, perplexity and bits per byte of every model."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def documents(question: Question) -> None:
 
 
 def scored_documents(question: Question, scorer: Scorer) -> Iterator[tuple[Block, dict[str, Sentences]]]:
-    """Documents under all models; one that is a file is called by its path. A file without text is a document, too."""
+    """The scores of documents by all models; a document that is a file is named by its path. An empty file counts as
+    a document."""
     files = [] if question.source.text else question.source.paths
     done = 0
 
@@ -91,7 +92,7 @@ def scored_documents(question: Question, scorer: Scorer) -> Iterator[tuple[Block
 
 
 class Tally:
-    """Sums over all records, by the names of the models."""
+    """Sums over all records, by model name."""
 
     def __init__(self):
         self.records = 0
@@ -107,7 +108,7 @@ class Tally:
 
 
 def summarise(scorer: Scorer, opened: OpenModel, total: Totals, *, unit: str = "line") -> None:
-    """A note on all records under one model."""
+    """Prints a note on all records scored by one model."""
     note, signature = scorer.question.reporter.note, scorer.signature(opened, unit=unit)
     if not total.sentences:
         note(f"{opened.name}: no records  {signature}")
@@ -142,12 +143,12 @@ def _shown(question: Question, block: Block, scored: dict[str, Sentences], out: 
 
 
 def _figures(sums: Sentences, unit: float) -> dict[str, Any]:
-    """The fields of `SentenceScore` but the text, an array each."""
+    """The fields of `SentenceScore` except the text, an array each."""
     return {"log_prob": sums.log_prob / unit, **{name: getattr(sums, name) for name in FIGURES[1:]}}
 
 
 def _by_model(names: list[str], figures: list[list[Column]], others: list[Column]) -> list[Column]:
-    """For a terminal: the records of all models one below the other."""
+    """For a terminal: the scores of each record by all models, one below the other."""
     rows = len(others[-1].values)
     tall = [Column("model", [name for _ in range(rows) for name in names])]
     for columns in zip(*figures):

@@ -1,4 +1,4 @@
-"""Log-probabilities token by token, or word by word."""
+"""`score --level token` and `word`: log-probabilities token by token, or word by word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seqcli.scoring.tokens import score_tokens, score_words
 
 
 def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -> None:
-    """One row per token, or per word. The order of an n-gram model's n-grams is shown in JSON and on a terminal only."""
+    """Writes one row per token, or per word. The order of matched n-grams is shown only in JSON and on a terminal."""
     result = WordScore if words else TokenScore
     with question.results.opened() as out:
         scorer = question.open_scorer(question.open_records(out))
@@ -30,7 +30,9 @@ def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -
                     else score_tokens(opened, block, contexts=given, rank=rank)
                 )
                 rows += [(opened.name, row) for row in scored]
-            rows.sort(key=lambda row: row[1].line)  # a record's models together, whatever records share its block
+            rows.sort(
+                key=lambda row: row[1].line
+            )  # the models of a record together, however the records are grouped in blocks
             first = rows[0][1] if rows else None
             with_order = not out.tabular and isinstance(first, TokenScore) and first.order is not None
             left_out = hidden - ({"order"} if with_order else set())

@@ -1,7 +1,5 @@
-r"""Pieces between spaces: those inside a piece are escaped in TSV and on a terminal, as TSV fields are; a space is `\x20`.
-
-JSON has the pieces as they are.
-"""
+r"""Tokens separated by spaces: characters inside a token are escaped in TSV and on a terminal as in TSV fields, and a
+space is `\x20`. JSON has the tokens unescaped."""
 
 from __future__ import annotations
 
@@ -24,5 +22,5 @@ def unescaped(field: str) -> str:
 
 
 def pieces_in(record: str) -> Iterator[str]:
-    """The pieces that a row shows."""
+    """The tokens that a row contains."""
     return (unescaped(match[0]) for match in _PIECE.finditer(record))

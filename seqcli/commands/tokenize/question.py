@@ -1,4 +1,4 @@
-"""What every mode of `seqcli tokenize` has in common: the records, and the tokenizers that read them."""
+"""Shared by all modes of `seqcli tokenize`: the records, and the tokenizers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLE = 'seqcli tokenize "I study machine learning"'
 
 
 class NamedReader(NamedTuple):
-    """A tokenizer as its model reads records with it. path: of -m, None of a sample model's."""
+    """A tokenizer that reads records as its model does. path: as given by -m, None for a sample model."""
 
     name: str
     reader: RecordReader
@@ -23,16 +23,16 @@ class NamedReader(NamedTuple):
 
 @dataclass(frozen=True)
 class Question(session.Question):
-    """What the command line asks. ids: token ids are read or shown instead of pieces."""
+    """The command line. ids: read or write token ids instead of tokens."""
 
     ids: bool = False
 
     def open_records(self, out: Output | None = None) -> session.Records:
-        """out: an output whose rows should appear as they are made."""
+        """Opens the records. out: an output whose rows should appear as they are computed."""
         return session.open_records(self, example=EXAMPLE, out=out)
 
     def open_readers(self, beginning: str = "") -> session.Models[NamedReader]:
-        """Those of -m, or those of the sample models. beginning: of the texts."""
+        """Opens the tokenizers of -m, or those of the sample models. beginning: of the texts."""
         from seqcli import samples
         from seqcli.tasks.language.data import open_reader
         from seqcli.tasks.language.load import named
@@ -49,7 +49,7 @@ class Question(session.Question):
         readers: session.Models[NamedReader] = session.Models(
             chosen, place, open_sample=of_sample, kind="language", beginning=beginning, reporter=self.reporter
         )
-        _ = readers.all  # one that cannot be opened is an error before anything is written
+        _ = readers.all  # opened now, so that an error is raised before anything is written
         return readers
 
 

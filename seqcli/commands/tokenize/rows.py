@@ -1,4 +1,4 @@
-"""A row per record: its pieces, ids or places, their number, or its text."""
+"""`tokenize`: one row per record with its tokens, ids, positions, number of tokens, or text."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FIELD = re.compile(r"\S+")
-_LONG = 1 << 18  # bytes of a record, beyond which its answer is written bit by bit
-_AT_ONCE = 1 << 12  # values of a list that are written together
+_LONG = 1 << 18  # bytes of a record beyond which its result is written in parts
+_AT_ONCE = 1 << 12  # values of a list per part
 
 
 def pieces(question: Question) -> None:
@@ -53,7 +53,8 @@ def places(question: Question) -> None:
 
 
 def decoded(question: Question) -> None:
-    """In TSV line feeds are escaped alone, so that it is the text that was tokenized; CSV and Parquet have it as it is."""
+    """In TSV only line feeds are escaped, so that the text equals the tokenized one; CSV and Parquet have it as it
+    is."""
 
     def decode(named: NamedReader, block: Block) -> Iterator[str]:
         reader, size = named.reader, named.reader.tokenizer.vocab_size
@@ -80,11 +81,11 @@ def rows(
     format: str = TEXT,
     of_words: bool = True,
 ) -> None:
-    """One row per record: its answer under `name`, as `show` writes it where a row is not JSON.
+    """Writes one row per record: the result under `name`, formatted by `show` except in JSON.
 
-    The answer is a value, or an iterator over a list's values, which are shown between spaces; a list may be longer than memory
-    holds. format: of the column, WHOLE where the answer is a number; of_words: the records are text, whose words a sample
-    model may not know.
+    The result is a value, or an iterator over the values of a list, which are separated by spaces; a list may be
+    longer than memory holds. format: of the column, WHOLE if the result is a number; of_words: the records are text
+    whose words a sample model may not know.
     """
     keep = question.source.keep or ()
     with question.results.opened() as out:
@@ -121,7 +122,7 @@ def rows(
 
 
 def between_spaces(answer: Any, show: Callable[[Any], str]) -> Iterator[str]:
-    """A value, or the values of an iterator, some at a time."""
+    """A value, or the values of an iterator, a few at a time."""
     if not isinstance(answer, Iterator):
         yield show(answer)
         return
@@ -132,7 +133,7 @@ def between_spaces(answer: Any, show: Callable[[Any], str]) -> Iterator[str]:
 
 
 def _json_row(row: dict[str, Any], name: str, answer: Any, keep: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
-    """The lines of `json_line(with_kept({**row, name: answer}, keep, cells))`, a list some values at a time."""
+    """The JSON line of `{**row, name: answer}` with the kept columns, a list being written a few values at a time."""
     if not isinstance(answer, Iterator):
         yield json_line(with_kept({**row, name: answer}, keep, cells))
         return

@@ -1,4 +1,4 @@
-"""Other segmentations of each record than the most probable one: drawn at random, or the n best."""
+"""`tokenize --n-best` and `--sample`: segmentations other than the most probable one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def n_best(question: Question, *, k: int) -> None:
                     continue
                 for rank, (ids, log_prob) in enumerate(best, 1):
                     row = "".join(between_spaces(values(ids), show))
-                    if out.mode == TSV:  # pieces are escaped already
+                    if out.mode == TSV:  # tokens are already escaped
                         out.write(f"{line}\t{rank}\t{LOG % log_prob}\t{row}\n")
                     else:
                         table.append((line, rank, log_prob, row))
@@ -64,12 +64,12 @@ def n_best(question: Question, *, k: int) -> None:
 
 
 def _column(question: Question) -> tuple[str, Callable[[Any], str]]:
-    """The name of the column of segmentations, and how their values are written."""
+    """The name of the column of segmentations, and the format of its values."""
     return ("ids", str) if question.ids else ("pieces", escaped)
 
 
 def _values(question: Question, named: NamedReader) -> Callable[[Sequence[int]], Iterator[Any]]:
-    """What a row shows of token ids: themselves, or their pieces."""
+    """The token ids themselves, or their tokens."""
     if question.ids:
         return iter
     names = named.reader.tokenizer.vocabulary()
@@ -78,7 +78,7 @@ def _values(question: Question, named: NamedReader) -> Callable[[Sequence[int]],
 
 @contextmanager
 def _record(line: int) -> Iterator[None]:
-    """What is wrong with a text is told of the record that it is."""
+    """Adds the number of the record to an error in its text."""
     try:
         yield
     except InputError as error:

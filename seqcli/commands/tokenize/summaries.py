@@ -1,4 +1,4 @@
-"""What tokenizers are like: statistics of the records, and the vocabulary."""
+"""`tokenize --stats` and `--vocab`: statistics of tokenizers on the records, and the vocabulary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqcli.tasks.language.tokenize import Tally
 
 
 def statistics(question: Question) -> None:
-    """A row per tokenizer; on a terminal a column, side by side."""
+    """Writes a row per tokenizer; on a terminal a column each, side by side."""
     with question.results.opened() as out:
         records = question.open_records()
         readers = question.open_readers(records.beginning)
@@ -32,7 +32,7 @@ def statistics(question: Question) -> None:
 
 
 def vocabulary(question: Question) -> None:
-    """Reads no input: the tokenizer of -m, or of the English sample."""
+    """Writes the vocabulary of -m, or of the English sample model; reads no input."""
     with question.results.opened() as out:
         readers = question.open_readers()
         session.note_threads(question, readers)

@@ -141,7 +141,7 @@ class Writing:
     ] = False
 
     def check(self, task: str, archs: Sequence[str]) -> None:
-        """Raises UsageError where these architectures, or this machine, cannot draw what is asked for."""
+        """Raises UsageError if these architectures, or this machine, cannot draw the requested plots."""
         from seqcli import catalog
         from seqcli.tasks.training_options import refuse_without_effect
 
@@ -172,7 +172,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokenizer, as the options of these names give it."""
+    """The tokenizer options."""
 
     tokenizer: str | None
     vocab_size: int | None
@@ -198,7 +198,7 @@ def training_options(
     writing: Writing,
     machine: Machine,
 ) -> TrainingOptions:
-    """The options that all trainings share, as Python gives them."""
+    """The options that all trainings share, as the Python interface takes them."""
     from seqcli import config
     from seqcli.tasks.training_options import TrainingOptions
 
@@ -221,7 +221,7 @@ def training_options(
 
 
 def leave_counting_to_one(options: TrainingOptions, task: str) -> None:
-    """Several processes train a network; what is only counted is left to the first of them."""
+    """Ends all processes of torchrun but the first if the models are only counted."""
     if torchrun.rank() and not options.trains(task):
         raise SystemExit(0)
 

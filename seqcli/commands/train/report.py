@@ -1,4 +1,4 @@
-"""What a training says when it is done: how each model went, the models compared, their curves, and the next command."""
+"""The report at the end of a training: a summary of each model, their comparison, their curves, and the next command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def report(
     writing: Writing,
     reporter: Console,
 ) -> list[Trained[Any]]:
-    """Runs the trainings. compared: a table of several; follows: the next command."""
+    """Runs the trainings and reports on them. compared: makes a table of several; follows: makes the next command."""
     done = []
     for trained in trainings:
         reporter.clear()
@@ -40,11 +40,11 @@ def report(
 
 
 def ask(command: str, trained: Iterable[Trained[Any]]) -> str:
-    """A command that asks these models about a sentence."""
+    """A command that uses these models on a sentence."""
     models = " ".join(f"-m {shlex.quote(str(each.path))}" for each in trained)
     return f'seqcli {command} {models} "a sentence"'
 
 
 def best(trained: Sequence[Trained[Any]], metric: str, directions: Mapping[str, int]) -> Trained[Any]:
-    """directions: of each metric, 1 where lower is better and -1 where higher is."""
+    """The best model by a metric. directions: of each metric, 1 if lower is better and -1 if higher is."""
     return min(trained, key=lambda each: directions[metric] * each.record["valid"][metric])

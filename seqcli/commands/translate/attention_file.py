@@ -1,4 +1,4 @@
-"""Attention in a file: a line of JSON for each record, or a PNG of the first ones."""
+"""`translate --attention-output`: attention as JSON Lines, one per record, or as a PNG of the first records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqcli.report.output import Output
 
 
 class AttentionFile:
-    """A context manager: the file is there when all is done."""
+    """A context manager that writes the file when it is left."""
 
     def __init__(self, path: str, *, reporter: Reporter):
         heatmap.check(path)

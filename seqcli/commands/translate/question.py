@@ -1,4 +1,4 @@
-"""What every part of `seqcli translate` has in common: the records, the translators, and what they answer."""
+"""Shared by all parts of `seqcli translate`: the records, the translators and the translations."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _TOGETHER = 1 << 15  # bytes of text: some hundred records
 
 @dataclass(frozen=True)
 class Translated:
-    """The translations of a block's records, one each, and where they looked, if that was asked."""
+    """The translations of the records of a block, and their attention if requested."""
 
     block: Block
     lines: list[TranslatedLine]
-    attentions: list[AttentionMap]  # none where they are not asked for
+    attentions: list[AttentionMap]  # empty if not requested
 
 
 @dataclass(frozen=True)
 class Question(session.Question):
-    """What the command line asks; -m names one model at most."""
+    """The command line; -m names at most one model."""
 
     settings: TranslationSettings
 
@@ -39,7 +39,8 @@ class Question(session.Question):
         return session.open_records(self, example=EXAMPLE, out=out, size=_TOGETHER, column=_COLUMN)
 
     def open_translators(self, beginning: str) -> session.Models[OpenTranslator]:
-        """That of -m, or the sample models. Raises UsageError where one does not know the words of --prefix."""
+        """Opens the translator of -m, or the sample models. Raises UsageError if --prefix has words unknown to one of
+        them."""
         from seqcli import samples
         from seqcli.tasks.translation.load import open_translator
 
@@ -58,7 +59,7 @@ class Question(session.Question):
     def translations(
         self, records: session.Records, translators: session.Models[OpenTranslator], *, attending: bool, out: Output
     ) -> Iterator[Translated]:
-        """Of all blocks, in order. attending: attention is wanted."""
+        """The translations of all blocks, in order. attending: also compute the attention."""
 
         def translated(block: Block) -> Translated:
             (opened,) = translators.of(block)
@@ -69,12 +70,12 @@ class Question(session.Question):
         return self._noting(session.answers(self, translated, blocks, translators, out=out), translators)
 
     def signature(self, translators: session.Models[OpenTranslator]) -> str:
-        """How the translations are made."""
+        """The signature of the translations."""
         return " + ".join(signature.of_translator(each, **self.settings.how) for each in translators.all)
 
     def _noting(self, found: Iterator[Translated], translators: session.Models[OpenTranslator]) -> Iterator[Translated]:
-        """At the end notes on sources that were too long, translations that were cut, and records that have fewer translations
-        than were asked for."""
+        """Prints notes at the end on sources that were too long, translations that were cut, and records with fewer
+        translations than requested."""
         reporter = self.reporter
         records = windowed = few = unended = 0
         for each in found:

@@ -1,4 +1,4 @@
-"""Translations against references: BLEU and chrF with their signatures, and the worst sentences."""
+"""`translate --reference`: BLEU and chrF with their signatures, and the worst sentences."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from seqcli.report.output import Output
 
 
 class References:
-    """A context manager. paths: files of references, each with one for every record; column: of tables of them; metrics: of a JSON file of
-    the figures, there when all is done; worst: so many sentences."""
+    """A context manager that compares translations with references. paths: files of references, each with one per
+    record; column: their column in tables; metrics: JSON file of the scores, written at the end; worst: number of
+    sentences to show."""
 
     def __init__(
         self, question: Question, paths: list[str], *, column: str | None, tokenize: str | None, lowercase: bool,
@@ -88,9 +89,7 @@ class References:
                 for k in range(len(chrf))
                 if self._said[k].strip() not in {lines[k].strip() for lines in self._expected}
             ]
-            order = sorted(wrong, key=chrf.__getitem__)[
-                : self._worst
-            ]  # a blank line that is rightly left blank is no mistake
+            order = sorted(wrong, key=chrf.__getitem__)[: self._worst]  # a blank line left blank is correct
             figures["worst"] = [
                 {"line": k + 1, "chrf": chrf[k], "source": self._sources[k], "translation": self._said[k], "reference": " | ".join(expected[k] for expected in self._expected)}
                 for k in order

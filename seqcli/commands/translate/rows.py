@@ -1,4 +1,4 @@
-"""A translation for every record, or its `n` best."""
+"""`translate`: a translation for every record, or its `n` best."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from seqcli.text import printable, tsv_field
 
 @dataclass(frozen=True)
 class Shown:
-    """What stands beside a translation. n_best: several of each record, in Moses' format; attention_elsewhere: attention is
-    written to a file."""
+    """What is shown with a translation. n_best: several per record, in the format of Moses; attention_elsewhere:
+    attention is written to a file."""
 
     scores: bool = False
     n_best: bool = False
@@ -32,12 +32,12 @@ class Shown:
 
     @property
     def attending(self) -> bool:
-        """Whether attention is wanted."""
+        """Whether the attention is needed."""
         return self.alignment or self.attention or self.attention_elsewhere
 
 
 class Listener(Protocol):
-    """Who else wants to know all translations."""
+    """Receives all translations, besides the output."""
 
     def add(self, found: Translated) -> None: ...
 
@@ -80,7 +80,7 @@ def _columns(found: Translated, shown: Shown, keep: Sequence[str], *, sources: b
 
 
 def _several(found: Translated) -> list[Column]:
-    """Hypotheses, a row each."""
+    """Hypotheses, one per row."""
     each = [(line.line, rank, h.result) for line in found.lines for rank, h in enumerate(line.hypotheses, 1)]
     places = [
         Column("line", [line for line, _, _ in each], WHOLE),
@@ -90,7 +90,7 @@ def _several(found: Translated) -> list[Column]:
 
 
 def _moses(found: Translated) -> Iterator[str]:
-    """`line ||| translation ||| log_prob`, lines counted from 0 as Moses does; a bar that could be taken for its own is escaped."""
+    """`line ||| translation ||| log_prob`, with lines counted from 0 as in Moses; bars in the text are escaped."""
     for line in found.lines:
         for h in line.hypotheses:
             text = tsv_field(h.text).replace("|||", "&#124;&#124;&#124;")
@@ -98,12 +98,12 @@ def _moses(found: Translated) -> Iterator[str]:
 
 
 def pharaoh(attention: AttentionMap) -> str:
-    """`0-0 1-2`: source word, target word."""
+    """Word alignment in Pharaoh format, `0-0 1-2`: source word, target word."""
     return " ".join(f"{source}-{target}" for source, target in attention.alignment())
 
 
 def as_json(attention: AttentionMap) -> dict[str, Any]:
-    """Pieces of both sides, and a row of weights for each of the target's."""
+    """Tokens of both sides, and a row of weights for each target token."""
     source, target = attention.pieces
     weights = [[round(weight, 4) for weight in row] for row in attention.weights.tolist()]
     return {"source": source, "target": target, "weights": weights}
@@ -121,7 +121,8 @@ def _objects(found: Translated, shown: Shown, keep: Sequence[str]) -> Iterator[d
 
 
 def _pictures(question: Question, out: Output, maps: Sequence[AttentionMap]) -> None:
-    """On a terminal below the translations; else on standard error, since standard output is a row a record."""
+    """Heat maps: on a terminal below the translations, otherwise on standard error, since standard output has one row
+    per record."""
     from seqcli.report import heatmap  # brings rich
 
     if out.mode != TABLE and (question.results.quiet or sys.stderr is None):
