@@ -43,5 +43,5 @@ def check_lines(path: str, column: tables.Asked, keep: Sequence[tables.Asked] = 
     wanted = tables.ColumnSpec("text", (), name=column) if isinstance(column, str) else column
     if keep or (wanted and wanted.name is not None):
         option = "--keep" if not (wanted and wanted.name is not None) else f"--{wanted.holds}-column"
-        cure = "give --format where the name does not say it"
+        cure = "use --format if the file name does not tell the format"
         raise UsageError(f"{option} needs {tables.NAMED}", where=lines.shown(path), cure=cure)

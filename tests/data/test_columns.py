@@ -62,7 +62,7 @@ def test_fields_inside_objects(tmp_path, _offline):
             cells(path, "translation")
         with pytest.raises((UsageError, InputError), match=r"translation.en"):
             cells(path, "translation.em")
-        with pytest.raises(UsageError, match=r"--target-column, one of id, translation.en, translation.de"):
+        with pytest.raises(UsageError, match=r"--target-column with one of id, translation.en, translation.de"):
             cells(path, ColumnSpec("target", ("target", "translation")))
 
 
@@ -90,9 +90,9 @@ def test_a_name_of_two_columns_is_refused(tmp_path):
     "name, header, cure",
     [
         ("a.tsv", "text;label", "separated by semicolons"), ("a.tsv", "text,label", "separated by commas"),
-        ("a.tsv", "text|label", "separated by vertical bars"), ("a.tsv", '"text"\t"label"', "its cells are in quotes of another format"),
-        ("a.csv", "'text','label'", "its cells are in quotes of another format"), ("a.csv", "", "is blank: take it out"), ("a.tsv", "", "is blank: take it out"),
-        ("a.tsv", "words\tlabel", "--text-column, one of words, label or #N"),
+        ("a.tsv", "text|label", "separated by vertical bars"), ("a.tsv", '"text"\t"label"', "its cells are quoted for another format"),
+        ("a.csv", "'text','label'", "its cells are quoted for another format"), ("a.csv", "", "is blank: remove it"), ("a.tsv", "", "is blank: remove it"),
+        ("a.tsv", "words\tlabel", "--text-column with one of words, label or #N"),
     ],
 )  # fmt: skip
 def test_a_header_of_another_format_is_named(tmp_path, name, header, cure):
@@ -207,7 +207,7 @@ def test_a_number_is_written_as_short_as_its_type_allows(tmp_path, bits):
 
 @pytest.mark.parametrize("text, says", [
     ("{}\n", "line 1: an object without fields"), ('{\n"text": "a"\n}\n', "line 1: .*; write one object per line, or all in one array"),
-    ('{"text": "a"}{"text": "b"}\n', "line 1; write each object on a line of its own"),
+    ('{"text": "a"}{"text": "b"}\n', "line 1: .*; write one object per line"),
 ])  # fmt: skip
 def test_json_that_is_no_table_is_named(tmp_path, text, says):
     for name in ("a.jsonl", "a.json"):

@@ -46,7 +46,7 @@ def test_rows_are_streamed_in_order(folder):
 
 def test_data_sets_that_are_none(folder):
     for address, message in {
-        f"hf:{folder}@dev": r"Available splits.*hf:.*@dev; hf:NAME:CONFIG@SPLIT",
+        f"hf:{folder}@dev": r"@dev: .*Available splits.*hf:NAME:CONFIG@SPLIT",
         f"hf:{folder}:large": "Available: .'default'.*hf:NAME:CONFIG@SPLIT",
         f"hf:{folder}/none": "or a folder",
         "hf:no-such-name": "connection and the name",

@@ -142,7 +142,7 @@ NOT_TEXT = {
     "long CP949 in one line": (b"a" + "한국어".encode("cp949") * 10_000, "CP949", "--encoding cp949"),
     "CP949 after English": (ENGLISH.encode() * 5 + KOREAN.encode("cp949"), "CP949", "--encoding cp949"),
     "gzip": (gzip.compress(b"text"), "gzip", "name it .gz"),
-    "zip": (b"PK\x03\x04\x14\x00", "zip", "unpack"),
+    "zip": (b"PK\x03\x04\x14\x00", "zip", "decompress"),
     "Parquet": (b"PAR1\x15\x04", "Parquet", "name it .parquet"),
     "PNG": (b"\x89PNG\r\n\x1a\n", "PNG", "give a text file"),
     "JPEG": (b"\xff\xd8\xff\xe0", "JPEG", "give a text file"),
@@ -311,7 +311,7 @@ def test_a_line_from_a_pipe_is_not_kept_waiting_for_the_next(monkeypatch):
 def test_a_slow_pipe_is_judged_by_more_than_its_first_bytes(monkeypatch):
     korean = KOREAN.encode("cp949")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Pipe(*(korean[i : i + 1] for i in range(len(korean))))))
-    with pytest.raises(InputError, match=r"looks like CP949.*standard input"):
+    with pytest.raises(InputError, match=r"standard input: looks like CP949"):
         list(read_blocks(STDIN))
 
 

@@ -66,7 +66,7 @@ def test_files_of_lines_are_paired_line_by_line(tmp_path):
 
 def test_a_column_is_one_side_only(tmp_path):
     (tmp_path / "p.tsv").write_text("source\ttarget\na\tb\n")
-    with pytest.raises(UsageError, match="which column is the target"):
+    with pytest.raises(UsageError, match="no target column chosen"):
         read_tables([str(tmp_path / "p.tsv")], source_column="target")
     with pytest.raises(UsageError, match="cannot be both source and target"):
         read_tables([str(tmp_path / "p.tsv")], source_column="target", target_column="target")
@@ -81,7 +81,7 @@ def test_what_cannot_be_pairs_is_refused(tmp_path):
     with pytest.raises(UsageError, match="two columns"):
         (tmp_path / "a.txt").write_text("one\n")
         read_tables([str(tmp_path / "a.txt")])
-    with pytest.raises(UsageError, match="which column is the target"):
+    with pytest.raises(UsageError, match="no target column chosen"):
         (tmp_path / "a.tsv").write_text("source\tkorean\none\t하나\n")
         read_tables([str(tmp_path / "a.tsv")])
     with pytest.raises(InputError, match="no pairs: one side of 1 is blank"):
