@@ -19,12 +19,14 @@ from seqcli.nn.positions import rotate
 
 
 def attended_in(products: torch.dtype, *, device: torch.device) -> torch.dtype:
-    """What queries meet keys in: on a processor PyTorch's fused attention is slower in bfloat16, for one row 4 to 14 times."""
+    """The dtype of queries, keys and values: on a CPU, PyTorch's fused attention is 4 to 14 times slower in bfloat16
+    for a single row."""
     return torch.float32 if device.type == "cpu" else products
 
 
 class SelfAttention(nn.Module):
-    """width D in `heads` of K = D / heads; `groups` heads of keys and values (heads of queries share them)."""
+    """Causal or bidirectional self-attention of width D in `heads` of K = D / heads; `groups` is the number of key
+    and value heads, which query heads share."""
 
     def __init__(self, width: int, heads: int, *, groups: int, bias: bool, dropout: float):
         super().__init__()
@@ -35,11 +37,8 @@ class SelfAttention(nn.Module):
     def forward(
         self, x: Tensor, *, turn: tuple[Tensor, Tensor] | None, cache: KVCache | None, mask: Tensor | None, layer: int
     ) -> Tensor:
-        """x [B, T, D] -> [B, T, D].
-
-        turn: of these tokens, by rotary positions; cache: of what was read before; mask: bool [B or 1, 1, T, S], None where
-        tokens see all before them.
-        """
+        """x [B, T, D] -> [B, T, D]. turn: rotary positions of these tokens; cache: keys and values of earlier tokens;
+        mask: bool [B or 1, 1, T, S], None for a causal mask."""
         rows, count, width = x.shape
         qkv = self.qkv(x)
         if not self.training:
@@ -59,7 +58,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Tokens of a translation attend to the states of their source."""
+    """Attention of target tokens to the states of their source."""
 
     def __init__(self, width: int, heads: int, *, bias: bool, dropout: float):
         super().__init__()
@@ -69,7 +68,7 @@ class CrossAttention(nn.Module):
         self.out = Linear(width, width, bias=bias)
 
     def keys(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of states [B, S, D], [B, H, S, K] each: once for all tokens to come."""
+        """Keys and values of states [B, S, D], [B, H, S, K] each, computed once for all target tokens."""
         kv = self.kv(states)
         if not self.training:
             kv = kv.to(attended_in(kv.dtype, device=kv.device))
@@ -77,7 +76,7 @@ class CrossAttention(nn.Module):
         return kv[0], kv[1]
 
     def forward(self, x: Tensor, memory: Memory, *, layer: int) -> Tensor:
-        """x [B, T, D] -> [B, T, D]; the rows of `memory.each` next to each other have the same source."""
+        """x [B, T, D] -> [B, T, D]; `memory.each` consecutive rows have the same source."""
         rows, count, width = x.shape
         k, v = memory.keys[layer]
         q = self.q(x).to(k.dtype).view(len(k), memory.each * count, self.heads, self.head_width).transpose(1, 2)
@@ -89,7 +88,8 @@ class CrossAttention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropped: float) -> Tensor:
-    """softmax(q k^T / sqrt(K)) v: q [B, H, T, K], k and v [B, G, S, K] -> [B, H, T, K]. dropped: of the weights."""
+    """softmax(q k^T / sqrt(K)) v: q [B, H, T, K], k and v [B, G, S, K] -> [B, H, T, K]. dropped: dropout probability
+    of the attention weights."""
     if q.device.type == "cpu" and q.requires_grad and (dropped or q.dtype == torch.bfloat16):
         return _by_products(q, k, v, mask=mask, causal=causal, dropped=dropped)
     return F.scaled_dot_product_attention(
@@ -98,8 +98,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool
 
 
 def _by_products(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropped: float) -> Tensor:
-    """The same where a processor trains in bfloat16: the fused kernel's backward pass takes 2 to 15 times as long as all of this.
-    With dropout PyTorch has no fused kernel there."""
+    """The same as matrix products, for training on a CPU in bfloat16, where the fused kernel's backward pass takes 2
+    to 15 times as long, and with dropout, for which PyTorch has no fused kernel there."""
     k, v = (each.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for each in (k, v))
     scores = (q * q.shape[-1] ** -0.5) @ k.mT  # [B, H, T, S]
     if causal:

@@ -29,15 +29,14 @@ from seqcli.token_batch import TokenBatch, of_like_length, padded
 
 
 class NeuralClassifier(Network):
-    """log p(label | tokens) up to a constant. Weights are named `body.*`, as a language model's of the same shape, and others.
-
-    window: the longest stretch of tokens seen at once; a longer row is the mean of its windows' logits, weighted by their
-    tokens. word_dropout: the share of tokens that are `<unk>` while it learns, anew in each step.
-    """
+    """log p(label | tokens) up to a constant. Weights are named `body.*`, as those of a language model of the same
+    shape, and others. window: maximum number of tokens read at once; the logits of a longer row are the mean of those
+    of its windows, weighted by their tokens. word_dropout: share of tokens replaced by `<unk>` in training, anew in
+    each step."""
 
     window: int = 512
     word_dropout = 0.0
-    label_weights: Tensor | None = None  # [C], of a row of each label in the loss
+    label_weights: Tensor | None = None  # [C], weight of each label in the loss
 
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
         """tokens: int64 [B, T], `<s>` first; real: bool [B, T], False for padding. Returns [B, D]."""
@@ -45,9 +44,7 @@ class NeuralClassifier(Network):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens int64 [B, T], PAD on the right -> logits float32 [B, C]."""
-        tokens = tokens[
-            :, : self.window
-        ]  # what is beyond is padding: batches are rounded up to lengths that kernels like
+        tokens = tokens[:, : self.window]  # beyond is padding: batch lengths are rounded up for the kernels
         real = tokens != PAD
         if self.training and self.word_dropout:
             dropped = (torch.rand(tokens.shape, device=tokens.device) < self.word_dropout) & (tokens > EOS_ID)
@@ -62,7 +59,7 @@ class NeuralClassifier(Network):
     def classify(self, batch: TokenBatch) -> np.ndarray:
         """Logits of every row, float32 [B, C]."""
         starts, lengths = batch.starts, batch.lengths
-        pieces, owners = [], []  # a row is one piece, or its windows
+        pieces, owners = [], []  # a row has one piece, or one per window
         for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist())):
             for begin in range(0, max(length, 1), self.window - 1):
                 pieces.append((start + begin, min(self.window - 1, length - begin)))
@@ -84,7 +81,7 @@ class NeuralClassifier(Network):
     def loss(
         self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0
     ) -> tuple[Tensor, int, None]:
-        """Summed cross-entropy in nats of targets [B] (negative: not counted), their number, no state."""
+        """Summed cross-entropy in nats of targets [B] (negative: ignored), their number, no state."""
         counted = targets >= 0
         total = F.cross_entropy(
             self(tokens)[counted],
@@ -97,7 +94,7 @@ class NeuralClassifier(Network):
 
 
 class Ensemble(NeuralClassifier):
-    """p(label | text) is the mean of its members'; each learns by its own loss, of which the mean is taken."""
+    """p(label | text) is the mean over its members, and the training loss is the mean of theirs."""
 
     def __init__(self, members: list[NeuralClassifier]):
         super().__init__()
@@ -132,5 +129,5 @@ class Ensemble(NeuralClassifier):
 
 
 def several(make: Callable[[], NeuralClassifier], members: int) -> NeuralClassifier:
-    """One network, or an ensemble of so many."""
+    """One network, or an ensemble of that many."""
     return make() if members == 1 else Ensemble([make() for _ in range(members)])

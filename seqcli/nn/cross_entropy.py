@@ -12,17 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_AT_ONCE = 1 << 21  # logits in float32 that exist at a time: they stay in the cache
-KEPT = 1 << 27  # gradients of logits that exist at a time
+_AT_ONCE = 1 << 21  # float32 logits per chunk, small enough for the cache
+KEPT = 1 << 27  # gradients of logits per chunk
 
 
 def linear_cross_entropy(
     x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, smoothing: float = 0.0
 ) -> Tensor:
-    """Summed cross-entropy in nats, float32 [], of targets int64 [n] under softmax(x weight^T + bias).
-
-    x: [n, D]; weight: [V, D]; bias: [V]. smoothing: that share of each target spread over all V (Szegedy et al. 2016).
-    """
+    """Summed cross-entropy in nats, float32 [], of targets int64 [n] under softmax(x weight^T + bias). x: [n, D];
+    weight: [V, D]; bias: [V]. smoothing: label smoothing, the share of each target spread over all V (Szegedy et al.
+    2016)."""
     dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
     return _LinearCrossEntropy.apply(x, weight, bias, targets, smoothing, dtype)
 
@@ -46,7 +45,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         some, most = max(1, _AT_ONCE // vocab), max(1, KEPT // vocab)
         logits = torch.empty(
             min(some, len(x)), vocab, device=x.device
-        )  # used again: fresh memory costs more than the sums
+        )  # reused: allocating memory costs more than the sums
         grads = torch.empty(min(most, len(x)), vocab, dtype=dtype, device=x.device)
         for rows, wanted, out in zip(inner.split(most), targets.split(most), grad_x.split(most)):
             grad = grads[: len(rows)]
@@ -61,7 +60,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 peak = scores.amax(-1, keepdim=True)
                 sums = scores.sub_(peak).exp_().sum(-1, keepdim=True)
                 total += (sums.log() + peak - hit).sum()
-                share = scores.div_(sums)  # of the gradient: the softmax, less the target
+                share = scores.div_(sums)  # the gradient is the softmax minus the target
                 if smoothing:
                     share -= smoothing / vocab
                 share.scatter_add_(-1, own[:, None], torch.full_like(hit, smoothing - 1))

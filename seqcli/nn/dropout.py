@@ -16,14 +16,15 @@ _STEPS = 1 << 16
 
 
 def dropout(x: Tensor, share: float) -> Tensor:
-    """x with about `share` of its elements 0 and the others scaled, so that the mean stays; x itself where it is 0."""
+    """x with about `share` of its elements set to 0 and the others scaled up, so that the mean stays; x itself if
+    share is 0."""
     if not share:
         return x
     return _Dropout.apply(x, share) if x.device.type == "cpu" else F.dropout(x, share)
 
 
 class Dropout(nn.Module):
-    """`dropout` while it learns."""
+    """`dropout` in training; the identity otherwise."""
 
     def __init__(self, share: float):
         super().__init__()

@@ -21,15 +21,13 @@ from seqcli.text import BOS_ID
 
 
 class Network(nn.Module):
-    """A body, whose first weights are an embedding, and a linear head.
-
-    batch_tokens: read in one pass, padding included; window: the longest stretch of tokens seen at once, None for any;
-    carried: the state that training carries over running text: `arrays()` and `of(arrays)`.
-    """
+    """A body, whose first weights are an embedding, and a linear head. batch_tokens: tokens per pass, including
+    padding; window: maximum number of tokens read at once, None for any; carried: the state that training carries
+    across batches of running text, with `arrays()` and `of(arrays)`."""
 
     batch_tokens = 8192
     window: int | None = None
-    products, precision = torch.float32, "fp32"  # the type of matrix products when it is asked
+    products, precision = torch.float32, "fp32"  # dtype of matrix products in inference
     logits_are_log_probs = False
     carried: Any = None
     body: nn.Module
@@ -38,7 +36,7 @@ class Network(nn.Module):
     def loss(
         self, inputs: Tensor, targets: Tensor, /, *, state: Any = None, smoothing: float = 0.0
     ) -> tuple[Tensor, int, Any]:
-        """Of an `Example` of its task: summed cross-entropy in nats, how many targets it is of, the state after it."""
+        """Summed cross-entropy in nats of an `Example` of its task, the number of targets, and the new state."""
         raise NotImplementedError
 
     @property
@@ -47,11 +45,11 @@ class Network(nn.Module):
 
     @property
     def held(self) -> bool:
-        """Whether its matrix products are laid out for answers: they know their dtype then."""
+        """Whether its weights are laid out for inference, in a fixed dtype."""
         return self.head.held
 
     def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
-        """Where and how it answers from now on, a `training.placement.Placement`; it can be trained no more."""
+        """Moves it to a `training.device.Placement` for inference; it cannot be trained any more."""
         self.to(placement.device)
         self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
         self.precision = placement.precision
@@ -59,7 +57,8 @@ class Network(nn.Module):
         self.batch_tokens = batch_tokens or self.batch_tokens
 
     def cast(self) -> torch.autocast:
-        """Products in its type, where they do not know it; cells stay exact."""
+        """Autocast of matrix products to its dtype, unless its weights are laid out in it; recurrent cells stay in
+        float32."""
         return torch.autocast(self.device.type, self.products, enabled=self.products != torch.float32 and not self.held)
 
 
@@ -92,8 +91,8 @@ def extend(
     return np.concatenate(parts)[order], states[0].joined(states).reorder(order)
 
 
-_PRODUCT = 1 << 24  # logits of one matrix product, which likes many rows
-_LOGITS = 1 << 21  # of them that become probabilities at a time: they stay in the cache
+_PRODUCT = 1 << 24  # logits per matrix product, which is faster with many rows
+_LOGITS = 1 << 21  # logits normalised at a time, small enough for the cache
 
 
 def logits(head: Linear, features: Tensor) -> Tensor:
@@ -111,7 +110,9 @@ def of_targets(head: Linear, features: Tensor, targets: Tensor, *, rank: bool) -
             values = _possible(raw)
             if rank:
                 ranks.append(1 + (values > values.gather(-1, token)).sum(-1))
-            log_probs.append(values.log_softmax(-1).gather(-1, token)[:, 0])  # fused, where logsumexp takes five passes
+            log_probs.append(
+                values.log_softmax(-1).gather(-1, token)[:, 0]
+            )  # a fused kernel, where logsumexp takes five passes
     empty = np.zeros(0, np.float32)
     lp = torch.cat(log_probs).cpu().numpy() if log_probs else empty
     return lp, (torch.cat(ranks).cpu().numpy() if ranks else empty.astype(np.int64)) if rank else None

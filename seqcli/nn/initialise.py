@@ -1,4 +1,5 @@
-"""How weights begin: normal values, residual outputs scaled down by depth (Radford et al. 2019); recurrent ones orthogonal."""
+"""Weight initialisation: normal values, residual outputs scaled down by depth (Radford et al. 2019), recurrent
+weights orthogonal."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from torch import nn
 
 
 def initialise(module: nn.Module, *, deviation: float = 0.02, depth: int = 0) -> None:
-    """Linear and embedding weights normal, biases zero. depth: residual branches that end in a linear named `out`."""
+    """Draws linear and embedding weights from a normal distribution and sets biases to zero. depth: number of
+    residual branches that end in a linear named `out`."""
     for name, part in module.named_modules():
         if isinstance(part, (nn.Linear, nn.Embedding)):
             scale = 1 / math.sqrt(2 * depth) if depth and name.rpartition(".")[2] == "out" else 1.0
@@ -21,7 +23,8 @@ def initialise(module: nn.Module, *, deviation: float = 0.02, depth: int = 0) ->
 
 
 def initialise_recurrent(layers: Iterable[nn.RNNBase]) -> None:
-    """Of one layer each. Cells of an LSTM remember by default: their forget gates' bias is 1 (Jozefowicz et al. 2015)."""
+    """Initialises recurrent layers. The forget gate bias of an LSTM is 1, so that it remembers at first (Jozefowicz
+    et al. 2015)."""
     for layer in layers:
         with _one_thread():
             nn.init.orthogonal_(layer.get_parameter("weight_hh_l0"))
@@ -32,7 +35,8 @@ def initialise_recurrent(layers: Iterable[nn.RNNBase]) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """LAPACK's QR rounds differently with other numbers of threads, and a seed should give the same weights with any."""
+    """Uses one thread: LAPACK's QR rounds differently with other numbers of threads, and a seed should always give
+    the same weights."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,7 +1,5 @@
-"""The keys and values that a causal Transformer has computed, kept for the tokens to come.
-
-Rows may have read different numbers of tokens: each has its length, and what lies beyond it is never attended to.
-"""
+"""The keys and values that a causal Transformer has computed, for use by later tokens. Rows may differ in length;
+positions beyond a row's length are never attended to."""
 
 from __future__ import annotations
 
@@ -11,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_ROOM = 64  # positions are allocated so many at a time, or half as many as there are
+_ROOM = 64  # positions allocated at a time, at least half as many as there are
 
 
 class _Room:
-    """Space for S positions of B rows, which a state and those that go on from it share.
-
-    parts: tokens int64 [B, S]; keys, then values of each layer [B, S, G, K]. written: positions taken in it so far.
-    """
+    """Space for S positions of B rows, shared by a state and the states that continue it. parts: tokens int64 [B, S];
+    keys, then values of each layer [B, S, G, K]. written: number of positions used."""
 
     def __init__(self, parts: list[Tensor], written: int):
         self.parts, self.written = parts, written
@@ -28,16 +24,14 @@ class _Room:
         return self.parts[0].shape[1]
 
     def moved(self, kept: int, *, need: int) -> _Room:
-        """Its first `kept` positions, in new space for `need` and some more."""
+        """The first `kept` positions, in new space for `need` and some more."""
         size = need + max(_ROOM, need // 2)
         return _Room([_padded(part[:, :kept], size) for part in self.parts], kept)
 
 
 class KVCache:
-    """lengths: int64 [B], tokens that each row has read, on the CPU; longest: of them; even: all are alike.
-
-    A state stays what it is: where another has already gone on from it in the same room, the next takes a copy.
-    """
+    """lengths: int64 [B], tokens read by each row, on the CPU; longest: their maximum; even: whether all are equal. A
+    state is immutable: if another state has already continued it in the same room, the next one takes a copy."""
 
     def __init__(self, room: _Room, lengths: np.ndarray, *, new: int = 0):
         self.lengths, self.longest = lengths, int(lengths.max())
@@ -55,7 +49,7 @@ class KVCache:
         )
 
     def after(self, tokens: Tensor) -> KVCache:
-        """The state after tokens [B, T] more, to which every layer has yet to `add` their keys and values."""
+        """The state after tokens [B, T] more, to which every layer still has to `add` their keys and values."""
         room, count = self._room, tokens.shape[1]
         need = self.longest + count
         if room.written != self.longest or room.size < need:
@@ -66,11 +60,13 @@ class KVCache:
         return state
 
     def add(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Writes those of the new tokens, [B, T, G, K]; returns all up to them, [B, S, G, K]."""
+        """Writes the keys and values of the new tokens, [B, T, G, K]; returns those of all tokens so far, [B, S, G,
+        K]."""
         return self._write(1 + 2 * layer, keys), self._write(2 + 2 * layer, values)
 
     def mask(self) -> Tensor | None:
-        """bool [B or 1, 1, T, S]: a new token sees the positions up to its own. None where that is all, or all that are new."""
+        """bool [B or 1, 1, T, S]: a new token attends to positions up to its own. None where that is all of them, or
+        plain causal attention."""
         if self.even and self._new in (1, self.longest):
             return None
         seen = torch.arange(self.longest, device=self.positions.device)
@@ -78,7 +74,7 @@ class KVCache:
 
     @cached_property
     def positions(self) -> Tensor:
-        """Of the new tokens: int64 [B or 1, T]."""
+        """The positions of the new tokens: int64 [B or 1, T]."""
         device = self._room.parts[0].device
         if self.even:
             return torch.arange(self.longest - self._new, self.longest, device=device)[None]
@@ -93,7 +89,7 @@ class KVCache:
         return part[:, : self.longest]
 
     def last(self, count: int) -> Tensor:
-        """The last `count` tokens of every row, int64 [B, count]; all rows have that many."""
+        """The last `count` tokens of every row, int64 [B, count]; all rows have at least that many."""
         tokens = self._room.parts[0]
         places = torch.from_numpy(self.lengths - count)[:, None] + torch.arange(count)
         return tokens.gather(1, places.to(tokens.device))
@@ -115,7 +111,7 @@ class KVCache:
 
 
 def _padded(part: Tensor, size: int) -> Tensor:
-    """[B, S, ...] -> [B, size, ...]: zeros, for what is not attended to must still be finite."""
+    """[B, S, ...] -> [B, size, ...], filled with zeros, since even masked values must be finite."""
     wide = part.new_zeros(part.shape[0], size, *part.shape[2:])
     wide[:, : part.shape[1]] = part
     return wide

@@ -38,24 +38,20 @@ def inference_method(method: Callable) -> Callable:
 
 
 class NeuralLanguageModel(Network):
-    """p(token | earlier tokens) from `features` and a linear head. Weights are named `body.*` and `head.*`.
-
-    window: the longest stretch of tokens seen at once (None: any length, carried by the state); longer rows are scored
-    in overlapping windows, each token with at least half a window before it.
-    """
+    """p(token | preceding tokens) from `features` and a linear head. Weights are named `body.*` and `head.*`. window:
+    maximum number of tokens read at once (None: any number, with a recurrent state); longer rows are scored in
+    overlapping windows, so that each token has at least half a window of context."""
 
     linear = False  # all its matrix products are `Linear`s, which once held know their dtype: no autocast
     horizon: int | None = None  # a document is scored as one row
 
     def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """tokens: int64 [B, T], `<s>` included where a row begins. Returns [B, T, D] and the state after the last.
-
-        A state is a `State` that also has `joined(states)`: the rows of several, one after another.
-        """
+        """tokens: int64 [B, T], including `<s>` where a row begins. Returns [B, T, D] and the state after the last
+        token. A state is a `State` that also has `joined(states)`, which concatenates the rows of several states."""
         raise NotImplementedError
 
     def beginning(self, rows: int) -> Any:
-        """The state of rows of which nothing has been read, for stepping."""
+        """The initial state of rows, for stepping."""
         return None
 
     def read(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -64,11 +60,9 @@ class NeuralLanguageModel(Network):
 
     @contextmanager
     def quickly(self, *, window: int, products: torch.dtype) -> Iterator[int]:
-        """Scores in the precision of training, and long rows in overlapping windows of so many tokens, many at a time, even
-        where a carried state could read them: that takes seconds where one token after another takes a minute.
-
-        Gives the window, the model's own if it has one.
-        """
+        """Context in which scoring uses the precision of training and scores long rows in overlapping windows of that
+        many tokens, even where a recurrent state could read them one after another: seconds instead of a minute.
+        Yields the window, the model's own if it has one."""
         own = self.window, self.batch_tokens, self.products
         self.products = products
         if self.window is None:
@@ -86,7 +80,7 @@ class NeuralLanguageModel(Network):
 
     @inference_method
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
-        """Natural log p of every token: rows of like length together, so that padding stays small."""
+        """Natural log p of every token. Rows of similar length are scored together, to keep padding small."""
         start = np.array([BOS_ID]) if context is None else np.concatenate([[BOS_ID], context])
         log_prob = np.empty(len(batch.tokens), np.float32)
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
@@ -117,7 +111,8 @@ class NeuralLanguageModel(Network):
         return list(zip(np.split(lp, cuts), ranks))
 
     def _score_long(self, sequence: np.ndarray, given: int, rank: bool) -> tuple:
-        """A row that is not seen at once: by a carried state, or in windows that overlap by half, several together."""
+        """Scores a row longer than a window: with a recurrent state, or in windows that overlap by half, several at
+        once."""
         tokens = torch.from_numpy(sequence.astype(np.int64)).to(self.device)
         parts, state = [], None
         if self.window is None:
@@ -158,7 +153,7 @@ class NeuralLanguageModel(Network):
     def loss(
         self, tokens: Tensor, targets: Tensor, *, state: Any = None, smoothing: float = 0.0
     ) -> tuple[Tensor, int, Any]:
-        """Summed cross-entropy in nats of targets [B, T] (negative: not counted), their number, the state."""
+        """Summed cross-entropy in nats of targets [B, T] (negative: ignored), their number, the state."""
         features, state = self.features(tokens, state)
         counted = targets >= 0
         features, targets = features[counted], targets[counted]
@@ -167,10 +162,8 @@ class NeuralLanguageModel(Network):
 
 
 def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Positions [B, W] of overlapping windows over 0 ... length - 1, and which of them no earlier window has shown.
-
-    Windows of 4 over 7: 0123 with all new, 2345 with 4 and 5 new, 3456 with 6 new.
-    """
+    """Positions [B, W] of overlapping windows over 0 ... length - 1, and which of them are new. Windows of 4 over 7:
+    0123 with all new, 2345 with 4 and 5 new, 3456 with 6 new."""
     begins = [*range(0, max(length - window, 0), max(window // 2, 1)), max(length - window, 0)]
     shown = 0
     for first in range(0, len(begins), at_once):

@@ -23,7 +23,7 @@ _STRIDE = (
 
 
 class Linear(nn.Linear):
-    """x [..., D] -> [..., out]; once held, in the dtype of the products."""
+    """x [..., D] -> [..., out]; in inference (after `hold`), in the dtype of the products."""
 
     _product: Callable[[Tensor], Tensor] | None = None
 
@@ -35,7 +35,8 @@ class Linear(nn.Linear):
         return F.linear(x, self.weight, self.bias) if self._product is None else self._product(x)
 
     def hold(self, dtype: torch.dtype) -> None:
-        """Weights from now on as `dtype` wants them; they do not change any more, and this module's are given up."""
+        """Lays out the weights for inference in `dtype`. They cannot change any more, and the original ones are
+        freed."""
         assert not self.held, "weights are held once"
         weight = self.weight.detach()
         bias = None if self.bias is None else self.bias.detach().to(torch.bfloat16 if dtype == torch.int8 else dtype)
@@ -45,13 +46,11 @@ class Linear(nn.Linear):
             self._product = _OneDNN(weight.to(dtype), bias)
         else:
             self._product = _Plain(weight.to(dtype), bias)
-        self.weight = nn.Parameter(
-            weight.to("meta"), requires_grad=False
-        )  # an embedding that it is tied to keeps its own
+        self.weight = nn.Parameter(weight.to("meta"), requires_grad=False)  # a tied embedding keeps its own copy
 
 
 def hold(model: nn.Module, dtype: torch.dtype) -> None:
-    """`Linear.hold` of all there are."""
+    """`Linear.hold` for all linear layers of a module."""
     for part in model.modules():
         if isinstance(part, Linear):
             part.hold(dtype)
@@ -79,14 +78,14 @@ class _OneDNN:
 
 
 def _rounded(rows: int) -> int:
-    """At most an eighth more rows. oneDNN makes and keeps a kernel, about 100 kB, for each number of rows that it is given: so
-    there are eight between powers of two, however many lines are read."""
+    """The number of rows, rounded up by at most an eighth. oneDNN compiles and keeps a kernel of about 100 kB for
+    each number of rows, so only eight numbers between powers of two are used."""
     step = 1 << max(0, rows.bit_length() - 4)
     return -(-rows // step) * step
 
 
 def _laid_out(dtype: torch.dtype) -> bool:
-    """Whether oneDNN is here and multiplies in `dtype` natively."""
+    """Whether oneDNN is available and multiplies in `dtype` natively."""
     if not torch.backends.mkldnn.is_available():
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,7 +1,5 @@
-"""What a decoder knows of its sources: their states, and per layer the keys and values made of them, once.
-
-Beams and samples of one source stand next to each other and share its memory: none of it is copied for them.
-"""
+"""The encoded sources of a decoder: their states, and per layer the keys and values, computed once. Beams and samples
+of one source are consecutive rows that share its memory without copies."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Memory:
-    """real: bool [B, S], False for padding; keys: of each layer a tuple of tensors [B, ...]; extra: further tensors [B, ...];
-    each: rows that attend to each source, so B x each rows in all."""
+    """real: bool [B, S], False for padding; keys: per layer a tuple of tensors [B, ...]; extra: further tensors [B,
+    ...]; each: number of rows per source, so B x each rows in all."""
 
     real: Tensor
     keys: Sequence[tuple[Tensor, ...]]
@@ -28,7 +26,7 @@ class Memory:
         return len(self.real) * self.each
 
     def reorder(self, rows: np.ndarray) -> Memory:
-        """Of these rows (int64 [B']), repeats allowed."""
+        """The memory of these rows (int64 [B']), repeats allowed."""
         sources = np.asarray(rows, np.int64) // self.each
         begins = np.flatnonzero(np.diff(sources, prepend=-1))  # of runs of the same source
         each, rest = divmod(len(sources), max(len(begins), 1))
@@ -40,7 +38,7 @@ class Memory:
         return replace(self._at(torch.from_numpy(kept)), each=each)
 
     def joined(self, memories: list[Memory]) -> Memory:
-        """The rows of several parts of one memory, one after another: as many positions in each."""
+        """The rows of several parts of one memory, concatenated; all have the same number of positions."""
         flat = [m if m.each == 1 else m._at(torch.arange(len(m.real)).repeat_interleave(m.each)) for m in memories]
         return Memory(
             torch.cat([m.real for m in flat]),

@@ -1,4 +1,4 @@
-"""An `nn.ModuleList` that says what its modules are, so that their own attributes and methods are known to be there."""
+"""A typed `nn.ModuleList`, so that a type checker knows the attributes and methods of its modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a feature for every token to features of the whole row: many to one."""
+"""Pooling: one feature vector per row from one feature vector per token."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ KINDS = ("max", "mean", "last", "attention")
 
 
 class Pooling(nn.Module):
-    """[B, T, D] and which of the tokens are real -> [B, kinds x D], one part of each kind after another.
-
-    max: of every feature the largest (Collobert et al. 2011); mean; last: of the last token, what a recurrence has summed
-    up; attention: a mean with learnt weights, softmax of u x (Yang et al. 2016, without the inner layer).
-    """
+    """[B, T, D] and a mask of real tokens -> [B, kinds x D], the kinds concatenated. max: maximum of every feature
+    (Collobert et al. 2011); mean; last: feature of the last token; attention: mean with learned weights, softmax of u
+    x (Yang et al. 2016, without the inner layer)."""
 
     def __init__(self, kinds: tuple[str, ...], width: int):
         super().__init__()
@@ -41,6 +39,6 @@ class Pooling(nn.Module):
 
 
 def check(kinds: tuple[str, ...]) -> None:
-    """Raises ValueError for what is no pooling."""
+    """Raises ValueError for an unknown kind of pooling."""
     if not kinds or len(set(kinds)) < len(kinds) or not set(kinds) <= set(KINDS):
         raise ValueError(f"pooling {list(kinds)} must be one or several of {', '.join(KINDS)}")

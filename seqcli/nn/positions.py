@@ -1,4 +1,4 @@
-"""Where a token stands: rotary angles, learnt vectors, or sinusoids.
+"""Positions: rotary embeddings, learned vectors, or sinusoids.
 
 Su et al. (2021), "RoFormer", equation 34; Vaswani et al. (2017), section 3.5.
 """
@@ -18,19 +18,20 @@ def angles(positions: Tensor, width: int, *, base: float = 10000.0) -> Tensor:
 
 
 def turns(positions: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """What `rotate` multiplies vectors at these positions by: cosines and sines, float32 [..., width] each."""
+    """The factors of `rotate` at these positions: cosines and sines, float32 [..., width] each."""
     angle = angles(positions, width)
     cos, sin = angle.cos(), angle.sin()
     return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turns pairs (x_i, x_(i + K/2)) of x [..., K] by the angles of `turns`: dot products then see distances only."""
+    """Rotates pairs (x_i, x_(i + K/2)) of x [..., K] by the angles of `turns`, so that dot products depend on
+    distances only."""
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin).type_as(x)
 
 
 class Sinusoids(nn.Module):
-    """Vectors of sines and cosines; nothing is learnt, any position has one."""
+    """Sinusoidal position vectors, without parameters and for any position."""
 
     def __init__(self, width: int):
         super().__init__()

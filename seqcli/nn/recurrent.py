@@ -42,7 +42,7 @@ class Hidden:
         ])  # fmt: skip
 
     def arrays(self) -> dict[str, Tensor]:
-        """Its tensors by name, for a checkpoint; `of` takes them back."""
+        """Its tensors by name, for a checkpoint; `of` restores them."""
         return {f"{i}.{j}": part for i, layer in enumerate(self.layers) for j, part in enumerate(layer)}
 
     @classmethod
@@ -51,7 +51,7 @@ class Hidden:
         return cls([tuple(arrays[name] for name in sorted(arrays) if name.startswith(f"{i}.")) for i in range(count)])
 
     def detached(self) -> Hidden:
-        """The same numbers without their history: where back-propagation through time is cut."""
+        """The same values without gradients, which truncates back-propagation through time."""
         return Hidden([tuple(part.detach().float() for part in layer) for layer in self.layers])
 
 
@@ -69,11 +69,9 @@ class LockedDropout(nn.Module):
 
 
 class RecurrentLayers(nn.Module):
-    """Recurrent layers one above the other, `widths` [in, ..., out]: [B, T, in] to [B, T, out] and the state after the last.
-
-    dropout: of inputs, between layers and of the output; weight_dropout: of the recurrent matrices; embedding: what makes
-    the inputs, for a class that has one: first of its weights, as it is first in the flow.
-    """
+    """Stacked recurrent layers of `widths` [in, ..., out]: [B, T, in] to [B, T, out] and the final state. dropout: of
+    inputs, between layers and of the output; weight_dropout: of the recurrent matrices; embedding: module that makes
+    the inputs, whose weights come first."""
 
     def __init__(
         self,
@@ -115,10 +113,9 @@ class RecurrentLayers(nn.Module):
 
 
 class RecurrentStack(RecurrentLayers):
-    """Embedding and recurrent layers: tokens [B, T] to features [B, T, out]. For a tied head `out` is the embedding's width.
-
-    word_dropout: of rows of the embedding; the others are those of `RecurrentLayers`.
-    """
+    """Embedding and recurrent layers: tokens [B, T] to features [B, T, out]. With a tied head `out` is the width of
+    the embedding. word_dropout: probability of dropping rows of the embedding; other arguments as in
+    `RecurrentLayers`."""
 
     def __init__(
         self, *, vocab_size: int, cell: str, embedding: int, width: int, layers: int, dropout: float,
@@ -136,12 +133,12 @@ class RecurrentStack(RecurrentLayers):
         return self.run(self.embedded(tokens), state)
 
     def run(self, x: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
-        """What follows the embedding: [B, T, E] -> [B, T, out]."""
+        """The recurrent layers: [B, T, E] -> [B, T, out]."""
         x, state = super().forward(x, state)
         return self.project(x), state
 
     def embedded(self, tokens: Tensor) -> Tensor:
-        """[B, T] -> [B, T, E]; in training without some of the words."""
+        """The embedding, [B, T] -> [B, T, E], with word dropout in training."""
         weight = self.embedding.weight
         if self.training and self.word_dropout:
             weight = weight * dropout(torch.ones_like(weight[:, :1]), self.word_dropout)
@@ -149,7 +146,7 @@ class RecurrentStack(RecurrentLayers):
 
 
 def backwards(x: Tensor, lengths: Tensor) -> Tensor:
-    """[B, T, D] with the first `lengths` [B] of each row in reverse; padding stays where it is. Its own inverse."""
+    """[B, T, D] with the first `lengths` [B] of each row reversed and padding unchanged. It is its own inverse."""
     place = torch.arange(x.shape[1], device=x.device)[None]  # [1, T]
     index = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
     return x.gather(1, index[..., None].expand_as(x))
@@ -159,7 +156,8 @@ GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
 class Cell(nn.Module):
-    """kind rnn (Elman 1990), lstm (Hochreiter and Schmidhuber 1997) or gru (Cho et al. 2014); D its width, G its gates."""
+    """A single recurrent step. kind: rnn (Elman 1990), lstm (Hochreiter and Schmidhuber 1997) or gru (Cho et al.
+    2014); D: width; G: number of gates."""
 
     def __init__(self, kind: str, width: int):
         super().__init__()
@@ -167,15 +165,15 @@ class Cell(nn.Module):
         self.recurrent = Linear(width, GATES[kind] * width)
         nn.init.orthogonal_(self.recurrent.weight)
         nn.init.zeros_(self.recurrent.bias)
-        if kind == "lstm":  # remember by default (Jozefowicz et al. 2015)
+        if kind == "lstm":  # forget gate bias 1 (Jozefowicz et al. 2015)
             nn.init.ones_(self.recurrent.bias[width : 2 * width].detach())
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """inputs: [B, G D], of all gates; state: tensors [B, D], the first of them the output."""
+        """inputs: [B, G D], of all gates; state: tensors [B, D], the first of which is the output."""
         return getattr(self, f"_{self.kind}")(inputs, *state)
 
     def _rnn(self, inputs: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        return (torch.tanh((inputs + self.recurrent(h)).float()),)  # the state stays exact
+        return (torch.tanh((inputs + self.recurrent(h)).float()),)  # the state stays in float32
 
     def _lstm(self, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
         i, f, g, o = (inputs + self.recurrent(h)).chunk(4, dim=-1)

@@ -19,12 +19,12 @@ import torch
 
 from seqcli.system import cpu
 
-_EVERY = 0.25  # seconds between two counts: the kernel counts in hundredths
+_EVERY = 0.25  # seconds between counts: the kernel counts in hundredths
 _MISSED = 1 / 3  # of a core: with less missing, as many threads as cores are still quicker than one thread fewer
 
 
 class Threads:
-    """most: the number used on a quiet machine."""
+    """most: number of threads on an idle machine."""
 
     def __init__(self, most: int):
         self.most = most
@@ -32,7 +32,7 @@ class Threads:
         self._due = 0.0
 
     def adapt(self) -> None:
-        """To be called between two steps; does nothing most of the time."""
+        """Adapts the number of threads. Call it between steps; it usually does nothing."""
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _EVERY
@@ -40,7 +40,7 @@ class Threads:
             return
         seen = min(self.most, max(1, int(now.free(self._before) + _MISSED)))
         threads = torch.get_num_threads()
-        wanted = seen if seen < threads else min(seen, self._last)  # more only after two counts that say so
+        wanted = seen if seen < threads else min(seen, self._last)  # more threads only after two such counts
         if wanted != threads:
             torch.set_num_threads(wanted)
         self._before, self._last = now, seen
@@ -50,7 +50,7 @@ _threads: Threads | None = None
 
 
 def choose(number: int | None) -> None:
-    """number: of threads; None for what the environment asks for (OMP_NUM_THREADS), else as many as are of use."""
+    """Sets the number of threads. number: None for OMP_NUM_THREADS if set, otherwise as many as are useful."""
     global _threads
     _threads = None
     if number:
@@ -64,6 +64,6 @@ def choose(number: int | None) -> None:
 
 
 def adapt() -> None:
-    """Between two steps of work: as many threads as other processes leave cores for, if nobody asked for a number."""
+    """Between steps of work: uses as many threads as other processes leave cores for, unless a number was given."""
     if _threads is not None:
         _threads.adapt()

@@ -31,7 +31,7 @@ ACTIVATIONS = ("swiglu", "gelu", "relu2", "relu")
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Of a stack of Transformer layers."""
+    """Settings of a stack of Transformer layers."""
 
     width: int = within(1, 1 << 16, default=128, help="model width D, a multiple of heads")
     layers: int = within(1, 1 << 10, default=4, help="number of layers")
@@ -64,14 +64,14 @@ class TransformerConfig:
 
     @property
     def inner(self) -> int:
-        """The width inside the feed-forward networks."""
+        """Inner width of the feed-forward networks."""
         if self.hidden or self.activation != "swiglu":
             return self.hidden or 4 * self.width
         return round(self.width * 8 / 3 / 32) * 32 or 32
 
 
 class FeedForward(nn.Module):
-    """Two matrix products with an activation between them; SwiGLU multiplies by a gate."""
+    """Two matrix products with an activation between them, with a gate in SwiGLU."""
 
     def __init__(self, width: int, hidden: int, *, activation: str, bias: bool):
         super().__init__()
@@ -95,7 +95,7 @@ def norm(kind: str, width: int, *, bias: bool) -> nn.Module:
 
 
 class Layer(nn.Module):
-    """crossed: it attends to a memory, too."""
+    """A Transformer layer. crossed: whether it also attends to a memory."""
 
     def __init__(self, shape: TransformerConfig, *, crossed: bool):
         super().__init__()
@@ -125,11 +125,9 @@ class Layer(nn.Module):
 
 
 class TransformerStack(nn.Module):
-    """Token embeddings, positions, `layers` layers and a last norm: tokens [B, T] to features [B, T, D].
-
-    A decoder's tokens see themselves and those before them, and where it is `crossed` a memory; an encoder's, where `real` is
-    given, all real ones. embedding: shared with another stack, if given.
-    """
+    """Token embeddings, positions, `layers` layers and a final norm: tokens [B, T] to features [B, T, D]. Tokens of a
+    decoder attend to themselves and earlier tokens, and to a memory if `crossed`; those of an encoder, where `real`
+    is given, to all real tokens. embedding: shared with another stack, if given."""
 
     def __init__(
         self, shape: TransformerConfig, *, vocab_size: int, crossed: bool = False, embedding: nn.Embedding | None = None
@@ -177,7 +175,7 @@ class TransformerStack(nn.Module):
         return self.norm(x), cache
 
     def beginning(self, rows: int, *, products: torch.dtype) -> KVCache:
-        """An empty cache of so many rows; products: the type that they are computed in."""
+        """An empty cache of that many rows. products: dtype of the keys and values."""
         device = self.embedding.weight.device
         return KVCache.empty(
             rows, layers=len(self.layers), groups=self.groups, width=self.head_width,
@@ -185,5 +183,5 @@ class TransformerStack(nn.Module):
         )  # fmt: skip
 
     def keys(self, states: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Of every layer that attends to states [B, S, D]: its keys and values of them."""
+        """Keys and values of states [B, S, D] for every layer with cross-attention."""
         return [layer.cross.keys(states) for layer in self.layers]

@@ -24,25 +24,22 @@ from seqcli.token_batch import TokenBatch, padded
 
 class NeuralTranslator(Network):
     """p(target | source) from `remember`, `features` and a linear head. Weights are named `body.*` and `head.*`.
-
-    window: the longest source that is read, in tokens with its `</s>`; a longer one has to be cut.
-    """
+    window: maximum length of a source in tokens, including `</s>`; longer sources have to be cut."""
 
     window: int = 512
 
     def remember(self, source: Tensor, real: Tensor) -> Memory:
-        """source: int64 [B, S], its `</s>` included; real: bool [B, S], False for padding."""
+        """The memory of a source. source: int64 [B, S], including `</s>`; real: bool [B, S], False for padding."""
         raise NotImplementedError
 
     def features(self, tokens: Tensor, memory: Memory, state: Any = None) -> tuple[Tensor, Any]:
-        """tokens: int64 [B, T] of translations, `<s>` where one begins. Returns [B, T, D] and the state after the last.
-
-        Without a state rows begin, and none need be returned; `beginning` makes one for those that go on.
-        """
+        """tokens: int64 [B, T] of translations, including `<s>` where one begins. Returns [B, T, D] and the state
+        after the last token. Without a state rows begin, and the returned state may be None; `beginning` makes one
+        for rows that will be continued."""
         raise NotImplementedError
 
     def beginning(self, memory: Memory) -> Any:
-        """The state of translations of which nothing has been read: a `State` that also has `joined(states)`."""
+        """The initial state of translations: a `State` that also has `joined(states)`."""
         raise NotImplementedError
 
     @property
@@ -51,7 +48,7 @@ class NeuralTranslator(Network):
 
     @torch.inference_mode()
     def encode(self, batch: TokenBatch) -> Memory:
-        """What is known of these sources, all read together."""
+        """The memory of these sources, read in one batch."""
         threads.adapt()
         tokens = torch.from_numpy(padded(batch.rows, fill=PAD)).to(self.device)
         with self.cast():
@@ -63,10 +60,8 @@ class NeuralTranslator(Network):
     def loss(
         self, source: Tensor, target: Tensor, *, state: None = None, smoothing: float = 0.0
     ) -> tuple[Tensor, int, None]:
-        """Summed cross-entropy in nats of target [B, T + 1] after its `<s>`, given source [B, S], the number of tokens, no state.
-
-        Both padded with PAD.
-        """
+        """Summed cross-entropy in nats of target [B, T + 1] after its `<s>`, given source [B, S], the number of
+        tokens, no state. Both are padded with PAD."""
         memory = self.remember(source.clamp_min(0), source != PAD)
         features, _ = self.features(target[:, :-1].clamp_min(0), memory)
         wanted = target[:, 1:]
@@ -92,7 +87,8 @@ class Conditioned:
 
 
 class Given:
-    """A translator given its sources: a language model, row b of which translates source b. `interfaces.Given`."""
+    """A translator given its sources: a language model, row b of which is a translation of source b. Implements
+    `interfaces.Given`."""
 
     logits_are_log_probs = False
 
@@ -103,7 +99,7 @@ class Given:
     def extend(
         self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None = None
     ) -> tuple[np.ndarray, Conditioned]:
-        """See `interfaces.LanguageModel.extend`; without a state row b begins to translate source b."""
+        """See `interfaces.LanguageModel.extend`; without a state row b begins the translation of source b."""
         return inference.extend(
             tokens, lengths, state, begin=self._beginning, read=self._next, device=self._model.device
         )
@@ -128,10 +124,8 @@ class Given:
 
     @torch.inference_mode()
     def attention(self, batch: TokenBatch) -> list[np.ndarray]:
-        """Where row b looks in source b when it says each of its tokens: float32 [T, S], rows sum to 1.
-
-        Of several layers and heads the mean. By forced decoding: whatever a search did, they belong to these tokens.
-        """
+        """Attention of each target token to the source tokens: float32 [T, S], rows sum to 1; the mean over layers
+        and heads. Computed by forced decoding, so it belongs to these tokens, however they were found."""
         with recording.recorded() as maps:
             self._forced(batch)
         mean = torch.stack([weights.mean(dim=1) for weights in maps]).mean(dim=0).cpu().numpy()  # [B, T, S]

@@ -1,4 +1,4 @@
-"""A network's weights as named arrays, and back: checked before anything is allocated."""
+"""The weights of a network as named arrays, and back, checked before anything is allocated."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def arrays(model: nn.Module) -> dict[str, np.ndarray]:
-    """The numbers of `tensors`."""
+    """The weights as numpy arrays."""
     return {name: whole(tensor).cpu().numpy() for name, tensor in tensors(model).items()}
 
 
 def tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Every weight once, by its name: a head tied to the embedding is stored as the embedding."""
+    """Every weight once, by name: a head tied to the embedding is stored as the embedding."""
     named: dict[int, tuple[str, Tensor]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         named.setdefault(id(tensor), (name, tensor.detach()))
@@ -29,12 +29,12 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Put together, where every rank holds a part of it: all of them must ask."""
+    """A weight gathered from all ranks if it is sharded; all ranks must call this."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 def like(tensor: Tensor, own: Tensor) -> Tensor:
-    """This rank's part of it, where `own` is a part; all of them must ask."""
+    """This rank's shard of a tensor if `own` is sharded; all ranks must call this."""
     if not hasattr(own, "full_tensor"):
         return tensor
     from torch.distributed.tensor import DTensor, distribute_tensor
@@ -44,13 +44,14 @@ def like(tensor: Tensor, own: Tensor) -> Tensor:
 
 
 def outline(make: Callable[[], Model]) -> Model:
-    """The model that `make` builds, without the memory of its weights: on the device "meta"."""
+    """The model built by `make`, without memory for its weights: on the device "meta"."""
     with torch.device("meta"), _Undrawn():
         return make()
 
 
 class _Undrawn(TorchFunctionMode):
-    """Weights do not begin at random: to draw on the meta device, torch would import its compiler, which takes a second."""
+    """Skips weight initialisation: to draw random numbers on the meta device, torch would import its compiler, which
+    takes a second."""
 
     def __torch_function__(self, function, types, arguments=(), named=None):
         if getattr(function, "__module__", None) == "torch.nn.init" or function in (Tensor.normal_, Tensor.uniform_):
@@ -59,10 +60,8 @@ class _Undrawn(TorchFunctionMode):
 
 
 def restored(make: Callable[[], Model], named: Mapping[str, np.ndarray]) -> Model:
-    """The model that `make` builds, with these weights. Raises ModelError where names or shapes differ.
-
-    Its outline is built first, so that settings that lie cost nothing.
-    """
+    """The model built by `make`, with these weights. Raises ModelError if names or shapes differ. It is first built
+    without memory, so that wrong settings cost nothing."""
     model = outline(make)
     expected = model.state_dict(keep_vars=True)
     twins: dict[int, str] = {}

@@ -1,8 +1,9 @@
-"""An average of the weights over the steps, which is judged and saved in place of the last ones.
+"""An average of the weights over the steps, which is evaluated and saved instead of the last weights.
 
-`ema` forgets exponentially; `average` is the plain mean over the end of training (Polyak and Juditsky 1992; with plain
-gradient descent the ASGD of Merity et al. 2018). Both move by a part of the way to the new weights: with n averaged so
-far the mean moves by 1 / (n + 1), and the moving average by 1 - ema, or as the mean does while n is small.
+`ema` is an exponential moving average; `average` is the plain mean over the end of training (Polyak and Juditsky
+1992; with plain gradient descent the ASGD of Merity et al. 2018). Both move a part of the way to the new weights:
+with n averaged so far the mean moves by 1 / (n + 1), and the moving average by 1 - ema, or like the mean while n is
+small.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from seqcli.training.config import Plan
 
 
 class Average:
-    """Of a model's weights; empty until it begins, and always where the plan asks for none."""
+    """The average of a model's weights; empty until it begins, and always empty if the plan has none."""
 
     def __init__(self, model: nn.Module, plan: Plan):
         self._weights = dict(model.named_parameters())
@@ -29,7 +30,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, share: float) -> None:
-        """After a step, `share` of the budget being spent before it."""
+        """Adds the weights after a step; `share` of the budget was spent before it."""
         if share < self._begins:
             return
         if not self._averages:
@@ -40,7 +41,7 @@ class Average:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model has the averaged weights inside, and its own again, to the last bit, after."""
+        """Context in which the model has the averaged weights; afterwards it has its own again, bit for bit."""
         self._swap()
         try:
             yield
@@ -55,7 +56,7 @@ class Average:
             average.copy_(own)
 
     def arrays(self) -> dict[str, Tensor]:
-        """Its tensors by name, for a checkpoint; `restore` takes them back."""
+        """Its tensors by name, for a checkpoint; `restore` reads them."""
         return {**self._averages, "count": torch.tensor(self._count)} if self._averages else {}
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:

@@ -1,7 +1,7 @@
-"""A budget in minutes, divided: what evaluations may take, what is kept for the end, and what is left for steps.
+"""A budget in minutes, divided into evaluations, the end of the training, and steps.
 
-The budget counts from the start of the command, so reading and tokenizing come out of it too. Costs are measured as they
-arise: a busy machine is slow at everything. Without a budget in minutes nothing here is limited.
+The budget counts from the start of the command, so it includes reading and tokenizing. Costs are measured as they
+occur, since a busy machine is slow at everything. Without a budget in minutes nothing here is limited.
 """
 
 from __future__ import annotations
@@ -22,23 +22,21 @@ _EXIT = 0.5  # seconds: opening the saved model, leaving
 
 
 def reading(minutes: float, *, begun: float, passes: int = 1, resumed: Path | None = None) -> Deadline:
-    """When reading has to stop; never without a budget in minutes.
-
-    passes: over the text until it is tokenized; resumed: the folder of a run that is gone on with: as much is read as its
-    beginning read, however long that takes.
-    """
+    """The deadline for reading text; none without a budget in minutes. passes: over the text until it is tokenized;
+    resumed: folder of a run to continue, which reads as much as its first part did, however long that takes."""
     if resumed and (begun_with := beginning(resumed)) is not None:  # else that is said where the folder is locked
         return Deadline(items=begun_with.get("data", {}).get("blocks"))
     return Deadline(begun + _READING * 60 * minutes / passes if minutes else math.inf)
 
 
 def characters(minutes: float) -> int | None:
-    """How many characters subwords are learnt from, about a twentieth of the budget; None for as many as do any good."""
+    """Number of characters to train subwords on, about a twentieth of the budget; None for as many as are useful."""
     return max(_FEWEST, min(int(_PER_MINUTE * minutes), _MOST)) if minutes else None
 
 
 class Budget:
-    """begun: when the command began; used: seconds that earlier parts of a resumed run took; size: bytes that a save writes."""
+    """begun: start of the command; used: seconds spent by earlier parts of a resumed run; size: bytes written by a
+    save."""
 
     def __init__(self, plan: Plan, *, begun: float, used: float, size: float):
         self._ends = begun + 60 * plan.minutes - used if plan.minutes else math.inf
@@ -49,19 +47,20 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds that are left for steps and evaluations before the end."""
+        """Seconds left for steps and evaluations before the end."""
         if math.isinf(self._ends):
             return math.inf
         return self._ends - time.monotonic() - self._save - self._last_evaluation - self._step / 2 - _EXIT
 
     @property
     def _last_evaluation(self) -> float:
-        """Seconds that are kept for it: what all of the held-out text takes, or its share of the budget."""
+        """Seconds reserved for the last evaluation: the cost of the whole held-out text, or its share of the budget."""
         share = self._judging - min(self._spent, self._judging / 2)
         return min(share, 1.2 * self._part * self._parts) if self._parts else share
 
     def until(self, share: float, *, last: bool) -> float:
-        """When an evaluation has to end, `share` of the training being done; the past, where there is no time for one."""
+        """When an evaluation has to end, `share` of the training being done; a time in the past if there is no time
+        for one."""
         now = time.monotonic()
         if math.isinf(self._ends):
             return math.inf
@@ -71,12 +70,12 @@ class Budget:
         return now + allowed if allowed > self._part else -math.inf
 
     def evaluated(self, seconds: float, *, parts: int, of: int) -> None:
-        """Takes note of what an evaluation cost: `parts` of the `of` parts of the held-out text."""
+        """Records the cost of an evaluation: `parts` of the `of` parts of the held-out text."""
         self._part, self._parts = seconds / max(parts, 1), of
         self._spent += seconds
 
     def saved(self, seconds: float) -> None:
-        """Takes note of what it cost to save the weights and the state of training."""
+        """Records the cost of saving the weights and the training state."""
         self._save = seconds
         self._spent += seconds
 

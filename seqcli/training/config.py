@@ -1,6 +1,6 @@
-"""What a user asks of a training (`Request`), the settings that come of it (`Plan`), and where a training stands (`Progress`).
+"""A training request (`Request`), its settings (`Plan`), and the progress of a training (`Progress`).
 
-Nothing here imports torch, unless the settings of an architecture are asked for.
+Nothing here imports torch, except to read the settings of an architecture.
 """
 
 from __future__ import annotations
@@ -25,15 +25,13 @@ from seqcli.ranges import LARGEST_SEED, check, fraction, one_of, setting, within
 EPOCHS = 10  # where no budget is given
 OPTIMIZERS = {"adamw": 2, "muon": 2, "sgd": 0}  # and how many numbers each keeps per weight
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt", "wsd", "plateau")  # of the learning rate
-DEFAULT = "small"  # the preset, until more is known than the architecture (`defaults`)
+DEFAULT = "small"  # the preset before the data is known (see `defaults`)
 
 
 @dataclass(frozen=True)
 class Request:
-    """arch, preset: of `presets/TASK`; settings: (where they stand, values), later ones first.
-
-    resumable: checkpoints are saved, so that a signal can end the training after a step and it can be resumed.
-    """
+    """arch, preset: of `presets/TASK`; settings: (source, values), later ones first. resumable: whether checkpoints
+    are saved, so that a signal ends the training after the current step and it can be resumed."""
 
     task: str
     arch: str
@@ -47,7 +45,7 @@ class Request:
 
 
 def kinds_of(task: str, arch: str) -> list[type]:
-    """The dataclasses that hold an architecture's settings: its own, and its training's if it is not counted."""
+    """The dataclasses of an architecture's settings: its own, and `Plan` unless it is counted."""
     kinds = [catalog.load("models", catalog.presets(task, arch)[0]).Config]
     if not catalog.is_counted(task, arch):
         kinds.append(Plan)
@@ -55,7 +53,7 @@ def kinds_of(task: str, arch: str) -> list[type]:
 
 
 def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
-    """(module, its Config, the training's Plan, None where it is counted). Raises UsageError for what cannot be meant."""
+    """(module, its Config, the Plan or None if it is counted). Raises UsageError for invalid settings."""
     module, presets = catalog.presets(request.task, request.arch)
     preset = request.preset or (DEFAULT if DEFAULT in presets else next(iter(presets)))
     if preset not in presets:
@@ -79,7 +77,8 @@ def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
 
 
 def reading(asked: Sequence[Request], resumed: Iterable[Path], *, passes: int) -> Deadline:
-    """When the command has to stop reading text for these; see `budget.reading`. resumed: the folders, if they are gone on with."""
+    """When the command has to stop reading text for these requests; see `budget.reading`. resumed: folders to
+    continue from."""
     plans = [plan for plan in (settings_of(request)[2] for request in asked) if plan]
     if not plans:
         return Deadline()
@@ -96,10 +95,8 @@ def requests(
     settings: Sequence[tuple[str, Mapping[str, Any]]],
     **machine: Any,
 ) -> list[Request]:
-    """What each of several architectures is asked: the preset and of the settings those that it knows.
-
-    Raises UsageError for what none of them knows, and for values that cannot be meant.
-    """
+    """The requests for several architectures, each with the preset and the settings that it has. Raises UsageError
+    for a preset or setting that none of them has, and for invalid values."""
     presets = {arch: catalog.presets(task, arch)[1] for arch in archs}
     if preset and not any(preset in of_arch for of_arch in presets.values()):
         named = dict.fromkeys(name for of_arch in presets.values() for name in of_arch)
@@ -128,7 +125,7 @@ def requests(
     return made
 
 
-_MOST = 10**12  # steps, epochs, minutes: more than anyone waits for
+_MOST = 10**12  # maximum of steps, epochs and minutes
 
 
 @dataclass(frozen=True)
@@ -196,7 +193,8 @@ class Plan:
 
 @dataclass
 class Progress:
-    """Where a run stands: saved whole, and all that resuming needs besides the arrays of `training/state`."""
+    """The progress of a run: saved with each checkpoint, and together with the arrays of `training/state` all that
+    resuming needs."""
 
     step: int = 0
     epoch: int = 0
@@ -212,23 +210,23 @@ class Progress:
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> Progress:
-        """From what `asdict` gave. Raises KeyError, TypeError or ValueError where that is damaged."""
+        """Reads the result of `asdict`. Raises KeyError, TypeError or ValueError if it is damaged."""
         progress = cls(**saved)
         for field in dataclasses.fields(cls):
             value, same_type = saved[field.name], type(saved[field.name]) is type(field.default)
-            least = -math.inf if field.name == "best" else -1  # a figure such as -chrF may be anything but NaN
+            least = -math.inf if field.name == "best" else -1  # a score such as -chrF may be any number but NaN
             if not same_type or not value >= least:
                 raise ValueError(f"{field.name} is {value!r}")
         return progress
 
     def advance(self, batches: Batches) -> None:
-        """The next batch."""
+        """Moves on to the next batch."""
         self.index += 1
         if self.index >= batches.length(self.epoch):
             self.epoch, self.index = self.epoch + 1, 0
 
     def spent(self, plan: Plan, batches: Batches, left: float = math.inf) -> float:
-        """The share of the budget that is spent. left: seconds, of a budget in minutes."""
+        """The spent share of the budget. left: seconds left of a budget in minutes."""
         shares = [0.0]
         if plan.steps:
             shares.append(self.step / plan.steps)
@@ -239,10 +237,8 @@ class Progress:
         return max(shares)
 
     def judge(self, value: float, plan: Plan, *, better: bool | None = None) -> bool:
-        """Takes note of an evaluation, lower is better; whether it is the best so far.
-
-        better: whether it is, where the best so far was judged on another part of the held-out text.
-        """
+        """Records an evaluation (lower is better) and returns whether it is the best so far. better: the answer,
+        where the best so far was evaluated on another part of the held-out text."""
         better = value < self.best if better is None else better
         self.judged, self.due, self.since_best = self.step, False, 0 if better else self.since_best + 1
         if better:

@@ -1,7 +1,7 @@
-"""Which preset a training starts from where none is asked for: from the task, the tokens, the text, the budget and the device.
+"""The default preset of a training, chosen by task, tokenizer, text, budget and device.
 
-Every rule is here, with its reason; docs/LOG.md has the figures, and `bench/defaults.py` measures them again. Settings by
-`--set`, `--config` or an option override the preset's, as always.
+All rules are here, with their reasons; docs/LOG.md has the measurements, and `bench/defaults.py` repeats them.
+Settings by `--set`, `--config` or an option override the preset.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from seqcli.interfaces import Reporter
 from seqcli.runs.model_folder import beginning
 from seqcli.training.config import DEFAULT, Request
 
-_SINGLE = ("characters", "bytes")  # tokenizers whose tokens are single signs
+_SINGLE = ("characters", "bytes")  # tokenizers with single-character tokens
 _RECURRENT = ("rnn", "lstm", "gru")
-_SHORT = 2  # minutes of a processor in which the small presets do not get far; measured at 1
+_SHORT = 2  # minutes on a CPU that are too short for the small presets; measured at 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Situation:
 
     @property
     def kind(self) -> str:
-        """Of the tokenizer."""
+        """The kind of the tokenizer."""
         return self.tokenizer.partition("-")[0]
 
 
@@ -51,10 +51,8 @@ def preset(task: str, arch: str, presets: Collection[str], situation: Situation)
 
 
 def completed(request: Request, situation: Situation, *, resumed: Path | None, reporter: Reporter) -> Request:
-    """The request with a preset, and a note of which.
-
-    resumed: the folder of a run that is gone on with: it keeps the preset that it began with, whatever the budget is now.
-    """
+    """The request with a preset, and a note that names it. resumed: folder of a run to continue, which keeps the
+    preset it began with, whatever the budget is now."""
     if request.preset:
         return request
     _, presets = catalog.presets(request.task, request.arch)

@@ -1,4 +1,4 @@
-"""Where a network is trained and asked: device, precision, threads."""
+"""Device, precision and threads of a neural model, in training and inference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 @dataclass(frozen=True)
 class Placement:
-    """autocast computes matrix products in `dtype`; weights and sums stay float32. int8 is to ask, not to train."""
+    """Device, dtype and threads. autocast computes matrix products in `dtype`; weights and sums stay in float32. int8
+    is for inference only."""
 
     device: torch.device
     dtype: torch.dtype
@@ -29,7 +30,8 @@ class Placement:
 
 
 def place(device: str = "auto", precision: str = "auto", *, threads: int | None = None) -> Placement:
-    """auto: a GPU if there is one, under torchrun one each; bfloat16 where the processor multiplies in it."""
+    """Chooses a placement. auto: a GPU if there is one, one per rank under torchrun; bfloat16 if the processor
+    supports it natively."""
     choose_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

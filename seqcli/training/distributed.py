@@ -38,7 +38,7 @@ _OWN = ("random.", "carried.")  # tensors of a checkpoint that differ between ra
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """The ranks, met: all come in and go out together."""
+    """Joins the ranks: all enter and leave the context together."""
     if torchrun.world() == 1:
         yield Ranks(0, 1)
         return
@@ -51,21 +51,22 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 
 
 class Ranks:
-    """This process is number `rank` of `world`."""
+    """Process number `rank` of `world`."""
 
     def __init__(self, rank: int, world: int):
         self.rank, self.world = rank, world
         self._sharded: FSDPModule | None = None
 
     def rows(self, example: Example) -> Example:
-        """This rank's; where there are too few, one of which nothing is counted, so that all do the same work."""
+        """The rows of this rank; if there are too few, one row that is not counted, so that all ranks do the same
+        work."""
         inputs, targets = (part[self.rank :: self.world] for part in (example.inputs, example.targets))
         if not len(inputs):
             inputs, targets = example.inputs[:1], np.full_like(example.targets[:1], NOT_COUNTED)
         return Example(inputs, targets, example.carries)
 
     def sum_(self, tensors: list[Tensor]) -> None:
-        """Makes each the sum over all ranks. Gradients of a sharded model are that already."""
+        """Replaces each tensor by its sum over all ranks. Gradients of a sharded model are already summed."""
         if self.world > 1:
             for bucket in _buckets([tensor for tensor in tensors if not hasattr(tensor, "full_tensor")]):
                 flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
@@ -75,7 +76,7 @@ class Ranks:
                     tensor.copy_(part.view_as(tensor))
 
     def shard(self, model: Network) -> None:
-        """Every rank holds a part of each weight; layers are put together when they are needed."""
+        """Shards the weights over the ranks; layers are gathered when they are used."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # takes a second
 
@@ -92,26 +93,26 @@ class Ranks:
             register_fsdp_forward_method(model, method)
 
     def reshard(self) -> None:
-        """After scoring, which leaves some weights whole."""
+        """Reshards the weights after scoring, which leaves some of them gathered."""
         if self._sharded is not None:
             self._sharded.reshard()
 
     def sums(self, *numbers: float) -> list[float]:
-        """Of each number over all ranks: small ones, on the processor."""
+        """The sum of each number over all ranks, computed on the CPU."""
         numbers_ = torch.tensor(numbers, dtype=torch.float64)
         self.sum_([numbers_])
         return numbers_.tolist()
 
     def first(self, number: float) -> float:
-        """Rank 0's: what decides how to go on must be the same everywhere, to the last bit."""
+        """The value of rank 0: decisions must be the same on all ranks, bit for bit."""
         return self.firsts(number)[0]
 
     def firsts(self, *numbers: float) -> list[float]:
-        """The same for several, in one exchange."""
+        """The same for several values, in one exchange."""
         return self.sums(*(0.0 if self.rank else number for number in numbers))
 
     def agree(self, value: str, *, what: str) -> None:
-        """Raises InputError where the ranks do not have the same."""
+        """Raises InputError if the ranks have different values."""
         values = [value] * self.world
         if self.world > 1:
             with _meeting():
@@ -121,7 +122,7 @@ class Ranks:
             raise InputError(f"the processes read different {what}", cure=cure)
 
     def gathered(self, tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        """For rank 0: a checkpoint's tensors, with those that the other ranks have of their own as `rank1.NAME` ..."""
+        """For rank 0: the tensors of a checkpoint, with those that are specific to other ranks as `rank1.NAME` ..."""
         if self.world == 1:
             return tensors
         parts: list[Any] | None = None if self.rank else [{}] * self.world
@@ -131,7 +132,8 @@ class Ranks:
         return {**tensors, **{f"rank{r}.{name}": array for r, part in others for name, array in part.items()}}
 
     def own(self, tensors: Mapping[str, np.ndarray], reporter: Reporter) -> dict[str, np.ndarray]:
-        """This rank's part of what was `gathered`. Of another number of ranks: what they share, with a note."""
+        """This rank's part of the result of `gathered`. With another number of ranks, only the shared tensors, and a
+        note."""
         mine = {name: array for name, array in tensors.items() if not re.match(r"rank\d+\.", name)}
         world = 1 + len({name.partition(".")[0] for name in tensors.keys() - mine.keys()})
         if world != self.world:
@@ -160,7 +162,7 @@ def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def _meeting() -> Iterator[None]:
-    """Where the ranks wait for each other."""
+    """The store through which the ranks find each other."""
     try:
         yield
     except RuntimeError as error:

@@ -36,8 +36,8 @@ _LOGGED = 100  # lines of the log over the budget
 
 
 class Evaluation(NamedTuple):
-    """value: the headline figure, lower is better; better: whether it is than that of the best weights so far, on the parts
-    that both were judged on (None: the values tell); parts: judged, of so many."""
+    """value: the main score, lower is better; better: whether it is better than the best so far, on the parts that
+    both were evaluated on (None: compare the values); parts: number of parts evaluated, and of all."""
 
     value: float
     better: bool | None
@@ -46,23 +46,24 @@ class Evaluation(NamedTuple):
 
 
 class _Stopped(Exception):
-    """A signal came during an evaluation."""
+    """A signal arrived during an evaluation."""
 
 
 class Recorder(Protocol):
-    """What the loop reports to."""
+    """Receives the events of the training loop."""
 
     bytes_per_token: float | None
     counted: str  # what the loss is a sum over: tokens, texts
     resumable: bool  # checkpoints are saved; else a signal ends the training at once
 
     def evaluate(self, go_on: Callable[[], bool]) -> Evaluation:
-        """Of the held-out text, part by part: after each of them `go_on` says whether there is time for another."""
+        """Evaluates on the held-out text part by part; after each part `go_on` says whether there is time for
+        another."""
 
     def log(self, event: Mapping[str, Any]) -> None: ...
 
     def best(self, progress: Progress) -> None:
-        """The weights at hand are the best so far."""
+        """Called when the current weights are the best so far."""
 
     def holds_best(self, progress: Progress) -> bool:
         """Whether the weights of `progress.best_step` were saved."""
@@ -75,10 +76,8 @@ def train(
     budget: Budget, placement: Placement, ranks: Ranks, reporter: Reporter,
     resumed: tuple[Progress, Mapping[str, np.ndarray]] | None = None,
 ) -> Progress:  # fmt: skip
-    """Trains `model`, which lies on the placement's device. resumed: what `Recorder.checkpoint` was given.
-
-    Raises DivergedError before a non-finite update, SystemExit after a signal, when the step is done and saved.
-    """
+    """Trains `model`, which is on the placement's device. resumed: the arguments of an earlier `Recorder.checkpoint`.
+    Raises DivergedError before a non-finite update, and SystemExit after a signal, once the step is done and saved."""
     progress, saved_tensors = resumed or (Progress(), None)
     optimizer, average, carried = make_optimizer(model, plan), Average(model, plan), None
     if saved_tensors is not None:
@@ -213,7 +212,7 @@ def train(
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
             nats, size = torch.stack(
                 [total, whole(norm)]
-            ).tolist()  # here, once a step, the processor waits for the device
+            ).tolist()  # the only point in a step where the CPU waits for the device
             if not (math.isfinite(nats) and math.isfinite(size)):
                 run.log({"event": "stopped", **_place(progress), "reason": "diverged"})
                 raise _diverged(progress.step + 1, loss=nats / max(tokens, 1), saved=saved)
@@ -236,7 +235,7 @@ def train(
                 run.log({"event": "progress", **_place(progress), **meter.taken(), "rate": _rate(optimizer)})
             if progress.seconds - saved_at > 60 * plan.save_minutes:
                 save(better=False)
-            # 5. Reasons to stop before the budget is spent
+            # 5. Reasons to stop early
             leave_if_stopped()
             share = spent() if _took_time(progress, saved) else now
         if exhausted():

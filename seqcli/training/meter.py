@@ -1,4 +1,4 @@
-"""What training says of itself: mean loss and speed since they were last written down, and the live line."""
+"""Measures a training: mean loss and speed since the last log line, and the progress line."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SMOOTH = 0.02  # part of the newest step in what is shown
 
 
 class Meter:
-    """bytes_per_token: of the training text, for bits per byte; None where that has no meaning; counted: what the loss is
-    a sum over."""
+    """bytes_per_token: of the training text, for bits per byte; None where that does not apply; counted: the unit of
+    the loss, such as tokens."""
 
     def __init__(
         self, reporter: Reporter, device: torch.device, *, bytes_per_token: float | None, counted: str = "tokens"
@@ -26,14 +26,14 @@ class Meter:
         self._steps, self._shown = 0, 0.0
 
     def add(self, loss: float, tokens: int, seconds: float) -> None:
-        """A step: its loss in nats, summed over its tokens."""
+        """Adds a step: its loss in nats, summed over its tokens."""
         self._steps += 1
         part, step = max(_SMOOTH, 1 / self._steps), (loss, tokens, seconds)
         self._sums = [a + b for a, b in zip(self._sums, step)]
         self._smooth = [a + part * (b - a) for a, b in zip(self._smooth, step)]
 
     def taken(self) -> dict[str, float]:
-        """Since it was called last: nats per token, bits per byte, tokens a second. Nothing where no step was taken."""
+        """Nats per token, bits per byte and tokens per second since the last call. Empty if there was no step."""
         (loss, tokens, seconds), self._sums = self._sums, [0.0] * 3
         if not tokens:
             return {}
@@ -42,7 +42,7 @@ class Meter:
         return {"loss": loss / tokens, **bits, f"{self._counted}_per_second": round(tokens / max(seconds, 1e-9), 1)}
 
     def show(self, step: int, share: float) -> None:
-        """The live line, of the last fifty steps or so."""
+        """The progress line, over about the last fifty steps."""
         now = time.monotonic()
         if now < self._shown + _EVERY:
             return

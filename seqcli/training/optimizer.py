@@ -26,12 +26,13 @@ _RISING = 0.1  # of the budget is warm-up at most
 
 
 def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019), Muon, or plain gradient descent. Matrices decay; biases, gains and other vectors do not."""
+    """AdamW (Loshchilov and Hutter 2019), Muon, or plain gradient descent. Weight decay applies to matrices only, not
+    to biases and gains."""
     weights = [p for p in model.parameters() if p.requires_grad]
     named = [(name.rpartition(".")[2], part) for name, part in model.named_modules()]
     tables = {
         part.weight for name, part in named if name == "head" or isinstance(part, nn.Embedding)
-    }  # a row a token, a label
+    }  # one row per token or label
     groups: list[dict[str, Any]] = [
         {"params": [p for p in weights if p.ndim >= 2 and p not in tables], "weight_decay": plan.weight_decay},
         {"params": [p for p in weights if p in tables], "weight_decay": plan.weight_decay},
@@ -46,7 +47,8 @@ def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 
 
 def learning_rate(step: int, share: float, plan: Plan) -> float:
-    """Factor of the learning rate at `step`, `share` of the budget being spent. Besides, `Progress.factor` is plateau's."""
+    """Factor of the learning rate at `step`, `share` of the budget being spent. The schedule plateau also has
+    `Progress.factor`."""
     rise = min(1.0, max((step + 1) / max(1, plan.warmup), share / _RISING))
     left, floor = max(0.0, 1 - share), plan.floor
     if plan.schedule == "cosine":
@@ -65,7 +67,7 @@ _RMS = 0.2  # of AdamW's steps, in learning rates
 
 
 class Muon(AdamW):
-    """AdamW, but for the groups marked `orthogonal`: their parameters are matrices [R, C]."""
+    """AdamW, except for the groups marked `orthogonal`, whose parameters are matrices [R, C]."""
 
     def __init__(self, groups: list[dict], *, momentum: float = 0.95, iterations: int = 4, **adamw):
         super().__init__(groups, **adamw)
@@ -96,12 +98,13 @@ class Muon(AdamW):
 
 @cache
 def _products(device: str) -> torch.dtype:
-    """bfloat16 is precise enough; a processor that does not multiply in it is ten times as slow as in float32."""
+    """dtype of the products: bfloat16 is precise enough, but ten times as slow as float32 on a processor without
+    native support."""
     return torch.bfloat16 if device != "cpu" or torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
 def orthogonal(x: Tensor, *, iterations: int) -> Tensor:
-    """About U V^T of each x = U S V^T: [..., R, C] -> float32 [..., R, C]."""
+    """Approximately U V^T of each x = U S V^T: [..., R, C] -> float32 [..., R, C]."""
     a, b, c = _COEFFICIENTS
     tall = x.shape[-2] > x.shape[-1]
     y = (x.mT if tall else x).to(_products(x.device.type))

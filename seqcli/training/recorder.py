@@ -30,23 +30,21 @@ from seqcli.training.loop import Evaluation
 
 
 class HeldOut(Protocol):
-    """Held-out text in parts, in a seeded order: the answers to the first few stand for all."""
+    """Held-out text in parts, in a seeded order, so that the first few are a sample of all."""
 
     def __len__(self) -> int:
-        """How many parts there are."""
+        """The number of parts."""
 
     def answer(self, model: Any, part: int) -> Any:
-        """What the model says of a part."""
+        """The model's output on a part."""
 
     def figures(self, answers: Sequence[Any]) -> tuple[float, dict[str, Any]]:
-        """The headline figure, lower is better, and all figures, of the first `len(answers)` parts."""
+        """The main score, lower is better, and all scores, on the first `len(answers)` parts."""
 
 
 class FolderRecorder:
-    """Records a training in a model folder: a `training.loop.Recorder`.
-
-    record: what is written down of the training; card: makes the model card of the whole record.
-    """
+    """Records a training in a model folder; implements `training.loop.Recorder`. record: the record of the training;
+    card: makes the model card from the whole record."""
 
     def __init__(
         self, draft: ModelWriter, model: nn.Module, record: Mapping[str, Any], *, task: str, tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer],
@@ -64,7 +62,7 @@ class FolderRecorder:
             self._board = TensorBoard(draft.boards)
 
     def evaluate(self, go_on: Callable[[], bool]) -> Evaluation:
-        """The headline figure of the parts of the held-out text that there is time for."""
+        """The main score on as many parts of the held-out text as there is time for."""
         held_out, self._answers = self._held_out, []
         for part in range(len(held_out)):
             self._answers.append(held_out.answer(self._model, part))
@@ -97,7 +95,7 @@ class FolderRecorder:
         )  # fmt: skip
 
     def holds_best(self, progress: Progress) -> bool:
-        """Whether the folder's model is the best of this training so far."""
+        """Whether the model in the folder is the best of this training so far."""
         try:
             held = ModelFolder.open(self._draft.path).config["progress"]
             return (held["best"], held["best_step"]) == (progress.best, progress.best_step)
@@ -113,7 +111,7 @@ class FolderRecorder:
         )
 
     def resumed(self, reporter: Reporter) -> tuple[Progress, dict[str, np.ndarray]]:
-        """Progress and tensors of the newest checkpoint. Raises UsageError where it was begun otherwise, or ModelError."""
+        """Progress and tensors of the newest checkpoint. Raises UsageError if its settings differ, or ModelError."""
         tensors, saved = checkpoint.newest(self._draft.path, reporter=reporter)
         try:
             progress, begun = Progress.read(saved["progress"]), dict(saved["same"])
@@ -129,13 +127,13 @@ _SHOWN = ("loss", "valid", "bits_per_byte", "tokens_per_second", "rate")
 
 
 def check_tensorboard() -> None:
-    """Before any work. Raises UsageError where the package is missing."""
+    """Raises UsageError, before any work, if the package is missing."""
     if find_spec("tensorboard") is None:
         raise UsageError("--tensorboard needs the package tensorboard", cure="pip install 'seqcli[tensorboard]'")
 
 
 class TensorBoard:
-    """One run's curves, in a folder of its own."""
+    """The events of one run for TensorBoard, in a folder of its own."""
 
     def __init__(self, folder: Path):
         from torch.utils.tensorboard import SummaryWriter  # an extra, and a second

@@ -1,4 +1,4 @@
-"""Before the first step: whether the disk has room for what training saves, and the machine memory for what it holds."""
+"""Checks before the first step that there is enough disk for what training saves and enough memory for what it holds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ _MARGIN = 1.1
 
 
 def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int, folder: Path) -> None:
-    """Raises OutputError. model: may lie on the meta device, where it costs nothing; folder: where it will be saved.
-
-    Memory is a lower bound, without the layers' own: what it refuses could not run.
-    """
+    """Raises OutputError if disk or memory is too small. model: may be on the meta device; folder: where it will be
+    saved. The memory is a lower bound without the activations, so whatever is refused could not run."""
     weights, checkpoint = _size_of(model), checkpoint_size(model, plan)
     logits = min(plan.batch_tokens * vocab_size, KEPT) * placement.dtype.itemsize
     parts = torchrun.world() if plan.shard else 1
@@ -42,7 +40,7 @@ def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int
 
 
 def checkpoint_size(model: nn.Module, plan: Plan) -> int:
-    """Bytes that a checkpoint takes, nearly."""
+    """Approximate size of a checkpoint in bytes."""
     return _size_of(model) * (1 + OPTIMIZERS[plan.optimizer] + bool(plan.ema or plan.average))
 
 
@@ -55,7 +53,7 @@ def _free(device: torch.device) -> int | None:
 
 
 def _occupied(folder: Path) -> int:
-    """By what an earlier part of the run saved: it will be replaced."""
+    """Bytes of earlier checkpoints of the run, which will be replaced."""
     return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 
 

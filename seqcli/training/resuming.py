@@ -1,8 +1,8 @@
-"""Whether a training is resumed as it was begun: all that its record holds is compared, save what is declared here.
+"""Checks that a training is resumed with the settings and data it began with.
 
-A record is what a task writes down of a training before its first step: settings, labels, tokenizer, text. A setting
-that is written down is compared; one that should not be must be named below, with the reason. (No torch: counted
-models, which are not begun again when they are done, are compared too.)
+A record is what a task stores of a training before its first step: settings, labels, tokenizer, text. Everything in
+it is compared, except what is listed below with the reason. (No torch: counted models are compared too, which are not
+continued once they are done.)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SHOWN = 60  # characters of a value
 
 
 def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """All that a record holds, by name, as JSON gives it back."""
+    """All values in a record by name, as they come back from JSON."""
     flat = {name: value for name, value in record.items() if name not in _PARTS}
     for part in _PARTS:
         flat |= record.get(part) or {}
@@ -46,11 +46,9 @@ def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(begun: Mapping[str, Any], now: Mapping[str, Any], *, done: bool = False, reporter: Reporter) -> None:
-    """Raises UsageError that names what differs between two of `settings_of`, and may not.
-
-    What only one of them has is of another version of seqcli. A change of precision or device is noted. done: it is not
-    gone on with, so a budget may not change either.
-    """
+    """Raises UsageError naming the values that differ between two results of `settings_of` and may not. Values that
+    only one of them has come from another version of seqcli. A change of precision or device is noted. done: the
+    training is not continued, so its budget may not change either."""
     may_change = MAY_CHANGE - (BUDGET if done else frozenset())
     may_change -= LOOKING if begun.get("schedule") == "plateau" else frozenset()  # whose rate falls by what it sees
     different = [name for name in now if name in begun and now[name] != begun[name]]
@@ -69,7 +67,7 @@ def check(begun: Mapping[str, Any], now: Mapping[str, Any], *, done: bool = Fals
 
 
 def fingerprint(*arrays: np.ndarray | bytes) -> str:
-    """Of what is trained or judged on: tokens, labels, text."""
+    """Checksum of the data that is trained or evaluated on: tokens, labels, text."""
     sum_ = 0
     for array in arrays:
         sum_ = zlib.crc32(array if isinstance(array, bytes) else np.ascontiguousarray(array).data, sum_)

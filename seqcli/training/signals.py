@@ -11,10 +11,9 @@ from seqcli.system import signals, torchrun
 
 @contextmanager
 def collected() -> Iterator[list[signal.Signals]]:
-    """SIGINT and SIGTERM, as they come; a second SIGINT interrupts at once (torchrun sends one after a terminal's own).
-
-    What came too late for the last step raises at the end of the block, when the training is saved.
-    """
+    """Collects SIGINT and SIGTERM; a second SIGINT interrupts at once (torchrun sends one after that of the
+    terminal). A signal that came too late for the last step raises at the end of the block, when the training is
+    saved."""
     seen: list[signal.Signals] = []
 
     def note(number, frame):

@@ -1,4 +1,5 @@
-"""All tensors that resuming needs, as named arrays, and back: weights, optimizer, average, random states, carried state."""
+"""All tensors needed for resuming as named arrays, and back: weights, optimizer, average, random states, carried
+state."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def arrays(model: Network, optimizer: torch.optim.Optimizer, average: Average, c
 
 
 def restore(named: Mapping[str, np.ndarray], model: Network, optimizer: torch.optim.Optimizer, average: Average) -> Any:
-    """Puts back what `arrays` gave; returns the carried state. Raises ModelError where it does not fit the model."""
+    """Restores the result of `arrays` and returns the carried state. Raises ModelError if it does not match the
+    model."""
     try:
         return _restored(named, model, optimizer, average)
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""From a network that is yet to be built to one that is trained and saved: what all tasks do around the loop."""
+"""Builds, trains and saves a network: the part of training around the loop that all tasks share."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fit(
     work: Work, draft: ModelWriter, plan: Plan, request: Request, *, placement: Placement, resume: bool, begun: float,
     reporter: Reporter,
 ) -> dict[str, Any]:  # fmt: skip
-    """Trains into `draft` and returns the record. begun: when it all began, by `time.monotonic`."""
+    """Trains into `draft` and returns the record. begun: start of the command, on the scale of `time.monotonic`."""
     if not torchrun.rank():
         resources.check(weights.outline(work.make), plan, placement, vocab_size=work.outputs, folder=draft.path)
     torch.manual_seed(plan.seed)
