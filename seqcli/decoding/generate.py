@@ -46,7 +46,7 @@ class GenerationSettings:
     def __post_init__(self):
         check(self)
         if self.beam_size and self.num_samples > self.beam_size:
-            cure = f"use a beam of {self.num_samples}"
+            cure = f"use beam size {self.num_samples}"
             raise UsageError(f"beam size {self.beam_size} is too small for {self.num_samples} texts", cure=cure)
         if self.beam_size and self.policy != Policy():
             raise UsageError("sampling settings cannot be combined with beam_size", cure="leave one of them out")

@@ -54,7 +54,7 @@ class TranslationSettings:
         check(self)
         object.__setattr__(self, "prefix", self.prefix.strip())  # whole words: white space around them says nothing
         if self.n_best > self.beam_size:
-            cure = f"use a beam of {self.n_best}"
+            cure = f"use beam size {self.n_best}"
             raise UsageError(f"beam size {self.beam_size} is too small for {self.n_best} translations", cure=cure)
 
     @property

@@ -229,7 +229,7 @@ def test_3_references_out_of_step(here, tmp_path, lines, what):
 @pytest.mark.parametrize(
     "arguments, code, what",
     [
-        (["--n-best", "9", "--beam-size", "5"], 2, "use a beam of 9"),
+        (["--n-best", "9", "--beam-size", "5"], 2, "use beam size 9"),
         (["--length-penalty", "2", "--top-k", "3"], 2, "--top-k cannot be combined with --length-penalty"),
         (["--n-best", "2", "--header"], 2, "--header cannot be combined with several"),
         (["-m", "other"], 2, "only one translator"),

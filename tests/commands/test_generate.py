@@ -126,7 +126,7 @@ def test_without_a_prompt_and_a_terminal_it_begins_from_nothing(ask, monkeypatch
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        (["--beam-size", "2", "--num-samples", "3"], "a beam of 2 finds no 3 texts; use a beam of 3"),
+        (["--beam-size", "2", "--num-samples", "3"], "beam size 2 is too small for 3 texts; use beam size 3"),
         (["--beam-size", "2", "--temperature", "1"], "--temperature cannot be combined with --beam-size"),
         (["--next", "2", "--stop", "x"], "--stop cannot be combined with --next"),
         (["--next", "2", "--top-k", "3"], "--top-k cannot be combined with --next"),

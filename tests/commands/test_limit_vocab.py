@@ -42,8 +42,8 @@ def test_a_list_without_effect_is_refused_before_any_work(train, tmp_path, kind)
     for given, code, says in [
         (("--tokenizer", "characters", "--limit-vocab", "list.txt"), 2, "--limit-vocab needs --tokenizer words"),
         (("--tokenizer", "list.txt", "--limit-vocab", "list.txt"), 2, "--limit-vocab needs --tokenizer words"),
-        (("--tokenizer", "words", "--limit-vocab", "nosuch"), 3, "no such file: nosuch"),
-        (("--tokenizer", "words", "--limit-vocab", "blank.txt"), 3, "no words to limit the vocabulary to: blank.txt"),
+        (("--tokenizer", "words", "--limit-vocab", "nosuch"), 3, "nosuch: no such file"),
+        (("--tokenizer", "words", "--limit-vocab", "blank.txt"), 3, "blank.txt: no words to limit the vocabulary to"),
     ]:
         done = train(kind, *given)
         assert done.code == code and says in done.err.splitlines()[-1], done.err

@@ -77,7 +77,7 @@ def test_other_segmentations(folder):
     drawn = tokenize(folder, "-m", "sentencepiece", "--sample", "0.1", "--seed", "7", *["I study machines"] * 9)
     assert len(set(drawn.split("\n")[:-1])) > 1
     assert drawn == tokenize(folder, "-m", "sentencepiece", "--sample", "0.1", "--seed", "7", *["I study machines"] * 9)
-    assert "one segmentation only" in tokenize(folder, "-m", "bpe", "--n-best", "3", "I", code=2)
+    assert "no alternative segmentations" in tokenize(folder, "-m", "bpe", "--n-best", "3", "I", code=2)
 
 
 def test_statistics_stand_side_by_side(folder):
@@ -104,12 +104,12 @@ def test_kept_columns_pass_through(folder):
 @pytest.mark.parametrize(
     "arguments, code, says",
     [
-        (["-m", "nowhere", "a"], 4, "no such model: nowhere"),
+        (["-m", "nowhere", "a"], 4, "nowhere: no such model"),
         (["-m", "junk.model", "a"], 4, "junk.model"),
         (["-m", "bytes", "-m", "words", "a"], 2, "--stats"),
         (["-m", "bytes", "--count", "--ids", "a"], 2, "--ids cannot be combined with --count"),
         (["-m", "bytes", "--vocab", "--stats"], 2, "cannot be combined with"),
-        (["-m", "bytes", "--decode", "--ids", "5 259"], 3, "not a token id: '259': record 1; ids are 0 to 258"),
+        (["-m", "bytes", "--decode", "--ids", "5 259"], 3, "record 1: not a token id: '259'; ids are 0 to 258"),
         (["-m", "bytes", "--n-best", "0", "a"], 2, "--n-best"),
         (["-m", "bytes", "--sample", "inf", "a"], 2, "--sample"),
     ],

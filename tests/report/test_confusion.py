@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_listed(classes, count, width):
     lines = "\n".join(plain(confusion, labels, width=width))
     assert "most frequent confusions" in lines and "l1" in lines and "l2" not in lines
     confusion[1, 0] = 0
-    assert "no label was taken" in picture(confusion, labels, color=False, width=width)
+    assert "no confusions between labels" in picture(confusion, labels, color=False, width=width)
 
 
 def test_the_most_frequent_confusions():

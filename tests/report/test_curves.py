@@ -30,7 +30,7 @@ def test_a_single_evaluation_is_drawn():
 
 
 def test_2_what_cannot_be_a_picture(monkeypatch):
-    with pytest.raises(UsageError, match=r"ends in \.png"):
+    with pytest.raises(UsageError, match=r"not a \.png"):
         curves.check("a.jpg")
     monkeypatch.setattr(curves, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"seqcli\[plot\]"):

@@ -52,7 +52,7 @@ def test_what_has_no_picture():
     assert picture(np.zeros((0, 0)), [], []) == ""
     assert (
         picture(np.zeros((2, 500)), ["a"] * 500, ["b"] * 2)
-        == "too long for a picture: 500 source tokens and 2 of the translation\n"
+        == "too long for a heat map: 500 source tokens, 2 target tokens\n"
     )
     with pytest.raises(UsageError, match=r".json or a .png"):
         heatmap.check("map.pdf")
