@@ -130,19 +130,19 @@ class Sample:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a second first use waits here
             if (place / MANIFEST).is_file():
                 if asked:
-                    reporter.note(f"no -m: using {self.what}, a toy")
+                    reporter.note(f"no model given; using {self.what} (a toy)")
                 return place
             for old in cache.glob(f".{place.name}-*"):  # of a first use that was ended
                 shutil.rmtree(old, ignore_errors=True)
-            asking = "no -m: " if asked else ""
-            reporter.note(f"{asking}building {self.what} once, a toy of {self.source.name}, into {cache}")
+            asking = "no model given; " if asked else ""
+            reporter.note(f"{asking}building {self.what} (a toy, first use only) in {cache}")
             try:
                 with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=cache) as new:
                     self.train(Path(new) / self.prefix, reporter)
                     os.rename(Path(new) / self.prefix, place)
             except signals.Stopped:
                 reporter.note(
-                    "interrupted; the same command begins this sample model again and keeps those that are complete"
+                    "interrupted; run the same command again to rebuild this sample model (complete ones are kept)"
                 )
                 raise
         return place

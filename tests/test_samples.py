@@ -197,8 +197,8 @@ def test_two_first_uses_at_once_build_it_once(environment, tmp_path):
     assert [process.returncode for process in both] == [0, 0], answers
     assert answers[0][0] == answers[1][0] and json.loads(answers[0][0])["scores"][0]["model"] == "sample-english"
     notes = sorted(error.splitlines()[0] for _, error in answers)
-    assert notes[0].startswith("seqcli score: no -m: building the sample ngram model for english once, a toy")
-    assert notes[1] == "seqcli score: no -m: using the sample ngram model for english, a toy"
+    assert notes[0].startswith("seqcli score: no model given; building the sample ngram model for english (a toy")
+    assert notes[1] == "seqcli score: no model given; using the sample ngram model for english (a toy)"
     (folder,) = (tmp_path / "seqcli").glob("language-*")
     ModelFolder.open(folder).verify()
 
@@ -259,7 +259,7 @@ def test_a_sample_model_is_a_model_by_its_name(cache, opened, here, tmp_path, ar
     }  # fmt: skip
     done = here(*arguments, *rest.get(arguments[0], [LANGUAGES["english"]]))
     assert done.code == 0 and shown in done.out, done
-    assert "no -m" not in done.err
+    assert "no model given" not in done.err
 
 
 def test_python_opens_a_sample_model_by_its_name(cache, opened):

@@ -193,7 +193,7 @@ def open_language_models(
     from seqcli.tasks.language import load, mixture
 
     reporter = question.reporter
-    place = Placement(question.machine, reporter=reporter, otherwise="n-gram models are looked up, not computed")
+    place = Placement(question.machine, reporter=reporter, otherwise="n-gram models run on the CPU")
     chosen = place.all(load.open_models(question.sources, encoding=question.source.encoding, reporter=reporter))
     if isinstance(mix, str):
         chosen = [mixture.fitted(chosen, mix, reporter=reporter)]

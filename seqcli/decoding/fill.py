@@ -31,7 +31,7 @@ def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling
     model, reader, names = opened.model, RecordReader.of(opened), opened.tokenizer.vocabulary()
     if not isinstance(model, MaskFiller):
         cure = "give one trained with --objective masked or hybrid"
-        raise UsageError(f"{opened.name} is no masked model", where="--fill", cure=cure)
+        raise UsageError(f"{opened.name} is not a masked model", where="--fill", cure=cure)
     texts = iter(texts)
     while some := list(islice(texts, max(1, _AT_ONCE // (4 * len(names))))):
         rows = [_masked(reader, text, mask=len(names)) for text in some]

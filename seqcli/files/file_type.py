@@ -53,7 +53,7 @@ _PAGES = (b"<!doctype html", b"<html")
 
 
 def recognised(head: bytes) -> tuple[str, str] | None:
-    """What data that begins so is, if it is not text, and the cure: ("a zip archive", "unpack it first")."""
+    """What data that begins so is, if it is not text, and the cure: ("a zip archive", "decompress it first")."""
     if head.startswith(_ZIP) and any(sign in head for sign in _OFFICE):
         return "a spreadsheet or another Office document", "save it as .csv or as text"
     for signature, found in _SIGNATURES.items():

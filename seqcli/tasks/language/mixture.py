@@ -92,7 +92,7 @@ def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
     for opened in models:
         if is_pseudo(opened.model):
             raise ModelError(
-                "a masked model does not mix: its scores are not probabilities of a text", where=opened.name
+                "a masked model cannot be mixed, since its scores are not probabilities of a text", where=opened.name
             )
     for other in models[1:]:
         if (other.tokenizer.fingerprint, other.unit) != (first.tokenizer.fingerprint, first.unit):
