@@ -28,7 +28,7 @@ def check_weights(tensors: Mapping[str, np.ndarray]) -> None:
 def check_log_probs(log_prob: np.ndarray) -> None:
     """Raises ModelError where natural log-probabilities (any shape) are NaN or plus infinity."""
     if not log_prob.max(initial=-math.inf) < math.inf:  # the maximum of what holds NaN is NaN
-        raise ModelError("the model's log-probabilities are NaN", cure=_CURE)
+        raise ModelError("the model's log-probabilities are not all finite", cure=_CURE)
 
 
 def check_logits(logits: np.ndarray) -> None:
@@ -36,6 +36,6 @@ def check_logits(logits: np.ndarray) -> None:
     if logits.size:
         best = logits.max(axis=-1)
         if not best.max() < math.inf:
-            raise ModelError("the model's logits are NaN", cure=_CURE)
+            raise ModelError("the model's logits are not all finite", cure=_CURE)
         if best.min() == -math.inf:
             raise ModelError("all outputs of the model have probability zero", cure=_CURE)

@@ -29,14 +29,14 @@ def test_later_sources_win():
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"widht": 1}, "unknown setting 'widht': a.toml; did you mean 'width'?"),
-        ({"zzz": 1}, "unknown setting 'zzz': a.toml; known: name, prune, rate, width"),
-        ({"width": "wide"}, "width = 'wide': .*: a.toml"),
-        ({"width": 1.5}, "width = 1.5: .*: a.toml"),
-        ({"width": None}, "width = None: .*: a.toml"),
-        ({"width": True}, "width is not a switch, got true: a.toml"),
-        ({"rate": False}, "rate is not a switch, got false: a.toml"),
-        ({"prune": [0, "x"]}, r"prune = \[0, 'x'\]: .*: a.toml"),
+        ({"widht": 1}, "a.toml: unknown setting 'widht'; did you mean 'width'?"),
+        ({"zzz": 1}, "a.toml: unknown setting 'zzz'; known: name, prune, rate, width"),
+        ({"width": "wide"}, "a.toml: width = 'wide': "),
+        ({"width": 1.5}, "a.toml: width = 1.5: "),
+        ({"width": None}, "a.toml: width = None: "),
+        ({"width": True}, "a.toml: width is not true or false, got true"),
+        ({"rate": False}, "a.toml: rate is not true or false, got false"),
+        ({"prune": [0, "x"]}, r"a.toml: prune = \[0, 'x'\]: "),
         ({"width": 0}, "width must be 1 or more, got 0"),
     ],
 )
@@ -51,7 +51,7 @@ def test_assignments_are_toml_or_plain_text():
         "width": 3, "rate": 0.001, "name": "ngram", "other": "a=b", "prune": [0, 1], "yes": True, "text": "a=b c", "empty": ""
     }  # fmt: skip
     for wrong in ("width", "=3", " =3"):
-        with pytest.raises(UsageError, match=r"KEY=VALUE.*--set"):
+        with pytest.raises(UsageError, match=r"--set: not KEY=VALUE"):
             parse_assignments([wrong])
 
 
@@ -85,7 +85,7 @@ def test_2_toml_that_cannot_be_read(tmp_path):
 
 
 def test_a_setting_is_assigned_once():
-    with pytest.raises(UsageError, match="'order' is given twice: --set"):
+    with pytest.raises(UsageError, match="--set: setting 'order' is given twice"):
         parse_assignments(["order=3", "prune=[0]", " order = 4"])
 
 

@@ -144,5 +144,5 @@ def test_what_may_be_infinite():
     ]:  # fmt: skip
         with pytest.raises(ModelError):
             check(np.array(value, np.float32))
-    with pytest.raises(ModelError, match="not numbers"):
+    with pytest.raises(ModelError, match="not all finite"):
         Scores(np.array([math.nan], np.float32))

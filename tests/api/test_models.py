@@ -108,7 +108,7 @@ def test_a_classifier_answers_as_on_the_command_line(tmp_path, here):
 
 @pytest.mark.parametrize("pairs", [[("a",)], [("a", "b", "c", "d")], [(1, 2)], ["ab"], [("a", "b"), ("a",)], [3]])
 def test_what_is_no_pair_is_refused(model, pairs):
-    with pytest.raises(UsageError, match=r"a pair has a good and a bad sentence|int is no text"):
+    with pytest.raises(UsageError, match=r"a pair needs a good and a bad sentence|int is not a text"):
         seqcli.load(str(model)).pairs(pairs)
 
 

@@ -196,7 +196,7 @@ def test_damage_is_a_model_error(tokenizer, tmp_path):
 
 def test_an_unknown_kind_names_the_nearest(tmp_path):
     (tmp_path / tokenizers.FILE).write_text('{"kind": "../word", "vocab_size": 5, "fingerprint": "0"}')
-    with pytest.raises(ModelError, match=r"unknown kind '\.\./word'.*did you mean 'words'"):
+    with pytest.raises(ModelError, match=r"unknown tokenizer kind '\.\./word'.*did you mean 'words'"):
         tokenizers.load(tmp_path)
     with pytest.raises(UsageError, match="did you mean 'sentencepiece'"):
         catalog.load("tokenizers", "sentencpiece")

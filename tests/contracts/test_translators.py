@@ -146,7 +146,7 @@ def test_placed_it_says_nearly_the_same(arch, precision, atol):
 @pytest.mark.parametrize(
     "settings, what",
     [
-        ({"positions": "learned"}, "learned positions end"),
+        ({"positions": "learned"}, "learned positions are limited"),
         ({"positions": "sinusoidal", "width": 15, "heads": 5}, "even width"),
     ],
 )

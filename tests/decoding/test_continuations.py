@@ -149,7 +149,7 @@ def test_text_grows_and_nothing_is_taken_back(any_model):
 
 
 def test_what_cannot_be_meant():
-    with pytest.raises(UsageError, match="a beam of 2 finds no 3 texts"):
+    with pytest.raises(UsageError, match="beam size 2 is too small for 3 texts"):
         GenerationSettings(beam_size=2, num_samples=3)
     with pytest.raises(UsageError, match="empty stop"):
         GenerationSettings(stop=("",))

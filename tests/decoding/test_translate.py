@@ -92,7 +92,7 @@ def test_what_is_asked_of_a_translation():
     )
     assert greedy == best
     assert told(toy(**UNSURE), LINES, DRAWN) != told(toy(**UNSURE), LINES, TranslationSettings(num_samples=3, seed=6))
-    with pytest.raises(UsageError, match="a beam of 5 finds no 6 translations"):
+    with pytest.raises(UsageError, match="beam size 5 is too small for 6 translations"):
         TranslationSettings(n_best=6)
 
 

@@ -117,7 +117,7 @@ def test_fillings_by_example():
 
 @pytest.mark.parametrize(
     "template, what",
-    [("no choice", "no choice"), ("a [b", "not closed"), ("a b]", "character 4"), ("a [[b]", "character 4"),
+    [("no choice", "no choice"), ("a [b", "unclosed"), ("a b]", "character 4"), ("a [[b]", "character 4"),
      ("[a|b]" * 17, "combinations")],
 )  # fmt: skip
 def test_fillings_that_are_none(template, what):

@@ -107,7 +107,7 @@ def test_not_even_force_replaces_what_seqcli_did_not_make(tmp_path, files, make)
     for name, text in files.items():
         (tmp_path / "theirs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "theirs" / name).write_text(text)
-    with pytest.raises(UsageError, match=r"not a (model|tokenizer) of seqcli"):
+    with pytest.raises(UsageError, match=r"contains no seqcli model|is not a seqcli tokenizer"):
         make(tmp_path / "theirs", 1, force=True)
     found = [path for path in (tmp_path / "theirs").rglob("*") if path.is_file()]
     assert {path.relative_to(tmp_path / "theirs").as_posix(): path.read_text() for path in found} == files
@@ -158,9 +158,9 @@ def test_the_lock_of_a_dead_process_holds_nobody(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_an_output_error():
-    with pytest.raises(OutputError, match=r"cannot write .*: /proc/m"):
+    with pytest.raises(OutputError, match=r"/proc/m: cannot write"):
         save(Path("/proc/m"), 1)
-    with pytest.raises(OutputError, match=r"cannot write .*: /proc/m/t"):
+    with pytest.raises(OutputError, match=r"/proc/m/t: cannot write"):
         save_tokenizer(VOCABULARY, Path("/proc/m/t"))
 
 

@@ -165,7 +165,7 @@ def test_weights_of_labels():
 def test_labels_in_another_order_and_of_no_model():
     other = TEXTS.relabelled(["so so", "good", "more", "bad"], where="here")
     assert [label for _, label in rows_of(other)] == [label for _, label in rows_of(TEXTS)] and other.targets.max() == 3
-    with pytest.raises(InputError, match="'so so' is not one of the model's labels: here"):
+    with pytest.raises(InputError, match="here: label 'so so' is not one of the model's labels"):
         TEXTS.relabelled(["good", "bad"], where="here")
 
 
@@ -266,7 +266,7 @@ def test_resuming_with_other_labels_or_texts_is_refused(tmp_path):
     other = Texts(TEXTS.data, (TEXTS.targets + 1) % 3, TEXTS.labels)
     with pytest.raises(UsageError, match="text was"):
         trained(tmp_path / "m", "cnn", given=TrainingTexts(other, GIVEN.valid, ("t",), threads=1), steps=4, resume=True)
-    with pytest.raises(UsageError, match="filters was 4, is 5"):
+    with pytest.raises(UsageError, match="filters was 4, now 5"):
         trained(tmp_path / "m", "cnn", steps=4, resume=True, filters=5)
 
 
@@ -347,11 +347,11 @@ def test_a_body_of_another_shape_is_refused(tmp_path, bodies, arch, change):
 
 
 def test_what_is_no_body(tmp_path, bodies):
-    with pytest.raises(UsageError, match="is a lstm"):
+    with pytest.raises(UsageError, match="has architecture lstm"):
         settings_of_body(str(bodies / "lstm"), "gru")
-    with pytest.raises(UsageError, match="is a ngram"):
+    with pytest.raises(UsageError, match="has architecture ngram"):
         settings_of_body(str(bodies / "ngram"), "lstm")
-    with pytest.raises(ModelError, match="it was counted"):
+    with pytest.raises(ModelError, match="is a counted model"):
         trained(tmp_path / "c", "lstm", init=str(bodies / "ngram"), steps=1)
     trained(tmp_path / "bag", "bag")
     with pytest.raises(ModelError):

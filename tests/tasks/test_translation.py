@@ -144,7 +144,7 @@ def test_it_begins_with_another_ones_weights(tmp_path):
 def test_resuming_by_another_measure_is_refused(tmp_path):
     """Its figures and those before could not be compared."""
     trained(tmp_path / "m", "gru", steps=4, width=16)
-    with pytest.raises(UsageError, match="metric was 'loss', is 'chrf'"):
+    with pytest.raises(UsageError, match="metric was 'loss', now 'chrf'"):
         trained(tmp_path / "m", "gru", steps=8, width=16, resume=True, metric="chrf")
     with pytest.raises(UsageError, match="held-out text was"):
         trained(tmp_path / "m", "gru", steps=8, width=16, resume=True, valid=PAIRS.only(np.arange(len(PAIRS)) < 20))
@@ -160,7 +160,7 @@ def test_pairs_of_one_source_are_held_out_together():
     assert not {*learnt.source.data.split(b"\n")[:-1]} & {*held.source.data.split(b"\n")[:-1]}
     assert len(learnt) + len(held) == 300 and 5 <= len(held) <= 30
     assert held.source.data == split(pairs, seed=3)[1].source.data
-    with pytest.raises(InputError, match="none to judge on"):
+    with pytest.raises(InputError, match="none can be held out"):
         split(Pairs(Texts(b"a\na\n"), Texts(b"b\nc\n")), seed=0)
 
 

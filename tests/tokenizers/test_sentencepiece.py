@@ -61,7 +61,7 @@ def test_ids_are_the_librarys(algorithm, tmp_path):
 def test_vocabularies_fit_the_text(algorithm):
     made, notes = train([TEXT], vocab_size=100_000, algorithm=algorithm)
     assert made.vocab_size < 1000 and notes == [
-        f"vocabulary lowered from 100,000 to {made.vocab_size}: the text supports no more"
+        f"vocabulary lowered from 100,000 to {made.vocab_size}: the text is too small for more"
     ]
     made, notes = train([TEXT], vocab_size=10**12, algorithm=algorithm)
     assert made.vocab_size < 1000
@@ -117,7 +117,7 @@ def test_nbest_begins_with_the_best():
     scores = [score for _, score in found]
     assert len(found) == len({tuple(ids) for ids, _ in found}) == 5 and scores == sorted(scores, reverse=True)
     assert {MADE["unigram"].decode(ids) for ids, _ in found} == {text}
-    with pytest.raises(UsageError, match="one segmentation only"):
+    with pytest.raises(UsageError, match="no alternative segmentations"):
         MADE["bpe"].nbest(text, k=5)
     assert MADE["unigram"].nbest("", k=5) == [(array("i"), 0)] and not MADE["unigram"].sample("", alpha=1, seed=1)
 

@@ -28,7 +28,7 @@ def arguments(corpus, *more):
 
 
 @pytest.mark.parametrize("more, said", [
-    ((), "not enough memory: weights, gradients, optimizer and logits take 1.7 MB, 1.0 MB are free: cpu; use a smaller"),
+    ((), "not enough memory: weights, gradients, optimizer and logits need 1.7 MB, but 1.0 MB is free; use a smaller"),
     (("--set", "optimizer=sgd"), None),
 ])  # fmt: skip
 def test_5_memory(here, corpus, tmp_path, monkeypatch, more, said):

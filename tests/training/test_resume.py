@@ -162,7 +162,7 @@ def test_checkpoints_of_another_tool_are_left_alone(tmp_path, corpus_path):
     theirs = tmp_path / "experiment" / checkpoint.FOLDER / "step-00000003"
     theirs.mkdir(parents=True)
     (theirs / "model.pt").write_text("theirs")
-    for resume, said in ((True, "nothing to resume"), (False, "not a model of seqcli")):
+    for resume, said in ((True, "nothing to resume"), (False, "contains no seqcli model")):
         with pytest.raises(UsageError, match=said), drafting(tmp_path / "experiment", force=not resume, resume=resume):
             pass
     assert (theirs / "model.pt").read_text() == "theirs"

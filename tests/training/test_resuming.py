@@ -56,28 +56,28 @@ def test_every_setting_is_refused_or_declared(kind):
             assert name in resuming.BUDGET | resuming.LOOKING | {"shard"}
             check(then, now)
         else:
-            with pytest.raises(UsageError, match=f"^{name} was .*, is .*: --resume"):
+            with pytest.raises(UsageError, match=f"^--resume: {name} was .*, now "):
                 check(then, now)
 
 
 def test_a_budget_may_change_only_where_training_goes_on():
     then = {"settings": {"epochs": 2}}
     check(then, {"settings": {"epochs": 3}})
-    with pytest.raises(UsageError, match="epochs was 2, is 3"):
+    with pytest.raises(UsageError, match="epochs was 2, now 3"):
         check(then, {"settings": {"epochs": 3}}, done=True)
 
 
 def test_how_often_is_looked_changes_what_plateau_learns():
     then, now = ({"training": {"schedule": "plateau", "evaluate_every": n}} for n in (1, 2))
-    with pytest.raises(UsageError, match="evaluate_every was 1, is 2"):
+    with pytest.raises(UsageError, match="evaluate_every was 1, now 2"):
         check(then, now)
 
 
 def test_all_that_differs_is_named_and_the_text_where_nothing_else_does():
     then = {"settings": {"width": 8, "layers": 1}, "data": {"fingerprint": "a"}}
-    with pytest.raises(UsageError, match=r"^width was 8, is 9, layers was 1, is 2: --resume"):
+    with pytest.raises(UsageError, match=r"^--resume: width was 8, now 9, layers was 1, now 2"):
         check(then, {"settings": {"width": 9, "layers": 2}, "data": {"fingerprint": "b"}})
-    with pytest.raises(UsageError, match=r"^training text was 'a', is 'b'"):
+    with pytest.raises(UsageError, match=r"^--resume: training text was 'a', now 'b'"):
         check(then, {**then, "data": {"fingerprint": "b"}})
     assert "precision was 'fp32'" not in str(check({"precision": "fp32"}, {"precision": "bf16"}))
     assert check({"precision": "fp32"}, {"precision": "bf16"})[0].startswith("precision was fp32, is bf16")
@@ -200,7 +200,7 @@ def test_what_is_counted_is_compared_too(here, folder):
     for (task, data, options), more, says in (
         (lms, {"--order": 2}, "order was"), (lms, {"--seed": 1}, "held-out text was"), (lms, {"--valid": "valid.txt"}, "text was"),
         (lms, {"--min-count": 9}, "tokenizer was"), (lms, {"--unit": "document"}, "unit was"),
-        (bags, {"--set": ["width=8", "buckets=1024"]}, "buckets was 512, is 1024"), (bags, {"--seed": 2}, "seed was 0, is 2"),
+        (bags, {"--set": ["width=8", "buckets=1024"]}, "buckets was 512, now 1024"), (bags, {"--seed": 2}, "seed was 0, now 2"),
         (bags, {"--label-weights": "x=2"}, "--label-weights was"), (bags, {"--epochs": 7}, "epochs was"),
     ):  # fmt: skip
         done = here(*words(task, data, {**options, **more, "--resume": True}))
