@@ -54,7 +54,7 @@ def test_what_has_no_picture():
         picture(np.zeros((2, 500)), ["a"] * 500, ["b"] * 2)
         == "too long for a heat map: 500 source tokens, 2 target tokens\n"
     )
-    with pytest.raises(UsageError, match=r".json or a .png"):
+    with pytest.raises(UsageError, match=r".json or .png"):
         heatmap.check("map.pdf")
 
 

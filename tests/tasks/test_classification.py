@@ -118,7 +118,7 @@ def test_equal_texts_that_differ_in_label_are_one_side_or_noted():
     reporter = SimpleNamespace(note=notes.append, progress=lambda *_: None)
     one = Texts(b"same words here\n" * 10, np.array([0] * 6 + [1] * 4, np.int32), ["x", "y"])
     kept, held_out = split(one, seed=0, reporter=reporter)
-    assert len(kept) == 9 and len(held_out) == 1 and len(notes) == 1 and "in the training text too" in notes[0]
+    assert len(kept) == 9 and len(held_out) == 1 and len(notes) == 1 and "also occur in the training texts" in notes[0]
     repeated = texts_of({label: [f"{label} {k}" for k in range(100)] * 3 for label in "ab"})
     kept, held_out = split(repeated, seed=0, reporter=reporter)
     assert len(held_out) == 60 and not {*rows_of(kept)} & {*rows_of(held_out)} and len(notes) == 1

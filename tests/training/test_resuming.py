@@ -80,7 +80,7 @@ def test_all_that_differs_is_named_and_the_text_where_nothing_else_does():
     with pytest.raises(UsageError, match=r"^--resume: training text was 'a', now 'b'"):
         check(then, {**then, "data": {"fingerprint": "b"}})
     assert "precision was 'fp32'" not in str(check({"precision": "fp32"}, {"precision": "bf16"}))
-    assert check({"precision": "fp32"}, {"precision": "bf16"})[0].startswith("precision was fp32, is bf16")
+    assert check({"precision": "fp32"}, {"precision": "bf16"})[0].startswith("precision was fp32, now bf16")
 
 
 # --- the options of the command line ----------------------------------------------------------------------------------
@@ -113,26 +113,26 @@ MAY = "may change"  # budgets, logging, the machine
 NONE = "is for other architectures, or refused with what is given"
 CHANGED = {  # option: what is given instead, and what the refusal names
     "data": ({}, "training text was"),
-    "arch": ({"--arch": "lstm"}, "arch was 'gru', is 'lstm'"),
+    "arch": ({"--arch": "lstm"}, "arch was 'gru', now 'lstm'"),
     "preset": ({"--preset": "small"}, "dropout was"),
-    "label_column": ({"--label-column": "other"}, "the list of labels was ['x', 'y'], is ['w', 'z']"),
+    "label_column": ({"--label-column": "other"}, "the list of labels was ['x', 'y'], now ['w', 'z']"),
     "text_column": ({"--text-column": "more"}, "training text was"),
     "source_column": ({"--source-column": "more"}, "tokenizer was"),
     "target_column": ({"--target-column": "more"}, "tokenizer was"),
     "learning_rate": ({"--learning-rate": 0.5}, "learning_rate was"),
-    "seed": ({"--seed": 1}, "seed was 0, is 1"),
-    "config": ({"--config": "c.toml"}, "clip was 1.0, is 2.0"),
-    "set_": ({"--set": ["width=8", "layers=2"]}, "layers was 1, is 2"),
-    "label_weights": ({"--label-weights": "x=1000"}, "--label-weights was None, is ["),
+    "seed": ({"--seed": 1}, "seed was 0, now 1"),
+    "config": ({"--config": "c.toml"}, "clip was 1.0, now 2.0"),
+    "set_": ({"--set": ["width=8", "layers=2"]}, "layers was 1, now 2"),
+    "label_weights": ({"--label-weights": "x=1000"}, "--label-weights was None, now ["),
     "metric": ({"--metric": "macro_f1"}, "metric was"),
     "tokenizer": ({"--tokenizer": "characters"}, "tokenizer was"),
     "separate": ({"--separate": True}, "tokenizer was"),
     "vocab_size": ({"--vocab-size": 6}, "tokenizer was"),
     "min_count": ({"--min-count": 9}, "tokenizer was"),
     "limit_vocab": ({"--limit-vocab": "words.txt"}, "tokenizer was"),
-    "unit": ({"--unit": "document"}, "unit was 'line', is 'document'"),
+    "unit": ({"--unit": "document"}, "unit was 'line', now 'document'"),
     "valid": ({"--valid": "other.valid.txt"}, "held-out text was"),
-    "batch_tokens": ({"--batch-tokens": 300}, "batch_tokens was 256, is 300"),
+    "batch_tokens": ({"--batch-tokens": 300}, "batch_tokens was 256, now 300"),
     "encoding": ({"--encoding": "latin-1"}, "tokenizer was"),
     "init": ({"--init": "body", "--tokenizer": None, "--set": ["width=8", "embedding=8"]}, "the model of --init was None"),
     **dict.fromkeys(("epochs", "steps", "minutes", "tensorboard", "plot", "plot_output", "quiet", "device", "precision", "threads", "verbose", "debug"), MAY),
