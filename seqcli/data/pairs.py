@@ -60,7 +60,7 @@ def read_tables(
     """
     if source_column is not None and target_column is not None and folded(source_column) == folded(target_column):
         raise UsageError(
-            f"{source_column} cannot be source and target", where=listed(paths), cure="name another column"
+            f"{source_column} cannot be both source and target", where=listed(paths), cure="choose another column"
         )
     sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
     asked = [

@@ -265,7 +265,7 @@ def check_readable(paths: Sequence[str], *, text_column: str | None = None, form
             with lines.opened(path):
                 pass
     if text_column and not any(records.has_columns(path, format) for path in paths):
-        raise UsageError(f"--text-column is for {tables.NAMED} and hf: data sets", where=listed(paths))
+        raise UsageError(f"--text-column needs {tables.NAMED} or an hf: data set", where=listed(paths))
 
 
 def _is_stream(path: str) -> bool:
