@@ -9,11 +9,12 @@ A model is a folder that `seqcli train` wrote, or an ARPA file. `load` opens it,
     lm.generate("I study", num_samples=3, seed=1)
     seqcli.load("SENTIMENT").classify(["What a film!", "Boring."])
     seqcli.load("EN-KO").translate("I study machine learning", n_best=3)
+    seqcli.load("WORDS").neighbours("computer")
 
 One text has one result, a list of texts a list of results. Results are dataclasses; `pandas.DataFrame(results)` makes a data frame
 of a list, and a notebook shows it as a table.
 
-`train_lm`, `train_classifier`, `train_translator` and `train_tokenizer` train:
+`train_lm`, `train_classifier`, `train_translator`, `train_embeddings` and `train_tokenizer` train:
 
     lm = seqcli.train_lm("text.txt", "model", arch="lstm", minutes=1)
     lm.record["valid"]["perplexity"]
@@ -25,19 +26,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqcli.api.models import Classifier, LanguageModel, Translator, load
-    from seqcli.api.training import Progress, train_classifier, train_lm, train_tokenizer, train_translator
+    from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator, load
+    from seqcli.api.training import (
+        Progress,
+        train_classifier,
+        train_embeddings,
+        train_lm,
+        train_tokenizer,
+        train_translator,
+    )
     from seqcli.errors import SeqcliError
 
 __version__ = "0.1.0"
 __all__ = [
     "Classifier",
+    "Embeddings",
     "LanguageModel",
     "Progress",
     "SeqcliError",
     "Translator",
     "load",
     "train_classifier",
+    "train_embeddings",
     "train_lm",
     "train_tokenizer",
     "train_translator",

@@ -30,6 +30,7 @@ COMMANDS = {  # in the order of the help
     "generate": "Generate text from a prompt.",
     "translate": "Translate texts.",
     "classify": "Label texts.",
+    "embed": "Turn texts into vectors, and find similar words.",
     "score": "Score texts, orderings, choices and minimal pairs.",
     "convert": "Convert n-gram models to ARPA and back.",
     "info": "Describe a model.",
@@ -68,6 +69,7 @@ def _register() -> None:
         classify,
         convert,
         demo,
+        embed,
         generate,
         help,
         info,
@@ -80,7 +82,7 @@ def _register() -> None:
 
     app.add_typer(train.app, name="train", short_help=COMMANDS["train"])
     for command in (
-        tokenize.tokenize, generate.generate, translate.translate, classify.classify, score.score, convert.convert, info.info,
+        tokenize.tokenize, generate.generate, translate.translate, classify.classify, embed.embed, score.score, convert.convert, info.info,
         demo.demo, help.help,
     ):  # fmt: skip
         app.command(command.__name__, cls=options.Command, short_help=COMMANDS[command.__name__])(command)

@@ -26,6 +26,7 @@ from seqcli.text import nfc
 
 if TYPE_CHECKING:
     from seqcli.tasks.classification.load import OpenClassifier
+    from seqcli.tasks.embeddings.load import OpenEmbeddings
     from seqcli.tasks.trained import Trained
     from seqcli.training.config import Request
 
@@ -49,6 +50,7 @@ SETTINGS: dict[str, dict[str, Any]] = {  # of each architecture beside its prese
     "transformer": {"width": 64, "layers": 2, "dropout": 0.1, "learning_rate": 5e-3},
 }
 CLASSIFIER, CLASSIFYING = "bag", {"buckets": 1 << 18}
+EMBEDDER, EMBEDDING = "skipgram", {"epochs": 20, "subsample": 1e-3}
 TRANSLATOR = "gru"  # whose attention aligns words: of a Transformer's layers and heads none does alone
 TRANSLATED = 1500  # pieces of both languages
 TRANSLATING = {"epochs": 20, "batch_tokens": 256, "warmup": 50, "evaluations": 1}
@@ -152,7 +154,12 @@ def every() -> dict[str, Sample]:
     """The sample models by name."""
     found = []
     for language, other in ((ENGLISH, KOREAN), (KOREAN, ENGLISH)):
-        found += [_of_language(language), _of_sentiment(language), _of_translation(language, other)]
+        found += [
+            _of_language(language),
+            _of_sentiment(language),
+            _of_translation(language, other),
+            _of_words(language),
+        ]
         found += [_of_language(language, arch) for arch in SETTINGS]
     return {sample.name: sample for sample in found}
 
@@ -210,6 +217,14 @@ def classifier_of(name: str, *, reporter: Reporter) -> OpenClassifier:
 
     sample = _of_sentiment(name)
     return open_classifier(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
+
+
+def embeddings(text: str, *, reporter: Reporter) -> OpenEmbeddings:
+    """The sample embeddings for the script of `text`."""
+    from seqcli.tasks.embeddings.load import open_embeddings
+
+    sample = _of_words(language_of(text))
+    return open_embeddings(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
 
 
 def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
@@ -298,6 +313,27 @@ def _of_translation(language: str, other: str) -> Sample:
         f"{PREFIX}{language}-{other}", "translation", TRANSLATOR, f"{language}-{other}-{TRANSLATOR}",
         f"{TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}", source, train,
         f"the sample {TRANSLATOR} model from {language} to {other}",
+    )  # fmt: skip
+
+
+def _of_words(language: str) -> Sample:
+    """Embeddings of words."""
+    source = folder() / f"{language}.txt"
+
+    def train(place: Path, reporter: Reporter) -> None:
+        from seqcli.runs.model_folder import drafting
+        from seqcli.tasks.embeddings.train import train_embeddings
+        from seqcli.tasks.language.data import Corpus, TokenizerChoice
+        from seqcli.training.config import requests
+
+        (request,) = requests("embeddings", [EMBEDDER], PRESET, [("samples", EMBEDDING)], threads=1)
+        with drafting(place) as draft:
+            choice = TokenizerChoice("words", min_count=2)
+            train_embeddings(draft, Corpus((str(source),)), choice, request, reporter=reporter)
+
+    return Sample(
+        f"{PREFIX}words-{language}", "embeddings", EMBEDDER, f"words-{language}-{EMBEDDER}",
+        f"{EMBEDDER} {PRESET} {EMBEDDING}", source, train, f"the sample {EMBEDDER} embeddings for {language}",
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "nn": (2, "numpy torch", ""),
     "ngram": (2, "numpy", ""),
     "bag": (2, "numpy", ""),
+    "embeddings": (2, "numpy", ""),
     "data": (2, "numpy", "datasets pyarrow"),
     "metrics": (2, "numpy", "sacrebleu"),
     "models": (3, "numpy torch", ""),
@@ -42,7 +43,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "interop": (5, "numpy", ""),
     "scoring": (5, "numpy", ""),
     "tasks": (6, "numpy", "torch"),
-    "report": (7, "rich", "matplotlib pyarrow"),
+    "report": (7, "rich", "matplotlib pyarrow sklearn umap"),
     "samples": (7, "", ""),
     "commands": (8, "typer", "numpy rich sacrebleu"),
     "api": (8, "", ""),
@@ -55,6 +56,8 @@ FILES = {  # files that may import more, or less, than their room
     "models/ngram.py": "numpy",
     "models/ngram_classifier.py": "numpy",
     "models/bag_classifier.py": "numpy",
+    "models/word2vec.py": "numpy torch",
+    "models/glove.py": "numpy torch",
 }
 TOP, FUNCTION, TYPING = "at the top", "inside a function", "for types"
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from seqcli import ranges, samples
 from seqcli.data.labelled import unlabelled, without_labels
@@ -32,6 +32,7 @@ from seqcli.interfaces import SILENT, OpenModel, OpenScorer, OpenTranslator, Pla
 from seqcli.interop import is_arpa
 from seqcli.metrics import signature
 from seqcli.results.classification import Classification, Evaluation, Explanation
+from seqcli.results.embeddings import Neighbour, Similarity
 from seqcli.results.language import (
     Choice,
     Continuation,
@@ -57,11 +58,16 @@ from seqcli.tasks.classification.classify import Classified, explain
 from seqcli.tasks.classification.data import Texts as LabelledTexts
 from seqcli.tasks.classification.evaluate import Answers
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
+from seqcli.tasks.embeddings import ask
+from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
+if TYPE_CHECKING:
+    import numpy as np
+
 T = TypeVar("T")
-Model: TypeAlias = "LanguageModel | Classifier | Translator"
+Model: TypeAlias = "LanguageModel | Classifier | Translator | Embeddings"
 Texts = str | Iterable[str]
 Answer: TypeAlias = T | list[T]
 
@@ -70,7 +76,7 @@ def load(
     model: str | os.PathLike[str], *, device: str = "cpu", precision: str = "fp32", threads: int | None = None,
     encoding: str | None = None,
 ) -> Model:  # fmt: skip
-    """The model in a folder or in an ARPA file, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier` or `Translator` by its task.
+    """The model in a folder or in an ARPA file, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
 
     device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads apply to neural models; encoding is
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
@@ -85,6 +91,8 @@ def load(
         answering = Classifier(open_classifier(path, name=name), record)
     elif folder and folder.task == TRANSLATION:
         answering = Translator(open_translator(path, name=name), record)
+    elif folder and folder.task == EMBEDDINGS:
+        return Embeddings(open_embeddings(path, name=name or os.path.basename(path)), record)
     else:
         answering = LanguageModel(open_model(path, name=name, encoding=encoding), record)
     network = answering.opened.model
@@ -331,6 +339,62 @@ class Translator:
     def _given(self, sources: Texts, texts: Texts) -> OpenScorer:
         sources = _aligned(sources, _listed(texts), "sources")
         return given_sources(self.opened, block_of(sources).data)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Embeddings:
+    """Opened word embeddings. record: what the training wrote down."""
+
+    opened: OpenEmbeddings
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<seqcli embeddings {self.opened.name}: {len(self):,} words x {self.dim}>"
+
+    def __len__(self) -> int:
+        return len(self.opened.vectors)
+
+    def __contains__(self, word: str) -> bool:
+        """Whether it is a word of the vocabulary; others may still have a vector, composed of their n-grams."""
+        return bool(self.opened.vectors.index([word])[0] >= 0)
+
+    @property
+    def dim(self) -> int:
+        """The width of the vectors."""
+        return self.opened.vectors.dim
+
+    @property
+    def words(self) -> list[str]:
+        """The vocabulary, the most frequent word first."""
+        return [self.opened.vectors.word(index) for index in range(len(self))]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """Of all words in their order, float32 [V, D], read-only."""
+        return self.opened.vectors.vectors
+
+    def vector(self, word: str) -> np.ndarray:
+        """Of a word, float32 [D]; of an unknown one that of its n-grams. Raises InputError where it has none."""
+        return ask.vectors(self.opened, [word])[0]
+
+    def embed(self, texts: Texts) -> np.ndarray:
+        """The mean of the vectors of each text's words: float32 [D] of one text, [n, D] of several."""
+        found = self.opened.texts(block_of(_listed(texts)).data)[0]
+        return found[0] if isinstance(texts, str) else found
+
+    def neighbours(self, word: str, *, k: int = 10) -> Results[Neighbour]:
+        """The k words most similar to a word."""
+        ranges.checked("k", k, ranges.COUNT)
+        return ask.neighbours(self.opened, word, k=k)
+
+    def analogy(self, expression: str, *, k: int = 10) -> Results[Neighbour]:
+        """The k words most similar to a sum such as `king - man + woman`."""
+        ranges.checked("k", k, ranges.COUNT)
+        return ask.analogy(self.opened, expression, k=k)
+
+    def similarity(self, pairs: Iterable[tuple[str, str, float]]) -> Similarity:
+        """How the similarities agree with those of pairs (word, word, score)."""
+        return ask.similarity(self.opened, [ask.Pair(*pair) for pair in pairs])
 
 
 def _scores(opened: OpenScorer, texts: list[str], *, contexts: list[str] | None = None) -> list[SentenceScore]:

@@ -26,12 +26,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from seqcli import samples
-from seqcli.api.models import Classifier, LanguageModel, Translator
+from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.system import clock, signals
 from seqcli.tasks.classification.data import LabelledFiles
 from seqcli.tasks.classification.train_several import train_classifiers
+from seqcli.tasks.embeddings import train as embeddings
 from seqcli.tasks.language import train_tokenizer as tokenizers
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.train_several import train_language_models
@@ -199,6 +200,41 @@ def train_translator(
             reporter=reporter,
         )
         return _models(trained, Translator, reporter)
+
+
+def train_embeddings(
+    data: Paths,
+    output: Path,
+    *,
+    arch: str = "skipgram",
+    dim: int | None = None,
+    window: int | None = None,
+    min_count: int = embeddings.MIN_COUNT,
+    text_column: str | None = None,
+    format: str | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Embeddings:
+    """Trains word embeddings on the text in `data`, writes them into the folder `output` and returns them.
+
+    arch: "skipgram", "cbow" or "glove". dim: the width of the vectors; window: contexts on each side; min_count: of the words
+    that get a vector. progress, options: as for `train_lm`.
+    """
+    corpus = Corpus(_paths(data), text_column=text_column, format=format, encoding=encoding, strict=strict)
+    with _command(progress) as reporter:
+        trained = embeddings.train(
+            corpus,
+            os.fspath(output),
+            _training_options(arch, {**options, "min_count": min_count}),
+            dim=dim,
+            window=window,
+            reporter=reporter,
+        )
+        for line in trained.summary:
+            reporter.note(line)
+        return Embeddings(trained.opened, trained.record)
 
 
 def train_tokenizer(

@@ -23,6 +23,9 @@ COMMANDS = {
     "complete continue sample gen write chat run prompt generation": "generate",
     "next": "generate --next 10",
     "mt nmt translation translator trans": "translate",
+    "embedding embeddings vector vectors word2vec fasttext encode-text similar": "embed",
+    "neighbors neighbours nearest most-similar nn": "embed --neighbours",
+    "analogy analogies": "embed --analogy",
     "bleu": "translate --reference FILE",
     "tok encode segment tokenizer tokenization spm split": "tokenize",
     "decode detokenize": "tokenize --decode",
@@ -40,6 +43,7 @@ TRAINING = {
     "sentiment classify classification text-classification": "train classifier",
     "translate translation mt nmt seq2seq": "train translator",
     "tokenize tok bpe unigram spm sentencepiece words characters bytes vocab": "train tokenizer",
+    "embed embedding vectors word2vec fasttext w2v words2vec": "train embeddings",
     "help": "help train",
 }
 # Options separated by blanks: what is meant, the first that the command has. Words that begin with no dash are always
@@ -63,10 +67,12 @@ OPTIONS = {
     "--ngram": ("--arch ngram",),
     "--n --ngram-order --ngram-size": ("--order",),
     "--hidden --hidden-size --hidden-dim --dim --d-model --units": ("--set width={}",),
-    "--embedding-dim --embedding-size --emb-dim": ("--set embedding={}",),
+    "--embedding-dim --embedding-size --emb-dim --vector-size": ("--dim", "--set embedding={}"),
     "--num-layers --n-layers --depth": ("--set layers={}",),
     "--num-heads --n-heads": ("--set heads={}",),
     "--size": ("--preset",),
+    "--ws --window-size": ("--window",),
+    "--neighbors --neighbour --neighbor --nearest --most-similar": ("--neighbours",),
     "--dev --validation --val --valid-file --eval-file --validation-data --dev-file": ("--valid",),
     "--vocabulary-size --max-vocab --vocab-limit": ("--vocab-size",),
     "--min-freq --min-frequency --min-word-count --mincount": ("--min-count",),
@@ -108,7 +114,7 @@ OPTIONS = {
     "-V": ("give it before the command: seqcli --version",),
 }  # fmt: skip
 _NEAR = 0.7  # of `difflib`'s similarity: --epoch and --epochs have 0.92, --lr and --plot 0.6
-_READING = ("tokenize", "generate", "translate", "classify", "score")  # commands whose arguments are texts
+_READING = ("tokenize", "generate", "translate", "classify", "score", "embed")  # commands whose arguments are texts
 
 
 def command(words: Sequence[str], *, known: Sequence[str], of: str) -> UsageError:
@@ -197,7 +203,7 @@ def _as_written(name: str, arguments: Sequence[str]) -> tuple[str, str | None]:
 
 def _task_of(arch: str) -> str | None:
     """What trains an architecture: lm, where it is one of several tasks'."""
-    tasks = {"language": "lm", "classification": "classifier", "translation": "translator"}
+    tasks = {"language": "lm", "classification": "classifier", "translation": "translator", "embeddings": "embeddings"}
     return next((command for task, command in tasks.items() if arch in catalog.architectures(task)), None)
 
 
@@ -209,7 +215,7 @@ def _settings() -> set[str]:
 
     of_presets = {
         name
-        for task in ("language", "classification", "translation")
+        for task in ("language", "classification", "translation", "embeddings")
         for arch in catalog.architectures(task)
         for settings in catalog.presets(task, arch)[1].values()
         for name in settings

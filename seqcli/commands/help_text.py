@@ -30,6 +30,7 @@ GROUPS = (
     "Scoring",
     "Decoding",
     "Classification",
+    "Embeddings",
     "Tokenization",
     "Training",
     "Output",

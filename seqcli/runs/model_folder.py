@@ -49,6 +49,7 @@ _VERBS = {
     "language": "seqcli score or generate",
     "classification": "seqcli classify",
     "translation": "seqcli translate",
+    "embeddings": "seqcli embed",
 }
 _EVENT = {
     "event": str,

@@ -22,7 +22,7 @@ _CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx"
 _ENTRIES = 1000  # of a folder that are looked at
 _ABOVE = 3  # folders: state and tokenizer folders lie in a model's
 _TRAIN = "train one with `seqcli train`"
-_TRAINERS = {"language": "lm", "classification": "classifier", "translation": "translator"}
+_TRAINERS = {"language": "lm", "classification": "classifier", "translation": "translator", "embeddings": "embeddings"}
 
 
 def error(source: str, *, is_model: Callable[[Path], bool]) -> ModelError:

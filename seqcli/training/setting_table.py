@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 
 from seqcli import catalog
 
-COMMANDS = {"language": "train lm", "classification": "train classifier", "translation": "train translator"}
+COMMANDS = {
+    "language": "train lm",
+    "classification": "train classifier",
+    "translation": "train translator",
+    "embeddings": "train embeddings",
+}
 
 
 class Setting(NamedTuple):

@@ -97,6 +97,8 @@ def files(here, tmp_path, corpus, model, translator, sample_cache):
     def prepare(command: str) -> None:
         if command == "seqcli classify":
             assert here("train", "classifier", "reviews.csv", "-o", "model", "-q").code == 0
+        elif command == "seqcli embed":
+            assert here("train", "embeddings", "text.txt", "-o", "model", "--min-count", 1, "-q").code == 0
         else:
             shutil.copytree(translator if "translat" in command else model, tmp_path / "model")
         if command == "seqcli tokenize":

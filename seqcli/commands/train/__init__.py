@@ -4,6 +4,7 @@ import typer
 
 from seqcli.commands.options import Command, Group
 from seqcli.commands.train.classifier import classifier
+from seqcli.commands.train.embeddings import embeddings
 from seqcli.commands.train.lm import lm
 from seqcli.commands.train.tokenizer import tokenizer
 from seqcli.commands.train.translator import translator
@@ -12,6 +13,7 @@ COMMANDS = {
     lm: "Train a language model.",
     classifier: "Train a text classifier.",
     translator: "Train a translator.",
+    embeddings: "Train word embeddings.",
     tokenizer: "Train a tokenizer.",
 }
 app = typer.Typer(cls=Group, help="Train a tokenizer or a model.", no_args_is_help=True, rich_markup_mode=None)

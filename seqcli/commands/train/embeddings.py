@@ -1,0 +1,89 @@
+"""`seqcli train embeddings`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from seqcli.commands.options import Machine, choice, whole, with_options
+from seqcli.commands.train.options import (
+    Budget,
+    Data,
+    Debug,
+    Folder,
+    Preset,
+    Reading,
+    Settings,
+    VocabSize,
+    Vocabulary,
+    Writing,
+    training_options,
+)
+
+
+@with_options("Training")
+def embeddings(
+    data: Data,
+    output: Folder,
+    arch: Annotated[
+        str,
+        typer.Option(
+            parser=choice("skipgram", "cbow", "glove"), metavar="NAME", help="Architecture: skipgram, cbow or glove."
+        ),
+    ] = "skipgram",
+    preset: Preset = None,
+    dim: Annotated[
+        int | None, typer.Option(parser=whole(1, 1 << 14), help="Width of the vectors.  [default: 100]")
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(1, 1000), help="Maximum number of context words on each side.  [default: 5; glove: 10]"
+        ),
+    ] = None,
+    min_count: Annotated[
+        int, typer.Option(parser=whole(1, 2**31 - 1), help="Leave out words that occur fewer than N times.")
+    ] = 5,
+    vocab_size: VocabSize = None,
+    *,
+    budget: Budget,
+    settings: Settings,
+    reading: Reading,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing model.", rich_help_panel="Output")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Do not print notes and progress.", rich_help_panel="General")
+    ] = False,
+    machine: Machine,
+    debug: Debug = False,
+) -> None:
+    """Train word embeddings: vectors of words, close together where words occur in similar contexts.
+
+    skipgram and cbow also learn vectors of character n-grams (3 to 6 characters, as fastText does), of which the vectors of
+    unknown words are composed; --set longest=0 leaves them out. All cores train at once, and the result then differs a
+    little from run to run; with --threads 1 the same text and seed give identical vectors.
+
+    Examples:
+      seqcli train embeddings text.txt -o model
+      seqcli train embeddings text.txt -o model --arch glove --dim 50
+      seqcli train embeddings text.txt -o model --min-count 2 --set longest=0
+    """
+    from seqcli.report.progress import Console
+    from seqcli.tasks.embeddings import summary
+    from seqcli.tasks.embeddings.train import train
+    from seqcli.tasks.language.data import Corpus
+
+    vocabulary = Vocabulary(None, vocab_size, min_count, None)
+    writing = Writing(force=force, quiet=quiet)
+    options = training_options([arch], preset, budget, settings, vocabulary, writing, machine)
+    reporter = Console(prefix="seqcli train embeddings", quiet=quiet, verbose=machine.verbose)
+    corpus = Corpus(tuple(data), **vars(reading))
+    trained = train(corpus, output, options, dim=dim, window=window, reporter=reporter)
+    reporter.clear()
+    for line in trained.summary:
+        reporter.note(line)
+    word = shlex.quote(summary.example(trained.opened))
+    reporter.note(f"next: seqcli embed -m {shlex.quote(output)} --neighbours {word}")

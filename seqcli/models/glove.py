@@ -1,0 +1,129 @@
+"""Word embeddings by GloVe: a regression on the logarithm of how often words stand near each other (numpy to answer).
+
+Pennington et al. (2014). Counting is `embeddings/cooccurrence.py`, the regression `nn/cooccurrence_regression.py`
+(torch), one process a core. A word's vector is the sum of its vectors as word and as context.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqcli.data.parallel import ordered_map
+from seqcli.embeddings import cooccurrence
+from seqcli.embeddings.vectors import WordVectors
+from seqcli.errors import DivergedError, InputError
+from seqcli.interfaces import Reporter
+from seqcli.models.ngram import Counted
+from seqcli.models.word2vec import one_thread, shared
+from seqcli.ranges import LARGEST_SEED, check, within
+from seqcli.text import SPECIALS
+from seqcli.tokenizers.words import Words
+
+TASK = "embeddings"
+_PART = 1 << 16  # pairs that a process learns from before it asks for more
+
+
+@dataclass(frozen=True)
+class Config:
+    """How words are embedded."""
+
+    dim: int = within(1, 1 << 14, default=100, help="width of the vectors")
+    window: int = within(1, 1000, default=10, help="contexts on each side of a word")
+    most: float = within(
+        0, 1e9, default=10.0, open_low=True, help="co-occurrences from which on a pair has full weight"
+    )
+    epochs: int = within(0, 1_000_000, default=15, help="passes over the co-occurrences")
+    minutes: float = within(
+        0, 1e7, default=0.0, help="minutes from start to exit (0: no limit); what ends first counts"
+    )
+    learning_rate: float = within(0, 1000, default=0.05, open_low=True, help="learning rate of Adagrad")
+    seed: int = within(0, LARGEST_SEED, default=0, help="seed of everything random")
+
+    def __post_init__(self):
+        check(self)
+
+
+def estimate(
+    stream: np.ndarray, words: Words, config: Config, *, threads: int, ends: float = math.inf, reporter: Reporter
+) -> Counted:
+    """Learns from a stream (int32 [T], `<s>` before each row, other specials left out); as `word2vec.estimate` has it."""
+    import torch
+
+    from seqcli.nn import cooccurrence_regression as regression
+
+    size = words.vocab_size - len(SPECIALS)
+    begun = time.monotonic()
+    pairs = cooccurrence.count(stream, size=size, window=config.window)
+    if not len(pairs.weight):
+        raise InputError("no word has a neighbour to learn from", cure="give more text, or a smaller --min-count")
+    as_word, as_context = (
+        regression.Table(*map(torch.from_numpy, _table(size, config, seed=[config.seed, number])))
+        for number in range(2)
+    )
+    parts = max(1, len(pairs.weight) // _PART)
+
+    def schedule() -> Iterator[tuple[int, int]]:
+        for epoch in range(config.epochs):
+            for part in range(parts):
+                if time.monotonic() >= ends:
+                    return
+                yield epoch, part
+
+    orders: dict[int, np.ndarray] = {}
+
+    def learnt(item: tuple[int, int]) -> tuple[int, float]:
+        """Of a part of the pairs in the order of the epoch: how many, and the summed loss."""
+        epoch, part = item
+        if epoch not in orders:
+            orders.clear()
+            orders[epoch] = np.random.default_rng([config.seed, 2, epoch]).permutation(len(pairs.weight))
+        chosen, loss = orders[epoch][part::parts], 0.0
+        for first in range(0, len(chosen), regression.STEP):
+            some = chosen[first : first + regression.STEP]
+            i, j = (torch.from_numpy(side[some].astype(np.int64)) for side in (pairs.first, pairs.second))
+            x = torch.from_numpy(pairs.weight[some])
+            loss += regression.learn(as_word, as_context, i, j, x, rate=config.learning_rate, most=config.most)
+            other = i != j  # a pair is two: either word is the other's context
+            i, j, x = i[other], j[other], x[other]
+            loss += regression.learn(as_word, as_context, j, i, x, rate=config.learning_rate, most=config.most)
+        return len(chosen), loss
+
+    done, losses = 0, [(0, 0.0)]
+    with one_thread():
+        for count, loss in ordered_map(learnt, schedule(), workers=threads):
+            done += count
+            if not math.isfinite(loss):
+                where = f"epoch {done / len(pairs.weight):.2f}"
+                raise DivergedError("the loss is not finite", where=where, cure="try a smaller --learning-rate")
+            losses = [*losses[-parts + 1 :], (count, loss)] if parts > 1 else [(count, loss)]
+            reporter.progress("learning", done, config.epochs * len(pairs.weight))
+    vectors = (as_word.values[:, :-1] + as_context.values[:, :-1]).numpy()
+    epochs, seconds = done / len(pairs.weight), time.monotonic() - begun
+    counts = np.bincount(stream, minlength=words.vocab_size)[len(SPECIALS) :].astype(np.int64)
+    record = {
+        "epochs": round(epochs, 3),
+        "pairs": len(pairs.weight),
+        "words_per_second": round(epochs * len(stream) / max(seconds, 1e-9)),
+        "loss": sum(loss for _, loss in losses) / max(sum(count for count, _ in losses), 1),
+        "subwords": None,
+    }
+    return Counted({"vectors": np.ascontiguousarray(vectors), "counts": counts}, record)
+
+
+def load(settings: Mapping, tensors: Mapping[str, np.ndarray], *, words: Words) -> WordVectors:
+    return WordVectors.checked(words, tensors["vectors"])
+
+
+def _table(size: int, config: Config, *, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and biases drawn at random, and Adagrad's sums, which begin at 1: float32 [V, D + 1] each."""
+    values, squares = shared(size, config.dim + 1), shared(size, config.dim + 1)
+    values[:] = (np.random.default_rng(seed).random(values.shape, np.float32) - np.float32(0.5)) / np.float32(
+        config.dim
+    )
+    squares[:] = 1
+    return values, squares

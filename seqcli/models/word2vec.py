@@ -1,0 +1,213 @@
+"""Word embeddings by skip-gram or continuous bag of words, with character n-grams (word2vec, fastText; numpy to answer).
+
+Mikolov et al. (2013), Bojanowski et al. (2017). Training takes torch (`nn/negative_sampling.py`), one process a core.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from seqcli.data.parallel import ordered_map
+from seqcli.embeddings.subwords import Subwords
+from seqcli.embeddings.vectors import WordVectors
+from seqcli.errors import DivergedError, OutputError
+from seqcli.interfaces import Reporter
+from seqcli.models.ngram import Counted
+from seqcli.ranges import LARGEST_SEED, check, one_of, within
+from seqcli.system import memory
+from seqcli.text import BOS_ID, SPECIALS
+from seqcli.token_batch import TokenBatch
+from seqcli.tokenizers.words import Words
+
+TASK = "embeddings"
+OBJECTIVES = ("skipgram", "cbow")
+_PART = 20_000  # words of the text that a process learns from before it asks for more
+_MOST_BUCKETS = 1 << 21
+
+
+@dataclass(frozen=True)
+class Config:
+    """How words are embedded."""
+
+    objective: str = one_of(OBJECTIVES, default="skipgram", help="what is predicted; each --arch has its own")
+    dim: int = within(1, 1 << 14, default=100, help="width of the vectors")
+    window: int = within(1, 1000, default=5, help="contexts on each side of a word, at most; drawn from 1 to it")
+    negatives: int = within(1, 1000, default=5, help="negative samples per pair")
+    subsample: float = within(0, 1, default=1e-4, help="words more frequent than this share are thinned out (0: none)")
+    shortest: int = within(1, 100, default=3, help="shortest character n-gram")
+    longest: int = within(0, 100, default=6, help="longest character n-gram (0: none)")
+    buckets: int = within(
+        0, 1 << 28, default=0, help="size of the n-grams' hash table (0: by the vocabulary, at most 2^21)"
+    )
+    epochs: int = within(0, 1_000_000, default=5, help="passes over the text")
+    minutes: float = within(
+        0, 1e7, default=0.0, help="minutes from start to exit (0: no limit); what ends first counts"
+    )
+    learning_rate: float = within(
+        0, 1000, default=0.05, open_low=True, help="learning rate of the first step; falls to 0"
+    )
+    seed: int = within(0, LARGEST_SEED, default=0, help="seed of everything random")
+
+    def __post_init__(self):
+        check(self)
+        if self.longest and self.shortest > self.longest:
+            raise ValueError(f"shortest n-gram {self.shortest} is longer than longest {self.longest}")
+
+
+def estimate(
+    stream: np.ndarray, words: Words, config: Config, *, threads: int, ends: float = math.inf, reporter: Reporter
+) -> Counted:
+    """Learns from a stream (int32 [T], `<s>` before each row, other specials left out).
+
+    threads: processes that learn at once; with one the same text gives the same vectors to the last bit. ends: by
+    `time.monotonic`, when to stop. Raises DivergedError.
+    """
+    import torch
+
+    from seqcli.nn import negative_sampling as sampling
+
+    counts = np.bincount(stream, minlength=words.vocab_size)[len(SPECIALS) :]
+    subwords = subwords_for(words, config)
+    rows = _rows(words, subwords)
+    inputs, outputs = _tables(len(counts) + (subwords.buckets if subwords else 0), len(counts), config)
+    tables = sampling.Tables(torch.from_numpy(inputs), torch.from_numpy(outputs), rows)
+    drawing = sampling.Sampling.of(counts, window=config.window, negatives=config.negatives, subsample=config.subsample)
+    learn = sampling.skipgram if config.objective == "skipgram" else sampling.cbow
+    parts = _parts(stream)
+    begun, total = time.monotonic(), config.epochs * len(parts)
+
+    def schedule() -> Iterator[tuple[int, int, float]]:
+        """(epoch, part, learning rate)"""
+        done = 0
+        for epoch in range(config.epochs):
+            for part in np.random.default_rng([config.seed, epoch]).permutation(len(parts)).tolist():
+                now = time.monotonic()
+                if now >= ends:
+                    return
+                yield epoch, part, config.learning_rate * (1 - max(done / total, (now - begun) / (ends - begun)))
+                done += 1
+
+    def learnt(item: tuple[int, int, float]) -> tuple[int, float, int]:
+        """Of a part: its words, the summed loss, and what that is a sum over."""
+        epoch, number, rate = item
+        part = parts[number]
+        tokens = stream[part]
+        row = np.cumsum(tokens == BOS_ID)
+        own = tokens >= len(SPECIALS)
+        rng, loss, count = np.random.default_rng([config.seed, epoch, number]), 0.0, 0
+        for step in sampling.steps(tokens[own].astype(np.int64) - len(SPECIALS), row[own], drawing, rng):
+            of_step, pairs = learn(tables, step, rate=rate, negatives=config.negatives)
+            loss, count = loss + of_step, count + pairs
+        return len(tokens), loss, count
+
+    done, losses = 0, [(0.0, 1)]
+    with one_thread():
+        for size, loss, count in ordered_map(learnt, schedule(), workers=threads):
+            done += size
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    "the loss is not finite",
+                    where=f"epoch {done / len(stream):.2f}",
+                    cure="try a smaller --learning-rate",
+                )
+            losses = [*losses[len(losses) - len(parts) + 1 :], (loss, count)] if len(parts) > 1 else [(loss, count)]
+            reporter.progress("learning", done, config.epochs * len(stream))
+    seconds = time.monotonic() - begun
+    vectors = np.empty((len(counts), config.dim), np.float32)
+    for first in range(0, len(counts), 1 << 14):
+        some = np.arange(first, min(first + (1 << 14), len(counts)))
+        used = rows.at(some)
+        vectors[some] = np.add.reduceat(inputs[used.tokens], used.starts) / used.lengths[:, None]
+    tensors: dict[str, np.ndarray] = {"vectors": vectors, "counts": counts.astype(np.int64)}
+    if subwords:
+        grams = inputs[len(counts) :]
+        unseen = np.bincount(rows.tokens, minlength=len(inputs))[len(counts) :] == 0
+        grams[unseen] = 0  # n-grams of no word: they would be noise in the vectors of unknown words
+        tensors["buckets"] = grams
+    record = {
+        "epochs": round(done / max(len(stream), 1), 3),
+        "words_per_second": round(done / max(seconds, 1e-9)),
+        "loss": sum(loss for loss, _ in losses) / max(sum(count for _, count in losses), 1),
+        "subwords": {"shortest": config.shortest, "longest": config.longest, "buckets": subwords.buckets}
+        if subwords
+        else None,
+    }
+    return Counted(tensors, record)
+
+
+def subwords_for(words: Words, config: Config) -> Subwords | None:
+    """The n-grams of these settings, None where there are none; without a number of buckets about twice as many as n-grams."""
+    if not config.longest:
+        return None
+    if config.buckets:
+        return Subwords(config.shortest, config.longest, config.buckets)
+    found = Subwords(config.shortest, config.longest, _MOST_BUCKETS)
+    data, ends = words.joined()
+    lengths = np.diff(ends, prepend=0)
+    distinct = len(np.unique(found.of(data, ends - lengths, lengths).tokens))
+    return Subwords(config.shortest, config.longest, min(max(1 << (2 * distinct).bit_length(), 1 << 10), _MOST_BUCKETS))
+
+
+def load(settings: Mapping, tensors: Mapping[str, np.ndarray], *, words: Words) -> WordVectors:
+    longest, buckets = settings.get("longest"), tensors.get("buckets")
+    subwords = Subwords(settings["shortest"], longest, len(buckets)) if longest and buckets is not None else None
+    return WordVectors.checked(words, tensors["vectors"], subwords=subwords, buckets=buckets)
+
+
+def _rows(words: Words, subwords: Subwords | None) -> TokenBatch:
+    """For each word the rows of the input table that make its vector: its own, then its n-grams'."""
+    data, ends = words.joined()
+    own = TokenBatch(np.arange(len(ends), dtype=np.int32), np.ones(len(ends), np.int64))
+    if subwords is None:
+        return own
+    lengths = np.diff(ends, prepend=0)
+    grams = subwords.of(data, ends - lengths, lengths)
+    return own.beside(TokenBatch(grams.tokens + np.int32(len(ends)), grams.lengths))
+
+
+def _tables(inputs: int, outputs: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Both tables, in memory that forked processes share. Raises OutputError where there is not enough."""
+    needed, free = 4 * config.dim * (2 * inputs + outputs), memory.available()
+    if free is not None and needed > free:
+        raise OutputError(
+            f"not enough memory: the tables take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            cure="use a smaller --dim or --set buckets=N, or a larger --min-count",
+        )
+    table, out = shared(inputs, config.dim), shared(outputs, config.dim)
+    rng = np.random.default_rng(config.seed)
+    for first in range(0, inputs, 1 << 16):
+        part = table[first : first + (1 << 16)]
+        part[:] = (2 * rng.random(part.shape, np.float32) - 1) / np.float32(config.dim)
+    return table, out
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch computes in one thread: there is a process for each core, and threads would wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def shared(rows: int, width: int) -> np.ndarray:
+    """float32 [rows, width] of zeros, in memory that forked processes share."""
+    return np.frombuffer(mmap.mmap(-1, max(4 * rows * width, 1)), np.float32, rows * width).reshape(rows, width)
+
+
+def _parts(stream: np.ndarray) -> list[slice]:
+    """The stream in parts of about `_PART` tokens; a row that is cut loses the pairs across the cut."""
+    edges = np.linspace(0, len(stream), max(1, round(len(stream) / _PART)) + 1).astype(int).tolist()
+    return [slice(begin, end) for begin, end in pairwise(edges)]

@@ -1,0 +1,69 @@
+"""Opening embeddings: of a model folder, or the table of a network's token embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from seqcli.embeddings.token_vectors import TokenVectors
+from seqcli.embeddings.vectors import WordVectors
+from seqcli.errors import ModelError
+from seqcli.interfaces import SILENT, Reporter
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.tasks.model_names import opened
+
+EMBEDDINGS = "embeddings"
+# Where the networks keep the embeddings of the tokens that they read, by the names of their weights.
+_TABLES = (
+    "body.embedding.weight", "members.0.body.embedding.weight", "body.encoder.embedding.weight",
+    "body.encoder.forth.embedding.weight",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OpenEmbeddings:
+    """texts: of lines (UTF-8, each ended by a line feed) their vectors, float32 [B, D], and how many of each line's words
+    have none, int64 [B]; network: what makes those of texts, None where it is the mean of the words."""
+
+    name: str
+    arch: str
+    vectors: WordVectors
+    texts: Callable[[bytes], tuple[np.ndarray, np.ndarray]]
+    network: Any = None
+
+
+def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter = SILENT) -> OpenEmbeddings:
+    """Embeddings from a folder of ours (embeddings, or any network), or from a file of word vectors.
+
+    Raises ModelError where the model has no embeddings.
+    """
+    name = name or source
+    run = ModelFolder.open(source)
+    if run.task == EMBEDDINGS:
+        return opened(source, EMBEDDINGS, lambda run, module: _trained(run, module, name))
+    return _of_network(run, name)
+
+
+def _trained(run: ModelFolder, module: ModuleType, name: str) -> OpenEmbeddings:
+    vectors = module.load(run.config["settings"], run.tensors(), words=run.tokenizer())
+    return OpenEmbeddings(name, run.arch, vectors, vectors.of_texts)
+
+
+def _of_network(run: ModelFolder, name: str) -> OpenEmbeddings:
+    tensors = run.tensors()
+    table = next((tensors[key] for key in _TABLES if key in tensors), None)
+    if table is None:
+        raise ModelError(f"{run.arch} has no embeddings", where=str(run.path), cure="give embeddings or a neural model")
+    tokenizer = run.tokenizers()[0]
+    if table.ndim != 2 or len(table) != tokenizer.vocab_size or table.dtype != np.float32:
+        raise ModelError(
+            "the embeddings do not fit the vocabulary", where=str(run.path), cure="restore it or train again"
+        )
+    from seqcli.tasks.embeddings import of_network
+
+    network, texts = of_network.opened(run)
+    return OpenEmbeddings(name, run.arch, TokenVectors.of_tokens(tokenizer, table), texts, network)

@@ -1,0 +1,47 @@
+"""The vector of a text that a network of any task makes: the mean of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from seqcli.interfaces import Tokenizer
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.text import UNK_ID
+from seqcli.token_batch import row_sums
+
+_Texts = Callable[[bytes], tuple[np.ndarray, np.ndarray]]
+
+
+def opened(run: ModelFolder) -> tuple[Any, _Texts]:
+    """The network of a folder, and what makes the vectors of lines and counts their unknown tokens.
+
+    States are those before the head: of a language model the mean over tokens, of a classifier what it pools, of a
+    translator the mean over what its encoder says of the source.
+    """
+    from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
+    from seqcli.tasks.language.load import LANGUAGE, open_model
+    from seqcli.tasks.translation.load import open_translator
+
+    if run.task == LANGUAGE:
+        language = open_model(str(run.path))
+        model: Any = language.model
+        tokenizer = language.tokenizer
+    elif run.task == CLASSIFICATION:
+        model = open_classifier(str(run.path)).model
+        tokenizer = run.tokenizer()
+    else:
+        translator = open_translator(str(run.path))
+        model, tokenizer = translator.model, translator.source
+    return model, partial(_vectors, model, tokenizer)
+
+
+def _vectors(model: Any, tokenizer: Tokenizer, lines: bytes) -> tuple[np.ndarray, np.ndarray]:
+    from seqcli.nn import states
+
+    batch = tokenizer.encode(lines)
+    unknown = row_sums((batch.tokens == UNK_ID).astype(np.float32), batch.lengths).astype(np.int64)
+    return states.means(model, batch), unknown
