@@ -117,6 +117,11 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def significant(value: float) -> str:
+    """Four significant digits, from 10,000 on whole: `57.93`, `1,150`, `11,498`, `1.2e+20`."""
+    return f"{value:,.0f}" if 999.95 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
 def megabytes(size: int) -> str:
     """A number of bytes for people: `512 bytes`, `1.1 MB`, `2.50 GB`; powers of ten."""
     if size < 10**5:

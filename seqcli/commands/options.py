@@ -23,6 +23,7 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from seqcli import ranges
+from seqcli.commands import completion
 from seqcli.commands.help_text import HelpfulCommand
 from seqcli.errors import UsageError
 from seqcli.ranges import Range
@@ -114,6 +115,8 @@ def _flattened(group: str, command: Callable) -> Callable:
         for option in getattr(parameter.annotation, "__metadata__", ()):
             if option.parser and not option.metavar:
                 option.metavar = option.parser.__name__  # N, NUMBER or SIZE
+            if option.autocompletion is None:
+                option.autocompletion = completion.of(parameter.name, getattr(option.parser, "known", ()))
 
     def flat(**values: Any) -> Any:
         for name, kind in groups.items():
@@ -204,6 +207,14 @@ class choice:
 
 SEED = Annotated[
     int, typer.Option("--seed", parser=number(ranges.SEED), help="Random seed.", rich_help_panel="General")
+]
+SIGNATURE = Annotated[
+    bool,
+    typer.Option(
+        "--signature",
+        help="Show on a terminal, too, how each figure was computed; files and JSON always say it. -v does the same.",
+        rich_help_panel="Output",
+    ),
 ]
 COLUMN = "a name, or #N for the Nth column; dots reach into nested fields (translation.en)."
 

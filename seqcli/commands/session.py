@@ -10,10 +10,10 @@ with results.opened() as out:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Generic, TextIO, TypeVar
 
 from seqcli.commands.by_script import ByScript
 from seqcli.commands.options import Machine, Results, TextInput
@@ -40,6 +40,12 @@ class Question:
     reporter: Reporter
     machine: Machine
     model: Sequence[str]
+    signed: bool = field(default=False, kw_only=True)  # signatures are wanted on a terminal, too
+
+    def signature_in(self, where: TextIO | Output, signature: str) -> str:
+        """A signature as the end of a line of a note or a table: nothing on a terminal where it was not asked for."""
+        terminal = where.mode == TABLE if isinstance(where, Output) else where is not None and where.isatty()
+        return "" if terminal and not (self.signed or self.machine.verbose) else f"  {signature}"
 
     @cached_property
     def sources(self) -> list[str]:

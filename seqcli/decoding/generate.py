@@ -104,7 +104,7 @@ class GrowingText:
         elif len(self.ids) == self._most:
             self.finish_reason = LENGTH
         if self.finish_reason in (END, LENGTH):
-            self._stream.finish()
+            self._stream.finish(cut=self.finish_reason == LENGTH)
 
 
 def generate(

@@ -48,9 +48,10 @@ class TextStream:
             return False
         return self._append(text)
 
-    def finish(self) -> None:
-        """No more tokens will come."""
-        if not self._append(self._decoded(self._ids)):
+    def finish(self, *, cut: bool = False) -> None:
+        """No more tokens will come. cut: others would; the first bytes of a character whose others they have are no text."""
+        decoded = self._decoded(self._ids)
+        if not self._append(decoded.rstrip("\ufffd") if cut and self._fresh else decoded):
             self.text += self._held
 
     def _decoded(self, ids: list[int]) -> str:

@@ -249,7 +249,7 @@ def _joined(
         chosen = list(zip(*windows_)) or [()]
     hypotheses: dict[object, LineHypothesis] = {}
     for number, each in enumerate(chosen):
-        texts = [opened.target.decode(hypothesis.ids) for hypothesis in each]
+        texts = [_text(opened, hypothesis) for hypothesis in each]
         if len(texts) > 1:
             texts = list(filter(None, map(str.strip, texts)))
         joined = LineHypothesis(
@@ -258,6 +258,12 @@ def _joined(
         )  # fmt: skip
         hypotheses.setdefault(number if settings.num_samples else _words(joined.text), joined)
     return TranslatedLine(line, text, [tokens for tokens, _ in parts], list(hypotheses.values()))
+
+
+def _text(opened: OpenTranslator, hypothesis: beam.Hypothesis) -> str:
+    """What it says; the first bytes of a character that was cut at the length limit are no text."""
+    text = opened.target.decode(hypothesis.ids)
+    return text if hypothesis.ended else text.rstrip("\ufffd")
 
 
 def _words(text: str) -> str:

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli import decimals
 from seqcli.results.result import TEXT, WHOLE, formats
-from seqcli.text import printable, tsv_field
+from seqcli.text import printable, significant, tsv_field
 
 if TYPE_CHECKING:
     import numpy as np
     from typing_extensions import TypeIs
 
+_GAP = 2  # cells of a terminal between columns
+_LONG_WORD, _LONG_NAME = 20, 40  # cells: what is longer may be broken, a word of a text or a name
 _CSV_SPECIAL = re.compile('[",\r\n]')
 
 
@@ -190,20 +192,62 @@ def _plain(column: Column) -> Sequence[Any]:
 
 
 def table(columns: list[Column], *, title: str | None = None, color: bool = True, width: int | None = None) -> str:
-    """A table for a terminal. Numbers stand right, text folds."""
+    """A table for a terminal. Numbers stand right, text wraps between words. Rows that are too wide for that become lists of
+    their cells, one below the other."""
     from rich.text import Text  # 30 ms, only for eyes
 
-    made = _plain_table()
-    for column in columns:
-        text = column.format == TEXT
-        made.add_column(
-            Text(printable(column.name)), justify=column.align or ("left" if text else "right"), overflow="fold",
-            no_wrap=not text,
-        )  # fmt: skip
-    for row in zip(*map(_plain, columns)):
-        made.add_row(*(Text(_shown(column, value)) for column, value in zip(columns, row)))
     heading = render(Text(printable(title), style="bold"), color=color, width=width) if title else ""
+    cells = [[_shown(column, value) for value in _plain(column)] for column in columns]
+    if not fits(columns, width=width):
+        return heading + "\n".join(
+            facts({column.name: cell for column, cell in zip(columns, row) if cell}, color=color, width=width)
+            for row in zip(*cells)
+        )
+    made = _plain_table()
+    for column, size in zip(columns, _widths(columns, cells, width=width)):
+        name, left = printable(column.name), column.format == TEXT
+        made.add_column(Text(name), justify=column.align or ("left" if left else "right"), overflow="fold", width=size)
+    for row in zip(*cells):
+        made.add_row(*map(Text, row))
     return heading + render(made, color=color, width=width)
+
+
+def fits(columns: Sequence[Column], *, width: int | None = None) -> bool:
+    """Whether a table of these columns fits a terminal with no word broken. width: of the terminal, None for this one's."""
+    cells = [[_shown(column, value) for value in _plain(column)] for column in columns]
+    return sum(map(_narrowest, columns, cells)) <= _room(columns, width)
+
+
+def _room(columns: Sequence[Column], width: int | None) -> int:
+    """The terminal's cells that are left for what stands in a table's columns."""
+    from rich.console import Console
+
+    return (width or Console().width) - _GAP * len(columns)
+
+
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width: int | None) -> list[int]:
+    """Of each column, in cells of the terminal: what it needs, and what is left to the narrowest that can use more."""
+    from rich.cells import cell_len
+
+    widths = list(map(_narrowest, columns, cells))
+    whole = [max(map(cell_len, [*own, printable(column.name)])) for column, own in zip(columns, cells)]
+    for _ in range(_room(columns, width) - sum(widths)):
+        growing = [k for k in range(len(widths)) if widths[k] < whole[k]]
+        if not growing:
+            break
+        widths[min(growing, key=widths.__getitem__)] += 1
+    return widths
+
+
+def _narrowest(column: Column, cells: Sequence[str]) -> int:
+    """The cells of a terminal that a column needs, so that only words longer than `_LONG_WORD` are broken."""
+    from rich.cells import cell_len
+
+    if column.format != TEXT:
+        return max(map(cell_len, [*cells, *printable(column.name).split()]), default=0)
+    words = [word for cell in cells for word in cell.split()]
+    longest = _LONG_WORD if any(len(cell.split()) > 1 for cell in cells) else _LONG_NAME
+    return min(longest, max(map(cell_len, [*words, *printable(column.name).split()]), default=0))
 
 
 def facts(values: Mapping[str, str], *, title: str | None = None, color: bool = True, width: int | None = None) -> str:
@@ -274,4 +318,13 @@ def _shown(column: Column, value: Any) -> str:
         return "-"
     if column.format == TEXT:
         return printable(value)
-    return (column.shown or column.format) % value
+    format = column.shown or column.format
+    if format.endswith("g"):
+        return significant(value)
+    sign = "+" if "+" in format else ""
+    return f"{value:{sign},.{_digits(format)}f}"
+
+
+def _digits(format: str) -> int:
+    """After the point: 2 for `%.2f` and `%+.2f`, 0 for `%d`."""
+    return 0 if format == WHOLE else int(format.partition(".")[2][:-1])

@@ -17,6 +17,7 @@ from seqcli import catalog, tokenizers
 from seqcli.errors import ModelError, listed, nearest
 from seqcli.files import file_type, regular
 from seqcli.runs import checkpoint
+from seqcli.text import counted
 
 _CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".h5", ".pkl", ".ftz")
 _ENTRIES = 1000  # of a folder that are looked at
@@ -60,7 +61,7 @@ def _models_in(folder: Path, is_model: Callable[[Path], bool]) -> list[Path]:
 def _of_folder(path: Path, is_model: Callable[[Path], bool]) -> ModelError:
     where = str(path)
     if inside := _models_in(path, is_model):
-        what = "a folder of 1 model" if len(inside) == 1 else f"a folder of {len(inside):,} models"
+        what = f"a folder of {counted(len(inside), 'model')}"
         cure = "give one of them" if len(inside) > 1 else "give the model"
         return ModelError(f"{what}, not a model", where=where, cure=f"{cure}: {listed(map(str, inside))}")
     if checkpoint.are_here(path):

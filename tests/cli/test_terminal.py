@@ -51,6 +51,32 @@ def test_results_are_a_table_on_a_terminal(terminal, model):
     assert re.search(r"log_prob +perplexity +bits_per_byte +tokens +unknown +text", plain) and "the dog" in plain
 
 
+@pytest.mark.parametrize("level", [[], ["--level", "corpus"]])
+@pytest.mark.parametrize("asked, signed", [([], False), (["--signature"], True), (["-v"], True)])
+def test_signatures_on_a_terminal_are_for_those_who_ask(terminal, model, level, asked, signed):
+    shown = terminal("score", "the cat", "-m", model, *level, *asked)
+    assert shown.code == 0 and ("lm:ngram|tok:words" in shown.text) is signed
+
+
+@pytest.mark.parametrize(
+    "command", [["score"], ["score", "--level", "corpus"], ["score", "--level", "corpus", "--json"]]
+)
+def test_signatures_elsewhere_are_always_there(here, model, command):
+    done = here(*command, "the cat", "-m", model)
+    assert "lm:ngram|tok:words" in done.out + done.err
+
+
+def test_next_tokens_of_several_models_fit_80_columns(terminal, model):
+    """Side by side where they fit, else a table each; a name is never broken."""
+    for count in (2, 6):
+        names = [f"model-number-{k}" for k in range(count)]
+        several = [word for name in names for word in ("-m", f"{name}={model}")]
+        shown = terminal("generate", "the", "--next", "3", *several, COLUMNS="80", NO_COLOR="1")
+        assert shown.code == 0 and all(name in shown.text for name in names), shown.text
+        assert max(map(len, shown.text.splitlines())) <= 80
+        assert shown.text.count("probability") == (0 if count == 2 else count)
+
+
 @pytest.mark.parametrize(
     "arguments, env", [([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"}), (["--no-color"], {})], ids=str
 )

@@ -79,7 +79,9 @@ def test_text_and_end_are_those_of_the_tokens(any_model):
         assert row.finish_reason == END or (row.finish_reason == LENGTH and len(row.ids) == 40)
         if len(row.prompt.starts) == 1:
             whole = any_model.tokenizer.decode([*row.prompt.ids.tolist(), *row.ids])
-            assert row.prompt.text + row.text == whole + "\n" * (not line and row.ids[-1] == EOS_ID)
+            cut = row.finish_reason == LENGTH  # which may be inside a character
+            text = (whole.rstrip("\ufffd") if cut else whole) + "\n" * (not line and row.ids[-1] == EOS_ID)
+            assert (row.prompt.text + row.text).rstrip("\ufffd" * cut) == text
         if line:
             assert EOS_ID not in row.ids[:-1]
 
@@ -107,6 +109,20 @@ def test_characters_of_documents_have_no_end(corpus, tmp_path):
         rows = list(generate(opened, ["the cat\n", ""], GenerationSettings(num_samples=20, max_new_tokens=60)))
         assert all(len(row.ids) == 60 and EOS_ID not in row.ids for row in rows)
         assert any("\n" in row.text for row in rows)
+
+
+@pytest.mark.parametrize("beam_size", [None, 2])
+def test_the_length_limit_cuts_no_character(models, beam_size):
+    """Bytes of Hangul, three to a syllable: each longer limit goes on with the text of the shorter one, in whole characters."""
+    opened, before = open_model(str(models("bytes"))), ""
+    for most in range(1, 13):
+        policy = Policy(temperature=1 if beam_size else 0)
+        how = GenerationSettings(policy=policy, beam_size=beam_size, max_new_tokens=most)
+        (row,) = generate(opened, ["나는 기"], how)
+        assert "\ufffd" not in row.text and len(row.ids) == most
+        if not beam_size:
+            assert row.text.startswith(before) and len(row.text.encode()) > most - 3
+            before = row.text
 
 
 def test_greedy_is_the_likeliest_token_and_a_beam_of_one(any_model):

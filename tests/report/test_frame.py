@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from seqcli import decimals
 from seqcli.report import frame
 from seqcli.report.frame import TEXT, WHOLE, Column
-from seqcli.text import tsv_field
+from seqcli.text import counted, significant, tsv_field
 
 FLOATS = st.floats(-1e9, 1e9) | st.floats() | st.sampled_from([0.0, -0.0, -1e-9, 0.5e-6, 1e300, math.inf, math.nan])
 
@@ -129,6 +130,51 @@ def test_a_table_folds_and_drops_nothing():
     text = "나는 기계 학습을 공부한다 " * 20
     shown = frame.table([Column("text", [text], TEXT)], color=False, width=40)
     assert "".join(shown.split()).count("공부한다") == 20 and max(map(len, shown.splitlines())) <= 40
+
+
+def cells(text: str) -> int:
+    """The columns of a terminal that `text` takes by Unicode's East Asian Width (UAX #11)."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+WORDS = st.lists(st.text("ab나는학습", min_size=1, max_size=9), min_size=1, max_size=12).map(" ".join)
+
+
+@given(
+    st.lists(st.lists(WORDS, min_size=2, max_size=2), min_size=1, max_size=3), st.integers(1, 5), st.integers(40, 120)
+)
+@settings(max_examples=40)
+def test_no_word_is_broken_at_any_width(rows, numbers, width):
+    """Text of words of at most 18 cells, beside columns of figures: a table where there is room, else lists."""
+    columns = [Column(f"text{k}", [row[k] for row in rows]) for k in range(2)]
+    columns += [Column(f"figure{k}", [1234.5] * len(rows), "%.6f", "%.4f") for k in range(numbers)]
+    lines = frame.table(columns, color=False, width=width).splitlines()
+    assert all(cells(line) <= width for line in lines)
+    shown = " ".join(lines).split()
+    for word in " ".join(text for row in rows for text in row).split():
+        assert word in shown
+    assert shown.count("1,234.5000") == numbers * len(rows)
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (57.934, "57.93"),
+        (149.0, "149"),
+        (999.96, "1,000"),
+        (11498.09, "11,498"),
+        (1.2e20, "1.2e+20"),
+        (0.00012345, "0.0001234"),
+    ],
+)
+def test_figures_of_four_digits(value, text):
+    assert significant(value) == text
+
+
+@pytest.mark.parametrize("count, text", [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1234, "1,234 rows")])
+def test_counts_agree_with_their_nouns(count, text):
+    assert counted(count, "row") == text
+    assert counted(count, "story", "stories").split()[1] == ("story" if count == 1 else "stories")
 
 
 @given(st.floats(0, 1))

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Given, Machine, MixOption, Results, TextInput, real, whole, with_options
+from seqcli.commands.options import (
+    SEED,
+    SIGNATURE,
+    Given,
+    Machine,
+    MixOption,
+    Results,
+    TextInput,
+    real,
+    whole,
+    with_options,
+)
 from seqcli.errors import UsageError
 
 
@@ -55,6 +66,7 @@ def classify(
             parser=real(0.01, 1000), help="Temperature of the probabilities.  [default: as fitted in training]"
         ),
     ] = None,
+    signature: SIGNATURE = False,
     seed: SEED = 0,  # has no effect; every command accepts it
     *,
     results: Results,
@@ -95,7 +107,7 @@ def classify(
     check_mix(mix, model or [])
     question = Question(
         source, results, reporter, machine, model or [], mix=mix, threshold=threshold, prefix=label_prefix, calibrate=calibrate,
-        temperature=temperature, label_column=label_column,
+        temperature=temperature, label_column=label_column, signed=signature,
     )  # fmt: skip
     if evaluate:
         evaluation.evaluate(question, errors=errors)

@@ -44,7 +44,7 @@ def evaluate(question: Question, *, errors: int) -> None:
             if note := _unknown(opened, own):
                 reporter.note(note)
             names = question.names(own.labels)
-            _show(out, answers[-1], names, answers[-1].mistakes(own, names, most=errors) if errors else None)
+            _show(question, out, answers[-1], names, answers[-1].mistakes(own, names, most=errors) if errors else None)
     for other in answers[1:] if classifiers.chosen else ():
         reporter.note(_difference(answers[0], other))
 
@@ -74,7 +74,9 @@ def _unknown(opened: OpenClassifier, texts: Texts) -> str | None:
     return f"{opened.name}: {what} unknown to it, counted as wrong: {listed(others)}"
 
 
-def _show(out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mistake] | None) -> None:
+def _show(
+    question: Question, out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mistake] | None
+) -> None:
     """names: of the labels; mistakes: None if they are not shown."""
     evaluation = answers.evaluation(names)
     if out.mode == JSON:
@@ -83,7 +85,8 @@ def _show(out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mi
     elif out.mode == TABLE:
         from seqcli.report import confusion
 
-        out.rows(_summary(evaluation), title=evaluation.model)
+        signature = question.signature_in(out, evaluation.signature).strip()
+        out.rows(_summary(evaluation, signature), title=evaluation.model)
         by_label = columns_of_rows(evaluation.labels, LabelFigures)
         out.rows([replace(column, name="F1") if column.name == "f1" else column for column in by_label])
         report = answers.report
@@ -99,7 +102,7 @@ def _show(out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mi
         out.rows(columns)
 
 
-def _summary(found: Evaluation) -> list[Column]:
+def _summary(found: Evaluation, signature: str) -> list[Column]:
     rows_ = {
         "texts": f"{found.texts:,}" + (f", {found.undecided:,} undecided" if found.undecided else ""),
         "accuracy": f"{100 * found.accuracy:.2f} % (95 % interval {100 * found.ci_low:.2f} to {100 * found.ci_high:.2f})",
@@ -107,7 +110,7 @@ def _summary(found: Evaluation) -> list[Column]:
         "majority": f"{100 * found.majority_accuracy:.2f} % are {found.majority_label}",
         "loss": f"{found.loss:.4f} nats per text",
         "calibration": f"error {found.calibration_error:.4f} at temperature {found.temperature:.3f}",
-        "signature": found.signature,
+        **({"signature": signature} if signature else {}),
     }
     return [Column("what", list(rows_)), Column("value", list(rows_.values()))]
 

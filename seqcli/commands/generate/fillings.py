@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seqcli.commands import session
-from seqcli.commands.generate.next_tokens import columns
+from seqcli.commands.generate.next_tokens import columns, show
 from seqcli.commands.generate.question import Question
 from seqcli.decoding.fill import fill
 from seqcli.report.frame import WHOLE, Column
@@ -30,7 +30,7 @@ def fillings(question: Question, *, k: int) -> None:
                     continue
                 for mask, best in enumerate(zip(*(each.masks for each in found)), 1):
                     if out.mode == TABLE:
-                        out.rows(columns(prefixes, best, bars=True), title=_title(found[0], mask))
+                        show([opened.name for opened in asked], best, title=_title(found[0], mask), out=out)
                     else:
                         ranks = range(1, max(map(len, best)) + 1)
                         numbers = [[line] * len(ranks), [mask] * len(ranks), ranks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -10,8 +11,8 @@ from seqcli.commands import session
 from seqcli.commands.generate.question import Question
 from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.interfaces import OpenModel
-from seqcli.report.frame import WHOLE, Column, bar, columns_of, fields_of
-from seqcli.report.output import JSON, TABLE
+from seqcli.report.frame import WHOLE, Column, bar, columns_of, fields_of, fits
+from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.language import NextToken
 
 
@@ -34,12 +35,23 @@ def next_tokens(question: Question, *, k: int) -> None:
                 if out.mode == JSON:
                     out.rows([], json=_objects(asked, line, text, best))
                 elif out.mode == TABLE:
-                    title = f"after {text!r}" if models.several else f"{asked[0].name}, after {text!r}"
-                    out.rows(columns(prefixes, best, bars=True), title=title)
+                    show([opened.name for opened in asked], best, title=f"after {text!r}", out=out)
                 else:
                     ranks = range(1, max(map(len, best)) + 1)
                     numbers = [Column("line", [line] * len(ranks), WHOLE), Column("rank", ranks, WHOLE)]
                     out.rows(numbers + columns(prefixes, best))
+
+
+def show(names: Sequence[str], best: Sequence[list[NextToken]], *, title: str, out: Output) -> None:
+    """For a terminal: a column of tokens below the name of each model where they fit side by side, else a table each."""
+    if len(names) > 1:
+        beside = columns([f"{name}." for name in names], best)
+        heads = [name for model in names for name in (model, "p")]
+        if fits(beside := [replace(column, name=name) for column, name in zip(beside, heads)]):
+            out.rows(beside, title=title)
+            return
+    for name, tokens in zip(names, best):
+        out.rows(columns([""], [tokens], bars=True), title=f"{name}, {title}")
 
 
 def columns(prefixes: Sequence[str], best: Sequence[list[NextToken]], *, bars: bool = False) -> list[Column]:

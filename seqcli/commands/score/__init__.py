@@ -9,6 +9,7 @@ import typer
 from seqcli import ranges
 from seqcli.commands.options import (
     SEED,
+    SIGNATURE,
     Given,
     Machine,
     MixOption,
@@ -95,6 +96,7 @@ def score(
             "[default: line]",
         ),
     ] = None,
+    signature: SIGNATURE = False,
     seed: SEED = 0,
     *,
     results: Results,
@@ -164,6 +166,7 @@ def score(
         reporter,
         machine,
         model or [],
+        signed=signature,
         mix=mix,
         base=base,
         seed=seed,

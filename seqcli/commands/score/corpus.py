@@ -41,7 +41,8 @@ def corpus(question: Question, *, document: bool) -> None:
         if out.mode == TABLE:
             out.rows(turned(columns[:-1]))
             for row in rows:
-                question.reporter.note(f"{row.model}: {row.signature}")
+                if signature := question.signature_in(out, row.signature):
+                    question.reporter.note(f"{row.model}:{signature}")
         else:
             out.rows(columns)
     if not document:

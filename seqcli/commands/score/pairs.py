@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -56,7 +57,8 @@ def pairs(question: Question, path: str) -> None:
             columns.insert(0, Column("model", [name for name, _ in rows]))
         out.rows(columns)
     for opened in scorer.models.all:
-        question.reporter.note(scorer.signature(opened))
+        if signature := question.signature_in(sys.stderr, scorer.signature(opened)):
+            question.reporter.note(signature.strip())
     if len(names) == 2:
         only_first, only_second = results.only
         p = minimal_pairs.mcnemar(only_first, only_second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from typing import Any
@@ -17,6 +18,7 @@ from seqcli.report.output import JSON, TABLE, Output, Shown
 from seqcli.results.language import SentenceScore
 from seqcli.results.result import formats
 from seqcli.scoring.sentences import Sentences, score_block, score_documents
+from seqcli.text import counted, significant
 
 FIGURES = tuple(name for name in formats(SentenceScore) if name != "text")
 
@@ -109,17 +111,19 @@ class Tally:
 
 def summarise(scorer: Scorer, opened: OpenModel, total: Totals, *, unit: str = "line") -> None:
     """Prints a note on all records scored by one model."""
-    note, signature = scorer.question.reporter.note, scorer.signature(opened, unit=unit)
+    note = scorer.question.reporter.note
+    signature = scorer.question.signature_in(sys.stderr, scorer.signature(opened, unit=unit))
     if not total.sentences:
-        note(f"{opened.name}: no records  {signature}")
+        note(f"{opened.name}: no records{signature}")
         return
     unknown = " (unknown words: compare with care)" if total.unknown else ""
-    records = "1 record" if total.sentences == 1 else f"{total.sentences:,} records"
-    tokens = "1 token" if total.tokens == 1 else f"{total.tokens:,} tokens"
+    records, tokens = counted(total.sentences, "record"), counted(total.tokens, "token")
     figures = (
-        "" if not total.tokens else f"; perplexity {total.perplexity:.4g}, {total.bits_per_byte:.4f} bits per byte"
+        ""
+        if not total.tokens
+        else f"; perplexity {significant(total.perplexity)}, {total.bits_per_byte:.4f} bits per byte"
     )
-    note(f"{opened.name}: {records}, {tokens}, {total.unknown:,} unknown{unknown}{figures}  {signature}")
+    note(f"{opened.name}: {records}, {tokens}, {total.unknown:,} unknown{unknown}{figures}{signature}")
 
 
 def _begin(question: Question, scorer: Scorer, out: Output) -> None:

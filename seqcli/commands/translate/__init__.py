@@ -9,6 +9,7 @@ import typer
 from seqcli import ranges
 from seqcli.commands.options import (
     SEED,
+    SIGNATURE,
     Given,
     Machine,
     Results,
@@ -140,6 +141,7 @@ def translate(
             help="Write a word alignment after each translation, from the attention: 0-0 1-2 (source-target).",
         ),
     ] = False,
+    signature: SIGNATURE = False,
     seed: SEED = 0,
     *,
     results: Results,
@@ -201,7 +203,7 @@ def translate(
         "--length-penalty": settings.beam_size == 1 and "with --beam-size 1",
         "--with-scores": results.as_json and "in JSON, which always has log_prob",
     })  # fmt: skip
-    question = Question(source, results, reporter, machine, model or [], settings)
+    question = Question(source, results, reporter, machine, model or [], settings, signed=signature)
     shown = rows.Shown(
         scores=with_scores,
         n_best=several,

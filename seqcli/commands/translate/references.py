@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from seqcli.commands.aligned import AlignedFile
@@ -12,6 +14,7 @@ from seqcli.data.pairs import REFERENCE
 from seqcli.interfaces import OpenTranslator
 from seqcli.report.frame import json_line
 from seqcli.report.output import Output
+from seqcli.text import counted
 
 
 class References:
@@ -60,10 +63,11 @@ class References:
         for references in self._references:
             references.check(len(self._said))
         figures, note = self._figures(translators), self._question.reporter.note
-        note(f"{figures['model']}: {figures['records']:,} records  {figures['signature']}")
+        signed = partial(self._question.signature_in, sys.stderr)
+        note(f"{figures['model']}: {counted(figures['records'], 'record')}{signed(figures['signature'])}")
         for metric, shown in (("bleu", "BLEU"), ("chrf", "chrF")):
             if metric in figures:
-                note(f"{shown} {figures[metric]['score']:.2f}  {figures[metric]['signature']}")
+                note(f"{shown} {figures[metric]['score']:.2f}{signed(figures[metric]['signature'])}")
         for row in figures.get("worst", ()):
             said = f"{row['source']} -> {row['translation']} (reference: {row['reference']})"
             note(f"line {row['line']:,}, chrF {row['chrf']:.1f}: {said}")
