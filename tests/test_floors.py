@@ -40,6 +40,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "runs": (4, "numpy", ""),
     "training": (5, "numpy torch", ""),
     "decoding": (5, "numpy", ""),
+    "explain": (6, "numpy", "torch"),
     "interop": (5, "numpy", ""),
     "scoring": (5, "numpy", ""),
     "tasks": (6, "numpy", "torch"),

@@ -16,7 +16,9 @@ fewer texts than were asked for, although it has dropped hypotheses, is doubled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,6 +37,32 @@ class Hypothesis:
     log_prob: float  # natural, of all ids
     score: float
     ended: bool  # False: cut at the greatest length
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the search for one source: its best extensions [k], with `parent` among the hypotheses of the step before.
+
+    A hypothesis that is `done` is complete or as long as it may be; log_prob: of all its tokens.
+    """
+
+    parent: list[int]
+    token: list[int]
+    log_prob: list[float]
+    done: list[bool]
+
+
+_WATCH: ContextVar[Callable[[Step], None] | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched(watch: Callable[[Step], None]) -> Iterator[None]:
+    """Searches for one source, inside, tell `watch` of every step; the result does not change."""
+    token = _WATCH.set(watch)
+    try:
+        yield
+    finally:
+        _WATCH.reset(token)
 
 
 @dataclass(frozen=True)
@@ -124,6 +152,8 @@ def _search(
         for b, k in np.argwhere(done):
             score = float(total[b, k]) / length**length_penalty
             found[int(sources[b])].append(Hypothesis(ids[b, k].tolist(), float(total[b, k]), score, bool(ended[b, k])))
+        if watch := _WATCH.get():
+            watch(Step(parent[0].tolist(), token[0].tolist(), total[0].tolist(), done[0].tolist()))
         total[done] = -np.inf
         # 3. Sources that can find no better one leave
         reach = total.max(axis=1) / longest**length_penalty

@@ -141,8 +141,8 @@ class Decoder(nn.Module):
             fed = torch.tanh(self.out(torch.cat([output, seen], dim=-1)))
             made.append(fed)
             looked.append(weights)
-        if recording.wanted():
-            recording.add(torch.stack(looked, dim=1)[:, None])
+        if recording.wanted(recording.CROSS):
+            recording.add(recording.CROSS, torch.stack(looked, dim=1)[:, None])
         return self.dropout(torch.stack(made, dim=1)), Said(cells, fed)
 
     def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:

@@ -51,9 +51,12 @@ class SelfAttention(nn.Module):
         if cache is not None:
             k, v = cache.add(layer, k, v)  # [B, S, G, K]
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
-        y = attend(
-            q, k, v, mask=mask, causal=mask is None and count > 1, dropped=self.dropout if self.training else 0.0
-        )
+        causal = mask is None and count > 1
+        if recording.wanted(recording.SELF):
+            recording.add(recording.SELF, weights_of(q, k, mask=mask, causal=causal))
+        if recording.wanted(recording.PROJECTED):
+            recording.add(recording.PROJECTED, (q, k, v))
+        y = attend(q, k, v, mask=mask, causal=causal, dropped=self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).reshape(rows, count, width))
 
 
@@ -81,10 +84,19 @@ class CrossAttention(nn.Module):
         k, v = memory.keys[layer]
         q = self.q(x).to(k.dtype).view(len(k), memory.each * count, self.heads, self.head_width).transpose(1, 2)
         mask = memory.real[:, None, None]  # [B, 1, 1, S]
-        if recording.wanted():
-            recording.add((q.float() @ k.float().mT * self.head_width**-0.5).masked_fill(~mask, -torch.inf).softmax(-1))
+        if recording.wanted(recording.CROSS):
+            recording.add(recording.CROSS, weights_of(q, k, mask=mask, causal=False))
         y = attend(q, k, v, mask=mask, causal=False, dropped=self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).reshape(rows, count, width))
+
+
+def weights_of(q: Tensor, k: Tensor, *, mask: Tensor | None, causal: bool) -> Tensor:
+    """softmax(q k^T / sqrt(K)), the weights that `attend` does not show: q [B, H, T, K], k [B, G, S, K] -> [B, H, T, S]."""
+    k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
+    scores = q.float() @ k.float().mT * q.shape[-1] ** -0.5
+    if causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
+    return (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(-1)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropped: float) -> Tensor:

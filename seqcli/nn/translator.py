@@ -126,7 +126,7 @@ class Given:
     def attention(self, batch: TokenBatch) -> list[np.ndarray]:
         """Attention of each target token to the source tokens: float32 [T, S], rows sum to 1; the mean over layers
         and heads. Computed by forced decoding, so it belongs to these tokens, however they were found."""
-        with recording.recorded() as maps:
+        with recording.recorded(recording.CROSS) as maps:
             self._forced(batch)
         mean = torch.stack([weights.mean(dim=1) for weights in maps]).mean(dim=0).cpu().numpy()  # [B, T, S]
         sizes = self._memory.real.sum(dim=1).tolist()

@@ -1,0 +1,135 @@
+"""How far back a model remembers, measured in three ways.
+
+Loss against context: the same tokens, predicted from the last 1, 2, 4 ... tokens alone. An n-gram model gains nothing beyond N - 1.
+
+Gradients: how much the loss at a token changes with the input some tokens before, || d loss(t) / d x(t - d) ||. Where it falls
+exponentially in d, gradients vanish; where it grows, they explode (Bengio et al. 1994, Pascanu et al. 2013). Beside it the same
+network with random weights, as it was before training.
+
+Cost: seconds and multiply-adds of reading a text, and how many steps must follow one another: a Transformer reads all tokens at
+once, a recurrent network one after another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from seqcli.explain.reading import network_of, pieces_of, with_start
+from seqcli.interfaces import OpenModel, is_pseudo
+from seqcli.results.inside import ContextLoss, Cost, GradientNorm, Reach
+from seqcli.token_batch import TokenBatch
+
+_CONTEXTS = tuple(2**k for k in range(11))
+_LENGTHS = (16, 32, 64, 128, 256)
+_PLACES = 32  # tokens whose gradients are averaged
+_PASSES = 3  # of which the fastest counts
+
+
+def reach(opened: OpenModel, text: str, *, untrained: Any = None) -> Reach:
+    """untrained: the same network with random weights, of a neural model."""
+    ids = [piece.id for piece in pieces_of(opened, text)]
+    contexts = context_losses(opened, ids)
+    if not hasattr(opened.model, "body"):
+        return Reach(contexts, costs=costs(opened))
+    return Reach(
+        contexts,
+        gradients(network_of(opened), ids),
+        gradients(untrained, ids) if untrained is not None else [],
+        costs(opened),
+    )
+
+
+def context_losses(opened: OpenModel, ids: Sequence[int]) -> list[ContextLoss]:
+    """The mean loss of all tokens of a text where at most 1, 2, 4 ... tokens before each are seen, read as the beginning of a text;
+    the last is all of it. Empty for a masked model, which sees both sides."""
+    if is_pseudo(opened.model):
+        return []
+    row, found = np.array(ids, np.int32), []
+    for most in [*(size for size in _CONTEXTS if size < len(row)), len(row)]:
+        rows = [row[max(0, place - most) : place + 1] for place in range(len(row))]
+        scores = opened.model.score(TokenBatch.of(rows)).log_prob
+        ends = np.cumsum([len(each) for each in rows]) - 1
+        found.append(ContextLoss(most, float(-scores[ends].mean(dtype=np.float64))))
+    return found
+
+
+def gradients(model: Any, ids: Sequence[int]) -> list[GradientNorm]:
+    """The mean norm of d loss(t) / d x(t - d) for d = 0, 1 ... over the last tokens t of a text; x: the embedded inputs, d = 0 is the
+    token right before the one that is predicted. Of a text that is longer than the window its beginning."""
+    import torch
+    from torch.nn import functional as F
+
+    _, begun = with_start([])
+    sequence = [*begun, *ids][: None if model.window is None else model.window + 1]
+    tokens, wanted = torch.tensor([sequence[:-1]]), torch.tensor(sequence[1:])
+    length = len(wanted)
+    sums, counts = np.zeros(length), np.zeros(length)
+    with torch.enable_grad():
+        x, features = _embedded(model, tokens)
+        logits = model.head(features)[0].float()
+        losses = F.cross_entropy(logits, wanted, reduction="none")
+        for place in range(max(0, length - _PLACES), length):
+            (grad,) = torch.autograd.grad(losses[place], x, retain_graph=True)
+            own = grad[0, -length:][: place + 1]  # a fixed window is filled up with `<s>` before the text
+            sums[: place + 1] += own.norm(dim=-1).flip(0).double().numpy()
+            counts[: place + 1] += 1
+    return [GradientNorm(d, float(total / count)) for d, (total, count) in enumerate(zip(sums, counts)) if count]
+
+
+def _embedded(model: Any, tokens: Any) -> tuple[Any, Any]:
+    """The embedded inputs [1, T, D], of which gradients are taken, and the features made of them."""
+    from seqcli.nn.recurrent import RecurrentStack
+
+    if isinstance(model.body, RecurrentStack):  # it looks its embedding up itself
+        x = model.body.embedded(tokens).detach().requires_grad_()
+        return x, model.body.run(x)[0]
+    kept: list[Any] = []
+
+    def keep(module: Any, inputs: Any, output: Any) -> Any:
+        kept.append(output.detach().requires_grad_())
+        return kept[0]
+
+    hook = model.body.embedding.register_forward_hook(keep)
+    try:
+        features = model.features(tokens)[0]
+    finally:
+        hook.remove()
+    return kept[0], features
+
+
+def costs(opened: OpenModel) -> list[Cost]:
+    """Of scoring one text of 16 to 256 tokens."""
+    rng, found = np.random.default_rng(0), []
+    for length in _LENGTHS:
+        row = rng.integers(3, max(4, opened.model.vocab_size), length).astype(np.int32)
+        batch = TokenBatch.one(row)
+        seconds = []
+        for _ in range(_PASSES):
+            begun = time.perf_counter()
+            opened.model.score(batch)
+            seconds.append(time.perf_counter() - begun)
+        operations, steps = _operations(opened, length)
+        found.append(Cost(length, min(seconds), operations, steps))
+    return found
+
+
+def _operations(opened: OpenModel, length: int) -> tuple[int, int]:
+    """Multiply-adds of the matrix products, attention's included, and the steps that follow one another."""
+    if not hasattr(opened.model, "body"):
+        return 0, 1  # an n-gram is looked up
+    from seqcli.nn.recurrent import RecurrentStack
+    from seqcli.nn.transformer import TransformerStack
+
+    model = network_of(opened)
+    matrices = sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2 and "embedding" not in name)
+    if model.head.weight is model.body.embedding.weight:
+        matrices += model.head.weight.numel()
+    operations = matrices * length
+    if isinstance(model.body, TransformerStack):
+        width = model.body.heads * model.body.head_width
+        operations += len(model.body.layers) * length * length * width  # scores and sums, of half of the pairs each
+    return operations, length if isinstance(model.body, RecurrentStack) else 1
