@@ -32,6 +32,7 @@ COMMANDS = {  # in the order of the help
     "classify": "Label texts.",
     "embed": "Turn texts into vectors, and find similar words.",
     "score": "Score texts, orderings, choices and minimal pairs.",
+    "explain": "Show what a model does with a text.",
     "convert": "Convert n-gram models to ARPA and back.",
     "info": "Describe a model.",
     "demo": "Take a guided tour.",
@@ -70,6 +71,7 @@ def _register() -> None:
         convert,
         demo,
         embed,
+        explain,
         generate,
         help,
         info,
@@ -82,7 +84,8 @@ def _register() -> None:
 
     app.add_typer(train.app, name="train", short_help=COMMANDS["train"])
     for command in (
-        tokenize.tokenize, generate.generate, translate.translate, classify.classify, embed.embed, score.score, convert.convert, info.info,
+        tokenize.tokenize, generate.generate, translate.translate, classify.classify, embed.embed, score.score, explain.explain,
+        convert.convert, info.info,
         demo.demo, help.help,
     ):  # fmt: skip
         app.command(command.__name__, cls=options.Command, short_help=COMMANDS[command.__name__])(command)

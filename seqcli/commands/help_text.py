@@ -27,6 +27,7 @@ from typer.core import TyperArgument, TyperCommand
 GROUPS = (
     "Input",
     "Model",
+    "Views",
     "Scoring",
     "Decoding",
     "Classification",

@@ -29,7 +29,7 @@ def search(opened: Any, text: str, *, beam_size: int = 4, max_new_tokens: int = 
             vocabulary = opened.tokenizer.vocabulary()
         else:
             raise UsageError(f"{opened.name} searches for nothing", cure="give a language model or a translator")
-    return Search(beam_size, tree.nodes(vocabulary))
+    return Search(beam_size, tree.nodes(vocabulary, results=beam_size))
 
 
 class _Tree:
@@ -48,12 +48,13 @@ class _Tree:
             nodes.append(len(self._steps) - 1)
         self._beam = nodes
 
-    def nodes(self, vocabulary: list[str]) -> list[SearchNode]:
+    def nodes(self, vocabulary: list[str], *, results: int) -> list[SearchNode]:
+        """results: how many of the complete hypotheses have a rank."""
         extended = {parent for parent, *_ in self._steps}
         done = sorted(
             (node for node, step in enumerate(self._steps) if step[3]), key=lambda node: -self._steps[node][2]
         )
-        rank = {node: place for place, node in enumerate(done, 1)}
+        rank = {node: place for place, node in enumerate(done[:results], 1)}
         return [
             SearchNode(parent, vocabulary[token], log_prob, node in extended or ended, ended, rank.get(node))
             for node, (parent, token, log_prob, ended) in enumerate(self._steps)

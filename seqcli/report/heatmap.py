@@ -99,17 +99,24 @@ def check(path: str) -> None:
     check_folder(path)
 
 
+def fonts() -> list[str]:
+    """Those of a picture, with Hangul where this machine has it."""
+    from matplotlib import font_manager
+
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _HANGUL if name in known)]
+
+
 def png(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]]) -> tuple[bytes, bool]:
     """A PNG of (weights, source names, target names), below each other; and whether fonts here have all characters."""
     import io
     import warnings
 
-    from matplotlib import font_manager, rc_context
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    known = {font.name for font in font_manager.fontManager.ttflist}
     sizes = [(1.5 + 0.3 * len(source), 1.5 + 0.3 * len(target)) for _, source, target in maps]
-    with rc_context({"font.family": ["DejaVu Sans", *(name for name in _HANGUL if name in known)]}):
+    with rc_context({"font.family": fonts()}):
         height = sum(height for _, height in sizes)
         figure = Figure(figsize=(max([4.0, *(width for width, _ in sizes)]), height), layout="constrained")
         grid = figure.subplots(len(maps), squeeze=False, gridspec_kw={"height_ratios": [height for _, height in sizes]})

@@ -64,7 +64,7 @@ def lm(
         str | None,
         typer.Option(
             parser=choice("causal", "masked", "hybrid"),
-            help="transformer: predict the next token, hidden tokens, or both.  [default: causal]",
+            help="What to predict (transformer): causal, the next token; masked, hidden tokens; hybrid, both.  [default: causal]",
         ),
     ] = None,
     tokenizer: Annotated[

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,17 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenModel:
         raise ValueError(f"unit {unit!r}")
     model = module.load(run.config["settings"], run.tensors(whole=is_network(module)), vocab_size=tokenizer.vocab_size)
     return OpenModel(name, run.arch, unit, tokenizer, model)
+
+
+def untrained(path: str) -> Any:
+    """The network of a model folder with random weights, as it was before training."""
+    import torch
+
+    def made(run: ModelFolder, module: ModuleType) -> Any:
+        torch.manual_seed(0)
+        return module.build(module.Config(**run.config["settings"]), vocab_size=run.tokenizer().vocab_size).eval()
+
+    return opened(path, LANGUAGE, made)
 
 
 def table_of(opened: OpenModel) -> Table:

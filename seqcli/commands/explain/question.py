@@ -1,0 +1,58 @@
+"""What `seqcli explain` is asked, and the models of any task that it opens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from seqcli import catalog
+from seqcli.commands import session
+from seqcli.data.lines import Block
+from seqcli.explain.views import Explained, How
+from seqcli.interop import is_arpa
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
+from seqcli.tasks.language.load import LANGUAGE, named, open_model, untrained
+from seqcli.tasks.translation.load import TRANSLATION, open_translator
+
+EXAMPLE = 'seqcli explain "I study machine learning"'
+
+
+@dataclass(frozen=True)
+class Question(session.Question):
+    """kinds: the views that are asked for, none for what suits each model."""
+
+    kinds: tuple[str, ...] = ()
+    how: How = field(default_factory=How)
+
+    def open(self) -> tuple[session.Models[Explained], Iterator[Block]]:
+        """The models, and the blocks of texts."""
+        records = session.open_records(self, example=EXAMPLE)
+
+        def of_sample(language: str) -> Explained:
+            from seqcli import samples
+
+            return Explained(samples.language_model_of(language, reporter=self.reporter))
+
+        chosen = [opened(path, name=name, encoding=self.source.encoding) for name, path in named(self.sources)]
+        place = session.Placement(self.machine, reporter=self.reporter, otherwise="models are read as they are")
+        models: session.Models[Explained] = session.Models(
+            chosen, place, open_sample=of_sample, kind="language", beginning=records.beginning, reporter=self.reporter
+        )
+        _ = models.all  # one that cannot be opened is an error before anything is written
+        return models, models.route(records)
+
+
+def opened(path: str, *, name: str, encoding: str | None = None) -> Explained:
+    """A model of any task. Networks stay as they are read: their weights are looked at and differentiated by."""
+    if is_arpa(path):
+        return Explained(open_model(path, name=name, encoding=encoding))
+    folder = ModelFolder.open(path)
+    if folder.task == CLASSIFICATION:
+        return Explained(open_classifier(path, name=name), folder.config)
+    if folder.task == TRANSLATION:
+        return Explained(open_translator(path, name=name), folder.config)
+    model = open_model(path, name=name)
+    if catalog.is_counted(LANGUAGE, folder.arch):
+        return Explained(model, folder.config)
+    return Explained(model, folder.config, untrained(path))

@@ -1,0 +1,91 @@
+"""Which views suit a model, and how each is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from seqcli.errors import UsageError
+from seqcli.explain.attention import attention
+from seqcli.explain.gates import gates
+from seqcli.explain.ngram import ngram_paths
+from seqcli.explain.positions import positions
+from seqcli.explain.reach import reach
+from seqcli.explain.search import search
+from seqcli.explain.surprisal import surprisal
+from seqcli.interfaces import OpenModel, OpenTranslator
+from seqcli.models.ngram import NgramModel
+from seqcli.results.inside import WordInfluences
+from seqcli.tasks.classification.load import OpenClassifier
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An opened model, its record of training, and the same network with random weights (None for one that is counted)."""
+
+    opened: Any
+    record: dict[str, Any] = field(default_factory=dict)
+    untrained: Any = None
+
+
+@dataclass(frozen=True)
+class How:
+    """top_k: tokens that are named as expected; beam_size, max_new_tokens: of a search."""
+
+    top_k: int = 5
+    beam_size: int = 4
+    max_new_tokens: int = 20
+
+
+def views(model: Explained, text: str, *, kinds: tuple[str, ...] = (), how: How | None = None) -> Iterator[Any]:
+    """The views of these kinds, or those that suit the model. Raises UsageError for a view that it cannot have."""
+    for kind in kinds or suited(model.opened):
+        made = KINDS[kind](model, text, how or How())
+        yield from made if isinstance(made, list) else [made]
+
+
+def suited(opened: Any) -> tuple[str, ...]:
+    """What shows best how a model works."""
+    if isinstance(opened, OpenTranslator):
+        return ("attention", "search")
+    if isinstance(opened, OpenClassifier):
+        return ("words",)
+    if isinstance(opened.model, NgramModel):
+        return ("ngram",)
+    own = {"transformer": ("attention",), "rnn": ("gates",), "lstm": ("gates",), "gru": ("gates",)}
+    return ("surprisal", *own.get(opened.arch, ()))
+
+
+def _language(view: Callable[..., Any], name: str) -> Callable[[Explained, str, How], Any]:
+    """A view of language models alone."""
+
+    def made(model: Explained, text: str, how: How) -> Any:
+        if not isinstance(model.opened, OpenModel):
+            raise UsageError(f"{model.opened.name} is no language model", where=f"--{name}", cure="give one")
+        return view(model, text, how)
+
+    return made
+
+
+def _words(model: Explained, text: str, how: How) -> WordInfluences:
+    from seqcli.tasks.classification.classify import explain
+
+    if not isinstance(model.opened, OpenClassifier):
+        raise UsageError(f"{model.opened.name} is no classifier", where="--words", cure="give one")
+    found = explain(model.opened, text)
+    return WordInfluences(found.label, found.probability, found.words)
+
+
+KINDS: dict[str, Callable[[Explained, str, How], Any]] = {
+    "surprisal": _language(lambda model, text, how: surprisal(model.opened, text, k=how.top_k), "surprisal"),
+    "attention": lambda model, text, how: attention(model.opened, text),
+    "gates": lambda model, text, how: gates(model.opened, text),
+    "reach": _language(lambda model, text, how: reach(model.opened, text, untrained=model.untrained), "reach"),
+    "positions": lambda model, text, how: positions(model.opened),
+    "search": lambda model, text, how: search(
+        model.opened, text, beam_size=how.beam_size, max_new_tokens=how.max_new_tokens
+    ),
+    "ngram": _language(lambda model, text, how: ngram_paths(model.opened, text, record=model.record), "ngram"),
+    "words": _words,
+}

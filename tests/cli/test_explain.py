@@ -1,0 +1,111 @@
+"""`seqcli explain` as it is used: pictures, JSON, PNG, what suits a model, and what is refused."""
+
+import json
+
+import pytest
+
+import seqcli as api
+
+TEXT = "my computer is very slow"
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explained")
+    settings = {"width": 16, "layers": 1}
+    for arch in ("lstm", "transformer"):
+        extra = {"heads": 2, "window": 16} if arch == "transformer" else {}
+        api.train_lm(corpus, folder / arch, arch=arch, steps=4, threads=1, settings={**settings, **extra})
+    (folder / "labelled.tsv").write_text("text\tlabel\n" + "good day\tpos\nbad day\tneg\n" * 10)
+    api.train_classifier(folder / "labelled.tsv", folder / "bag")
+    return folder
+
+
+def objects(done) -> list[dict]:
+    assert done.code == 0, done.err
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "name, views", [("lstm", ["surprisal", "gates"]), ("transformer", ["surprisal", "attention"]), ("bag", ["words"])]
+)
+def test_without_a_view_what_suits_the_model(trained, here, name, views):
+    found = objects(here("explain", "-m", str(trained / name), TEXT, "--json", "-q"))
+    assert [each["view"] for each in found] == views
+    assert all((each["line"], each["text"], each["model"]) == (1, TEXT, name) for each in found)
+    drawn = here("explain", "-m", str(trained / name), TEXT)
+    assert drawn.code == 0 and name in drawn.out and "\x1b" not in drawn.out
+    assert all(len(line) <= 80 for line in drawn.out.splitlines())
+
+
+def test_json_has_the_names_of_the_contract(trained, model, translator, here):
+    lm = ["-m", str(trained / "transformer")]
+    (found,) = objects(here("explain", *lm, TEXT, "--surprisal", "--json"))
+    assert set(found["tokens"][0]) == {"token", "log_prob", "expected"}
+    scores = objects(here("score", *lm, TEXT, "--level", "token", "--json", "-q"))
+    assert [row["log_prob"] for row in found["tokens"]] == [row["log_prob"] for row in scores]
+    (found,) = objects(here("explain", *lm, TEXT, "--attention", "--json"))
+    assert len(found["layers"]) == 1 and len(found["layers"][0]["heads"]) == 2 and found["keys"][0] == "<s>"
+    (found,) = objects(here("explain", *lm, TEXT, "--reach", "--json"))
+    assert set(found["contexts"][0]) == {"tokens", "nats"} and set(found["gradients"][0]) == {"distance", "norm"}
+    assert len(found["untrained"]) == len(found["gradients"])
+    (found,) = objects(here("explain", "-m", str(model), TEXT, "--ngram", "--json"))
+    assert set(found["tokens"][0]["steps"][0]) == {"order", "context", "found", "log_prob", "log_backoff"}
+    kinds = [each.get("kind") for each in objects(here("explain", "-m", str(translator), "I study", "--json"))]
+    assert kinds == ["encoder", "decoder", "cross", None]
+
+
+def test_several_models_and_texts(trained, here):
+    asked = ["-m", str(trained / "lstm"), "-m", str(trained / "transformer"), "--surprisal", "--json"]
+    found = objects(here("explain", *asked, "a cat", "a dog"))
+    assert [(each["line"], each["model"]) for each in found] == [
+        (1, "lstm"), (1, "transformer"), (2, "lstm"), (2, "transformer"),
+    ]  # fmt: skip
+
+
+def test_the_sample_model_answers_without_m(here):
+    found = objects(here("explain", "나는 매일 수학을 공부한다", "--json", "-q"))
+    assert [each["view"] for each in found] == ["ngram"] and found[0]["model"] == "sample-korean"
+
+
+def test_one_token_step_by_step(trained, here):
+    done = here("explain", "-m", str(trained / "transformer"), TEXT, "--attention", "--token", "3", "--head", "2")
+    assert done.code == 0 and "softmax" in done.out and "head 2" in done.out
+
+
+def test_a_picture(trained, translator, tmp_path, here):
+    pytest.importorskip("matplotlib")
+    for arguments in (["-m", trained / "lstm", "--gates", "--reach", "--search"], ["-m", trained / "transformer", "--positions"],
+                      ["-m", trained / "bag"], ["-m", translator]):  # fmt: skip
+        done = here("explain", *map(str, arguments), TEXT, "--png", str(tmp_path / "views.png"), "-q")
+        assert done.code == 0, done.err
+        assert (tmp_path / "views.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "name, arguments, named",
+    [
+        ("lstm", ["--attention"], "--gates"),
+        ("transformer", ["--gates"], "lstm"),
+        ("bag", ["--attention"], "no neural model"),
+        ("bag", ["--surprisal"], "no language model"),
+        ("transformer", ["--ngram"], "n-gram"),
+        ("transformer", ["--attention", "--layer", "9"], "1 layers of 2 heads"),
+        ("transformer", ["--gates", "--token", "2"], "--attention"),
+        ("lstm", ["-o", "x.csv"], ".jsonl"),
+        ("lstm", ["--png", "x.jpg"], ".png"),
+        ("lstm", ["--png", "nowhere/x.png"], "nowhere"),
+    ],
+)
+def test_what_is_refused_in_one_line(trained, here, name, arguments, named):
+    done = here("explain", "-m", str(trained / name), TEXT, *arguments)
+    assert done.code in (2, 5) and named in done.err and done.err.count("\n") == 1 and "unexpected" not in done.err
+
+
+@pytest.mark.parametrize("text", ["", " ", "word " * 40])
+def test_empty_and_long_texts(trained, here, text):
+    for name in ("lstm", "bag"):
+        assert here("explain", "-m", str(trained / name), text, "--json", "-q").code == 0
+    done = here("explain", "-m", str(trained / "transformer"), text, "--attention", "-q")
+    assert done.code == (2 if len(text) > 20 else 0), done.err
+    assert here("explain", "-m", str(trained / "transformer"), text, "--surprisal", "--reach", "-q").code == 0
