@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,11 +62,13 @@ def read_labelled(
     encoding: str | None = None,
     strict: bool = False,
     blank_end: Callable[[int], None] | None = None,
+    label_map: Callable[[str], str] | None = None,
 ) -> Iterator[LabelledBlock]:
     """The records of `path` with their labels, block by block; columns named in `keep` stay beside them.
 
     text_column: None takes the first of text, sentence, document, review that the file has; label_column: of label,
-    labels, class, category, sentiment, target. Without a header both are `#N`. blank_end: as for `lines.read_table_lines`.
+    labels, class, category, sentiment, target. Without a header both are `#N`. blank_end: as for `lines.read_table_lines`;
+    label_map: gives labels other names.
     Raises UsageError for a column that is not there, InputError for a row without a label, with several, or with one
     that holds a control character.
     """
@@ -85,7 +87,8 @@ def read_labelled(
         block = _without_blank(LabelledBlock(texts, given, lines.shown(path), header))
         for label in dict.fromkeys(block.labels):
             if label not in cleaned:
-                cleaned[label] = _clean(label, block, block.labels.index(label))
+                clean = _clean(label, block, block.labels.index(label))
+                cleaned[label] = label_map(clean) if label_map and clean else clean
         labels = [cleaned[label] for label in block.labels]
         if "" in labels:
             raise _without_label(block, raw if os.path.isfile(path) else ())
@@ -119,6 +122,19 @@ def canonical(label: str) -> str:
     Parquet files of one table have True and true."""
     label = nfc(label.strip())
     return label.lower() if label.lower() in ("true", "false") else label
+
+
+class LabelMap:
+    """Other names of labels; a label without one keeps its own. `unused`: labels that have not been seen yet."""
+
+    def __init__(self, names: Mapping[str, str]):
+        self._names = {canonical(label): canonical(name) for label, name in names.items()}
+        self.unused = list(self._names)
+
+    def __call__(self, label: str) -> str:
+        if label in self.unused:
+            self.unused.remove(label)
+        return self._names.get(label, label)
 
 
 def _clean(label: str, block: LabelledBlock, index: int) -> str:
@@ -268,6 +284,7 @@ def read_all(
     others: bool = False,
     fewest: int = 2,
     deadline: Deadline | None = None,
+    label_map: Callable[[str], str] | None = None,
     reporter: Reporter = SILENT,
 ) -> Labelled:
     """The texts of all `paths`, to train on (labels=None) or to judge a model that knows `labels`.
@@ -290,7 +307,7 @@ def read_all(
         named = records.has_columns(path, format) or not tables_too  # columns are those of the tables among the files
         read = read_labelled(
             path, text_column=text_column if named else None, label_column=label_column if named else None, format=format,
-            encoding=encoding, strict=strict, blank_end=left_out.append,
+            encoding=encoding, strict=strict, blank_end=left_out.append, label_map=label_map,
         )  # fmt: skip
         for block in lines.noting(_texts(deadline.within(read), parts), path, reporter):
             part = parts.pop()

@@ -188,3 +188,32 @@ def test_what_cannot_be_mixed(here, bag, places, texts, tmp_path):
     )
     done = here("classify", "a", "-m", bag, "-m", "other", "--mix", "0.5,0.5")
     assert done.code == 4 and "labels" in one_line(done)
+
+
+# --- names of labels --------------------------------------------------------------------------------------------------
+
+
+def test_labels_can_be_renamed_in_the_texts_and_in_the_model(here, bag, tmp_path):
+    """The figures are those of a file in which the labels are written so."""
+    (tmp_path / "named.tsv").write_text(table(JUDGED))
+    numbers = {"good": "1", "bad": "0"}
+    (tmp_path / "numbered.tsv").write_text(table([(text, numbers[label]) for text, label in JUDGED]))
+    expected = in_json(here("classify", "-m", bag, "--evaluate", "-i", "named.tsv", "--json"))
+    mapped = here("classify", "-m", bag, "--evaluate", "-i", "numbered.tsv", "--json", "--label-map", "0=bad, 1 = good")
+    assert in_json(mapped) == expected and "--label-map" not in mapped.err
+    both = here("classify", "-m", bag, "--evaluate", "-i", "named.tsv", "--json", "--label-map", "bad=x,good=y")
+    (figures,) = in_json(both)
+    assert [row["label"] for row in figures["labels"]] == ["x", "y"]
+    assert figures["confusion"] == expected[0]["confusion"] and figures["loss"] == expected[0]["loss"]
+    assert here("classify", "-m", bag, "a fine film", "--label-map", "good=y").rows[0][0] == "y"
+    fitted = [here("classify", "-m", bag, "a", "--calibrate", name, *more) for name, *more in (
+        ("named.tsv",), ("numbered.tsv", "--label-map", "0=bad,1=good"))]  # fmt: skip
+    assert fitted[0].code == fitted[1].code == 0 and fitted[0].out == fitted[1].out
+
+
+def test_a_renaming_of_labels_that_nothing_has_gets_a_note(here, bag):
+    done = here("classify", "-m", bag, "a fine film", "--label-map", "7=seven")
+    assert done.code == 0 and "neither the texts nor the model have 7" in done.err
+    for wrong in ("0", "0=", "=a", "0=a,0=b", "", "bad=a,good=a"):
+        refused = here("classify", "-m", bag, "a", "--label-map", wrong)
+        assert refused.code == 2 and refused.out == "" and "--label-map" in refused.err

@@ -21,6 +21,17 @@ from seqcli.commands.options import (
 from seqcli.errors import UsageError
 
 
+def renaming(text: str) -> dict[str, str]:
+    """`0=negative,1=positive`: names by label."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    names = {label.strip(): name.strip() for label, _, name in pairs}
+    if not all(names) or not all(names.values()) or len(names) < len(pairs):
+        raise typer.BadParameter(
+            f"{text!r} is not LABEL=NAME,... with each label once, for example 0=negative,1=positive"
+        )
+    return names
+
+
 @with_options("Classification")
 def classify(
     source: TextInput,
@@ -53,6 +64,14 @@ def classify(
     ] = False,
     label_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with the labels of a table: a name, or #N.")
+    ] = None,
+    label_map: Annotated[
+        dict | None,
+        typer.Option(
+            parser=renaming,
+            metavar="LABEL=NAME,...",
+            help="Rename labels of the input and of the model, such as 0=negative,1=positive.",
+        ),
     ] = None,
     errors: Annotated[
         int, typer.Option(parser=whole(0, 10**6), help="Show the N most confident mistakes (with --evaluate).")
@@ -87,6 +106,7 @@ def classify(
     from seqcli.commands.classify import evaluation, explanation, rows
     from seqcli.commands.classify.question import Question
     from seqcli.commands.session import check_mix
+    from seqcli.data.labelled import LabelMap
 
     if evaluate and explain:
         raise UsageError("--evaluate cannot be combined with --explain")
@@ -108,6 +128,7 @@ def classify(
     question = Question(
         source, results, reporter, machine, model or [], mix=mix, threshold=threshold, prefix=label_prefix, calibrate=calibrate,
         temperature=temperature, label_column=label_column, signed=signature,
+        label_map=None if label_map is None else LabelMap(label_map),
     )  # fmt: skip
     if evaluate:
         evaluation.evaluate(question, errors=errors)
@@ -115,3 +136,4 @@ def classify(
         explanation.explain(question)
     else:
         rows.rows(question, top_k=top_k)
+    question.note_unused_labels()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from seqcli.commands import session
 from seqcli.commands.options import TextInput
 from seqcli.data import records
-from seqcli.data.labelled import unlabelled
+from seqcli.data.labelled import LabelMap, unlabelled
+from seqcli.errors import listed
 from seqcli.report.output import Output
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ EXAMPLE = 'seqcli classify "What a wonderful film"'
 @dataclass(frozen=True)
 class Question(session.Question):
     """The command line. mix: weights, or labelled texts to fit them to; prefix: of labels; calibrate: labelled texts
-    to fit the temperature to; label_column: their column in tables."""
+    to fit the temperature to; label_column: their column in tables; label_map: new names of labels, in texts and models."""
 
     mix: list[float] | str | None = None
     threshold: float = 0.0
@@ -32,6 +33,7 @@ class Question(session.Question):
     calibrate: str | None = None
     temperature: float | None = None
     label_column: str | None = None
+    label_map: LabelMap | None = None
 
     def names(self, labels: Sequence[str]) -> list[str]:
         """Labels as they are displayed, with their prefix."""
@@ -51,7 +53,11 @@ class Question(session.Question):
 
         reporter = self.reporter
         place = session.Placement(self.machine, reporter=reporter, otherwise="these classifiers are no networks")
-        chosen = place.all([open_classifier(path, name=name) for name, path in named(self.sources)])
+
+        def relabelled(opened: OpenClassifier) -> OpenClassifier:
+            return opened if self.label_map is None else opened.relabelled(self.label_map)
+
+        chosen = place.all([relabelled(open_classifier(path, name=name)) for name, path in named(self.sources)])
         if isinstance(self.mix, str):
             texts = self._labelled_files(self.mix).read(labels=chosen[0].labels, reporter=reporter)
             chosen = [fitted(chosen, texts, where=self.mix, reporter=reporter)]
@@ -66,7 +72,7 @@ class Question(session.Question):
 
         return session.Models(
             list(map(tempered, chosen)), place,
-            open_sample=lambda language: tempered(place(samples.classifier_of(language, reporter=reporter))), kind="sentiment",
+            open_sample=lambda language: tempered(place(relabelled(samples.classifier_of(language, reporter=reporter)))), kind="sentiment",
             beginning=beginning, reporter=reporter,
         )  # fmt: skip
 
@@ -80,9 +86,19 @@ class Question(session.Question):
             {"text_column": source.text_column, "label_column": self.label_column} if tables or not self._tables else {}
         )
         files = LabelledFiles(
-            tuple(source.paths), **columns, format=source.format, encoding=self.source.encoding, strict=source.strict
+            tuple(source.paths),
+            **columns,
+            format=source.format,
+            encoding=self.source.encoding,
+            strict=source.strict,
+            label_map=self.label_map,
         )
         return files.read(labels=labels, others=True, reporter=self.reporter)
+
+    def note_unused_labels(self) -> None:
+        """At the end: a note on labels of --label-map that neither texts nor models have."""
+        if self.label_map and self.label_map.unused:
+            self.reporter.note(f"--label-map: neither the texts nor the model have {listed(self.label_map.unused)}")
 
     def logits(self, opened: OpenClassifier, texts: Texts, *, workers: int | None) -> np.ndarray:
         """Of labelled texts: float64 [N, C]. workers: processes that may be asked, None for all cores."""
@@ -119,7 +135,9 @@ class Question(session.Question):
         columns = {"text_column": self.source.text_column, "label_column": self.label_column}
         if not records.has_columns(path) and self._tables:
             columns = {}
-        return LabelledFiles((path,), **columns, encoding=self.source.encoding, strict=self.source.strict)
+        return LabelledFiles(
+            (path,), **columns, encoding=self.source.encoding, strict=self.source.strict, label_map=self.label_map
+        )
 
     def _calibrated(self, opened: OpenClassifier, path: str, *, workers: int | None) -> OpenClassifier:
         """At the temperature that fits the texts of a file; a note says what that changes."""

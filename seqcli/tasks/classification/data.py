@@ -10,7 +10,7 @@ import numpy as np
 
 from seqcli.data import held_out, texts
 from seqcli.data.deadline import Deadline
-from seqcli.data.labelled import Labelled, read_all
+from seqcli.data.labelled import Labelled, LabelMap, read_all
 from seqcli.data.lines import block_of
 from seqcli.data.paths import expanded
 from seqcli.errors import InputError, UsageError, nearest
@@ -31,6 +31,7 @@ class LabelledFiles:
     format: str | None = None
     encoding: str | None = None
     strict: bool = False
+    label_map: LabelMap | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", expanded(self.paths))  # folders and patterns
@@ -51,7 +52,8 @@ class LabelledFiles:
         return Texts.of(
             read_all(
                 self.paths, text_column=self.text_column, label_column=self.label_column, format=self.format,
-                encoding=self.encoding, strict=self.strict, labels=labels, others=others, deadline=deadline, reporter=reporter,
+                encoding=self.encoding, strict=self.strict, labels=labels, others=others, deadline=deadline,
+                label_map=self.label_map, reporter=reporter,
             )
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from seqcli.data.labelled import canonical
 from seqcli.data.lines import Block
+from seqcli.errors import UsageError
 from seqcli.interfaces import Classifier
 from seqcli.metrics import signature
 from seqcli.runs.model_folder import ModelFolder
@@ -43,6 +44,14 @@ class OpenClassifier(Generic[Batch]):
     def probabilities(self, block: Block | bytes) -> np.ndarray:
         """Of every record and label, float64 [B, C]."""
         return softmax(self.logits(block) / self.temperature)
+
+    def relabelled(self, names: Callable[[str], str]) -> OpenClassifier:
+        """With other names of its labels. Raises UsageError where two labels would have one name."""
+        labels = list(map(names, self.labels))
+        if twice := next((label for label in labels if labels.count(label) > 1), None):
+            cure = "give each label of the model a name of its own"
+            raise UsageError(f"two labels of {self.name} would be {twice!r}", where="--label-map", cure=cure)
+        return replace(self, labels=labels)
 
     def at(self, temperature: float) -> OpenClassifier:
         return replace(self, temperature=temperature)
