@@ -17,7 +17,7 @@ def texts(learnt_from: Texts, held_out: Texts) -> str:
     counts = np.bincount(learnt_from.targets, minlength=len(learnt_from.labels))
     shown = ", ".join(f"{label} {count:,}" for label, count in list(zip(learnt_from.labels, counts))[:_SHOWN])
     more = f" and {len(counts) - _SHOWN:,} more labels" if len(counts) > _SHOWN else ""
-    return f"{len(learnt_from):,} texts ({shown}{more}), held out {len(held_out):,}"
+    return f"{len(learnt_from):,} texts ({shown}{more}); {len(held_out):,} held out"
 
 
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:

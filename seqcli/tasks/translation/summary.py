@@ -11,7 +11,7 @@ from seqcli.data.pairs import Pairs
 
 def pairs(learnt_from: Pairs, held_out: Pairs) -> str:
     blank = f" ({learnt_from.blank:,} with a blank side were left out)" if learnt_from.blank else ""
-    return f"{len(learnt_from):,} pairs{blank}, held out {len(held_out):,}"
+    return f"{len(learnt_from):,} pairs{blank}; {len(held_out):,} held out"
 
 
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
