@@ -1,7 +1,7 @@
-"""Where a translator looked when it said what it said: its attention by forced decoding of finished translations.
+"""The attention of finished translations, computed by forced decoding.
 
-Pieces have their places in the texts as given and as printed, so attention sums up to words, and words that look at words are
-an alignment.
+Pieces have positions in the source and in the printed translation, so attention can be summed over words, and a word
+alignment follows from it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _UNFINISHED = ("\ufffd", "\x1a")  # how a text ends whose last character has not
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Of one translation: weights float32 [T, S], rows sum to 1; source [S] and target [T]: pieces, `</s>` too. Windows stand
-    one after another and do not look at each other."""
+    """The attention of one translation: weights float32 [T, S], rows sum to 1; source [S] and target [T]: pieces,
+    including `</s>`. Windows are concatenated and do not attend to each other."""
 
     source_text: str
     target_text: str
@@ -33,15 +33,14 @@ class AttentionMap:
     weights: np.ndarray
 
     def of_words(self) -> np.ndarray:
-        """Summed over the pieces of each word of source and target between white space: float64 [target words, source words].
-
-        A piece belongs to the first word that ends after it begins.
-        """
+        """Attention summed over the pieces of whitespace-separated words: float64 [target words, source words]. A
+        piece belongs to the first word that ends after the piece begins."""
         rows, columns = _words(self.target_text, self.target), _words(self.source_text, self.source)
         return rows @ self.weights.astype(np.float64) @ columns.T
 
     def alignment(self) -> list[tuple[int, int]]:
-        """(source word, target word) for each target word and the word that it looks at most, in the order of the source."""
+        """(source word, target word) for each target word and the source word with the most attention, in source
+        order."""
         words = self.of_words()
         return sorted((int(row.argmax()), target) for target, row in enumerate(words)) if words.size else []
 
@@ -52,12 +51,12 @@ class AttentionMap:
 
     @property
     def pieces(self) -> tuple[list[str], list[str]]:
-        """Those of the source and of the target, as text."""
+        """Source and target pieces, as text."""
         return [piece.text for piece in self.source], [piece.text for piece in self.target]
 
 
 def attentions(opened: OpenTranslator, translations: Sequence[TranslatedLine]) -> list[AttentionMap]:
-    """Of the best hypothesis of each."""
+    """The attention of the best hypothesis of each translation."""
     parts = [(t, k) for t, translation in enumerate(translations) for k in range(len(translation.parts))]
     found: dict[tuple[int, int], np.ndarray] = {}
     for rows in together(opened, [len(translations[t].parts[k]) for t, k in parts], at_once=_AT_ONCE):
@@ -83,7 +82,7 @@ def _whole(opened: OpenTranslator, translation: TranslatedLine, maps: list[np.nd
 
 
 def _source_pieces(opened: OpenTranslator, translation: TranslatedLine) -> Iterator[Piece]:
-    """The pieces of the text that are in a window."""
+    """The source pieces in a window."""
     pieces = iter(opened.source.pieces(one_line(translation.source))) if translation.parts else iter(())
     at = 0
     for tokens in translation.parts:

@@ -67,10 +67,8 @@ def watched(watch: Callable[[Step], None]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Spelling:
-    """What the tokens of a hypothesis say. Both are given a source's place among the sources, and all ids of a hypothesis.
-
-    text: hypotheses of which it is the same are one; stops: whether the text ends here, without `</s>`.
-    """
+    """The text of a hypothesis. Both functions get the index of the source and all token ids. text: hypotheses with
+    the same text count as one; stops: whether the text ends here, without `</s>`."""
 
     text: Callable[[int, list[int]], Hashable] = lambda source, ids: tuple(ids)
     stops: Callable[[int, list[int]], bool] | None = None
@@ -121,8 +119,8 @@ def _search(
     model: Stepper, log_prob: np.ndarray, state: State, *, sources: np.ndarray, longest: np.ndarray, beam_size: int, n_best: int,
     length_penalty: float, no_repeat_ngram: int, prefix: Sequence[int] | np.ndarray, end: int | None, never: list[int], spelling: Spelling,
 ) -> tuple[dict[int, list[Hypothesis]], dict[int, bool]]:  # fmt: skip
-    """With a beam of fixed width: the hypotheses of each source, and whether others were dropped. sources: their places
-    among all sources; longest: tokens, the prefix too; both [B]."""
+    """Search with a beam of fixed width: the hypotheses of each source, and whether others were dropped. sources:
+    their indices among all sources; longest: maximum number of tokens, including the prefix; both [B]."""
     found: dict[int, list[Hypothesis]] = {source: [] for source in sources.tolist()}
     dropped = dict.fromkeys(found, False)
     ids = np.tile(np.asarray(prefix, np.int64), (len(sources), 1, 1))  # [B, live, length]
@@ -175,7 +173,7 @@ def _search(
 
 
 def _best(hypotheses: list[Hypothesis], n: int, *, text: Callable[[list[int]], Hashable]) -> list[Hypothesis]:
-    """The n best that spell different texts, best first. text: what ids spell."""
+    """The n best hypotheses with different texts, best first. text: the text of token ids."""
     ordered = sorted(hypotheses, key=lambda h: -h.score)
     if n == 1:
         return ordered[:1]

@@ -24,10 +24,8 @@ _AT_ONCE = 1 << 22  # so many logits are held at a time
 
 
 def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling]:
-    """The k likeliest tokens for each mask of each text, all masks of a text at once.
-
-    Raises UsageError for a model that fills nothing in, InputError for a text without a mask.
-    """
+    """The k most likely tokens for each mask of each text, all masks of a text at once. Raises UsageError for a model
+    that is not masked, InputError for a text without a mask."""
     model, reader, names = opened.model, RecordReader.of(opened), opened.tokenizer.vocabulary()
     if not isinstance(model, MaskFiller):
         cure = "give one trained with --objective masked or hybrid"

@@ -1,6 +1,6 @@
-"""Texts that go on: the loop that reads prompts, draws a token of each, and reads that, for every language model.
+"""Text generation: the loop that reads prompts and samples a token at a time, for every language model.
 
-`<unk>` is never drawn: it is no text. Beam search is `beam.py`; here its hypotheses become texts.
+`<unk>` is never generated, since it is not text. Beam search is in `beam.py`; here its hypotheses become texts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ END, STOP, LENGTH = "end", "stop", "length"  # `</s>` came, or a stop string, or
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """beam_size: find the `num_samples` likeliest texts instead of drawing; `policy` and `seed` then have no effect."""
+    """beam_size: find the `num_samples` most likely texts instead of sampling; `policy` and `seed` then have no
+    effect."""
 
     policy: Policy = field(default_factory=Policy)
     max_new_tokens: int = ranged(COUNT, 100)
@@ -63,11 +64,9 @@ class Sample(NamedTuple):
 
 
 class GrowingText:
-    """What follows a prompt, growing from where in it the first token begins.
-
-    ids: the tokens drawn, `</s>` too; log_prob: natural, of the model itself for all of them, whatever the policy;
-    text: what they add to the prompt's; finish_reason: END, STOP or LENGTH, None while it grows.
-    """
+    """The continuation of a prompt while it is generated. ids: generated tokens, including `</s>`; log_prob: natural,
+    of all of them under the model itself, whatever the policy; text: the continuation so far; finish_reason: END,
+    STOP or LENGTH, None while it grows."""
 
     def __init__(self, opened: OpenModel, sample: Sample, start: Start, settings: GenerationSettings):
         self.line, self.number, self.prompt = sample
@@ -84,12 +83,12 @@ class GrowingText:
 
     @property
     def result(self) -> Continuation:
-        """When it has ended."""
+        """The finished sample."""
         assert self.finish_reason is not None
         return Continuation(self.prompt.text, self.text, self.log_prob, len(self.ids), self.finish_reason)
 
     def copy(self) -> GrowingText:
-        """Both then grow on their own."""
+        """A copy that grows independently."""
         other = copy(self)
         other.ids, other._stream = list(self.ids), self._stream.copy()
         return other
@@ -110,10 +109,8 @@ class GrowingText:
 def generate(
     opened: OpenModel, texts: Iterable[str], settings: GenerationSettings, *, first: int = 1
 ) -> Iterator[GrowingText]:
-    """The finished samples of each text, in order; the first text is line `first`.
-
-    Those of beam search are different texts, best first: fewer than `num_samples` where it found no more.
-    """
+    """The finished samples of each text, in order; the first text is line `first`. Samples of beam search are
+    different texts, best first: fewer than `num_samples` if it found no more."""
     samples = samples_of(opened, texts, settings, first=first)
     at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.beam_size or 1)))
     while chunk := list(islice(samples, at_once)):
@@ -127,14 +124,14 @@ def generate(
 def samples_of(
     opened: OpenModel, texts: Iterable[str], settings: GenerationSettings, *, first: int = 1
 ) -> Iterator[Sample]:
-    """What is to be drawn; for beam search one a text."""
+    """The samples to generate; one per text for beam search."""
     prompts = map(Prompter(opened).read, texts)
     each = range(1 if settings.beam_size else settings.num_samples)
     return (Sample(line, number, prompt) for line, prompt in enumerate(prompts, first) for number in each)
 
 
 def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSettings) -> Iterator[GrowingText]:
-    """Draws all samples together; yields a row each time it has grown by a token."""
+    """Generates all samples together; yields a row each time it has grown by a token."""
     policy = settings.policy
     random = [numbers(settings.seed, line=sample.line, sample=sample.number) for sample in samples]
     # 1. Every prompt is read once; a sample's first number says where in it the first token begins
@@ -165,7 +162,7 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
 def _likeliest(
     opened: OpenModel, samples: Sequence[Sample], settings: GenerationSettings, *, beam_size: int
 ) -> Iterator[GrowingText]:
-    """By beam search, the best first; `samples` are one a prompt."""
+    """Generates by beam search, best first; `samples` has one entry per prompt."""
     starts, logits, may, state = _begun(opened, samples, u=np.zeros(len(samples)), temperature=0)
     spelled = _Spelled([GrowingText(opened, sample, start, settings) for sample, start in zip(samples, starts)])
     found = beam.search(
@@ -187,7 +184,7 @@ def _likeliest(
 
 
 class _Spelled:
-    """The continuations that hypotheses are; each grows from its parent's by a token, as long as that is remembered."""
+    """The texts of hypotheses; each extends its parent's by a token, as long as the parent is cached."""
 
     def __init__(self, begun: Sequence[GrowingText]):
         self._begun = begun  # of each prompt, without tokens
@@ -217,7 +214,8 @@ class _Spelled:
 def _begun(
     opened: OpenModel, samples: Sequence[Sample], *, u: np.ndarray, temperature: float
 ) -> tuple[list[Start], np.ndarray, np.ndarray, State]:
-    """Where each sample begins, drawn by `u` [B]; the logits there, [B, V]; what its first token may be, bool [B, V]; the state."""
+    """The start of each sample, chosen by `u` [B]; the logits there, [B, V]; the tokens allowed first, bool [B, V];
+    the state."""
     prompts = {sample.line: sample.prompt for sample in samples}
     begun = begin(opened.model, list(prompts.values()))
     places = {line: (rows, begun.log_shares(rows)[None]) for line, rows in zip(prompts, begun.rows)}

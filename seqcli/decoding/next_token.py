@@ -1,7 +1,7 @@
-"""The next token: what a model expects right after a text.
+"""The distribution of the next token after a text.
 
-Where the text ends inside a token, what is left of that token is meant: after "I stu" come "dy" and "dent". A piece that
-can come both ways has the sum.
+If the text ends inside a token, the rest of that token counts: after "I stu" come "dy" and "dent". The probability of
+a piece that can be reached in both ways is their sum.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AT_ONCE = 1 << 22  # so many logits are held at a time
 
 
 class NextTokenPredictor:
-    """The distributions of a model."""
+    """Next-token distributions of a model."""
 
     def __init__(self, opened: OpenModel):
         self._opened, self._prompter = opened, Prompter(opened)
@@ -31,7 +31,7 @@ class NextTokenPredictor:
         return {name: id for id, name in enumerate(self._names)}
 
     def after(self, texts: Iterable[str], *, k: int) -> Iterator[list[tuple[str, float]]]:
-        """The k likeliest next tokens of each text with their probabilities, likeliest first."""
+        """The k most likely next tokens of each text with their probabilities, most likely first."""
         prompts = map(self._prompter.read, texts)
         while chunk := list(islice(prompts, max(1, _AT_ONCE // len(self._names)))):
             begun = begin(self._opened.model, chunk)

@@ -26,7 +26,7 @@ _ROWS = 16  # that stay in a core's cache
 
 @dataclass(frozen=True)
 class Policy:
-    """The defaults change nothing. Raises UsageError for a number outside its range."""
+    """The defaults leave the distribution unchanged. Raises UsageError for a number outside its range."""
 
     temperature: float = ranged(TEMPERATURE, 1.0)
     top_k: int | None = ranged(TOP_K, None)
@@ -39,15 +39,13 @@ class Policy:
 
     @property
     def random(self) -> bool:
-        """Whether a draw from it needs random numbers: not where one token alone can be drawn. (Of equally likely tokens
-        min-p keeps all, even at 1.)"""
+        """Whether sampling needs random numbers: not if only one token can be chosen. (Min-p keeps all of several
+        equally likely tokens, even at 1.)"""
         return self.temperature > 0 and self.top_k != 1 and self.top_p > 0
 
     def log_probs(self, logits: np.ndarray, *, history: np.ndarray | None = None) -> np.ndarray:
-        """The distribution that is drawn from: natural logarithms, float64 [B, V], -inf for what cannot be drawn.
-
-        logits: [B, V], one of a row finite. history: int [B, T], the tokens of each row so far, `<s>` where it is shorter.
-        """
+        """The distribution to sample from: natural logarithms, float64 [B, V], -inf for excluded tokens. logits: [B,
+        V], at least one per row finite. history: int [B, T], the tokens of each row so far, padded with `<s>`."""
         x = logits
         if self.repetition_penalty != 1 and history is not None:
             x = logits.astype(np.float64)
@@ -85,7 +83,7 @@ def forbid_repeats(logits: np.ndarray, ids: np.ndarray, *, n: int) -> None:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log-probabilities of logits, which are such up to a constant a row: float64 [B, V]."""
+    """Log-probabilities of logits, which are defined up to a constant per row: float64 [B, V]."""
     x = logits.astype(np.float64)
     x -= x.max(axis=1, keepdims=True)
     x -= np.log(np.exp(x).sum(axis=1, keepdims=True))
@@ -93,7 +91,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def log_normaliser(logits: np.ndarray) -> np.ndarray:
-    """log of the sum of exp(logits) of each row, float64 [B]: in float32 good to 1e-6 at a fifth of `log_softmax`'s price."""
+    """log of the sum of exp(logits) of each row, float64 [B]; computed in float32 to 1e-6, at a fifth of the cost of
+    `log_softmax`."""
     sums = np.empty(len(logits))
     for rows in range(0, len(logits), _ROWS):
         part = logits[rows : rows + _ROWS]
@@ -104,7 +103,7 @@ def log_normaliser(logits: np.ndarray) -> np.ndarray:
 
 
 def top_mask(values: np.ndarray, k: int) -> np.ndarray:
-    """Which are the k largest of each row, of equal ones the first: bool [B, V]."""
+    """The k largest entries of each row, the first of equal ones: bool [B, V]."""
     if k >= values.shape[1]:
         return np.ones(values.shape, bool)
     edge = np.partition(values, -k, axis=1)[:, -k, None]
@@ -137,7 +136,7 @@ def _sorted_top(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def _nucleus(p: np.ndarray, mass: float) -> np.ndarray:
-    """The fewest likeliest tokens that sum to `mass`, one at least: bool [B, V]."""
+    """The fewest most likely tokens whose probabilities sum to `mass`, at least one: bool [B, V]."""
     order = np.argsort(-p, axis=1, kind="stable")
     before = np.take_along_axis(p, order, axis=1).cumsum(axis=1)
     before = np.concatenate([np.zeros((len(p), 1)), before[:, :-1]], axis=1)  # the sum of those that come before

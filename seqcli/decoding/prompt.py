@@ -33,7 +33,7 @@ _LAST = "\U0010ffff"
 
 @dataclass(frozen=True)
 class Start:
-    """A place where the first new token may begin."""
+    """A position where the first new token may begin."""
 
     kept: int  # tokens of the prompt before it
     rest: str  # the prompt's text after it, as in pieces
@@ -42,7 +42,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A text to go on with. `starts[-1]` is after all of its tokens."""
+    """A text to continue. `starts[-1]` is after all of its tokens."""
 
     text: str
     ids: np.ndarray  # int32 [T]
@@ -66,7 +66,7 @@ class Prompter:
             self._longest = max(map(len, self._names), default=0)
 
     def read(self, text: str) -> Prompt:
-        """The beginning of a record, read as the model reads its records."""
+        """The start of a record, read as the model reads its records."""
         text = text.encode("utf-8", "replace").decode()
         ids = self._tokens(text)
         spaced = self._ends_in_no_token(text, ids)
@@ -117,7 +117,7 @@ class Prompter:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a model says at every start of some prompts, S starts in all."""
+    """The model's output at every start of some prompts, S starts in all."""
 
     logits: np.ndarray  # float32 [S, V], as the model gives them
     log_prob: np.ndarray  # float64 [S, V], natural log p(start, token | the prompt's text)

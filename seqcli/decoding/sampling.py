@@ -18,7 +18,7 @@ from seqcli.interfaces import State, Stepper
 
 
 def numbers(seed: int, *, line: int, sample: int) -> np.random.Generator:
-    """The random numbers of one sample, one after another."""
+    """The random numbers of one sample, in order."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, line, sample]))
 
 
@@ -49,10 +49,8 @@ def sample(
     end: int,
     never: list[int],
 ) -> list[Hypothesis]:
-    """One of each of B rows; arguments are those of `beam.search`, `random` [B] gives a number a token.
-
-    `log_prob` of a hypothesis is the model's own, whatever the policy.
-    """
+    """One sample for each of B rows; arguments as in `beam.search`, `random` [B] yields a number per token.
+    `log_prob` of a hypothesis is that of the model itself, whatever the policy."""
     found: dict[int, Hypothesis] = {}
     alive = np.arange(len(log_prob))
     ids = np.tile(np.asarray(prefix, np.int64), (len(alive), 1))  # [B, length]

@@ -1,6 +1,7 @@
-"""The text of new tokens as they come: what is certain at once, what may yet change a little later.
+"""The text of new tokens while they arrive: final text at once, text that may still change later.
 
-A character may be spelled by several tokens, a stop string may span them, and a word's space may be the prompt's.
+A character may be spelled by several tokens, a stop string may span them, and the space before a word may belong to
+the prompt.
 """
 
 from __future__ import annotations
@@ -16,10 +17,8 @@ _UNFINISHED = ("\ufffd", "\x1a")  # how a character ends whose other bytes are m
 
 
 class TextStream:
-    """What follows `prompt` where the first new token begins at `start`.
-
-    `text` is certain: it never shrinks, and holds no stop string nor the beginning of one.
-    """
+    """The text after `prompt`, where the first new token begins at `start`. `text` is final: it never shrinks, and
+    contains neither a stop string nor the beginning of one."""
 
     def __init__(self, tokenizer: Tokenizer, prompt: Prompt, start: Start, *, stop: tuple[str, ...]):
         written = getattr(tokenizer, "written", tokenizer.normalisation.text)
@@ -34,13 +33,13 @@ class TextStream:
         self.text = ""
 
     def copy(self) -> TextStream:
-        """Both then grow on their own."""
+        """A copy that grows independently."""
         other = copy(self)
         other._ids = list(self._ids)
         return other
 
     def add(self, token: int) -> bool:
-        """Reads a token; True if that ends the text by a stop string, before which it is cut."""
+        """Reads a token; returns True if the text ends with a stop string, which is cut off."""
         self._ids.append(token)
         self._fresh += 1
         text = self._decoded(self._ids)

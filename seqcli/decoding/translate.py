@@ -1,6 +1,6 @@
-"""Translations of lines, in their order: by beam search or drawn, lines of like length together, long ones in windows.
+"""Translation of lines, in order: by beam search or sampling, lines of similar length together, long ones in windows.
 
-A blank line stays blank and no model sees it. `<unk>` is never said: it is no text.
+A blank line stays blank and is not given to the model. `<unk>` is never generated, since it is not text.
 """
 
 from __future__ import annotations
@@ -34,11 +34,9 @@ _MORE = 10  # tokens of a translation beside `max_length_ratio` of the source's
 
 @dataclass(frozen=True)
 class TranslationSettings:
-    """num_samples: draw so many by `policy` and `seed` instead of searching for the `n_best` likeliest.
-
-    max_length_ratio: tokens of a translation to those of its source; prefix: what every translation begins with, whole
-    words; see `beam.search` for the others.
-    """
+    """num_samples: number of translations to sample by `policy` and `seed`, instead of searching for the `n_best`
+    most likely. max_length_ratio: tokens of a translation per token of its source; prefix: beginning of every
+    translation, in whole words; see `beam.search` for the others."""
 
     beam_size: int = ranged(BEAM, 5)
     n_best: int = ranged(BEAM, 1)
@@ -77,8 +75,9 @@ class TranslationSettings:
 
 
 def settings(*, searching: Mapping[str, Any], drawing: Mapping[str, Any], **others: Any) -> TranslationSettings:
-    """Of options by name, None where one was not given. Any of `drawing` (num_samples and those of a policy) asks for draws,
-    and then none of `searching` (beam_size, n_best, length_penalty) has a place; the beam is 5, or n_best where that is more."""
+    """The settings from options by name, None where one was not given. Any of `drawing` (num_samples and those of a
+    policy) selects sampling, which cannot be combined with `searching` (beam_size, n_best, length_penalty); the beam
+    is 5, or n_best if that is more."""
     exclusive(drawing, searching)
     searched, drawn = (
         {name: value for name, value in options.items() if value is not None} for options in (searching, drawing)
@@ -112,8 +111,8 @@ class LineHypothesis:
 
 @dataclass(frozen=True)
 class TranslatedLine:
-    """source: as given; parts: the tokens of its windows, `</s>` too (int32 [S]), none where it is blank; hypotheses: different
-    texts, best first, or as they were drawn; one at least."""
+    """source: as given; parts: tokens of its windows, including `</s>` (int32 [S]), none if it is blank; hypotheses:
+    different texts, best first, or in the order of sampling; at least one."""
 
     line: int
     source: str
@@ -141,7 +140,8 @@ class _Part(NamedTuple):
 def translate(
     opened: OpenTranslator, lines: Iterable[str], settings: TranslationSettings, *, first: int = 1
 ) -> Iterator[TranslatedLine]:
-    """A translation of each line, in order; the first is line `first`. No line's depends on its neighbours."""
+    """A translation of each line, in order; the first is line `first`. The result for a line does not depend on the
+    other lines."""
     numbered, forced = enumerate(lines, first), forced_by(opened, settings.prefix)
     while chunk := list(islice(numbered, _READ)):
         parts = _parts(opened, chunk)
@@ -169,7 +169,7 @@ def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_P
 
 
 def forced_by(opened: OpenTranslator, prefix: str) -> np.ndarray:
-    """Its tokens. Raises UsageError for a word that the translator does not know, and so cannot say."""
+    """The tokens of a prefix. Raises UsageError for a word unknown to the translator."""
     tokens = opened.target.encode(block_of([prefix]).data).tokens[:-1]
     if UNK_ID in tokens.tolist():
         raise UsageError(
@@ -195,7 +195,7 @@ def _found(
 
 
 def together(opened: OpenTranslator, lengths: Sequence[int], *, at_once: int) -> Iterator[np.ndarray]:
-    """Sources of like length that are read in one pass, at most `at_once`: their indices."""
+    """Indices of sources of similar length that are read in one pass, at most `at_once`."""
     budget = opened.model.batch_tokens
     for rows in of_like_length(np.array(lengths, np.int64), budget=budget, most=budget):
         yield from (rows[begin : begin + at_once] for begin in range(0, len(rows), at_once))
@@ -240,7 +240,8 @@ def _joined(
     parts: list[tuple[np.ndarray, list[beam.Hypothesis]]],
     settings: TranslationSettings,
 ) -> TranslatedLine:
-    """The translations of a line, made of those of its windows: the best combinations, or the k-th draws of all windows."""
+    """The translations of a line from those of its windows: the best combinations, or the k-th samples of all
+    windows."""
     windows_ = [found for _, found in parts]
     if settings.num_samples is None:
         scored = [[(hypothesis.score, hypothesis) for hypothesis in found] for found in windows_]
@@ -267,5 +268,5 @@ def _text(opened: OpenTranslator, hypothesis: beam.Hypothesis) -> str:
 
 
 def _words(text: str) -> str:
-    """Translations that differ in white space alone are one."""
+    """The words of a text: translations that differ in white space alone count as one."""
     return " ".join(text.split())

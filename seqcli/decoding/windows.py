@@ -1,4 +1,4 @@
-"""A source that a translator cannot read whole is cut: after a sentence, else between words, else between characters."""
+"""Splits a source that is too long for a translator: after a sentence, else between words, else between characters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def windows(text: str, starts: Sequence[int], *, most: int) -> Iterator[tuple[in
 
 
 def _worth(text: str, starts: Sequence[int], place: int) -> int:
-    """Of a cut before a token: 3 after a sentence, 2 between words, 1 between characters, 0 inside one."""
+    """The quality of a cut before a token: 3 after a sentence, 2 between words, 1 between characters, 0 inside one."""
     at = starts[place]
     if at == starts[place - 1]:
         return 0

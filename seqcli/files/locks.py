@@ -1,4 +1,4 @@
-"""Files whose lock says that one process writes what they stand for, and which."""
+"""Lock files, by which a single process writes a folder and names itself."""
 
 from __future__ import annotations
 

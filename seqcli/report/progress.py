@@ -16,7 +16,8 @@ _LOGGED = 10.0  # seconds between lines of a log
 
 
 class Console:
-    """A `Reporter`. quiet: neither notes nor progress; verbose: progress also where nobody watches, as lines of a log."""
+    """A `Reporter`. quiet: print neither notes nor progress; verbose: print progress as log lines if standard error
+    is not a terminal."""
 
     def __init__(self, *, prefix: str, quiet: bool = False, verbose: bool = False):
         self._prefix, self._quiet = prefix, quiet or sys.stderr is None or torchrun.rank() > 0

@@ -1,4 +1,4 @@
-"""One sentence against others: its scrambled orderings, the fillings of its choices."""
+"""Ranks a sentence among its scrambled orderings, and compares the alternatives of a choice."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _groups(texts: Iterator[str]) -> Iterator[list[str]]:
 
 
 def choices(opened: OpenScorer, template: str) -> list[Choice]:
-    """The fillings of `My computer is very [slow|shirt]`, best first; ties share the better rank."""
+    """The alternatives of `My computer is very [slow|shirt]`, best first; ties share the better rank."""
     texts = fillings(template)
     log_prob = score_texts(opened, texts)
     share = shares(log_prob)

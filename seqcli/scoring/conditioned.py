@@ -1,6 +1,6 @@
-"""A translator given sources is a language model of their translations: whatever asks a language model can ask it.
+"""A translator given its sources is a language model of their translations.
 
-A source that is longer than the translator reads is cut at its end.
+It can be used wherever a language model can. A source longer than the translator can read is truncated.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class OpenConditioned(OpenScorer):
 
 
 def given_sources(opened: OpenTranslator, lines: bytes) -> OpenConditioned:
-    """What scores translations: row b as one of line b."""
+    """A scorer of translations: row b is a translation of line b."""
     model = Conditioned(opened.model, opened.source.encode(lines))
     return OpenConditioned(opened.name, opened.arch, "line", opened.target, model)
 
 
 class Conditioned:
-    """sources: a row of every row that will be scored."""
+    """sources: one row for every row that will be scored."""
 
     def __init__(self, model: Translator, sources: TokenBatch):
         self._model, self.precision = model, model.precision

@@ -1,4 +1,5 @@
-"""What each word adds to a label: the text is asked again without it (leave one out; Li, Monroe and Jurafsky 2016)."""
+"""The influence of each word on a label: the text is classified again without the word (leave one out; Li, Monroe and
+Jurafsky 2016)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _CERTAIN = 1e6  # nats: where all other labels are impossible
 
 @dataclass(frozen=True)
 class Influences:
-    """changes: float64 [words], log-odds of the label (nats) with the word minus without it; positive speaks for the label."""
+    """changes: float64 [words], log-odds of the label (nats) with the word minus without it; positive values support
+    the label."""
 
     words: list[str]
     changes: np.ndarray
@@ -40,7 +42,7 @@ def influences(logits: Callable[[bytes], np.ndarray], text: str, *, temperature:
 
 
 def _without(text: str, start: int, end: int) -> str:
-    """The text without a word, and without the blanks that parted it from the word before."""
+    """The text without a word and the blanks before it."""
     return text[:start].rstrip(" ") + text[end:] if start else text[end:].lstrip(" ")
 
 

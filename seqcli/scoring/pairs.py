@@ -54,7 +54,7 @@ def read_pairs(path: str, *, format: str | None = None, **reading) -> Iterator[l
 
 
 def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
-    """Of a table with a header, in which there may be tags."""
+    """Pairs of a table with a header, which may have tags."""
 
     def rows(columns: list[tables.ColumnSpec]) -> Iterator[tables.Rows]:
         return (
@@ -109,7 +109,8 @@ def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
 
 @dataclass
 class PairResults:
-    """Tallies per tag (in order of appearance, `overall` last) and model; who alone was right, for two models."""
+    """Results per tag (in order of appearance, `overall` last) and model; for two models also the pairs that only one
+    gets right."""
 
     tallies: dict[str, list[Tally]] = field(default_factory=dict)
     only: list[int] = field(default_factory=lambda: [0, 0])
@@ -121,7 +122,8 @@ def score_pairs(opened: OpenScorer, pairs: list[Pair]) -> np.ndarray:
 
 
 def judge_pairs(models: Sequence[Any], batches: Iterable[list[Pair]], *, score: Callable = score_pairs) -> PairResults:
-    """Scores pairs as `read_pairs` gives them. score: what a model says of pairs. Raises InputError where there are none."""
+    """Scores pairs from `read_pairs`. score: computes the log-probabilities of pairs. Raises InputError if there are
+    no pairs."""
     results = PairResults()
     overall = [Tally() for _ in models]
     for pairs in batches:

@@ -1,4 +1,4 @@
-"""Log-probabilities of whole records: what every other question to a language model is made of."""
+"""Log-probabilities of whole records, the basis of all other uses of a language model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seqcli.token_batch import TokenBatch, common_prefixes, places, row_sums
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """Sums over each record of a block, [B] (log_prob natural, float64), and two over all of it."""
+    """Sums over each record of a block, [B] (log_prob natural, float64), and two sums over the block."""
 
     log_prob: np.ndarray
     tokens: np.ndarray
@@ -52,8 +52,8 @@ class Sentences:
 def score_block(
     opened: OpenScorer, block: Block, *, contexts: Sequence[str] | None = None, unit: str | None = None
 ) -> Sentences:
-    """Every record of `block` on its own. contexts: one per record, given and not counted; unit: "document" reads the
-    records of any model as documents."""
+    """Scores every record of `block` on its own. contexts: one per record, not scored; unit: "document" reads records
+    as documents with any model."""
     reader = RecordReader.of(opened, unit=unit)
     ended = np.full(len(block), reader.line_ends or unit == "document")
     if contexts is None:

@@ -17,7 +17,7 @@ from seqcli.text import EOS, WORD
 def score_tokens(
     opened: OpenScorer, block: Block, *, contexts: Sequence[str] | None = None, rank: bool = False
 ) -> Iterator[TokenScore]:
-    """Every token of every record, `</s>` too."""
+    """Scores every token of every record, including `</s>`."""
     for row in _rows(opened, block, contexts, rank):
         for index, piece in enumerate(row.pieces):
             order, rank_ = (None if values is None else values[index] for values in (row.order, row.rank))
@@ -45,7 +45,7 @@ def score_words(opened: OpenScorer, block: Block, *, contexts: Sequence[str] | N
 
 
 class _Row(NamedTuple):
-    """A record's tokens and what is known of each; `text` from `begin` on is the record."""
+    """The tokens of a record and their scores; `text` from `begin` on is the record."""
 
     line: int
     text: str

@@ -26,7 +26,7 @@ _FLUSH = 1.0  # seconds to write what is buffered; a reader may have stopped rea
 
 
 class Stopped(BaseException):
-    """A signal asked the command to end. Not an Exception, as no error handler may stop it."""
+    """A signal asked the command to stop. Not an Exception, so that error handlers let it pass."""
 
 
 class _State:

@@ -73,7 +73,7 @@ def ask(pipe: Connection, item: object) -> Any:
 
 
 def _work(function: Callable, pipe: Connection, others: list[Connection]) -> None:
-    """In a forked process, which says nothing itself: errors are answers, and a death is what the other side sees."""
+    """The loop of a worker process, which reports errors as results; its death shows at the other end of the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:

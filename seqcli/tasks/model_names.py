@@ -1,4 +1,5 @@
-"""From a model folder to what a task makes of it: the architecture's module is found, damage is told, a change meanwhile survived."""
+"""Opens model folders for a task: finds the module of the architecture, reports damage, and retries if the model is
+replaced meanwhile."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Ope
 
 
 def is_network(module: ModuleType) -> bool:
-    """Whether an architecture's weights are all read to answer; tables are looked up where they lie."""
+    """Whether all weights of an architecture are read for inference; tables are memory-mapped."""
     return hasattr(module, "build")
 
 

@@ -1,4 +1,4 @@
-"""What may be asked of every training, from the command line and from Python, and what is refused of it."""
+"""The options of every training, from the command line and from Python, and their checks."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class TrainingOptions:
     def requests(
         self, task: str, options: Mapping[str, Any], *, shared: Sequence[tuple[str, Mapping[str, Any]]] = ()
     ) -> list[Request]:
-        """What each architecture is asked. options: as settings, None where one was not given; shared: settings of the model that
-        it begins with, and where they stand."""
+        """The request for each architecture. options: as settings, None where one was not given; shared: settings of
+        the model that it starts from, and their source."""
         files = [(where, {name: v for name, v in values.items() if name != "seed"}) for where, values in self._files]
         given = ("options", {name: value for name, value in options.items() if value is not None})
         return requests(
@@ -131,7 +131,7 @@ class TrainingOptions:
         )
 
     def check_machine(self) -> None:
-        """Raises UsageError where these networks cannot be trained as asked."""
+        """Raises UsageError if the networks cannot be trained with these options."""
         if self.tensorboard:
             from seqcli.training import recorder
 
@@ -159,8 +159,8 @@ def refuse_without_effect(archs: Sequence[str], options: Mapping[str, Any]) -> N
 
 
 def check_vocabulary(tokenizer: str, *, size: int | None = None, min_count: int = 1, limit: str | None = None) -> None:
-    """Raises UsageError for what a tokenizer, a kind or the path of one, does not know: only words and characters are counted,
-    only words can be listed, and only what is learnt has a size."""
+    """Raises UsageError for options that a tokenizer, given by kind or path, does not have: only words and characters
+    are counted, only words can be listed, and only new tokenizers have a size."""
     if min_count > 1 and tokenizer not in ("words", "characters"):
         raise UsageError("--min-count needs --tokenizer words or characters")
     if limit is not None:

@@ -1,4 +1,4 @@
-"""What a classifier says of texts: their labels, and what each word adds to them."""
+"""Predicts the labels of texts, and the influence of each word."""
 
 from __future__ import annotations
 

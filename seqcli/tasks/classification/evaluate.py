@@ -1,6 +1,6 @@
-"""What a classifier says of texts whose labels are known.
+"""Evaluates a classifier on texts with known labels.
 
-While training, held-out texts are read in parts of a few thousand tokens and in a seeded order.
+During training, held-out texts are read in parts of a few thousand tokens and in a seeded order.
 """
 
 from __future__ import annotations

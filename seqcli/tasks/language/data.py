@@ -114,7 +114,7 @@ def _noting_labels(blocks: Iterator[Block], path: str, reporter: Reporter) -> It
 
 @dataclass(frozen=True)
 class TokenizerChoice:
-    """Which tokenizer a model gets: a kind to be learnt from its text, or the path of one that exists."""
+    """The tokenizer of a new model: a kind to train on its text, or the path of an existing one."""
 
     name: str = "words"
     vocab_size: int | None = None
@@ -224,10 +224,8 @@ def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np
 def learn_tokenizer(
     corpus: Corpus | Texts, choice: TokenizerChoice, *, reporter: Reporter = SILENT
 ) -> tuple[Tokenizer, list[str]]:
-    """A tokenizer of that kind learnt from the corpus, and what a user should know of it.
-
-    reporter: hears of malformed text; nobody does where the same text is read again.
-    """
+    """Trains a tokenizer on the corpus; returns it with notes for the user. reporter: receives notes on malformed
+    text, SILENT if the same text is read again."""
     if choice.limit:
         return _learn_listed_words(corpus.all_lines(reporter), choice, choice.limit)
     settings: dict[str, Any] = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}

@@ -30,10 +30,8 @@ LANGUAGE = "language"
 def open_model(
     source: str, *, name: str | None = None, encoding: str | None = None, reporter: Reporter = SILENT
 ) -> OpenModel:
-    """A language model from a model folder or an ARPA file; the reporter is told what the file lacks.
-
-    encoding: of an ARPA file that is not UTF-8.
-    """
+    """Opens a language model from a model folder or an ARPA file; problems of the file are reported as notes.
+    encoding: of an ARPA file that is not UTF-8."""
     if is_arpa(source):
         from seqcli.interop import arpa
 

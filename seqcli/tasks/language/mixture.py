@@ -87,7 +87,8 @@ class Mixture:
 
 
 def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
-    """The mixture. Raises ModelError where two models differ in tokenizer or unit, or for a masked model."""
+    """The mixture of several models. Raises ModelError if two models differ in tokenizer or unit, or for a masked
+    model."""
     first = models[0]
     for opened in models:
         if is_pseudo(opened.model):
@@ -106,7 +107,7 @@ def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
 
 
 def fitted(models: Sequence[OpenModel], path: str, *, reporter: Reporter) -> OpenModel:
-    """The mixture whose weights make the text of a file likeliest."""
+    """The mixture with the weights that maximise the probability of the text of a file."""
     mixed(models, [1 / len(models)] * len(models))  # they go together
     corpus = Corpus((path,), unit=models[0].unit)
     batches = (models[0].tokenizer.encode(text, unit=corpus.unit) for text in _texts(corpus, reporter))
