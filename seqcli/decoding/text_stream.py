@@ -48,7 +48,8 @@ class TextStream:
         return self._append(text)
 
     def finish(self, *, cut: bool = False) -> None:
-        """No more tokens will come. cut: others would; the first bytes of a character whose others they have are no text."""
+        """Called when there are no more tokens. cut: the maximum length was reached, so that an incomplete character at the
+        end is dropped."""
         decoded = self._decoded(self._ids)
         if not self._append(decoded.rstrip("\ufffd") if cut and self._fresh else decoded):
             self.text += self._held

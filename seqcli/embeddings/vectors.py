@@ -42,7 +42,9 @@ class WordVectors:
             sound = sound and buckets is not None and buckets.shape == (subwords.buckets, vectors.shape[1])
             sound = sound and subwords.buckets > 0 and 1 <= subwords.shortest <= subwords.longest <= 100
         if not sound:
-            raise ModelError("the vectors do not fit the vocabulary or the settings", cure="restore it or train again")
+            raise ModelError(
+                "the vectors do not match the vocabulary or the settings", cure="restore the file or train again"
+            )
         return cls(words, vectors, subwords, buckets)
 
     def __len__(self) -> int:

@@ -60,7 +60,7 @@ def estimate(
     begun = time.monotonic()
     pairs = cooccurrence.count(stream, size=size, window=config.window)
     if not len(pairs.weight):
-        raise InputError("no word has a neighbour to learn from", cure="give more text, or a smaller --min-count")
+        raise InputError("no word has a neighbour to train on", cure="give more text, or a smaller --min-count")
     as_word, as_context = (
         regression.Table(*map(torch.from_numpy, _table(size, config, seed=[config.seed, number])))
         for number in range(2)

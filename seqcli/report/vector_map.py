@@ -28,7 +28,7 @@ def check(path: str, projection: str) -> None:
     """Before any work. Raises UsageError for a suffix or projection that is not known or needs a package, OutputError."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".png", ".html"):
-        raise UsageError("a map is a .png or .html", where=path, cure="name it so")
+        raise UsageError("a map must be a .png or .html file", where=path, cure="name it so")
     if projection not in PROJECTIONS:
         raise UsageError(
             f"unknown projection {projection!r}", where="--projection", cure=f"one of {', '.join(PROJECTIONS)}"

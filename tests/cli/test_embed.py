@@ -132,7 +132,7 @@ def test_a_map_is_drawn(here, vectors, tmp_path, name):
 @pytest.mark.parametrize(
     "arguments, code, said",
     [
-        (["--neighbours", "cat", "--analogy", "a + b"], 2, "does not go with"),
+        (["--neighbours", "cat", "--analogy", "a + b"], 2, "cannot be combined with"),
         (["--neighbours", "cat", "a text"], 2, "reads no texts"),
         (["--analogy", "king"], 2, "not an analogy"),
         (["--analogy", "king -"], 2, "not an analogy"),

@@ -74,7 +74,7 @@ def embed(
     modes = {"--neighbours": neighbours, "--analogy": analogy, "--similarity": similarity, "--map": map_}
     chosen = [name for name, value in modes.items() if value is not None]
     if len(chosen) > 1:
-        raise UsageError(f"{chosen[0]} does not go with {chosen[1]}")
+        raise UsageError(f"{chosen[0]} cannot be combined with {chosen[1]}")
     mode = chosen[0] if chosen else None
     if mode and mode != "--map" and source.given:
         raise UsageError(f"{mode} reads no texts", cure="leave out the texts and --input")

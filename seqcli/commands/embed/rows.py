@@ -50,7 +50,7 @@ def _matrix(question: session.Question) -> None:
     assert path is not None
     if question.results.json or question.source.keep:
         option = "--json" if question.results.json else "--keep"
-        raise UsageError(f"{option} does not go with a file of numbers alone", where=path)
+        raise UsageError(f"{option} cannot be combined with a file of numbers alone", where=path)
     texts = embeddings.records(question)
     opened = embeddings.opened(question, beginning=texts.beginning)
     with matrix_file(path) as file:
@@ -72,7 +72,7 @@ def _answers(
         question.reporter.progress("bytes embedded", done)
     if missing:
         question.reporter.note(
-            f"{'1 word has' if missing == 1 else f'{missing:,} words have'} no vector and count for nothing"
+            f"{'1 word has' if missing == 1 else f'{missing:,} words have'} no vector; left out of the mean"
         )
 
 

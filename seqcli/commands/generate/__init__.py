@@ -81,7 +81,7 @@ def generate(
         ),
     ] = None,
     fill: Annotated[
-        bool, typer.Option("--fill", help="Show the likeliest tokens for each [MASK] of the text (masked models).")
+        bool, typer.Option("--fill", help="Show the most likely tokens for each [MASK] of the text (masked models).")
     ] = False,
     seed: SEED = 0,
     *,

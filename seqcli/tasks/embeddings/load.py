@@ -61,7 +61,7 @@ def _of_network(run: ModelFolder, name: str) -> OpenEmbeddings:
     tokenizer = run.tokenizers()[0]
     if table.ndim != 2 or len(table) != tokenizer.vocab_size or table.dtype != np.float32:
         raise ModelError(
-            "the embeddings do not fit the vocabulary", where=str(run.path), cure="restore it or train again"
+            "the embeddings do not match the vocabulary", where=str(run.path), cure="restore the file or train again"
         )
     from seqcli.tasks.embeddings import of_network
 
