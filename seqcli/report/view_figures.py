@@ -87,7 +87,7 @@ def _reach(part: Any, view: Reach) -> None:
     if view.contexts:
         axes = next(grid)
         axes.plot([row.tokens for row in view.contexts], [row.nats for row in view.contexts], marker="o")
-        axes.set(xscale="log", xlabel="tokens of context", ylabel="nats a token")
+        axes.set(xscale="log", xlabel="tokens of context", ylabel="nats per token")
     if view.gradients:
         axes = next(grid)
         for name, rows in (("trained", view.gradients), ("untrained", view.untrained)):
