@@ -42,6 +42,12 @@ def _added_paths() -> list[str]:
 def test_what_the_wheel_holds(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"seqcli/py.typed", "seqcli/sample_data/english.txt", "seqcli/presets/language/lstm.toml"} <= set(names)
+    page = [
+        path
+        for path in (CHECKOUT / "seqcli/report/page").rglob("*.*")
+        if path.suffix in (".html", ".css", ".js", ".json")
+    ]
+    assert len(page) > 10 and {path.relative_to(CHECKOUT).as_posix() for path in page} <= set(names)
     packaged = {name for name in names if ".dist-info/" not in name}
     strays = [name for name in packaged if not name.startswith("seqcli/")]
     generators = [

@@ -1,0 +1,62 @@
+"""What models do with texts as one HTML page that needs nothing else: no network, no fonts, no library; it opens from a file.
+
+    page([{"line": 1, "text": "I study", "model": "lstm", **surprisal(opened, "I study").to_dict()}], title="One text")
+
+The page is assembled of `page.html`, `page.css`, the texts of a language (`language/*.json`) and the scripts (`script/*.js`): one
+for each view, named like it, on top of a few that draw. Texts and tokens enter it as JSON and are shown as text, never as HTML.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from typing import Any, Literal
+
+from seqcli.report.page.packing import packed
+
+_HERE = files(__name__)
+_DRAWING = ("dom", "colour", "heatmap", "chart", "tokens")
+_VIEWS = ("surprisal", "ngram", "attention", "gates", "positions", "reach", "search", "words")  # in the page's order
+_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")  # would end the element, or cannot be written
+
+
+def page(
+    objects: Iterable[Mapping[str, Any]], *, title: str, introduction: str = "", language: Literal["en", "ko"] = "en"
+) -> str:
+    """HTML of views (`results/inside.py`), grouped by text in the order of their first appearance.
+
+    objects: `{"line", "text", "model", **view.to_dict()}`; a view without a text, such as that of positions, has the text "".
+    introduction: a paragraph below the title. Large matrices are summed up as `packing` says, with a note in the page.
+    """
+    texts = json.loads((_HERE / "language" / f"{language}.json").read_text("utf-8"))
+    views = [packed(each) for each in objects]
+    unknown = {view["view"] for view in views} - set(_VIEWS)
+    assert not unknown, unknown
+    script = "".join((_HERE / "script" / f"{name}.js").read_text("utf-8") for name in (*_DRAWING, *_VIEWS, "page"))
+    return _filled(
+        (_HERE / "page.html").read_text("utf-8"),
+        language=language,
+        title=html.escape(title),
+        introduction=html.escape(introduction),
+        contents=html.escape(texts["contents"]),
+        skip=html.escape(texts["skip"]),
+        noscript=html.escape(texts["noscript"]),
+        hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=(_HERE / "page.css").read_text("utf-8"),
+        data=_UNSAFE.sub(_escaped, json.dumps({"texts": texts, "order": _VIEWS, "views": views}, ensure_ascii=False)),
+        script=script,
+    )
+
+
+def _filled(template: str, **parts: str) -> str:
+    """In one pass: a part that looks like a place to fill stays as it is."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

@@ -1,0 +1,103 @@
+"""Views made small for a page: numbers get the digits that can be seen, matrices become strings.
+
+A number of a matrix takes two characters, 4,096 steps between the ends of its range: finer than the three digits that are shown,
+and a third of the size of decimals. Attention of more than `_MOST` weights is averaged over the heads of each layer, then over the
+layers; of gates only the units that move most are kept. What was left out is noted in the object for the page to say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_MOST = 2_000_000  # numbers of a view's matrices: 4 MB of the page
+_LEVELS = 4096
+_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def packed(view: Mapping[str, Any]) -> dict[str, Any]:
+    """A view as the page's script reads it. Numbers that are not finite become None, as JSON has no others."""
+    pack = {"attention": _attention, "gates": _gates, "positions": _positions}.get(view["view"], _same)
+    return _short(pack(view))
+
+
+def _same(view: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(view)
+
+
+def _attention(view: Mapping[str, Any]) -> dict[str, Any]:
+    layers = [layer["heads"] for layer in view["layers"]]
+    size = len(view["queries"]) * len(view["keys"])
+    averaged = None
+    if size * sum(map(len, layers)) > _MOST:
+        averaged = "heads"
+        layers = [[_mean(heads)] for heads in layers]
+        if size * len(layers) > _MOST:
+            averaged = "layers"
+            layers = [[_mean([head for heads in layers for head in heads])]]
+    heads = [[{**head, "weights": _matrix(head["weights"], 0.0, 1.0)} for head in layer] for layer in layers]
+    return {**view, "layers": heads, "averaged": averaged}
+
+
+def _mean(heads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Heads as one: the mean of their weights and of what sums them up."""
+    import numpy as np
+
+    if len(heads) == 1:
+        return dict(heads[0])
+    weights = np.zeros(np.shape(heads[0]["weights"]))
+    for head in heads:
+        weights += np.asarray(head["weights"])
+    summaries = {name: [head[name] for head in heads] for name in heads[0] if name != "weights"}
+    means = {name: None if None in values else sum(values) / len(values) for name, values in summaries.items()}
+    return {"weights": weights / len(heads), **means}
+
+
+def _gates(view: Mapping[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    layers = [layer["gates"] for layer in view["layers"]]
+    room = max(1, _MOST // max(1, len(view["tokens"]) * sum(map(len, layers))))
+    shown = []
+    for layer in layers:
+        gates = []
+        for gate in layer:
+            values = np.asarray(gate["values"], np.float64).reshape(len(view["tokens"]), -1)
+            moved = np.abs(np.diff(values, axis=0)).sum(axis=0)
+            units = np.argsort(-moved, kind="stable")[:room]
+            low, high = (0.0, 1.0) if values.min(initial=0) >= 0 and values.max(initial=0) <= 1 else _symmetric(values)
+            gates.append(
+                {**gate, "values": _matrix(values[:, units], low, high), "units": units.tolist(), "of": values.shape[1]}
+            )
+        shown.append(gates)
+    return {**view, "layers": shown}
+
+
+def _symmetric(values: Any) -> tuple[float, float]:
+    most = max(1.0, float(abs(values).max()))
+    return -most, most
+
+
+def _positions(view: Mapping[str, Any]) -> dict[str, Any]:
+    return {**view, "similarity": _matrix(view["similarity"], -1.0, 1.0)}
+
+
+def _matrix(values: Any, low: float, high: float) -> dict[str, Any]:
+    """values [R][C] within low and high, row after row, two characters each: the higher six bits first."""
+    import numpy as np
+
+    array = np.nan_to_num(np.asarray(values, np.float64))
+    levels = np.rint((array.clip(low, high) - low) / (high - low) * (_LEVELS - 1)).astype(np.uint16)
+    pairs = np.stack([levels >> 6, levels & 63], axis=-1)
+    written = np.frombuffer(_CHARACTERS, np.uint8)[pairs].tobytes().decode("ascii")
+    return {"rows": array.shape[0], "columns": array.shape[1], "low": low, "high": high, "packed": written}
+
+
+def _short(value: Any) -> Any:
+    """Floats of five significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}") if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _short(each) for name, each in value.items()}
+    return [_short(each) for each in value] if isinstance(value, list | tuple) else value
