@@ -22,6 +22,7 @@ from seqcli import __version__
 from seqcli.errors import InputError, ModelError, nearest
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.system import signals
+from seqcli.system.cache import cache_folder
 from seqcli.text import nfc
 
 if TYPE_CHECKING:
@@ -360,19 +361,3 @@ def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole
             )  # fmt: skip
         else:
             train_network(draft, corpus, choice, request, valid=None, resume=False, reporter=reporter)
-
-
-def cache_folder() -> Path:
-    """The folder of the sample models, made where it is not there."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        place = (Path(base) if base else Path.home() / ".cache") / "seqcli"
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
-            return place
-    except (OSError, RuntimeError):  # not writable, or nobody's home is known
-        place = Path(tempfile.gettempdir()) / f"seqcli-{os.getuid()}"
-        place.mkdir(mode=0o700, exist_ok=True)
-        if place.lstat().st_uid != os.getuid():
-            return Path(tempfile.mkdtemp(prefix="seqcli-"))
-        return place

@@ -30,6 +30,7 @@ from seqcli.decoding.translate import translate
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, OpenModel, OpenScorer, OpenTranslator, Placeable
 from seqcli.interop import is_arpa
+from seqcli.interop.vectors import is_vectors
 from seqcli.metrics import signature
 from seqcli.results.classification import Classification, Evaluation, Explanation
 from seqcli.results.embeddings import Neighbour, Similarity
@@ -76,7 +77,7 @@ def load(
     model: str | os.PathLike[str], *, device: str = "cpu", precision: str = "fp32", threads: int | None = None,
     encoding: str | None = None,
 ) -> Model:  # fmt: skip
-    """The model in a folder or in an ARPA file, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
+    """The model in a folder, an ARPA file or a file of word vectors, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
 
     device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads apply to neural models; encoding is
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
@@ -84,6 +85,8 @@ def load(
     given = os.fspath(model)
     path = samples.folder_of(given, reporter=SILENT)
     name = None if path == given else given
+    if is_vectors(path):
+        return Embeddings(open_embeddings(path, name=name or os.path.basename(path)))
     folder = None if is_arpa(path) else ModelFolder.open(path)
     record = folder.config if folder else {}
     answering: Model

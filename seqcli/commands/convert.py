@@ -6,18 +6,34 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import with_options
+from seqcli.commands.options import choice, with_options
 from seqcli.errors import ModelError, UsageError
 
 
 @with_options("Model")
 def convert(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Model folder or ARPA file (.arpa, .lm, compressed or not) to read.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Model folder, ARPA file (.arpa, .lm, compressed or not) or file of word vectors (word2vec, GloVe, fastText) to read.",
+        ),
     ],
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="File to write (.arpa, .arpa.gz, .lm, .lm.gz), or new model folder.")
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="File to write (.arpa, .arpa.gz, .lm, .lm.gz; word vectors: .vec, .bin, .glove), or new model folder.",
+        ),
     ],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            parser=choice("word2vec-text", "word2vec-bin", "glove", "fasttext-bin"),
+            metavar="FORMAT",
+            help="Format of word vectors: word2vec-text, word2vec-bin, glove or fasttext-bin.  [default: from the file name]",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing target.")] = False,
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
@@ -27,7 +43,7 @@ def convert(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Convert an n-gram model to an ARPA file or back. The scores stay the same.
+    """Convert an n-gram model to an ARPA file or back, or word vectors to and from other formats. Scores and vectors stay the same.
 
     Examples:
       seqcli convert model model.arpa
@@ -40,6 +56,7 @@ def convert(
     import numpy as np
 
     from seqcli import samples
+    from seqcli.commands import convert_vectors
     from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
@@ -49,6 +66,12 @@ def convert(
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
     source = samples.folder_of(source, reporter=reporter)
+    if convert_vectors.applies(source):
+        if encoding:
+            raise UsageError("--encoding applies to reading an ARPA file")
+        return convert_vectors.convert(source, target, format=to, force=force, reporter=reporter)
+    if to:
+        raise UsageError("--to applies to word vectors", where=source, cure="leave it out")
     reads, writes = map(is_arpa, (source, target))
     if reads == writes:
         if not reads:

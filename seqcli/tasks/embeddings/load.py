@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -42,6 +43,11 @@ def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter 
     Raises ModelError where the model has no embeddings.
     """
     name = name or source
+    if os.path.isfile(source):
+        from seqcli.tasks.embeddings import foreign
+
+        vectors = foreign.vectors_of(source, reporter=reporter)
+        return OpenEmbeddings(name, foreign.ARCH, vectors, vectors.of_texts)
     run = ModelFolder.open(source)
     if run.task == EMBEDDINGS:
         return opened(source, EMBEDDINGS, lambda run, module: _trained(run, module, name))

@@ -1,0 +1,76 @@
+"""Files of word vectors that other tools write and read.
+
+    text.py           word2vec's and fastText's text (.vec) and GloVe's, which has no header
+    word2vec_bin.py   word2vec's binary form
+    fasttext_bin.py   fastText's models, with the vectors of character n-grams
+
+A file is known by its content. Sizes that a header claims are compared with the size of the file, and with the memory that is
+free, before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import PurePath
+
+from seqcli.embeddings.vectors import WordVectors
+from seqcli.errors import ModelError, UsageError
+from seqcli.files import regular
+from seqcli.interop.vectors import fasttext_bin, text, word2vec_bin
+
+FORMATS: dict[str, Callable[[str, WordVectors], None]] = {
+    "word2vec-text": lambda path, vectors: text.write(path, vectors, header=True),
+    "glove": lambda path, vectors: text.write(path, vectors, header=False),
+    "word2vec-bin": word2vec_bin.write,
+    "fasttext-bin": fasttext_bin.write,
+}
+_SUFFIXES = {".vec": "word2vec-text", ".w2v": "word2vec-text", ".glove": "glove"}
+_HEAD = 1 << 16
+
+
+def format_of(path: str, *, subwords: bool) -> str | None:
+    """The format in which vectors are written to `path`, by its suffix; .bin is fastText's where there are n-grams."""
+    suffix = PurePath(path).suffix.lower()
+    return ("fasttext-bin" if subwords else "word2vec-bin") if suffix == ".bin" else _SUFFIXES.get(suffix)
+
+
+def is_vectors(path: str) -> bool:
+    """Whether the path is that of a file of word vectors, by what it holds."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        if text.is_compressed(path):
+            return text.matches(text.head(path))
+        with regular.opened(path) as file:
+            head = file.read(_HEAD)
+    except (OSError, ModelError):
+        return False
+    return fasttext_bin.matches(head) or word2vec_bin.matches(head) or text.matches(head)
+
+
+def read(path: str, *, threads: int | None = None) -> WordVectors:
+    """The vectors of a file, of equal words the first. Raises ModelError where it is damaged or of no such format."""
+    try:
+        if text.is_compressed(path):
+            return text.read(path, threads=threads)
+        with regular.opened(path) as file:
+            head = file.read(_HEAD)
+        if fasttext_bin.matches(head):
+            return fasttext_bin.read(path)
+        if word2vec_bin.matches(head):
+            return word2vec_bin.read(path)
+        if text.matches(head):
+            return text.read(path, threads=threads)
+    except OSError as error:
+        raise ModelError(f"cannot read ({error.strerror})", where=path, cure="check the path") from None
+    raise ModelError(
+        "not a file of word vectors", where=path, cure="give word2vec, GloVe or fastText vectors, or a model folder"
+    )
+
+
+def write(path: str, vectors: WordVectors, *, format: str) -> None:
+    """Raises ModelError for words that the format cannot hold."""
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}", where="--to", cure=f"one of {', '.join(FORMATS)}")
+    FORMATS[format](path, vectors)

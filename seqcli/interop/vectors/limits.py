@@ -1,0 +1,35 @@
+"""What a file of word vectors may claim: no more than it can hold, and than memory has room for."""
+
+from __future__ import annotations
+
+from seqcli.errors import ModelError, OutputError
+from seqcli.system import memory
+
+CURE = "get the file again"
+MOST_WORDS, LARGEST_DIM = (1 << 31) - 4, 1 << 16
+
+
+def check(path: str, *, words: int, dim: int, room: int, each: int) -> None:
+    """words, dim: as the file claims; room: bytes that are left for them; each: bytes that one number takes at least.
+
+    Raises ModelError where they cannot be in the file, OutputError where memory has no room for them.
+    """
+    if not (0 < words <= MOST_WORDS and 0 < dim <= LARGEST_DIM):
+        raise ModelError(f"claims {words:,} vectors of {dim:,} numbers", where=path, cure=CURE)
+    if words * dim * each > room:
+        raise ModelError(
+            f"claims {words:,} vectors of {dim:,} numbers, more than the file holds: truncated or damaged",
+            where=path,
+            cure=CURE,
+        )
+    check_memory(path, 4 * words * dim)
+
+
+def check_memory(path: str, size: int) -> None:
+    """size: bytes. Raises OutputError where there is less."""
+    free = memory.available()
+    if free is not None and size > free:
+        raise OutputError(
+            f"not enough memory: the vectors take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free", where=path,
+            cure="give a file of fewer words",
+        )  # fmt: skip

@@ -1,0 +1,23 @@
+"""Where seqcli keeps what it can make again: sample models, and word vectors read from foreign files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/seqcli`, made where it is not there; a temporary folder where that cannot be written."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        place = (Path(base) if base else Path.home() / ".cache") / "seqcli"
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            return place
+    except (OSError, RuntimeError):  # not writable, or nobody's home is known
+        place = Path(tempfile.gettempdir()) / f"seqcli-{os.getuid()}"
+        place.mkdir(mode=0o700, exist_ok=True)
+        if place.lstat().st_uid != os.getuid():
+            return Path(tempfile.mkdtemp(prefix="seqcli-"))
+        return place
