@@ -23,7 +23,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 
 from seqcli import __version__, finite, tokenizers
-from seqcli.errors import ModelError, OutputError, UsageError
+from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.files import locks, regular, tensor_file
 from seqcli.files.atomic import no_link, replacing, write_json
 from seqcli.interfaces import Tokenizer
@@ -330,14 +330,19 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
         return
     existed, folder = path.exists(), None
     _refuse_what_may_not_be_written(path, force=force, resume=resume)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / LOCK, "a+", opener=no_link)  # noqa: SIM115 - held until the end
-    except OSError as error:
-        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
-    with lock:
-        locks.take(lock, path)
-        _refuse_what_may_not_be_written(path, force=force, resume=resume)  # another may have been quicker
+
+    def leave() -> None:
+        with signals.held():
+            if locks.is_held(lock):  # else it is gone, or another's
+                tidy(path, existed=existed)
+            elif folder and (moved := locks.place(lock)):
+                shutil.rmtree(moved.parent / folder.name, ignore_errors=True)
+
+    with ExitStack() as stack:
+        with signals.held():  # a folder that was made for this is removed, however soon a signal comes
+            lock = stack.enter_context(_locked(path))
+            _refuse_what_may_not_be_written(path, force=force, resume=resume)  # another may have been quicker
+            stack.callback(leave)
         try:
             locks.sign(lock)
             _sweep(path)
@@ -347,12 +352,26 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
             if not locks.is_held(lock):
                 raise _vanished(path) from None
             raise
-        finally:
-            with signals.held():
-                if locks.is_held(lock):  # else it is gone, or another's
-                    tidy(path, existed=existed)
-                elif folder and (moved := locks.place(lock)):
-                    shutil.rmtree(moved.parent / folder.name, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[TextIO]:
+    """The folder, made where it is not there, and its lock. Raises BusyError where another process has it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = open(path / LOCK, "a+", opener=no_link)  # noqa: SIM115 - held until the end
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+    with lock:
+        locks.take(lock, path)
+        yield lock
+
+
+def sweep(path: Path) -> None:
+    """Removes what an interrupted writer has left beside a finished model; nothing where a process writes it."""
+    with suppress(BusyError, OutputError), _locked(path) as lock:
+        if locks.is_held(lock):
+            tidy(path, existed=True)
 
 
 def _vanished(path: Path) -> OutputError:

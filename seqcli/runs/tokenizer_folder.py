@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from seqcli import catalog, tokenizers
@@ -25,21 +25,20 @@ def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Cal
     another process is writing it.
     """
     path = Path(os.path.realpath(path))  # which ends where a link points to itself
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.with_name(f".{path.name}.lock"), "a+", opener=no_link)  # noqa: SIM115 - held until the end
-    except OSError as error:
-        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
-    with lock:
-        locks.take(lock, path)
-        if not os.fstat(lock.fileno()).st_nlink:  # its holder has just removed it: it excludes nobody
-            raise BusyError("was being written by another process", where=str(path), cure="use another -o")
-        try:
-            locks.sign(lock)
-            occupied = _holds_tokenizer(path, force=force)
-            yield lambda tokenizer: _replace_tokenizer(tokenizer, path, occupied=occupied)
-        finally:
-            os.unlink(lock.name)
+    with ExitStack() as stack:
+        with signals.held():  # a lock that was made is removed, however soon a signal comes
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "a+", opener=no_link))
+            except OSError as error:
+                raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
+            locks.take(lock, path)
+            if not os.fstat(lock.fileno()).st_nlink:  # its holder has just removed it: it excludes nobody
+                raise BusyError("was being written by another process", where=str(path), cure="use another -o")
+            stack.callback(os.unlink, lock.name)
+        locks.sign(lock)
+        occupied = _holds_tokenizer(path, force=force)
+        yield lambda tokenizer: _replace_tokenizer(tokenizer, path, occupied=occupied)
 
 
 def _holds_tokenizer(path: Path, *, force: bool) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from seqcli import catalog
 from seqcli.errors import UsageError
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import MANIFEST, ModelWriter, drafting
+from seqcli.runs.model_folder import MANIFEST, ModelWriter, drafting, sweep
 from seqcli.training.config import Request
 
 
@@ -43,6 +43,8 @@ def drafts(requests: Mapping[Path, Request], task: str, *, force: bool, resume: 
         for path, request in requests.items():
             begun = resume and (not many or (path / MANIFEST).is_file() or checkpoint.are_here(path))
             done = begun and catalog.is_counted(task, request.arch)
+            if done:
+                sweep(path)
             draft = None if done else stack.enter_context(drafting(path, force=force, resume=begun))
             places.append(Place(path, request, begun, draft))
         yield places

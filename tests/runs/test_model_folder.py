@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,7 @@ from injected import Faults, killed_at
 
 from seqcli import samples, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
-from seqcli.files import tensor_file
+from seqcli.files import locks, tensor_file
 from seqcli.runs import model_folder
 from seqcli.runs.model_folder import ModelFolder, drafting
 from seqcli.runs.tokenizer_folder import drafting_tokenizer
@@ -415,3 +416,42 @@ def test_damaged_lines_of_the_log_are_left_out(tmp_path, line):
     (tmp_path / model_folder.METRICS).write_bytes(b'{"event": "old"}\n' + begun + line)
     assert model_folder.history(tmp_path) == [json.loads(begun)]
     assert model_folder.beginning(tmp_path) == json.loads(begun)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_folder_is_made_leaves_none(tmp_path, corpus, here, monkeypatch, number):
+    take = locks.take
+
+    def interrupted(lock, path):
+        take(lock, path)
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(locks, "take", interrupted)
+    for what in ("lm", "tokenizer"):
+        done = here("train", what, str(corpus), "-o", str(tmp_path / "m"), "-q")
+        assert done.code == 128 + number and not list(tmp_path.iterdir())
+
+
+def test_what_a_kill_left_beside_a_counted_model_goes_when_the_others_are_resumed(tmp_path, corpus, here):
+    """A kill between the manifest and the end of the command; of several models the counted one is not made again."""
+    command = [
+        "train",
+        "lm",
+        str(corpus),
+        "-o",
+        str(tmp_path / "m"),
+        "--arch",
+        "ngram",
+        "--arch",
+        "rnn",
+        "--steps",
+        "2",
+        "-q",
+    ]
+    assert here(*command).code == 0
+    left = tmp_path / "m" / "ngram" / ".new-abcdefgh"
+    left.mkdir()
+    (left / "weights").write_text("half")
+    before = sorted(path.name for path in (tmp_path / "m" / "ngram").iterdir() if path != left)
+    assert here(*command[:-2], "3", "--resume", "-q").code == 0
+    assert sorted(path.name for path in (tmp_path / "m" / "ngram").iterdir()) == before
