@@ -88,7 +88,6 @@ def test_3_labels_of_another_model_and_texts_that_are_none(here, bag, tmp_path):
     done = here("train", "classifier", "c.tsv", "-o", "new", "--valid", "a.tsv")
     assert done.code == 3 and "goood" in one_line(done, command="train classifier") and not (tmp_path / "new").exists()
     assert here("classify", "-i", "absent.tsv", "-m", bag).code == 3
-    assert here("classify", "-i", str(tmp_path), "-m", bag).code == 3
     assert here("classify", "--calibrate", "absent.tsv", "a", "-m", bag).code == 3
 
 

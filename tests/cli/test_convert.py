@@ -30,7 +30,7 @@ def test_an_arpa_of_pieces_wants_pieces(here, models, tmp_path):
     assert done.code == 0 and f"seqcli tokenize -m {source}" in done.err
     pieces = here("tokenize", *TEXTS, "-m", source)
     done = here("score", *[" ".join(row) for row in pieces.rows], "-m", "m.arpa")
-    assert "holds pieces" in done.err
+    assert "contains subword pieces" in done.err
     assert [float(row[0]) for row in done.rows] == pytest.approx([float(row[0]) for row in own.rows], abs=1e-4)
 
 

@@ -68,8 +68,8 @@ def test_2_no_command_shows_the_help(here, arguments):
 
 
 INPUT = {
-    "no such file": (["score", "-i", "absent.txt"], b"", "no such file: absent.txt"),
-    "a folder": (["score", "-i", "."], b"", "directory"),
+    "no such file": (["score", "-i", "absent.txt"], b"", "absent.txt: no such file"),
+    "a folder": (["score", "-i", "."], b"", "a.csv"),
     "an image": (["score"], b"\x89PNG\r\n\x1a\n", "PNG"),
     "CP949": (["score"], "나는 기계 학습을\n".encode("cp949"), "--encoding cp949"),
     "not UTF-8, strictly": (["score", "--strict"], b"ok\nab\xff\n", "line 2, byte 3"),

@@ -52,7 +52,7 @@ class Question(session.Question):
         from seqcli.tasks.language.load import named
 
         reporter = self.reporter
-        place = session.Placement(self.machine, reporter=reporter, otherwise="these classifiers are no networks")
+        place = session.Placement(self.machine, reporter=reporter, otherwise="these classifiers are not neural models")
 
         def relabelled(opened: OpenClassifier) -> OpenClassifier:
             return opened if self.label_map is None else opened.relabelled(self.label_map)
