@@ -207,7 +207,7 @@ def test_a_cache_that_cannot_be_written_falls_back(cache, environment, tmp_path,
     (tmp_path / "file").write_text("")
     process = score(environment, "x", XDG_CACHE_HOME=str(tmp_path / "file"), TMPDIR=str(tmp_path))
     _, error = process.communicate(timeout=120)
-    assert process.returncode == 0 and f"into {tmp_path}/seqcli-{os.getuid()}" in error
+    assert process.returncode == 0 and f" in {tmp_path}/seqcli-{os.getuid()}" in error
     assert (tmp_path / f"seqcli-{os.getuid()}").stat().st_mode & 0o777 == 0o700
 
 
