@@ -11,6 +11,7 @@ from seqcli import catalog, config, ranges
 from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter
 from seqcli.system import torchrun
+from seqcli.tasks.initial_embeddings import InitialEmbeddings
 from seqcli.tasks.language.data import TokenizerChoice, check_readable
 from seqcli.training.config import Request, requests
 
@@ -33,7 +34,8 @@ class TrainingOptions:
     """The options by their names; None where one was not given.
 
     arch: architectures, which are compared where they are several; config: a TOML file of settings; settings: others, as --set
-    gives them; tokenizer: its kind, or the folder of one. Raises UsageError for what is out of its range.
+    gives them; tokenizer: its kind, or the folder of one; embeddings: vectors that the embeddings of a
+    network begin with, and, with freeze_embeddings, keep. Raises UsageError for what is out of its range.
     """
 
     arch: Sequence[str]
@@ -49,6 +51,8 @@ class TrainingOptions:
     vocab_size: int | None = None
     min_count: int = 1
     limit_vocab: str | None = None
+    embeddings: str | None = None
+    freeze_embeddings: bool = False
     force: bool = False
     resume: bool = False
     tensorboard: bool = False
@@ -63,6 +67,8 @@ class TrainingOptions:
                 ranges.checked(name, value, rule)
         if self.precision is not None:
             ranges.chosen("precision", self.precision, PRECISIONS)
+        if self.freeze_embeddings and self.embeddings is None:
+            raise UsageError("--freeze-embeddings needs --embeddings")
         if len(set(self.arch)) < len(self.arch):
             raise UsageError("an architecture is given twice", where="--arch", cure="name each architecture once")
 
@@ -94,7 +100,7 @@ class TrainingOptions:
         the model that it starts from, and their source."""
         files = [(where, {name: v for name, v in values.items() if name != "seed"}) for where, values in self._files]
         given = ("options", {name: value for name, value in options.items() if value is not None})
-        return requests(
+        asked = requests(
             task,
             self.arch,
             self.preset,
@@ -104,6 +110,10 @@ class TrainingOptions:
             threads=self.threads,
             tensorboard=self.tensorboard,
         )
+        if self.embeddings is None:
+            return asked
+        begin = InitialEmbeddings(self.embeddings, self.freeze_embeddings)
+        return [begin.request(each) for each in asked]
 
     def trains(self, task: str) -> bool:
         """Whether one of the architectures is a network."""

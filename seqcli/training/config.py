@@ -42,6 +42,7 @@ class Request:
     threads: int | None = None
     tensorboard: bool = False
     resumable: bool = True
+    embeddings: Any = None  # `tasks.initial_embeddings.InitialEmbeddings` that the network begins with
 
 
 def kinds_of(task: str, arch: str) -> list[type]:

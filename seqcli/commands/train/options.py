@@ -140,6 +140,21 @@ class Writing:
         bool, typer.Option("-q", "--quiet", help="Do not print notes and progress.", rich_help_panel="General")
     ] = False
 
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|FILE",
+            help="Initialize the embeddings of a neural model with these word vectors: a folder, or a word2vec, GloVe or fastText file.",
+            rich_help_panel="Training",
+        ),
+    ] = None
+    freeze_embeddings: Annotated[
+        bool,
+        typer.Option(
+            "--freeze-embeddings", help="Do not train these embeddings (with --embeddings).", rich_help_panel="Training"
+        ),
+    ] = False
+
     def check(self, task: str, archs: Sequence[str]) -> None:
         """Raises UsageError if these architectures, or this machine, cannot draw the requested plots."""
         from seqcli import catalog
@@ -210,6 +225,8 @@ def training_options(
         config=settings.config,
         settings=config.parse_assignments(settings.set_ or []),
         **vars(vocabulary),
+        embeddings=writing.embeddings,
+        freeze_embeddings=writing.freeze_embeddings,
         force=writing.force,
         resume=writing.resume,
         tensorboard=writing.tensorboard,

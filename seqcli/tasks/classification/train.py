@@ -22,6 +22,7 @@ from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.tasks import initial_embeddings
 from seqcli.tasks.classification import baseline
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import HeldOut
@@ -184,6 +185,7 @@ def _fit(
     record = _record(given, request, module, settings, tokens=batch, label=label)
     record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
     record["preset"] = request.preset
+    record |= initial_embeddings.record(request)
     record["init_weights"] = body.checksum if body else None
     record["data"] |= {"blocks": given.blocks} if given.blocks else {}
     work = trainer.Work(
@@ -192,7 +194,7 @@ def _fit(
             stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=settings.window,
             changed=changed,
         ),
-        begin=body.into if body else None,
+        begin=initial_embeddings.beginning(request, [tokenizer], reporter=reporter, first=body.into if body else None),
     )  # fmt: skip
     return trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
 

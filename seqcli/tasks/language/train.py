@@ -20,6 +20,7 @@ from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
 from seqcli.runs.model_folder import ModelWriter
+from seqcli.tasks import initial_embeddings
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.evaluate import of_corpus, of_stream
@@ -77,6 +78,7 @@ def train_network(
             "training": asdict(plan),
             "unit": corpus.unit,
             "vocab_size": vocab_size,
+            **initial_embeddings.record(request),
             "tokenizer": label,
             "data": {
                 "files": recorded(corpus.paths), "rows": reading.rows,
@@ -89,6 +91,7 @@ def train_network(
         tokenizer=tokenizer,
         card=_card,
         outputs=vocab_size,
+        begin=initial_embeddings.beginning(request, [tokenizer], reporter=reporter),
         bytes_per_token=_bytes_per_token(stream, tokenizer),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)

@@ -17,6 +17,7 @@ from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
 from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.tasks import initial_embeddings
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
 from seqcli.tasks.trained import Trained
@@ -87,6 +88,7 @@ def train_translator(
         "tokenizer": label,
         "training": asdict(plan),
         "metric": given.metric,
+        **initial_embeddings.record(request),
         "init": first.path.name if first else None,
         "init_weights": first.weights_checksum if first else None,
         "data": {
@@ -106,7 +108,9 @@ def train_translator(
         batches=lambda model: Batches(
             encoded.source, encoded.target, batch_tokens=plan.batch_tokens, seed=plan.seed, changed=changed
         ),
-        begin=partial(_begin, run=first, source=init) if first and init else None,
+        begin=initial_embeddings.beginning(
+            request, sides, reporter=reporter, first=partial(_begin, run=first, source=init) if first and init else None
+        ),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
     return Trained(draft.path, open_translator(str(draft.path), name=draft.path.name), record)
