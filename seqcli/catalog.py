@@ -13,10 +13,12 @@ from typing import Any
 
 from seqcli.errors import UsageError, nearest
 
+PLACES = [Path(__file__).parent]  # folders that have plug-ins; the package is the first
+
 
 def names(folder: str) -> list[str]:
     """The plug-ins of a folder of this package, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / folder)]))
+    return sorted(module.name for module in pkgutil.iter_modules([str(place / folder) for place in PLACES]))
 
 
 def load(folder: str, name: str) -> ModuleType:
@@ -24,12 +26,21 @@ def load(folder: str, name: str) -> ModuleType:
     known = names(folder)
     if name not in known:
         raise UsageError(f"unknown {folder.removesuffix('s')} {name!r}", cure=nearest(name, known))
+    package = importlib.import_module(f"seqcli.{folder}")
+    for place in PLACES[1:]:
+        if str(place / folder) not in package.__path__:
+            package.__path__.append(str(place / folder))
     return importlib.import_module(f"seqcli.{folder}.{name}")
 
 
 def architectures(task: str) -> list[str]:
     """The architectures of a task: the files of `presets/TASK`."""
-    return sorted(path.stem for path in (Path(__file__).parent / "presets" / task).glob("*.toml"))
+    return sorted(_preset_files(task))
+
+
+def listed(known: list[str]) -> str:
+    """`ngram, lstm or gru`: names as a help text has them."""
+    return " or ".join(filter(None, [", ".join(known[:-1]), *known[-1:]]))
 
 
 def presets(task: str, arch: str) -> tuple[str, dict[str, dict[str, Any]]]:
@@ -44,7 +55,11 @@ def is_counted(task: str, arch: str) -> bool:
 
 
 def _preset_file(task: str, arch: str) -> dict[str, Any]:
-    known = architectures(task)
+    known = _preset_files(task)
     if arch not in known:
         raise UsageError(f"unknown architecture {arch!r}", where="--arch", cure=nearest(arch, known))
-    return tomllib.loads((Path(__file__).parent / "presets" / task / f"{arch}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(known[arch].read_text(encoding="utf-8"))
+
+
+def _preset_files(task: str) -> dict[str, Path]:
+    return {path.stem: path for place in PLACES for path in (place / "presets" / task).glob("*.toml")}

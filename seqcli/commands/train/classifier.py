@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli import ranges
+from seqcli import catalog, ranges
 from seqcli.commands.options import Machine, choice, number, with_options
 from seqcli.commands.train.options import (
     Budget,
@@ -37,7 +37,7 @@ def classifier(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Architecture: ngram, bag, cnn, rnn, lstm, gru or transformer; repeat to compare several.  [default: bag]",
+            help=f"Architecture: {catalog.listed(catalog.architectures('classification'))}; repeat to compare several.  [default: bag]",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +78,7 @@ def classifier(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help="Tokenizer: sentencepiece, words, characters, bytes, or a tokenizer folder (not for bag).  [default: sentencepiece]",
+            help=f"Tokenizer: {', '.join(catalog.names('tokenizers'))}, or a tokenizer folder (not for bag).  [default: sentencepiece]",
             show_default=False,
         ),
     ] = None,

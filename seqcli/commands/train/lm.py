@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seqcli import catalog
 from seqcli.commands.options import Machine, choice, memory_size, with_options
 from seqcli.commands.train.options import (
     Budget,
@@ -37,7 +38,7 @@ def lm(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Architecture: ngram, feedforward, rnn, lstm, gru or transformer; repeat to compare several.  [default: ngram]",
+            help=f"Architecture: {catalog.listed(catalog.architectures('language'))}; repeat to compare several.  [default: ngram]",
             show_default=False,
         ),
     ] = None,
@@ -71,7 +72,7 @@ def lm(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help="Tokenizer: words, sentencepiece, characters, bytes, or a tokenizer folder.  [default: words]",
+            help=f"Tokenizer: {', '.join(catalog.names('tokenizers'))}, or a tokenizer folder.  [default: words]",
         ),
     ] = None,
     vocab_size: VocabSize = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from seqcli import catalog
 from seqcli.commands.options import SEED, Machine, choice, with_options
 from seqcli.commands.train.options import (
     Data,
@@ -24,7 +25,8 @@ def tokenizer(
     data: Data,
     output: Folder,
     kind: Annotated[
-        str, typer.Option("--tokenizer", metavar="KIND", help="Tokenizer: sentencepiece, words, characters or bytes.")
+        str,
+        typer.Option("--tokenizer", metavar="KIND", help=f"Tokenizer: {catalog.listed(catalog.names('tokenizers'))}."),
     ] = "sentencepiece",
     algorithm: Annotated[
         str | None,

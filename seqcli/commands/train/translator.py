@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seqcli import catalog
 from seqcli.commands.options import COLUMN, FORMAT, Machine, choice, with_options
 from seqcli.commands.train.options import (
     Budget,
@@ -75,7 +76,7 @@ def translator(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Architecture: rnn, lstm, gru or transformer; repeat to compare several.  [default: transformer]",
+            help=f"Architecture: {catalog.listed(catalog.architectures('translation'))}; repeat to compare several.  [default: transformer]",
             show_default=False,
         ),
     ] = None,
@@ -98,7 +99,7 @@ def translator(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help="Tokenizer: sentencepiece, words, characters, bytes, or a tokenizer folder.  [default: sentencepiece]",
+            help=f"Tokenizer: {', '.join(catalog.names('tokenizers'))}, or a tokenizer folder.  [default: sentencepiece]",
             show_default=False,
         ),
     ] = None,

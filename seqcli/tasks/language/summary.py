@@ -13,6 +13,8 @@ def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[s
     if "ngrams" in record:
         grams = ", ".join(f"{count:,}" for count in record["ngrams"])
         yield f"{size}; n-grams of order 1 to {len(record['ngrams'])}: {grams}; {record['seconds']:.1f} s"
+    elif "progress" not in record:
+        yield f"{size}; {record['parameters']:,} parameters; {record['seconds']:.1f} s"
     else:
         p = record["progress"]
         yield (

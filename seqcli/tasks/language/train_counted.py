@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from seqcli import catalog
 from seqcli.data.paths import recorded
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
-from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
 from seqcli.runs.model_folder import ModelFolder, ModelWriter
 from seqcli.tasks.language import baseline
@@ -30,23 +30,27 @@ def train_counted(
     draft: ModelWriter,
     corpus: Corpus,
     choice: TokenizerChoice,
-    config: ngram.Config,
+    config: Any,
     *,
     memory: int,
+    arch: str = "ngram",
     valid: Corpus | None = None,
     holding_out: int | None = None,
     threads: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Trained[OpenModel]:
-    """Counts an n-gram model of `corpus` into `draft` and judges it on `valid`.
+    """Estimates a counted model of `corpus` into `draft` and judges it on `valid`.
 
+    config: of the module of `arch`, which has `estimate` and `load`.
     holding_out: the seed by which a part is held out instead, as networks hold it out, and judged on.
     """
-    begun = time.monotonic()
+    begun, name = time.monotonic(), catalog.presets(LANGUAGE, arch)[0]
+    module = catalog.load("models", name)
     text = _prepared(
         corpus,
         choice,
         config,
+        arch=arch,
         valid=valid,
         holding_out=holding_out,
         folder=draft.folder,
@@ -55,30 +59,29 @@ def train_counted(
     )
     vocab_size = text.tokenizer.vocab_size
     arena = Arena(memory=memory, tokens=len(text.stream), folder=draft.folder)
-    counted = ngram.estimate(text.stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
+    counted = module.estimate(text.stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
     record = {
         **text.record,
+        **({} if name == arch else {"module": name}),
         **counted.record,
         "parameters": sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f"),
         "seconds": round(time.monotonic() - begun, 3),
     }
-    model = ngram.load(record["settings"], counted.tensors, vocab_size=vocab_size)
-    opened = OpenModel(draft.path.name, "ngram", corpus.unit, text.tokenizer, model)
+    model = module.load(record["settings"], counted.tensors, vocab_size=vocab_size)
+    opened = OpenModel(draft.path.name, arch, corpus.unit, text.tokenizer, model)
     if valid is not None:
         record["valid"] = figures_of(evaluate_text(opened, valid))
     elif text.held_out is not None:
         record["valid"] = figures_of(judge(opened, text.held_out))
     reporter.progress("saving", 1, 1)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-    draft.save(
-        task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=text.tokenizer, card=_card(record)
-    )
+    draft.save(task=LANGUAGE, arch=arch, config=record, tensors=tensors, tokenizer=text.tokenizer, card=_card(record))
     draft.log({"event": "trained", **record})
     return Trained(draft.path, open_model(str(draft.path)), record)
 
 
 def counted_before(
-    path: Path, corpus: Corpus, choice: TokenizerChoice, config: ngram.Config, *,
+    path: Path, corpus: Corpus, choice: TokenizerChoice, config: Any, *,
     valid: Corpus | None, holding_out: int | None, threads: int | None, reporter: Reporter,
 ) -> Trained[OpenModel]:  # fmt: skip
     """The model that `train_counted` has made in `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
@@ -88,6 +91,7 @@ def counted_before(
             corpus,
             choice,
             config,
+            arch=record["arch"],
             valid=valid,
             holding_out=holding_out,
             folder=Path(folder),
@@ -109,8 +113,8 @@ class _Text:
 
 
 def _prepared(
-    corpus: Corpus, choice: TokenizerChoice, config: ngram.Config, *,
-    valid: Corpus | None, holding_out: int | None, folder: Path, threads: int | None, reporter: Reporter,
+    corpus: Corpus, choice: TokenizerChoice, config: Any, *,
+    arch: str, valid: Corpus | None, holding_out: int | None, folder: Path, threads: int | None, reporter: Reporter,
 ) -> _Text:  # fmt: skip
     """Everything that comes before counting."""
     reading = read(corpus, choice, folder=folder, threads=threads, reporter=reporter)
@@ -119,7 +123,7 @@ def _prepared(
     if holding_out is not None:
         stream, held_out = split(stream, unit=corpus.unit, seed=holding_out, folder=folder)
     record: dict[str, Any] = {
-        "arch": "ngram",
+        "arch": arch,
         "settings": asdict(config),
         "unit": corpus.unit,
         "vocab_size": tokenizer.vocab_size,
@@ -164,12 +168,13 @@ def foreign_record(opened: OpenModel, *, source: str) -> dict[str, Any]:
 
 def _card(record: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
-    rows = "\n".join(f"| {n} | {count:,} |" for n, count in enumerate(record["ngrams"], 1))
+    rows = "\n".join(f"| {n} | {count:,} |" for n, count in enumerate(record.get("ngrams", ()), 1))
+    table = f"| order | n-grams |\n|---|---|\n{rows}\n" if rows else ""
     valid = record.get("valid")
     judged = f"\nOn held-out text: perplexity {valid['perplexity']:.2f}.\n" if valid and valid["perplexity"] else ""
     return (
-        f"# An n-gram language model\n\nMade by seqcli: {settings}; tokenizer {record['tokenizer']}; "
+        f"# A language model ({record['arch']})\n\nMade by seqcli: {settings}; tokenizer {record['tokenizer']}; "
         f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens of "
-        f"{', '.join(record['data']['files'])}.\n\n| order | n-grams |\n|---|---|\n{rows}\n{judged}\n"
+        f"{', '.join(record['data']['files'])}.\n\n{table}{judged}\n"
         f'Ask it: `seqcli score -m DIR "a sentence"`.\n'
     )

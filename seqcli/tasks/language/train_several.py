@@ -115,7 +115,7 @@ def train_several(
                 )  # fmt: skip
             elif catalog.is_counted(LANGUAGE, place.request.arch):
                 trained = train_counted(
-                    place.draft, corpus, choice, settings_of(place.request)[1], memory=memory, valid=valid,
+                    place.draft, corpus, choice, settings_of(place.request)[1], arch=place.request.arch, memory=memory, valid=valid,
                     holding_out=holding_out, threads=threads, reporter=reporter,
                 )  # fmt: skip
             else:
