@@ -314,8 +314,23 @@ def test_the_demo_shows_both_languages_and_every_architecture(small, here, tmp_p
     rank = next(line.split() for line in done.out.splitlines() if "rank of 24" in line)
     assert rank[3] == "1" and len(rank) == 3 + len(samples.SETTINGS)
     assert len(list(tmp_path.glob("seqcli/[ek]*-gru-*"))) == 1  # a translator takes half a minute
-    again = here("demo")
-    assert again.out == done.out and "building" not in again.err
+    page = (tmp_path / "seqcli" / "demo-en.html").read_text("utf-8")
+    assert str(tmp_path / "seqcli" / "demo-en.html") in done.out and len(page) < 3_000_000
+    for view in ("surprisal", "attention", "gates", "reach", "positions", "search", "ngram", "words"):
+        assert f'"view": "{view}"' in page, view
+    assert all(f'"model": "{arch}"' in page for arch in samples.SETTINGS)
+    again = here("demo", "--html", str(tmp_path / "again.html"))
+    assert again.out.replace("again.html", "seqcli/demo-en.html") == done.out and "building" not in again.err
+
+
+def test_the_demo_in_korean(small, here, tmp_path):
+    done = here("demo", "--lang", "ko", "--html", str(tmp_path / "course.html"), "-q")
+    assert done.code == 0, done.err
+    assert all(done.out.count(arch) >= 5 for arch in samples.SETTINGS)
+    page = (tmp_path / "course.html").read_text("utf-8")
+    assert '<html lang="ko">' in page and "그 동물은 너무 피곤해서" in page and len(page) < 3_000_000
+    refused = here("demo", "--html", "course.pdf")
+    assert refused.code == 2 and ".html" in refused.err
 
 
 def test_sample_models_go_together(small, tmp_path):

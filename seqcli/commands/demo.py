@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.commands.options import with_options
+from seqcli.commands.options import choice, with_options
+from seqcli.errors import UsageError
 
 if TYPE_CHECKING:
     from seqcli.interfaces import OpenModel, OpenTranslator
     from seqcli.report.output import Output
     from seqcli.tasks.classification.load import OpenClassifier
+    from seqcli.tasks.trained import Trained
 
 ORDER = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
 PROMPT = {"english": "My computer is", "korean": "나는 기계 학습"}
@@ -30,6 +32,23 @@ LIKELIEST = 5
 
 @with_options("General")
 def demo(
+    html: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write the report, an .html page.  [default: the cache of seqcli]",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    lang: Annotated[
+        str,
+        typer.Option(
+            parser=choice("en", "ko"),
+            metavar="NAME",
+            help="Language of the models and of the report: en or ko.",
+            rich_help_panel="Output",
+        ),
+    ] = "en",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Do not print notes.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="Do not use colors on a terminal.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
@@ -37,27 +56,35 @@ def demo(
     """Take a guided tour: word order, word choice, tokens, the next word, sentiment and translation.
 
     The demo trains small models on the sample data: all architectures for English, from n-grams to the Transformer, and
-    n-grams for Korean. The first run takes a minute or two.
+    n-grams for Korean (with --lang ko the other way around). It ends with a report, a page that shows what each of them does
+    with a sentence. The first run takes two or three minutes.
 
     Examples:
       seqcli demo
-      seqcli demo --quiet
+      seqcli demo --lang ko --html demo.html
       seqcli demo --no-color > demo.txt
     """
+    from pathlib import Path
+
     from seqcli import samples
+    from seqcli.commands.demo_report import report
+    from seqcli.explain.views import Explained
     from seqcli.report import comparison
     from seqcli.report.output import TABLE, Output
     from seqcli.report.progress import Console
 
+    if html is not None and not html.endswith((".html", ".htm")):
+        raise UsageError("the name of a page ends in .html", where=html)
     reporter = Console(prefix="seqcli demo", quiet=quiet)
+    main, other = ("korean", "english") if lang == "ko" else ("english", "korean")
     with Output(color=not no_color, line_buffered=True) as out:  # a part is shown before the next trains
         if out.mode != TABLE:
             out.mode, out.color = TABLE, False  # formatted for reading, even in a file
-        trained = list(samples.every_model("english", reporter=reporter))
+        trained = list(samples.every_model(main, reporter=reporter))
         reporter.clear()
         models = {
-            "english": [each.opened for each in trained],
-            "korean": [samples.language_model(ORDER["korean"], reporter=reporter)],
+            main: [each.opened for each in trained],
+            other: [samples.language_model(ORDER[other], reporter=reporter)],
         }
         out.write("\n1. Word order. A language model says how probable a text is. Which ordering of\n"
                   "   these words does it expect? Shares of p in %, and the rank of the first line:\n\n")  # fmt: skip
@@ -85,8 +112,18 @@ def demo(
         out.write("8. Many to many. A recurrent network reads a sentence, another says it in Korean;\n"
                   "   for every output token (rows), the source tokens it attends to (columns):\n\n")  # fmt: skip
         _translations(out, samples.translator(SENTENCES[0], reporter=reporter), SENTENCES)
+        classifier = samples.classifier(ORDER[main], reporter=reporter)
+        translator = samples.translator(SENTENCES[0], reporter=reporter)
+        made = (Explained(each.opened, each.record, _untrained(each)) for each in trained)
+        made_page = report(made, classifier, translator, language="ko" if lang == "ko" else "en")
+        place = html or str(samples.cache_folder() / f"demo-{lang}.html")
+        with Output(place) as file:
+            file.write(made_page.encode())
+        out.write(f"9. What happens inside: surprise, attention, gates, memory and search of all these models, as a page\n"
+                  f"   for a web browser: {Path(place).resolve()}\n\n")  # fmt: skip
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
                   '  seqcli generate "I study" --num-samples 3\n'
+                  '  seqcli explain "I study machine learning"\n'
                   '  seqcli tokenize "I study machine translation" --ids\n'
                   '  seqcli train lm YOUR.txt -o my-models --arch ngram --arch lstm --arch transformer\n'
                   '  seqcli score -m my-models/lstm -i OTHER.txt | head\n'
@@ -94,6 +131,13 @@ def demo(
                   '  seqcli train classifier YOUR.tsv -o my-classifier --arch bag\n'
                   '  seqcli translate "The bank closes at four." --attention\n'
                   '  seqcli train translator YOUR.tsv -o my-translator --arch gru\n')  # fmt: skip
+
+
+def _untrained(trained: Trained[OpenModel]) -> Any:
+    """The same network with random weights, None for an n-gram model."""
+    from seqcli.tasks.language.load import untrained
+
+    return untrained(str(trained.path)) if hasattr(trained.opened.model, "body") else None
 
 
 def _orderings(out: Output, models: list[OpenModel], text: str) -> None:

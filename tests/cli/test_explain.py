@@ -82,6 +82,19 @@ def test_a_picture(trained, translator, tmp_path, here):
         assert (tmp_path / "views.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("lang, word", [("en", "surprisal"), ("ko", "놀람도")])
+def test_a_page(trained, model, translator, tmp_path, here, lang, word):
+    asked = [
+        part for path in (trained / "lstm", trained / "transformer", model, translator) for part in ("-m", str(path))
+    ]
+    done = here("explain", *asked, TEXT, "</script>나는 학생", "--html", str(tmp_path / "page.html"), "--lang", lang)
+    assert done.code == 0 and done.out == "", done.err
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert word in page.lower() and page.count("://") == page.count("http://www.w3.org") and "</script>나는" not in page
+    for view in ("surprisal", "attention", "gates", "ngram", "search"):
+        assert f'"view": "{view}"' in page
+
+
 @pytest.mark.parametrize(
     "name, arguments, named",
     [
@@ -95,6 +108,8 @@ def test_a_picture(trained, translator, tmp_path, here):
         ("lstm", ["-o", "x.csv"], ".jsonl"),
         ("lstm", ["--png", "x.jpg"], ".png"),
         ("lstm", ["--png", "nowhere/x.png"], "nowhere"),
+        ("lstm", ["--html", "x.txt"], ".html"),
+        ("lstm", ["--html", "nowhere/x.html"], "nowhere"),
     ],
 )
 def test_what_is_refused_in_one_line(trained, here, name, arguments, named):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.options import Given, Machine, ModelOption, Results, TextInput, number, with_options
+from seqcli.commands.options import Given, Machine, ModelOption, Results, TextInput, choice, number, with_options
 from seqcli.errors import UsageError
 
 _VIEWS = "Views"
@@ -86,18 +86,29 @@ def explain(
     png: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the views as a .png picture.", rich_help_panel="Output")
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Save the views as one interactive .html page.", rich_help_panel="Output"),
+    ] = None,
+    lang: Annotated[
+        str,
+        typer.Option(
+            parser=choice("en", "ko"), metavar="NAME", help="Language of the page: en or ko.", rich_help_panel="Output"
+        ),
+    ] = "en",
     *,
     results: Results,
     given: Given,
 ) -> None:
     """Show what a model does with a text; without a view, what suits the model.
 
-    The views appear as tables and pictures. --json writes their numbers, and --png a picture.
+    The views appear as tables and pictures. --json writes their numbers, --png a picture, and --html a
+    page that needs no network.
 
     Examples:
       seqcli explain "I study machine learning"
       seqcli explain -m sample-english "My computer is very slow" --ngram --reach
-      seqcli explain -m model "I study mathematics" --surprisal --json
+      seqcli explain -m model "I study mathematics" --surprisal --html page.html
     """
     from seqcli.commands.explain.question import Question
     from seqcli.commands.explain.shown import Chosen, explained
@@ -115,7 +126,8 @@ def explain(
     given.without_effect(reporter, {
         "--layer": not shows_attention and "without --attention", "--head": not shows_attention and "without --attention",
         "--top-k": bool(kinds) and "surprisal" not in kinds and "without --surprisal",
+        "--lang": html is None and "without --html",
         "--beam-size": bool(kinds) and "search" not in kinds and "without --search",
     })  # fmt: skip
     question = Question(source, results, reporter, Machine(), model or [], kinds=kinds, how=How(top_k, beam_size))
-    explained(question, Chosen(layer, head, token), png=png)
+    explained(question, Chosen(layer, head, token), png=png, html=html, language=lang)

@@ -9,7 +9,7 @@ from seqcli.commands.explain.question import Question
 from seqcli.errors import UsageError
 from seqcli.explain.attention import steps
 from seqcli.explain.views import Explained, views
-from seqcli.report.output import JSON, Output
+from seqcli.report.output import JSON, Output, check_folder
 
 
 class Chosen(NamedTuple):
@@ -20,13 +20,14 @@ class Chosen(NamedTuple):
     token: int | None = None
 
 
-def explained(question: Question, chosen: Chosen, *, png: str | None) -> None:
-    """png: a file for all views together."""
+def explained(question: Question, chosen: Chosen, *, png: str | None, html: str | None, language: str) -> None:
+    """png, html: files for all views together; language: of the page."""
     from seqcli.report import view_figures
     from seqcli.report.views import picture
 
-    _check(question, png=png)
+    _check(question, png=png, html=html)
     color = sys.stdout.isatty() and not question.results.no_color
+    objects: list[dict[str, Any]] = []
     panels: list[tuple[str, Any]] = []
     with question.results.opened() as out:
         models, blocks = question.open()
@@ -38,8 +39,10 @@ def explained(question: Question, chosen: Chosen, *, png: str | None) -> None:
                         record = {"line": line, "text": text, "model": name, **view.to_dict()}
                         if out.mode == JSON:
                             out.rows([], json=[record])
-                        elif not png:
+                        elif not (png or html):
                             out.write(picture(view, title=name, color=color, **_large(view, chosen)))
+                        if html:
+                            objects.append(record)
                         if len(panels) < view_figures.MOST:
                             panels.append((f"{name}: {text}", view))
                     if chosen.token and out.mode != JSON:
@@ -49,9 +52,13 @@ def explained(question: Question, chosen: Chosen, *, png: str | None) -> None:
         _write(png, drawn)
         if not complete:
             question.reporter.note(f"{png}: the fonts of this machine lack some characters")
+    if html:
+        from seqcli.report.page import page
+
+        _write(html, page(objects, title="seqcli explain", language="ko" if language == "ko" else "en").encode())
 
 
-def _check(question: Question, *, png: str | None) -> None:
+def _check(question: Question, *, png: str | None, html: str | None) -> None:
     """Before any work."""
     from seqcli.report import curves
 
@@ -61,6 +68,10 @@ def _check(question: Question, *, png: str | None) -> None:
         )
     if png:
         curves.check(png)
+    if html:
+        if not html.endswith((".html", ".htm")):
+            raise UsageError("the name of a page ends in .html", where=html)
+        check_folder(html)
 
 
 def _large(view: Any, chosen: Chosen) -> dict[str, int | None]:
