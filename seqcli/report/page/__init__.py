@@ -48,9 +48,13 @@ def page(
         noscript=html.escape(texts["noscript"]),
         hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=(_HERE / "page.css").read_text("utf-8"),
-        data=_UNSAFE.sub(_escaped, json.dumps({"texts": texts, "order": _VIEWS, "views": views}, ensure_ascii=False)),
+        data=_UNSAFE.sub(_escaped, _json({"texts": texts, "order": _VIEWS, "views": views})),
         script=script,
     )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _filled(template: str, **parts: str) -> str:

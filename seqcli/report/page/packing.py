@@ -18,12 +18,22 @@ _CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
 
 def packed(view: Mapping[str, Any]) -> dict[str, Any]:
     """A view as the page's script reads it. Numbers that are not finite become None, as JSON has no others."""
-    pack = {"attention": _attention, "gates": _gates, "positions": _positions}.get(view["view"], _same)
+    makers = {"surprisal": _surprisal, "attention": _attention, "gates": _gates, "positions": _positions}
+    pack = makers.get(view["view"], _same)
     return _short(pack(view))
 
 
 def _same(view: Mapping[str, Any]) -> dict[str, Any]:
     return dict(view)
+
+
+def _surprisal(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What was expected as pairs: its names, again and again, would be half of the page."""
+    tokens = [
+        {**token, "expected": [[each["token"], float(f"{each['probability']:.3g}")] for each in token["expected"]]}
+        for token in view["tokens"]
+    ]
+    return {**view, "tokens": tokens}
 
 
 def _attention(view: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // Where each token looks: all heads small, a chosen one large, as a matrix and as lines between the tokens.
 
-const MOST_LINES = 80; // tokens; more are not told apart
+const MOST_LINES = 80; // tokens; more lines cannot be told apart
 const root = (share) => Math.sqrt(share); // of weights, most of which are small
 
 VIEWS.attention = (section, views) => {
@@ -46,9 +46,9 @@ function heads(view) {
   return [note, grid, large].filter(Boolean);
 }
 
-/** A head as matrix and as lines; `query` is the token whose row is told. */
+/** A head as matrix and as lines; `query` is the token whose row is described. */
 function enlarged(view, head, title, query, remember) {
-  const told = readout();
+  const details = readout();
   const map = heatmap({
     values: head.weights, rows: view.queries, columns: view.keys, curve: root, moved: (row, column) => look(row, column),
     label: say("matrix_label", title), most: 26,
@@ -60,13 +60,13 @@ function enlarged(view, head, title, query, remember) {
     map.place(row);
     const found = view.keys.map((key, place) => ({ key, place, weight: head.weights.at(row, place) })).sort((a, b) => b.weight - a.weight);
     const named = found.filter(({ place }, rank) => rank < 5 || place === column); // the cell that is pointed at too
-    told.replaceChildren(el("p", {}, tokenText(view.queries[row]), " ", say("looks_at")),
+    details.replaceChildren(el("p", {}, tokenText(view.queries[row]), " ", say("looks_at")),
       bars(named.map(({ key, place, weight }) => [tokenText(key), weight, fixed(weight, 3), place === column])));
   }
   look(query);
   return [
     el("h5", {}, `${title}: ${summary(head)}`, el("span", { class: "soft" }, ` · ${say("entropy", fixed(head.entropy))}`)),
-    el("div", { class: "pair-of attention" }, el("div", {}, map.element), el("div", {}, links?.element ?? el("p", { class: "note" }, say("no_lines", MOST_LINES)), told)),
+    el("div", { class: "pair-of attention" }, el("div", {}, map.element), el("div", {}, links?.element ?? el("p", { class: "note" }, say("no_lines", MOST_LINES)), details)),
   ];
 }
 

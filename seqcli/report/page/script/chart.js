@@ -40,7 +40,7 @@ function chart({ series, x, y, at, label, tall = 300 }) {
   if (y.log) [y0, y1] = [10 ** Math.floor(Math.log10(y0)), 10 ** Math.ceil(Math.log10(y1))];
   else [y0, y1] = [y0 - (y1 - y0 || 1) * 0.08, y1 + (y1 - y0 || 1) * 0.08];
   if (y.log && y0 === y1) y0 /= 10;
-  const told = readout();
+  const details = readout();
   const frame = el("div", { class: "plot", tabindex: 0, role: "application", "aria-label": label });
   let [shown, cursor, place] = [0, null, (value) => value];
 
@@ -87,7 +87,7 @@ function chart({ series, x, y, at, label, tall = 300 }) {
       const point = line.points.find(([a]) => a === value);
       return point ? [el("span", { class: "pair" }, `${line.name} `, el("b", {}, y.format(point[1])))] : [];
     });
-    told.replaceChildren(el("span", { class: "pair" }, `${x.label}: `, el("b", {}, count(value))), ...found);
+    details.replaceChildren(el("span", { class: "pair" }, `${x.label}: `, el("b", {}, count(value))), ...found);
   }
   frame.addEventListener("pointermove", (event) => {
     const pointed = event.clientX - frame.getBoundingClientRect().left;
@@ -105,5 +105,5 @@ function chart({ series, x, y, at, label, tall = 300 }) {
     el("li", {}, svg("svg", { width: 34, height: 14, viewBox: "-17 -7 34 14", "aria-hidden": true },
       svg("g", { class: `series s${line.colour % 6} ${line.dashed ? "dashed" : ""}` },
         svg("path", { d: "M-16 0H16" }), svg("path", { class: "mark", d: MARKS[line.colour % 6] }))), line.name)));
-  return el("figure", {}, el("figcaption", {}, y.label), responsive(frame, draw), lines.length > 1 ? legend : null, told);
+  return el("figure", {}, el("figcaption", {}, y.label), responsive(frame, draw), lines.length > 1 ? legend : null, details);
 }

@@ -81,7 +81,7 @@ function bars(rows) {
   }));
 }
 
-/** Where the outcome of pointing is told; screen readers hear it. */
+/** Details of what is pointed at, announced by screen readers. */
 const readout = (...children) => el("div", { class: "readout", "aria-live": "polite" }, ...children);
 
 /** A table of rows that are strings or elements; columns of numbers are aligned on the right. */

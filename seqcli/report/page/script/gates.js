@@ -32,11 +32,11 @@ function gate(view, { layer, gate, all }, from, to) {
   const values = matrix(shown.values);
   const rows = shown.units.slice(0, all ? undefined : FEW_UNITS);
   const tokens = view.tokens.slice(from, to);
-  const told = readout();
+  const details = readout();
   const name = say(`gate_${shown.name}`);
   const [low, high] = [values.low, values.high];
   function tell(row, column) {
-    told.replaceChildren(
+    details.replaceChildren(
       el("span", { class: "pair" }, `${say("unit", rows[row])} `, tokenText(tokens[column]), " ", el("b", {}, fixed(values.at(from + column, row), 3))),
       el("span", { class: "pair" }, `${say("mean_of", count(shown.of))} `, el("b", {}, fixed(shown.mean[from + column], 3))));
   }
@@ -50,7 +50,7 @@ function gate(view, { layer, gate, all }, from, to) {
   return [
     el("p", { class: "totals" }, el("b", {}, name), ` ${say("mean_and_saturation", fixed(sum(shown.mean) / Math.max(1, shown.mean.length)), Math.round(100 * shown.saturated))}`),
     scale(low < 0 ? "diverging" : "weights", [[0, fixed(low, 1)], [0.5, fixed(middle, 1)], [1, fixed(high, 1)]], name),
-    note, map.element, told,
+    note, map.element, details,
     chart({
       series: [{ name, colour: 0, points: tokens.map((_, place) => [from + place, shown.mean[from + place]]) }],
       x: { label: say("place") }, y: { label: say("mean_per_token"), format: (number) => fixed(number, 3) }, label: say("mean_per_token"), tall: 180,

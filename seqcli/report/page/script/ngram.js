@@ -2,10 +2,10 @@
 
 VIEWS.ngram = (section, views) => {
   for (const view of views) {
-    const told = readout();
+    const details = readout();
     const chain = paged(view.tokens.length, PART, (from, to) => {
       const factors = el("div", { class: "chain", role: "group", "aria-label": say("chain") }, ...view.tokens.slice(from, to).map(factor));
-      pickable(factors, (button) => told.replaceChildren(...backoff(view.tokens[from + Number(button.dataset.place)])));
+      pickable(factors, (button) => details.replaceChildren(...backoff(view.tokens[from + Number(button.dataset.place)])));
       return [factors];
     });
     const total = sum(view.tokens.map((path) => path.log_prob));
@@ -15,7 +15,7 @@ VIEWS.ngram = (section, views) => {
       el("h5", {}, say("chain")), chain,
       el("p", { class: "sum" }, say("product", probability(Math.exp(total)), fixed(total))),
       el("div", { class: "pair-of" },
-        el("div", {}, el("h5", {}, say("path")), told),
+        el("div", {}, el("h5", {}, say("path")), details),
         el("div", {}, el("h5", {}, say("transitions")),
           bars(view.next.map((next) =>
             [tokenText(next.token), next.probability / most, `${probability(next.probability)}  ${say("from_order", next.order)}`]))),

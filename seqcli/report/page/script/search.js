@@ -6,16 +6,16 @@ VIEWS.search = (section, views) => {
   section.append(el("p", { class: "legend-line" }, el("span", { class: "result" }, `${ranked(1)} ${say("result")}`),
     el("span", { class: "kept" }, say("kept")), el("span", { class: "dropped" }, say("dropped"))));
   for (const view of views) {
-    const told = readout();
+    const details = readout();
     section.append(el("article", {}, el("h4", {}, view.model, el("span", { class: "soft" }, ` · ${say("beam", view.beam_size)}`)),
-      el("div", { class: "scroll" }, tree(view.nodes, told)), told));
+      el("div", { class: "scroll" }, tree(view.nodes, details)), details));
   }
 };
 
 /** A rank in a circle, where Unicode has one. */
 const ranked = (rank) => (rank <= 20 ? String.fromCodePoint(0x245f + rank) : `${rank}.`);
 
-function tree(nodes, told) {
+function tree(nodes, details) {
   const children = nodes.map(() => []);
   const first = [];
   nodes.forEach(({ parent }, node) => (parent == null ? first : children[parent]).push(node));
@@ -68,7 +68,7 @@ function tree(nodes, told) {
     const line = path(Number(group.dataset.node));
     const last = nodes[line[line.length - 1]];
     groups.forEach((each, node) => each.classList.toggle("on-path", line.includes(node)));
-    told.replaceChildren(el("p", {}, ...spaced(line.map((node) => nodes[node].token))),
+    details.replaceChildren(el("p", {}, ...spaced(line.map((node) => nodes[node].token))),
       el("p", {}, `log p = ${line.map((node) => fixed(Math.log(p(node)))).join(" + ").replaceAll("+ −", "− ")} = ${fixed(last.log_prob)}`,
         ` · ${last.rank ? say("result_n", last.rank) : say(last.kept ? "kept" : "dropped")}`));
   }, {

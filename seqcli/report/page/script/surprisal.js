@@ -57,11 +57,11 @@ function staves(views, columns) {
     return row;
   })));
   const music = el("div", { class: "staves", role: "group", "aria-label": say("tokens") }, el("div", { class: "stave" }, ...cells));
-  const told = readout();
-  told.classList.add("cards");
+  const details = readout();
+  details.classList.add("cards");
   pickable(music, (button) => {
     const [column, chosen] = [Number(button.dataset.column), Number(button.dataset.model)];
-    told.replaceChildren(...views.map((view, model) => {
+    details.replaceChildren(...views.map((view, model) => {
       const [first, end] = columns[column][model];
       const place = model === chosen ? Number(button.dataset.place) : first;
       return end > first ? expected(view, view.tokens[place]) : null;
@@ -84,18 +84,17 @@ function staves(views, columns) {
       free -= widths[index];
     });
     music.replaceChildren(...lines);
-    told.classList.toggle("below", music.offsetHeight > innerHeight / 2); // else the end of a long text hides what is told
+    details.classList.toggle("below", music.offsetHeight > innerHeight / 2); // else the end of a long text hides the details
     focused?.focus({ preventScroll: true });
   });
-  return [music, told];
+  return [music, details];
 }
 
 /** What a model thought of one token, and what it expected there. */
 function expected(view, { token, log_prob, expected: others }) {
   const p = log_prob == null ? 0 : Math.exp(log_prob);
-  const most = Math.max(0.001, ...others.map((other) => other.probability));
-  const rows = others.map((other) =>
-    [tokenText(other.token), other.probability / most, probability(other.probability), other.token === token]);
+  const most = Math.max(0.001, ...others.map(([, chance]) => chance));
+  const rows = others.map(([name, chance]) => [tokenText(name), chance / most, probability(chance), name === token]);
   return el("div", { class: "card" },
     el("p", {}, el("b", {}, view.model), " ", tokenText(token), ` p = ${probability(p)}, −log p = ${fixed(log_prob == null ? null : -log_prob)}`),
     el("p", { class: "soft" }, say("expected")), bars(rows));
