@@ -107,8 +107,11 @@ def check_pairs(path: Path, frames: list[str], words: dict[str, list[str]]) -> l
         if tag == "word_choice" and len(good.split()) != len(bad.split()):
             problems.append(f"{path.name}:{number}: a word-choice pair must have the same number of words")
         for sentence in (good, bad):
-            problems += [f"{path.name}:{number}: frame {frames[i]!r} can make {sentence!r}"
-                         for i, pattern in enumerate(patterns) if pattern.fullmatch(sentence)]
+            problems += [
+                f"{path.name}:{number}: frame {frames[i]!r} can make {sentence!r}"
+                for i, pattern in enumerate(patterns)
+                if pattern.fullmatch(sentence)
+            ]
     for tag in ("word_order", "word_choice"):
         if counts[tag] < 100:
             problems.append(f"{path.name}: {counts[tag]} pairs of {tag}, at least 100 wanted")
@@ -127,7 +130,9 @@ def main(languages: list[str]) -> int:
         rng.shuffle(lines)
         (HERE / f"{language}.txt").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         problems += check_pairs(HERE / f"{language}.pairs.tsv", frames, words)
-        print(f"{language}: {len(lines)} lines from {len(frames)} frames, {len({w for l in lines for w in l.split()})} types")
+        print(
+            f"{language}: {len(lines)} lines from {len(frames)} frames, {len({w for l in lines for w in l.split()})} types"
+        )
     print("\n".join(problems), file=sys.stderr)
     return 1 if problems else 0
 

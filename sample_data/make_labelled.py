@@ -41,7 +41,11 @@ class Evenly:
 def words_of(label: str, source: dict) -> dict[str, list[str]]:
     """The word lists that the frames of `label` see; those of the other label under `other.`."""
     (other,) = set(LABELS) - {label}
-    return source["any"] | source[label + "_words"] | {f"other.{name}": words for name, words in source[other + "_words"].items()}
+    return (
+        source["any"]
+        | source[label + "_words"]
+        | {f"other.{name}": words for name, words in source[other + "_words"].items()}
+    )
 
 
 def written(sentence: str, *, language: str, rng: random.Random) -> str:
@@ -103,8 +107,10 @@ def main(languages: list[str]) -> int:
         (HERE / f"{language}.sentiment.tsv").write_text("label\ttext\n" + "".join(rows), encoding="utf-8")
         problems += [f"{language}: {problem}" for problem in problems_of(lines, count=count)]
         whole = sum(len(source[label]) for label in LABELS)
-        print(f"{language}: {count} lines, {whole} of them whole sentences, the others from "
-              f"{len(source['same']) + sum(len(source.get(label + '_frames', [])) for label in LABELS)} frames")
+        print(
+            f"{language}: {count} lines, {whole} of them whole sentences, the others from "
+            f"{len(source['same']) + sum(len(source.get(label + '_frames', [])) for label in LABELS)} frames"
+        )
     print("\n".join(problems), file=sys.stderr)
     return 1 if problems else 0
 

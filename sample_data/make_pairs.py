@@ -37,7 +37,9 @@ def filled(frame: str, source: dict, evenly: Evenly) -> tuple[str, str]:
         return rows[key][columns.index(slot.split(".")[1] if "." in slot else column)]
 
     def side(text: str, column: str) -> str:
-        return SLOT.sub(lambda match: match.group(0) if "/" in match.group(1) else form_of(match.group(1), column), text)
+        return SLOT.sub(
+            lambda match: match.group(0) if "/" in match.group(1) else form_of(match.group(1), column), text
+        )
 
     left, right = frame.split(" = ")
     english = ARTICLE.sub(r"\1n", side(left, "english"))
@@ -68,9 +70,13 @@ def problems_of(pairs: dict[tuple[str, str], str]) -> list[str]:
         for pair in pairs:
             others[pair[side]].add(pair[1 - side])
         problems += [f"two translations: {text!r}" for text, found in others.items() if len(found) > 1]
-    problems += [f"makes {times} pairs: {frame!r}" for frame, times in Counter(pairs.values()).items() if times > 0.02 * PAIRS]
+    problems += [
+        f"makes {times} pairs: {frame!r}" for frame, times in Counter(pairs.values()).items() if times > 0.02 * PAIRS
+    ]
     problems += [f"an open slot or a tab: {pair}" for pair in pairs if set("{}\t\n") & set("".join(pair))]
-    problems += [f"only one side is a question: {pair}" for pair in pairs if pair[0].endswith("?") != pair[1].endswith("?")]
+    problems += [
+        f"only one side is a question: {pair}" for pair in pairs if pair[0].endswith("?") != pair[1].endswith("?")
+    ]
     return problems
 
 
@@ -82,8 +88,10 @@ def main() -> int:
     rng.shuffle(rows)
     PATH.write_text("english\tkorean\n" + "".join(rows), encoding="utf-8")
     types = [len({word for pair in pairs for word in re.findall(r"\w+", pair[side].lower())}) for side in (0, 1)]
-    print(f"{len(pairs)} pairs, {len(source['whole'])} of them whole, the others from {len(source['frames'])} frames; "
-          f"{types[0]} English word types, {types[1]} Korean")
+    print(
+        f"{len(pairs)} pairs, {len(source['whole'])} of them whole, the others from {len(source['frames'])} frames; "
+        f"{types[0]} English word types, {types[1]} Korean"
+    )
     problems = problems_of(pairs)
     print("\n".join(problems), file=sys.stderr)
     return 1 if problems else 0
