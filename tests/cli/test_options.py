@@ -86,7 +86,8 @@ def test_help_names_what_an_option_takes(here):
 def test_the_help_has_the_commands_in_order_and_whole(here):
     lines = here("--help").out.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines] == [
-        "tokenize", "train", "generate", "translate", "classify", "score", "convert", "info", "demo", "help"
+        "tokenize", "train", "generate", "translate", "classify", "embed", "score", "explain", "convert", "info",
+        "demo", "help",
     ]  # fmt: skip
     assert not any(line.endswith("...") for line in lines)
 
