@@ -100,7 +100,7 @@ def put(model: Any, tokenizers: Sequence[Tokenizer], asked: InitialEmbeddings, *
 def record(request: Request) -> Mapping[str, Any]:
     """What a training writes down of it."""
     asked = request.embeddings
-    return {} if asked is None else {"embeddings": {"source": asked.source, "frozen": asked.frozen}}
+    return {"embeddings": None if asked is None else {"source": asked.source, "frozen": asked.frozen}}
 
 
 def _tables(model: Any) -> dict[str, Any]:

@@ -32,6 +32,7 @@ _CALLED = {
     **_TEXTS,
     "label_weights": "--label-weights",
     "init_weights": "the model of --init",
+    "embeddings": "--embeddings",
     "labels": "the list of labels",
 }
 _SHOWN = 60  # characters of a value

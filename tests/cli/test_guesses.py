@@ -45,7 +45,7 @@ OPTIONS = {
     "train lm text.txt -o new --weight-decay 0.1": "--set weight_decay=0.1",
     "train lm text.txt -o new --dev held.txt": "--valid held.txt",
     "train lm -i text.txt -o new": "give the files without an option",
-    "train --arch lstm text.txt": "`seqcli train lm`, `seqcli train classifier` and `seqcli train translator`",
+    "train --arch lstm text.txt": "`seqcli train lm`, `seqcli train classifier`, `seqcli train translator` and `seqcli train embeddings`",
     "generate hello --max_length 5": "--max-new-tokens 5",
     "generate hello --top_k 5": "--top-k 5",
     "translate hello --num-beams 4": "--beam-size 4",

@@ -44,7 +44,10 @@ def test_a_signal_ends_the_step_and_saves_it(training, undisturbed, tmp_path, nu
             training.command(tmp_path / "m", errors=tmp_path / "errors")
 
     assert ended(training.forked(act)) == code
-    assert "stopped at step 5, saved; the same command with --resume goes on" in (tmp_path / "errors").read_text()
+    assert (
+        "stopped at step 5 and saved; to continue, run the same command with --resume"
+        in (tmp_path / "errors").read_text()
+    )
     assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == 5
     stopped = history(tmp_path / "m")[-1]
     assert (stopped["event"], stopped["step"], stopped["reason"]) == ("stopped", 5, number.name)
@@ -76,7 +79,7 @@ def test_6_a_loss_that_is_no_number_stops_before_the_update(here, training, undi
     if step == 1:
         assert "train again with a lower --learning-rate" in done.err and not (tmp_path / "m").exists()
         return
-    assert f"the last good checkpoint is of step {step - 1}: --resume" in done.err
+    assert f"resume from the checkpoint of step {step - 1} with --resume" in done.err
     assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1]["progress"]["step"] == step - 1
     training(tmp_path / "m", resume=True)
     assert same(end(tmp_path / "m"), end(undisturbed))

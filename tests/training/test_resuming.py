@@ -133,10 +133,11 @@ CHANGED = {  # option: what is given instead, and what the refusal names
     "unit": ({"--unit": "document"}, "unit was 'line', now 'document'"),
     "valid": ({"--valid": "other.valid.txt"}, "held-out text was"),
     "batch_tokens": ({"--batch-tokens": 300}, "batch_tokens was 256, now 300"),
+    "embeddings": ({"--embeddings": "vectors.txt", "--set": ["embedding=8", "width=8"]}, "--embeddings was None, now {"),
     "encoding": ({"--encoding": "latin-1"}, "tokenizer was"),
     "init": ({"--init": "body", "--tokenizer": None, "--set": ["width=8", "embedding=8"]}, "the model of --init was None"),
     **dict.fromkeys(("epochs", "steps", "minutes", "tensorboard", "plot", "plot_output", "quiet", "device", "precision", "threads", "verbose", "debug"), MAY),
-    **dict.fromkeys(("output", "force", "resume", "order", "prune", "memory", "objective", "runs", "strict", "format", "source", "target", "valid_source", "valid_target"), NONE),
+    **dict.fromkeys(("output", "force", "resume", "order", "prune", "memory", "objective", "freeze_embeddings", "runs", "strict", "format", "source", "target", "valid_source", "valid_target"), NONE),
 }  # fmt: skip
 OF_TASK = {  # where another change says it
     ("lm", "text_column"): {"data": "labels.tsv"}, ("classifier", "valid"): {"--valid": "other.labels.tsv"},
@@ -147,7 +148,13 @@ OF_TASK = {  # where another change says it
 @pytest.fixture
 def folder(tmp_path):
     lines = [f"{a} {b} {c}é" for a in "abcd" for b in "efgh" for c in "ij"]
-    files = {"valid.txt": "a e\n", "other.valid.txt": "b e\n", "words.txt": "a\nb\n", "c.toml": "clip = 2.0\n"}
+    files = {
+        "valid.txt": "a e\n",
+        "other.valid.txt": "b e\n",
+        "words.txt": "a\nb\n",
+        "vectors.txt": "1 8\na 1 2 3 4 5 6 7 8\n",
+        "c.toml": "clip = 2.0\n",
+    }
     for name, changed in (("", lines), ("other.", [line.replace("a", "b") for line in lines])):
         files[f"{name}text.txt"] = "".join(f"{line}\n" for line in changed)
         rows = [f"{line}\t{line[::-1]}\t{'xy'[n % 2]}\t{'zw'[n % 2]}\n" for n, line in enumerate(changed)]
