@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from page_data import views_of
 
 import seqcli as api
 
@@ -91,8 +92,7 @@ def test_a_page(trained, model, translator, tmp_path, here, lang, word):
     assert done.code == 0 and done.out == "", done.err
     page = (tmp_path / "page.html").read_text("utf-8")
     assert word in page.lower() and page.count("://") == page.count("http://www.w3.org") and "</script>나는" not in page
-    for view in ("surprisal", "attention", "gates", "ngram", "search"):
-        assert f'"view": "{view}"' in page
+    assert {view["view"] for view in views_of(page)} == {"surprisal", "attention", "gates", "ngram", "search"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from chromium import FOUND, Chromium
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from page_data import views_of
 
 from seqcli.explain.ngram import ngram_paths
 from seqcli.explain.surprisal import surprisal
@@ -112,11 +113,6 @@ def everything(opened):
     ]
 
 
-def embedded(html):
-    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
-    return json.loads(data)
-
-
 def unpacked(matrix):
     """As `matrix` of the script does it, by an index into the alphabet."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -130,14 +126,14 @@ def unpacked(matrix):
 def test_no_text_ends_the_data_or_becomes_part_of_the_page(text):
     html = page([of(a_surprisal([text], [-1.0]), text=text, model=text)], title=text.replace("\ud800", ""))
     html.encode()
-    view = embedded(html)["views"][0]
+    view = views_of(html)[0]
     assert (view["text"], view["model"], view["tokens"][0]["token"]) == (text, text, text)
     assert html.count("<script") == 2
     assert re.findall(r"<(?:img|link|iframe|object)\b[^>]*>", html) == ['<link rel="icon" href="data:,">']
 
 
 def test_numbers_that_json_lacks_become_null():
-    (view,) = embedded(page([of(a_surprisal(["a", "b"], [-math.inf, math.nan]))], title=""))["views"]
+    (view,) = views_of(page([of(a_surprisal(["a", "b"], [-math.inf, math.nan]))], title=""))
     assert [token["log_prob"] for token in view["tokens"]] == [None, None]
 
 
