@@ -17,6 +17,7 @@ from seqcli.training.config import DEFAULT, Request
 
 _SINGLE = ("characters", "bytes")  # tokenizers with single-character tokens
 _RECURRENT = ("rnn", "lstm", "gru")
+_FEW = 500_000  # tokens of labelled text that a minute reads so often that a larger network learns more
 _SHORT = 2  # minutes on a CPU that are too short for the small presets; measured at 1
 
 
@@ -45,7 +46,8 @@ def preset(task: str, arch: str, presets: Collection[str], situation: Situation)
         if short and signs and arch in _RECURRENT:
             return "tiny"  # a narrow cell sees three times the text in the same time
         return "char"  # small batches and many steps
-    if short and "tiny" in presets:
+    few = task == "classification" and situation.tokens < _FEW
+    if short and not few and "tiny" in presets:
         return "tiny"
     return DEFAULT if DEFAULT in presets else next(iter(presets))
 

@@ -9,23 +9,24 @@ from seqcli.training.config import Request
 
 
 @pytest.mark.parametrize(
-    "task, arch, kind, minutes, device, expected",
+    "task, arch, kind, tokens, minutes, device, expected",
     [  # what docs/LOG.md found best, or what was chosen before where nothing was measured
-        ("language", "lstm", "characters", 1, "cpu", "tiny"),
-        ("language", "gru", "characters", 5, "cpu", "char"),
-        ("language", "transformer", "characters", 1, "cpu", "char"),
-        ("language", "transformer", "bytes", 0, "cpu", "char"),
-        ("language", "lstm", "words", 1, "cpu", "char"),
-        ("language", "lstm", "words", 0, "cpu", "small"),
-        ("language", "lstm", "words", 1, "cuda", "small"),
-        ("classification", "gru", "sentencepiece", 1, "cpu", "tiny"),
-        ("classification", "gru", "sentencepiece", 0, "cpu", "small"),
-        ("translation", "transformer", "sentencepiece", 1, "cpu", "tiny"),
-        ("translation", "transformer", "sentencepiece", 30, "cpu", "small"),
+        ("language", "lstm", "characters", 10_000, 1, "cpu", "tiny"),
+        ("language", "gru", "characters", 10_000, 5, "cpu", "char"),
+        ("language", "transformer", "characters", 10_000, 1, "cpu", "char"),
+        ("language", "transformer", "bytes", 10_000, 0, "cpu", "char"),
+        ("language", "lstm", "words", 10_000, 1, "cpu", "char"),
+        ("language", "lstm", "words", 10_000, 0, "cpu", "small"),
+        ("language", "lstm", "words", 10_000, 1, "cuda", "small"),
+        ("classification", "gru", "sentencepiece", 2_000_000, 1, "cpu", "tiny"),
+        ("classification", "gru", "sentencepiece", 150_000, 1, "cpu", "small"),
+        ("classification", "gru", "sentencepiece", 10_000, 0, "cpu", "small"),
+        ("translation", "transformer", "sentencepiece", 10_000, 1, "cpu", "tiny"),
+        ("translation", "transformer", "sentencepiece", 10_000, 30, "cpu", "small"),
     ],
 )
-def test_it_follows_from_what_is_trained_on_what_for_how_long(task, arch, kind, minutes, device, expected):
-    situation = defaults.Situation(f"{kind}-100#abcd", "line", 10_000, minutes, device)
+def test_it_follows_from_what_is_trained_on_what_for_how_long(task, arch, kind, tokens, minutes, device, expected):
+    situation = defaults.Situation(f"{kind}-100#abcd", "line", tokens, minutes, device)
     notes = []
     request = defaults.completed(
         Request(task, arch, None, ()), situation, resumed=None, reporter=type("R", (), {"note": notes.append})
