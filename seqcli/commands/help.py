@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.commands import guesses, help_text
+from seqcli.commands import help_text
 from seqcli.commands.options import with_options
 from seqcli.errors import UsageError, nearest
 
@@ -47,6 +47,8 @@ def help(
     for place, name in enumerate(words):
         known = getattr(shown.command, "commands", {})
         if known and name not in known:
+            from seqcli.commands import guesses
+
             raise guesses.command(words[place:], known=shown.command.list_commands(shown), of=shown.command_path)
         if not known:
             break
