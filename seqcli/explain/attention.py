@@ -49,6 +49,21 @@ def steps(opened: Any, text: str, *, layer: int, head: int, query: int) -> list[
     ]
 
 
+def check_length(opened: Any, text: str) -> None:
+    """Raises UsageError for a text of which `attention` would show only a part."""
+    if not isinstance(opened, OpenTranslator):
+        window = getattr(network_of(opened), "window", None)
+        check_window(len(_read(opened, text)[1]), window, name=opened.name)
+
+
+def _read(opened: Any, text: str) -> tuple[list[str], list[int]]:
+    """Names and ids of the tokens that a language model or a classifier reads."""
+    if not isinstance(opened, OpenModel):
+        return with_start(classified_pieces(opened.tokenizer, text))
+    pieces = pieces_of(opened, text)
+    return with_start(pieces if is_pseudo(opened.model) else pieces[:-1])  # `</s>` is predicted, not read
+
+
 def _self(opened: Any, text: str) -> tuple[list[str], list[np.ndarray], list[tuple[np.ndarray, ...]]]:
     """Names of the tokens [T]; of each layer the weights [H, T, T], and its queries, keys and values."""
     import torch
@@ -60,10 +75,7 @@ def _self(opened: Any, text: str) -> tuple[list[str], list[np.ndarray], list[tup
     if not isinstance(model.body, TransformerStack):
         raise UsageError(f"{opened.name} ({opened.arch}) has no attention", cure="give a transformer, or use --gates")
     language = isinstance(opened, OpenModel)
-    pieces = pieces_of(opened, text) if language else classified_pieces(opened.tokenizer, text)
-    if language and not is_pseudo(opened.model):
-        pieces = pieces[:-1]  # `</s>` is predicted, not read
-    names, ids = with_start(pieces)
+    names, ids = _read(opened, text)
     check_window(len(ids), model.window, name=opened.name)
     tokens = torch.tensor([ids])
     everything = torch.ones_like(tokens, dtype=torch.bool)

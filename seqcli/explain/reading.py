@@ -43,4 +43,6 @@ def network_of(opened: Any) -> Any:
 def check_window(count: int, window: int | None, *, name: str) -> None:
     """Raises UsageError for more tokens than a model sees at once."""
     if window is not None and count > window:
-        raise UsageError(f"{count:,} tokens, and {name} sees {window:,} at once", cure="give a shorter text")
+        raise UsageError(
+            f"{count:,} tokens, and {name} sees {window:,} at once", cure="give a shorter text, or use another view"
+        )

@@ -11,7 +11,7 @@ import numpy as np
 
 from seqcli.data.lines import block_of
 from seqcli.decoding.policy import log_softmax, top
-from seqcli.explain.reading import pieces_of
+from seqcli.explain.reading import check_window, pieces_of
 from seqcli.interfaces import LanguageModel, MaskFiller, OpenModel, is_pseudo
 from seqcli.results.inside import Surprisal, TokenSurprisal
 from seqcli.results.language import NextToken
@@ -29,6 +29,12 @@ def surprisal(opened: OpenModel, text: str, *, k: int = 5) -> Surprisal:
         expected = [NextToken(names[id], float(np.exp(log_p[id]))) for id in best.tolist()]
         rows.append(TokenSurprisal(score.token, score.log_prob, expected))
     return Surprisal(rows)
+
+
+def check_length(opened: OpenModel, text: str) -> None:
+    """Raises UsageError for a text that a masked model cannot see at once; one that reads on has no limit."""
+    if is_pseudo(opened.model):
+        check_window(1 + len(pieces_of(opened, text)), getattr(opened.model, "window", None), name=opened.name)
 
 
 def _distributions(model: LanguageModel, ids: list[int]) -> Iterator[np.ndarray]:

@@ -8,11 +8,13 @@ from typing import Any
 
 from seqcli.errors import UsageError
 from seqcli.explain.attention import attention
+from seqcli.explain.attention import check_length as check_attention
 from seqcli.explain.gates import gates
 from seqcli.explain.ngram import ngram_paths
 from seqcli.explain.positions import positions
 from seqcli.explain.reach import reach
 from seqcli.explain.search import search
+from seqcli.explain.surprisal import check_length as check_surprisal
 from seqcli.explain.surprisal import surprisal
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.models.ngram import NgramModel
@@ -39,8 +41,15 @@ class How:
 
 
 def views(model: Explained, text: str, *, kinds: tuple[str, ...] = (), how: How | None = None) -> Iterator[Any]:
-    """The views of these kinds, or those that suit the model. Raises UsageError for a view that it cannot have."""
-    for kind in kinds or suited(model.opened):
+    """The views of these kinds, or those that suit the model. Raises UsageError for a view that it cannot have, and before any is
+    made for a text that is too long for one of them."""
+    kinds = kinds or suited(model.opened)
+    for kind in kinds:
+        if kind == "attention":
+            check_attention(model.opened, text)
+        elif kind == "surprisal" and isinstance(model.opened, OpenModel):
+            check_surprisal(model.opened, text)
+    for kind in kinds:
         made = KINDS[kind](model, text, how or How())
         yield from made if isinstance(made, list) else [made]
 

@@ -18,6 +18,7 @@ from seqcli.explain.positions import positions
 from seqcli.explain.reach import context_losses, gradients, reach
 from seqcli.explain.search import search
 from seqcli.explain.surprisal import surprisal
+from seqcli.explain.views import KINDS, Explained, views
 from seqcli.interfaces import OpenModel
 from seqcli.models import transformer
 from seqcli.nn.recording import PROJECTED, SELF, recorded
@@ -319,6 +320,23 @@ def test_views_of_a_counted_model(opened):
             view(opened, TEXT)
     with pytest.raises(UsageError, match="no n-gram model"):
         ngram_paths(network("lstm", opened), TEXT)
+
+
+def test_a_text_that_is_too_long_for_a_view_is_refused_before_any_is_made(opened, monkeypatch):
+    made = []
+    for kind in ("surprisal", "attention"):
+        monkeypatch.setitem(KINDS, kind, lambda *_, kind=kind: made.append(kind) or [])
+    long = "my computer " * 5
+    for objective, kinds in (("causal", ()), ("masked", ("surprisal",)), ("hybrid", ("surprisal", "attention"))):
+        with pytest.raises(UsageError, match="sees 8 at once"):
+            list(views(Explained(network("transformer", opened, window=8, objective=objective)), long, kinds=kinds))
+    assert made == []
+    # Ten words after `<s>` and before `</s>`: one that reads on sees 11 tokens, one that fills in 12.
+    for objective, window in (("causal", 11), ("masked", 12)):
+        model = network("transformer", opened, window=window, objective=objective)
+        assert list(views(Explained(model), long)) == []
+        with pytest.raises(UsageError, match=f"{window} tokens.* sees {window - 1} at once"):
+            list(views(Explained(network("transformer", opened, window=window - 1, objective=objective)), long))
 
 
 def test_texts_beyond_the_window(opened):
