@@ -73,6 +73,13 @@ Texts = str | Iterable[str]
 Answer: TypeAlias = T | list[T]
 
 
+def path_of(given: Any) -> str:
+    """A path as a string. Raises UsageError for what is not a path."""
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(f"{type(given).__name__} is not a path", cure="give a string or a pathlib.Path")
+    return os.fspath(given)
+
+
 def load(
     model: str | os.PathLike[str], *, device: str = "cpu", precision: str = "fp32", threads: int | None = None,
     encoding: str | None = None,
@@ -82,7 +89,7 @@ def load(
     device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads apply to neural models; encoding is
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
     """
-    given = os.fspath(model)
+    given = path_of(model)
     path = samples.folder_of(given, reporter=SILENT)
     name = None if path == given else given
     if is_vectors(path):

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from seqcli import samples
-from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator
+from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator, path_of
+from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.system import clock, signals
@@ -94,7 +95,7 @@ def train_lm(
     with _command(progress) as reporter:
         trained = train_language_models(
             corpus,
-            os.fspath(output),
+            path_of(output),
             _training_options(arch, options),
             valid=dataclasses.replace(corpus, paths=held_out) if held_out else None,
             order=order,
@@ -136,7 +137,7 @@ def train_classifier(
     with _command(progress) as reporter:
         trained = train_classifiers(
             files,
-            os.fspath(output),
+            path_of(output),
             _training_options(arch, options),
             valid=dataclasses.replace(files, paths=held_out) if held_out else None,
             order=order,
@@ -191,7 +192,7 @@ def train_translator(
     with _command(progress) as reporter:
         trained = train_translators(
             files,
-            os.fspath(output),
+            path_of(output),
             _training_options(arch or default_arch(first), options),
             valid=files.held_out(_paths(valid), source=_path(valid_source), target=_path(valid_target)),
             metric=metric,
@@ -226,7 +227,7 @@ def train_embeddings(
     with _command(progress) as reporter:
         trained = embeddings.train(
             corpus,
-            os.fspath(output),
+            path_of(output),
             _training_options(arch, {**options, "min_count": min_count}),
             dim=dim,
             window=window,
@@ -260,7 +261,7 @@ def train_tokenizer(
         tokenizer, vocab_size=vocab_size, min_count=min_count, limit=_path(limit_vocab), algorithm=algorithm
     )
     with _command(progress) as reporter:
-        return tokenizers.train_tokenizer(corpus, choice, os.fspath(output), force=force, reporter=reporter)
+        return tokenizers.train_tokenizer(corpus, choice, path_of(output), force=force, reporter=reporter)
 
 
 class _Reporter:
@@ -295,7 +296,7 @@ def _command(progress: Callable[[Progress], None] | None) -> Iterator[Reporter]:
 
 def _folder(source: Path | None) -> str | None:
     """The folder of a model or a tokenizer, that of a sample model by its name."""
-    return None if source is None else samples.folder_of(os.fspath(source), reporter=SILENT)
+    return None if source is None else samples.folder_of(path_of(source), reporter=SILENT)
 
 
 def _training_options(arch: Archs, options: dict[str, Any]) -> TrainingOptions:
@@ -306,7 +307,11 @@ def _training_options(arch: Archs, options: dict[str, Any]) -> TrainingOptions:
             raise TypeError(f"unexpected keyword argument {name!r}{hint}")
     if "tokenizer" in options:
         options = {**options, "tokenizer": _folder(options["tokenizer"])}
-    return TrainingOptions([arch] if isinstance(arch, str) else list(arch), **options)
+    archs = _listed(arch)
+    for each in archs:
+        if not isinstance(each, str):
+            raise UsageError(f"{type(each).__name__} is not a string", where="arch", cure="name an architecture")
+    return TrainingOptions(archs, **options)
 
 
 def _models(
@@ -323,8 +328,13 @@ def _models(
 
 
 def _path(path: Path | None) -> str | None:
-    return None if path is None else os.fspath(path)
+    return None if path is None else path_of(path)
 
 
 def _paths(paths: Paths) -> tuple[str, ...]:
-    return (os.fspath(paths),) if isinstance(paths, str | os.PathLike) else tuple(os.fspath(path) for path in paths)
+    return tuple(map(path_of, _listed(paths)))
+
+
+def _listed(given: Any) -> list[Any]:
+    """One value or several, as a list."""
+    return [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)

@@ -120,6 +120,21 @@ def test_a_stop_string_is_text(model):
             lm.generate("the", stop=stop)
 
 
+@pytest.mark.parametrize("wrong", [5, None, 2.5, b"text.txt"])
+def test_what_is_no_path_is_refused(tmp_path, corpus, wrong):
+    for call in (
+        lambda: seqcli.load(wrong),
+        lambda: seqcli.train_lm(wrong, tmp_path / "m"),
+        lambda: seqcli.train_lm([corpus, wrong], tmp_path / "m"),
+        lambda: seqcli.train_lm(corpus, wrong),
+        lambda: seqcli.train_embeddings(wrong, tmp_path / "m"),
+        lambda: seqcli.train_lm(corpus, tmp_path / "m", arch=wrong),
+    ):
+        with pytest.raises(UsageError, match=r" is not a (path|string); "):
+            call()
+    assert not (tmp_path / "m").exists()
+
+
 def test_errors_are_of_one_kind(tmp_path):
     with pytest.raises(seqcli.SeqcliError, match="no such model"):
         seqcli.load(str(tmp_path / "nowhere"))
