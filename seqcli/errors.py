@@ -70,15 +70,17 @@ class ClosedPipe(BaseException):
 def nearest(name: str, known: Iterable[str]) -> str:
     """The cure for a misspelt name: the nearest known one, or all of them."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    alike = [each for each in known if each.casefold() == name.casefold()]
+    close = alike or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {listed(known)}"
 
 
 def listed(names: Iterable[str]) -> str:
-    """`a, b, c`: the first ten names and their number, long names shortened."""
+    """`a, b, c`: at most twelve names, of more the first ten and their number, long names shortened."""
     names = list(names)
-    some = ", ".join(_in_line(name if len(name) <= 40 else f"{name[:37]}...") for name in names[:10])
-    return some if len(names) <= 10 else f"{some} ... ({len(names):,} in all)"
+    shown = names if len(names) <= 12 else names[:10]
+    some = ", ".join(_in_line(name if len(name) <= 40 else f"{name[:37]}...") for name in shown)
+    return some if len(shown) == len(names) else f"{some} ... ({len(names):,} in all)"
 
 
 def _in_line(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -60,16 +60,16 @@ def _settings(words: list[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """(heading, rows) of `help settings [ARCH]`. Raises UsageError for an architecture that does not exist."""
     from seqcli import catalog
     from seqcli.training.config import Plan, kinds_of
-    from seqcli.training.setting_table import COMMANDS, presets, settings
+    from seqcli.training.setting_table import COMMANDS, defaults, presets, settings
 
-    def rows(kind: type) -> list[tuple[str, str]]:
+    def rows(kind: type, own: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
         return [
             (
                 each.name,
                 f"{each.meaning[:1].upper()}{each.meaning[1:]}.  [default: {each.default}]"
                 + (f"  [values: {each.values}]" if each.values else ""),
             )
-            for each in settings(kind)
+            for each in settings(kind, own)
         ]
 
     archs = {arch: None for task in COMMANDS for arch in catalog.architectures(task)}
@@ -89,7 +89,8 @@ def _settings(words: list[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     for task, command in COMMANDS.items():
         if words[0] in catalog.architectures(task):
             counted = counted and catalog.is_counted(task, words[0])
-            yield f"Settings of {command} --arch {words[0]} (--set NAME=VALUE)", rows(kinds_of(task, words[0])[0])
+            own = rows(kinds_of(task, words[0])[0], defaults(task, words[0]))
+            yield f"Settings of {command} --arch {words[0]} (--set NAME=VALUE)", own
             yield f"Presets of {command} --arch {words[0]} (--preset NAME)", list(presets(task, words[0]).items())
     if not counted:
         yield "See also", [("seqcli help settings", "The settings of all neural models.")]

@@ -28,8 +28,8 @@ class Setting(NamedTuple):
     meaning: str
 
 
-def settings(kind: type) -> list[Setting]:
-    """The fields of a dataclass of settings."""
+def settings(kind: type, defaults: Mapping[str, Any] | None = None) -> list[Setting]:
+    """The fields of a dataclass of settings. defaults: those that replace the dataclass's own."""
     rows = []
     for field in dataclasses.fields(kind):
         rule = field.metadata.get("rule")
@@ -37,8 +37,21 @@ def settings(kind: type) -> list[Setting]:
             values = str(rule).removeprefix("must be ")
         else:
             values = "true, false" if isinstance(field.default, bool) else ""
-        rows.append(Setting(field.name, toml(field.default), values, field.metadata.get("help", "")))
+        rows.append(
+            Setting(
+                field.name,
+                toml((defaults or {}).get(field.name, field.default)),
+                values,
+                field.metadata.get("help", ""),
+            )
+        )
     return rows
+
+
+def defaults(task: str, arch: str) -> dict[str, Any]:
+    """The values that all presets of an architecture have, such as cell = "gru": they apply unless --set says otherwise."""
+    first, *others = catalog.presets(task, arch)[1].values()
+    return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
 
 
 def presets(task: str, arch: str) -> dict[str, str]:

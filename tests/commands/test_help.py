@@ -148,10 +148,20 @@ def test_help_settings_lists_every_setting_and_preset(here, arch):
             part = done.out.partition(f"Settings of {TASKS[task]} --arch {arch} ")[2].partition("\nSettings of")[0]
             for field in dataclasses.fields(kinds_of(task, arch)[0]):
                 (shown,) = re.findall(rf"^  {field.name} (.*(?:\n {{10}}.*)*)", part, re.M)
-                assert f"[default: {toml(field.default)}]" in " ".join(shown.split())
+                values = [each.get(field.name) for each in catalog.presets(task, arch)[1].values()]
+                agreed = None not in values and all(value == values[0] for value in values)
+                default = toml(values[0] if agreed else field.default)
+                assert f"[default: {default}]" in " ".join(shown.split())
             for name, values in catalog.presets(task, arch)[1].items():
                 (shown,) = re.findall(rf"^  {name} (.*(?:\n {{10}}.*)*)", part, re.M)
                 assert all(f"{key}={toml(value)}" in shown for key, value in values.items() if key != "cell")
+
+
+@pytest.mark.parametrize("arch", ["rnn", "lstm", "gru", "skipgram", "cbow"])
+def test_the_default_of_what_an_architecture_decides_is_its_own(here, arch):
+    shown = " ".join(here("help", "settings", arch).out.split())
+    defaults = re.findall(r"each --arch has its own\. \[default: \"(\w+)\"\]", shown)
+    assert defaults and set(defaults) == {arch}
 
 
 def test_help_settings_lists_those_of_all_neural_models(here):
@@ -159,5 +169,7 @@ def test_help_settings_lists_those_of_all_neural_models(here):
     assert done.code == 0
     for field in dataclasses.fields(Plan):
         assert re.search(rf"^  {field.name} ", done.out, re.M)
+    assert "did you mean 'lstm'?" in here("help", "settings", "LSTM").err
+    assert "transformer" in here("help", "settings", "nothing-like-it").err
     wrong = here("help", "settings", "ltsm")
     assert wrong.code == 2 and "did you mean 'lstm'?" in wrong.err and wrong.err.count("\n") == 1
