@@ -70,8 +70,9 @@ class ClosedPipe(BaseException):
 def nearest(name: str, known: Iterable[str]) -> str:
     """The cure for a misspelt name: the nearest known one, or all of them."""
     known = sorted(known)
-    alike = [each for each in known if each.casefold() == name.casefold()]
-    close = alike or difflib.get_close_matches(name, known, n=1)
+    given = str(name)  # a damaged file may have anything in its place
+    alike = [each for each in known if each.casefold() == given.casefold()]
+    close = alike or difflib.get_close_matches(given, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {listed(known)}"
 
 
