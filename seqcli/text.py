@@ -24,6 +24,7 @@ PAD = -1  # no token: what fills a padded row where that must be known
 SPECIALS = (UNK, BOS, EOS)
 SPECIAL_IDS = (UNK_ID, BOS_ID, EOS_ID)
 
+SPACE_MARK = "\u2581"  # a space in a sentencepiece piece
 BLANKS = "\0\t\n\v\f\r "  # what parts words
 WORD = re.compile(f"[^{BLANKS}]+")  # between ASCII blanks: KenLM's words, and the words of all that counts words
 _NUMBER = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)

@@ -15,12 +15,11 @@ import numpy as np
 
 from seqcli.data.batches import NOT_COUNTED, Batches, Example
 from seqcli.interfaces import Tokenizer
-from seqcli.text import PAD
+from seqcli.text import PAD, SPACE_MARK, SPECIALS
 
 CAUSAL, OBJECTIVES = "causal", ("causal", "masked", "hybrid")
-_SPACE = "\u2581"
 _MASKED, _CHANGED = 0.8, 0.1  # of the tokens that are predicted
-_FIRST = 3  # of the tokens that are not `<unk>`, `<s>` or `</s>`
+_FIRST = len(SPECIALS)  # token that is not `<unk>`, `<s>` or `</s>`
 
 
 class Masked:
@@ -83,7 +82,7 @@ def word_beginnings(tokenizer: Tokenizer) -> np.ndarray:
     """Which tokens begin a word, bool [V]: pieces with a space before them, a space itself, `</s>`; every token of a tokenizer of
     words."""
     pieces = tokenizer.vocabulary()
-    spaced = np.array([piece[:1] == _SPACE or piece[:1].isspace() for piece in pieces])
+    spaced = np.array([piece[:1] == SPACE_MARK or piece[:1].isspace() for piece in pieces])
     if not spaced.any():
         return np.ones(len(pieces), bool)
     spaced[:_FIRST] = True

@@ -6,7 +6,7 @@ that `very [MASK].` is `very`, a mask and `.` to the former, and to the latter `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -16,10 +16,10 @@ from seqcli.decoding.policy import top
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import MaskFiller, OpenModel
 from seqcli.results.language import Filling, NextToken
+from seqcli.text import SPACE_MARK
 
 MASK = "[MASK]"
 _HIDDEN = "\ufffc"  # stands for the mask while the text is tokenized: "object replacement character"
-_SPACE = "\u2581"
 _AT_ONCE = 1 << 22  # so many logits are held at a time
 
 
@@ -32,7 +32,7 @@ def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling
         raise UsageError(f"{opened.name} is not a masked model", where="--fill", cure=cure)
     texts = iter(texts)
     while some := list(islice(texts, max(1, _AT_ONCE // (4 * len(names))))):
-        rows = [_masked(reader, text, mask=len(names)) for text in some]
+        rows = [_masked(reader, text, names) for text in some]
         for text, log_probs in zip(some, model.fill(rows), strict=True):
             best = top(log_probs, k)
             masks = [
@@ -42,8 +42,8 @@ def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling
             yield Filling(text, masks)
 
 
-def _masked(reader: RecordReader, text: str, *, mask: int) -> np.ndarray:
-    """The tokens of a text, each of its masks as the token `mask`."""
+def _masked(reader: RecordReader, text: str, names: Sequence[str]) -> np.ndarray:
+    """The tokens of a text, each of its masks as the token V. names: of the V tokens."""
     if MASK not in text:
         raise InputError(f"no {MASK} in {text!r}", cure=f"write {MASK} for each word to fill in")
     hidden = text.replace(_HIDDEN, " ").replace(MASK, _HIDDEN)
@@ -56,12 +56,8 @@ def _masked(reader: RecordReader, text: str, *, mask: int) -> np.ndarray:
             ids.append(piece.id)
             continue
         if first + masks > covered:
-            if ids and _is_space(ids[-1], reader):
+            if ids and ids[-1] < len(names) and names[ids[-1]] == SPACE_MARK:
                 ids.pop()
-            ids += [mask] * (first + masks - max(first, covered))
+            ids += [len(names)] * (first + masks - max(first, covered))
             covered = first + masks
     return np.array(ids, np.int64)
-
-
-def _is_space(id: int, reader: RecordReader) -> bool:
-    return id < reader.tokenizer.vocab_size and reader.tokenizer.vocabulary()[id] == _SPACE

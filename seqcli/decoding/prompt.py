@@ -23,10 +23,9 @@ from seqcli.data.lines import block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.model_log_prob import log_probs
 from seqcli.interfaces import LanguageModel, OpenModel, State, Subwords
-from seqcli.text import BLANKS, SPECIALS
+from seqcli.text import BLANKS, SPACE_MARK, SPECIALS
 from seqcli.token_batch import padded_to_extend
 
-_SPACE = "\u2581"  # as sentencepiece writes it
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 _LAST = "\U0010ffff"
 
@@ -62,7 +61,7 @@ class Prompter:
             pieces = ((name, id) for id, name in enumerate(self._vocabulary))
             found = sorted((n, id) for n, id in pieces if id >= len(SPECIALS) and not _BYTE.fullmatch(n))
             self._names, self._ids = [name for name, _ in found], np.array([id for _, id in found], np.int64)
-            self._space = self._vocabulary.index(_SPACE) if _SPACE in self._vocabulary else None
+            self._space = self._vocabulary.index(SPACE_MARK) if SPACE_MARK in self._vocabulary else None
             self._longest = max(map(len, self._names), default=0)
 
     def read(self, text: str) -> Prompt:
@@ -95,7 +94,7 @@ class Prompter:
             rest = piece + rest
             if len(rest) >= self._longest:
                 break
-            known = rest.removesuffix(_SPACE) if self._follow else rest
+            known = rest.removesuffix(SPACE_MARK) if self._follow else rest
             starts.append(Start(kept, known, self._beyond(known)))
             if self._begins_word(ids, kept):
                 break
@@ -105,13 +104,13 @@ class Prompter:
 
     def _begins_word(self, ids: list[int], at: int) -> bool:
         if self._follow:
-            return at == 0 or self._vocabulary[ids[at - 1]].endswith(_SPACE)
-        return self._vocabulary[ids[at]].startswith(_SPACE)
+            return at == 0 or self._vocabulary[ids[at - 1]].endswith(SPACE_MARK)
+        return self._vocabulary[ids[at]].startswith(SPACE_MARK)
 
     def _beyond(self, rest: str) -> np.ndarray:
         """The tokens that begin with `rest` and go on, by more than the space that ends a word."""
         begin, end = bisect_left(self._names, rest + "\0"), bisect_left(self._names, rest + _LAST)
-        on = [name != rest + _SPACE for name in self._names[begin:end]] if self._follow else slice(None)
+        on = [name != rest + SPACE_MARK for name in self._names[begin:end]] if self._follow else slice(None)
         return self._ids[begin:end][on]
 
 

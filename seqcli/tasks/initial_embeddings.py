@@ -16,10 +16,8 @@ import numpy as np
 from seqcli import catalog
 from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter, Tokenizer
-from seqcli.text import SPECIALS
+from seqcli.text import SPACE_MARK, SPECIALS
 from seqcli.training.config import Request
-
-_MARK = "▁"  # SentencePiece's, where a word begins
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def _tables(model: Any) -> dict[str, Any]:
 
 def _vectors(of: Callable, pieces: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Vectors of tokens, float32 [V, D], and which have one; specials have none."""
-    names = [piece.removeprefix(_MARK) or piece for piece in pieces]
+    names = [piece.removeprefix(SPACE_MARK) or piece for piece in pieces]
     found, known = of(names)
     lower, has = of([name.lower() for name in names])
     found, known = np.where(known[:, None], found, lower), known | has

@@ -30,7 +30,7 @@ from seqcli.files import file_type
 from seqcli.interfaces import Piece
 from seqcli.long_lines import Token, windowed
 from seqcli.system.workers import in_child
-from seqcli.text import SPECIALS, UNK, Normalisation
+from seqcli.text import SPACE_MARK, SPECIALS, UNK, Normalisation
 from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import CURE, digest, lines_of, lowered, read_file, span, write_file
 from seqcli.tokenizers.characters import code_points
@@ -39,9 +39,8 @@ KIND = "sentencepiece"
 FILE = "tokenizer.model"
 VOCAB_SIZE = 8000  # where none is asked for
 
-_SPACE = "\u2581"
-_ESCAPES = {"\x1a": "\x1a0", _SPACE: "\x1a1"}  # in this order; taken back in the other
-_RESERVED = f"\0\x1a{_SPACE}\u2585"  # never in a piece: the library's end of string, ours, its space, its unknown
+_ESCAPES = {"\x1a": "\x1a0", SPACE_MARK: "\x1a1"}  # in this order; taken back in the other
+_RESERVED = f"\0\x1a{SPACE_MARK}\u2585"  # never in a piece: the library's end of string, ours, its space, its unknown
 _LEAST = len(SPECIALS) + 256 + 1  # specials, bytes, the space
 _MOST = 1 << 20  # the library considers a million candidates
 _COVERAGE = 0.9995  # of the text's characters have a piece of their own
@@ -77,8 +76,8 @@ class SentencePiece:
         self.specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
         word = self._processor.normalize("a")  # the library may put a space before it or after it
         self._spaces_lead, self.spaces_follow = (
-            word.startswith(_SPACE),
-            word.endswith(_SPACE),
+            word.startswith(SPACE_MARK),
+            word.endswith(SPACE_MARK),
         )  # they begin or end pieces
         self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
 
@@ -225,13 +224,13 @@ class SentencePiece:
         """Of one line; blanks at its ends stay, which the library may take for those of a whole text."""
         text = self._processor.normalize(line)
         text = (
-            text.removesuffix(_SPACE)
+            text.removesuffix(SPACE_MARK)
             if self.spaces_follow
-            else text.removeprefix(_SPACE)
+            else text.removeprefix(SPACE_MARK)
             if self._spaces_lead
             else text
         )
-        text = text.replace(_SPACE, " ")
+        text = text.replace(SPACE_MARK, " ")
         before = " " if line[:1].isspace() and not text.startswith(" ") else ""
         after = " " if line[-1:].isspace() and not (before + text).endswith(" ") else ""
         return before + text + after
@@ -320,7 +319,7 @@ def _learnt(text: str, *, vocab_size: int, algorithm: str) -> bytes:
         vocab_size=vocab_size,
         hard_vocab_limit=False,
         character_coverage=1.0,
-        required_chars=_SPACE,
+        required_chars=SPACE_MARK,
         byte_fallback=True,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
