@@ -20,6 +20,7 @@ from seqcli.commands.options import (
     whole,
     with_options,
 )
+from seqcli.commands.sampling_options import Temperature, TopK, TopP
 from seqcli.errors import UsageError
 
 
@@ -71,23 +72,9 @@ def translate(
         int | None,
         typer.Option(parser=number(ranges.BEAM), help="Sample N translations of each text instead of searching."),
     ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            parser=number(ranges.TEMPERATURE),
-            help="Sampling temperature: below 1 more predictable, above 1 more varied, 0 always the most likely token.  [default: 1]",
-        ),
-    ] = None,
-    top_k: Annotated[
-        int | None, typer.Option(parser=number(ranges.TOP_K), help="Sample from the N most likely tokens only.")
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            parser=number(ranges.SHARE),
-            help="Sample from the smallest set of tokens whose total probability reaches NUMBER.",
-        ),
-    ] = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
     prefix: Annotated[
         str,
         typer.Option(
