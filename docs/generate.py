@@ -86,7 +86,7 @@ def _settings(kind: type) -> str:
 
 
 def _presets() -> Iterator[str]:
-    for task, command in setting_table.COMMANDS.items():
+    for task, command in catalog.TRAINING.items():
         yield f"### {command}"
         rows = []
         for arch in catalog.architectures(task):

@@ -15,6 +15,13 @@ from seqcli.errors import UsageError, nearest
 
 PLACES = [Path(__file__).parent]  # folders that have plug-ins; the package is the first
 
+TRAINING = {  # the command that trains each task's architectures
+    "language": "train lm",
+    "classification": "train classifier",
+    "translation": "train translator",
+    "embeddings": "train embeddings",
+}
+
 
 def names(folder: str) -> list[str]:
     """The plug-ins of a folder of this package, in alphabetical order."""
@@ -36,6 +43,11 @@ def load(folder: str, name: str) -> ModuleType:
 def architectures(task: str) -> list[str]:
     """The architectures of a task: the files of `presets/TASK`."""
     return sorted(_preset_files(task))
+
+
+def trained_by(arch: str) -> str | None:
+    """The command that trains an architecture, of several the first: `train lm` for lstm."""
+    return next((command for task, command in TRAINING.items() if arch in architectures(task)), None)
 
 
 def listed(known: list[str]) -> str:

@@ -16,7 +16,6 @@ import typer
 
 from seqcli.errors import SeqcliError
 
-TASKS = {"lm": "language", "classifier": "classification", "translator": "translation"}  # by the name of the command
 Completion = Callable[[typer.Context, str], list[str]]
 
 
@@ -37,16 +36,24 @@ def of(name: str, values: Sequence[str] = ()) -> Completion | None:
 def _architectures(context: typer.Context, begun: str) -> Iterable[str]:
     from seqcli import catalog
 
-    return catalog.architectures(TASKS[context.info_name]) if context.info_name in TASKS else ()
+    task = _task(context)
+    return () if task is None else catalog.architectures(task)
 
 
 def _presets(context: typer.Context, begun: str) -> Iterable[str]:
     """Of the architectures that were given, or of all."""
     from seqcli import catalog
 
-    task = TASKS[context.info_name or ""]
-    archs = context.params.get("arch") or catalog.architectures(task)
-    return dict.fromkeys(preset for arch in archs for preset in catalog.presets(task, arch)[1])
+    task = _task(context)
+    archs = context.params.get("arch") or _architectures(context, begun)
+    return dict.fromkeys(preset for arch in archs for preset in catalog.presets(task, arch)[1]) if task else ()
+
+
+def _task(context: typer.Context) -> str | None:
+    """The task whose architectures the command trains."""
+    from seqcli import catalog
+
+    return next((task for task, command in catalog.TRAINING.items() if command == f"train {context.info_name}"), None)
 
 
 def _tokenizers(context: typer.Context, begun: str) -> Iterable[str]:

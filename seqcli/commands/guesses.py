@@ -124,8 +124,8 @@ def command(words: Sequence[str], *, known: Sequence[str], of: str) -> UsageErro
     meant = _found(TRAINING if training else COMMANDS, name.casefold())
     if meant is None and (close := difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)):
         meant = f"train {close[0]}" if training else close[0]
-    if meant is None and (task := _task_of(name)) is not None:
-        meant = f"train {task} --arch {name}"
+    if meant is None and (trained := catalog.trained_by(name)) is not None:
+        meant = f"{trained} --arch {name}"
         rest = rest or ["DATA", "-o", "DIR"]
     if meant is None and not training and name in ("lm", "classifier", "translator"):
         meant = f"train {name}"
@@ -201,12 +201,6 @@ def _as_written(name: str, arguments: Sequence[str]) -> tuple[str, str | None]:
     return name, None
 
 
-def _task_of(arch: str) -> str | None:
-    """What trains an architecture: lm, where it is one of several tasks'."""
-    tasks = {"language": "lm", "classification": "classifier", "translation": "translator", "embeddings": "embeddings"}
-    return next((command for task, command in tasks.items() if arch in catalog.architectures(task)), None)
-
-
 def _settings() -> set[str]:
     """The names that --set takes, as far as they are known without importing torch."""
     import dataclasses
@@ -215,7 +209,7 @@ def _settings() -> set[str]:
 
     of_presets = {
         name
-        for task in ("language", "classification", "translation", "embeddings")
+        for task in catalog.TRAINING
         for arch in catalog.architectures(task)
         for settings in catalog.presets(task, arch)[1].values()
         for name in settings

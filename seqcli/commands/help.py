@@ -60,7 +60,7 @@ def _settings(words: list[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """(heading, rows) of `help settings [ARCH]`. Raises UsageError for an architecture that does not exist."""
     from seqcli import catalog
     from seqcli.training.config import Plan, kinds_of
-    from seqcli.training.setting_table import COMMANDS, defaults, presets, settings
+    from seqcli.training.setting_table import defaults, presets, settings
 
     def rows(kind: type, own: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
         return [
@@ -72,13 +72,13 @@ def _settings(words: list[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             for each in settings(kind, own)
         ]
 
-    archs = {arch: None for task in COMMANDS for arch in catalog.architectures(task)}
+    archs = {arch: None for task in catalog.TRAINING for arch in catalog.architectures(task)}
     if len(words) > 1 or (words and words[0] not in archs):
         name = " ".join(words)
         raise UsageError(f"no architecture {name!r}", where="help settings", cure=nearest(name, archs))
     if not words:
         yield "Settings of all neural models (--set NAME=VALUE)", rows(Plan)
-        for task, command in COMMANDS.items():
+        for task, command in catalog.TRAINING.items():
             yield (
                 f"Presets of {command} (--preset NAME)",
                 [(arch, ", ".join(presets(task, arch))) for arch in catalog.architectures(task)],
@@ -86,7 +86,7 @@ def _settings(words: list[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         yield "See also", [("seqcli help settings ARCH", "The settings and presets of an architecture.")]
         return
     counted = True
-    for task, command in COMMANDS.items():
+    for task, command in catalog.TRAINING.items():
         if words[0] in catalog.architectures(task):
             counted = counted and catalog.is_counted(task, words[0])
             own = rows(kinds_of(task, words[0])[0], defaults(task, words[0]))

@@ -23,7 +23,6 @@ _CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx"
 _ENTRIES = 1000  # of a folder that are looked at
 _ABOVE = 3  # folders: state and tokenizer folders lie in a model's
 _TRAIN = "train one with `seqcli train`"
-_TRAINERS = {"language": "lm", "classification": "classifier", "translation": "translator", "embeddings": "embeddings"}
 
 
 def error(source: str, *, is_model: Callable[[Path], bool]) -> ModelError:
@@ -42,9 +41,8 @@ def error(source: str, *, is_model: Callable[[Path], bool]) -> ModelError:
 
 
 def _nearest(path: Path, is_model: Callable[[Path], bool]) -> str:
-    for task, command in _TRAINERS.items():
-        if str(path) in catalog.architectures(task):
-            return f"train one with `seqcli train {command} DATA -o DIR --arch {path}`"
+    if command := catalog.trained_by(str(path)):
+        return f"train one with `seqcli {command} DATA -o DIR --arch {path}`"
     known = {str(path.parent / each.name): each for each in _models_in(path.parent, is_model)}
     cure = nearest(str(path), known) if known else ""
     return cure if cure.startswith("did you mean") else _TRAIN

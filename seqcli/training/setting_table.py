@@ -11,13 +11,6 @@ from typing import Any, NamedTuple
 
 from seqcli import catalog
 
-COMMANDS = {
-    "language": "train lm",
-    "classification": "train classifier",
-    "translation": "train translator",
-    "embeddings": "train embeddings",
-}
-
 
 class Setting(NamedTuple):
     """default, values: as text; values: the allowed ones, empty where any of the type are."""

@@ -13,7 +13,6 @@ import typer
 from seqcli import catalog, cli
 from seqcli.commands import help_text
 from seqcli.training.config import Plan, kinds_of
-from seqcli.training.setting_table import COMMANDS as TASKS
 from seqcli.training.setting_table import toml
 
 WORDS = re.compile(r"[A-Z]+(([|=]|,)[A-Z]+)*(,\.\.\.)?")  # FILE, KIND|DIR, KEY=VALUE, N,N,...
@@ -138,14 +137,16 @@ def test_demo_has_no_options_that_its_examples_lack():
         COMMANDS["seqcli demo"].make_context("demo", arguments)
 
 
-@pytest.mark.parametrize("arch", sorted({arch for task in TASKS for arch in catalog.architectures(task)}))
+@pytest.mark.parametrize("arch", sorted({arch for task in catalog.TRAINING for arch in catalog.architectures(task)}))
 def test_help_settings_lists_every_setting_and_preset(here, arch):
     """The judge is the dataclass of the settings itself, and the file of the presets."""
     done = here("help", "settings", arch)
     assert done.code == 0 and all(len(line) <= 80 for line in done.out.splitlines())
-    for task in TASKS:
+    for task in catalog.TRAINING:
         if arch in catalog.architectures(task):
-            part = done.out.partition(f"Settings of {TASKS[task]} --arch {arch} ")[2].partition("\nSettings of")[0]
+            part = done.out.partition(f"Settings of {catalog.TRAINING[task]} --arch {arch} ")[2].partition(
+                "\nSettings of"
+            )[0]
             for field in dataclasses.fields(kinds_of(task, arch)[0]):
                 (shown,) = re.findall(rf"^  {field.name} (.*(?:\n {{10}}.*)*)", part, re.M)
                 values = [each.get(field.name) for each in catalog.presets(task, arch)[1].values()]
