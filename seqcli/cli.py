@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ TRAINING = {
     "train classifier",
     "train translator",
 }  # run by all processes of torchrun; other commands by rank 0 alone
+_COMPLETION = "_SEQCLI_COMPLETE"  # set by shells that complete a command line
 _FIRST_WORD = 3.0  # seconds in which torchrun ends the others when rank 0 has failed
 
 
@@ -65,30 +67,34 @@ app = typer.Typer(
 )
 
 
-def _register() -> None:
-    from seqcli.commands import (
-        classify,
-        convert,
-        demo,
-        embed,
-        explain,
-        generate,
-        help,
-        info,
-        options,
-        score,
-        tokenize,
-        train,
-        translate,
-    )
+def _register(only: str | None = None) -> None:
+    """Declares the commands to typer. only: the one that is asked for; the others are then known by name, and what they take to
+    import is saved."""
+    from seqcli.commands import options
 
-    app.add_typer(train.app, name="train", short_help=COMMANDS["train"])
-    for command in (
-        tokenize.tokenize, generate.generate, translate.translate, classify.classify, embed.embed, score.score, explain.explain,
-        convert.convert, info.info,
-        demo.demo, help.help,
-    ):  # fmt: skip
-        app.command(command.__name__, cls=options.Command, short_help=COMMANDS[command.__name__])(command)
+    app.registered_commands.clear()
+    app.registered_groups.clear()
+    for name, short_help in COMMANDS.items():
+        if only not in (None, name):
+            app.command(name, short_help=short_help)(_not_asked)
+            continue
+        module = import_module(f"seqcli.commands.{name}")
+        if name == "train":
+            app.add_typer(module.app, name=name, short_help=short_help)
+        else:
+            app.command(name, cls=options.Command, short_help=short_help)(getattr(module, name))
+
+
+def _not_asked() -> None:
+    """Stands for a command that is not imported, in the list of commands."""
+
+
+def _asked(arguments: list[str]) -> str | None:
+    """The command that has to be imported, "" for none; None where all have to be: `help` shows any, a shell completes any."""
+    first = next(iter(arguments), "")
+    if first == "help" or _COMPLETION in os.environ:
+        return None
+    return first if first in COMMANDS else ""
 
 
 @app.callback()
@@ -152,7 +158,7 @@ def _run(arguments: list[str]) -> int:
             _print_version()
             sys.stdout.flush()
             return 0
-        _register()
+        _register(_asked(arguments))
         result = app(args=arguments, prog_name="seqcli", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -203,8 +209,9 @@ def _guessed(error: typer.TyperException, arguments: list[str]) -> UsageError | 
         return None
     from seqcli.commands import guesses
 
-    of = context.command_path
-    options = {path: _options(command, context) for path, command in _leaves(context.find_root().command, "seqcli")}
+    _register()  # all, as another may have the option
+    of, root = context.command_path, typer.main.get_command(app)
+    options = {path: _options(command, context) for path, command in _leaves(root, "seqcli")}
     return guesses.option(name, arguments, known=_options(context.command, context), of=of, elsewhere=options)
 
 

@@ -94,3 +94,19 @@ model = weights.outline(lambda: module.build(config, vocab_size=9))
 assert all(p.is_meta for p in model.parameters()) and "torch._dynamo" not in sys.modules
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments, imported",
+    [(["--help"], set()), (["score", "--help"], {"score"}), (["train", "lm", "--help"], {"train"}), (["scoer"], set())],
+    ids=" ".join,
+)
+def test_no_other_command_is_imported(environment, tmp_path, arguments, imported):
+    code = (
+        "import sys; from seqcli import cli; cli.run(sys.argv[1:]); "
+        "print(*(name for name in cli.COMMANDS if f'seqcli.commands.{name}' in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert set(done.stderr.splitlines()[-1].split()) == imported
