@@ -42,7 +42,7 @@ from seqcli.tasks.training_options import TrainingOptions
 from seqcli.tasks.translation.data import PairFiles
 from seqcli.tasks.translation.train_several import default_arch, train_translators
 
-AnyModel = TypeVar("AnyModel", LanguageModel, Classifier, Translator)
+AnyModel = TypeVar("AnyModel", LanguageModel, Classifier, Translator, Embeddings)
 Path: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = Path | Iterable[Path]
 Archs: TypeAlias = str | Sequence[str]
@@ -233,9 +233,7 @@ def train_embeddings(
             window=window,
             reporter=reporter,
         )
-        for line in trained.summary:
-            reporter.note(line)
-        return Embeddings(trained.opened, trained.record)
+        return _model(trained, Embeddings, reporter)
 
 
 def train_tokenizer(
@@ -320,11 +318,16 @@ def _models(
     """The model, or several by name."""
     models: dict[str, AnyModel] = {}
     for each in trained:
-        for line in each.summary:
-            reporter.note(f"{each.name}: {line}" if each.several else line)
-        models[each.name] = kind(each.opened, ModelFolder.open(each.path).config)
+        models[each.name] = _model(each, kind, reporter)
         several = each.several
     return models if several else models.popitem()[1]
+
+
+def _model(trained: Trained[Any], kind: Callable[[Any, Any], AnyModel], reporter: Reporter) -> AnyModel:
+    """A model with what its folder records; how the training went is noted."""
+    for line in trained.summary:
+        reporter.note(f"{trained.name}: {line}" if trained.several else line)
+    return kind(trained.opened, ModelFolder.open(trained.path).config)
 
 
 def _path(path: Path | None) -> str | None:

@@ -81,15 +81,15 @@ def check_python(name: str, environment: dict[str, str], *, models: list[str]) -
     for model in models:
         done = console.run(f"seqcli {MODELS[model]} -o {model} -q", environment)
         assert done.code == 0, done.err
-    known: dict[str, object] = {}
+    program = []
     for statement in ast.parse(block).body:
         source = ast.unparse(statement)
         if any(f"'{model}'" in source for model in MODELS.keys() - models):
             continue
-        if isinstance(statement, ast.Expr):
-            assert eval(source, known), source
-        else:
-            exec(source, known)
+        program.append(f"assert {source}, {source!r}" if isinstance(statement, ast.Expr) else source)
+    Path("block.py").write_text("\n".join(program), encoding="utf-8")
+    done = subprocess.run([sys.executable, "block.py"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
