@@ -118,6 +118,8 @@ MEMORY = Range(1 << 20, 1 << 50, whole=True)  # bytes
 VOCAB_SIZE = Range(4, (1 << 31) - 1, whole=True)
 MIN_COUNT = Range(1, (1 << 31) - 1, whole=True)
 RUNS = Range(1, 1000, whole=True)
+DIM = Range(1, 1 << 14, whole=True)  # of word vectors
+CONTEXTS = Range(1, 1000, whole=True)  # words on each side of a word
 THREADS = Range(1, 1024, whole=True)
 BATCH_TOKENS = Range(1, (1 << 31) - 1, whole=True)
 

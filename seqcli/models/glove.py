@@ -20,7 +20,7 @@ from seqcli.errors import DivergedError, InputError
 from seqcli.interfaces import Reporter
 from seqcli.models.ngram import Counted
 from seqcli.models.word2vec import one_thread, shared
-from seqcli.ranges import LARGEST_SEED, check, within
+from seqcli.ranges import CONTEXTS, DIM, LARGEST_SEED, check, ranged, within
 from seqcli.text import SPECIALS
 from seqcli.tokenizers.words import Words
 
@@ -32,8 +32,8 @@ _PART = 1 << 16  # pairs that a process learns from before it asks for more
 class Config:
     """How words are embedded."""
 
-    dim: int = within(1, 1 << 14, default=100, help="width of the vectors")
-    window: int = within(1, 1000, default=10, help="contexts on each side of a word")
+    dim: int = ranged(DIM, 100, help="width of the vectors")
+    window: int = ranged(CONTEXTS, 10, help="contexts on each side of a word")
     most: float = within(
         0, 1e9, default=10.0, open_low=True, help="co-occurrences from which on a pair has full weight"
     )

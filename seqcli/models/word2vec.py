@@ -21,7 +21,7 @@ from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import DivergedError, OutputError
 from seqcli.interfaces import Reporter
 from seqcli.models.ngram import Counted
-from seqcli.ranges import LARGEST_SEED, check, one_of, within
+from seqcli.ranges import CONTEXTS, DIM, LARGEST_SEED, check, one_of, ranged, within
 from seqcli.system import memory
 from seqcli.text import BOS_ID, SPECIALS
 from seqcli.token_batch import TokenBatch
@@ -38,8 +38,8 @@ class Config:
     """How words are embedded."""
 
     objective: str = one_of(OBJECTIVES, default="skipgram", help="what is predicted; each --arch has its own")
-    dim: int = within(1, 1 << 14, default=100, help="width of the vectors")
-    window: int = within(1, 1000, default=5, help="contexts on each side of a word, at most; drawn from 1 to it")
+    dim: int = ranged(DIM, 100, help="width of the vectors")
+    window: int = ranged(CONTEXTS, 5, help="contexts on each side of a word, at most; drawn from 1 to it")
     negatives: int = within(1, 1000, default=5, help="negative samples per pair")
     subsample: float = within(0, 1, default=1e-4, help="words more frequent than this share are thinned out (0: none)")
     shortest: int = within(1, 100, default=3, help="shortest character n-gram")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import Machine, choice, whole, with_options
+from seqcli import ranges
+from seqcli.commands.options import Machine, choice, number, with_options
 from seqcli.commands.train.options import (
     Budget,
     Data,
@@ -35,16 +36,17 @@ def embeddings(
     ] = "skipgram",
     preset: Preset = None,
     dim: Annotated[
-        int | None, typer.Option(parser=whole(1, 1 << 14), help="Width of the vectors.  [default: 100]")
+        int | None, typer.Option(parser=number(ranges.DIM), help="Width of the vectors.  [default: 100]")
     ] = None,
     window: Annotated[
         int | None,
         typer.Option(
-            parser=whole(1, 1000), help="Maximum number of context words on each side.  [default: 5; glove: 10]"
+            parser=number(ranges.CONTEXTS),
+            help="Maximum number of context words on each side.  [default: 5; glove: 10]",
         ),
     ] = None,
     min_count: Annotated[
-        int, typer.Option(parser=whole(1, 2**31 - 1), help="Leave out words that occur fewer than N times.")
+        int, typer.Option(parser=number(ranges.MIN_COUNT), help="Leave out words that occur fewer than N times.")
     ] = 5,
     vocab_size: VocabSize = None,
     *,
