@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     if memory.is_limited() and torchrun.world() == 1 and "--debug" not in arguments:
 
         def clean_up(process: int) -> None:
-            from seqcli.runs.model_folder import clean_up_after
+            from seqcli.runs.model_writer import clean_up_after
 
             clean_up_after(process, map(Path, arguments))
 

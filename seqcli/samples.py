@@ -273,7 +273,7 @@ def _of_sentiment(language: str) -> Sample:
     source = folder() / f"{language}.sentiment.tsv"
 
     def train(place: Path, reporter: Reporter) -> None:
-        from seqcli.runs.model_folder import drafting
+        from seqcli.runs.model_writer import drafting
         from seqcli.tasks.classification.data import LabelledFiles, split
         from seqcli.tasks.classification.train import TrainingTexts, train_classifier
         from seqcli.tasks.language.data import TokenizerChoice
@@ -296,7 +296,7 @@ def _of_translation(language: str, other: str) -> Sample:
     source = folder() / PAIRS
 
     def train(place: Path, reporter: Reporter) -> None:
-        from seqcli.runs.model_folder import drafting
+        from seqcli.runs.model_writer import drafting
         from seqcli.tasks.language.data import TokenizerChoice
         from seqcli.tasks.translation.data import PairFiles, split
         from seqcli.tasks.translation.train import TrainingPairs, train_translator
@@ -322,7 +322,7 @@ def _of_words(language: str) -> Sample:
     source = folder() / f"{language}.txt"
 
     def train(place: Path, reporter: Reporter) -> None:
-        from seqcli.runs.model_folder import drafting
+        from seqcli.runs.model_writer import drafting
         from seqcli.tasks.embeddings.train import train_embeddings
         from seqcli.tasks.language.data import Corpus, TokenizerChoice
         from seqcli.training.config import requests
@@ -346,7 +346,7 @@ def _request(arch: str, settings: dict) -> Request:
 
 def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
     from seqcli.ngram.arena import default_memory
-    from seqcli.runs.model_folder import drafting
+    from seqcli.runs.model_writer import drafting
     from seqcli.tasks.language.data import Corpus, TokenizerChoice
     from seqcli.tasks.language.train import train_network
     from seqcli.tasks.language.train_counted import train_counted

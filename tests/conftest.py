@@ -18,7 +18,7 @@ from hypothesis import settings
 from seqcli import cli
 from seqcli.interfaces import OpenModel
 from seqcli.models import ngram
-from seqcli.runs.model_folder import drafting
+from seqcli.runs.model_writer import drafting
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train_counted import train_counted

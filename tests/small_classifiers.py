@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seqcli.interfaces import SILENT
-from seqcli.runs.model_folder import drafting
+from seqcli.runs.model_writer import drafting
 from seqcli.tasks.classification.data import LabelledFiles, Texts
 from seqcli.tasks.classification.load import open_classifier
 from seqcli.tasks.classification.train import TrainingTexts, train_classifier

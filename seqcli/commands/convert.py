@@ -60,7 +60,8 @@ def convert(
     from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
-    from seqcli.runs.model_folder import ModelFolder, drafting
+    from seqcli.runs.model_folder import ModelFolder
+    from seqcli.runs.model_writer import drafting
     from seqcli.tasks.language.load import LANGUAGE, open_model, table_of
     from seqcli.tasks.language.train_counted import save_counted
 

@@ -26,7 +26,7 @@ def applies(source: str) -> bool:
 def convert(source: str, target: str, *, format: str | None, force: bool, reporter: Reporter) -> None:
     """Raises UsageError where nothing would be converted, or the target exists."""
     from seqcli.interop import vectors as interop
-    from seqcli.runs.model_folder import drafting
+    from seqcli.runs.model_writer import drafting
     from seqcli.tasks.embeddings import foreign
     from seqcli.tasks.embeddings.load import open_embeddings
 

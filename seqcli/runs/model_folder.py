@@ -1,4 +1,4 @@
-"""A model folder: what lies in it, how it is opened, how it is saved so that it is always whole.
+"""A model folder: what lies in it, and how it is opened; `model_writer` writes it.
 
     DIR/manifest.json          the one pointer: format, run, task, architecture, the current state, sizes and checksums
     DIR/state-00000001/        config.json, model.safetensors, tokenizer/ (or tokenizer.source/ and tokenizer.target/)
@@ -7,10 +7,7 @@
     DIR/tensorboard/           the same for TensorBoard, where it was asked for
     DIR/.lock                  held by the process that writes
 
-A state is written into a hidden folder, synced, renamed; then the manifest is replaced, which is the commit; then
-what is no longer current is removed. Until then a model that is to be replaced is whole, with its checkpoints; a network's
-new checkpoint is there before its new model, so that there is always something to use or to resume. This is the only file that knows these names, and none of them is ever taken
-from a file's content.
+These two files alone know these names, and none of them is ever taken from a file's content.
 """
 
 from __future__ import annotations
@@ -18,32 +15,23 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import tempfile
-import time
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqcli import __version__, finite, tokenizers
-from seqcli.errors import BusyError, ModelError, OutputError, UsageError
-from seqcli.files import locks, regular, tensor_file
-from seqcli.files.atomic import no_link, replacing, write_json
+from seqcli import finite, tokenizers
+from seqcli.errors import ModelError
+from seqcli.files import regular, tensor_file
 from seqcli.interfaces import Tokenizer
-from seqcli.runs import checkpoint, not_a_model
-from seqcli.system import signals, torchrun
-from seqcli.text import utf8
+from seqcli.runs import not_a_model
 
 FORMAT = 1
 MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "metrics.jsonl", "tensorboard"
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 SIDES = (f"{TOKENIZER}.source", f"{TOKENIZER}.target")
-_STATE = re.compile(r"state-\d{8}")
+STATE = re.compile(r"state-\d{8}")
 _KINDS = {"language": "a language model", "classification": "a classifier", "translation": "a translator"}
 _VERBS = {
     "language": "seqcli score or generate",
@@ -81,7 +69,7 @@ class ModelFolder:
     def open(cls, path: Path | str) -> ModelFolder:
         """Raises ModelError where the folder is not a whole model of a format we know."""
         if not (Path(path) / MANIFEST).is_file():
-            raise not_a_model.error(str(path), is_model=_is_model)
+            raise not_a_model.error(str(path), is_model=is_model)
         path = Path(path)
         manifest = regular.read_json(path / MANIFEST)
         if manifest.get("format") != FORMAT:
@@ -92,7 +80,7 @@ class ModelFolder:
             )
         try:
             current = manifest["current"]
-            if not _STATE.fullmatch(current):
+            if not STATE.fullmatch(current):
                 raise ValueError
             files = {
                 _file_name(name): _File(e["size"], str(e["sha256"]), e.get("xxh3"))
@@ -197,91 +185,6 @@ def version_of(path: Path | str) -> tuple[int, int] | None:
         return None
 
 
-@dataclass
-class ModelWriter:
-    """A model folder that this process alone is writing, while it holds `lock`. `folder` is for temporary files.
-
-    begun: its checkpoints are of this training: resumed, or saved by it.
-    """
-
-    path: Path
-    folder: Path
-    run_id: str
-    lock: TextIO | None = None
-    begun: bool = False
-
-    def save(
-        self,
-        *,
-        task: str,
-        arch: str,
-        config: Mapping[str, Any],
-        tensors: Mapping[str, tensor_file.Tensor],
-        tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer] | None,
-        card: str,
-    ) -> None:
-        """Writes a state and makes it the current one. tokenizer: None for a model that reads text; two are of source and target.
-
-        Checkpoints of another training, whose model it replaces, go with it.
-        """
-        self._check_place()
-        new = self.folder / "state"
-        parts = dict(zip(SIDES, tokenizer)) if isinstance(tokenizer, tuple) else {TOKENIZER: tokenizer}
-        for name in parts:
-            (new / name).mkdir(parents=True)
-        checksums = tensor_file.write(new / WEIGHTS, tensors)
-        for name, each in parts.items():
-            if each is not None:
-                tokenizers.save(each, new / name)
-        write_json(new / CONFIG, config)
-        files = {}
-        for file in sorted(f for f in new.rglob("*") if f.is_file()):
-            name = file.relative_to(new).as_posix()
-            sums = checksums._asdict() if name == WEIGHTS else {"sha256": tensor_file.sha256_of(file)}
-            files[name] = {"size": file.stat().st_size, **sums}
-            if name != WEIGHTS:
-                tensor_file.sync(file)
-        for folder in (*(new / name for name in parts), new):
-            tensor_file.sync(folder)
-        state = self.path / f"state-{_last_state(self.path) + 1:08d}"
-        os.rename(new, state)
-        tensor_file.sync(self.path)
-        manifest = {
-            "format": FORMAT,
-            "run": self.run_id,
-            "seqcli": __version__,
-            "task": task,
-            "arch": arch,
-            "current": state.name,
-            "files": files,
-        }
-        replace_file(self.path / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-        replace_file(self.path / CARD, utf8(card))
-        if not self.begun:
-            checkpoint.remove(self.path, self.folder)
-
-    def checkpoint(self, *, step: int, tensors: Mapping[str, np.ndarray], progress: Mapping[str, Any]) -> None:
-        """Writes a checkpoint. The first of a training that was not resumed replaces those of the one before."""
-        self._check_place()
-        checkpoint.save(self.path, self.folder, step=step, tensors=tensors, progress=progress, anew=not self.begun)
-        self.begun = True
-
-    def log(self, event: Mapping[str, Any]) -> None:
-        """One more line of metrics.jsonl."""
-        self._check_place()
-        with open(self.path / METRICS, "ab", opener=no_link) as file:
-            file.write(utf8(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n"))
-
-    def _check_place(self) -> None:
-        if self.lock and not locks.is_held(self.lock):
-            raise _vanished(self.path)
-
-    @property
-    def boards(self) -> Path:
-        """Where TensorBoard's files of this run go."""
-        return self.path / BOARDS / self.run_id
-
-
 def beginning(path: Path | str) -> dict[str, Any] | None:
     """What the last training into a folder wrote down before its first step, if it did; None where nothing was trained."""
     try:
@@ -316,161 +219,12 @@ def _event(line: bytes) -> dict[str, Any]:
     return {}
 
 
-@contextmanager
-def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> Iterator[ModelWriter]:
-    """Creates and locks the model folder `path`; on the way out nothing half-made stays behind.
-
-    force: what it holds may be replaced; resume: is gone on with. Raises UsageError where it holds a model and neither is
-    given, or holds what seqcli did not make; BusyError where another process is writing it.
-    """
-    path = Path(path)
-    if torchrun.rank():  # rank 0 holds the folder and writes it
-        with tempfile.TemporaryDirectory(prefix="seqcli-") as own:
-            yield ModelWriter(path, Path(own), "")
-        return
-    existed, folder = path.exists(), None
-    _refuse_what_may_not_be_written(path, force=force, resume=resume)
-
-    def leave() -> None:
-        with signals.held():
-            if locks.is_held(lock):  # else it is gone, or another's
-                tidy(path, existed=existed)
-            elif folder and (moved := locks.place(lock)):
-                shutil.rmtree(moved.parent / folder.name, ignore_errors=True)
-
-    with ExitStack() as stack:
-        with signals.held():  # a folder that was made for this is removed, however soon a signal comes
-            lock = stack.enter_context(_locked(path))
-            _refuse_what_may_not_be_written(path, force=force, resume=resume)  # another may have been quicker
-            stack.callback(leave)
-        try:
-            locks.sign(lock)
-            _sweep(path)
-            folder = Path(tempfile.mkdtemp(prefix=".new-", dir=path))
-            yield ModelWriter(path, folder, uuid.uuid4().hex[:12], lock, begun=resume)
-        except (OSError, ModelError):
-            if not locks.is_held(lock):
-                raise _vanished(path) from None
-            raise
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[TextIO]:
-    """The folder, made where it is not there, and its lock. Raises BusyError where another process has it."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / LOCK, "a+", opener=no_link)  # noqa: SIM115 - held until the end
-    except OSError as error:
-        raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
-    with lock:
-        locks.take(lock, path)
-        yield lock
-
-
-def sweep(path: Path) -> None:
-    """Removes what an interrupted writer has left beside a finished model; nothing where a process writes it."""
-    with suppress(BusyError, OutputError), _locked(path) as lock:
-        if locks.is_held(lock):
-            tidy(path, existed=True)
-
-
-def _vanished(path: Path) -> OutputError:
-    what = "the model folder was moved or removed while it was being written"
-    return OutputError(what, where=str(path), cure="train again without moving the folder")
-
-
-def tidy(path: Path, *, existed: bool = False) -> None:
-    """Removes what is half-made in a folder whose writer has ended, and the folder where nothing else is in it.
-
-    existed: before the writer came, so that it stays.
-    """
-    _sweep(path)
-    if (path / MANIFEST).exists() or checkpoint.are_here(path):
-        return
-    for name in (METRICS, LOCK):
-        (path / name).unlink(missing_ok=True)
-    if (path / BOARDS).is_dir() and not (path / BOARDS).is_symlink():
-        shutil.rmtree(path / BOARDS)
-    if not existed:
-        with suppress(OSError):  # not empty: somebody else's
-            path.rmdir()
-
-
-def clean_up_after(process: int, paths: Iterable[Path]) -> None:
-    """Removes what a process that died has left half written at these paths: files that it was writing, folders that it had locked."""
-    for path in paths:
-        for left in path.parent.glob(f".new-{path.name}.{process}"):
-            left.unlink()
-        for lock in (path / LOCK, *path.glob(f"*/{LOCK}")):
-            if lock.is_file() and f"process {process}," in lock.read_text(errors="replace"):
-                tidy(lock.parent)
-
-
-def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) -> None:
-    if not path.exists():
-        if resume:
-            raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
-        return
-    if not path.is_dir():
-        raise UsageError("is a file, not a folder", where=str(path), cure="use another -o")
-    begun = checkpoint.are_here(path)
-    if resume and not begun:
-        raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
-    if _is_interrupted(path):
-        return
-    if not _is_model(path) and not (begun and _holds_only_ours(path)):
-        raise UsageError("folder is not empty and contains no seqcli model", where=str(path), cure="use another -o")
-    if not (force or resume):
-        cure = f"{'use --resume to continue it, ' if begun else 'use '}--force to replace it, or another -o"
-        raise UsageError("already contains a model", where=str(path), cure=cure)
-
-
-def _holds_only_ours(path: Path) -> bool:
-    """A network's first training that was stopped before its first evaluation was saved."""
-    ours = {LOCK, METRICS, BOARDS, checkpoint.FOLDER}
-    return all(name in ours or name.startswith(".new-") or _STATE.fullmatch(name) for name in os.listdir(path))
-
-
-def _is_model(path: Path) -> bool:
+def is_model(path: Path) -> bool:
     """Whether a folder is one that we made: other things have a manifest.json too."""
     try:
         return {"format", "run", "current"} <= regular.read_json(path / MANIFEST).keys()
     except ModelError:
         return False
-
-
-def _is_interrupted(path: Path) -> bool:
-    """Whether a folder is empty, or holds what a first training leaves that did not reach its manifest."""
-    names = os.listdir(path)
-    begun = any(name.startswith(".new-") for name in names)
-    ours = [LOCK, METRICS, BOARDS] if LOCK in names else []
-    if begun and not any((path / checkpoint.FOLDER).glob("*")):
-        ours.append(checkpoint.FOLDER)
-    return all(name in ours or name.startswith(".new-") or (begun and _STATE.fullmatch(name)) for name in names)
-
-
-def _sweep(path: Path) -> None:
-    """Removes temporary files and the states that are not current: of this training, or of an interrupted one."""
-    current = regular.read_json(path / MANIFEST).get("current") if (path / MANIFEST).exists() else None
-    with suppress(OSError):  # not there, or not empty
-        (path / checkpoint.FOLDER).rmdir()
-    for entry in sorted(path.iterdir(), reverse=True):  # states before .new-*, which says whose they are
-        if entry.name.startswith(".new-") or (_STATE.fullmatch(entry.name) and entry.name != current):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink()
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Writes `path` whole or not at all, and syncs it; a link is replaced, not followed out of the folder."""
-    with replacing(path, follow=False) as file:
-        file.write(data)
-    tensor_file.sync(path.parent)
-
-
-def _last_state(path: Path) -> int:
-    return max((int(p.name[6:]) for p in path.iterdir() if _STATE.fullmatch(p.name)), default=0)
 
 
 def _file_name(name: str) -> str:

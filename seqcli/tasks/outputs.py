@@ -10,7 +10,8 @@ from pathlib import Path
 from seqcli import catalog
 from seqcli.errors import UsageError
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import MANIFEST, ModelWriter, drafting, sweep
+from seqcli.runs.model_folder import MANIFEST
+from seqcli.runs.model_writer import ModelWriter, drafting, sweep
 from seqcli.training.config import Request
 
 

@@ -22,7 +22,8 @@ from seqcli.files import tensor_file
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import ModelWriter
 from seqcli.system import torchrun
 from seqcli.training import resuming
 from seqcli.training.config import Progress

@@ -12,7 +12,8 @@ from seqcli.data.batches import Batches
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.nn import weights
 from seqcli.nn.inference import Network
-from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import ModelWriter
 from seqcli.system import torchrun
 from seqcli.training import distributed, loop, resources
 from seqcli.training.budget import Budget

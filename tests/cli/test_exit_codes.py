@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seqcli.files import tensor_file
-from seqcli.runs.model_folder import drafting
+from seqcli.runs.model_writer import drafting
 
 
 def one_line(done, *, command: str) -> str:

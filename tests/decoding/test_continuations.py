@@ -97,7 +97,7 @@ def test_a_line_feed_is_text_of_documents_only(models):
 
 def test_characters_of_documents_have_no_end(corpus, tmp_path):
     from seqcli.models import ngram
-    from seqcli.runs.model_folder import drafting
+    from seqcli.runs.model_writer import drafting
 
     for kind in ("characters", "bytes"):
         with drafting(tmp_path / kind) as draft:

@@ -14,7 +14,7 @@ from seqcli.decoding.prompt import Prompter, begin
 from seqcli.interfaces import SILENT, OpenModel
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
-from seqcli.runs.model_folder import drafting
+from seqcli.runs.model_writer import drafting
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.train_counted import train_counted
 from seqcli.text import BOS_ID, SPECIALS, Normalisation

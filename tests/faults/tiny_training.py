@@ -10,7 +10,8 @@ import numpy as np
 from seqcli import cli, config
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import ModelFolder, drafting
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import drafting
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.train import train_network
 from seqcli.training.config import Request

@@ -17,7 +17,8 @@ from seqcli import samples, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.files import locks, tensor_file
 from seqcli.runs import model_folder
-from seqcli.runs.model_folder import ModelFolder, drafting
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import drafting
 from seqcli.runs.tokenizer_folder import drafting_tokenizer
 from seqcli.tasks.language.load import open_model
 from seqcli.tokenizers import characters, words

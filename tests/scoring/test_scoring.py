@@ -15,7 +15,7 @@ from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, Scores
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
-from seqcli.runs.model_folder import drafting
+from seqcli.runs.model_writer import drafting
 from seqcli.scoring import comparisons
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 from seqcli.scoring.sentences import score_block, score_documents, score_texts

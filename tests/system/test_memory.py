@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from seqcli.errors import InputError, OutputError
-from seqcli.runs.model_folder import clean_up_after
+from seqcli.runs.model_writer import clean_up_after
 from seqcli.system import memory, signals, supervisor
 from seqcli.system.workers import in_child
 

@@ -12,7 +12,8 @@ from seqcli.interfaces import SILENT, Scores
 from seqcli.models import ngram
 from seqcli.models.ngram_classifier import NgramClassifier
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import ModelFolder, drafting
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import drafting
 from seqcli.tasks.classification import train_several
 from seqcli.tasks.classification.classify import Classified
 from seqcli.tasks.classification.data import Texts, split, weights_of_labels

@@ -19,7 +19,8 @@ from seqcli.data.lines import read_blocks
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
-from seqcli.runs.model_folder import ModelFolder, drafting
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import drafting
 from seqcli.runs.tokenizer_folder import drafting_tokenizer
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, open_tokenizer

@@ -10,7 +10,8 @@ from seqcli.data.texts import Texts
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, Scores
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import ModelFolder, drafting
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import drafting
 from seqcli.scoring.conditioned import Conditioned
 from seqcli.tasks.language.data import TokenizerChoice
 from seqcli.tasks.translation.data import Encoded, split

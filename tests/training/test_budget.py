@@ -16,7 +16,8 @@ from seqcli.data.deadline import Deadline
 from seqcli.interfaces import SILENT
 from seqcli.metrics.perplexity import Totals
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import ModelFolder, drafting, history
+from seqcli.runs.model_folder import ModelFolder, history
+from seqcli.runs.model_writer import drafting
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.evaluate import HeldOut, of_corpus
 from seqcli.tasks.language.train import train_network

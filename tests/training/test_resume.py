@@ -14,7 +14,8 @@ from seqcli.files import tensor_file
 from seqcli.files.atomic import write_json
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
-from seqcli.runs.model_folder import ModelFolder, ModelWriter, drafting
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import ModelWriter, drafting
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.train import train_network
 from seqcli.training.config import Request

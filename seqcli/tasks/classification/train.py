@@ -21,7 +21,8 @@ from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
-from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks import initial_embeddings
 from seqcli.tasks.classification import baseline
 from seqcli.tasks.classification.data import Texts

@@ -19,7 +19,8 @@ from seqcli.files import tensor_file
 from seqcli.interfaces import Reporter
 from seqcli.interop import vectors as interop
 from seqcli.models import word2vec
-from seqcli.runs.model_folder import ModelFolder, ModelWriter, drafting
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import ModelWriter, drafting
 from seqcli.system.cache import cache_folder
 
 ARCH = "word-vectors"

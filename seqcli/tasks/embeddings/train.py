@@ -16,7 +16,7 @@ from seqcli.errors import InputError, UsageError
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.metrics import signature
-from seqcli.runs.model_folder import ModelWriter, drafting
+from seqcli.runs.model_writer import ModelWriter, drafting
 from seqcli.system import clock, cpu
 from seqcli.tasks.embeddings import summary
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings

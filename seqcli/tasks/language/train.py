@@ -19,7 +19,7 @@ from seqcli.data.paths import recorded
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
-from seqcli.runs.model_folder import ModelWriter
+from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks import initial_embeddings
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split

@@ -17,7 +17,8 @@ from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
 from seqcli.ngram.arena import Arena
-from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.load import LANGUAGE, evaluate_text, figures_of, judge, open_model, table_of

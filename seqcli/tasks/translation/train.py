@@ -16,7 +16,8 @@ from seqcli.data.paths import recorded
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
-from seqcli.runs.model_folder import ModelFolder, ModelWriter
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks import initial_embeddings
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
