@@ -19,6 +19,7 @@ from seqcli.errors import ModelError
 
 LARGEST_JSON = 1 << 24  # bytes of settings
 LARGEST_READ = 1 << 26  # bytes of a file that is read into memory at once: settings, vocabularies, SentencePiece models
+_CURE = "restore the file or train again"
 
 
 def opened(path: Path | str) -> BufferedReader:
@@ -50,7 +51,9 @@ def read(path: Path | str, *, largest: int = LARGEST_READ) -> bytes:
         return file.read()
 
 
-def read_json(path: Path | str, *, sha256: str | None = None, largest: int = LARGEST_JSON) -> dict[str, Any]:
+def read_json(
+    path: Path | str, *, sha256: str | None = None, largest: int = LARGEST_JSON, cure: str = _CURE
+) -> dict[str, Any]:
     """The JSON object in the file. sha256: of the file's bytes, compared. Raises ModelError, also where it cannot be read."""
     try:
         data = read(path, largest=largest)
@@ -61,7 +64,7 @@ def read_json(path: Path | str, *, sha256: str | None = None, largest: int = LAR
             raise ValueError("not an object")
         return value
     except OSError as error:
-        cure = "check the path" if error.errno == errno.ENOENT else "restore the file or train again"
+        cure = "check the path" if error.errno == errno.ENOENT else cure
         raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=cure) from None
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"damaged ({error})", where=str(path), cure="restore the file or train again") from None
+        raise ModelError(f"damaged ({error})", where=str(path), cure=cure) from None

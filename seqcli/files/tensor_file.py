@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import xxhash
 
-from seqcli.errors import ModelError
+from seqcli.errors import ModelError, listed
 from seqcli.files import regular
 
 _NAMES = {
@@ -27,7 +28,10 @@ _NAMES = {
     "U64": np.uint64, "I64": np.int64, "F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_,
 }  # fmt: skip
 _CODES = {np.dtype(dtype): name for name, dtype in _NAMES.items()}
-_LARGEST_HEADER = 100_000_000  # the library's own limit
+_BITS = {"BF16": np.uint16}  # what numpy has no type for
+_LARGEST_HEADER = 1 << 23  # of tens of thousands of tensors; what Python makes of one takes 30 times as much
+_MOST_AXES = 64  # numpy's limit
+_CURE = "restore the file or train again"
 _BLOCK = 1 << 24
 
 
@@ -84,55 +88,80 @@ def _bytes_of(head: bytes, tensors: Iterable[Tensor]) -> Iterator[memoryview | b
                 yield flat[start : start + _BLOCK]
 
 
+class Stored(NamedTuple):
+    """A tensor as a file holds it: mapped into memory, read-only. dtype: the format's name; BF16 comes as its bits, uint16."""
+
+    dtype: str
+    array: np.ndarray
+
+
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of `path`, mapped into memory, read-only.
+    """The tensors of a file of ours, mapped into memory, read-only.
 
     Raises ModelError where the header is not what the format promises; nothing is allocated before.
     """
+    return {name: array for name, (_, array) in _mapped(path, _NAMES, cure=_CURE).items()}
+
+
+def read_foreign(path: Path, *, cure: str) -> dict[str, Stored]:
+    """The tensors of a file of another tool. Raises ModelError as `read` does, with that cure."""
+    return _mapped(path, _NAMES | _BITS, cure=cure)
+
+
+def _mapped(path: Path, types: Mapping[str, type[np.generic]], *, cure: str) -> dict[str, Stored]:
     try:
         with regular.opened(path) as file:
             size = os.fstat(file.fileno()).st_size
-            start, fields = _header(file.read(8), file, size)
+            start, fields = _header(file.read(8), file, size, types)
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return {
-            name: np.frombuffer(data, dtype=dtype, count=count, offset=start + offset).reshape(shape)
-            for name, (dtype, shape, offset, count) in fields.items()
+            name: Stored(
+                code, np.frombuffer(data, dtype=types[code], count=count, offset=start + offset).reshape(shape)
+            )
+            for name, (code, shape, offset, count) in fields.items()
         }
     except OSError as error:
-        raise ModelError(f"cannot read ({error.strerror})", where=str(path)) from None
+        raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=cure) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(
-            f"damaged safetensors file ({error})", where=str(path), cure="restore the file or train again"
-        ) from None
+        raise ModelError(f"damaged safetensors file ({error})", where=str(path), cure=cure) from None
 
 
-def _header(length: bytes, file, size: int):
+def _header(length: bytes, file, size: int, types: Mapping[str, type[np.generic]]):
     claimed = int.from_bytes(length, "little")
-    if len(length) < 8 or claimed > min(_LARGEST_HEADER, size - 8):
+    if len(length) < 8 or claimed > size - 8:
         raise ValueError("header longer than the file")
-    header = json.loads(file.read(claimed))
+    if claimed > _LARGEST_HEADER:
+        raise ValueError(f"header of {claimed:,} bytes, at most {_LARGEST_HEADER:,} expected")
+    header = json.loads(file.read(claimed), object_pairs_hook=_without_duplicates)
     if not isinstance(header, dict):
         raise ValueError("header is not an object")
     header.pop("__metadata__", None)
     fields, spans = {}, []
     for name, entry in header.items():
-        dtype = np.dtype(_NAMES[entry["dtype"]])
-        shape = tuple(entry["shape"])
+        code, shape = entry["dtype"], tuple(entry["shape"])
         begin, end = entry["data_offsets"]
-        if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
-            raise ValueError(f"bad shape or offsets of {name!r}")
-        count = 1
-        for extent in shape:
-            count *= extent
-        if end - begin != count * dtype.itemsize or end > size - 8 - claimed:
-            raise ValueError(f"{name!r} does not fit the file")
-        fields[name] = (dtype, shape, begin, count)
+        if code not in types:
+            raise ValueError(f"{listed([name])} has numbers of the unknown type {listed([str(code)])}")
+        if len(shape) > _MOST_AXES or not all(type(n) is int and 0 <= n < 1 << 63 for n in (*shape, begin, end)):
+            raise ValueError(f"bad shape or offsets of {listed([name])}")
+        itemsize = np.dtype(types[code]).itemsize
+        count = math.prod(shape)
+        if end - begin != count * itemsize or end > size - 8 - claimed:
+            raise ValueError(f"{listed([name])} does not fit the file")
+        fields[name] = (code, shape, begin, count)
         spans.append((begin, end))
     spans.sort()
     edges = [0, *(end for _, end in spans)]
     if [begin for begin, _ in spans] != edges[:-1] or edges[-1] != size - 8 - claimed:
         raise ValueError("tensors do not fill the file")
     return 8 + claimed, fields
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name occurs twice in the header")
+    return found
 
 
 def sha256_of(path: Path) -> str:
