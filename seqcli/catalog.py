@@ -21,6 +21,7 @@ TRAINING = {  # the command that trains each task's architectures
     "translation": "train translator",
     "embeddings": "train embeddings",
 }
+FOREIGN_TOKENIZERS = ("huggingface", "marian")  # they come with models of other tools and are not trained
 
 
 def names(folder: str) -> list[str]:
@@ -38,6 +39,11 @@ def load(folder: str, name: str) -> ModuleType:
         if str(place / folder) not in package.__path__:
             package.__path__.append(str(place / folder))
     return importlib.import_module(f"seqcli.{folder}.{name}")
+
+
+def trained_tokenizers() -> list[str]:
+    """The tokenizers that are trained on text."""
+    return [name for name in names("tokenizers") if name not in FOREIGN_TOKENIZERS]
 
 
 def architectures(task: str) -> list[str]:

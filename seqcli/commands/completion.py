@@ -59,7 +59,7 @@ def _task(context: typer.Context) -> str | None:
 def _tokenizers(context: typer.Context, begun: str) -> Iterable[str]:
     from seqcli import catalog
 
-    return [*catalog.names("tokenizers"), *_models(context, begun)]
+    return [*catalog.trained_tokenizers(), *_models(context, begun)]
 
 
 def _models(context: typer.Context, begun: str) -> Iterable[str]:

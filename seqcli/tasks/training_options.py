@@ -177,5 +177,5 @@ def check_vocabulary(tokenizer: str, *, size: int | None = None, min_count: int 
         if tokenizer != "words":
             raise UsageError("--limit-vocab needs --tokenizer words")
         check_readable([limit])
-    if size and tokenizer not in catalog.names("tokenizers"):
+    if size and tokenizer not in catalog.trained_tokenizers():
         raise UsageError("--vocab-size has no effect with an existing tokenizer", where=tokenizer)

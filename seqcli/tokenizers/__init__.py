@@ -2,11 +2,11 @@
 
 A tokenizer's file offers `KIND` (its own name), a class after `interfaces.Tokenizer`, and the functions
 
-    train(blocks, *, vocab_size=None, min_count=1, unit="line") -> (tokenizer, notes)
     load(folder) -> tokenizer
+    train(blocks, *, vocab_size=None, min_count=1, unit="line") -> (tokenizer, notes)
 
 where `blocks` are UTF-8, every line ended by a line feed, and `notes` are lines for the user: what was lowered,
-replaced or left out. The folder holds `tokenizer.json` (kind and fingerprint) and the tokenizer's own file.
+replaced or left out. Those in `catalog.FOREIGN_TOKENIZERS` come with models of other tools and are not trained. The folder holds `tokenizer.json` (kind and fingerprint) and the tokenizer's own file.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from seqcli import catalog, tokenizers
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, nfc
 
-KINDS = catalog.names("tokenizers")
+KINDS = catalog.trained_tokenizers()
 LEARNT_FROM = "나는 기계 학습을 공부한다 .\nI study machine learning , e\u0301t\u00e9 !\na b  ▁ c\n" * 20
 TRICKY = ["<s>", "</s>", "<unk>", "<0x41>", "▁", "▅", "\x1a", "\x1a0", "\x1a1", "  ", "\t", "\r", "\0", "\x85", "\u2028", "\ufeff",
           "😀", "👩‍🔬", "e\u0301", "한", "글", "가", "\u0958", "A\u030a\u0323", "study", " a", "나는", "\\x20", "<0xE"]  # fmt: skip

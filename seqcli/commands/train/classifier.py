@@ -78,7 +78,7 @@ def classifier(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help=f"Tokenizer: {', '.join(catalog.names('tokenizers'))}, or a tokenizer folder (not for bag).  [default: sentencepiece]",
+            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a tokenizer folder (not for bag).  [default: sentencepiece]",
             show_default=False,
         ),
     ] = None,

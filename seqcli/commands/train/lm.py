@@ -72,7 +72,7 @@ def lm(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help=f"Tokenizer: {', '.join(catalog.names('tokenizers'))}, or a tokenizer folder.  [default: words]",
+            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a tokenizer folder.  [default: words]",
         ),
     ] = None,
     vocab_size: VocabSize = None,

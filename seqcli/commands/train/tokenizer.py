@@ -26,7 +26,7 @@ def tokenizer(
     output: Folder,
     kind: Annotated[
         str,
-        typer.Option("--tokenizer", metavar="KIND", help=f"Tokenizer: {catalog.listed(catalog.names('tokenizers'))}."),
+        typer.Option("--tokenizer", metavar="KIND", help=f"Tokenizer: {catalog.listed(catalog.trained_tokenizers())}."),
     ] = "sentencepiece",
     algorithm: Annotated[
         str | None,

@@ -99,7 +99,7 @@ def translator(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help=f"Tokenizer: {', '.join(catalog.names('tokenizers'))}, or a tokenizer folder.  [default: sentencepiece]",
+            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a tokenizer folder.  [default: sentencepiece]",
             show_default=False,
         ),
     ] = None,

@@ -144,7 +144,7 @@ def read(
     deadline = deadline or Deadline()
     if choice.name == "words":
         return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter, deadline=deadline)
-    if choice.name in catalog.names("tokenizers") and (once := corpus.read_once()):
+    if choice.name in catalog.trained_tokenizers() and (once := corpus.read_once()):
         cure = "save it to a file, or use an existing tokenizer with --tokenizer DIR"
         raise InputError(
             "a pipe can be read only once, but training a tokenizer reads the text twice", where=once, cure=cure
@@ -241,7 +241,7 @@ def tokenizer_for(
     texts: Corpus | Texts, choice: TokenizerChoice, *, encoding: str | None = None, reporter: Reporter
 ) -> Tokenizer:
     """Learnt from texts, which are read once more for it, or opened. encoding: of an ARPA file that is not UTF-8."""
-    if choice.name in catalog.names("tokenizers"):
+    if choice.name in catalog.trained_tokenizers():
         tokenizer, notes = learn_tokenizer(texts, choice)
         for note in notes:
             reporter.note(note)

@@ -1,0 +1,212 @@
+"""Tokenizers of Hugging Face models, computed by the `tokenizers` library: byte-level BPE, WordPiece, Unigram.
+
+A tokenizer is opened (`open_folder`, `open_file`), never trained. Its ids are renumbered: `<unk>`, `<s>`, `</s>` first,
+then all other tokens in the file's order; `file_ids` gives back the ids of the file, which are those of `transformers`.
+Special tokens around a text are ours to add. Those written in a text are what the library takes them for: a
+`<|endoftext|>` is that token, wherever it stands.
+
+Text is read as given. What the tokenizer's own normalisation takes away (WordPiece: case, accents, white space) does not
+come back. Lines are encoded by one thread of the library: the package has processes of its own, and the library's
+threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+
+from seqcli.errors import ModelError
+from seqcli.interfaces import Piece
+from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, Normalisation
+from seqcli.token_batch import TokenBatch
+from seqcli.tokenizers import CURE, digest, lines_of, read_file, write_file
+from seqcli.tokenizers.huggingface import pipeline
+from seqcli.tokenizers.huggingface.pipeline import Opened
+
+KIND = "huggingface"
+FILE = "huggingface.json"
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # read by the library at every call
+
+_LONG = 1 << 16  # characters that the library reads at once: it needs a few hundred bytes for each
+_AROUND = 256  # characters on each side of a cut that show whether it changes the tokens
+_TRIED = 16  # places where a long text may be cut
+_AT_ONCE = 1 << 20  # characters of a batch
+_BETWEEN_WORDS = re.compile(r"(?<=[^\s]) (?=[^\s])")
+
+
+class HuggingFace:
+    """A tokenizer of the library, with the file's ids of its special tokens."""
+
+    KIND = KIND
+    specials = SPECIAL_IDS
+    normalisation = Normalisation.NONE
+    spaces_follow: bool  # set where pieces include spaces: such a tokenizer is a `Subwords`
+
+    def __init__(self, opened: Opened):
+        self._opened, self._library = opened, opened.library
+        self._where = opened.where
+        tokens = self._library.get_vocab(with_added_tokens=True)
+        first = (opened.unk, opened.bos, opened.eos)
+        others = sorted(set(tokens.values()) - set(first))
+        self.file_ids = np.array([-1 if id is None else id for id in first] + others, np.int64)  # [V]
+        self.mask_id = opened.mask  # the file's id of the token that stands for a hidden one, if there is one
+        self.vocab_size = len(self.file_ids)
+        self._ours = np.full(max(tokens.values(), default=0) + 2, UNK_ID, np.int32)  # of each of the file's ids
+        self._ours[others] = np.arange(len(SPECIALS), self.vocab_size)
+        for ours in (UNK_ID, BOS_ID, EOS_ID):  # one that serves as several is `</s>`, which every model predicts
+            if self.file_ids[ours] >= 0:
+                self._ours[self.file_ids[ours]] = ours
+        self._names = {id: token for token, id in tokens.items()}
+        with pipeline.guarded(self._where):
+            self.ends_rows = "\n" not in self._library.decode(self._ids("a\nb"), skip_special_tokens=False)
+            last = self._library.encode("a a", add_special_tokens=False).tokens[-1:]
+        self.space = next((token[0] for token in last if token[0] in pipeline.SPACES), None)  # as pieces write it
+        if self.space:
+            self.spaces_follow = False
+
+    @classmethod
+    def load(cls, folder: Path) -> HuggingFace:
+        where = str(folder / FILE)
+        header, _, library = read_file(folder / FILE).partition(b"\n")
+        try:
+            ids = json.loads(header)
+            specials = {name: ids[name] for name in ("unk", "bos", "eos", "mask")}
+            sound = all(id is None or (type(id) is int and id >= 0) for id in specials.values())
+        except (ValueError, KeyError, TypeError, RecursionError):
+            sound = False
+        if not sound:
+            raise ModelError("damaged vocabulary", where=where, cure=CURE)
+        return cls(Opened(pipeline.from_json(library, where=where), where, **specials))
+
+    def save(self, folder: Path) -> None:
+        write_file(folder / FILE, self._saved)
+
+    @cached_property
+    def _saved(self) -> bytes:
+        """The file's ids of the special tokens as a line, and the library's own file."""
+        opened = self._opened
+        header = {"unk": opened.unk, "bos": opened.bos, "eos": opened.eos, "mask": opened.mask}
+        return json.dumps(header).encode() + b"\n" + self._library.to_str().encode()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return digest(KIND.encode(), self._saved)
+
+    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
+        if unit == "document" and not self.ends_rows:
+            return self.encode_documents([lines.decode()], learning=learning)
+        batch = self._rows(lines.decode().split("\n")[:-1], learning=learning)
+        batch = TokenBatch.with_line_ends(batch.tokens, batch.lengths)
+        return TokenBatch.one(batch.tokens) if unit == "document" else batch
+
+    def encode_documents(self, documents: Sequence[str], *, learning: bool = False) -> TokenBatch:
+        """The tokens of documents, which may go across line breaks; a row each."""
+        return self._rows(documents, learning=learning)
+
+    def _rows(self, texts: Sequence[str], *, learning: bool) -> TokenBatch:
+        """Texts without what ends them. learning: a written `<s>` is unknown, since it parts rows of training text."""
+        found: list[np.ndarray] = []
+        lengths = np.zeros(len(texts), np.int64)
+        for begin, end in _groups(texts):
+            parts = [list(self._parts(text)) for text in texts[begin:end]]
+            with pipeline.guarded(self._where, quiet=False):
+                encodings = self._library.encode_batch_fast(
+                    [part for each in parts for _, part in each], add_special_tokens=False
+                )
+            ids = [encoding.ids for encoding in encodings]
+            sizes = np.fromiter(map(len, ids), np.int64, len(ids))
+            owner = np.repeat(np.arange(begin, end), [len(each) for each in parts])
+            np.add.at(lengths, owner, sizes)
+            found.append(np.fromiter(chain.from_iterable(ids), np.int64, int(sizes.sum())))
+        tokens = self._ours[np.concatenate(found)] if found else np.zeros(0, np.int32)
+        if learning:
+            tokens[tokens == BOS_ID] = UNK_ID
+        return TokenBatch(tokens, lengths)
+
+    def pieces(self, text: str) -> Iterator[Piece]:
+        for begin, part in self._parts(text):
+            with pipeline.guarded(self._where, quiet=False):
+                found = self._library.encode(part, add_special_tokens=False)
+            ids = self._ours[np.array(found.ids, np.int64)].tolist()
+            for token, id, (start, end) in zip(found.tokens, ids, found.offsets):
+                yield Piece(token, id, begin + start, begin + end)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return "\n".join(self.written(line) for line in lines_of(ids))
+
+    def written(self, ids: Iterable[int]) -> str:
+        """The text of the tokens of one line, as the library writes it: also of special tokens, but `<s>`."""
+        known = [id for id in self.file_ids[np.array([*ids], np.int64)].tolist() if id >= 0]
+        return self._library.decode(known, skip_special_tokens=False)
+
+    def join(self, pieces: Iterable[str]) -> str:
+        decoder = self._library.decoder
+        return decoder.decode(list(pieces)) if decoder else " ".join(pieces)
+
+    def vocabulary(self) -> list[str]:
+        return [*SPECIALS, *(self._names[id] for id in self.file_ids[len(SPECIALS) :].tolist())]
+
+    def ours(self, file_ids: np.ndarray) -> np.ndarray:
+        """Our ids of the file's, int32; -1 where the file has no such id."""
+        known = np.isin(file_ids, self.file_ids) & (file_ids >= 0)
+        return np.where(known, self._ours[np.where(known, file_ids, 0)], -1)
+
+    def _ids(self, text: str) -> list[int]:
+        return self._library.encode(text, add_special_tokens=False).ids
+
+    def _parts(self, text: str) -> Iterator[tuple[int, str]]:
+        """A text in parts that the library reads one by one, and where each begins; a short text is one part.
+
+        It is cut where the tokens of the surroundings are those of the two sides, between words where there is such a place.
+        """
+        start = 0
+        while len(text) - start > _LONG and (cut := self._cut(text, start)):
+            yield start, text[start:cut]
+            start = cut
+        yield start, text[start:]
+
+    def _cut(self, text: str, start: int) -> int | None:
+        middle = start + _LONG // 2
+        for found in islice(_BETWEEN_WORDS.finditer(text, middle), _TRIED):
+            if self._may_cut(text, found.start()):
+                return found.start()
+        around = self._library.encode(text[middle - _AROUND : middle + _AROUND], add_special_tokens=False).offsets
+        places = (middle - _AROUND + begin for begin, _ in around[len(around) // 2 :])
+        return next((place for place in islice(places, _TRIED) if self._may_cut(text, place)), None)
+
+    def _may_cut(self, text: str, place: int) -> bool:
+        before, after = text[place - _AROUND : place], text[place : place + _AROUND]
+        return self._ids(before + after) == self._ids(before) + self._ids(after)
+
+
+load = HuggingFace.load
+
+
+def open_folder(path: Path) -> HuggingFace:
+    """The tokenizer in a folder of a Hugging Face model. Raises ModelError where there is none that is sound."""
+    return HuggingFace(pipeline.of_folder(Path(path)))
+
+
+def open_file(path: Path) -> HuggingFace:
+    """A tokenizer.json or vocab.txt; what else its folder says of it, such as the names of special tokens, is read too."""
+    return HuggingFace(pipeline.of_folder(Path(path).parent, only=Path(path).name))
+
+
+def _groups(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Texts by their numbers, `_AT_ONCE` characters or one text at a time."""
+    begin, size = 0, 0
+    for index, text in enumerate(texts):
+        if size and size + len(text) > _AT_ONCE:
+            yield begin, index
+            begin, size = index, 0
+        size += len(text)
+    if begin < len(texts):
+        yield begin, len(texts)
