@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -181,17 +181,6 @@ def folder_of(source: str, *, reporter: Reporter) -> str:
         cure = f"{nearest(source, known)} (`seqcli info` lists them)"
         raise ModelError("no such sample model", where=source, cure=cure)
     return str(known[source].build(reporter=reporter))
-
-
-def located(sources: Iterable[str], *, reporter: Reporter) -> list[str]:
-    """What -m names, as `DIR` or `NAME=DIR`, with a folder for the name of a sample model."""
-    found = []
-    for source in sources:
-        name, sign, path = source.partition("=")
-        given = path if sign and not os.path.exists(source) else source
-        folder = folder_of(given, reporter=reporter)
-        found.append(source if folder == given else f"{name}={folder}")
-    return found
 
 
 def language_model(text: str, *, reporter: Reporter) -> OpenModel:

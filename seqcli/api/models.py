@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from seqcli import ranges, samples
+from seqcli import ranges, sources
 from seqcli.data.labelled import unlabelled, without_labels
 from seqcli.data.lines import as_record, block_of
 from seqcli.data.record_reader import RecordReader
@@ -90,7 +90,7 @@ def load(
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
     """
     given = path_of(model)
-    path = samples.folder_of(given, reporter=SILENT)
+    path = sources.located(given, reporter=SILENT)
     name = None if path == given else given
     if is_vectors(path):
         return Embeddings(open_embeddings(path, name=name or os.path.basename(path)))

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from seqcli import samples
+from seqcli import sources
 from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator, path_of
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
@@ -292,9 +292,9 @@ def _command(progress: Callable[[Progress], None] | None) -> Iterator[Reporter]:
             raise (KeyboardInterrupt() if stop.code == 128 + signal.SIGINT else stop) from None
 
 
-def _folder(source: Path | None) -> str | None:
-    """The folder of a model or a tokenizer, that of a sample model by its name."""
-    return None if source is None else samples.folder_of(path_of(source), reporter=SILENT)
+def _folder(source: Path | None, *, weights: bool = True) -> str | None:
+    """The path of a model, or of a tokenizer where no weights are needed."""
+    return None if source is None else sources.located(path_of(source), weights=weights, reporter=SILENT)
 
 
 def _training_options(arch: Archs, options: dict[str, Any]) -> TrainingOptions:
@@ -304,7 +304,7 @@ def _training_options(arch: Archs, options: dict[str, Any]) -> TrainingOptions:
             hint = f"; did you mean {near[0]}?" if near else ""
             raise TypeError(f"unexpected keyword argument {name!r}{hint}")
     if "tokenizer" in options:
-        options = {**options, "tokenizer": _folder(options["tokenizer"])}
+        options = {**options, "tokenizer": _folder(options["tokenizer"], weights=False)}
     archs = _listed(arch)
     for each in archs:
         if not isinstance(each, str):

@@ -55,7 +55,7 @@ def convert(
 
     import numpy as np
 
-    from seqcli import samples
+    from seqcli import sources
     from seqcli.commands import convert_vectors
     from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
@@ -66,7 +66,7 @@ def convert(
     from seqcli.tasks.language.train_counted import save_counted
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
-    source = samples.folder_of(source, reporter=reporter)
+    source = sources.located(source, reporter=reporter)
     if convert_vectors.applies(source):
         if encoding:
             raise UsageError("--encoding applies to reading an ARPA file")

@@ -486,7 +486,7 @@ ModelOption = Annotated[
         "-m",
         "--model",
         metavar="DIR",
-        help="Model folder or ARPA file (.arpa, .lm, compressed or not), or NAME=DIR to name it in the output; repeatable.  [default: a small sample model]",
+        help="Model folder, ARPA file (.arpa, .lm, compressed or not) or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR to name it in the output; repeatable.  [default: a small sample model]",
         show_default=False,
         rich_help_panel="Model",
     ),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import Generic, TextIO, TypeVar
+from typing import ClassVar, Generic, TextIO, TypeVar
 
 from seqcli.commands.by_script import ByScript
 from seqcli.commands.options import Machine, Results, TextInput
@@ -40,6 +40,7 @@ class Question:
     reporter: Reporter
     machine: Machine
     model: Sequence[str]
+    needs_weights: ClassVar[bool] = True  # of the models, not their tokenizers alone
     signed: bool = field(default=False, kw_only=True)  # signatures are wanted on a terminal, too
 
     def signature_in(self, where: TextIO | Output, signature: str) -> str:
@@ -49,10 +50,10 @@ class Question:
 
     @cached_property
     def sources(self) -> list[str]:
-        """The models of -m as `DIR` or `NAME=DIR`; sample models that are named and not there yet are built."""
-        from seqcli import samples
+        """The models of -m as `DIR` or `NAME=DIR`."""
+        from seqcli.sources import all_located
 
-        return samples.located(self.model, reporter=self.reporter)
+        return all_located(self.model, weights=self.needs_weights, reporter=self.reporter)
 
 
 class Records:

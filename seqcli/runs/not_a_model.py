@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,9 @@ from seqcli.text import counted
 _CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".h5", ".pkl", ".ftz")
 _ENTRIES = 1000  # of a folder that are looked at
 _ABOVE = 3  # folders: state and tokenizer folders lie in a model's
+_ON_THE_HUB = re.compile(
+    r"https?://(www\.)?(huggingface\.co|hf\.co)/(?P<name>(?!datasets/|spaces/)[\w.-]+/[\w.-]+)", re.ASCII
+)
 _TRAIN = "train one with `seqcli train`"
 
 
@@ -29,15 +33,20 @@ def error(source: str, *, is_model: Callable[[Path], bool]) -> ModelError:
     """source: what was given; is_model: whether a folder is a model of ours."""
     path = Path(source)
     if "://" in source:
-        return ModelError("models are not downloaded", where=source, cure="download it yourself and give its folder")
-    if source.startswith("hf:") and not path.exists():
-        return ModelError("hf: names data for `seqcli train`, not a model", where=source, cure=_TRAIN)
+        return ModelError("an address, not a path", where=source, cure=_download(source))
     if not path.exists():
         return ModelError("no such model", where=source, cure=_nearest(path, is_model))
     if owner := next((above for above in [*path.absolute().parents][:_ABOVE] if is_model(above)), None):
         what = "a part of a model, not its folder"
         return ModelError(what, where=source, cure=f"give {shlex.quote(os.path.relpath(owner))}")
     return _of_folder(path, is_model) if path.is_dir() else _of_file(path)
+
+
+def _download(address: str) -> str:
+    """The cure: where the address is that of a model on the hub, its name."""
+    if found := _ON_THE_HUB.match(address):
+        return f"use hf:{found['name']}"
+    return "download it and give its folder, or use hf:NAME for a model of the Hugging Face hub"
 
 
 def _nearest(path: Path, is_model: Callable[[Path], bool]) -> str:
@@ -67,7 +76,8 @@ def _of_folder(path: Path, is_model: Callable[[Path], bool]) -> ModelError:
     if (path / tokenizers.FILE).is_file() and not (path / "config.json").is_file():
         return ModelError("a tokenizer, not a model", where=where, cure=f"{_TRAIN} --tokenizer {shlex.quote(where)}")
     if (path / "config.json").is_file():
-        return ModelError("a Hugging Face model, which seqcli does not open", where=where, cure=_TRAIN)
+        what = "not a Hugging Face model: its config.json names neither model_type nor architectures"
+        return ModelError(what, where=where, cure=_TRAIN)
     return ModelError("no manifest.json in the model folder", where=where, cure="train again, or give another")
 
 

@@ -80,8 +80,9 @@ def test_guesses_are_unambiguous_and_lead_to_what_exists(here):
 @pytest.mark.parametrize(
     "source, cure",
     [
-        ("https://huggingface.co/gpt2", "https://huggingface.co/gpt2: models are not downloaded; download it yourself"),
-        ("hf:gpt2", "hf:gpt2: hf: names data for"),
+        ("https://huggingface.co/org/gpt2", "https://huggingface.co/org/gpt2: an address, not a path; use hf:org/gpt2"),
+        ("https://example.com/m", "https://example.com/m: an address, not a path; download it and give its folder"),
+        ("hf:/gpt2", "hf:/gpt2: not the name of a model on the hub; use hf:ORG/NAME[@REVISION]"),
         ("lstm", "`seqcli train lm DATA -o DIR --arch lstm`"),
         ("bag", "`seqcli train classifier DATA -o DIR --arch bag`"),
         ("text.txt", "`seqcli train lm text.txt -o DIR`"),

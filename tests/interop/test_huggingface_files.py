@@ -184,6 +184,20 @@ def test_links_of_a_snapshot_to_anywhere_else(snapshot, target):
     refused(snapshot, "a link out of the folder")
 
 
+def test_links_to_blobs_that_repositories_share(snapshot):
+    name = "ab" + "0" * 62
+    shared = snapshot.parents[2] / "blobs" / "ab"
+    shared.mkdir(parents=True)
+    (snapshot.parents[1] / "blobs" / "hash").rename(shared / name)
+    (snapshot.parents[1] / "blobs" / "hash").symlink_to(f"../../blobs/ab/{name}")
+    (snapshot / WEIGHTS).symlink_to("../../blobs/hash")
+    assert Weights(snapshot).names == ["a"]
+    (shared / "id_rsa").write_text("secret")
+    (snapshot / "config.json").symlink_to("../../../blobs/ab/id_rsa")
+    with pytest.raises(ModelError, match="a link out of the folder"):
+        files.read_config(snapshot)
+
+
 def test_blobs_that_are_a_link_to_elsewhere(snapshot):
     blobs = snapshot.parents[1] / "blobs"
     blobs.rename(snapshot.parents[2] / "elsewhere")

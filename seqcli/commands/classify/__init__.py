@@ -41,7 +41,7 @@ def classify(
             "-m",
             "--model",
             metavar="DIR",
-            help="Classifier folder, or NAME=DIR; repeatable with --evaluate and --mix.  [default: a small sample model]",
+            help="Classifier folder or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR; repeatable with --evaluate and --mix.  [default: a small sample model]",
             show_default=False,
             rich_help_panel="Model",
         ),

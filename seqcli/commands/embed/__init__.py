@@ -19,7 +19,7 @@ def embed(
             "-m",
             "--model",
             metavar="DIR|FILE",
-            help="Folder of embeddings or of a neural model, or a file of word vectors (word2vec, GloVe, fastText), or NAME=DIR.  [default: a small sample model]",
+            help="Folder of embeddings or of a neural model, a file of word vectors (word2vec, GloVe, fastText) or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR.  [default: a small sample model]",
             show_default=False,
             rich_help_panel="Model",
         ),

@@ -17,7 +17,7 @@ def info(
         str | None,
         typer.Argument(
             metavar="DIR",
-            help="Model or tokenizer folder, ARPA file (.arpa, .lm), SentencePiece .model file or sample model.  [default: list them]",
+            help="Model or tokenizer folder, ARPA file (.arpa, .lm), SentencePiece .model file, sample model or hf:NAME[@REVISION].  [default: list them]",
             show_default=False,
         ),
     ] = None,
@@ -39,7 +39,7 @@ def info(
     """
     from pathlib import Path
 
-    from seqcli import samples, tokenizers
+    from seqcli import sources, tokenizers
     from seqcli.commands.info import overview, sample_models
     from seqcli.interop import is_arpa
     from seqcli.report.frame import Column
@@ -50,7 +50,7 @@ def info(
     if model is None:
         sample_models.show(results, reporter)
         return
-    asked, model = model, samples.folder_of(model, reporter=reporter)
+    asked, model = model, sources.located(model, reporter=reporter)
     if is_arpa(model):
         values = _of_arpa(model, verify=verify, encoding=encoding, reporter=reporter)
     elif (Path(model) / tokenizers.FILE).is_file() or (model.endswith(".model") and not Path(model).is_dir()):

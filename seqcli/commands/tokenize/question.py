@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from seqcli.commands import session
 from seqcli.data.lines import Block
@@ -25,6 +25,7 @@ class NamedReader(NamedTuple):
 class Question(session.Question):
     """The command line. ids: read or write token ids instead of tokens."""
 
+    needs_weights: ClassVar[bool] = False
     ids: bool = False
 
     def open_records(self, out: Output | None = None) -> session.Records:

@@ -24,7 +24,7 @@ from seqcli.commands.train.options import (
     Vocabulary,
     Writing,
     leave_counting_to_one,
-    sample_folders,
+    located,
     training_options,
 )
 
@@ -78,7 +78,7 @@ def classifier(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a tokenizer folder (not for bag).  [default: sentencepiece]",
+            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a folder or hf:NAME with one (not for bag).  [default: sentencepiece]",
             show_default=False,
         ),
     ] = None,
@@ -113,7 +113,8 @@ def classifier(
     from seqcli.tasks.classification.load import CLASSIFICATION
     from seqcli.tasks.classification.train_several import train_classifiers
 
-    tokenizer, init = sample_folders([tokenizer, init], command="train classifier", quiet=writing.quiet)
+    tokenizer = located(tokenizer, weights=False, command="train classifier", quiet=writing.quiet)
+    init = located(init, command="train classifier", quiet=writing.quiet)
     archs, decisive = arch or ["bag"], metric or "accuracy"
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)

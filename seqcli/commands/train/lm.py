@@ -24,7 +24,7 @@ from seqcli.commands.train.options import (
     Vocabulary,
     Writing,
     leave_counting_to_one,
-    sample_folders,
+    located,
     thresholds,
     training_options,
 )
@@ -72,7 +72,7 @@ def lm(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a tokenizer folder.  [default: words]",
+            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a folder or hf:NAME with one.  [default: words]",
         ),
     ] = None,
     vocab_size: VocabSize = None,
@@ -114,7 +114,7 @@ def lm(
     from seqcli.tasks.language.load import LANGUAGE
     from seqcli.tasks.language.train_several import train_language_models
 
-    (tokenizer,) = sample_folders([tokenizer], command="train lm", quiet=writing.quiet)
+    tokenizer = located(tokenizer, weights=False, command="train lm", quiet=writing.quiet)
     archs = arch or ["ngram"]
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)

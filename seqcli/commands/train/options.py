@@ -195,13 +195,13 @@ class Vocabulary:
     limit_vocab: str | None
 
 
-def sample_folders(sources: list[str | None], *, command: str, quiet: bool) -> list[str | None]:
-    """The folders of tokenizers and models, some of which may be sample models by name; these are built on first use."""
-    from seqcli import samples
+def located(source: str | None, *, weights: bool = True, command: str, quiet: bool) -> str | None:
+    """The path of a model or tokenizer that a training begins with. weights: False where the tokenizer is enough."""
+    from seqcli import sources
     from seqcli.report.progress import Console
 
     reporter = Console(prefix=f"seqcli {command}", quiet=quiet)
-    return [source and samples.folder_of(source, reporter=reporter) for source in sources]
+    return source and sources.located(source, weights=weights, reporter=reporter)
 
 
 def training_options(

@@ -19,7 +19,7 @@ from seqcli.commands.train.options import (
     VocabSize,
     Vocabulary,
     Writing,
-    sample_folders,
+    located,
     training_options,
 )
 
@@ -99,7 +99,7 @@ def translator(
         str | None,
         typer.Option(
             metavar="KIND|DIR",
-            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a tokenizer folder.  [default: sentencepiece]",
+            help=f"Tokenizer: {', '.join(catalog.trained_tokenizers())}, or a folder or hf:NAME with one.  [default: sentencepiece]",
             show_default=False,
         ),
     ] = None,
@@ -143,7 +143,8 @@ def translator(
     from seqcli.tasks.translation.load import TRANSLATION
     from seqcli.tasks.translation.train_several import default_arch, train_translators
 
-    tokenizer, init = sample_folders([tokenizer, init], command="train translator", quiet=writing.quiet)
+    tokenizer = located(tokenizer, weights=False, command="train translator", quiet=writing.quiet)
+    init = located(init, command="train translator", quiet=writing.quiet)
     archs = arch or [default_arch(init)]
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)

@@ -33,7 +33,7 @@ def translate(
             "-m",
             "--model",
             metavar="DIR",
-            help="Translator folder, or NAME=DIR.  [default: a small sample model]",
+            help="Translator folder or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR.  [default: a small sample model]",
             show_default=False,
             rich_help_panel="Model",
         ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ CURE = "download the model again"
 LARGEST_CONFIG = 1 << 22  # bytes; the names of 21,000 labels take 1.5 MB
 _MANIFEST = "manifest.json"  # of our own folders, which also hold a config.json
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _FLOATING = ("F32", "BF16", "F16", "F64")
 _PICKLE = re.compile(r"pytorch_model.*\.(bin|bin\.index\.json)")
 _OTHER = re.compile(r"tf_model\.h5|flax_model\.msgpack|.*\.(gguf|onnx|ckpt|pt|pth)")
@@ -54,15 +56,19 @@ def find(folder: Path | str, name: str) -> Path | None:
     if not os.path.lexists(path):
         return None
     real, inside = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    if not real.is_relative_to(inside) and real.parent != _blobs(inside):
+    if not real.is_relative_to(inside) and not _is_blob(real, inside):
         raise ModelError("a link out of the folder", where=str(path), cure="copy the file itself")
     return path
 
 
-def _blobs(folder: Path) -> Path | None:
-    """Where the files of REPOSITORY/snapshots/REVISION are, which are links, in the cache of `huggingface_hub`."""
-    blobs = folder.parents[1] / "blobs" if folder.parent.name == "snapshots" else folder
-    return blobs if blobs != folder and not blobs.is_symlink() else None
+def _is_blob(path: Path, folder: Path) -> bool:
+    """Whether a file is a blob of the repository, where the folder is REPOSITORY/snapshots/REVISION in the cache of
+    `huggingface_hub`: REPOSITORY/blobs/HASH, or blobs/HA/HASH beside the repositories, which several share."""
+    if folder.parent.name != "snapshots":
+        return False
+    repository = folder.parents[1]
+    own, shared = repository / "blobs", repository.parent / "blobs" / path.name[:2]
+    return path.parent == own or (path.parent == shared and _HASH.fullmatch(path.name) is not None)
 
 
 def read_json(folder: Path | str, name: str, *, largest: int = LARGEST_CONFIG) -> dict[str, Any]:
@@ -106,13 +112,13 @@ class Weights:
             self.files = [WEIGHTS]
             self._tensors = self._read(WEIGHTS)
         elif find(folder, INDEX) is not None:
-            shards = self._index()
+            shards = shards_of(self.folder)
             self.files = sorted(shards)
             self._tensors = {}
             for file in self.files:
                 self._tensors |= self._shard(file, shards[file])
         else:
-            raise _without_weights(self.folder)
+            raise without_weights(str(folder), _names_in(self.folder))
 
     @property
     def names(self) -> list[str]:
@@ -162,19 +168,6 @@ class Weights:
             raise ModelError(f"no {file} in the folder, which {INDEX} names", where=str(self.folder), cure=CURE)
         return tensor_file.read_foreign(path, cure=CURE)
 
-    def _index(self) -> dict[str, set[str]]:
-        """Of each shard the names of its tensors."""
-        places = read_json(self.folder, INDEX, largest=regular.LARGEST_JSON).get("weight_map")
-        where = str(self.folder / INDEX)
-        if not isinstance(places, dict) or not places:
-            raise ModelError("damaged (no weight_map)", where=where, cure=CURE)
-        shards: dict[str, set[str]] = {}
-        for name, file in places.items():
-            if not isinstance(file, str) or not _SHARD.fullmatch(file):
-                raise ModelError(f"{listed([str(file)])} is not the name of a shard", where=where, cure=CURE)
-            shards.setdefault(file, set()).add(name)
-        return shards
-
     def _shard(self, file: str, names: set[str]) -> dict[str, tensor_file.Stored]:
         found = self._read(file)
         if different := sorted(names ^ found.keys()):
@@ -183,15 +176,33 @@ class Weights:
         return found
 
 
-def _without_weights(folder: Path) -> ModelError:
-    """What is there instead of safetensors, and the cure."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in islice(entries, _ENTRIES))
+def shards_of(folder: Path | str) -> dict[str, set[str]]:
+    """The shards that model.safetensors.index.json names, and the names of the tensors of each. Raises ModelError."""
+    places = read_json(folder, INDEX, largest=regular.LARGEST_JSON).get("weight_map")
+    where = str(Path(folder) / INDEX)
+    if not isinstance(places, dict) or not places:
+        raise ModelError("damaged (no weight_map)", where=where, cure=CURE)
+    shards: dict[str, set[str]] = {}
+    for name, file in places.items():
+        if not isinstance(file, str) or not _SHARD.fullmatch(file):
+            raise ModelError(f"{listed([str(file)])} is not the name of a shard", where=where, cure=CURE)
+        shards.setdefault(file, set()).add(name)
+    return shards
+
+
+def without_weights(where: str, names: Iterable[str]) -> ModelError:
+    """What a model has instead of safetensors, and the cure. names: of its files."""
+    names = sorted(names)
     convert = "convert it with transformers (from_pretrained, then save_pretrained, which writes safetensors)"
     if pickle := next(filter(_PICKLE.fullmatch, names), None):
         what = f"has its weights in {pickle}, a pickle, which may run any code and is not opened"
         cure = f"{convert}, or try another revision: conversions are often in refs/pr"
-        return ModelError(what, where=str(folder), cure=cure)
+        return ModelError(what, where=where, cure=cure)
     if other := next(filter(_OTHER.fullmatch, names), None):
-        return ModelError(f"has its weights in {other}, not in safetensors", where=str(folder), cure=convert)
-    return ModelError(f"no {WEIGHTS} in the folder", where=str(folder), cure=CURE)
+        return ModelError(f"has its weights in {other}, not in safetensors", where=where, cure=convert)
+    return ModelError(f"has no {WEIGHTS}", where=where, cure=CURE)
+
+
+def _names_in(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in islice(entries, _ENTRIES)]

@@ -1,0 +1,41 @@
+"""What a user gives as a model: a path, a sample model by its name, a model of the Hugging Face hub (`hf:NAME[@REVISION]`).
+
+Every command and the Python interface ask here; what follows knows paths alone. A path that exists is never taken for a
+name, and nothing is fetched unless the user wrote `hf:`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from seqcli.interfaces import Reporter
+
+_HUB = "hf:"
+
+
+def located(source: str, *, weights: bool = True, reporter: Reporter) -> str:
+    """The path of a model or tokenizer: built where it is a sample model, fetched where it is of the hub, and not there yet.
+
+    weights: False where the tokenizer is enough. Raises ModelError for a name of which there is no model.
+    """
+    if os.path.exists(source):
+        return source
+    if source.startswith(_HUB):
+        from seqcli.interop.huggingface import hub
+
+        return hub.folder_of(source, weights=weights, reporter=reporter)
+    from seqcli import samples
+
+    return samples.folder_of(source, reporter=reporter)
+
+
+def all_located(sources: Iterable[str], *, weights: bool = True, reporter: Reporter) -> list[str]:
+    """What -m names, as `DIR` or `NAME=DIR`, with a path for each name of a model, which stays its name."""
+    found = []
+    for source in sources:
+        name, sign, path = source.partition("=")
+        given = path if sign and not os.path.exists(source) else source
+        place = located(given, weights=weights, reporter=reporter)
+        found.append(source if place == given else f"{name}={place}")
+    return found
