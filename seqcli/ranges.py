@@ -63,7 +63,7 @@ class Range:
     def _bounds(self) -> str:
         low, high = (f"{int(end) if end == int(end) else end:,}" for end in (self.low, self.high))
         if not self._open:
-            return f"{low} to {high}"
+            return low if low == high else f"{low} to {high}"
         return f"{'above' if self.open_low else 'at least'} {low} and {'below' if self.open_high else 'at most'} {high}"
 
 
@@ -114,6 +114,7 @@ STEPS = Range(0, 10**12, whole=True)
 MINUTES = Range(0, 1e7)
 LEARNING_RATE = Range(0, 1e3)
 ORDER = Range(1, 10, whole=True)
+QUANTIZE = Range(8, 8, whole=True)  # bits of an n-gram model's probabilities
 MEMORY = Range(1 << 20, 1 << 50, whole=True)  # bytes
 VOCAB_SIZE = Range(4, (1 << 31) - 1, whole=True)
 MIN_COUNT = Range(1, (1 << 31) - 1, whole=True)

@@ -74,6 +74,7 @@ def train_lm(
     unit: str = "line",
     order: int | None = None,
     prune: Sequence[int] | None = None,
+    quantize: int | None = None,
     memory: int | None = None,
     objective: str | None = None,
     text_column: str | None = None,
@@ -86,7 +87,7 @@ def train_lm(
     """Trains a language model on the text in `data`, writes it to the folder `output` and returns it.
 
     arch: "ngram", "feedforward", "rnn", "lstm", "gru" or "transformer"; several are trained alike, into a folder each in `output`,
-    and returned by name. order, prune, memory (bytes): of n-grams. objective: of a Transformer, "causal", "masked" or "hybrid".
+    and returned by name. order, prune, quantize (8 bits), memory (bytes): of n-grams. objective: of a Transformer, "causal", "masked" or "hybrid".
     progress: called as the work goes on, up to ten times a
     second. options: those of every training, such as minutes, epochs, seed, preset, tokenizer, settings, force and resume.
     """
@@ -100,6 +101,7 @@ def train_lm(
             valid=dataclasses.replace(corpus, paths=held_out) if held_out else None,
             order=order,
             prune=prune,
+            quantize=quantize,
             memory=memory,
             objective=objective,
             reporter=reporter,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqcli.commands.options import choice, with_options
+from seqcli.commands.options import QUANTIZE, choice, with_options
 from seqcli.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from seqcli.runs.model_folder import ModelFolder
 
 
 @with_options("Model")
@@ -34,6 +37,7 @@ def convert(
             help="Format of word vectors: word2vec-text, word2vec-bin, glove or fasttext-bin.  [default: from the file name]",
         ),
     ] = None,
+    quantize: QUANTIZE = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing target.")] = False,
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of an ARPA file that is not UTF-8, such as latin-1.")
@@ -45,10 +49,13 @@ def convert(
 ) -> None:
     """Convert an n-gram model to an ARPA file or back, or word vectors to and from other formats. Scores and vectors stay the same.
 
+    With --quantize, the probabilities of an n-gram model are rounded to 8 bits, which makes it about a third as large.
+
     Examples:
       seqcli convert model model.arpa
       seqcli convert model model.arpa.gz
       seqcli convert model.arpa copy
+      seqcli convert model small --quantize 8
     """
     import shlex
     from pathlib import Path
@@ -62,26 +69,30 @@ def convert(
     from seqcli.report.progress import Console
     from seqcli.runs.model_folder import ModelFolder
     from seqcli.runs.model_writer import drafting
-    from seqcli.tasks.language.load import LANGUAGE, open_model, table_of
-    from seqcli.tasks.language.train_counted import save_counted
+    from seqcli.tasks.language.load import open_model, table_of
+    from seqcli.tasks.language.train_counted import foreign_record, save_counted
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
     source = sources.located(source, reporter=reporter)
     if convert_vectors.applies(source):
         if encoding:
             raise UsageError("--encoding applies to reading an ARPA file")
+        if quantize:
+            raise UsageError("--quantize applies to n-gram models", where=source, cure="leave it out")
         return convert_vectors.convert(source, target, format=to, force=force, reporter=reporter)
     if to:
         raise UsageError("--to applies to word vectors", where=source, cure="leave it out")
     reads, writes = map(is_arpa, (source, target))
-    if reads == writes:
+    if quantize and writes:
+        raise UsageError("--quantize applies to model folders; an ARPA file holds decimal numbers", where=target)
+    if reads == writes and not quantize:
         if not reads:
             ModelFolder.open(source)  # a source that is no model at all is reported first
         what = "source and target are both ARPA files" if reads else "neither source nor target is an ARPA file"
         raise UsageError(what, cure="use seqcli convert DIR MODEL.arpa.gz, or the other way round")
+    if encoding and not reads:
+        raise UsageError("--encoding applies to reading an ARPA file; files are written in UTF-8")
     if writes:
-        if encoding:
-            raise UsageError("--encoding applies to reading an ARPA file; files are written in UTF-8")
         if compression(target) not in (None, ".gz"):
             raise UsageError(
                 f"cannot write {compression(target)} files", where=target, cure="name it .arpa or .arpa.gz"
@@ -89,10 +100,7 @@ def convert(
         taken = UsageError("already exists", where=target, cure="use --force to replace it")
         if Path(target).exists() and not force:
             raise taken
-        run = ModelFolder.open(source).expect(LANGUAGE)
-        if run.arch != "ngram":
-            raise ModelError(f"{run.arch} models cannot be written as ARPA", where=source, cure="use an n-gram model")
-        run.verify()
+        _counted(source, "written as ARPA")
         opened = open_model(source)
         try:
             arpa.write(Path(target), table_of(opened), opened.tokenizer, opened.unit, exclusive=not force)
@@ -108,5 +116,18 @@ def convert(
     else:
         with drafting(target, force=force) as draft:
             opened = open_model(source, encoding=encoding, reporter=reporter)
-            save_counted(draft, opened, source=source)
+            record = foreign_record(opened, source=source) if reads else _counted(source, "quantized").config
+            opened = save_counted(draft, opened, source=source, record=record, quantize=quantize)
     reporter.note(f"{source} -> {target}: n-grams {', '.join(f'{n:,}' for n in table_of(opened).sizes)}")
+
+
+def _counted(source: str, use: str) -> ModelFolder:
+    """The folder of a whole n-gram model, which alone can be put to this use."""
+    from seqcli.runs.model_folder import ModelFolder
+    from seqcli.tasks.language.load import LANGUAGE
+
+    run = ModelFolder.open(source).expect(LANGUAGE)
+    if run.arch != "ngram":
+        raise ModelError(f"{run.arch} models cannot be {use}", where=source, cure="use an n-gram model")
+    run.verify()
+    return run

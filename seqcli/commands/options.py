@@ -216,6 +216,16 @@ SIGNATURE = Annotated[
         rich_help_panel="Output",
     ),
 ]
+QUANTIZE = Annotated[
+    int | None,
+    typer.Option(
+        "--quantize",
+        parser=number(ranges.QUANTIZE),
+        metavar="N",
+        help="Store the probabilities of an n-gram model in N bits (8): a third of the size, nearly the same perplexity.  [default: float32]",
+        show_default=False,
+    ),
+]
 COLUMN = "a name, or #N for the Nth column; dots reach into nested fields (translation.en)."
 
 FORMAT = Annotated[

@@ -17,6 +17,7 @@ from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Reporter, Scores
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
+from seqcli.ngram.quantised import BITS, QuantisedTable, parameters, quantised
 from seqcli.ngram.table import Table
 from seqcli.ranges import check, each, within
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
@@ -34,9 +35,12 @@ class Config:
     prune: tuple[int, ...] = each(
         0, 1 << 31, default=(), help="per order, drop n-grams seen this often or less (as lmplz --prune)"
     )
+    quantize: int = within(0, 8, default=0, help="bits of a probability in the model: 8, or 0 for float32")
 
     def __post_init__(self):
         check(self)
+        if self.quantize not in (0, BITS):
+            raise ValueError(f"quantize must be {BITS}, or 0 for float32")
         if len(self.prune) > self.order:
             raise ValueError(f"prune has {len(self.prune)} thresholds for order {self.order}")
         if list(self.prune) != sorted(self.prune):
@@ -70,10 +74,9 @@ class NgramModel:
     """A `LanguageModel` over a `Table`."""
 
     logits_are_log_probs = True
-    precision = "fp32"
 
     def __init__(self, table: Table):
-        self.table = table
+        self.table, self.precision = table, table.precision
         self.vocab_size = table.vocab_size
         self.horizon = table.order - 1
 
@@ -125,6 +128,10 @@ class Counted:
     tensors: dict[str, np.ndarray]
     record: dict
 
+    @property
+    def parameters(self) -> int:
+        return parameters(self.tensors)
+
 
 def estimate(stream: np.ndarray, config: Config, *, vocab_size: int, arena: Arena, reporter: Reporter) -> Counted:
     """A model of `stream` (int32 [T], `<s>` before each row). Its arrays live as long as `arena`."""
@@ -138,15 +145,18 @@ def estimate(stream: np.ndarray, config: Config, *, vocab_size: int, arena: Aren
             f"text too small or too repetitive to estimate the Kneser-Ney discounts of order "
             f"{', '.join(map(str, fallback))}; using 0.5, 1, 1.5"
         )
+    table = quantised(made.table, arena=arena) if config.quantize else made.table
     record = {
-        "ngrams": made.table.sizes,
+        "ngrams": table.sizes,
         "ngrams_seen": made.seen,
         "discounts": [list(d[:3]) for d in made.discounts],
         "fallback_discounts": fallback,
     }
-    return Counted(made.table.tensors(), record)
+    return Counted(table.tensors(), record)
 
 
 def load(config: Mapping, tensors: dict[str, np.ndarray], *, vocab_size: int) -> NgramModel:
-    settings = Config(order=config["order"], prune=tuple(config["prune"]))
-    return NgramModel(Table.from_tensors(tensors, order=settings.order, vocab_size=vocab_size))
+    made = {"quantize": 0, **config}  # folders of earlier versions do not say
+    settings = Config(order=made["order"], prune=tuple(made["prune"]), quantize=made["quantize"])
+    kind = QuantisedTable if settings.quantize else Table
+    return NgramModel(kind.from_tensors(tensors, order=settings.order, vocab_size=vocab_size))

@@ -37,10 +37,9 @@ class Config(ngram.Config):
 class NgramClassifier:
     """models: one a label; log_prior: float64 [C]."""
 
-    precision = "fp32"
-
     def __init__(self, models: list[NgramModel], log_prior: np.ndarray):
         self.models, self.log_prior = models, log_prior
+        self.precision = models[0].precision
 
     def classify(self, batch: TokenBatch) -> np.ndarray:
         logits = np.empty((len(batch.lengths), len(self.models)))
@@ -89,9 +88,8 @@ def load(config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int,
         label, sign, rest = name.partition("/")
         if sign:
             parts.setdefault(label, {})[rest] = array
-    settings = {"order": config["order"], "prune": config["prune"]}
     try:
-        models = [ngram.load(settings, parts[str(label)], vocab_size=vocab_size) for label in range(labels)]
+        models = [ngram.load(config, parts[str(label)], vocab_size=vocab_size) for label in range(labels)]
     except KeyError as error:
         raise ModelError(f"missing table of label {error}", cure="restore the model or train again") from None
     return NgramClassifier(models, np.array(prior, np.float64))

@@ -71,7 +71,7 @@ def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), re
     adjusted = _adjusted_counts(levels, arena)
     discounts = [discounts_of(a) for a in adjusted]
 
-    table = Table.empty(order)
+    table, log_prob = Table.empty(order), []
     probability = arena.empty(len(adjusted[0]), np.float32)
     probability[:] = _unigrams(adjusted[0], discounts[0])
     kept_below = None  # which rows of the order below stay in the model; None for all
@@ -82,13 +82,14 @@ def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), re
         higher, backoff = _interpolate(level, a, discounts[n - 1], kept, probability, arena)
         table.words.append(_chosen(levels[n - 2].word, kept_below if n > 2 else None))
         table.children.append(_children(level.children, kept, kept_below))
-        table.log_prob.append(_logarithms(probability, kept_below, arena))
+        log_prob.append(_logarithms(probability, kept_below, arena))
         table.log_backoff.append(_logarithms(backoff, kept_below, arena))
         kept_below, probability = kept, higher
         arena.rest()
     table.words.append(_chosen(levels[-1].word, kept_below))
-    table.log_prob.append(_logarithms(probability, kept_below, arena))
-    table.log_prob[0][BOS_ID] = -np.inf  # a start is given, never predicted
+    log_prob.append(_logarithms(probability, kept_below, arena))
+    log_prob[0][BOS_ID] = -np.inf  # a start is given, never predicted
+    table.log_prob.extend(log_prob)
     return Estimate(table, discounts, seen)
 
 

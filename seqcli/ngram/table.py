@@ -11,6 +11,7 @@ The same arrays are the file: they are mapped into memory, opening a model reads
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -20,9 +21,17 @@ from seqcli.text import BOS_ID
 _CHUNK = 1 << 16  # tokens scored at a time: temporaries stay in the cache
 
 
+class Column(Protocol):
+    """A column of a table: an array, or what is indexed as one (by rows, slices or a number) and becomes one."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __array__(self) -> np.ndarray: ...
+
+
 @dataclass(slots=True)
 class Table:
-    """A back-off model of order N.
+    """A back-off model of order N. The columns here are arrays; `quantised` has others.
 
     words[n]: uint32 [R_n], last words of the n-grams of order n + 1, for n >= 1 (words[0] is empty: ids are rows);
     children[n]: [R_n + 1], slices of order n + 2 by rows of order n + 1, for n < N - 1;
@@ -30,13 +39,15 @@ class Table:
     """
 
     order: int
-    words: list[np.ndarray]
-    children: list[np.ndarray]
-    log_prob: list[np.ndarray]
-    log_backoff: list[np.ndarray]
+    words: list[Column]
+    children: list[Column]
+    log_prob: list[Column]
+    log_backoff: list[Column]
+
+    precision = "fp32"
 
     @classmethod
-    def empty(cls, order: int) -> Table:
+    def empty(cls, order: int) -> Self:
         return cls(order, [], [], [], [])
 
     @property
@@ -58,30 +69,32 @@ class Table:
             if n < self.order - 1:
                 named[f"order{n + 1}.log_backoff"] = self.log_backoff[n]
                 named[f"order{n + 1}.children"] = self.children[n]
-        return named
+        return {name: np.asarray(column) for name, column in named.items()}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, np.ndarray], *, order: int, vocab_size: int) -> Table:
+    def from_tensors(cls, tensors: dict[str, np.ndarray], *, order: int, vocab_size: int) -> Self:
         """Raises ModelError where the arrays do not make a table of that order and vocabulary."""
         table = cls.empty(order)
         try:
-            for n in range(order):
-                table.log_prob.append(_checked(tensors[f"order{n + 1}.log_prob"], np.float32))
-                rows = len(table.log_prob[n])
-                table.words.append(
-                    _checked(tensors[f"order{n + 1}.words"], np.uint32, rows) if n else np.zeros(0, np.uint32)
-                )
-                if n < order - 1:
-                    table.log_backoff.append(_checked(tensors[f"order{n + 1}.log_backoff"], np.float32, rows))
-                    children = _checked(tensors[f"order{n + 1}.children"], np.integer, rows + 1)
-                    if children[0] != 0 or children[-1] != len(tensors[f"order{n + 2}.log_prob"]):
-                        raise ValueError(f"children of order {n + 1}")
-                    table.children.append(children)
+            table._read(tensors)
+            for n, children in enumerate(table.children):
+                if children[0] != 0 or children[len(children) - 1] != len(table.log_prob[n + 1]):
+                    raise ValueError(f"children of order {n + 1}")
             if table.vocab_size != vocab_size:
                 raise ValueError(f"{table.vocab_size} unigrams for a vocabulary of {vocab_size}")
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, IndexError) as error:
             raise ModelError(f"damaged n-gram table ({error})", cure="restore the file or train again") from None
         return table
+
+    def _read(self, tensors: dict[str, np.ndarray]) -> None:
+        """The columns of `tensors`. Raises KeyError or ValueError where one is missing or cannot be one."""
+        for n in range(self.order):
+            self.log_prob.append(checked(tensors[f"order{n + 1}.log_prob"], np.float32))
+            rows = len(self.log_prob[n])
+            self.words.append(checked(tensors[f"order{n + 1}.words"], np.uint32, rows) if n else np.zeros(0, np.uint32))
+            if n < self.order - 1:
+                self.log_backoff.append(checked(tensors[f"order{n + 1}.log_backoff"], np.float32, rows))
+                self.children.append(checked(tensors[f"order{n + 1}.children"], np.integer, rows + 1))
 
     def find(self, n: int, prefix: np.ndarray, word: np.ndarray) -> np.ndarray:
         """Rows of order n (2 ... N) for prefixes [Q] (rows of order n - 1, none negative) and words [Q]; -1 if absent."""
@@ -157,7 +170,7 @@ class Table:
         contexts: int [B, C], right-aligned; -1 where a shorter one has nothing yet.
         """
         contexts = contexts[:, max(0, contexts.shape[1] - self.order + 1) :].astype(np.int64)
-        log_p = np.tile(self.log_prob[0].astype(np.float64), (len(contexts), 1))
+        log_p = np.tile(np.asarray(self.log_prob[0]).astype(np.float64), (len(contexts), 1))
         rows = contexts  # the row of order n that ends in a column, -1 where there is none
         for n in range(1, contexts.shape[1] + 1):  # longer and longer contexts that end here
             if n > 1:
@@ -174,7 +187,8 @@ class Table:
         return log_p
 
 
-def _checked(array: np.ndarray, kind, rows: int | None = None) -> np.ndarray:
+def checked(array: np.ndarray, kind, rows: int | None = None) -> np.ndarray:
+    """A column of a file. Raises ValueError where it has another shape, length or type."""
     if array.ndim != 1 or not np.issubdtype(array.dtype, kind) or rows not in (None, len(array)):
         raise ValueError("wrong shape or type")
     return array

@@ -352,6 +352,45 @@ def test_a_converted_model_is_a_model_folder(tmp_path, model, here):
     assert here("convert", model, "m.arpa").code == 2 and here("convert", model, "m.arpa", "--force").code == 0
 
 
+def test_a_quantised_model_is_opened_by_every_verb(tmp_path, corpus, model, here):
+    whole, small = open_model(str(model)), tmp_path / "small"
+    order = str(whole.model.table.order)
+    assert here("train", "lm", corpus, "-o", small, "--order", order, "--quantize", "8", "--valid", corpus).code == 0
+    assert here("convert", model, "converted", "--quantize", "8").code == 0
+    assert here("convert", model, "m.arpa").code == 0
+    assert here("convert", "m.arpa", "of-arpa", "--quantize", "8").code == 0
+    batch = whole.tokenizer.encode(corpus.read_bytes() + b"the cat saw the zebra\n")
+    for made in (small, "converted", "of-arpa"):
+        opened = open_model(str(made))
+        text = batch if made != "of-arpa" else opened.tokenizer.encode(corpus.read_bytes() + b"the cat saw the zebra\n")
+        mine, its = opened.model.score(text), whole.model.score(batch)
+        np.testing.assert_allclose(mine.log_prob, its.log_prob, rtol=1e-3)
+        assert np.array_equal(mine.order, its.order) and opened.model.precision == "q8"
+        info = json.loads(here("info", made, "--json", "--verify").out)
+        assert info["parameters"] == json.loads(here("info", model, "--json").out)["parameters"]
+        assert info["settings"]["quantize"] == 8
+        assert info["bytes_per_ngram"] == round(info["bytes"] / sum(info["ngrams"]), 2)
+    assert "prec:q8" in here("score", "-m", "converted", "the cat", "--json").err
+    for verb, *options in (["generate", "--next", "3"], ["generate"], ["explain"], ["score", "--unit", "token"]):
+        assert here(verb, "-m", "converted", "the cat", *options).code == 0
+    assert here("convert", "converted", "back.arpa").code == 0
+    back = open_model("back.arpa")
+    np.testing.assert_allclose(
+        back.model.score(back.tokenizer.encode(b"the cat saw the dog\n")).log_prob,
+        open_model("converted").model.score(whole.tokenizer.encode(b"the cat saw the dog\n")).log_prob,
+        rtol=1e-5,
+    )
+
+
+def test_what_cannot_be_quantised_says_why(model, here):
+    assert here("convert", model, "q", "--quantize", "8").code == 0
+    assert "already quantized" in here("convert", "q", "again", "--quantize", "8").err
+    assert "ARPA" in here("convert", model, "m.arpa", "--quantize", "8").err
+    assert "must be 8, got '4'" in here("convert", model, "m", "--quantize", "4").err
+    assert here("convert", model, "m", "--quantize", "8", "--encoding", "latin-1").code == 2
+    assert here("train", "lm", "x.txt", "-o", "n", "--arch", "lstm", "--quantize", "8").code == 2
+
+
 # --- too little text --------------------------------------------------------------------------------------------------
 
 

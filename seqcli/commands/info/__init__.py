@@ -70,17 +70,20 @@ def info(
 
 
 def _of_run(model: str, *, verify: bool) -> dict:
+    from seqcli.ngram.quantised import parameters
     from seqcli.runs.model_folder import ModelFolder
 
     run = ModelFolder.open(model)
     if verify:
         run.verify()
+    ngrams = run.config.get("ngrams")
     return {
         "model": str(run.path),
         "task": run.task,
         "arch": run.arch,
-        "parameters": _parameters(run.tensors()),
+        "parameters": parameters(run.tensors()),
         "bytes": run.bytes(),
+        **({"bytes_per_ngram": round(run.bytes() / sum(ngrams), 2)} if ngrams else {}),
         "format": run.manifest["format"],
         "seqcli": run.manifest.get("seqcli"),
         "verified": verify,
@@ -92,6 +95,7 @@ def _of_arpa(model: str, *, verify: bool, encoding: str | None, reporter: Report
     """Reading it verifies all that an ARPA file says about itself."""
     from pathlib import Path
 
+    from seqcli.ngram.quantised import parameters
     from seqcli.tasks.language.load import LANGUAGE, open_model, table_of
     from seqcli.tasks.language.train_counted import foreign_record
 
@@ -99,7 +103,7 @@ def _of_arpa(model: str, *, verify: bool, encoding: str | None, reporter: Report
     return {
         "model": model,
         "task": LANGUAGE,
-        "parameters": _parameters(table_of(opened).tensors()),
+        "parameters": parameters(table_of(opened).tensors()),
         "bytes": Path(model).stat().st_size,
         "format": "arpa",
         "verified": verify,
@@ -124,8 +128,3 @@ def _of_tokenizer(path: str, *, verify: bool) -> dict:
         "bytes": sum(file.stat().st_size for file in files),
         "verified": verify and folder.is_dir(),
     }
-
-
-def _parameters(tensors: dict) -> int:
-    """Word ids and pointers are none."""
-    return sum(array.size for array in tensors.values() if array.dtype.kind == "f")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seqcli import catalog
-from seqcli.commands.options import Machine, choice, memory_size, with_options
+from seqcli.commands.options import QUANTIZE, Machine, choice, memory_size, with_options
 from seqcli.commands.train.options import (
     Budget,
     Data,
@@ -51,6 +51,7 @@ def lm(
             help="Drop n-grams that occur at most N times, one threshold per order as in lmplz: 0,0,1 (ngram).",
         ),
     ] = None,
+    quantize: QUANTIZE = None,
     memory: Annotated[
         int | None,
         typer.Option(
@@ -128,6 +129,7 @@ def lm(
         valid=Corpus(tuple(valid), unit=unit, **vars(reading)) if valid else None,
         order=order,
         prune=thresholds(prune),
+        quantize=quantize,
         memory=memory,
         objective=objective,
         reporter=reporter,

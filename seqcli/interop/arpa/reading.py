@@ -151,8 +151,9 @@ class _Building:
         rows = np.append([unk, bos, eos if eos >= 0 else unk], others)
         table = self.table
         table.words.append(np.zeros(0, np.uint32))  # ids are rows
-        table.log_prob.append(np.append(log_prob, np.float32(_MISSING))[rows])
-        table.log_prob[0][BOS_ID] = -np.inf
+        unigrams = np.append(log_prob, np.float32(_MISSING))[rows]
+        unigrams[BOS_ID] = -np.inf
+        table.log_prob.append(unigrams)
         if table.order > 1:
             table.log_backoff.append(np.append(log_backoff, np.float32(0))[rows])
         data, lengths = (np.concatenate(column) for column in zip(*pieces, strict=True))

@@ -33,6 +33,7 @@ def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line", *,
     assert len(ends) == table.vocab_size, "not the tokenizer of this table"
     lengths = np.diff(ends, prepend=0)
     words = data, ends - lengths, lengths
+    children = [np.asarray(column) for column in table.children]
     header = Header(table.sizes, tokenizer.KIND, unit, tokenizer.normalisation, escaped)
     with _written(path, exclusive=exclusive) as file:
         file.write(header.written())
@@ -40,7 +41,7 @@ def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line", *,
             file.write(f"\n\\{n}-grams:\n".encode())
             for begin in range(0, size, _RUN_ROWS):
                 rows = np.arange(begin, min(begin + _RUN_ROWS, size))
-                file.write(_lines(table, n=n, rows=rows, words=words))
+                file.write(_lines(table, n=n, rows=rows, words=words, children=children))
         file.write(b"\n\\end\\\n")
 
 
@@ -60,8 +61,10 @@ def _written(path: Path, *, exclusive: bool) -> Iterator[BinaryIO | gzip.GzipFil
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
 
 
-def _lines(table: Table, *, n: int, rows: np.ndarray, words: tuple[np.ndarray, np.ndarray, np.ndarray]) -> bytes:
-    """The lines of rows of order n. words: bytes, starts and lengths of all pieces."""
+def _lines(
+    table: Table, *, n: int, rows: np.ndarray, words: tuple[np.ndarray, np.ndarray, np.ndarray], children: list[np.ndarray]
+) -> bytes:  # fmt: skip
+    """The lines of rows of order n. words: bytes, starts and lengths of all pieces; children: the table's, as arrays."""
     data, starts, lengths = words
 
     def mark(text: bytes):
@@ -78,6 +81,5 @@ def _lines(table: Table, *, n: int, rows: np.ndarray, words: tuple[np.ndarray, n
         word = rows if k == 1 else table.words[k - 1][rows]
         columns = [mark(b" "), (data, starts[word], lengths[word]), *columns]
         if k > 1:
-            children = table.children[k - 2]
-            rows = np.searchsorted(children, rows.astype(children.dtype), side="right") - 1
+            rows = np.searchsorted(children[k - 2], rows.astype(children[k - 2].dtype), side="right") - 1
     return ragged.weave([decimals.pieces(log_prob / _LN10), mark(b"\t"), *columns[1:], *end])

@@ -134,7 +134,7 @@ def _count(
     model = module.load(record["settings"], counted.tensors, labels=labels, **sizes)
     valid = given.valid.encoded(prepared.encode, threads=given.threads)
     record["valid"] = figures(model.classify(valid).astype(np.float64), given.valid.targets)
-    record["parameters"] = sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f")
+    record["parameters"] = counted.parameters
     record["seconds"] = round(time.monotonic() - begun, 3)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
     draft.save(

@@ -105,7 +105,7 @@ def train_embeddings(
             "fingerprint": resuming.fingerprint(reading.stream),
         },
         **counted.record,
-        "parameters": sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f"),
+        "parameters": counted.parameters,
         "seconds": round(time.monotonic() - begun_learning, 3),
     }  # fmt: skip
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}

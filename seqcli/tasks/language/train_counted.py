@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,14 @@ import numpy as np
 
 from seqcli import catalog
 from seqcli.data.paths import recorded
+from seqcli.errors import UsageError
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
-from seqcli.ngram.arena import Arena
+from seqcli.models import ngram
+from seqcli.ngram.arena import Arena, default_memory
+from seqcli.ngram.quantised import quantised
+from seqcli.ngram.table import Table
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks.language import baseline
@@ -65,7 +69,7 @@ def train_counted(
         **text.record,
         **({} if name == arch else {"module": name}),
         **counted.record,
-        "parameters": sum(array.size for array in counted.tensors.values() if array.dtype.kind == "f"),
+        "parameters": counted.parameters,
         "seconds": round(time.monotonic() - begun, 3),
     }
     model = module.load(record["settings"], counted.tensors, vocab_size=vocab_size)
@@ -145,12 +149,23 @@ def _prepared(
     return _Text(tokenizer, stream, held_out, record)
 
 
-def save_counted(draft: ModelWriter, opened: OpenModel, *, source: str) -> None:
-    """Saves an n-gram model that was read from a foreign file."""
-    record = foreign_record(opened, source=source)
+def save_counted(
+    draft: ModelWriter, opened: OpenModel, *, source: str, record: Mapping[str, Any], quantize: int | None = None
+) -> OpenModel:
+    """Saves an n-gram model that was read from `source`. record: what is known of it; quantize: bits of its values, as it is
+    for None. Returns the model that was saved. Raises UsageError where it is quantised already."""
+    if quantize:
+        table = table_of(opened)
+        if table.precision != Table.precision:
+            raise UsageError("is already quantized", where=source, cure="use the model that it was made from")
+        arena = Arena(memory=default_memory(), tokens=sum(table.sizes), folder=draft.folder)
+        opened = replace(opened, model=ngram.NgramModel(quantised(table, arena=arena)))
+        settings = {**record["settings"], "quantize": quantize}
+        record = {**{key: value for key, value in record.items() if key != "valid"}, "settings": settings}
     tensors = {name: tensor_file.tensor(array) for name, array in table_of(opened).tensors().items()}
     card = f"# An n-gram language model\n\nConverted by seqcli from {Path(source).name}.\n"
     draft.save(task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=opened.tokenizer, card=card)
+    return opened
 
 
 def foreign_record(opened: OpenModel, *, source: str) -> dict[str, Any]:
@@ -158,7 +173,7 @@ def foreign_record(opened: OpenModel, *, source: str) -> dict[str, Any]:
     table = table_of(opened)
     return {
         "arch": "ngram",
-        "settings": {"order": table.order, "prune": []},
+        "settings": {"order": table.order, "prune": [], "quantize": 0},
         "unit": opened.unit,
         "vocab_size": table.vocab_size,
         "tokenizer": signature.tokenizer_label(opened.tokenizer),

@@ -36,15 +36,23 @@ def train_language_models(
     valid: Corpus | None = None,
     order: int | None = None,
     prune: Sequence[int] | None = None,
+    quantize: int | None = None,
     memory: int | None = None,
     objective: str | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[Trained[OpenModel]]:
     """What `seqcli train lm` does: everything is checked, then the models are trained into `output`, several into folders in it.
 
-    order, prune, memory (bytes): of n-gram models; objective: what a Transformer predicts. Raises UsageError for options that do not go together.
+    order, prune, quantize, memory (bytes): of n-gram models; objective: what a Transformer predicts. Raises UsageError for options that do not go together.
     """
-    training, counted = options.trains(LANGUAGE), {"order": order, "prune": None if prune is None else list(prune)}
+    training, counted = (
+        options.trains(LANGUAGE),
+        {
+            "order": order,
+            "prune": None if prune is None else list(prune),
+            "quantize": quantize,
+        },
+    )
     for_networks = {**options.budget, "tensorboard": options.tensorboard or None}
     without_effect = {
         **({} if options.counts(LANGUAGE) else {**counted, "memory": memory}),
