@@ -55,13 +55,14 @@ from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
+from seqcli.tasks.classification import foreign
 from seqcli.tasks.classification.classify import Classified, explain
 from seqcli.tasks.classification.data import Texts as LabelledTexts
 from seqcli.tasks.classification.evaluate import Answers
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
 from seqcli.tasks.embeddings import ask
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
-from seqcli.tasks.language.load import open_model
+from seqcli.tasks.language.load import named, open_model
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ T = TypeVar("T")
 Model: TypeAlias = "LanguageModel | Classifier | Translator | Embeddings"
 Texts = str | Iterable[str]
 Answer: TypeAlias = T | list[T]
+_TEXTS_AT_ONCE = 1 << 13  # that are classified: each has a probability for every label
 
 
 def path_of(given: Any) -> str:
@@ -84,7 +86,7 @@ def load(
     model: str | os.PathLike[str], *, device: str = "cpu", precision: str = "fp32", threads: int | None = None,
     encoding: str | None = None,
 ) -> Model:  # fmt: skip
-    """The model in a folder, an ARPA file or a file of word vectors, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
+    """The model in a folder, an ARPA file, a fastText model or a file of word vectors, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
 
     device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads apply to neural models; encoding is
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
@@ -92,6 +94,8 @@ def load(
     given = path_of(model)
     path = sources.located(given, reporter=SILENT)
     name = None if path == given else given
+    if foreign.is_classifier(path):
+        return Classifier(*foreign.opened(path, name=name or next(named([path]))[0]))
     if is_vectors(path):
         return Embeddings(open_embeddings(path, name=name or os.path.basename(path)))
     folder = None if is_arpa(path) else ModelFolder.open(path)
@@ -254,8 +258,12 @@ class Classifier:
             ranges.checked("top_k", top_k, ranges.COUNT)
 
         def classified(texts: list[str]) -> Results[Classification]:
-            probabilities = self.opened.probabilities(unlabelled(block_of(texts)))
-            return Results(Classified(self.opened.labels, probabilities).results(texts, top_k=top_k))
+            found: Results[Classification] = Results()
+            for first in range(0, len(texts), _TEXTS_AT_ONCE):
+                some = texts[first : first + _TEXTS_AT_ONCE]
+                probabilities = self.opened.probabilities(unlabelled(block_of(some)))
+                found += Classified(self.opened.labels, probabilities).results(some, top_k=top_k)
+            return found
 
         return _answered(classified, texts)
 

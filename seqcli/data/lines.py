@@ -80,7 +80,9 @@ def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = 
     given = tuple(records)
     records = tuple(map(as_record, given))
     replaced = sum(
-        mended.count("\ufffd") - record.count("\ufffd") for mended, record in zip(records, given, strict=True)
+        mended.count("\ufffd") - record.count("\ufffd")
+        for mended, record in zip(records, given, strict=True)
+        if mended is not record
     )
     if strict and replaced:
         number = next(number for number, record in enumerate(given, first) if LONE_SURROGATE.search(record))
@@ -97,10 +99,17 @@ def as_record(text: str) -> str:
     become U+FFFD, and CR LF is a line feed."""
     if not text.isascii():
         try:
-            text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            text.encode()
         except UnicodeEncodeError:
-            text = LONE_SURROGATE.sub("\ufffd", text)
+            text = _without_surrogates(text)
     return text.replace("\r\n", "\n")
+
+
+def _without_surrogates(text: str) -> str:
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return LONE_SURROGATE.sub("\ufffd", text)
 
 
 def read_blocks(

@@ -9,15 +9,18 @@ Everything is a handful of vector operations over many words, without a loop ove
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.ragged import gather
-from seqcli.token_batch import TokenBatch, owners
+from seqcli.ragged import gather, joined
+from seqcli.token_batch import TokenBatch
 
 _BASIS, _PRIME = np.uint32(2166136261), np.uint32(16777619)
 _OPEN, _CLOSE = ord("<"), ord(">")
+_LONGEST_CHARACTER = 4  # bytes
+_AT_ONCE = 1 << 16  # characters
 
 
 @dataclass(frozen=True)
@@ -33,24 +36,36 @@ class Subwords:
 
         data: uint8, valid UTF-8.
         """
+        total = np.zeros(len(starts), np.int64)
+        tokens = []
+        for first, part in self.parts(data, starts, lengths):
+            total[first : first + len(part.lengths)] += part.lengths
+            tokens.append(part.tokens)
+        return TokenBatch(joined(tokens, np.int32), total)
+
+    def parts(self, data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[int, TokenBatch]]:
+        """The same for a few words at a time, with the number of the first: a long word may have its n-grams in several parts."""
+        if not len(starts):
+            return
         wrapped, begins = _wrapped(data, starts, lengths)
         first = np.flatnonzero((wrapped & 0xC0) != 0x80)  # the first byte of each character
-        word = np.searchsorted(begins, first, side="right") - 1
-        last = np.append(first, len(wrapped))
-        chars = np.bincount(word, minlength=len(begins))  # `<` and `>` too
-        left = np.cumsum(chars)[word] - np.arange(len(first))  # characters from here to the word's end
-        orders = range(self.shortest, self.longest + 1)
-        found = np.zeros((len(first), len(orders)), np.int64)
-        kept = np.zeros(found.shape, bool)
-        for column, n in enumerate(orders):
-            fits = left >= n
-            if n == 1:  # the two borders alone are none
-                fits &= (left > 1) & (left < chars[word])
-            at = np.flatnonzero(fits)
-            found[at, column] = _fnv(wrapped, first[at], last[at + n]) % np.uint32(self.buckets)
-            kept[:, column] = fits
-        per_word = np.bincount(word, kept.sum(axis=1), minlength=len(begins)).astype(np.int64)
-        return TokenBatch(found[kept].astype(np.int32), per_word)
+        ends = np.append(np.searchsorted(first, begins), len(first))  # of words, in characters, `<` and `>` too
+        for begin in range(0, len(first), _AT_ONCE):
+            end = min(begin + _AT_ONCE, len(first))
+            word = np.searchsorted(ends, np.arange(begin, end), side="right") - 1
+            left = ends[word + 1] - np.arange(begin, end)  # characters from here to the word's end
+            inner = (ends[word] < np.arange(begin, end)) & (left > 1)
+            found = np.zeros((end - begin, max(self.longest - self.shortest + 1, 0)), np.int32)
+            kept = np.zeros(found.shape, bool)
+            last = min(end + self.longest, len(first))
+            for n, h in enumerate(_hashes(wrapped, np.append(first, len(wrapped))[begin : last + 1], self.longest), 1):
+                if n >= self.shortest:
+                    column, count = n - self.shortest, min(len(h), end - begin)
+                    found[:count, column] = h[:count] % np.uint32(self.buckets)
+                    # The two borders alone are no n-grams.
+                    kept[:count, column] = (left[:count] >= n) & inner[:count] if n == 1 else left[:count] >= n
+            per_word = np.bincount(word - word[0], kept.sum(axis=1)).astype(np.int64)
+            yield int(word[0]), TokenBatch(found[kept], per_word)
 
     def of_word(self, word: str) -> np.ndarray:
         """Buckets of one word's n-grams, int32."""
@@ -70,19 +85,44 @@ def _wrapped(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple
     return wrapped, begins
 
 
-def _fnv(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """FNV-1a of `data[starts : ends]` over signed bytes: uint32, one per piece, a byte of all pieces per step."""
-    signed = data.view(np.int8).astype(np.int32).view(np.uint32)
+def fnv(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """FNV-1a over signed bytes of `data[starts : starts + lengths]`: uint32, one per piece, a byte of all pieces per step."""
+    signed = _signed(data)
     h = np.full(len(starts), _BASIS)
-    sizes = ends - starts
-    for k in range(int(sizes.max(initial=0))):
-        active = np.flatnonzero(sizes > k)
+    for k in range(int(lengths.max(initial=0))):
+        active = np.flatnonzero(lengths > k)
         h[active] = (h[active] ^ signed[starts[active] + k]) * _PRIME
     return h
 
 
-def means(table: np.ndarray, rows: TokenBatch) -> np.ndarray:
-    """The mean of the rows of `table` [n, D] that each row of `rows` names: float32 [B, D], 0 for a row of none."""
-    total = np.zeros((len(rows.lengths), table.shape[1]), np.float32)
-    np.add.at(total, owners(rows.lengths), table[rows.tokens])
-    return total / np.maximum(rows.lengths, 1)[:, None].astype(np.float32)
+def _hashes(data: np.ndarray, edges: np.ndarray, longest: int) -> Iterator[np.ndarray]:
+    """FNV-1a of all n-grams of characters for n = 1 to `longest`, each from those one shorter: uint32 [chars - n + 1], valid
+    until the next. Character i is `data[edges[i] : edges[i + 1]]`."""
+    starts, sizes = edges[:-1], np.diff(edges)
+    signed = _signed(data)
+    steps: list[tuple[np.ndarray, np.ndarray]] = []  # bytes to mix in, and what to multiply by: 0 and 1 change nothing
+    rare: list[
+        tuple[np.ndarray, np.ndarray]
+    ] = []  # where bytes are mixed in, and which: after the fourth, of malformed text
+    for k in range(int(sizes.max(initial=0))):
+        has = sizes > k
+        if k < _LONGEST_CHARACTER:
+            byte = np.where(has, signed.take(starts + k, mode="clip"), np.uint32(0))
+            steps.append((byte, np.where(has, _PRIME, np.uint32(1))))
+        else:
+            at = np.flatnonzero(has)
+            rare.append((at, signed[starts[at] + k]))
+    h = np.full(len(starts), _BASIS)
+    for n in range(min(longest, len(starts))):
+        h = h[: len(starts) - n]
+        for byte, factor in steps:
+            h ^= byte[n:]
+            h *= factor[n:]
+        for at, byte in rare:
+            here = at >= n
+            h[at[here] - n] = (h[at[here] - n] ^ byte[here]) * _PRIME
+        yield h
+
+
+def _signed(data: np.ndarray) -> np.ndarray:
+    return data.view(np.int8).astype(np.int32).view(np.uint32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.embeddings.subwords import means
+from seqcli.embeddings.sums import means
 from seqcli.embeddings.vectors import WordVectors, vocabulary
 from seqcli.interfaces import Tokenizer
 from seqcli.text import SPECIALS, UNK_ID

@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from seqcli.embeddings.subwords import Subwords, means
+from seqcli.embeddings.subwords import Subwords
+from seqcli.embeddings.sums import means
 from seqcli.errors import ModelError
 from seqcli.ragged import gather
 from seqcli.text import SPECIALS, UNK_ID, Normalisation

@@ -5,6 +5,10 @@ The signatures are those of file(1). Encodings of text are recognised in `data/e
 
 from __future__ import annotations
 
+KENLM = b"mmap lm http://kheafield.com/code"
+FASTTEXT = b"\xba\x16\x4f\x2f"  # the int32 793712314; then the version and the arguments of the training, int32 each
+FASTTEXT_MODEL, FASTTEXT_SUPERVISED = {1: "cbow", 2: "skipgram", 3: "supervised"}, 3
+_FASTTEXT_MODEL_AT = 36  # bytes
 _SIGNATURES = {  # first bytes: what they are, and what a user can do
     b"\x1f\x8b": ("gzip data", "name it .gz, or decompress it first"),
     b"BZh": ("bzip2 data", "name it .bz2, or decompress it first"),
@@ -42,7 +46,8 @@ _SIGNATURES = {  # first bytes: what they are, and what a user can do
     b"ID3\x03": ("an MP3 recording", "give a text file"),
     b"ID3\x04": ("an MP3 recording", "give a text file"),
     b"fLaC\x00": ("a FLAC recording", "give a text file"),
-    b"mmap lm http://kheafield.com/code": ("a KenLM binary model", "give the ARPA file that it was built from"),
+    KENLM: ("a KenLM binary model", "give the ARPA file that it was built from"),
+    FASTTEXT: ("a fastText model", "give it with -m"),
     b"blmt ": ("an IRSTLM binary model", "give the ARPA file that it was built from"),
     b"\x7fELF": ("a program", "give a text file"),
     b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "run git lfs pull to get the file itself"),
@@ -68,6 +73,26 @@ def recognised(head: bytes) -> tuple[str, str] | None:
         return "a recording or an image (RIFF)", "give a text file"
     if head[_TAR[0] :].startswith(_TAR[1]):
         return "a tar archive", "decompress it first"
+    return None
+
+
+def is_fasttext_classifier(head: bytes) -> bool:
+    """Whether a supervised model of fastText begins so."""
+    kind = head[_FASTTEXT_MODEL_AT : _FASTTEXT_MODEL_AT + 4]
+    return head.startswith(FASTTEXT) and int.from_bytes(kind, "little") == FASTTEXT_SUPERVISED
+
+
+def recognised_model(head: bytes) -> tuple[str, str] | None:
+    """What model of another tool begins so, and what a user can do who gave it to a command that does not open it."""
+    if head.startswith(KENLM):
+        return (
+            "a KenLM binary file, which only KenLM reads",
+            "give the ARPA file that it was built from, or the folder that `seqcli convert FILE.arpa DIR` makes of that",
+        )
+    if is_fasttext_classifier(head):
+        return "a fastText classifier", "use it with seqcli classify"
+    if head.startswith(FASTTEXT):
+        return "a fastText model of word vectors, not of labels", "use it with seqcli embed"
     return None
 
 

@@ -82,14 +82,17 @@ def _of_folder(path: Path, is_model: Callable[[Path], bool]) -> ModelError:
 
 
 def _of_file(path: Path) -> ModelError:
-    where, name = str(path), shlex.quote(str(path))
+    where, name, head = str(path), shlex.quote(str(path)), b""
+    with suppress(OSError), regular.opened(path) as file:
+        head = file.read(512)
+    if found := file_type.recognised_model(head):
+        return ModelError(found[0], where=where, cure=found[1])
     if path.suffix == ".model":
         cure = f"train a model with it: `seqcli train lm DATA -o DIR --tokenizer {name}`"
         return ModelError("a tokenizer, not a model", where=where, cure=cure)
     if path.suffix in _CHECKPOINTS:
         return ModelError("a checkpoint of another tool, not a model folder", where=where, cure=_TRAIN)
-    with suppress(OSError, UnicodeDecodeError), regular.opened(path) as file:
-        head = file.read(512)
+    with suppress(UnicodeDecodeError):
         if found := file_type.recognised(head):
             return ModelError(f"looks like {found[0]}, not a model folder", where=where, cure=found[1])
         if head and b"\0" not in head:

@@ -25,20 +25,26 @@ class Influences:
     probability: float
 
 
-def influences(logits: Callable[[bytes], np.ndarray], text: str, *, temperature: float = 1.0) -> Influences:
-    """logits: of lines, float64 [B, C]."""
+def influences(
+    logits: Callable[[bytes], np.ndarray], text: str, *, temperature: float = 1.0,
+    probabilities: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Influences:  # fmt: skip
+    """logits: of lines, float64 [B, C]; probabilities: what is reported for such logits, float64 [B, C], None for the softmax
+    at the temperature."""
     spans = [match.span() for match in WORD.finditer(text)]
     whole = _line(text)
-    given = logits(whole) / temperature
-    best = int(given[0].argmax())
-    odds = _log_odds(given, best)[0]
+    given = logits(whole)
+    reported = given[0] if probabilities is None else probabilities(given)[0]
+    best = int(reported.argmax())
+    odds = _log_odds(given / temperature, best)[0]
+    probability = 1 / (1 + np.exp(-odds)) if probabilities is None else reported[best]
     step = max(1, _AT_ONCE // max(len(whole), 1))
     parts = []
     for begin in range(0, len(spans), step):
         without = [_line(_without(text, start, end)) for start, end in spans[begin : begin + step]]
         parts.append(_log_odds(logits(b"".join(without)) / temperature, best))
     changes = odds - np.concatenate([np.zeros(0), *parts])
-    return Influences([text[start:end] for start, end in spans], changes, best, float(1 / (1 + np.exp(-odds))))
+    return Influences([text[start:end] for start, end in spans], changes, best, float(probability))
 
 
 def _without(text: str, start: int, end: int) -> str:
@@ -53,7 +59,7 @@ def _line(text: str) -> bytes:
 def _log_odds(logits: np.ndarray, label: int) -> np.ndarray:
     """log p / (1 - p) of one label, float64 [B]: from the others' sum, as 1 - p has no digits where p is all but 1."""
     others = np.delete(logits, label, axis=1)
-    likeliest = others.max(axis=1).clip(-_CERTAIN)
+    likeliest = others.max(axis=1, initial=-_CERTAIN)
     with np.errstate(divide="ignore"):
         rest = likeliest + np.log(np.exp(others - likeliest[:, None]).sum(axis=1))
     return (logits[:, label] - rest).clip(-_CERTAIN, _CERTAIN)

@@ -40,8 +40,8 @@ def classify(
         typer.Option(
             "-m",
             "--model",
-            metavar="DIR",
-            help="Classifier folder or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR; repeatable with --evaluate and --mix.  [default: a small sample model]",
+            metavar="DIR|FILE",
+            help="Classifier folder, fastText model (.bin, .ftz) or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR; repeatable with --evaluate and --mix.  [default: a small sample model]",
             show_default=False,
             rich_help_panel="Model",
         ),
@@ -102,6 +102,7 @@ def classify(
       seqcli classify "What a wonderful film"
       seqcli classify "The plot is thin" --explain
       seqcli classify -m model -i reviews.csv --evaluate
+      seqcli classify -m lid.176.ftz "Bonjour tout le monde"
     """
     from seqcli.commands.classify import evaluation, explanation, rows
     from seqcli.commands.classify.question import Question

@@ -142,20 +142,19 @@ class Question(session.Question):
     def _calibrated(self, opened: OpenClassifier, path: str, *, workers: int | None) -> OpenClassifier:
         """At the temperature that fits the texts of a file; a note says what that changes."""
         from seqcli.metrics import calibration
-        from seqcli.tasks.classification.load import softmax
 
         texts = self._labelled_files(path).read(labels=opened.labels, reporter=self.reporter)
         logits = self.logits(opened, texts, workers=workers)
 
-        def error(temperature: float) -> float:
-            shares = softmax(logits / temperature)
+        def error(opened: OpenClassifier) -> float:
+            shares = opened.probabilities_of(logits)
             return calibration.expected_calibration_error(shares.max(axis=1), shares.argmax(axis=1) == texts.targets)
 
         found = calibration.temperature(logits, texts.targets, pseudo_count=calibration.PSEUDO_COUNT)
         texts_ = "1 text" if len(texts) == 1 else f"{len(texts):,} texts"
         self.reporter.note(
             f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {texts_} of {path}: "
-            f"expected calibration error {error(opened.temperature):.4f} -> {error(found):.4f}, "
+            f"expected calibration error {error(opened):.4f} -> {error(opened.at(found)):.4f}, "
             f"loss {calibration.log_loss(logits, texts.targets, temperature=opened.temperature):.4f} -> "
             f"{calibration.log_loss(logits, texts.targets, temperature=found):.4f} nats; --temperature {found:.3f} gives the same"
         )

@@ -1,4 +1,4 @@
-"""`seqcli info`: describe a model folder, an ARPA file or a tokenizer; without one, list the sample models."""
+"""`seqcli info`: describe a model folder, an ARPA file, a fastText classifier or a tokenizer; without one, list the sample models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def info(
         str | None,
         typer.Argument(
             metavar="DIR",
-            help="Model or tokenizer folder, ARPA file (.arpa, .lm), SentencePiece .model file, sample model or hf:NAME[@REVISION].  [default: list them]",
+            help="Model or tokenizer folder, ARPA file (.arpa, .lm), fastText classifier (.bin, .ftz), SentencePiece .model file, sample model or hf:NAME[@REVISION].  [default: list them]",
             show_default=False,
         ),
     ] = None,
@@ -45,6 +45,7 @@ def info(
     from seqcli.report.frame import Column
     from seqcli.report.output import JSON, TABLE
     from seqcli.report.progress import Console
+    from seqcli.tasks.classification import foreign
 
     reporter = Console(prefix="seqcli info", quiet=results.quiet)
     if model is None:
@@ -53,6 +54,8 @@ def info(
     asked, model = model, sources.located(model, reporter=reporter)
     if is_arpa(model):
         values = _of_arpa(model, verify=verify, encoding=encoding, reporter=reporter)
+    elif foreign.is_classifier(model):
+        values = _of_fasttext(model, verify=verify)
     elif (Path(model) / tokenizers.FILE).is_file() or (model.endswith(".model") and not Path(model).is_dir()):
         values = _of_tokenizer(model, verify=verify)
     else:
@@ -88,6 +91,23 @@ def _of_run(model: str, *, verify: bool) -> dict:
         "seqcli": run.manifest.get("seqcli"),
         "verified": verify,
         **{key: value for key, value in run.config.items() if key != "arch"},
+    }
+
+
+def _of_fasttext(model: str, *, verify: bool) -> dict:
+    from pathlib import Path
+
+    from seqcli.tasks.classification import foreign
+    from seqcli.tasks.classification.load import CLASSIFICATION
+
+    _, record = foreign.opened(model, name=model)
+    return {
+        "model": model,
+        "task": CLASSIFICATION,
+        "bytes": Path(model).stat().st_size,
+        "format": "fasttext",
+        "verified": verify,
+        **record,
     }
 
 

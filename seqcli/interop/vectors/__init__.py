@@ -16,7 +16,7 @@ from pathlib import PurePath
 
 from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import ModelError, UsageError
-from seqcli.files import regular
+from seqcli.files import file_type, regular
 from seqcli.interop.vectors import fasttext_bin, text, word2vec_bin
 
 FORMATS: dict[str, Callable[[str, WordVectors], None]] = {
@@ -64,6 +64,8 @@ def read(path: str, *, threads: int | None = None) -> WordVectors:
             return text.read(path, threads=threads)
     except OSError as error:
         raise ModelError(f"cannot read ({error.strerror})", where=path, cure="check the path") from None
+    if found := file_type.recognised_model(head):
+        raise ModelError(found[0], where=path, cure=found[1])
     raise ModelError(
         "not a file of word vectors", where=path, cure="give word2vec, GloVe or fastText vectors, or a model folder"
     )

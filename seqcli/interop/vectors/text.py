@@ -20,7 +20,7 @@ from seqcli.data.parallel import ordered_map
 from seqcli.embeddings.vectors import WordVectors, vocabulary
 from seqcli.errors import InputError, ModelError
 from seqcli.files.atomic import replacing
-from seqcli.interop.vectors import limits
+from seqcli.interop import limits
 
 _BLOCK = 1 << 22
 _HEAD_LINES = 200

@@ -13,7 +13,8 @@ from seqcli.embeddings.vectors import WordVectors, vocabulary
 from seqcli.errors import ModelError
 from seqcli.files import regular
 from seqcli.files.atomic import replacing
-from seqcli.interop.vectors import limits, text
+from seqcli.interop import limits
+from seqcli.interop.vectors import text
 
 _HEADER = re.compile(rb"\s*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
 _LONGEST_WORD = 1 << 16  # bytes

@@ -48,6 +48,8 @@ class Classified:
 
     def likeliest(self, top_k: int | None = None) -> np.ndarray:
         """The most probable labels first, of equal ones the first: int64 [N, top_k], or [N, C]."""
+        if top_k == 1:
+            return self.best[:, None]
         return (-self.probabilities).argsort(axis=1, kind="stable")[:, :top_k]
 
     def results(self, texts: Sequence[str], *, top_k: int | None = None) -> Iterator[Classification]:
@@ -72,6 +74,6 @@ class Classified:
 
 def explain(opened: OpenClassifier, text: str) -> Explanation:
     """The label of a text, and the change of its log-odds that each word brings."""
-    found = influences(opened.logits, text, temperature=opened.temperature)
+    found = influences(opened.logits, text, temperature=opened.temperature, probabilities=opened.probabilities_of)
     words = [WordInfluence(word, change) for word, change in zip(found.words, found.changes.tolist())]
     return Explanation(text, opened.labels[found.best], found.probability, words)

@@ -17,7 +17,7 @@ from seqcli.metrics import calibration, classification
 from seqcli.metrics.classification import UNDECIDED, Report
 from seqcli.results.classification import Evaluation, Mistake
 from seqcli.tasks.classification.data import Texts
-from seqcli.tasks.classification.load import OpenClassifier, figures, softmax
+from seqcli.tasks.classification.load import OpenClassifier, figures
 from seqcli.token_batch import TokenBatch, in_parts
 
 
@@ -42,14 +42,19 @@ class Answers:
         return cls(opened, own.labels, own.targets, logits, threshold)
 
     @cached_property
+    def _probabilities(self) -> np.ndarray:
+        """float64 [N, C], of the labels that the classifier knows."""
+        return self.opened.probabilities_of(self.logits[:, : len(self.opened.labels)])
+
+    @cached_property
     def shares(self) -> np.ndarray:
         """float64 [N], of the likeliest labels."""
-        return softmax(self.logits / self.opened.temperature).max(axis=1)
+        return self._probabilities.max(axis=1)
 
     @cached_property
     def likeliest(self) -> np.ndarray:
         """int64 [N]."""
-        return self.logits.argmax(axis=1)
+        return self._probabilities.argmax(axis=1)
 
     @cached_property
     def best(self) -> np.ndarray:

@@ -35,6 +35,9 @@ class OpenClassifier(Generic[Batch]):
     temperature: float = 1.0
     features: str = ""  # what it reads, in a signature: the tokenizer's label
     normalisation: Normalisation = Normalisation.NFC  # of the text it reads
+    link: Callable[[np.ndarray], np.ndarray] | None = (
+        None  # from logits to the probabilities that it reports; None: softmax
+    )
 
     def logits(self, block: Block | bytes) -> np.ndarray:
         """Of every record, float64 [B, C], natural logarithms up to a constant a row, at temperature 1."""
@@ -43,7 +46,11 @@ class OpenClassifier(Generic[Batch]):
 
     def probabilities(self, block: Block | bytes) -> np.ndarray:
         """Of every record and label, float64 [B, C]."""
-        return softmax(self.logits(block) / self.temperature)
+        return self.probabilities_of(self.logits(block))
+
+    def probabilities_of(self, logits: np.ndarray) -> np.ndarray:
+        """float64 [B, C] -> [B, C]. Those of a row sum to 1, unless the labels were learnt one versus all."""
+        return softmax(logits / self.temperature) if self.link is None else self.link(logits)
 
     def relabelled(self, names: Callable[[str], str]) -> OpenClassifier:
         """With other names of its labels. Raises UsageError where two labels would have one name."""
@@ -54,7 +61,8 @@ class OpenClassifier(Generic[Batch]):
         return replace(self, labels=labels)
 
     def at(self, temperature: float) -> OpenClassifier:
-        return replace(self, temperature=temperature)
+        """With the probabilities of exactly one label, softmax(logits / temperature)."""
+        return replace(self, temperature=temperature, link=None)
 
     @property
     def signature(self) -> str:
@@ -76,16 +84,24 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
-    """A classifier from a model folder, `DIR` or `NAME=DIR`."""
+    """A classifier from a model folder or a file, `DIR` or `NAME=DIR`."""
+    from seqcli.tasks.classification import foreign
+
     if name is None:
         name, source = next(named([source]))
+    if foreign.is_classifier(source):
+        return foreign.opened(source, name=name)[0]
     return opened(source, CLASSIFICATION, lambda run, module: _of_run(run, module, name))
 
 
+def canonical_labels(labels: list[str]) -> list[str]:
+    """As those of any data are spelled, unless two would be alike."""
+    spelled = list(dict.fromkeys(map(canonical, labels)))
+    return spelled if len(spelled) == len(labels) else labels
+
+
 def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
-    labels, settings = list(map(str, run.config["labels"])), run.config["settings"]
-    if len(spelled := list(dict.fromkeys(map(canonical, labels)))) == len(labels):
-        labels = spelled  # as those of any data
+    labels, settings = canonical_labels(list(map(str, run.config["labels"]))), run.config["settings"]
     temperature = float(run.config["valid"]["temperature"])
     if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
         raise ValueError("labels or temperature")

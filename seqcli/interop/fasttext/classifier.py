@@ -1,0 +1,112 @@
+"""A supervised model of fastText as a classifier (Joulin et al. 2017, "Bag of tricks for efficient text classification").
+
+    hidden = mean of the rows of the line's words and n-grams        p(label | text) = softmax(output @ hidden)
+
+or another loss. A line of which nothing is known has the hidden vector 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from seqcli import finite
+from seqcli.data.labelled import PREFIX
+from seqcli.embeddings.sums import sums
+from seqcli.errors import ModelError
+from seqcli.interop import limits
+from seqcli.interop.fasttext import file
+from seqcli.interop.fasttext.bags import Dictionary
+from seqcli.interop.fasttext.file import LOSSES, FastTextFile
+from seqcli.interop.fasttext.losses import HierarchicalSoftmax, Loss, OneVersusAll, Softmax
+
+_PART = 1 << 20  # bytes of lines that are read together: a word is looked up once
+
+
+class FastTextClassifier:
+    """A `Classifier` whose batch is the lines themselves."""
+
+    precision = "fp32"
+
+    def __init__(self, source: FastTextFile):
+        assert source.output is not None
+        self._input, self._dictionary = source.input, Dictionary(source)
+        self.loss = _loss_of(source, np.ascontiguousarray(source.output.whole()))
+
+    def classify(self, lines: bytes) -> np.ndarray:
+        hidden = [self._hidden(part) for part in _parts(lines)]
+        logits = self.loss.logits(np.concatenate([np.zeros((0, self._input.dim), np.float32), *hidden]))
+        finite.check_logits(logits)
+        return logits
+
+    def _hidden(self, lines: bytes) -> np.ndarray:
+        """float32 [B, D]."""
+        take, dim, known = self._input.take, self._input.dim, self._dictionary
+        words = known.words(lines)
+        total = np.zeros((len(words.starts), dim), np.float32)
+        own = words.rows >= 0
+        total[own] = take(words.rows[own])
+        count = own.astype(np.int64)
+        for first, grams in known.grams(words):
+            some = slice(first, first + len(grams.lengths))
+            total[some] += sums(take, grams, dim=dim)
+            count[some] += grams.lengths
+        hidden = sums(lambda ids: total.take(ids, axis=0, mode="clip"), words.tokens, dim=dim)
+        until = np.concatenate([[0], np.cumsum(count[words.tokens.tokens])])
+        starts = words.tokens.starts
+        counts = until[starts + words.tokens.lengths] - until[starts]
+        if known.end is not None:
+            hidden += take(np.array([known.end]))
+            counts += 1
+        for grams in known.word_grams(words):
+            hidden += sums(take, grams, dim=dim)
+            counts += grams.lengths
+        hidden /= np.maximum(counts, 1)[:, None].astype(np.float32)
+        if not np.isfinite(hidden).all():
+            raise ModelError("a vector holds NaN or infinity", cure=limits.CURE)
+        return hidden
+
+
+def read(path: str) -> tuple[FastTextFile, FastTextClassifier]:
+    """The model in a file, and what it says of itself. Raises ModelError where it is damaged."""
+    source = file.read(path, output=True)
+    try:
+        return source, FastTextClassifier(source)
+    except ValueError as error:
+        raise ModelError(f"damaged or truncated fastText model ({error})", where=path, cure=limits.CURE) from None
+
+
+def labels_of(source: FastTextFile) -> list[str]:
+    """Without `__label__` if all of them begin so, as ours are."""
+    labels = [label.decode("utf-8", "backslashreplace") for label in source.labels]
+    short = [label.removeprefix(PREFIX) for label in labels]
+    return short if all(short) and len({*short}) == len(short) else labels
+
+
+def features_label(source: FastTextFile) -> str:
+    """What is read, for a signature: `words-7235+char2-4/2000000`."""
+    subwords, orders = source.subwords, source.word_ngrams
+    parts = [f"words-{len(source.words)}"]
+    parts += [] if subwords is None else [f"char{subwords.shortest}-{subwords.longest}"]
+    parts += [] if orders < 2 else [f"word1-{orders}"]
+    return "+".join(parts) + (f"/{source.arguments.bucket}" if len(parts) > 1 else "")
+
+
+def _loss_of(source: FastTextFile, output: np.ndarray) -> Loss:
+    if len(output) != len(source.labels) or not len(output):
+        raise ValueError(f"{len(output):,} rows for {len(source.labels):,} labels")
+    finite.check_weights({"the output matrix": output})
+    name = LOSSES[source.arguments.loss]
+    if name == "hs":
+        return HierarchicalSoftmax(output, source.label_counts)
+    return Softmax(output) if name == "softmax" else OneVersusAll(output)
+
+
+def _parts(lines: bytes) -> Iterator[bytes]:
+    """Whole lines, about `_PART` bytes at a time."""
+    start = 0
+    while start < len(lines):
+        end = lines.find(b"\n", min(start + _PART, len(lines) - 1)) + 1
+        yield lines[start:end]
+        start = end
