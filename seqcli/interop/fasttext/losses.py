@@ -121,7 +121,7 @@ class HierarchicalSoftmax:
 
 def _by_rows(make: Callable[[np.ndarray], np.ndarray], given: np.ndarray, *, width: int, dtype: type) -> np.ndarray:
     """`make` of a few rows at a time, so that what it computes with stays in the cache: [B, width]."""
-    made = np.empty((len(given), width), dtype)
+    made: np.ndarray = np.empty((len(given), width), dtype)
     step = max(1, _AT_ONCE // width)
     for first in range(0, len(given), step):
         made[first : first + step] = make(given[first : first + step])
