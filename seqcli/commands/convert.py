@@ -52,7 +52,6 @@ def convert(
     With --quantize, the probabilities of an n-gram model are rounded to 8 bits, which makes it about a third as large.
 
     Examples:
-      seqcli convert model model.arpa
       seqcli convert model model.arpa.gz
       seqcli convert model.arpa copy
       seqcli convert model small --quantize 8

@@ -17,7 +17,7 @@ def test_info_tells_what_is_there(here, model):
     assert (value["task"], value["arch"], value["unit"], value["format"]) == ("language", "ngram", "line", 1)
     assert value["vocab_size"] == opened.tokenizer.vocab_size and value["verified"] is True
     assert value["bytes"] == run.bytes() == sum(f.stat().st_size for f in run.state.rglob("*.*"))
-    assert value["settings"] == {"order": 3, "prune": []} and value["ngrams"] == opened.model.table.sizes
+    assert value["settings"] == {"order": 3, "prune": [], "quantize": 0} and value["ngrams"] == opened.model.table.sizes
     assert value["data"] == {**run.config["data"], "files": ["corpus.txt"], "rows": 36, "tokens": 201}
     rows = dict(here("info", model).rows)
     assert rows["arch"] == "ngram" and rows["settings.order"] == "3" and rows["verified"] == "no"
