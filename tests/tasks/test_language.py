@@ -371,7 +371,12 @@ def test_a_quantised_model_is_opened_by_every_verb(tmp_path, corpus, model, here
         assert info["settings"]["quantize"] == 8
         assert info["bytes_per_ngram"] == round(info["bytes"] / sum(info["ngrams"]), 2)
     assert "prec:q8" in here("score", "-m", "converted", "the cat", "--json").err
-    for verb, *options in (["generate", "--next", "3"], ["generate"], ["explain"], ["score", "--level", "token", "--rank"]):
+    for verb, *options in (
+        ["generate", "--next", "3"],
+        ["generate"],
+        ["explain"],
+        ["score", "--level", "token", "--rank"],
+    ):
         assert here(verb, "-m", "converted", "the cat", *options).code == 0
     assert here("convert", "converted", "back.arpa").code == 0
     back = open_model("back.arpa")
