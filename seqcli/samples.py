@@ -55,6 +55,16 @@ EMBEDDER, EMBEDDING = "skipgram", {"epochs": 20, "subsample": 1e-3}
 TRANSLATOR = "gru"  # whose attention aligns words: of a Transformer's layers and heads none does alone
 TRANSLATED = 1500  # pieces of both languages
 TRANSLATING = {"epochs": 20, "batch_tokens": 256, "warmup": 50, "evaluations": 1}
+REAL = {  # what to try for more than a toy: models of the Hugging Face hub
+    ("language", ENGLISH): "distilgpt2",
+    ("language", KOREAN): "skt/kogpt2-base-v2",
+    ("classification", ENGLISH): "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+    ("classification", KOREAN): "tabularisai/multilingual-sentiment-analysis",
+    ("translation", ENGLISH): "Helsinki-NLP/opus-mt-tc-big-en-ko",
+    ("translation", KOREAN): "Helsinki-NLP/opus-mt-ko-en",
+    ("embeddings", ENGLISH): "sentence-transformers/all-MiniLM-L6-v2",
+    ("embeddings", KOREAN): "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
+}
 # Of each network: about 15 seconds on one core. No line of the samples ends without a mark; what a network says of such an
 # end is chance, which label smoothing keeps small.
 BUDGET = {"epochs": 12, "batch_tokens": 512, "warmup": 50, "evaluations": 1, "label_smoothing": 0.1}
@@ -104,12 +114,13 @@ def words_of(text: str) -> list[str]:
 class Sample:
     """A sample model: how it is trained, and where it is kept.
 
-    name: as -m takes it; prefix: of its folder's name; recipe: with which it is trained, so that another version of seqcli
-    trains it anew; train: into a new folder; what: it is, for a note.
+    name: as -m takes it; language: of what it reads; prefix: of its folder's name; recipe: with which it is trained, so
+    that another version of seqcli trains it anew; train: into a new folder; what: it is, for a note.
     """
 
     name: str
     task: str
+    language: str
     arch: str
     prefix: str
     recipe: str
@@ -124,21 +135,22 @@ class Sample:
 
     def build(self, *, asked: bool = False, reporter: Reporter) -> Path:
         """Its folder; who comes second waits. asked: no -m was given, and whoever asked is told that a toy answers, whether it is
-        new or not."""
+        new or not, and what a real model would be."""
         from seqcli.runs.model_folder import MANIFEST
 
         cache = cache_folder()
         place = self.place(cache)
+        real = f"; for a real model, try -m hf:{REAL[self.task, self.language]}"
         with open(cache / f".{place.name}.lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a second first use waits here
             if (place / MANIFEST).is_file():
                 if asked:
-                    reporter.note(f"no model given; using {self.what} (a toy)")
+                    reporter.note(f"no model given; using {self.what} (a toy){real}")
                 return place
             for old in cache.glob(f".{place.name}-*"):  # of a first use that was ended
                 shutil.rmtree(old, ignore_errors=True)
-            asking = "no model given; " if asked else ""
-            reporter.note(f"{asking}building {self.what} (a toy, first use only) in {cache}")
+            building = f"building {self.what} (a toy, first use only) in {cache}"
+            reporter.note(f"no model given; {building}{real}" if asked else building)
             try:
                 with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=cache) as new:
                     self.train(Path(new) / self.prefix, reporter)
@@ -252,7 +264,7 @@ def _of_language(language: str, arch: str | None = None) -> Sample:
         _train(place, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
 
     return Sample(
-        f"{PREFIX}{language}" if whole else f"{PREFIX}{language}-{arch}", "language", arch, f"language-{language}-{arch}",
+        f"{PREFIX}{language}" if whole else f"{PREFIX}{language}-{arch}", "language", language, arch, f"language-{language}-{arch}",
         f"{TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ", source, train, f"the sample {arch} model for {language}",
     )  # fmt: skip
 
@@ -275,7 +287,7 @@ def _of_sentiment(language: str) -> Sample:
             train_classifier(draft, given, TokenizerChoice(), request, reporter=reporter)
 
     return Sample(
-        f"{PREFIX}sentiment-{language}", "classification", CLASSIFIER, f"sentiment-{language}-{CLASSIFIER}",
+        f"{PREFIX}sentiment-{language}", "classification", language, CLASSIFIER, f"sentiment-{language}-{CLASSIFIER}",
         f"{CLASSIFIER} {PRESET} {CLASSIFYING}", source, train, f"the sample {CLASSIFIER} model of sentiment for {language}",
     )  # fmt: skip
 
@@ -300,7 +312,7 @@ def _of_translation(language: str, other: str) -> Sample:
             )
 
     return Sample(
-        f"{PREFIX}{language}-{other}", "translation", TRANSLATOR, f"{language}-{other}-{TRANSLATOR}",
+        f"{PREFIX}{language}-{other}", "translation", language, TRANSLATOR, f"{language}-{other}-{TRANSLATOR}",
         f"{TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}", source, train,
         f"the sample {TRANSLATOR} model from {language} to {other}",
     )  # fmt: skip
@@ -322,7 +334,7 @@ def _of_words(language: str) -> Sample:
             train_embeddings(draft, Corpus((str(source),)), choice, request, reporter=reporter)
 
     return Sample(
-        f"{PREFIX}words-{language}", "embeddings", EMBEDDER, f"words-{language}-{EMBEDDER}",
+        f"{PREFIX}words-{language}", "embeddings", language, EMBEDDER, f"words-{language}-{EMBEDDER}",
         f"{EMBEDDER} {PRESET} {EMBEDDING}", source, train, f"the sample {EMBEDDER} embeddings for {language}",
     )  # fmt: skip
 
