@@ -92,6 +92,29 @@ class Subwords(Protocol):
     """A tokenizer whose pieces are parts of words and include the spaces, so that a text may end inside a piece."""
 
     spaces_follow: bool  # a space ends a piece instead of beginning one
+    space: str  # how a space is written in a piece
+
+
+@runtime_checkable
+class Documents(Protocol):
+    """A tokenizer whose tokens may go across line breaks, so that a document has other tokens than its lines."""
+
+    def encode_documents(self, documents: Sequence[str], *, learning: bool = False) -> TokenBatch:
+        """The tokens of documents as given, a row each; see `Tokenizer.encode`."""
+
+
+@runtime_checkable
+class Renumbered(Protocol):
+    """A tokenizer of another tool, whose tokens have ids of their own in its files. Users see the files' ids."""
+
+    file_ids: np.ndarray  # int64 [V], the file's id of each of ours; -1 where its file has no such special token
+    mask_id: int | None  # the file's id of the token that hides another
+
+    def file_vocabulary(self) -> dict[int, str]:
+        """The token of each of the file's ids, in their order."""
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of the tokens of one line, special ones as they are written in a text."""
 
 
 @runtime_checkable

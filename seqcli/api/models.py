@@ -63,6 +63,7 @@ from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, ope
 from seqcli.tasks.embeddings import ask
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
 from seqcli.tasks.language.load import named, open_model
+from seqcli.tasks.language.tokenize import shown_pieces
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class LanguageModel:
 
     def tokenize(self, texts: Texts) -> Answer[Results[Piece]]:
         """The tokens of each text, with their positions (in code points)."""
-        return _each(lambda text: Results(Piece(*piece) for piece in RecordReader.of(self.opened).pieces(text)), texts)
+        return _each(lambda text: Results(shown_pieces(RecordReader.of(self.opened), text)), texts)
 
     def tokens(self, texts: Texts, *, rank: bool = False) -> Answer[Results[TokenScore]]:
         """The log-probability of every token of each text, including `</s>`."""

@@ -19,6 +19,7 @@ from seqcli.text import PAD, SPACE_MARK, SPECIALS
 
 CAUSAL, OBJECTIVES = "causal", ("causal", "masked", "hybrid")
 _MASKED, _CHANGED = 0.8, 0.1  # of the tokens that are predicted
+_CONTINUED = "##"  # before a piece of WordPiece that goes on with a word
 _FIRST = len(SPECIALS)  # token that is not `<unk>`, `<s>` or `</s>`
 
 
@@ -79,11 +80,12 @@ class Masked:
 
 
 def word_beginnings(tokenizer: Tokenizer) -> np.ndarray:
-    """Which tokens begin a word, bool [V]: pieces with a space before them, a space itself, `</s>`; every token of a tokenizer of
-    words."""
+    """Which tokens begin a word, bool [V]: pieces with a space before them, a space itself, `</s>`; of WordPiece those that
+    continue none; every token of a tokenizer of words."""
     pieces = tokenizer.vocabulary()
-    spaced = np.array([piece[:1] == SPACE_MARK or piece[:1].isspace() for piece in pieces])
+    space = getattr(tokenizer, "space", None) or SPACE_MARK
+    spaced = np.array([piece[:1] == space or piece[:1].isspace() for piece in pieces])
     if not spaced.any():
-        return np.ones(len(pieces), bool)
+        return np.array([not (piece.startswith(_CONTINUED) and len(piece) > len(_CONTINUED)) for piece in pieces])
     spaced[:_FIRST] = True
     return spaced

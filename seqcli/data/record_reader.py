@@ -16,7 +16,7 @@ import numpy as np
 
 from seqcli.combinations import best
 from seqcli.data.lines import Block
-from seqcli.interfaces import OpenScorer, Piece, Tokenizer, has_line_ends
+from seqcli.interfaces import Documents, OpenScorer, Piece, Tokenizer, has_line_ends
 from seqcli.text import BLANKS, EOS, EOS_ID, one_line
 from seqcli.token_batch import TokenBatch
 
@@ -55,6 +55,11 @@ class RecordReader:
 
     def rows(self, block: Block, *, whole: bool = True) -> TokenBatch:
         """The tokens of every record: one row each. whole: with the token that ends it; else without."""
+        if not self.line_ends and isinstance(self.tokenizer, Documents):
+            records = block.records()
+            if whole:
+                records = [record if record.endswith("\n") else record + "\n" for record in records]
+            return self.tokenizer.encode_documents(records, learning=self.learning)
         text, counts = lines_of(block, self.unit, whole=whole)
         batch = self.tokenizer.encode(text, learning=self.learning)
         if counts is not None:

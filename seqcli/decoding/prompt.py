@@ -54,14 +54,15 @@ class Prompter:
 
     def __init__(self, opened: OpenModel):
         self._reader = RecordReader.of(opened)
-        tokenizer, self._follow = opened.tokenizer, False
+        tokenizer, self._follow, self._mark = opened.tokenizer, False, SPACE_MARK
         self._names: list[str] = []  # pieces that a text may end inside of, in order
         if isinstance(tokenizer, Subwords):
-            self._vocabulary, self._follow = opened.tokenizer.vocabulary(), tokenizer.spaces_follow
+            self._vocabulary = opened.tokenizer.vocabulary()
+            self._follow, self._mark = tokenizer.spaces_follow, tokenizer.space
             pieces = ((name, id) for id, name in enumerate(self._vocabulary))
             found = sorted((n, id) for n, id in pieces if id >= len(SPECIALS) and not _BYTE.fullmatch(n))
             self._names, self._ids = [name for name, _ in found], np.array([id for _, id in found], np.int64)
-            self._space = self._vocabulary.index(SPACE_MARK) if SPACE_MARK in self._vocabulary else None
+            self._space = self._vocabulary.index(self._mark) if self._mark in self._vocabulary else None
             self._longest = max(map(len, self._names), default=0)
 
     def read(self, text: str) -> Prompt:
@@ -94,7 +95,7 @@ class Prompter:
             rest = piece + rest
             if len(rest) >= self._longest:
                 break
-            known = rest.removesuffix(SPACE_MARK) if self._follow else rest
+            known = rest.removesuffix(self._mark) if self._follow else rest
             starts.append(Start(kept, known, self._beyond(known)))
             if self._begins_word(ids, kept):
                 break
@@ -104,13 +105,13 @@ class Prompter:
 
     def _begins_word(self, ids: list[int], at: int) -> bool:
         if self._follow:
-            return at == 0 or self._vocabulary[ids[at - 1]].endswith(SPACE_MARK)
-        return self._vocabulary[ids[at]].startswith(SPACE_MARK)
+            return at == 0 or self._vocabulary[ids[at - 1]].endswith(self._mark)
+        return self._vocabulary[ids[at]].startswith(self._mark)
 
     def _beyond(self, rest: str) -> np.ndarray:
         """The tokens that begin with `rest` and go on, by more than the space that ends a word."""
         begin, end = bisect_left(self._names, rest + "\0"), bisect_left(self._names, rest + _LAST)
-        on = [name != rest + SPACE_MARK for name in self._names[begin:end]] if self._follow else slice(None)
+        on = [name != rest + self._mark for name in self._names[begin:end]] if self._follow else slice(None)
         return self._ids[begin:end][on]
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
 FILE = "tokenizer.json"
 CURE = "restore the file or train again"
 _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
+_FOREIGN_FILES = (
+    ("vocab.json", "merges.txt"),
+    ("vocab.txt",),
+    ("source.spm", "target.spm"),
+    ("tokenizer.model", "config.json"),
+    ("spiece.model", "config.json"),
+)
+_LIBRARY = re.compile(rb'"(truncation|padding|added_tokens|normalizer|pre_tokenizer|post_processor|model)"\s*:')
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:
@@ -70,6 +79,26 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
         raise ModelError("tokenizer does not match its fingerprint", where=str(folder), cure=CURE)
     tokenizer.fingerprint = fingerprint
     return tokenizer
+
+
+def foreign(path: Path) -> bool:
+    """Whether a folder, or a file such as tokenizer.json, has a tokenizer of a Hugging Face model rather than one of ours."""
+    if path.is_dir():
+        if (path / FILE).is_file():
+            return foreign(path / FILE)
+        return any(all((path / name).is_file() for name in names) for names in _FOREIGN_FILES)
+    if path.suffix not in (".json", ".txt") or not path.is_file():
+        return False
+    if path.name == "vocab.txt":
+        return True
+    with regular.opened(path) as file:
+        return _LIBRARY.search(file.read(1 << 10)) is not None
+
+
+def open_foreign(path: Path) -> Tokenizer:
+    """The tokenizer of a Hugging Face model in a folder or a file. Raises ModelError."""
+    module = catalog.load("tokenizers", "huggingface")
+    return module.open_folder(path) if path.is_dir() else module.open_file(path)
 
 
 def digest(*contents: bytes | memoryview) -> str:

@@ -59,6 +59,7 @@ class SentencePiece:
 
     KIND = KIND
     ends_rows = True
+    space = SPACE_MARK
     normalisation = Normalisation.NFC
 
     def __init__(self, model: bytes, *, where: str = "sentencepiece model"):

@@ -20,7 +20,7 @@ RECORDS = ["I study\\t  learning", "", "  \ta\x1b[1m▁ 😀\0 ", "e\u0301t\u00e
 def folder(tmp_path_factory) -> Path:
     """A folder of tokenizers: words, characters, bytes, sentencepiece, bpe."""
     folder = tmp_path_factory.mktemp("tokenizers")
-    for name in (*catalog.names("tokenizers"), "bpe"):
+    for name in (*catalog.trained_tokenizers(), "bpe"):
         settings = {"algorithm": "bpe"} if name == "bpe" else {}
         kind = catalog.load("tokenizers", "sentencepiece" if name == "bpe" else name)
         (folder / name).mkdir()

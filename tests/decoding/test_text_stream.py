@@ -11,7 +11,7 @@ from seqcli.decoding.text_stream import TextStream
 from seqcli.interfaces import OpenModel
 from seqcli.text import nfc
 
-KINDS = catalog.names("tokenizers")
+KINDS = catalog.trained_tokenizers()
 LEARNT_FROM = "나는 기계 학습을 공부한다 .\nI study machine learning , été !\na b  ▁ c\n" * 20
 TOKENIZERS = {
     kind: catalog.load("tokenizers", kind).train([nfc(LEARNT_FROM).encode()], vocab_size=320)[0] for kind in KINDS

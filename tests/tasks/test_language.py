@@ -68,7 +68,7 @@ def text(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("unit", ["line", "document"])
-@pytest.mark.parametrize("kind", catalog.names("tokenizers"))
+@pytest.mark.parametrize("kind", catalog.trained_tokenizers())
 def test_every_tokenizer_makes_a_model(tmp_path, corpus, kind, unit):
     trained = train(tmp_path / "m", corpus, name=kind, vocab_size=PIECES.get(kind), unit=unit)
     opened = open_model(str(tmp_path / "m"))

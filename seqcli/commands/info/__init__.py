@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seqcli.commands.info.overview import flat
 from seqcli.commands.options import Results, with_options
 from seqcli.interfaces import Reporter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @with_options("Model")
@@ -39,7 +42,7 @@ def info(
     """
     from pathlib import Path
 
-    from seqcli import sources, tokenizers
+    from seqcli import sources
     from seqcli.commands.info import overview, sample_models
     from seqcli.interop import is_arpa
     from seqcli.report.frame import Column
@@ -56,7 +59,7 @@ def info(
         values = _of_arpa(model, verify=verify, encoding=encoding, reporter=reporter)
     elif foreign.is_classifier(model):
         values = _of_fasttext(model, verify=verify)
-    elif (Path(model) / tokenizers.FILE).is_file() or (model.endswith(".model") and not Path(model).is_dir()):
+    elif _is_tokenizer(Path(model)):
         values = _of_tokenizer(model, verify=verify)
     else:
         values = _of_run(model, verify=verify)
@@ -131,20 +134,32 @@ def _of_arpa(model: str, *, verify: bool, encoding: str | None, reporter: Report
     }
 
 
+def _is_tokenizer(path: Path) -> bool:
+    """Whether there is a tokenizer without a model."""
+    from seqcli import tokenizers
+    from seqcli.runs.model_folder import CONFIG
+
+    if not path.is_dir():
+        return path.suffix == ".model" or tokenizers.foreign(path)
+    return not (path / CONFIG).is_file() and ((path / tokenizers.FILE).is_file() or tokenizers.foreign(path))
+
+
 def _of_tokenizer(path: str, *, verify: bool) -> dict:
     from pathlib import Path
 
     from seqcli import tokenizers
     from seqcli.tasks.language.data import open_tokenizer
+    from seqcli.tasks.language.tokenize import shown_vocabulary
 
     folder = Path(path)
-    tokenizer = tokenizers.load(folder, verify=verify) if folder.is_dir() else open_tokenizer(path)
+    ours = folder.is_dir() and not tokenizers.foreign(folder)
+    tokenizer = tokenizers.load(folder, verify=verify) if ours else open_tokenizer(path)
     files = [file for file in folder.iterdir() if file.is_file()] if folder.is_dir() else [folder]
     return {
         "tokenizer": path,
         "kind": tokenizer.KIND,
-        "vocab_size": tokenizer.vocab_size,
+        "vocab_size": len(shown_vocabulary(tokenizer)[0]),
         "fingerprint": tokenizer.fingerprint,
         "bytes": sum(file.stat().st_size for file in files),
-        "verified": verify and folder.is_dir(),
+        "verified": verify and ours,
     }

@@ -15,8 +15,7 @@ from seqcli.data.record_reader import RecordReader
 from seqcli.report.frame import Column, json_line, kept_columns, with_kept
 from seqcli.report.output import JSON, PARQUET, TSV, Shown
 from seqcli.results.result import TEXT, WHOLE
-from seqcli.results.tokenization import Piece
-from seqcli.tasks.language.tokenize import checked_ids, rows_of
+from seqcli.tasks.language.tokenize import Decoder, ids_of, shown_pieces
 from seqcli.text import tsv_field
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _AT_ONCE = 1 << 12  # values of a list per part
 
 def pieces(question: Question) -> None:
     if question.ids:
-        rows(question, "ids", lambda named, block: map(_numbers, rows_of(named.reader, block)), show=str)
+        rows(question, "ids", lambda named, block: map(_numbers, ids_of(named.reader, block)), show=str)
     else:
         rows(question, "pieces", lambda named, block: map(_texts, block.records(), repeat(named.reader)), show=escaped)
 
@@ -47,7 +46,7 @@ def places(question: Question) -> None:
 
     def place(named: NamedReader, block: Block) -> Iterator[Iterator[dict[str, Any]]]:
         for record in block.records():
-            yield (Piece(*piece).to_dict() for piece in named.reader.pieces(record))
+            yield (piece.to_dict() for piece in shown_pieces(named.reader, record))
 
     rows(question, "pieces", place, show=str)
 
@@ -57,11 +56,11 @@ def decoded(question: Question) -> None:
     is."""
 
     def decode(named: NamedReader, block: Block) -> Iterator[str]:
-        reader, size = named.reader, named.reader.tokenizer.vocab_size
+        reader, decoder = named.reader, Decoder(named.reader)
         for line, record in enumerate(block.records(), block.first):
             if question.ids:
                 fields = (match[0] for match in _FIELD.finditer(record))
-                yield reader.decode(checked_ids(fields, size=size, where=f"record {line}"))
+                yield decoder.text(fields, where=f"record {line}")
             else:
                 yield reader.join(pieces_in(record))
 

@@ -16,7 +16,7 @@ from seqcli.errors import InputError, UsageError
 from seqcli.report.frame import Column, json_line
 from seqcli.report.output import JSON, TABLE, TSV
 from seqcli.results.result import LOG, TEXT, WHOLE
-from seqcli.tasks.language.tokenize import Segmenter
+from seqcli.tasks.language.tokenize import Segmenter, shown_ids
 
 
 def sampled(question: Question, *, alpha: float, seed: int) -> None:
@@ -71,7 +71,7 @@ def _column(question: Question) -> tuple[str, Callable[[Any], str]]:
 def _values(question: Question, named: NamedReader) -> Callable[[Sequence[int]], Iterator[Any]]:
     """The token ids themselves, or their tokens."""
     if question.ids:
-        return iter
+        return lambda ids: iter(shown_ids(named.reader, ids).tolist())
     names = named.reader.tokenizer.vocabulary()
     return lambda ids: (names[id] for id in ids)
 

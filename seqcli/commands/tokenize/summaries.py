@@ -9,7 +9,7 @@ from seqcli.commands.tokenize.question import Question
 from seqcli.report.frame import columns_of, columns_of_rows, fields_of, turned
 from seqcli.report.output import TABLE
 from seqcli.results.tokenization import TokenizerStatistics, VocabularyEntry
-from seqcli.tasks.language.tokenize import Tally
+from seqcli.tasks.language.tokenize import Tally, shown_vocabulary
 
 
 def statistics(question: Question) -> None:
@@ -38,5 +38,5 @@ def vocabulary(question: Question) -> None:
         session.note_threads(question, readers)
         out.begin(fields_of(VocabularyEntry))
         (named,) = readers.all
-        names = named.reader.tokenizer.vocabulary()
-        out.rows(columns_of(VocabularyEntry, {"id": range(len(names)), "piece": names}))
+        ids, names = shown_vocabulary(named.reader.tokenizer)
+        out.rows(columns_of(VocabularyEntry, {"id": ids, "piece": names}))

@@ -19,6 +19,7 @@ import numpy as np
 
 from seqcli.errors import ModelError, OutputError, listed
 from seqcli.files import regular, tensor_file
+from seqcli.files.foreign import find
 from seqcli.system import memory
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -26,7 +27,6 @@ CURE = "download the model again"
 LARGEST_CONFIG = 1 << 22  # bytes; the names of 21,000 labels take 1.5 MB
 _MANIFEST = "manifest.json"  # of our own folders, which also hold a config.json
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
-_HASH = re.compile(r"[0-9a-f]{64}")
 _FLOATING = ("F32", "BF16", "F16", "F64")
 _PICKLE = re.compile(r"pytorch_model.*\.(bin|bin\.index\.json)")
 _OTHER = re.compile(r"tf_model\.h5|flax_model\.msgpack|.*\.(gguf|onnx|ckpt|pt|pth)")
@@ -45,30 +45,6 @@ def is_folder(path: Path | str) -> bool:
         return not read_config(path).keys().isdisjoint(("model_type", "architectures"))
     except ModelError:
         return True
-
-
-def find(folder: Path | str, name: str) -> Path | None:
-    """The path of a file of the folder, None where it has none of that name.
-
-    Raises ModelError where it is a link that leads to neither the folder nor its repository's blobs.
-    """
-    path = Path(folder) / name
-    if not os.path.lexists(path):
-        return None
-    real, inside = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    if not real.is_relative_to(inside) and not _is_blob(real, inside):
-        raise ModelError("a link out of the folder", where=str(path), cure="copy the file itself")
-    return path
-
-
-def _is_blob(path: Path, folder: Path) -> bool:
-    """Whether a file is a blob of the repository, where the folder is REPOSITORY/snapshots/REVISION in the cache of
-    `huggingface_hub`: REPOSITORY/blobs/HASH, or blobs/HA/HASH beside the repositories, which several share."""
-    if folder.parent.name != "snapshots":
-        return False
-    repository = folder.parents[1]
-    own, shared = repository / "blobs", repository.parent / "blobs" / path.name[:2]
-    return path.parent == own or (path.parent == shared and _HASH.fullmatch(path.name) is not None)
 
 
 def read_json(folder: Path | str, name: str, *, largest: int = LARGEST_CONFIG) -> dict[str, Any]:

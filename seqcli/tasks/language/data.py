@@ -26,7 +26,7 @@ from seqcli.errors import InputError, ModelError, UsageError, listed
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
-from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_folder import ModelFolder, is_model
 from seqcli.text import BOS_ID, SPECIAL_IDS
 from seqcli.token_batch import TokenBatch, count_rows, pieces, rows_of
 from seqcli.tokenizers import words
@@ -357,7 +357,8 @@ class _Rows:
 
 
 def open_tokenizer(path: str, *, encoding: str | None = None) -> Tokenizer:
-    """The tokenizer in a model folder, a tokenizer folder, an ARPA file or a SentencePiece .model file, for a new model.
+    """The tokenizer in a model folder, a tokenizer folder, an ARPA file, a SentencePiece .model file, or a folder or
+    tokenizer.json of a Hugging Face model, for a new model.
 
     Raises ModelError for one whose special tokens have other ids than every model expects. encoding: of an ARPA file that is not UTF-8.
     """
@@ -376,6 +377,8 @@ def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
         read = arpa.read(Path(path), encoding=encoding)
         return RecordReader.for_unit(read.tokenizer, read.unit)
     folder = Path(path)
+    if not is_model(folder) and tokenizers.foreign(folder):
+        return RecordReader(tokenizers.open_foreign(folder))
     if path.endswith(".model") and folder.is_file() and (folder.parent / tokenizers.FILE).is_file():
         folder = folder.parent  # a file of ours in its place
     elif path.endswith(".model"):

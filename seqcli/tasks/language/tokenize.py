@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import Renumbered, Tokenizer
+from seqcli.results import tokenization as results
 from seqcli.results.tokenization import TokenizerStatistics
 from seqcli.text import WORD, one_line
 
@@ -44,16 +46,71 @@ def _with_segmentations(tokenizer: Any, where: str | None) -> Any:
     return tokenizer
 
 
+def ids_of(reader: RecordReader, block: Block) -> Iterator[np.ndarray]:
+    """The token ids of every record as users see them, int each, without the token that ends it."""
+    return (shown_ids(reader, row) for row in rows_of(reader, block))
+
+
+def shown_ids(reader: RecordReader, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The ids that users see: those of the tokenizer's own file."""
+    ids = np.asarray(ids, np.int64)
+    return reader.tokenizer.file_ids[ids] if isinstance(reader.tokenizer, Renumbered) else ids
+
+
+def shown_pieces(reader: RecordReader, record: str) -> Iterator[results.Piece]:
+    """The tokens of a record with the ids that users see, and their places."""
+    for piece in reader.pieces(record):
+        yield results.Piece(piece.text, int(shown_ids(reader, [piece.id])[0]), piece.start, piece.end)
+
+
+def shown_vocabulary(tokenizer: Tokenizer) -> tuple[Sequence[int], list[str]]:
+    """The ids that users see, and their pieces."""
+    if isinstance(tokenizer, Renumbered):
+        found = tokenizer.file_vocabulary()
+        return list(found), list(found.values())
+    names = tokenizer.vocabulary()
+    return range(len(names)), names
+
+
+class Decoder:
+    """The texts of token ids as users see them."""
+
+    def __init__(self, reader: RecordReader):
+        self._reader, tokenizer = reader, reader.tokenizer
+        self._ours: dict[int, int] | None = None
+        if isinstance(tokenizer, Renumbered):
+            self._ours = {id: number for number, id in enumerate(tokenizer.file_ids.tolist()) if id >= 0}
+
+    def text(self, ids: Iterable[int | str], *, where: str | None = None) -> str:
+        """The text of ids, or of their decimal digits. Raises InputError for what is none."""
+        if self._ours is None:
+            return self._reader.decode(checked_ids(ids, size=self._reader.tokenizer.vocab_size, where=where))
+        ids = checked_ids(ids, size=max(self._ours) + 1, where=where, known=self._ours)
+        return text_of(self._reader, [self._ours[id] for id in ids])
+
+
+def text_of(reader: RecordReader, ids: Sequence[int]) -> str:
+    """The text of our ids; of another tool's tokenizer with the special tokens that were written in the text."""
+    if isinstance(reader.tokenizer, Renumbered) and (reader.unit == "line" or not reader.line_ends):
+        return reader.tokenizer.text_of(ids)
+    return reader.decode(ids)
+
+
 def rows_of(reader: RecordReader, block: Block) -> Iterator[np.ndarray]:
     """The token ids of every record, int32 each, without the token that ends it."""
     return iter(reader.rows(block, whole=False).rows)
 
 
-def checked_ids(ids: Iterable[int | str], *, size: int, where: str | None = None) -> Iterator[int]:
-    """Token ids, or their decimal digits, as numbers. size: of the vocabulary. Raises InputError for what is none."""
+def checked_ids(
+    ids: Iterable[int | str], *, size: int, where: str | None = None, known: Container[int] | None = None
+) -> Iterator[int]:
+    """Token ids, or their decimal digits, as numbers. size: ids are below it; known: the ids that there are, None for all.
+    Raises InputError for what is none."""
     for given in ids:
         text = str(given)
-        if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) < size):
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) < size) or (
+            known is not None and int(text) not in known
+        ):
             raise InputError(f"not a token id: {given!r}", where=where, cure=f"ids are 0 to {size - 1}")
         yield int(text)
 
@@ -79,12 +136,12 @@ class Tally:
             self.tokens += len(row)
             self.unknown += int((row == tokenizer.specials[0]).sum())
             expected = reader.join(piece.text for piece in reader.pieces(record)) if tokenizer.KIND == "words" else text
-            self.failures += reader.decode(row) != expected
+            self.failures += text_of(reader, row.tolist()) != expected
 
     def statistics(self, reader: RecordReader, *, name: str) -> TokenizerStatistics:
         return TokenizerStatistics(
             name,
-            reader.tokenizer.vocab_size,
+            len(shown_vocabulary(reader.tokenizer)[0]),
             self.records,
             self.tokens,
             _ratio(self.bytes, self.tokens),

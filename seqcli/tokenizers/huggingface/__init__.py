@@ -19,16 +19,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from seqcli.errors import ModelError
+from seqcli.files import foreign
 from seqcli.interfaces import Piece
 from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, Normalisation
 from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import CURE, digest, lines_of, read_file, write_file
 from seqcli.tokenizers.huggingface import pipeline
 from seqcli.tokenizers.huggingface.pipeline import Opened
+
+if TYPE_CHECKING:
+    from seqcli.tokenizers.marian import Marian
 
 KIND = "huggingface"
 FILE = "huggingface.json"
@@ -39,6 +44,7 @@ _LONG = 1 << 16  # characters that the library reads at once: it needs a few hun
 _AROUND = 256  # characters on each side of a cut that show whether it changes the tokens
 _TRIED = 16  # places where a long text may be cut
 _AT_ONCE = 1 << 20  # characters of a batch
+_PIECE_FILES = ("tokenizer.model", "spiece.model")
 _BETWEEN_WORDS = re.compile(r"(?<=[^\s]) (?=[^\s])")
 
 
@@ -140,11 +146,11 @@ class HuggingFace:
                 yield Piece(token, id, begin + start, begin + end)
 
     def decode(self, ids: Iterable[int]) -> str:
-        return "\n".join(self.written(line) for line in lines_of(ids))
+        return "\n".join(self.text_of([id for id in line if id != BOS_ID]) for line in lines_of(ids))
 
-    def written(self, ids: Iterable[int]) -> str:
-        """The text of the tokens of one line, as the library writes it: also of special tokens, but `<s>`."""
-        known = [id for id in self.file_ids[np.array([*ids], np.int64)].tolist() if id >= 0]
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of the tokens of one line, as the library writes it."""
+        known = [id for id in self.file_ids[np.array(ids, np.int64)].tolist() if id >= 0]
         return self._library.decode(known, skip_special_tokens=False)
 
     def join(self, pieces: Iterable[str]) -> str:
@@ -154,10 +160,8 @@ class HuggingFace:
     def vocabulary(self) -> list[str]:
         return [*SPECIALS, *(self._names[id] for id in self.file_ids[len(SPECIALS) :].tolist())]
 
-    def ours(self, file_ids: np.ndarray) -> np.ndarray:
-        """Our ids of the file's, int32; -1 where the file has no such id."""
-        known = np.isin(file_ids, self.file_ids) & (file_ids >= 0)
-        return np.where(known, self._ours[np.where(known, file_ids, 0)], -1)
+    def file_vocabulary(self) -> dict[int, str]:
+        return dict(sorted(self._names.items()))
 
     def _ids(self, text: str) -> list[int]:
         return self._library.encode(text, add_special_tokens=False).ids
@@ -190,9 +194,21 @@ class HuggingFace:
 load = HuggingFace.load
 
 
-def open_folder(path: Path) -> HuggingFace:
-    """The tokenizer in a folder of a Hugging Face model. Raises ModelError where there is none that is sound."""
-    return HuggingFace(pipeline.of_folder(Path(path)))
+def open_folder(path: Path) -> HuggingFace | Marian:
+    """The tokenizer in a folder of a Hugging Face model; of a translator with two, that of the source.
+
+    Raises ModelError where there is none that is sound.
+    """
+    path = Path(path)
+    if not pipeline.has_one(path):
+        from seqcli.tokenizers import marian
+
+        if foreign.find(path, "source.spm") is not None:
+            return marian.open_sides(path)[0]
+        for name in _PIECE_FILES:
+            if foreign.find(path, name) is not None:
+                return marian.open_piece_file(path, name)
+    return HuggingFace(pipeline.of_folder(path))
 
 
 def open_file(path: Path) -> HuggingFace:

@@ -11,7 +11,6 @@ The files are anyone's: they are bounded before a parser sees them, and the libr
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,11 +21,12 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from seqcli.errors import ModelError, SeqcliError
-from seqcli.files import json_bounds, regular
+from seqcli.files import foreign, json_bounds
+from seqcli.files.foreign import CURE, content
 
 FILE = "tokenizer.json"
+_FILES = ((FILE,), ("vocab.json", "merges.txt"), ("vocab.txt",))
 SPACES = "\u0120\u2581"  # how a space is written in the pieces of byte-level BPE and of SentencePiece
-_CURE = "download the file again"
 _MOST = 1 << 22  # ids of a vocabulary
 _TRIED = (
     "a b\n\0\t c\u00e9e\u0301\ud55c\u1112\u1161\u11ab\U0001f600 1,000.5"  # a file whose pipeline fails shows it on this
@@ -70,7 +70,7 @@ def guarded(where: str, *, quiet: bool = True) -> Iterator[None]:
         if not panic and not isinstance(error, Exception):
             raise
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"the tokenizers library cannot use it ({reason})", where=where, cure=_CURE) from None
+        raise ModelError(f"the tokenizers library cannot use it ({reason})", where=where, cure=CURE) from None
     finally:
         if silenced is not None:
             os.dup2(silenced, 2)
@@ -97,13 +97,18 @@ def from_json(data: bytes, *, where: str) -> Tokenizer:
     return _checked(library, where)
 
 
+def has_one(folder: Path) -> bool:
+    """Whether a folder has files that the library's tokenizer is made of."""
+    return any(all(foreign.find(folder, name) for name in names) for names in _FILES)
+
+
 def of_folder(folder: Path, *, only: str | None = None) -> Opened:
     """The tokenizer of a folder, from tokenizer.json where there is one. only: from this file instead."""
     settings = _settings(folder)
     names = [only] if only else os.listdir(folder) if folder.is_dir() else []
     if FILE in names or (only and only.endswith(".json")):
         path = folder / (only or FILE)
-        library, usual = from_json(_read(path), where=str(path)), {}
+        library, usual = from_json(foreign.read(folder, path.name), where=str(path)), {}
     elif "vocab.json" in names and "merges.txt" in names:
         path = folder / "vocab.json"
         usual = _ROBERTA if _is_like_roberta(settings) else _GPT2
@@ -134,7 +139,7 @@ def _checked(library: Tokenizer, where: str) -> Tokenizer:
             library.model.dropout = None
         tokens = library.get_vocab(with_added_tokens=True)
         if not tokens or max(tokens.values()) >= _MOST:
-            raise ModelError(f"its ids are not below {_MOST:,}", where=where, cure=_CURE)
+            raise ModelError(f"its ids are not below {_MOST:,}", where=where, cure=CURE)
         ids = library.encode(_TRIED, add_special_tokens=False).ids
         library.decode(ids, skip_special_tokens=False)
     return library
@@ -143,11 +148,11 @@ def _checked(library: Tokenizer, where: str) -> Tokenizer:
 def _byte_level(folder: Path, settings: dict[str, Any], usual: dict[str, str]) -> Tokenizer:
     """GPT-2's and RoBERTa's, as `transformers` makes it."""
     where = str(folder / "vocab.json")
-    vocab = _vocabulary(folder / "vocab.json")
-    lines = _lines(folder / "merges.txt")
+    vocab = foreign.read_ids(folder, "vocab.json", below=_MOST)
+    lines = foreign.read_lines(folder, "merges.txt")
     rules = [line.split(" ") for line in lines if not line.startswith("#version")]
     if any(len(rule) != 2 for rule in rules):
-        raise ModelError("damaged (a merge is two tokens)", where=str(folder / "merges.txt"), cure=_CURE)
+        raise ModelError("damaged (a merge is two tokens)", where=str(folder / "merges.txt"), cure=CURE)
     merges = [(left, right) for left, right in rules]
     prefixed = settings.get("add_prefix_space") is True
     with guarded(where):
@@ -164,8 +169,8 @@ def _byte_level(folder: Path, settings: dict[str, Any], usual: dict[str, str]) -
 
 def _word_piece(path: Path, settings: dict[str, Any]) -> Tokenizer:
     """BERT's, as `transformers` makes it. Without lower-casing accents stay, unless `strip_accents` says otherwise."""
-    vocab = {token: id for id, token in enumerate(_lines(path))}
-    unknown = _content(settings.get("unk_token")) or _BERT["unk"]
+    vocab = {token: id for id, token in enumerate(foreign.read_lines(path.parent, path.name))}
+    unknown = content(settings.get("unk_token")) or _BERT["unk"]
     with guarded(str(path)):
         library = Tokenizer(models.WordPiece(vocab, unk_token=unknown, max_input_chars_per_word=100))
         library.normalizer = normalizers.BertNormalizer(
@@ -182,15 +187,15 @@ def _word_piece(path: Path, settings: dict[str, Any]) -> Tokenizer:
 def _add_tokens(library: Tokenizer, folder: Path, settings: dict[str, Any], named: dict[str, Any]) -> None:
     """Tokens that are found in a text before the model sees it: those of the settings, and special ones of the vocabulary."""
     there = {token.content for token in library.get_added_tokens_decoder().values()}
-    special = {_content(value) for value in named.values()}
+    special = {content(value) for value in named.values()}
     listed = {
-        id: _added(value, special=_content(value) in special)
+        id: _added(value, special=content(value) in special)
         for id, value in _items(settings.get("added_tokens_decoder"))
     }
     if not listed:
-        for content, id in (_json(folder / "added_tokens.json") or {}).items():
+        for text, id in (foreign.read_json(folder, "added_tokens.json") or {}).items():
             if isinstance(id, int):
-                listed[id] = _added(content, special=content in special)
+                listed[id] = _added(text, special=text in special)
     for id, token in sorted(listed.items()):
         if token and token.content not in there and library.token_to_id(token.content) in (id, None):
             if library.token_to_id(token.content) is None and library.get_vocab_size() != id:
@@ -206,14 +211,14 @@ def _add_tokens(library: Tokenizer, folder: Path, settings: dict[str, Any], name
 
 def _added(value: Any, *, special: bool) -> AddedToken | None:
     """A token as JSON has it: its text, or an object with what stands beside it in a text."""
-    content = _content(value)
-    if not content:
+    text = content(value)
+    if not text:
         return None
     flags = {} if isinstance(value, str) else {
         name: value[name] for name in ("single_word", "lstrip", "rstrip", "normalized") if type(value.get(name)) is bool
     }  # fmt: skip
     special = special or (isinstance(value, dict) and value.get("special") is True)
-    return AddedToken(content, special=special, **{"normalized": not special, **flags})
+    return AddedToken(text, special=special, **{"normalized": not special, **flags})
 
 
 # --- special tokens ---------------------------------------------------------------------------------------------------
@@ -230,10 +235,10 @@ def _special_ids(
     placed = [id for id, special in zip(around.ids, around.special_tokens_mask) if special]
     leading = around.special_tokens_mask[:1] == [1] and len(placed) < len(around.ids)
     following = around.special_tokens_mask[-1:] == [1] and len(placed) < len(around.ids)
-    config = _json(folder / "config.json") or {}
+    config = foreign.read_json(folder, "config.json") or {}
 
     def of_name(name: Any) -> int | None:
-        return library.token_to_id(content) if (content := _content(name)) else None
+        return library.token_to_id(text) if (text := content(name)) else None
 
     def of_config(role: str) -> int | None:
         value = config.get(f"{role}_token_id")
@@ -265,13 +270,7 @@ def _special_ids(
 
 def _named(settings: dict[str, Any]) -> dict[str, Any]:
     """The special tokens that the settings name, by their roles."""
-    return {role: settings[f"{role}_token"] for role in _ROLES if _content(settings.get(f"{role}_token"))}
-
-
-def _content(value: Any) -> str | None:
-    if isinstance(value, dict):
-        value = value.get("content")
-    return value if isinstance(value, str) and value else None
+    return {role: settings[f"{role}_token"] for role in _ROLES if content(settings.get(f"{role}_token"))}
 
 
 def _is_like_roberta(settings: dict[str, Any]) -> bool:
@@ -284,47 +283,11 @@ def _is_like_roberta(settings: dict[str, Any]) -> bool:
 
 def _settings(folder: Path) -> dict[str, Any]:
     """tokenizer_config.json, with special_tokens_map.json where it says nothing, and the model type of config.json."""
-    config = _json(folder / "config.json") or {}
-    settings = {"model_type": config.get("model_type")} | (_json(folder / "tokenizer_config.json") or {})
-    return (_json(folder / "special_tokens_map.json") or {}) | {k: v for k, v in settings.items() if v is not None}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return regular.read(path)
-    except OSError as error:
-        raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=_CURE) from None
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    """The object in a small file; None where the file is not there."""
-    if not os.path.lexists(path):
-        return None
-    data = _read(path)
-    json_bounds.check(data, where=str(path))
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"damaged ({error})", where=str(path), cure=_CURE) from None
-    if not isinstance(value, dict):
-        raise ModelError("damaged (not an object)", where=str(path), cure=_CURE)
-    return value
-
-
-def _vocabulary(path: Path) -> dict[str, int]:
-    vocab = _json(path)
-    if vocab is None or not all(type(id) is int and 0 <= id < _MOST for id in vocab.values()):
-        raise ModelError(f"damaged (ids are numbers below {_MOST:,})", where=str(path), cure=_CURE)
-    return vocab
-
-
-def _lines(path: Path) -> list[str]:
-    """The lines of a vocabulary, without the white space at their ends, as the library reads them."""
-    try:
-        text = _read(path).decode()
-    except UnicodeDecodeError:
-        raise ModelError("not UTF-8", where=str(path), cure=_CURE) from None
-    return [line.rstrip() for line in text.removesuffix("\n").split("\n")]
+    config = foreign.read_json(folder, "config.json") or {}
+    settings = {"model_type": config.get("model_type")} | (foreign.read_json(folder, "tokenizer_config.json") or {})
+    return (foreign.read_json(folder, "special_tokens_map.json") or {}) | {
+        k: v for k, v in settings.items() if v is not None
+    }
 
 
 def _items(value: Any) -> Iterator[tuple[int, Any]]:

@@ -1,0 +1,91 @@
+"""Files of folders that others made: inside the folder, regular, of bounded size, and JSON that a parser survives."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from seqcli.errors import ModelError
+from seqcli.files import json_bounds, regular
+
+CURE = "download the file again"
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def find(folder: Path | str, name: str) -> Path | None:
+    """The path of a file of the folder, None where it has none of that name.
+
+    Raises ModelError where it is a link that leads to neither the folder nor its repository's blobs.
+    """
+    path = Path(folder) / name
+    if not os.path.lexists(path):
+        return None
+    real, inside = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    if not real.is_relative_to(inside) and not _is_blob(real, inside):
+        raise ModelError("a link out of the folder", where=str(path), cure="copy the file itself")
+    return path
+
+
+def _is_blob(path: Path, folder: Path) -> bool:
+    """Whether a file is a blob of the repository, where the folder is REPOSITORY/snapshots/REVISION in the cache of
+    `huggingface_hub`: REPOSITORY/blobs/HASH, or blobs/HA/HASH beside the repositories, which several share."""
+    if folder.parent.name != "snapshots":
+        return False
+    repository = folder.parents[1]
+    own, shared = repository / "blobs", repository.parent / "blobs" / path.name[:2]
+    return path.parent == own or (path.parent == shared and _HASH.fullmatch(path.name) is not None)
+
+
+def read(folder: Path | str, name: str, *, largest: int = regular.LARGEST_READ) -> bytes:
+    """All bytes of a file of the folder. Raises ModelError, also where there is none."""
+    path = find(folder, name)
+    if path is None:
+        raise ModelError(f"no {name} in the folder", where=str(folder), cure=CURE)
+    try:
+        return regular.read(path, largest=largest)
+    except OSError as error:
+        raise ModelError(f"cannot read ({error.strerror})", where=str(path), cure=CURE) from None
+
+
+def read_json(folder: Path | str, name: str) -> dict[str, Any] | None:
+    """The JSON object in a file of the folder, None where there is no such file. Raises ModelError."""
+    if find(folder, name) is None:
+        return None
+    data, where = read(folder, name), str(Path(folder) / name)
+    json_bounds.check(data, where=where)
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"damaged ({error})", where=where, cure=CURE) from None
+    if not isinstance(value, dict):
+        raise ModelError("damaged (not a JSON object)", where=where, cure=CURE)
+    return value
+
+
+def read_ids(folder: Path | str, name: str, *, below: int) -> dict[str, int]:
+    """A vocabulary: the id of each token, from 0 on. Raises ModelError where there is none."""
+    found = read_json(folder, name)
+    if found is None:
+        raise ModelError(f"no {name} in the folder", where=str(folder), cure=CURE)
+    if not found or not all(type(id) is int and 0 <= id < below for id in found.values()):
+        raise ModelError(f"damaged (ids are numbers below {below:,})", where=str(Path(folder) / name), cure=CURE)
+    return found
+
+
+def read_lines(folder: Path | str, name: str) -> list[str]:
+    """The lines of a text in UTF-8, without the white space at their ends. Raises ModelError."""
+    try:
+        text = read(folder, name).decode()
+    except UnicodeDecodeError:
+        raise ModelError("not UTF-8", where=str(Path(folder) / name), cure=CURE) from None
+    return [line.rstrip() for line in text.removesuffix("\n").split("\n")]
+
+
+def content(value: Any) -> str | None:
+    """The text of a special token: a string, or an object that has it as `content`."""
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) and value else None

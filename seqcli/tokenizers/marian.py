@@ -1,0 +1,243 @@
+"""SentencePiece pieces with the ids of a vocabulary of their own: the tokenizers of Marian's translators (opus-mt).
+
+Source and target have a SentencePiece model each, whose own ids mean nothing: pieces are looked up in vocab.json, and what
+is not there is `<unk>`. `<s>` is their padding, with which their translations begin. A target language `>>de<<` in front of
+a source is one token, and special tokens written in a text are themselves. A lone SentencePiece file (Llama's
+tokenizer.model) is its own vocabulary.
+
+As in `huggingface`, ids are renumbered, `file_ids` has those of the files, and text is read as given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqcli.errors import ModelError
+from seqcli.files import foreign
+from seqcli.interfaces import Piece
+from seqcli.text import BOS_ID, EOS_ID, SPACE_MARK, SPECIAL_IDS, SPECIALS, UNK_ID, Normalisation
+from seqcli.token_batch import TokenBatch
+from seqcli.tokenizers import CURE, digest, lines_of, read_file, write_file
+from seqcli.tokenizers.sentencepiece import SentencePiece
+
+KIND = "marian"
+FILE = "marian.model"
+
+_MOST = 1 << 22  # ids of a vocabulary
+_LANGUAGE = re.compile(r">>.*?<<", re.DOTALL)
+
+
+class Marian:
+    """A tokenizer of one side. model: contents of a SentencePiece file; ids: of the vocabulary's tokens, each a token's own;
+    specials: the vocabulary's names of `<unk>`, `<s>`, `</s>`, None where it has none."""
+
+    KIND = KIND
+    specials = SPECIAL_IDS
+    normalisation = Normalisation.NONE
+    mask_id: int | None = None
+    space = SPACE_MARK
+
+    def __init__(self, model: bytes, ids: dict[str, int], specials: Sequence[str | None], *, where: str):
+        self._model, self._ids, self._special_names, self._where = model, ids, tuple(specials), where
+        self._pieces = SentencePiece(model, where=where)
+        self._pieces.normalisation = Normalisation.NONE
+        self.spaces_follow = self._pieces.spaces_follow
+        first = [-1 if name is None else ids[name] for name in specials]
+        others = sorted(set(ids.values()) - set(first))
+        self.file_ids = np.array(first + others, np.int64)  # [V]
+        self.vocab_size = len(self.file_ids)
+        ours = {id: number for number, id in enumerate(others, len(SPECIALS))}
+        for number in (UNK_ID, BOS_ID, EOS_ID):
+            ours[int(self.file_ids[number])] = number
+        self._numbers = {token: ours[id] for token, id in ids.items()}
+        self._of_pieces = np.array([self._number(piece) for piece in self._pieces.vocabulary()], np.int32)
+        self._names = {id: token for token, id in ids.items()}
+        names = sorted(filter(None, {*specials, *({"<pad>"} & ids.keys())}), key=len, reverse=True)
+        self._written = re.compile("|".join(map(re.escape, names)))
+        self.ends_rows = "<0x0A>" not in self._own
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """The pieces of the SentencePiece model, where that is the vocabulary."""
+        pieces = self._pieces.vocabulary()
+        return frozenset(pieces if self._ids == {piece: id for id, piece in enumerate(pieces)} else ())
+
+    @classmethod
+    def load(cls, folder: Path) -> Marian:
+        where = str(folder / FILE)
+        header, _, model = read_file(folder / FILE).partition(b"\n")
+        try:
+            saved = json.loads(header)
+            ids, specials = saved["ids"], saved["specials"]
+            sound = len(specials) == len(SPECIALS) and all(name is None or name in ids for name in specials)
+            sound = sound and all(type(id) is int and 0 <= id < _MOST for id in ids.values())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            sound = False
+        if not sound:
+            raise ModelError("damaged vocabulary", where=where, cure=CURE)
+        return cls(model, ids, specials, where=where)
+
+    def save(self, folder: Path) -> None:
+        write_file(folder / FILE, self._saved)
+
+    @cached_property
+    def _saved(self) -> bytes:
+        """The vocabulary as a line, and the SentencePiece file."""
+        about = {"specials": self._special_names, "ids": self._ids}
+        return json.dumps(about, ensure_ascii=False).encode() + b"\n" + self._model
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return digest(KIND.encode(), self._saved)
+
+    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
+        if unit == "document" and not self.ends_rows:
+            return self.encode_documents([lines.decode()], learning=learning)
+        rows = lines.decode().split("\n")[:-1]
+        languages = [_LANGUAGE.match(row) for row in rows]
+        rests = [row[found.end() :] if found else row for row, found in zip(rows, languages)]
+        batch = self._pieces.encode(("\n".join(rests) + "\n").encode() if rows else b"").without_last()
+        tokens = self._of_pieces[batch.tokens]
+        alone = {  # rows that are not their pieces one by one: unknown characters may have an id in the vocabulary
+            index
+            for index in np.unique(
+                np.repeat(np.arange(len(rows)), batch.lengths)[batch.tokens == self._pieces.specials[0]]
+            )
+        } | {index for index, row in enumerate(rows) if "<" in row and self._written.search(row)}
+        packed = TokenBatch(tokens, batch.lengths)
+        if alone or any(languages):
+            parts = packed.rows
+            for index, found in enumerate(languages):
+                if index in alone:
+                    parts[index] = self._row(rows[index])
+                elif found:
+                    parts[index] = np.concatenate([[self._number(found[0])], parts[index]])
+            packed = TokenBatch.of(parts)
+        if learning:
+            packed.tokens[packed.tokens == BOS_ID] = UNK_ID
+        packed = TokenBatch.with_line_ends(packed.tokens, packed.lengths)
+        return TokenBatch.one(packed.tokens) if unit == "document" else packed
+
+    def encode_documents(self, documents: Sequence[str], *, learning: bool = False) -> TokenBatch:
+        """The tokens of documents, which have line breaks; a row each."""
+        batch = TokenBatch.of([self._row(text) for text in documents])
+        if learning:
+            batch.tokens[batch.tokens == BOS_ID] = UNK_ID
+        return batch
+
+    def _row(self, text: str) -> np.ndarray:
+        return np.fromiter((piece.id for piece in self.pieces(text)), np.int32)
+
+    def pieces(self, text: str) -> Iterator[Piece]:
+        at = 0
+        for found in self._written.finditer(text) if self._written.pattern else ():
+            yield from self._between(text, at, found.start())
+            yield Piece(found[0], self._number(found[0]), *found.span())
+            at = found.end()
+        yield from self._between(text, at, len(text))
+
+    def _between(self, text: str, start: int, end: int) -> Iterator[Piece]:
+        """The tokens of `text[start:end]`, which has no special tokens."""
+        if start == end:
+            return
+        if found := _LANGUAGE.match(text, start, end):
+            yield Piece(found[0], self._number(found[0]), *found.span())
+            start = found.end()
+        for piece in self._pieces.pieces(text[start:end]):
+            yield Piece(piece.text, self._number(piece.text), start + piece.start, start + piece.end)
+
+    def _number(self, token: str) -> int:
+        return self._numbers.get(token, UNK_ID)
+
+    def nbest(self, text: str, *, k: int) -> list[tuple[Sequence[int], float]]:
+        """As `SentencePiece.nbest`."""
+        language, rest = self._split(text)
+        return [(self._segmented(language, ids), score) for ids, score in self._pieces.nbest(rest, k=k)]
+
+    def sample(self, text: str, *, alpha: float, seed: int | str) -> Sequence[int]:
+        """As `SentencePiece.sample`."""
+        language, rest = self._split(text)
+        return self._segmented(language, self._pieces.sample(rest, alpha=alpha, seed=seed))
+
+    def _split(self, text: str) -> tuple[list[int], str]:
+        found = _LANGUAGE.match(text)
+        return ([self._number(found[0])], text[found.end() :]) if found else ([], text)
+
+    def _segmented(self, language: list[int], ids: Sequence[int]) -> Sequence[int]:
+        return array("i", [*language, *self._of_pieces[np.array(ids, np.int64)].tolist()])
+
+    def join(self, pieces: Iterable[str]) -> str:
+        return self._pieces.join(pieces)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return "\n".join(self.text_of([id for id in line if id != BOS_ID]) for line in lines_of(ids))
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        return self.join(self._names[id] for id in self.file_ids[np.array(ids, np.int64)].tolist() if id >= 0)
+
+    def written(self, text: str) -> str:
+        """The text as decoding writes it: the SentencePiece model may have a normalisation of its own."""
+        return self._pieces.written(text)
+
+    def file_vocabulary(self) -> dict[int, str]:
+        return dict(sorted(self._names.items()))
+
+    def vocabulary(self) -> list[str]:
+        return [*SPECIALS, *(self._names[id] for id in self.file_ids[len(SPECIALS) :].tolist())]
+
+
+load = Marian.load
+
+
+def open_sides(folder: Path) -> tuple[Marian, Marian]:
+    """The tokenizers of source and target in a folder of a Marian model: of one vocabulary, or of one each.
+
+    Raises ModelError where a file is missing or damaged.
+    """
+    folder = Path(folder)
+    settings = _settings(folder)
+    separate = settings.get("separate_vocabs") is True
+    shared = "vocab.json"
+    own = foreign.find(folder, "source_vocab.json") is not None and (separate or foreign.find(folder, shared) is None)
+    source = "source_vocab.json" if own else shared
+    target = "target_vocab.json" if separate or own else shared
+    return _side(folder, "source.spm", source, settings), _side(folder, "target.spm", target, settings)
+
+
+def open_piece_file(folder: Path, name: str) -> Marian:
+    """The tokenizer of a folder whose only vocabulary is a SentencePiece file."""
+    model, where = foreign.read(folder, name), str(Path(folder) / name)
+    pieces = SentencePiece(model, where=where)
+    vocabulary = pieces.vocabulary()
+    specials = [vocabulary[id] if id >= 0 else None for id in pieces.specials]
+    return Marian(model, {piece: id for id, piece in enumerate(vocabulary)}, specials, where=where)
+
+
+def _side(folder: Path, spm: str, vocabulary: str, settings: dict[str, Any]) -> Marian:
+    model, ids = foreign.read(folder, spm), foreign.read_ids(folder, vocabulary, below=_MOST)
+    unknown, end, padding = (
+        foreign.content(settings.get(f"{role}_token")) or usual
+        for role, usual in (("unk", "<unk>"), ("eos", "</s>"), ("pad", "<pad>"))
+    )
+    start = settings.get("decoder_start_token_id", settings.get("pad_token_id"))
+    if type(start) is int:
+        padding = next((token for token, id in ids.items() if id == start), padding)
+    for name in (unknown, end, padding):
+        if name not in ids:
+            what = f"has no {name}"
+            raise ModelError(what, where=str(folder / vocabulary), cure=foreign.CURE)
+    return Marian(model, ids, (unknown, padding, end), where=str(folder / spm))
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Of config.json, special_tokens_map.json and tokenizer_config.json, the later ones first."""
+    names = ("config.json", "special_tokens_map.json", "tokenizer_config.json")
+    return {name: value for each in names for name, value in (foreign.read_json(folder, each) or {}).items()}
