@@ -53,7 +53,7 @@ class Longest:
     """A tokenizer of PIECES, the longest first, as sentencepiece would be."""
 
     KIND = "sentencepiece"
-    normalisation, spaces_follow = Normalisation.NFC, False
+    normalisation, spaces_follow, space = Normalisation.NFC, False, "▁"
 
     def vocabulary(self):
         return PIECES
