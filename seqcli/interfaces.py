@@ -281,6 +281,7 @@ class OpenScorer:
     unit: str  # unit of its training text: "line" or "document"
     tokenizer: Tokenizer
     model: Scorer
+    hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub
 
     @property
     def ends(self) -> bool:
@@ -309,3 +310,4 @@ class OpenTranslator:
     source: Tokenizer
     target: Tokenizer
     model: Translator
+    hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub
