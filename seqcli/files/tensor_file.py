@@ -30,6 +30,7 @@ _NAMES = {
 _CODES = {np.dtype(dtype): name for name, dtype in _NAMES.items()}
 _BITS = {"BF16": np.uint16}  # what numpy has no type for
 _LARGEST_HEADER = 1 << 23  # of tens of thousands of tensors; what Python makes of one takes 30 times as much
+_MOST_TENSORS = 1 << 16
 _MOST_AXES = 64  # numpy's limit
 _CURE = "restore the file or train again"
 _BLOCK = 1 << 24
@@ -136,6 +137,8 @@ def _header(length: bytes, file, size: int, types: Mapping[str, type[np.generic]
     if not isinstance(header, dict):
         raise ValueError("header is not an object")
     header.pop("__metadata__", None)
+    if len(header) > _MOST_TENSORS:
+        raise ValueError(f"header of {len(header):,} tensors, at most {_MOST_TENSORS:,} expected")
     fields, spans = {}, []
     for name, entry in header.items():
         code, shape = entry["dtype"], tuple(entry["shape"])

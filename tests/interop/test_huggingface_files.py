@@ -284,3 +284,8 @@ def test_files_of_ours_hold_no_bfloat16(tmp_path):
     safetensors.torch.save_file({"a": torch.zeros(3, dtype=torch.bfloat16)}, tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match="unknown type BF16"):
         tensor_file.read(tmp_path / "a.safetensors")
+
+
+def test_what_git_leaves_in_place_of_the_weights(folder):
+    (folder / WEIGHTS).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    refused(folder, "is a Git LFS pointer, not safetensors; run git lfs pull")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.errors import ModelError, OutputError, listed
-from seqcli.files import regular, tensor_file
+from seqcli.files import file_type, regular, tensor_file
 from seqcli.files.foreign import find
 from seqcli.system import memory
 
@@ -142,7 +142,10 @@ class Weights:
         path = find(self.folder, file)
         if path is None:
             raise ModelError(f"no {file} in the folder, which {INDEX} names", where=str(self.folder), cure=CURE)
-        return tensor_file.read_foreign(path, cure=CURE)
+        try:
+            return tensor_file.read_foreign(path, cure=CURE)
+        except ModelError as error:
+            raise _of_another_kind(path) or error from None
 
     def _shard(self, file: str, names: set[str]) -> dict[str, tensor_file.Stored]:
         found = self._read(file)
@@ -150,6 +153,16 @@ class Weights:
             what = f"not the tensors that {INDEX} names: {listed(different)}"
             raise ModelError(what, where=str(self.folder / file), cure=CURE)
         return found
+
+
+def _of_another_kind(path: Path) -> ModelError | None:
+    """What a file is that holds no tensors: `git clone` without Git LFS, or a failed download, leaves something else."""
+    try:
+        with regular.opened(path) as file:
+            found = file_type.recognised_download(file.read(512))
+    except (OSError, ModelError):
+        return None
+    return found and ModelError(f"is {found[0]}, not safetensors", where=str(path), cure=found[1])
 
 
 def shards_of(folder: Path | str) -> dict[str, set[str]]:
