@@ -281,7 +281,7 @@ class OpenScorer:
     unit: str  # unit of its training text: "line" or "document"
     tokenizer: Tokenizer
     model: Scorer
-    hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub
+    ends_documents: bool = False  # `</s>` may end a text of any unit, as in a model trained on many documents
 
     @property
     def ends(self) -> bool:
@@ -310,4 +310,3 @@ class OpenTranslator:
     source: Tokenizer
     target: Tokenizer
     model: Translator
-    hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub

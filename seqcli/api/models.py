@@ -49,7 +49,6 @@ from seqcli.results.language import (
 from seqcli.results.result import Results
 from seqcli.results.tokenization import Piece
 from seqcli.results.translation import Attention, Translation
-from seqcli.runs.model_folder import ModelFolder
 from seqcli.scoring import comparisons
 from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
@@ -64,6 +63,7 @@ from seqcli.tasks.embeddings import ask
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
 from seqcli.tasks.language.load import named, open_model
 from seqcli.tasks.language.tokenize import shown_pieces
+from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def load(
     model: str | os.PathLike[str], *, device: str = "cpu", precision: str = "fp32", threads: int | None = None,
     encoding: str | None = None,
 ) -> Model:  # fmt: skip
-    """The model in a folder, an ARPA file, a fastText model or a file of word vectors, a model of the Hugging Face hub ("hf:NAME@REVISION"), or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
+    """The model in a folder, an ARPA file, a fastText model or a file of word vectors, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
 
     device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads apply to neural models; encoding is
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
@@ -99,7 +99,7 @@ def load(
         return Classifier(*foreign.opened(path, name=name or next(named([path]))[0]))
     if is_vectors(path):
         return Embeddings(open_embeddings(path, name=name or os.path.basename(path)))
-    folder = None if is_arpa(path) else ModelFolder.open(path)
+    folder = None if is_arpa(path) else folder_of(path)
     record = folder.config if folder else {}
     answering: Model
     if folder and folder.task == CLASSIFICATION:

@@ -66,10 +66,10 @@ def convert(
     from seqcli.data.files import compression
     from seqcli.interop import arpa, is_arpa
     from seqcli.report.progress import Console
-    from seqcli.runs.model_folder import ModelFolder
     from seqcli.runs.model_writer import drafting
     from seqcli.tasks.language.load import open_model, table_of
     from seqcli.tasks.language.train_counted import foreign_record, save_counted
+    from seqcli.tasks.model_names import folder_of
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
     source = sources.located(source, reporter=reporter)
@@ -86,7 +86,7 @@ def convert(
         raise UsageError("--quantize applies to model folders; an ARPA file holds decimal numbers", where=target)
     if reads == writes and not quantize:
         if not reads:
-            ModelFolder.open(source)  # a source that is no model at all is reported first
+            folder_of(source)  # a source that is no model at all is reported first
         what = "source and target are both ARPA files" if reads else "neither source nor target is an ARPA file"
         raise UsageError(what, cure="use seqcli convert DIR MODEL.arpa.gz, or the other way round")
     if encoding and not reads:
@@ -122,10 +122,10 @@ def convert(
 
 def _counted(source: str, use: str) -> ModelFolder:
     """The folder of a whole n-gram model, which alone can be put to this use."""
-    from seqcli.runs.model_folder import ModelFolder
     from seqcli.tasks.language.load import LANGUAGE
+    from seqcli.tasks.model_names import folder_of
 
-    run = ModelFolder.open(source).expect(LANGUAGE)
+    run = folder_of(source).expect(LANGUAGE)
     if run.arch != "ngram":
         raise ModelError(f"{run.arch} models cannot be {use}", where=source, cure="use an n-gram model")
     run.verify()

@@ -232,9 +232,9 @@ def _begun(
 
 
 def _end(opened: OpenModel) -> int | None:
-    """The token that ends a text; in running text `</s>` is a line feed."""
-    return EOS_ID if opened.unit == "line" else None
+    """The token that ends a text; in running text `</s>` may be a line feed."""
+    return EOS_ID if opened.unit == "line" or opened.ends_documents else None
 
 
 def _never(opened: OpenModel) -> list[int]:
-    return [UNK_ID] if opened.ends else [UNK_ID, EOS_ID]
+    return [UNK_ID] if opened.ends or opened.ends_documents else [UNK_ID, EOS_ID]

@@ -7,7 +7,8 @@ from the last word's beginning on, if it begins with the rest of the prompt and 
 
     p(it begins after i tokens, it is t | the text)  ~  p(the first i tokens) p(t | them)
 
-A start after all tokens is among them, with any t. Words, characters and bytes have no other.
+A start after all tokens is among them, with any t. Words, characters and bytes have no other; nor has a model of another tool,
+which continues the tokens of a prompt as they are, as that tool does.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from seqcli.data.lines import block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.model_log_prob import log_probs
-from seqcli.interfaces import LanguageModel, OpenModel, State, Subwords
+from seqcli.interfaces import LanguageModel, OpenModel, Renumbered, State, Subwords
 from seqcli.text import BLANKS, SPACE_MARK, SPECIALS
 from seqcli.token_batch import padded_to_extend
 
@@ -56,7 +57,7 @@ class Prompter:
         self._reader = RecordReader.of(opened)
         tokenizer, self._follow, self._mark = opened.tokenizer, False, SPACE_MARK
         self._names: list[str] = []  # pieces that a text may end inside of, in order
-        if isinstance(tokenizer, Subwords):
+        if isinstance(tokenizer, Subwords) and not isinstance(tokenizer, Renumbered):
             self._vocabulary = opened.tokenizer.vocabulary()
             self._follow, self._mark = tokenizer.spaces_follow, tokenizer.space
             pieces = ((name, id) for id, name in enumerate(self._vocabulary))

@@ -31,11 +31,11 @@ def positions(opened: Any, *, most: int = _MOST) -> Positions:
     with torch.inference_mode():
         places = torch.arange(count)
         if body.rotary:
-            angle = angles(places, body.head_width).double().numpy()
+            angle = angles(places, body.head_width, rotary=body.rotary).double().numpy()
             similarity = np.cos(angle[:, None] - angle[None]).mean(axis=-1)
             kind = "rotary"
         else:
-            vectors = body.positions(places).double().numpy()
+            vectors = body.positions(places + body.first_position).double().numpy()
             norms = np.linalg.norm(vectors, axis=1, keepdims=True)
             similarity = (vectors / norms) @ (vectors / norms).T
             kind = "learned" if isinstance(body.positions, torch.nn.Embedding) else "sinusoidal"

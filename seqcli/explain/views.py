@@ -62,8 +62,11 @@ def suited(opened: Any) -> tuple[str, ...]:
         return ("words",)
     if isinstance(opened.model, NgramModel):
         return ("ngram",)
-    own = {"transformer": ("attention",), "rnn": ("gates",), "lstm": ("gates",), "gru": ("gates",)}
-    return ("surprisal", *own.get(opened.arch, ()))
+    from seqcli.nn.transformer import TransformerStack
+
+    if isinstance(getattr(opened.model, "body", None), TransformerStack):
+        return ("surprisal", "attention")
+    return ("surprisal", "gates") if opened.arch in ("rnn", "lstm", "gru") else ("surprisal",)
 
 
 def _language(view: Callable[..., Any], name: str) -> Callable[[Explained, str, How], Any]:

@@ -22,9 +22,10 @@ from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.masked import MaskedLanguageModel
-from seqcli.nn.transformer import TransformerConfig, TransformerStack
+from seqcli.nn.transformer import TransformerConfig, TransformerStack, activated, norm
 from seqcli.nn.weights import restored
-from seqcli.ranges import fraction, one_of, setting
+from seqcli.ranges import each, fraction, one_of, setting
+from seqcli.text import BOS_ID
 
 TASK = "language"
 _ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache holds, and the allocator keeps
@@ -39,6 +40,22 @@ class Config(TransformerConfig):
     hidden_share: float = fraction(0.15, help="share of the tokens that are hidden (masked, hybrid)")
     whole_words: bool = setting(False, help="hide all tokens of a word together (masked, hybrid)")
     causal_share: float = fraction(0.5, help="share of the batches that predict the next token (hybrid)")
+    head_transform: bool = setting(False, help="a linear layer, the activation and a norm before the output matrix")
+    head_bias: bool = setting(False, help="a bias for each token of the output")
+    impossible: tuple[int, ...] = each(0, 1 << 31, default=(BOS_ID,), help="tokens that are never predicted")
+
+
+class HeadTransform(nn.Module):
+    """What BERT has before its output matrix: a linear layer, the activation, a norm (Devlin et al. 2019)."""
+
+    def __init__(self, config: Config, *, width: int):
+        super().__init__()
+        self.activation = config.activation
+        self.linear, self.norm = Linear(config.width, width), norm(config, width=width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., D] -> [..., width]"""
+        return self.norm(activated(self.linear(x), self.activation))
 
 
 class Transformer(NeuralLanguageModel):
@@ -48,16 +65,25 @@ class Transformer(NeuralLanguageModel):
 
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()
-        self.window = config.window
+        if max(config.impossible, default=0) >= vocab_size:
+            raise ValueError(f"impossible token {max(config.impossible)} of {vocab_size}")
+        self.window, self.impossible = config.window, config.impossible
         self.batch_tokens = max(256, min(self.batch_tokens, _ACTIVATIONS // config.inner))
         self.body = TransformerStack(config, vocab_size=vocab_size)
-        self.head = Linear(config.width, vocab_size, bias=False)
+        width = (config.tied and config.embedding_width) or config.width
+        self.transform = HeadTransform(config, width=width) if config.head_transform else None
+        self.head = Linear(width, vocab_size, bias=config.head_bias)
         initialise(self, depth=config.layers)
         if config.tied:
             self.head.weight = self.body.embedding.weight
 
     def features(self, tokens: Tensor, state: KVCache | None = None) -> tuple[Tensor, Any]:
-        return self.body(tokens, state)  # without a cache none comes back
+        features, state = self.body(tokens, state)  # without a cache none comes back
+        return self.before_head(features), state
+
+    def before_head(self, features: Tensor) -> Tensor:
+        """[B, T, D] of the body -> what the head multiplies."""
+        return features if self.transform is None else self.transform(features)
 
     def beginning(self, rows: int) -> KVCache:
         return self.body.beginning(rows, products=self.products)
@@ -79,10 +105,12 @@ class MaskedTransformer(MaskedLanguageModel, Transformer):
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__(config, vocab_size=vocab_size)
         self.hybrid = config.objective == "hybrid"
-        self.mask = nn.Parameter(torch.randn(config.width) * self.body.embedding.weight.detach().std())
+        self.mask = nn.Parameter(
+            torch.randn(config.embedding_width or config.width) * self.body.embedding.weight.detach().std()
+        )
 
     def seen(self, tokens: Tensor, *, masked: Tensor, real: Tensor) -> Tensor:
-        return self.body(tokens, real=real, masked=(masked, self.mask))[0]
+        return self.before_head(self.body(tokens, real=real, masked=(masked, self.mask))[0])
 
 
 def build(config: Config, *, vocab_size: int) -> Transformer:
@@ -91,5 +119,5 @@ def build(config: Config, *, vocab_size: int) -> Transformer:
 
 
 def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int) -> NeuralLanguageModel:
-    config = Config(**settings)
+    config = Config(**{**settings, "impossible": tuple(settings.get("impossible", (BOS_ID,)))})
     return restored(lambda: build(config, vocab_size=vocab_size), named)

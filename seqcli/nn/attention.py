@@ -25,21 +25,23 @@ def attended_in(products: torch.dtype, *, device: torch.device) -> torch.dtype:
 
 
 class SelfAttention(nn.Module):
-    """Causal or bidirectional self-attention of width D in `heads` of K = D / heads; `groups` is the number of key
-    and value heads, which query heads share."""
+    """Causal or bidirectional self-attention of width D in `heads` of width K = `head_width`; `groups` is the number of
+    key and value heads, which query heads share. bias: of queries, keys and values."""
 
-    def __init__(self, width: int, heads: int, *, groups: int, bias: bool, dropout: float):
+    def __init__(
+        self, width: int, heads: int, *, groups: int, head_width: int, bias: bool, out_bias: bool, dropout: float
+    ):
         super().__init__()
-        self.heads, self.groups, self.head_width, self.dropout = heads, groups, width // heads, dropout
-        self.qkv = Linear(width, (heads + 2 * groups) * self.head_width, bias=bias)
-        self.out = Linear(width, width, bias=bias)
+        self.heads, self.groups, self.head_width, self.dropout = heads, groups, head_width, dropout
+        self.qkv = Linear(width, (heads + 2 * groups) * head_width, bias=bias)
+        self.out = Linear(heads * head_width, width, bias=out_bias)
 
     def forward(
         self, x: Tensor, *, turn: tuple[Tensor, Tensor] | None, cache: KVCache | None, mask: Tensor | None, layer: int
     ) -> Tensor:
         """x [B, T, D] -> [B, T, D]. turn: rotary positions of these tokens; cache: keys and values of earlier tokens;
         mask: bool [B or 1, 1, T, S], None for a causal mask."""
-        rows, count, width = x.shape
+        rows, count, _ = x.shape
         qkv = self.qkv(x)
         if not self.training:
             qkv = qkv.to(attended_in(qkv.dtype, device=x.device))
@@ -57,7 +59,7 @@ class SelfAttention(nn.Module):
         if recording.wanted(recording.PROJECTED):
             recording.add(recording.PROJECTED, (q, k, v))
         y = attend(q, k, v, mask=mask, causal=causal, dropped=self.dropout if self.training else 0.0)
-        return self.out(y.transpose(1, 2).reshape(rows, count, width))
+        return self.out(y.transpose(1, 2).reshape(rows, count, self.heads * self.head_width))
 
 
 class CrossAttention(nn.Module):

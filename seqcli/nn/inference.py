@@ -28,6 +28,7 @@ class Network(nn.Module):
     batch_tokens = 8192
     window: int | None = None
     products, precision = torch.float32, "fp32"  # dtype of matrix products in inference
+    impossible: tuple[int, ...] = (BOS_ID,)  # tokens that are never predicted, whatever their logits
     logits_are_log_probs = False
     carried: Any = None
     body: nn.Module
@@ -95,19 +96,21 @@ _PRODUCT = 1 << 24  # logits per matrix product, which is faster with many rows
 _LOGITS = 1 << 21  # logits normalised at a time, small enough for the cache
 
 
-def logits(head: Linear, features: Tensor) -> Tensor:
-    """float32 [..., V] of features [..., D]; `<s>` is impossible."""
-    return _possible(head(features))
+def logits(model: Network, features: Tensor) -> Tensor:
+    """float32 [..., V] of features [..., D]."""
+    return _possible(model.head(features), model.impossible)
 
 
-def of_targets(head: Linear, features: Tensor, targets: Tensor, *, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def of_targets(
+    model: Network, features: Tensor, targets: Tensor, *, rank: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Natural log p (float32 [n]) of targets [n] from features [n, D], and their ranks (int64 [n]) where they are asked."""
     log_probs, ranks = [], []
-    size = head.out_features
+    head, size = model.head, model.head.out_features
     for part, wanted in zip(*(x.split(max(1, _PRODUCT // size)) for x in (features, targets))):
         some = max(1, _LOGITS // size)
         for raw, token in zip(head(part).split(some), wanted[:, None].split(some)):
-            values = _possible(raw)
+            values = _possible(raw, model.impossible)
             if rank:
                 ranks.append(1 + (values > values.gather(-1, token)).sum(-1))
             log_probs.append(
@@ -118,7 +121,8 @@ def of_targets(head: Linear, features: Tensor, targets: Tensor, *, rank: bool) -
     return lp, (torch.cat(ranks).cpu().numpy() if ranks else empty.astype(np.int64)) if rank else None
 
 
-def _possible(raw: Tensor) -> Tensor:
+def _possible(raw: Tensor, impossible: tuple[int, ...]) -> Tensor:
     values = raw.float()
-    values[..., BOS_ID] = -torch.inf
+    for token in impossible:
+        values[..., token] = -torch.inf
     return values

@@ -129,11 +129,11 @@ class NeuralLanguageModel(Network):
 
     def _judge(self, features: Tensor, targets: Tensor, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
         threads.adapt()
-        return inference.of_targets(self.head, features, targets, rank=rank)
+        return inference.of_targets(self, features, targets, rank=rank)
 
     def logits(self, features: Tensor) -> Tensor:
-        """float32 [..., V]; `<s>` is impossible."""
-        return inference.logits(self.head, features)
+        """float32 [..., V]; -inf for what is impossible, such as `<s>`."""
+        return inference.logits(self, features)
 
     # Stepping
 

@@ -1,7 +1,8 @@
 """A stack of Transformer layers, causal or not: attention and a feed-forward network, each around a residual connection.
 
 With a memory, between them, attention to the states of a source. Pre-norm (Xiong et al. 2020), or post-norm (Vaswani et al. 2017); GELU, or SwiGLU (Shazeer 2020); LayerNorm, or RMSNorm (Zhang and Sennrich 2019).
-GPT-2 is norm="layer", bias=True, activation="gelu", positions="learned".
+GPT-2 is norm="layer", bias=True, activation="gelu", positions="learned"; BERT besides norm_place="post", activation="gelu_exact",
+embedding_norm=True, token_types=2.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
 from seqcli.nn.modules import Modules
 from seqcli.nn.positions import KINDS as POSITIONS
-from seqcli.nn.positions import Sinusoids, turns
+from seqcli.nn.positions import SCALINGS, Rotary, Sinusoids, turns
 from seqcli.ranges import check, fraction, one_of, setting, within
 
 NORMS = ("rms", "layer")
 NORM_PLACES = ("pre", "post")
-ACTIVATIONS = ("swiglu", "gelu", "relu2", "relu")
+ACTIVATIONS = ("swiglu", "gelu", "gelu_exact", "silu", "relu2", "relu")
+BIASES = ("as_bias", "qkv", "all")
+_EPSILON = {"rms": 1e-6, "layer": 1e-5}
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,46 @@ class TransformerConfig:
     scaled: bool = setting(False, help="multiply embeddings by sqrt(D)")
     bias: bool = setting(False, help="biases in the linear layers")
     dropout: float = fraction(0.0, help="dropout probability")
+    # What pretrained models need besides
+    head_width: int = within(0, 1 << 12, default=0, help="width of a head (0: width / heads)")
+    attention_bias: str = one_of(
+        BIASES, default="as_bias", help="biases in attention: as `bias` says, of queries, keys and values, or of all"
+    )
+    epsilon: float = within(0, 1, default=0.0, help="what norms add to the variance (0: 1e-6 for rms, 1e-5 for layer)")
+    embedding_width: int = within(0, 1 << 16, default=0, help="width of the token embeddings (0: width D)")
+    embedding_norm: bool = setting(False, help="LayerNorm after the embeddings")
+    token_types: int = within(0, 1 << 10, default=0, help="number of segment embeddings; every token has the first")
+    first_position: int = within(0, 1 << 10, default=0, help="number of the first learned position")
+    rotary_base: float = within(1, 1e12, default=10000.0, help="base of the rotary frequencies")
+    rotary_scaling: str = one_of(SCALINGS, default="none", help="scaling of the rotary frequencies")
+    rotary_factor: float = within(1, 1e6, default=1.0, help="how far frequencies are scaled")
+    rotary_low: float = within(1e-6, 1e6, default=1.0, help="turns in rotary_window below which llama3 scales fully")
+    rotary_high: float = within(1e-6, 1e6, default=4.0, help="turns in rotary_window above which llama3 does not scale")
+    rotary_window: int = within(0, 1 << 24, default=0, help="window for which the frequencies were made (llama3)")
 
     def __post_init__(self):
         check(self)
-        if self.width % self.heads or (self.groups and self.heads % self.groups):
+        if (self.width % self.heads and not self.head_width) or (self.groups and self.heads % self.groups):
             raise ValueError(
                 f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}"
             )
-        if self.positions == "rotary" and self.width // self.heads % 2:
-            raise ValueError(f"rotary positions need an even head width, got {self.width // self.heads}")
+        if self.positions == "rotary" and self.each_head % 2:
+            raise ValueError(f"rotary positions need an even head width, got {self.each_head}")
         if self.positions == "sinusoidal" and self.width % 2:
             raise ValueError(f"sinusoidal positions need an even width, got {self.width}")
+        if self.rotary_scaling == "llama3" and not (self.rotary_window and self.rotary_low < self.rotary_high):
+            raise ValueError("llama3 scaling needs a rotary_window, and a rotary_low below rotary_high")
+
+    @property
+    def each_head(self) -> int:
+        """Width K of a head."""
+        return self.head_width or self.width // self.heads
+
+    @property
+    def rotary(self) -> Rotary:
+        """The frequencies of rotary positions."""
+        low, high = self.rotary_low, self.rotary_high
+        return Rotary(self.rotary_base, self.rotary_scaling, self.rotary_factor, low, high, self.rotary_window)
 
     @property
     def inner(self) -> int:
@@ -85,13 +117,24 @@ class FeedForward(nn.Module):
         if self.activation == "swiglu":
             gate, x = x.chunk(2, dim=-1)
             return self.out(F.silu(gate) * x)
-        if self.activation == "gelu":
-            return self.out(F.gelu(x, approximate="tanh"))
-        return self.out(F.relu(x) if self.activation == "relu" else F.relu(x).square())
+        return self.out(activated(x, self.activation))
 
 
-def norm(kind: str, width: int, *, bias: bool) -> nn.Module:
-    return nn.RMSNorm(width, eps=1e-6) if kind == "rms" else nn.LayerNorm(width, bias=bias)
+def activated(x: Tensor, activation: str) -> Tensor:
+    """gelu is Hendrycks and Gimpel's (2016) approximation by tanh, as GPT-2 has it; gelu_exact is BERT's."""
+    if activation in ("gelu", "gelu_exact"):
+        return F.gelu(x, approximate="tanh" if activation == "gelu" else "none")
+    if activation == "silu":
+        return F.silu(x)
+    return F.relu(x) if activation == "relu" else F.relu(x).square()
+
+
+def norm(shape: TransformerConfig, *, width: int = 0) -> nn.Module:
+    """width: other than D."""
+    epsilon = shape.epsilon or _EPSILON[shape.norm]
+    if shape.norm == "rms":
+        return nn.RMSNorm(width or shape.width, eps=epsilon)
+    return nn.LayerNorm(width or shape.width, eps=epsilon, bias=shape.bias)
 
 
 class Layer(nn.Module):
@@ -99,16 +142,17 @@ class Layer(nn.Module):
 
     def __init__(self, shape: TransformerConfig, *, crossed: bool):
         super().__init__()
-        width, bias, make = shape.width, shape.bias, lambda: norm(shape.norm, shape.width, bias=shape.bias)
+        width, bias = shape.width, shape.bias
         self.post = shape.norm_place == "post"
-        self.attention_norm = make()
+        self.attention_norm = norm(shape)
         self.attention = SelfAttention(
-            width, shape.heads, groups=shape.groups or shape.heads, bias=bias, dropout=shape.dropout
-        )
+            width, shape.heads, groups=shape.groups or shape.heads, head_width=shape.each_head, dropout=shape.dropout,
+            bias=bias or shape.attention_bias != "as_bias", out_bias=bias or shape.attention_bias == "all",
+        )  # fmt: skip
         if crossed:
-            self.cross_norm = make()
+            self.cross_norm = norm(shape)
             self.cross = CrossAttention(width, shape.heads, bias=bias, dropout=shape.dropout)
-        self.feedforward_norm = make()
+        self.feedforward_norm = norm(shape)
         self.feedforward = FeedForward(width, shape.inner, activation=shape.activation, bias=bias)
         self.dropout = Dropout(shape.dropout)
 
@@ -134,16 +178,21 @@ class TransformerStack(nn.Module):
     ):
         super().__init__()
         self.heads, self.groups = shape.heads, shape.groups or shape.heads
-        self.head_width, self.window = shape.width // shape.heads, shape.window
-        self.rotary = shape.positions == "rotary"
+        self.head_width, self.window = shape.each_head, shape.window
+        self.rotary = shape.rotary if shape.positions == "rotary" else None
         self.scale = math.sqrt(shape.width) if shape.scaled else 1.0
-        self.embedding = embedding or nn.Embedding(vocab_size, shape.width)
+        width = shape.embedding_width or shape.width
+        self.embedding = embedding or nn.Embedding(vocab_size, width)
+        self.first_position = shape.first_position
         if not self.rotary:
             learned = shape.positions == "learned"
-            self.positions = nn.Embedding(shape.window, shape.width) if learned else Sinusoids(shape.width)
+            self.positions = nn.Embedding(shape.window + shape.first_position, width) if learned else Sinusoids(width)
+        self.token_types = nn.Embedding(shape.token_types, width) if shape.token_types else None
+        self.embedding_norm = norm(shape, width=width) if shape.embedding_norm else None
+        self.widen = Linear(width, shape.width) if width != shape.width else None
         self.dropout = Dropout(shape.dropout)
         self.layers: Modules[Layer] = Modules(Layer(shape, crossed=crossed) for _ in range(shape.layers))
-        self.norm = nn.Identity() if shape.norm_place == "post" else norm(shape.norm, shape.width, bias=shape.bias)
+        self.norm = nn.Identity() if shape.norm_place == "post" else norm(shape)
 
     def forward(
         self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None, memory: Memory | None = None,
@@ -160,19 +209,30 @@ class TransformerStack(nn.Module):
         else:
             cache = cache.after(tokens)
             mask, place = cache.mask(), cache.positions  # [B or 1, T]
-        x, turn = self.embedding(tokens), None
+        x, turn = self._embedded(tokens, place, masked), None
+        if self.rotary:
+            turn = tuple(
+                each[:, :, None] for each in turns(place, self.head_width, rotary=self.rotary)
+            )  # [B or 1, T, 1, K]
+        for index, layer in enumerate(self.layers):
+            x = layer(x, turn=turn, cache=cache, mask=mask, memory=memory, layer=index)
+        return self.norm(x), cache
+
+    def _embedded(self, tokens: Tensor, place: Tensor, masked: tuple[Tensor, Tensor] | None) -> Tensor:
+        """[B, T, D]"""
+        x = self.embedding(tokens)
         if masked is not None:
             x = torch.where(masked[0][..., None], masked[1].to(x.dtype), x)
         if self.scale != 1:
             x = x * self.scale
-        if self.rotary:
-            turn = tuple(each[:, :, None] for each in turns(place, self.head_width))  # [B or 1, T, 1, K]
-        else:
-            x = x + self.positions(place)
+        if not self.rotary:
+            x = x + self.positions(place + self.first_position)
+        if self.token_types is not None:
+            x = x + self.token_types.weight[0]
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         x = self.dropout(x)
-        for index, layer in enumerate(self.layers):
-            x = layer(x, turn=turn, cache=cache, mask=mask, memory=memory, layer=index)
-        return self.norm(x), cache
+        return x if self.widen is None else self.widen(x)
 
     def beginning(self, rows: int, *, products: torch.dtype) -> KVCache:
         """An empty cache of that many rows. products: dtype of the keys and values."""

@@ -111,7 +111,7 @@ class Given:
     def _next(self, tokens: Tensor, state: Conditioned) -> tuple[Tensor, Conditioned]:
         with self._model.cast():
             features, after = self._model.features(tokens, state.memory, state.own)
-            return inference.logits(self._model.head, features[:, -1]), Conditioned(after, state.memory)
+            return inference.logits(self._model, features[:, -1]), Conditioned(after, state.memory)
 
     @torch.inference_mode()
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
@@ -119,7 +119,7 @@ class Given:
         features, tokens = self._forced(batch)
         kept = tokens[:, 1:] != PAD
         with self._model.cast():
-            found = inference.of_targets(self._model.head, features[kept], tokens[:, 1:][kept], rank=rank)
+            found = inference.of_targets(self._model, features[kept], tokens[:, 1:][kept], rank=rank)
         return Scores(found[0], rank=found[1])
 
     @torch.inference_mode()

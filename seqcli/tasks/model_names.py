@@ -1,5 +1,5 @@
-"""Opens model folders for a task: finds the module of the architecture, reports damage, and retries if the model is
-replaced meanwhile."""
+"""Opens model folders for a task, ours and those of Hugging Face: finds the module of the architecture, reports damage, and
+retries if the model is replaced meanwhile."""
 
 from __future__ import annotations
 
@@ -28,18 +28,34 @@ def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Ope
         return opened(source, task, make)  # a training replaced it while it was read
 
 
+def folder_of(source: str) -> ModelFolder:
+    """The model in a folder, ours or a Hugging Face one. Raises ModelError where there is none that is whole."""
+    from seqcli.interop.huggingface import files
+
+    if files.is_folder(source):
+        from seqcli.interop.huggingface.folder import HuggingFaceFolder
+
+        return HuggingFaceFolder.open(source)
+    return ModelFolder.open(source)
+
+
 def is_network(module: ModuleType) -> bool:
     """Whether all weights of an architecture are read for inference; tables are memory-mapped."""
     return hasattr(module, "build")
 
 
 def _made(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
-    run = ModelFolder.open(source).expect(task)
+    run = _whole(source, lambda: folder_of(source).expect(task))
     module = run.config.get("module", run.arch)
     if module not in catalog.names("models"):
         raise ModelError(f"unknown architecture {module!r}", where=source, cure="upgrade seqcli or train again")
+    return _whole(source, lambda: make(run, catalog.load("models", module)))
+
+
+def _whole(source: str, make: Callable[[], Opened]) -> Opened:
+    """What `make` makes of settings and weights; ModelError where they are damaged."""
     try:
-        return make(run, catalog.load("models", module))
+        return make()
     except ModelError as error:
         raise ModelError(error.what, where=error.where or source, cure=error.cure) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:

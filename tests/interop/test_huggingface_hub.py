@@ -17,12 +17,10 @@ from hub_server import CHUNK, running
 from huggingface_hub import constants, hf_hub_download
 from small_reporter import Notes
 
-import seqcli
 from seqcli import sources
 from seqcli.errors import ModelError, OutputError
 from seqcli.interop.huggingface import files
 from seqcli.interop.huggingface import hub as ours
-from seqcli.tasks.language.mixture import mixed
 
 CONFIG = json.dumps({"model_type": "gpt2"}).encode()
 WEIGHTS = safetensors.numpy.save({"a": np.arange(6, dtype=np.float32)})
@@ -329,18 +327,3 @@ def test_which_folder_is_a_snapshot():
         f"/datasets--a/snapshots/{commit}",
     ):
         assert ours.snapshot_of(other) is None
-
-
-def test_signatures_and_info_name_the_commit(here, model, tmp_path):
-    """Of the folder's place in the cache; a model of ours takes the place of theirs."""
-    commit = "0123456789" * 4
-    folder = tmp_path / "models--org--tiny" / "snapshots" / commit
-    shutil.copytree(model, folder)
-    done = here("score", "-m", folder, "-m", model, "--level", "corpus", "--json", "the cat sleeps")
-    signatures = [json.loads(line)["signature"] for line in done.out.splitlines()]
-    assert ["|hub:org/tiny@012345678901|" in each for each in signatures] == [True, False]
-    assert json.loads(here("info", folder, "--json").out)["hub"] == f"org/tiny@{commit}"
-    assert "hub" not in json.loads(here("info", model, "--json").out)
-    opened = seqcli.load(folder)
-    assert "|hub:org/tiny@012345678901|" in opened.signature
-    assert mixed([opened.opened] * 2, [0.5, 0.5]).hub == "+".join(["org/tiny@012345678901"] * 2)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from seqcli import catalog
 from seqcli.commands import session
 from seqcli.data.lines import Block
 from seqcli.explain.views import Explained, How
 from seqcli.interop import is_arpa
-from seqcli.runs.model_folder import ModelFolder
+from seqcli.models.ngram import NgramModel
 from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
-from seqcli.tasks.language.load import LANGUAGE, named, open_model, untrained
+from seqcli.tasks.language.load import named, open_model, untrained
+from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
 EXAMPLE = 'seqcli explain "I study machine learning"'
@@ -47,12 +47,12 @@ def opened(path: str, *, name: str, encoding: str | None = None) -> Explained:
     """A model of any task. Networks stay as they are read: their weights are looked at and differentiated by."""
     if is_arpa(path):
         return Explained(open_model(path, name=name, encoding=encoding))
-    folder = ModelFolder.open(path)
+    folder = folder_of(path)
     if folder.task == CLASSIFICATION:
         return Explained(open_classifier(path, name=name), folder.config)
     if folder.task == TRANSLATION:
         return Explained(open_translator(path, name=name), folder.config)
     model = open_model(path, name=name)
-    if catalog.is_counted(LANGUAGE, folder.arch):
+    if isinstance(model.model, NgramModel):
         return Explained(model, folder.config)
     return Explained(model, folder.config, untrained(path))

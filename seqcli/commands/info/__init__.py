@@ -76,17 +76,15 @@ def info(
 
 
 def _of_run(model: str, *, verify: bool) -> dict:
-    from seqcli.interop.huggingface.hub import snapshot_of
     from seqcli.ngram.quantised import parameters
-    from seqcli.runs.model_folder import ModelFolder
+    from seqcli.tasks.model_names import folder_of
 
-    run, snapshot = ModelFolder.open(model), snapshot_of(model)
+    run = folder_of(model)
     if verify:
         run.verify()
     ngrams = run.config.get("ngrams")
     return {
         "model": str(run.path),
-        **({"hub": "@".join(snapshot)} if snapshot else {}),
         "task": run.task,
         "arch": run.arch,
         "parameters": parameters(run.tensors()),

@@ -29,6 +29,7 @@ from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import HeldOut
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, figures, open_classifier
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
+from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.trained import Trained
 from seqcli.token_batch import TokenBatch
 from seqcli.training import resuming
@@ -235,7 +236,7 @@ class _Body:
 
 
 def _body_of(source: str) -> _Body:
-    run = ModelFolder.open(source).expect("language")
+    run = folder_of(source).expect("language")
     if catalog.is_counted("language", run.arch):
         raise ModelError(
             "is a counted model, which has no network body",
@@ -248,7 +249,7 @@ def _body_of(source: str) -> _Body:
 
 def settings_of_body(source: str, arch: str) -> dict[str, Any]:
     """The settings that a classifier of this architecture must share with a language model to begin with its body."""
-    run = ModelFolder.open(source).expect("language")
+    run = folder_of(source).expect("language")
     if run.arch != arch:
         raise UsageError(
             f"has architecture {run.arch}, but --arch is {arch}", where=source, cure=f"use --arch {run.arch}"

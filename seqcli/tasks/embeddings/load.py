@@ -15,7 +15,7 @@ from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import ModelError
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.tasks.model_names import opened
+from seqcli.tasks.model_names import folder_of, opened
 
 EMBEDDINGS = "embeddings"
 # Where the networks keep the embeddings of the tokens that they read, by the names of their weights.
@@ -48,7 +48,7 @@ def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter 
 
         vectors = foreign.vectors_of(source, reporter=reporter)
         return OpenEmbeddings(name, foreign.ARCH, vectors, vectors.of_texts)
-    run = ModelFolder.open(source)
+    run = folder_of(source)
     if run.task == EMBEDDINGS:
         return opened(source, EMBEDDINGS, lambda run, module: _trained(run, module, name))
     return _of_network(run, name)

@@ -26,7 +26,8 @@ from seqcli.errors import InputError, ModelError, UsageError, listed
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
-from seqcli.runs.model_folder import ModelFolder, is_model
+from seqcli.runs.model_folder import is_model
+from seqcli.tasks.model_names import folder_of
 from seqcli.text import BOS_ID, SPECIAL_IDS
 from seqcli.token_batch import TokenBatch, count_rows, pieces, rows_of
 from seqcli.tokenizers import words
@@ -385,5 +386,5 @@ def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
         return RecordReader(catalog.load("tokenizers", "sentencepiece").open_file(folder))
     if (folder / tokenizers.FILE).is_file():
         return RecordReader(tokenizers.load(folder))
-    run = ModelFolder.open(path)
+    run = folder_of(path)
     return RecordReader.for_unit(run.tokenizer(), run.config.get("unit", "line"))

@@ -103,9 +103,7 @@ def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
                 f"models with different {what} cannot be mixed", where=f"{first.name} and {other.name}", cure=cure
             )
     arch = "+".join(f"{weight:.4g}*{opened.arch}" for weight, opened in zip(weights, models))
-    mixture = Mixture([opened.model for opened in models], weights)
-    hub = "+".join(filter(None, (opened.hub for opened in models)))
-    return OpenModel(NAME, arch, first.unit, first.tokenizer, mixture, hub)
+    return OpenModel(NAME, arch, first.unit, first.tokenizer, Mixture([opened.model for opened in models], weights))
 
 
 def fitted(models: Sequence[OpenModel], path: str, *, reporter: Reporter) -> OpenModel:

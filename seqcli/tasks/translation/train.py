@@ -21,6 +21,7 @@ from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks import initial_embeddings
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
+from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.trained import Trained
 from seqcli.tasks.translation.data import Encoded
 from seqcli.tasks.translation.evaluate import HeldOut
@@ -57,7 +58,7 @@ def train_translator(
 
     begun = time.monotonic() if begun is None else begun
     _, _, plan = settings_of(request)
-    first = ModelFolder.open(init).expect(TRANSLATION) if init else None
+    first = folder_of(init).expect(TRANSLATION) if init else None
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
     sides = first.tokenizers() if first else _tokenizers(given, choice, reporter)
     placement = place(request.device, request.precision, threads=request.threads)
@@ -119,7 +120,7 @@ def train_translator(
 
 def settings_of_init(source: str, arch: str) -> dict[str, Any]:
     """The settings that a translator of this architecture must share with another whose weights it begins with."""
-    run = ModelFolder.open(source).expect(TRANSLATION)
+    run = folder_of(source).expect(TRANSLATION)
     if run.arch != arch:
         raise UsageError(
             f"has architecture {run.arch}, but --arch is {arch}", where=source, cure=f"use --arch {run.arch}"

@@ -10,9 +10,9 @@ from pathlib import Path
 from seqcli import ranges
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, OpenTranslator, Reporter
-from seqcli.runs.model_folder import ModelFolder
 from seqcli.system import clock
 from seqcli.tasks.language.data import TokenizerChoice
+from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.outputs import drafts
 from seqcli.tasks.trained import EXAMPLES, Trained
 from seqcli.tasks.training_options import TrainingOptions
@@ -26,7 +26,7 @@ from seqcli.training import config
 
 def default_arch(init: str | None) -> str:
     """The architecture where none is named. init: a translator to begin with."""
-    return ModelFolder.open(init).expect(TRANSLATION).arch if init else "transformer"
+    return folder_of(init).expect(TRANSLATION).arch if init else "transformer"
 
 
 def train_translators(

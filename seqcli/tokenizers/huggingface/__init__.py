@@ -16,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -43,6 +44,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # read by the library at every c
 _LONG = 1 << 16  # characters that the library reads at once: it needs a few hundred bytes for each
 _AROUND = 256  # characters on each side of a cut that show whether it changes the tokens
 _TRIED = 16  # places where a long text may be cut
+_MOST = 1 << 24  # ids
 _AT_ONCE = 1 << 20  # characters of a batch
 _PIECE_FILES = ("tokenizer.model", "spiece.model")
 _BETWEEN_WORDS = re.compile(r"(?<=[^\s]) (?=[^\s])")
@@ -61,11 +63,13 @@ class HuggingFace:
         self._where = opened.where
         tokens = self._library.get_vocab(with_added_tokens=True)
         first = (opened.unk, opened.bos, opened.eos)
-        others = sorted(set(tokens.values()) - set(first))
+        others = sorted({*tokens.values(), *range(opened.rows)} - set(first))
         self.file_ids = np.array([-1 if id is None else id for id in first] + others, np.int64)  # [V]
         self.mask_id = opened.mask  # the file's id of the token that stands for a hidden one, if there is one
         self.vocab_size = len(self.file_ids)
-        self._ours = np.full(max(tokens.values(), default=0) + 2, UNK_ID, np.int32)  # of each of the file's ids
+        self._ours = np.full(
+            max([*tokens.values(), *others], default=0) + 2, UNK_ID, np.int32
+        )  # of each of the file's ids
         self._ours[others] = np.arange(len(SPECIALS), self.vocab_size)
         for ours in (UNK_ID, BOS_ID, EOS_ID):  # one that serves as several is `</s>`, which every model predicts
             if self.file_ids[ours] >= 0:
@@ -84,8 +88,8 @@ class HuggingFace:
         header, _, library = read_file(folder / FILE).partition(b"\n")
         try:
             ids = json.loads(header)
-            specials = {name: ids[name] for name in ("unk", "bos", "eos", "mask")}
-            sound = all(id is None or (type(id) is int and id >= 0) for id in specials.values())
+            specials = {name: ids[name] for name in ("unk", "bos", "eos", "mask")} | {"rows": ids.get("rows", 0)}
+            sound = all(id is None or (type(id) is int and 0 <= id < _MOST) for id in specials.values())
         except (ValueError, KeyError, TypeError, RecursionError):
             sound = False
         if not sound:
@@ -99,7 +103,7 @@ class HuggingFace:
     def _saved(self) -> bytes:
         """The file's ids of the special tokens as a line, and the library's own file."""
         opened = self._opened
-        header = {"unk": opened.unk, "bos": opened.bos, "eos": opened.eos, "mask": opened.mask}
+        header = {"unk": opened.unk, "bos": opened.bos, "eos": opened.eos, "mask": opened.mask, "rows": opened.rows}
         return json.dumps(header).encode() + b"\n" + self._library.to_str().encode()
 
     @cached_property
@@ -158,7 +162,7 @@ class HuggingFace:
         return decoder.decode(list(pieces)) if decoder else " ".join(pieces)
 
     def vocabulary(self) -> list[str]:
-        return [*SPECIALS, *(self._names[id] for id in self.file_ids[len(SPECIALS) :].tolist())]
+        return [*SPECIALS, *(self._names.get(id, f"<unused {id}>") for id in self.file_ids[len(SPECIALS) :].tolist())]
 
     def file_vocabulary(self) -> dict[int, str]:
         return dict(sorted(self._names.items()))
@@ -194,10 +198,10 @@ class HuggingFace:
 load = HuggingFace.load
 
 
-def open_folder(path: Path) -> HuggingFace | Marian:
+def open_folder(path: Path, *, rows: int = 0) -> HuggingFace | Marian:
     """The tokenizer in a folder of a Hugging Face model; of a translator with two, that of the source.
 
-    Raises ModelError where there is none that is sound.
+    rows: of the model's embedding, which may have more than there are tokens, for the sake of its shape. Raises ModelError where there is none that is sound.
     """
     path = Path(path)
     if not pipeline.has_one(path):
@@ -208,7 +212,7 @@ def open_folder(path: Path) -> HuggingFace | Marian:
         for name in _PIECE_FILES:
             if foreign.find(path, name) is not None:
                 return marian.open_piece_file(path, name)
-    return HuggingFace(pipeline.of_folder(path))
+    return HuggingFace(replace(pipeline.of_folder(path), rows=rows))
 
 
 def open_file(path: Path) -> HuggingFace:

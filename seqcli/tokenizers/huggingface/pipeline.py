@@ -55,6 +55,7 @@ class Opened:
     bos: int | None = None
     eos: int | None = None
     mask: int | None = None
+    rows: int = 0  # of the embedding, where that has more than there are tokens
 
 
 @contextmanager
@@ -124,7 +125,8 @@ def of_folder(folder: Path, *, only: str | None = None) -> Opened:
     with guarded(where):
         _add_tokens(library, folder, settings, {**usual, **named})
     _checked(library, where)
-    return Opened(library, where, **_special_ids(library, folder, usual, named))
+    ids = _special_ids(library, folder, usual, named)
+    return Opened(library, where, ids["unk"], ids["bos"], ids["eos"], ids["mask"])
 
 
 # --- the library's tokenizer ------------------------------------------------------------------------------------------

@@ -1,0 +1,129 @@
+"""Families of Hugging Face models, one file each: how their settings and tensors are said in ours.
+
+A family's file offers
+
+    ARCHITECTURES = {"GPT2LMHeadModel": "language"}    the `architectures` of config.json that it opens, with their tasks
+    MODULE = "transformer"                             the module in `models/` that computes them
+    PREFIX = "transformer."                            of the tensors' names, which some files leave out
+    IGNORED = re.compile(...)                          tensors that hold no weights, such as masks
+
+    settings(config: Config) -> dict                   settings of MODULE; raises ModelError for what it cannot compute
+    record(config: Config, folder) -> dict             what else a model folder of ours writes down (default: `language_record`)
+    tokenizers(path, *, rows: int) -> (source, target) their tokenizers (default: one of the `tokenizers` library)
+    rules(settings: dict, architecture: str) -> Iterator[Rule]      which tensors make which weight
+
+Rules are read in both directions: a folder is opened and written by the same list.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from seqcli.errors import ModelError, nearest
+from seqcli.metrics import signature
+
+
+class Rule(NamedTuple):
+    """A weight of ours, and the tensors of theirs that it is made of, stacked along the first axis.
+
+    rows: of each of them, where there are several; transposed: theirs is [in, out]; tokens: it has a row for each token; optional:
+    it may be missing in the file, and is zero then.
+    """
+
+    ours: str
+    theirs: tuple[str, ...]
+    rows: tuple[int, ...] = ()
+    transposed: bool = False
+    tokens: bool = False
+    optional: bool = False
+
+
+def linear(ours: str, *theirs: str, rows: tuple[int, ...] = (), bias: bool, transposed: bool = False) -> Iterator[Rule]:
+    """Weight and bias of a linear layer, or of several that are one of ours."""
+    yield Rule(f"{ours}.weight", tuple(f"{name}.weight" for name in theirs), rows, transposed)
+    if bias:
+        yield Rule(f"{ours}.bias", tuple(f"{name}.bias" for name in theirs), rows)
+
+
+def norm(ours: str, theirs: str, *, bias: bool = True) -> Iterator[Rule]:
+    for part in ("weight", "bias")[: 1 + bias]:
+        yield Rule(f"{ours}.{part}", (f"{theirs}.{part}",))
+
+
+class Config:
+    """config.json, whose values are checked for their types when they are asked for. where: its name in errors."""
+
+    def __init__(self, values: dict[str, Any], *, where: str):
+        self.values, self.where = values, where
+
+    def __call__(self, name: str, default: Any = None, *, kind: type | None = None) -> Any:
+        """A value, or the default where it is missing or null. Raises ModelError where there is neither, or of another type than
+        the default or `kind`."""
+        value = self.values.get(name)
+        value = default if value is None else value
+        kind = kind or type(default)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind and not (default is None and value is None):
+            raise self.refused(f"{name} is {_short(value)}, a {kind.__name__} expected")
+        if value is None:
+            raise self.refused(f"no {name}")
+        return value
+
+    def whole(self, name: str, *others: str) -> int:
+        """A whole number under the first of these names that there is."""
+        found = next((name for name in (name, *others) if self.values.get(name) is not None), name)
+        return self(found, kind=int)
+
+    def choice(self, name: str, known: dict[str, str], *, default: str) -> str:
+        """What a value is called here. Raises ModelError for one that is not known."""
+        value = self(name, default)
+        if value not in known:
+            raise self.unsupported(name, value, known)
+        return known[value]
+
+    def must_be(self, name: str, expected: Any) -> None:
+        """Raises ModelError where a setting changes what the model computes in a way that is not known here."""
+        if self.values.get(name, expected) not in (expected, None):
+            raise self.unsupported(name, self.values[name], {str(expected): ""})
+
+    def unsupported(self, name: str, value: Any, known: dict[str, str]) -> ModelError:
+        cure = f"supported: {', '.join(known)}"
+        return ModelError(f"{name} {_short(value)} is not supported", where=self.where, cure=cure)
+
+    def refused(self, what: str) -> ModelError:
+        return ModelError(what, where=self.where, cure="download the model again")
+
+
+def language_record(config: Config, folder: Any) -> dict[str, Any]:
+    """What the record of a language model says besides: it reads running text, whose documents end in `</s>`."""
+    tokenizer = folder.tokenizer()
+    folder.config["settings"]["impossible"] = folder.impossible
+    return {
+        "unit": "document",
+        "ends_documents": True,
+        "tokenizer": signature.tokenizer_label(tokenizer),
+        "vocab_size": tokenizer.vocab_size,
+    }
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
+def all_families() -> list[ModuleType]:
+    return [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+
+
+def of_architecture(architecture: str, *, where: str) -> ModuleType:
+    """The family of an architecture. Raises ModelError where it is not supported, with the nearest that is."""
+    known = {name: family for family in all_families() for name in family.ARCHITECTURES}
+    if architecture not in known:
+        cure = f"{nearest(architecture, known)}; supported: {', '.join(sorted(known))}"
+        raise ModelError(f"architecture {_short(architecture)} is not supported", where=where, cure=cure)
+    return known[architecture]

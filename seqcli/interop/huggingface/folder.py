@@ -1,0 +1,162 @@
+"""A Hugging Face folder as a model folder of ours, which every verb opens.
+
+What config.json says becomes our settings, the tensors become our weights by the rules of the model's family (`families/`), and
+token ids are renumbered as the tokenizer says (`file_ids`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from seqcli import finite
+from seqcli.errors import ModelError, listed
+from seqcli.files import tensor_file
+from seqcli.interfaces import Renumbered, Tokenizer
+from seqcli.interop.huggingface import families, files
+from seqcli.interop.huggingface.families import Config, Rule
+from seqcli.runs.model_folder import ModelFolder
+from seqcli.text import BOS_ID, EOS_ID, UNK_ID
+from seqcli.tokenizers import huggingface
+
+FORMAT = "huggingface"
+_TIED = "lm_head.weight"  # the embedding again, where settings say that they are tied
+
+
+@dataclass(frozen=True)
+class HuggingFaceFolder(ModelFolder):
+    """Its config.json is read and checked; weights and tokenizers are read when they are asked for. architecture: one of
+    `architectures`."""
+
+    family: ModuleType = field(repr=False, kw_only=True)
+    architecture: str = field(kw_only=True)
+
+    @classmethod
+    def open(cls, path: Path | str) -> HuggingFaceFolder:
+        """Raises ModelError where the folder is not a whole model of a family we know."""
+        path = Path(path)
+        config = Config(files.read_config(path), where=str(path / files.CONFIG))
+        architecture = _architecture(config)
+        family = families.of_architecture(architecture, where=config.where)
+        arch = config("model_type", kind=str)
+        manifest = {"task": family.ARCHITECTURES[architecture], "arch": arch, "format": FORMAT}
+        record = {"arch": arch, "module": family.MODULE, "settings": family.settings(config)}
+        folder = cls(path, manifest, record, path, family=family, architecture=architecture)
+        record |= {"architecture": architecture, **getattr(family, "record", families.language_record)(config, folder)}
+        return folder
+
+    def tokenizer(self) -> Tokenizer:
+        return self.tokenizers()[0]
+
+    def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        return self._tokenizers
+
+    @cached_property
+    def _tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        """With an id for every row of the embedding."""
+        if hasattr(self.family, "tokenizers"):
+            return self.family.tokenizers(self.path, rows=self.rows)
+        both = huggingface.open_folder(self.path, rows=self.rows)
+        return both, both
+
+    @property
+    def file_ids(self) -> np.ndarray:
+        """int64 [V], the row of each of our token ids in their matrices; -1 where they have none."""
+        tokenizer = self._tokenizers[0]
+        assert isinstance(tokenizer, Renumbered)
+        return tokenizer.file_ids
+
+    @property
+    def impossible(self) -> tuple[int, ...]:
+        """What is never predicted: special tokens that they do not have, or that are `</s>` besides."""
+        ids = self.file_ids
+        twice = {n for n in (UNK_ID, BOS_ID) if ids[n] in ids[n + 1 : EOS_ID + 1]}
+        return tuple(sorted(twice | {n for n in (UNK_ID, BOS_ID, EOS_ID) if not 0 <= ids[n] < self.rows}))
+
+    @cached_property
+    def rows(self) -> int:
+        """Of the token embeddings."""
+        rule = next(rule for rule in self._rules() if rule.tokens)
+        return self._weights.shape(self._found(rule.theirs[0]))[0]
+
+    @cached_property
+    def _weights(self) -> files.Weights:
+        return files.Weights(self.path)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """The names of all tensors, by their names without the family's prefix."""
+        return {name.removeprefix(self.family.PREFIX): name for name in self._weights.names}
+
+    def _rules(self) -> Iterator[Rule]:
+        return self.family.rules(self.config["settings"], self.architecture)
+
+    def _found(self, name: str) -> str:
+        """The name in the file. Raises ModelError where it is missing."""
+        found = self._names.get(name.removeprefix(self.family.PREFIX))
+        if found is None:
+            raise ModelError(f"no tensor {name}", where=str(self.path), cure=files.CURE)
+        return found
+
+    def tensors(self, *, whole: bool = False) -> dict[str, np.ndarray]:
+        """Our weights, made of theirs. Raises ModelError where one is missing, or the file has one that no rule reads."""
+        made, read = {}, set()
+        for rule in self._rules():
+            read |= {name.removeprefix(self.family.PREFIX) for name in rule.theirs}
+            if not (rule.optional and rule.theirs[0].removeprefix(self.family.PREFIX) not in self._names):
+                made[rule.ours] = self._made(rule)
+        unread = [name for name in self._names if name not in read and not self.family.IGNORED.fullmatch(name)]
+        if self.config["settings"].get("tied"):
+            unread = [name for name in unread if name != _TIED]
+        if unread:
+            what = f"tensors that {self.architecture} does not have: {listed(unread[:3])}"
+            raise ModelError(what, where=str(self.path), cure="check `architectures` in config.json")
+        if whole:
+            finite.check_weights(made)
+        return made
+
+    def _made(self, rule: Rule) -> np.ndarray:
+        parts = [self._weights.array(self._found(name)) for name in rule.theirs]
+        if rule.transposed:
+            parts = [part.T for part in parts]
+        array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self._of_our_ids(array) if rule.tokens else array
+
+    def _of_our_ids(self, array: np.ndarray) -> np.ndarray:
+        """Rows in the order of our ids. `<s>` is `</s>` where there is none: it is what stands between two texts."""
+        ids = self.file_ids.copy()
+        if ids[BOS_ID] < 0:
+            ids[BOS_ID] = ids[EOS_ID]
+        if np.array_equal(ids, np.arange(len(array))):
+            return array
+        known = (ids >= 0) & (ids < len(array))
+        rows = array[np.where(known, ids, 0)]
+        rows[~known] = 0
+        return rows
+
+    @property
+    def weights_checksum(self) -> str:
+        sums = "".join(tensor_file.sha256_of(self.path / file) for file in self._weights.files)
+        return sums if len(self._weights.files) == 1 else hashlib.sha256(sums.encode()).hexdigest()
+
+    def verify(self) -> None:
+        """Reads every tensor. Raises ModelError where a number is not finite."""
+        self.tensors(whole=True)
+
+    def bytes(self) -> int:
+        return sum(os.stat(self.path / file).st_size for file in self._weights.files)
+
+
+def _architecture(config: Config) -> str:
+    """What the model is. Raises ModelError where config.json does not say so."""
+    names = config("architectures", [])
+    if len(names) != 1 or not isinstance(names[0], str):
+        raise config.refused(f"names {len(names)} architectures, one expected")
+    return names[0]

@@ -1,0 +1,128 @@
+"""transformers as judge of language models: the same folder gives the same log-probabilities and the same texts."""
+
+import numpy as np
+import pytest
+from small_huggingface import END, TEXTS, USUAL, byte_level, saved
+
+import seqcli
+from seqcli.errors import ModelError
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+MOST = 1e-4  # nats a token
+SMALL = {
+    "hidden_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 80,
+    "max_position_embeddings": 128,
+}
+SCALED = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}  # fmt: skip
+GPT2 = {"n_embd": 48, "n_layer": 3, "n_head": 4, "n_positions": 128}
+CASES = {  # name: special tokens, rows of the embedding beyond the vocabulary, the model's kind, its settings, how it is saved
+    "gpt2": (dict.fromkeys(USUAL, END), 0, "GPT2", GPT2, {}),
+    "gpt2, untied": (dict.fromkeys(USUAL, END), 0, "GPT2", {**GPT2, "tie_word_embeddings": False}, {}),
+    "gpt2, exact gelu": (dict.fromkeys(USUAL, END), 5, "GPT2", {**GPT2, "activation_function": "gelu", "n_inner": 64}, {}),
+    "llama": (USUAL, 0, "Llama", {**SMALL, "num_key_value_heads": 2}, {"max_shard_size": "60KB"}),
+    "llama 3": (USUAL, 7, "Llama", {**SMALL, "num_key_value_heads": 1, "head_dim": 16, "rope_parameters": SCALED}, {}),
+    "llama, linear": (USUAL, 0, "Llama", {**SMALL, "rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}, {}),
+    "llama, biases": (USUAL, 0, "Llama", {**SMALL, "attention_bias": True, "rms_norm_eps": 1e-3}, {}),
+    "llama, all biases": (USUAL, 0, "Llama", {**SMALL, "attention_bias": True, "mlp_bias": True}, {}),
+    "mistral": (USUAL, 0, "Mistral", {**SMALL, "num_key_value_heads": 2, "sliding_window": None}, {}),
+    "qwen2": ({"eos_token": END}, 8, "Qwen2", {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True}, {}),
+    "smollm2": ({"bos_token": END, "eos_token": "</s>"}, 0, "Llama", {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True, "rope_parameters": {"rope_type": "default", "rope_theta": 1e5}}, {}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=CASES)
+def both(request, tmp_path_factory):
+    """A folder, the tokenizer and the model of transformers, and ours."""
+    specials, more, kind, settings, how = CASES[request.param]
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = byte_level(folder, **specials)
+    settings = settings | {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    if kind == "GPT2":
+        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=len(tokenizer) + more, **settings))
+    else:
+        config = getattr(transformers, f"{kind}Config")(vocab_size=len(tokenizer) + more, **settings)
+        model = getattr(transformers, f"{kind}ForCausalLM")(config)
+    return folder, tokenizer, saved(model, folder, **how), seqcli.load(folder)
+
+
+def ids_of(tokenizer, text):
+    """After what stands before a text."""
+    start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return torch.tensor([[start, *tokenizer(text, add_special_tokens=False)["input_ids"]]])
+
+
+def test_log_probabilities_are_those_of_transformers(both):
+    _, tokenizer, model, ours = both
+    for text in TEXTS:
+        ids = ids_of(tokenizer, text)
+        with torch.inference_mode():
+            theirs = model(ids).logits.log_softmax(-1)[0, :-1].gather(-1, ids[0, 1:, None])[:, 0].numpy()
+        found = [token.log_prob for token in ours.tokens(text)]
+        np.testing.assert_allclose(found, theirs, atol=MOST)
+
+
+def test_next_tokens_are_those_of_transformers(both):
+    _, tokenizer, model, ours = both
+    with torch.inference_mode():
+        wanted = model(ids_of(tokenizer, TEXTS[0])).logits[0, -1].softmax(-1).topk(5).values.numpy()
+    found = [token.probability for token in ours.next(TEXTS[0], k=5)]
+    np.testing.assert_allclose(found, wanted, atol=MOST)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_greedy_and_beam_search_give_the_texts_of_transformers(both, beams):
+    _, tokenizer, model, ours = both
+    for text in TEXTS[:2]:
+        ids = ids_of(tokenizer, text)
+        made = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, num_beams=beams, do_sample=False, pad_token_id=0, length_penalty=0.0,
+            early_stopping=False,
+        )  # fmt: skip
+        before = tokenizer.decode(ids[0, 1:])
+        wanted = tokenizer.decode(made[0, 1:], skip_special_tokens=True).removeprefix(before)
+        found = ours.generate(text, max_new_tokens=12, temperature=0.0) if beams == 1 else ours.generate(
+            text, max_new_tokens=12, beam_size=beams
+        )  # fmt: skip
+        assert found[0].text.rstrip("\ufffd") == wanted.rstrip("\ufffd")  # of a character that the limit cuts
+
+
+def test_a_prompt_batch_of_several_lengths_gives_what_each_gives_alone(both):
+    ours = both[3]
+    together = [
+        sample.text for samples in ours.generate(TEXTS, max_new_tokens=6, temperature=0.0) for sample in samples
+    ]
+    assert together == [
+        sample.text for text in TEXTS for sample in ours.generate(text, max_new_tokens=6, temperature=0.0)
+    ]
+
+
+def test_an_unknown_architecture_is_refused_with_the_nearest(tmp_path):
+    byte_level(tmp_path, **USUAL)
+    (tmp_path / "config.json").write_text('{"model_type": "llamo", "architectures": ["LlamoForCausalLM"]}')
+    with pytest.raises(ModelError, match="LlamoForCausalLM' is not supported") as error:
+        seqcli.load(tmp_path)
+    assert "LlamaForCausalLM" in str(error.value)
+
+
+@pytest.mark.parametrize("change, found", [
+    ({"hidden_act": "gelu"}, "hidden_act 'gelu' is not supported"),
+    ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_type 'yarn' is not supported; supported: default, linear, llama3"),
+    ({"num_hidden_layers": 10**9}, "no tensor layers.3"),
+    ({"hidden_size": "wide"}, "hidden_size is 'wide', a int expected"),
+    ({"num_attention_heads": 5}, "must be a multiple of heads"),
+])  # fmt: skip
+def test_what_the_engine_cannot_compute_is_named(tmp_path, change, found):
+    import json
+
+    tokenizer = byte_level(tmp_path, **USUAL)
+    saved(transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=len(tokenizer), **SMALL)), tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ModelError) as error:
+        seqcli.load(tmp_path)
+    assert found in str(error.value)
