@@ -16,7 +16,7 @@ from seqcli.runs.model_folder import beginning
 from seqcli.training.config import DEFAULT, Request
 
 _SINGLE = ("characters", "bytes")  # tokenizers with single-character tokens
-_RECURRENT = ("rnn", "lstm", "gru")
+_NARROW = ("rnn", "lstm", "gru", "feedforward")
 _FEW = 500_000  # tokens of labelled text that a minute reads so often that a larger network learns more
 _SHORT = 2  # minutes on a CPU that are too short for the small presets; measured at 1
 
@@ -43,8 +43,8 @@ def preset(task: str, arch: str, presets: Collection[str], situation: Situation)
     short = situation.device == "cpu" and 0 < situation.minutes <= _SHORT
     signs = situation.kind in _SINGLE
     if task == "language" and "char" in presets and (signs or short):
-        if short and signs and arch in _RECURRENT:
-            return "tiny"  # a narrow cell sees three times the text in the same time
+        if short and signs and arch in _NARROW:
+            return "tiny"  # a narrow network sees three times the text in the same time
         return "char"  # small batches and many steps
     few = task == "classification" and situation.tokens < _FEW
     if short and not few and "tiny" in presets:
