@@ -12,8 +12,8 @@ from seqcli.text import BOS, one_line
 
 
 def pieces_of(opened: OpenScorer, text: str) -> list[Piece]:
-    """The tokens of a text as a record, with the one that ends it."""
-    return list(RecordReader.of(opened).pieces(text, whole=True))
+    """The tokens of a text as `score` counts them: with the one that ends it, where there is one."""
+    return list(RecordReader.of(opened).pieces(text, whole=opened.ends))
 
 
 def classified_pieces(tokenizer: Any, text: str) -> list[Piece]:

@@ -41,17 +41,29 @@ class How:
 
 
 def views(model: Explained, text: str, *, kinds: tuple[str, ...] = (), how: How | None = None) -> Iterator[Any]:
-    """The views of these kinds, or those that suit the model. Raises UsageError for a view that it cannot have, and before any is
-    made for a text that is too long for one of them."""
+    """The views of these kinds, or those that suit the model and the length of the text. Raises UsageError for a view that it
+    cannot have, and before any is made for a text that is too long."""
+    asked = bool(kinds)
     kinds = kinds or suited(model.opened)
-    for kind in kinds:
-        if kind == "attention":
-            check_attention(model.opened, text)
-        elif kind == "surprisal" and isinstance(model.opened, OpenModel):
-            check_surprisal(model.opened, text)
+    too_long = {kind: error for kind in kinds if (error := _too_long(kind, model.opened, text))}
+    if too_long and (asked or len(too_long) == len(kinds)):
+        raise next(iter(too_long.values()))
+    kinds = tuple(kind for kind in kinds if kind not in too_long)
     for kind in kinds:
         made = KINDS[kind](model, text, how or How())
         yield from made if isinstance(made, list) else [made]
+
+
+def _too_long(kind: str, opened: Any, text: str) -> UsageError | None:
+    """Why the text is too long for a view, if it is."""
+    try:
+        if kind == "attention":
+            check_attention(opened, text)
+        elif kind == "surprisal" and isinstance(opened, OpenModel):
+            check_surprisal(opened, text)
+    except UsageError as error:
+        return error
+    return None
 
 
 def suited(opened: Any) -> tuple[str, ...]:

@@ -44,6 +44,10 @@ class Config(TransformerConfig):
     head_bias: bool = setting(False, help="a bias for each token of the output")
     impossible: tuple[int, ...] = each(0, 1 << 31, default=(BOS_ID,), help="tokens that are never predicted")
 
+    def __post_init__(self):
+        object.__setattr__(self, "impossible", tuple(self.impossible))  # a list, where it comes from a file
+        super().__post_init__()
+
 
 class HeadTransform(nn.Module):
     """What BERT has before its output matrix: a linear layer, the activation, a norm (Devlin et al. 2019)."""
@@ -119,5 +123,5 @@ def build(config: Config, *, vocab_size: int) -> Transformer:
 
 
 def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int) -> NeuralLanguageModel:
-    config = Config(**{**settings, "impossible": tuple(settings.get("impossible", (BOS_ID,)))})
+    config = Config(**settings)
     return restored(lambda: build(config, vocab_size=vocab_size), named)

@@ -327,16 +327,25 @@ def test_a_text_that_is_too_long_for_a_view_is_refused_before_any_is_made(opened
     for kind in ("surprisal", "attention"):
         monkeypatch.setitem(KINDS, kind, lambda *_, kind=kind: made.append(kind) or [])
     long = "my computer " * 5
-    for objective, kinds in (("causal", ()), ("masked", ("surprisal",)), ("hybrid", ("surprisal", "attention"))):
+    for objective, kinds in (("causal", ("attention",)), ("masked", ()), ("hybrid", ("surprisal", "attention"))):
         with pytest.raises(UsageError, match="sees 8 at once"):
             list(views(Explained(network("transformer", opened, window=8, objective=objective)), long, kinds=kinds))
     assert made == []
+    # What was not asked for is left out.
+    assert list(views(Explained(network("transformer", opened, window=8)), long)) == []
+    assert made == ["surprisal"]
     # Ten words after `<s>` and before `</s>`: one that reads on sees 11 tokens, one that fills in 12.
     for objective, window in (("causal", 11), ("masked", 12)):
         model = network("transformer", opened, window=window, objective=objective)
         assert list(views(Explained(model), long)) == []
         with pytest.raises(UsageError, match=f"{window} tokens.* sees {window - 1} at once"):
-            list(views(Explained(network("transformer", opened, window=window - 1, objective=objective)), long))
+            list(
+                views(
+                    Explained(network("transformer", opened, window=window - 1, objective=objective)),
+                    long,
+                    kinds=("attention",),
+                )
+            )
 
 
 def test_texts_beyond_the_window(opened):

@@ -1,5 +1,7 @@
 """transformers as judge of language models: the same folder gives the same log-probabilities and the same texts."""
 
+import json
+
 import numpy as np
 import pytest
 from small_huggingface import END, TEXTS, USUAL, byte_level, saved
@@ -117,7 +119,6 @@ def test_an_unknown_architecture_is_refused_with_the_nearest(tmp_path):
     ({"num_attention_heads": 5}, "must be a multiple of heads"),
 ])  # fmt: skip
 def test_what_the_engine_cannot_compute_is_named(tmp_path, change, found):
-    import json
 
     tokenizer = byte_level(tmp_path, **USUAL)
     saved(transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=len(tokenizer), **SMALL)), tmp_path)
@@ -126,3 +127,14 @@ def test_what_the_engine_cannot_compute_is_named(tmp_path, change, found):
     with pytest.raises(ModelError) as error:
         seqcli.load(tmp_path)
     assert found in str(error.value)
+
+
+def test_explain_shows_the_numbers_of_score(both, here):
+    folder, _, _, ours = both
+    done = here("explain", "-m", str(folder), "--surprisal", "--json", TEXTS[0])
+    found = [token["log_prob"] for token in json.loads(done.out)["tokens"]]
+    assert found == pytest.approx([token.log_prob for token in ours.tokens(TEXTS[0])], abs=1e-6)
+    long = " ".join([TEXTS[0]] * 60)
+    assert [
+        json.loads(line)["view"] for line in here("explain", "-m", str(folder), "--json", long).out.splitlines()
+    ] == ["surprisal"]
