@@ -282,6 +282,7 @@ class OpenScorer:
     tokenizer: Tokenizer
     model: Scorer
     ends_documents: bool = False  # `</s>` may end a text of any unit, as in a model trained on many documents
+    hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub
 
     @property
     def ends(self) -> bool:
@@ -310,3 +311,4 @@ class OpenTranslator:
     source: Tokenizer
     target: Tokenizer
     model: Translator
+    hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub

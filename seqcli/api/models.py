@@ -87,7 +87,7 @@ def load(
     model: str | os.PathLike[str], *, device: str = "cpu", precision: str = "fp32", threads: int | None = None,
     encoding: str | None = None,
 ) -> Model:  # fmt: skip
-    """The model in a folder, an ARPA file, a fastText model or a file of word vectors, or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
+    """The model in a folder, an ARPA file, a fastText model or a file of word vectors, a model of the Hugging Face hub ("hf:NAME@REVISION"), or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
 
     device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads apply to neural models; encoding is
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.

@@ -24,7 +24,7 @@ class OpenConditioned(OpenScorer):
 def given_sources(opened: OpenTranslator, lines: bytes) -> OpenConditioned:
     """A scorer of translations: row b is a translation of line b."""
     model = Conditioned(opened.model, opened.source.encode(lines))
-    return OpenConditioned(opened.name, opened.arch, "line", opened.target, model)
+    return OpenConditioned(opened.name, opened.arch, "line", opened.target, model, hub=opened.hub)
 
 
 class Conditioned:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import hostile_folders
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -17,10 +18,12 @@ from hub_server import CHUNK, running
 from huggingface_hub import constants, hf_hub_download
 from small_reporter import Notes
 
+import seqcli
 from seqcli import sources
 from seqcli.errors import ModelError, OutputError
 from seqcli.interop.huggingface import files
 from seqcli.interop.huggingface import hub as ours
+from seqcli.tasks.language.mixture import mixed
 
 CONFIG = json.dumps({"model_type": "gpt2"}).encode()
 WEIGHTS = safetensors.numpy.save({"a": np.arange(6, dtype=np.float32)})
@@ -327,3 +330,59 @@ def test_which_folder_is_a_snapshot():
         f"/datasets--a/snapshots/{commit}",
     ):
         assert ours.snapshot_of(other) is None
+
+
+@pytest.fixture
+def gpt2(hub, tmp_path):
+    """A small GPT-2 on the hub; the folder that it was made in."""
+    folder = hostile_folders.make(tmp_path / "gpt2")
+    hub.add("org/gpt2", content(folder))
+    return folder
+
+
+def test_every_verb_opens_a_model_of_the_hub_as_its_folder(gpt2, hub, here, tmp_path):
+    def answers(*arguments):
+        found = []
+        for source in (f"m={gpt2}", "m=hf:org/gpt2"):
+            done = here(*[source if each is ... else each for each in arguments])
+            assert done.code == 0, done.err
+            found.append(done.out)
+        return found
+
+    for arguments in (
+        ["tokenize", "-m", ..., "a cat", "--ids"],
+        ["score", "-m", ..., "a cat", "--json"],
+        ["generate", "-m", ..., "a", "--max-new-tokens", "3", "--seed", "1"],
+        ["explain", "-m", ..., "a cat", "--surprisal", "--json"],
+    ):
+        folder, fetched = answers(*arguments)
+        assert folder == fetched, arguments
+        assert "model.safetensors" in hub.downloads or arguments[0] == "tokenize"
+    done = here("score", "-m", "hf:org/gpt2", "--level", "corpus", "--json", "a cat")
+    commit = hub.repositories["org/gpt2"].revisions["main"]
+    assert f"|hub:org/gpt2@{commit[:12]}|" in json.loads(done.out)["signature"]
+    assert json.loads(here("info", "hf:org/gpt2", "--json").out)["hub"] == f"org/gpt2@{commit}"
+    assert seqcli.load("hf:org/gpt2").score("a cat").log_prob == seqcli.load(gpt2).score("a cat").log_prob
+
+
+def test_a_training_begins_with_a_tokenizer_of_the_hub(gpt2, hub, here, corpus, tmp_path):
+    done = here("train", "lm", corpus, "-o", tmp_path / "lm", "--tokenizer", "hf:org/gpt2")
+    assert done.code == 0, done.err
+    assert sorted(hub.downloads) == ["config.json", "tokenizer.json"]
+    shutil.rmtree(constants.HF_HUB_CACHE)
+    assert here("score", "-m", tmp_path / "lm", "the cat").code == 0
+
+
+def test_signatures_and_info_name_the_commit(here, model, tmp_path):
+    """Of the folder's place in the cache; a model of ours takes the place of theirs."""
+    commit = "0123456789" * 4
+    folder = tmp_path / "models--org--tiny" / "snapshots" / commit
+    shutil.copytree(model, folder)
+    done = here("score", "-m", folder, "-m", model, "--level", "corpus", "--json", "the cat sleeps")
+    signatures = [json.loads(line)["signature"] for line in done.out.splitlines()]
+    assert ["|hub:org/tiny@012345678901|" in each for each in signatures] == [True, False]
+    assert json.loads(here("info", folder, "--json").out)["hub"] == f"org/tiny@{commit}"
+    assert "hub" not in json.loads(here("info", model, "--json").out)
+    opened = seqcli.load(folder)
+    assert "|hub:org/tiny@012345678901|" in opened.signature
+    assert mixed([opened.opened] * 2, [0.5, 0.5]).hub == "+".join(["org/tiny@012345678901"] * 2)

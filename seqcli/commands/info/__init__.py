@@ -76,15 +76,17 @@ def info(
 
 
 def _of_run(model: str, *, verify: bool) -> dict:
+    from seqcli.interop.huggingface.hub import snapshot_of
     from seqcli.ngram.quantised import parameters
     from seqcli.tasks.model_names import folder_of
 
-    run = folder_of(model)
+    run, snapshot = folder_of(model), snapshot_of(model)
     if verify:
         run.verify()
     ngrams = run.config.get("ngrams")
     return {
         "model": str(run.path),
+        **({"hub": "@".join(snapshot)} if snapshot else {}),
         "task": run.task,
         "arch": run.arch,
         "parameters": parameters(run.tensors()),

@@ -53,6 +53,12 @@ def snapshot_of(folder: Path | str) -> Snapshot | None:
     return Snapshot(name.replace("--", "/"), commit)
 
 
+def revision(folder: Path | str) -> str:
+    """NAME@COMMIT of such a folder for a signature, with the first digits of the commit; "" of any other."""
+    found = snapshot_of(folder)
+    return f"{found.name}@{found.commit[:12]}" if found else ""
+
+
 def folder_of(source: str, *, weights: bool = True, reporter: Reporter) -> str:
     """The folder in the cache of `hf:NAME[@REVISION]`, fetched where it is not there. weights: False where the tokenizer is enough.
 

@@ -13,6 +13,7 @@ from seqcli.data.labelled import canonical
 from seqcli.data.lines import Block
 from seqcli.errors import UsageError
 from seqcli.interfaces import Classifier
+from seqcli.interop.huggingface.hub import revision
 from seqcli.metrics import signature
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import named
@@ -35,6 +36,7 @@ class OpenClassifier(Generic[Batch]):
     temperature: float = 1.0
     features: str = ""  # what it reads, in a signature: the tokenizer's label
     normalisation: Normalisation = Normalisation.NFC  # of the text it reads
+    hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub
     link: Callable[[np.ndarray], np.ndarray] | None = (
         None  # from logits to the probabilities that it reports; None: softmax
     )
@@ -73,7 +75,7 @@ class OpenClassifier(Generic[Batch]):
         """How, and of how many texts."""
         return signature.of_classifier(
             self.arch, tokenizer=self.features, normalisation=self.normalisation, labels=len(self.labels), temperature=self.temperature,
-            precision=self.model.precision, texts=texts,
+            precision=self.model.precision, texts=texts, hub=self.hub,
         )  # fmt: skip
 
 
@@ -111,7 +113,9 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
         tokenizer = run.tokenizer()
         encode, sizes, form = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}, tokenizer.normalisation
     model = module.load(settings, run.tensors(whole=is_network(module)), labels=len(labels), **sizes)
-    return OpenClassifier(name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form)
+    return OpenClassifier(
+        name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form, revision(run.path)
+    )
 
 
 def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:

@@ -45,8 +45,9 @@ def mixed(models: Sequence[OpenClassifier], weights: Sequence[float]) -> OpenCla
     orders = [[model.labels.index(label) for label in labels] for model in models]
     name = "+".join(model.name for model in models)
     features = "+".join(model.features for model in models)
+    hub = "+".join(filter(None, (model.hub for model in models)))
     mixture = Mixture(list(models), list(weights), orders)
-    return OpenClassifier(name, "mix", labels, lambda lines: lines, mixture, features=features)
+    return OpenClassifier(name, "mix", labels, lambda lines: lines, mixture, features=features, hub=hub)
 
 
 def fitted(models: Sequence[OpenClassifier], texts: Texts, *, where: str, reporter: Reporter) -> OpenClassifier:

@@ -15,6 +15,7 @@ import numpy as np
 from seqcli.data.files import unpacked_name
 from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.interop import ARPA_SUFFIXES, is_arpa
+from seqcli.interop.huggingface.hub import revision
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.ngram.table import Table
@@ -45,7 +46,9 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenModel:
     if unit not in ("line", "document"):
         raise ValueError(f"unit {unit!r}")
     model = module.load(run.config["settings"], run.tensors(whole=is_network(module)), vocab_size=tokenizer.vocab_size)
-    return OpenModel(name, run.arch, unit, tokenizer, model, bool(run.config.get("ends_documents")))
+    return OpenModel(
+        name, run.arch, unit, tokenizer, model, ends_documents=bool(run.config.get("ends_documents")), hub=revision(run.path)
+    )  # fmt: skip
 
 
 def untrained(path: str) -> Any:

@@ -103,7 +103,9 @@ def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
                 f"models with different {what} cannot be mixed", where=f"{first.name} and {other.name}", cure=cure
             )
     arch = "+".join(f"{weight:.4g}*{opened.arch}" for weight, opened in zip(weights, models))
-    return OpenModel(NAME, arch, first.unit, first.tokenizer, Mixture([opened.model for opened in models], weights))
+    mixture = Mixture([opened.model for opened in models], weights)
+    hub = "+".join(filter(None, (opened.hub for opened in models)))
+    return OpenModel(NAME, arch, first.unit, first.tokenizer, mixture, ends_documents=first.ends_documents, hub=hub)
 
 
 def fitted(models: Sequence[OpenModel], path: str, *, reporter: Reporter) -> OpenModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from seqcli.interfaces import OpenTranslator
+from seqcli.interop.huggingface.hub import revision
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import named
 from seqcli.tasks.model_names import opened
@@ -25,4 +26,4 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenTranslator:
         run.config["settings"], run.tensors(whole=True), source_size=sides[0].vocab_size, vocab_size=sides[1].vocab_size,
         joint=sides[0] is sides[1],
     )  # fmt: skip
-    return OpenTranslator(name, run.arch, *sides, model)
+    return OpenTranslator(name, run.arch, *sides, model, revision(run.path))
