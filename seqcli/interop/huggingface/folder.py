@@ -82,9 +82,12 @@ class HuggingFaceFolder(ModelFolder):
 
     @cached_property
     def rows(self) -> int:
-        """Of the token embeddings."""
-        rule = next(rule for rule in self._rules() if rule.tokens)
-        return self._weights.shape(self._found(rule.theirs[0]))[0]
+        """Of the token embeddings. Raises ModelError where they are no matrix."""
+        name = self._found(next(rule for rule in self._rules() if rule.tokens).theirs[0])
+        shape = self._weights.shape(name)
+        if len(shape) != 2 or not shape[0]:
+            raise ModelError(f"{name} is not a matrix with a row for each token", where=str(self.path), cure=files.CURE)
+        return shape[0]
 
     @cached_property
     def _weights(self) -> files.Weights:

@@ -62,6 +62,10 @@ class HuggingFace:
         self._opened, self._library = opened, opened.library
         self._where = opened.where
         tokens = self._library.get_vocab(with_added_tokens=True)
+        size = self._library.get_vocab_size(with_added_tokens=False)  # tokens that were added later may lack a row
+        if 0 < opened.rows < size:
+            what = f"has {size:,} tokens, but the model has embeddings for {opened.rows:,}"
+            raise ModelError(what, where=self._where, cure="give the model its own tokenizer")
         first = (opened.unk, opened.bos, opened.eos)
         others = sorted({*tokens.values(), *range(opened.rows)} - set(first))
         self.file_ids = np.array([-1 if id is None else id for id in first] + others, np.int64)  # [V]
