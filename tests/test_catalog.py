@@ -1,4 +1,4 @@
-"""Adding a thing is adding one file (and its presets): a tokenizer, a counted language model and a classifier that are in no list."""
+"""Adding a thing is adding one file (and its presets): a tokenizer, language models, classifiers and a translator that are in no list."""
 
 import json
 import math
@@ -56,6 +56,109 @@ def estimate(stream, config, *, vocab_size, arena, reporter):
 def load(settings, tensors, *, vocab_size):
     return Even(tensors["log_prob"])
 ''',
+    "models/last_token.py": '''
+"""The next token by the last one."""
+from dataclasses import dataclass
+from torch import nn
+from seqcli.nn.initialise import initialise
+from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.linear import Linear
+from seqcli.nn.weights import restored
+from seqcli.ranges import check, within
+
+TASK = "language"
+
+@dataclass(frozen=True)
+class Config:
+    width: int = within(1, 64, default=8, help="width of a token's vector")
+
+    def __post_init__(self):
+        check(self)
+
+class Nothing:
+    """A state that remembers nothing."""
+    def reorder(self, rows):
+        return self
+
+    def joined(self, states):
+        return self
+
+class LastToken(NeuralLanguageModel):
+    def __init__(self, config, *, vocab_size):
+        super().__init__()
+        self.body = nn.ModuleDict({"embedding": nn.Embedding(vocab_size, config.width)})
+        self.head = Linear(config.width, vocab_size)
+        initialise(self)
+
+    def features(self, tokens, state=None):
+        return self.body["embedding"](tokens), None
+
+    def beginning(self, rows):
+        return Nothing()
+
+    def read(self, tokens, state):
+        return self.features(tokens)[0], state
+
+def build(config, *, vocab_size):
+    return LastToken(config, vocab_size=vocab_size)
+
+def load(settings, named, *, vocab_size):
+    return restored(lambda: build(Config(**settings), vocab_size=vocab_size), named)
+''',
+    "models/mean_vector.py": '''
+"""A label by the mean of the tokens' vectors."""
+from dataclasses import dataclass
+from torch import nn
+from seqcli.nn.classifier import NeuralClassifier
+from seqcli.nn.initialise import initialise
+from seqcli.nn.linear import Linear
+from seqcli.nn.weights import restored
+from seqcli.ranges import check, within
+
+TASK = "classification"
+
+@dataclass(frozen=True)
+class Config:
+    width: int = within(1, 64, default=8, help="width of a token's vector")
+
+    def __post_init__(self):
+        check(self)
+
+class MeanVector(NeuralClassifier):
+    def __init__(self, config, *, vocab_size, labels):
+        super().__init__()
+        self.body = nn.ModuleDict({"embedding": nn.Embedding(vocab_size, config.width)})
+        self.head = Linear(config.width, labels)
+        initialise(self, deviation=0.5)
+
+    def features(self, tokens, real):
+        share = real[..., None].float()
+        return (self.body["embedding"](tokens) * share).sum(1) / share.sum(1).clamp_min(1)
+
+def build(config, *, vocab_size, labels):
+    return MeanVector(config, vocab_size=vocab_size, labels=labels)
+
+def load(settings, named, *, vocab_size, labels):
+    return restored(lambda: build(Config(**settings), vocab_size=vocab_size, labels=labels), named)
+''',
+    "models/one_layer_translator.py": '''
+"""A Transformer translator that is never deeper than a layer."""
+from dataclasses import replace
+from seqcli.models import transformer_translator
+from seqcli.models.transformer_translator import Config
+from seqcli.nn.weights import restored
+
+TASK = "translation"
+
+def build(config, **sizes):
+    return transformer_translator.build(replace(config, layers=1, decoder_layers=1), **sizes)
+
+def load(settings, named, **sizes):
+    return restored(lambda: build(Config(**settings), **sizes), named)
+''',
+    "presets/language/last.toml": 'module = "last_token"\n\n[small]\nwidth = 4\nlearning_rate = 0.1\n',
+    "presets/classification/mean.toml": 'module = "mean_vector"\n\n[small]\nwidth = 4\nlearning_rate = 0.1\n',
+    "presets/translation/shallow.toml": 'module = "one_layer_translator"\n\n[small]\nwidth = 16\nheads = 2\nlayers = 3\n',
     "presets/language/even.toml": 'module = "even"\ncounted = true\n\n[small]\ntimes = 1\n\n[large]\ntimes = 2\n',
     "presets/classification/chars.toml": 'module = "bag_classifier"\ncounted = true\n\n[small]\nbuckets = 256\nwords = 0\n',
 }
@@ -100,6 +203,40 @@ def test_a_classifier_is_its_presets_where_the_module_exists(plugins, here, tmp_
     done = here("train", "classifier", "texts.tsv", "-o", "m", "--arch", "chars")
     assert done.code == 0, done.err
     assert [row[0] for row in here("classify", "-m", "m", "good film", "bad plot").rows] == ["1", "0"]
+
+
+def test_a_network_is_a_file_and_its_presets(plugins, here, corpus):
+    how = ("--steps", "20", "--tokenizer", "words", "--threads", "1")
+    done = here("train", "lm", corpus, "-o", "m", "--arch", "last", *how)
+    assert done.code == 0, done.err
+    alone, after = (
+        json.loads(here("score", "-m", "m", "--level", "token", "--json", text).out.splitlines()[-1])
+        for text in ("sleeps", "the cat sleeps")
+    )
+    assert alone["token"] == "</s>" and alone["log_prob"] == pytest.approx(
+        after["log_prob"], abs=1e-6
+    )  # by the last token alone
+    assert here("generate", "-m", "m", "the", "--max-new-tokens", "3").code == 0
+    assert "Width of a token's vector" in here("help", "settings", "last").out
+
+
+def test_a_classifier_with_a_network_of_its_own_is_a_file_and_its_presets(plugins, here, tmp_path):
+    rows = "".join(f"{'good film' if k % 2 else 'bad plot'} {k}\t{k % 2}\n" for k in range(60))
+    (tmp_path / "texts.tsv").write_text("text\tlabel\n" + rows)
+    how = ("--steps", "40", "--tokenizer", "words", "--threads", "1")
+    done = here("train", "classifier", "texts.tsv", "-o", "m", "--arch", "mean", *how)
+    assert done.code == 0, done.err
+    assert [row[0] for row in here("classify", "-m", "m", "good film", "bad plot").rows] == ["1", "0"]
+
+
+def test_a_translator_is_a_file_and_its_presets(plugins, here, tmp_path):
+    rows = "".join(f"one {k}\thana {k}\n" for k in range(30))
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + rows)
+    how = ("--steps", "3", "--tokenizer", "words", "--threads", "1")
+    done = here("train", "translator", "pairs.tsv", "-o", "m", "--arch", "shallow", *how)
+    assert done.code == 0, done.err
+    assert here("translate", "-m", "m", "one 3").code == 0
+    assert json.loads(here("info", "m", "--json").out)["module"] == "one_layer_translator"
 
 
 def test_lists_are_of_the_folders(plugins, here):

@@ -217,6 +217,8 @@ def test_long_texts_keep_their_digits():
     """Sums over a million tokens differ in less than float32 holds of them."""
 
     class Even:
+        precision = "fp32"
+
         def score(self, batch):
             return Scores(np.full(len(batch.tokens), -8.0, np.float32))
 

@@ -153,6 +153,7 @@ def _fit(
 
     from seqcli.data.batches import Labelled
     from seqcli.data.piece_dropout import PieceDropout
+    from seqcli.nn.weights import outline
     from seqcli.training import budget, defaults, trainer
     from seqcli.training.device import place
 
@@ -172,14 +173,16 @@ def _fit(
     module, settings, plan = settings_of(request)
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 2048))
-    if long := int((batch.lengths + 1 > settings.window).sum()):
-        reporter.note(f"texts truncated to {settings.window:,} tokens (--set window=N): {long:,}")
     changed = PieceDropout(tokenizer.vocabulary(), plan.piece_dropout) if plan.piece_dropout else None
     labels = len(given.texts.labels)
+    sizes = {"vocab_size": tokenizer.vocab_size, "labels": labels}
+    window = outline(lambda: module.build(settings, **sizes)).window
+    if long := int((batch.lengths + 1 > window).sum()):
+        reporter.note(f"texts truncated to {window:,} tokens (--set window=N): {long:,}")
     weights = None if given.weights is None else torch.tensor(given.weights, dtype=torch.float32)
 
     def make():
-        model = module.build(settings, vocab_size=tokenizer.vocab_size, labels=labels)
+        model = module.build(settings, **sizes)
         model.label_weights = None if weights is None else weights.to(placement.device)
         return model
 
@@ -193,7 +196,7 @@ def _fit(
     work = trainer.Work(
         task=CLASSIFICATION, make=make, held_out=held_out, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(
-            stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=settings.window,
+            stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window,
             changed=changed,
         ),
         begin=initial_embeddings.beginning(request, [tokenizer], reporter=reporter, first=body.into if body else None),

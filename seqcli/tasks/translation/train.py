@@ -53,6 +53,7 @@ def train_translator(
     """Makes one translator. begun: when its budget began, None for now; init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
     from seqcli.data.batches import Pairs as Batches
     from seqcli.data.piece_dropout import PieceDropout
+    from seqcli.nn.weights import outline
     from seqcli.training import budget, defaults, trainer
     from seqcli.training.device import place
 
@@ -67,10 +68,12 @@ def train_translator(
     situation = defaults.Situation(label, "line", len(encoded.target.tokens), plan.minutes, placement.device.type)
     request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
     module, settings, plan = settings_of(request)
-    encoded, left_out = encoded.fit(longest=settings.window, ratio=_RATIO)
+    sizes = {"source_size": sides[0].vocab_size, "vocab_size": sides[1].vocab_size, "joint": sides[0] is sides[1]}
+    window = outline(lambda: module.build(settings, **sizes)).window
+    encoded, left_out = encoded.fit(longest=window, ratio=_RATIO)
     if any(left_out.values()):
         reporter.note(
-            f"left out {left_out['long']:,} pairs of more than {settings.window:,} tokens, {left_out['unlike']:,} whose lengths differ too much"
+            f"left out {left_out['long']:,} pairs of more than {window:,} tokens, {left_out['unlike']:,} whose lengths differ too much"
         )
     if not len(encoded.source.lengths):
         raise InputError("no pairs are left to train on", cure="give more pairs or increase --set window=N")
@@ -80,7 +83,6 @@ def train_translator(
         words = max(len(encoded.source.tokens), len(encoded.target.tokens))
         plan = dataclasses.replace(plan, batch_tokens=min(max(words // 200, 256), 4096))
     changed = tuple(PieceDropout(side.vocabulary(), plan.piece_dropout) for side in sides) if plan.piece_dropout else ()
-    sizes = {"source_size": sides[0].vocab_size, "vocab_size": sides[1].vocab_size, "joint": sides[0] is sides[1]}
 
     record = {
         "arch": request.arch,
