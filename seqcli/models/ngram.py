@@ -133,11 +133,16 @@ class Counted:
         return parameters(self.tensors)
 
 
-def estimate(stream: np.ndarray, config: Config, *, vocab_size: int, arena: Arena, reporter: Reporter) -> Counted:
-    """A model of `stream` (int32 [T], `<s>` before each row). Its arrays live as long as `arena`."""
+def estimate(
+    stream: np.ndarray, config: Config, *, vocab_size: int, arena: Arena, reporter: Reporter, workers: int | None = None
+) -> Counted:  # fmt: skip
+    """A model of `stream` (int32 [T], `<s>` before each row). Its arrays live as long as `arena`. workers: threads, None for
+    one per core."""
     if len(stream) == 0 or (int(stream.max()) <= EOS_ID and int(stream.min()) > UNK_ID):
         raise InputError("no text to train on", cure="give at least one line with a word")
-    levels = counts.count(stream, vocab_size=vocab_size, order=config.order, arena=arena, reporter=reporter)
+    levels = counts.count(
+        stream, vocab_size=vocab_size, order=config.order, arena=arena, workers=workers, reporter=reporter
+    )
     made = kneser_ney.smooth(levels, arena=arena, prune=config.prune, reporter=reporter)
     fallback = [n for n, discounts in enumerate(made.discounts, 1) if discounts.fallback]
     if fallback:

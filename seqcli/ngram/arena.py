@@ -14,20 +14,20 @@ from weakref import WeakSet
 
 import numpy as np
 
-_BYTES_PER_TOKEN_AT_ONCE = 200  # everything in memory, seen at order 5
-_BYTES_PER_ROW = 72  # keys, their sorted copy and order, ids: what one chunk needs while it is sorted
+_BYTES_PER_TOKEN_AT_ONCE = 80  # everything in memory: at order 5, 45 to 75 were seen
+_BYTES_PER_TOKEN_OF_A_PIECE = 64  # what one needs while it is counted
 _SMOOTHING_ROWS = 1 << 19
 
 
 class Arena:
     """memory: bytes allowed; tokens: in the corpus; folder: for the files, which vanish with their arrays.
 
-    chunk: rows to sort at a time; rows: rows to smooth at a time.
+    chunk: tokens to count, or rows to sort, at a time; rows: rows to smooth at a time.
     """
 
     def __init__(self, *, memory: int, tokens: int, folder: Path | None = None):
         self.in_memory = tokens * _BYTES_PER_TOKEN_AT_ONCE <= memory
-        self.chunk = max(tokens, 1) if self.in_memory else max(1 << 12, memory // 4 // _BYTES_PER_ROW)
+        self.chunk = max(tokens, 1) if self.in_memory else max(1 << 12, memory // _BYTES_PER_TOKEN_OF_A_PIECE)
         self.rows = _SMOOTHING_ROWS if self.in_memory else min(_SMOOTHING_ROWS, self.chunk)
         self._folder = folder
         self._maps: WeakSet[mmap.mmap] = WeakSet()

@@ -19,7 +19,7 @@ import numpy as np
 
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.ngram.arena import Arena
-from seqcli.ngram.counts import Level
+from seqcli.ngram.level import Level
 from seqcli.ngram.table import Table
 from seqcli.text import BOS_ID
 
@@ -119,9 +119,9 @@ def _adjusted_counts(levels: list[Level], arena: Arena) -> list[np.ndarray]:
         if above is None:
             adjusted.append(level.count)
             break
-        a = arena.full(len(level), 0, np.int64)
+        a = arena.full(len(level), 0, above.count.dtype)
         for at in range(0, len(above), arena.rows):
-            np.add.at(a, above.suffix[at : at + arena.rows], 1)
+            np.add.at(a, above.suffix[at : at + arena.rows], a.dtype.type(1))  # of its type: ten times as fast
         a[begin:end] = level.count[begin:end]
         adjusted.append(a)
     return adjusted

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.errors import InputError
+from seqcli.ngram import merging, parts
 from seqcli.ngram.arena import Arena
-from seqcli.ngram.counts import _Pass, count, merged
+from seqcli.ngram.counts import count
+from seqcli.ngram.merging import merged_runs
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 
 VOCABULARY = 8
@@ -102,13 +104,45 @@ def test_merging_adds_what_is_alike(runs, rows):
             [sorted(run), [run[key] for key in sorted(run)], [key * 3 for key in sorted(run)]] for run in runs
         )
     ]
-    parts = [tuple(column.tolist() for column in part) for part in merged(arrays, rows)]
-    keys, counts, suffixes = ([value for part in parts for value in part[k]] for k in range(3))
+    made = [tuple(column.tolist() for column in part) for part in merged_runs(arrays, rows)]
+    keys, counts, suffixes = ([value for part in made for value in part[k]] for k in range(3))
     together = sum((Counter(run) for run in runs), Counter())
     assert keys == sorted(together) and counts == [together[key] for key in keys]
     assert suffixes == [key * 3 for key in keys]
 
 
 def test_keys_that_do_not_fit_64_bits_are_refused_with_the_cure():
+    assert merging._word_bits(3, prefixes=2**34, vocab_size=2**30) == 30
     with pytest.raises(InputError, match=r"too many 3-grams.*lower --order"):
-        _Pass(np.zeros(3, np.int32), np.zeros(3, np.int32), 3, 2**40, 2**30, np.int64, Arena(memory=1 << 20, tokens=3))
+        merging._word_bits(3, prefixes=2**34 + 1, vocab_size=2**30)
+
+
+def test_parts_and_threads_change_nothing(monkeypatch):
+    """Parts so small that frequent words are divided by their second words."""
+    draw = np.random.default_rng(4)
+    stream = stream_of([(3 + draw.zipf(1.5, 20).clip(0, 4)).tolist() for _ in range(500)])
+    whole = counted(stream, order=5)
+    monkeypatch.setattr(parts, "_PART", 50)
+    monkeypatch.setattr(parts, "_BLOCK", 300)
+    for workers in (1, 3):
+        arena = Arena(memory=1 << 30, tokens=len(stream))
+        assert len(parts.Parts(stream, vocab_size=VOCABULARY, workers=workers).edges) > VOCABULARY
+        assert_same(count(stream, vocab_size=VOCABULARY, order=5, arena=arena, workers=workers), whole)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(ROWS, min_size=1, max_size=4), st.integers(1, 5), st.randoms())
+def test_counts_of_parts_with_their_own_ids_merge_to_those_of_the_whole(texts, order, random):
+    """Two words may have become one, as rare words do."""
+    known = [*range(3), *(random.sample(range(3, 7), 4)), 6]
+    levels, ids = [], []
+    for rows in texts:
+        own = [*range(3), *random.sample(range(3, VOCABULARY), VOCABULARY - 3)]
+        ids.append(np.array(known)[np.argsort(own)])
+        levels.append(counted(np.array(own, np.int32)[stream_of(rows)], order=order))
+    whole = np.concatenate([np.array(known, np.int32)[stream_of(rows)] for rows in texts])
+    arena = Arena(memory=1 << 30, tokens=len(whole))
+    # own[id] is the part's id of a word, ids[k][own[id]] the merged one
+    assert_same(
+        merging.merged_levels(levels, vocab_size=VOCABULARY, words=ids, arena=arena), counted(whole, order=order)
+    )

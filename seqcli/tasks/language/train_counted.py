@@ -64,7 +64,9 @@ def train_counted(
     )
     vocab_size = text.tokenizer.vocab_size
     arena = Arena(memory=memory, tokens=len(text.stream), folder=draft.folder)
-    counted = module.estimate(text.stream, config, vocab_size=vocab_size, arena=arena, reporter=reporter)
+    counted = module.estimate(
+        text.stream, config, vocab_size=vocab_size, arena=arena, workers=threads, reporter=reporter
+    )
     record = {
         **text.record,
         **({} if name == arch else {"module": name}),

@@ -1,0 +1,209 @@
+"""The positions of a text in parts that fit the cache, and the sort of each part by one word more at every order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from seqcli.ngram.arena import Arena
+from seqcli.ngram.level import Level, row_type
+from seqcli.text import BOS_ID
+
+_PART = 1 << 16  # positions: what is done with them at a time stays in the second-level cache
+_BLOCK = 1 << 18  # positions that are divided at a time
+_MOST_PARTS = 1 << 12
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Parts:
+    """Positions of `stream` (int32 [T]) at which an n-gram begins, each with the row of that n-gram.
+
+    places: [P], ascending within each part, of which the first `sizes[k]` from `edges[k]` on are in use; rank: [P], the row
+    within those of the part. All n-grams of a part come before those of the next.
+    """
+
+    def __init__(self, stream: np.ndarray, *, vocab_size: int, workers: int):
+        self.stream, self.vocab_size, self.workers = stream, vocab_size, workers
+        self.dtype: Any = np.int32 if max(len(stream), vocab_size) < 2**31 else np.int64
+        edges, self.first_words = self._divide()
+        self._split(edges)
+        self.rank = np.empty(len(self.places), np.int32)
+        self.row_at = np.empty(len(stream), self.dtype)  # of the n-gram that begins there, after the pass of order n
+        self.rows = np.zeros(0, np.int64)  # of each part, after the last pass
+
+    # --- dividing the positions ---------------------------------------------------------------------------------------
+
+    def _divide(self) -> tuple[np.ndarray, np.ndarray]:
+        """Fills `places` by first words; returns where each part begins and the first of its words."""
+        stream, begins = self.stream, range(0, len(self.stream), _BLOCK)
+
+        def block(begin: int) -> tuple[np.ndarray, np.ndarray]:
+            """Words that another follows, and where they stand."""
+            words, following = stream[begin : begin + _BLOCK], stream[begin + 1 : begin + _BLOCK + 1]
+            at = np.flatnonzero(following != BOS_ID)
+            return words[at], at
+
+        def word_counts(begin: int) -> np.ndarray:
+            return np.bincount(block(begin)[0], minlength=self.vocab_size)
+
+        total = np.zeros(self.vocab_size, np.int64)
+        for counts in in_threads(word_counts, begins, self.workers):
+            total += counts
+        size = max(_PART, int(total.sum()) // (_MOST_PARTS // 2))
+        crowded = (np.cumsum(total) - total) // size
+        begun = np.append(True, crowded[1:] != crowded[:-1])
+        part_of, parts = (np.cumsum(begun) - 1).astype(np.uint16), int(begun.sum())
+
+        def part_counts(begin: int) -> np.ndarray:
+            return np.bincount(part_of[block(begin)[0]], minlength=parts)
+
+        sizes = np.stack([*in_threads(part_counts, begins, self.workers)] or [np.zeros(parts, np.int64)])
+        edges = np.append(0, np.cumsum(sizes.sum(0)))
+        offsets = edges[:-1] + np.cumsum(sizes, 0) - sizes  # [blocks, parts]
+        self.places = np.empty(int(edges[-1]), self.dtype)
+
+        def fill(number: int) -> None:
+            words, at = block(begins[number])
+            found = (at[_order(part_of[words])] + begins[number]).astype(self.dtype)
+            ends = np.cumsum(sizes[number])
+            for end, length, offset in zip(
+                ends.tolist(), sizes[number].tolist(), offsets[number].tolist(), strict=True
+            ):
+                if length:
+                    self.places[offset : offset + length] = found[end - length : end]
+
+        for _ in in_threads(fill, range(len(begins)), self.workers):
+            pass
+        return edges, np.flatnonzero(begun)
+
+    def _split(self, edges: np.ndarray) -> None:
+        """Divides parts that are large, those of frequent words, by their second words; sets `edges`, `sizes` and `firsts`."""
+
+        def split(part: int) -> np.ndarray:
+            """Where its parts end."""
+            begin, end = int(edges[part]), int(edges[part + 1])
+            if end - begin <= 2 * _PART:
+                return edges[part + 1 : part + 2]
+            places = self.places[begin:end]
+            keys = (self.stream[places] - self.first_words[part]).astype(np.uint64) * np.uint64(self.vocab_size)
+            keys += self.stream[places + 1].astype(np.uint64)
+            sample = np.sort(keys[:: 1 + (len(keys) >> 16)])
+            cuts = np.unique(sample[:: max(1, len(sample) * _PART // len(keys))][1:])
+            chosen = np.searchsorted(cuts, keys, side="right")
+            self.places[begin:end] = places[_order(*_digits(chosen, len(cuts) + 1))]
+            return begin + np.cumsum(np.bincount(chosen, minlength=len(cuts) + 1))
+
+        ends = [*in_threads(split, range(len(edges) - 1), self.workers)]
+        self.firsts = np.repeat(self.first_words, [len(each) for each in ends])
+        whole = np.concatenate([np.zeros(1, np.int64), *ends])
+        self.edges, self.sizes = whole[:-1], np.diff(whole)
+
+    # --- one order ----------------------------------------------------------------------------------------------------
+
+    def level(self, n: int, arena: Arena) -> Level:
+        """The n-grams of order n = 2, 3 ..., each once and in turn."""
+        below = self.rows
+        bases = np.cumsum(below) - below if n > 2 else self.firsts
+        prefixes = int(below.sum()) if n > 2 else self.vocab_size
+        scratch = [
+            np.empty(len(self.places), kind) for kind in (np.uint32, np.uint32, self.dtype)
+        ]  # of all parts, with gaps
+        children = arena.full(prefixes + 1, 0, self.dtype)
+
+        def sort(part: int) -> tuple[int, np.ndarray]:
+            return self._sort(n, part, scratch)
+
+        rows = []
+        for part, (made, children_of) in enumerate(in_threads(sort, range(len(self.edges)), self.workers)):
+            rows.append(made)
+            base = int(bases[part]) + 1
+            children[base : base + len(children_of)] += children_of  # parts may share a first word
+        np.cumsum(children, out=children)
+        children = children.astype(row_type(sum(rows)), copy=False)
+        self.rows = np.array(rows, np.int64)
+        starts = np.cumsum(self.rows) - self.rows
+
+        def place(part: int) -> None:
+            at = self.places[self.edges[part] :][: self.sizes[part]]
+            self.row_at[at] = self.rank[self.edges[part] :][: self.sizes[part]] + self.dtype(starts[part])
+
+        for _ in in_threads(place, range(len(self.edges)), self.workers):
+            pass
+        columns, total = [], int(self.rows.sum())
+        while scratch:  # one after another, to have only one of them twice
+            column = scratch.pop(0)
+            whole = arena.empty(total, column.dtype)
+            for edge, start, made in zip(self.edges.tolist(), starts.tolist(), rows, strict=True):
+                whole[start : start + made] = column[edge : edge + made]
+            columns.append(whole)
+        word, count, suffix = columns
+        return Level(word, count, suffix, children)
+
+    def _sort(self, n: int, part: int, scratch: list[np.ndarray]) -> tuple[int, np.ndarray]:
+        """Sorts a part by its n-th words; writes word, count and suffix of its rows into `scratch` and their ranks into `rank`.
+        Returns the number of rows, and of the children of each prefix in the part."""
+        begin, size = int(self.edges[part]), int(self.sizes[part])
+        places = self.places[begin : begin + size]
+        word = self.stream.take(places + (n - 1), mode="clip")
+        if n == 2:
+            rank = self.stream.take(places) - self.dtype(self.firsts[part])
+            prefixes = int(rank.max()) + 1 if size else 0
+        else:
+            rank, prefixes = self.rank[begin : begin + size], int(self.rows[part])
+            word[np.searchsorted(places, len(self.stream) - (n - 1)) :] = BOS_ID  # behind the end
+            here = np.flatnonzero(word != BOS_ID)
+            if len(here) < size:
+                places, word, rank, size = places[here], word[here], rank[here], len(here)
+                self.places[begin : begin + size] = places
+                self.sizes[part] = size
+        order = _order(*_digits(word, self.vocab_size), *_digits(rank, prefixes))
+        word, rank = word[order], rank[order]
+        new = np.ones(size, bool)
+        np.not_equal(word[1:], word[:-1], out=new[1:])
+        new[1:] |= rank[1:] != rank[:-1]
+        begins = np.flatnonzero(new)
+        rows = slice(begin, begin + len(begins))
+        self.rank[begin : begin + size][order] = np.cumsum(new, dtype=np.int32) - np.int32(1)
+        words, counts, suffixes = (column[rows] for column in scratch)
+        words[:] = word[begins]
+        counts[:] = np.diff(begins, append=size)
+        suffixes[:] = words if n == 2 else self.row_at[places[order[begins]] + 1]
+        return len(begins), np.bincount(rank[begins], minlength=prefixes)
+
+
+def _digits(values: np.ndarray, bound: int) -> list[np.ndarray]:
+    """Values below `bound` as numbers of 16 bits, lowest first."""
+    return [
+        (values >> shift if shift else values).astype(np.uint16)
+        for shift in range(0, (bound - 1).bit_length() or 1, 16)
+    ]
+
+
+def _order(*digits: np.ndarray) -> np.ndarray:
+    """The order that sorts by digits, the last one first, stable: numpy sorts 16 bits by counting, several times as fast as 64
+    bits by comparing."""
+    order = np.argsort(digits[0], kind="stable")
+    for digit in digits[1:]:
+        order = order[np.argsort(digit[order], kind="stable")]
+    return order
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """`map(function, items)` in threads, for functions that spend their time in numpy, which lets others run."""
+    items = list(items)
+    if workers == 1 or len(items) < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers) as threads:
+        futures = [threads.submit(function, item) for item in items]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
