@@ -73,7 +73,7 @@ T = TypeVar("T")
 Model: TypeAlias = "LanguageModel | Classifier | Translator | Embeddings"
 Texts = str | Iterable[str]
 Answer: TypeAlias = T | list[T]
-_TEXTS_AT_ONCE = 1 << 13  # that are classified: each has a probability for every label
+_PROBABILITIES_AT_ONCE = 1 << 22  # of labels of texts
 
 
 def path_of(given: Any) -> str:
@@ -260,8 +260,9 @@ class Classifier:
 
         def classified(texts: list[str]) -> Results[Classification]:
             found: Results[Classification] = Results()
-            for first in range(0, len(texts), _TEXTS_AT_ONCE):
-                some = texts[first : first + _TEXTS_AT_ONCE]
+            step = max(1, _PROBABILITIES_AT_ONCE // len(self.opened.labels))
+            for first in range(0, len(texts), step):
+                some = texts[first : first + step]
                 probabilities = self.opened.probabilities(unlabelled(block_of(some)))
                 found += Classified(self.opened.labels, probabilities).results(some, top_k=top_k)
             return found

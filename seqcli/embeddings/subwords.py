@@ -49,23 +49,33 @@ class Subwords:
             return
         wrapped, begins = _wrapped(data, starts, lengths)
         first = np.flatnonzero((wrapped & 0xC0) != 0x80)  # the first byte of each character
+        edges = np.append(first, len(wrapped))
         ends = np.append(np.searchsorted(first, begins), len(first))  # of words, in characters, `<` and `>` too
+        orders = range(self.shortest, self.longest + 1)
         for begin in range(0, len(first), _AT_ONCE):
             end = min(begin + _AT_ONCE, len(first))
-            word = np.searchsorted(ends, np.arange(begin, end), side="right") - 1
-            left = ends[word + 1] - np.arange(begin, end)  # characters from here to the word's end
-            inner = (ends[word] < np.arange(begin, end)) & (left > 1)
-            found = np.zeros((end - begin, max(self.longest - self.shortest + 1, 0)), np.int32)
+            words = slice(int(np.searchsorted(ends, begin, side="right")) - 1, int(np.searchsorted(ends, end)))
+            word_begins, word_ends = ends[words], ends[words.start + 1 : words.stop + 1]
+            spans = np.minimum(word_ends, end) - np.maximum(word_begins, begin)
+            left = (np.repeat(word_ends, spans) - np.arange(begin, end)).astype(
+                np.int32
+            )  # characters to the word's end
+            found = np.zeros((end - begin, len(orders)), np.int32)
             kept = np.zeros(found.shape, bool)
-            last = min(end + self.longest, len(first))
-            for n, h in enumerate(_hashes(wrapped, np.append(first, len(wrapped))[begin : last + 1], self.longest), 1):
-                if n >= self.shortest:
-                    column, count = n - self.shortest, min(len(h), end - begin)
-                    found[:count, column] = h[:count] % np.uint32(self.buckets)
-                    # The two borders alone are no n-grams.
-                    kept[:count, column] = (left[:count] >= n) & inner[:count] if n == 1 else left[:count] >= n
-            per_word = np.bincount(word - word[0], kept.sum(axis=1)).astype(np.int64)
-            yield int(word[0]), TokenBatch(found[kept], per_word)
+            count = np.zeros(len(spans), np.int64)
+            for n, h in enumerate(_hashes(wrapped, edges[begin : end + self.longest + 1], self.longest), 1):
+                if n < self.shortest:
+                    continue
+                size, column = min(len(h), end - begin), n - self.shortest
+                np.mod(h[:size], np.uint32(self.buckets), out=found[:size, column], casting="unsafe")
+                np.greater_equal(left[:size], n, out=kept[:size, column])
+                last = word_ends - n + 1
+                if n == 1:  # the two borders alone are no n-grams
+                    borders = np.concatenate([word_begins, word_ends - 1])
+                    kept[borders[(borders >= begin) & (borders < end)] - begin, column] = False
+                    last = last - 1
+                count += (np.minimum(last, end) - np.maximum(word_begins + (n == 1), begin)).clip(0)
+            yield words.start, TokenBatch(found[kept], count)
 
     def of_word(self, word: str) -> np.ndarray:
         """Buckets of one word's n-grams, int32."""
@@ -98,8 +108,8 @@ def fnv(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray
 def _hashes(data: np.ndarray, edges: np.ndarray, longest: int) -> Iterator[np.ndarray]:
     """FNV-1a of all n-grams of characters for n = 1 to `longest`, each from those one shorter: uint32 [chars - n + 1], valid
     until the next. Character i is `data[edges[i] : edges[i + 1]]`."""
-    starts, sizes = edges[:-1], np.diff(edges)
-    signed = _signed(data)
+    starts, sizes = edges[:-1] - edges[0], np.diff(edges)
+    signed = _signed(data[edges[0] : edges[-1]])
     steps: list[tuple[np.ndarray, np.ndarray]] = []  # bytes to mix in, and what to multiply by: 0 and 1 change nothing
     rare: list[
         tuple[np.ndarray, np.ndarray]

@@ -26,7 +26,7 @@ def sums(take: Callable[[np.ndarray], np.ndarray], bags: TokenBatch, *, dim: int
         table = sums(take, TokenBatch(bags.tokens, inner), dim=dim)
         rows = np.arange(len(owner), dtype=np.int32)
         return sums(lambda ids: table.take(ids, axis=0, mode="clip"), TokenBatch(rows, parts), dim=dim)
-    order = np.argsort(-lengths, kind="stable")
+    order = np.argsort(np.uint8(_LONGEST) - lengths.astype(np.uint8), kind="stable")
     starts = starts[order]
     total = np.zeros((len(lengths), dim), np.float32)
     active = len(lengths) - np.searchsorted(lengths[order[::-1]], np.arange(lengths.max(initial=0)), side="right")

@@ -35,13 +35,21 @@ class FastTextClassifier:
         self.loss = _loss_of(source, np.ascontiguousarray(source.output.whole()))
 
     def classify(self, lines: bytes) -> np.ndarray:
-        hidden = [self._hidden(part) for part in _parts(lines)]
-        logits = self.loss.logits(np.concatenate([np.zeros((0, self._input.dim), np.float32), *hidden]))
+        logits = self.loss.logits(self._hidden(lines))
         finite.check_logits(logits)
         return logits
 
+    def probabilities(self, lines: bytes) -> np.ndarray:
+        """As fastText reports them: float64 [B, C]."""
+        reported = self.loss.reported(self._hidden(lines))
+        finite.check_logits(reported)
+        return reported
+
     def _hidden(self, lines: bytes) -> np.ndarray:
         """float32 [B, D]."""
+        return np.concatenate([np.zeros((0, self._input.dim), np.float32), *map(self._hidden_part, _parts(lines))])
+
+    def _hidden_part(self, lines: bytes) -> np.ndarray:
         take, dim, known = self._input.take, self._input.dim, self._dictionary
         words = known.words(lines)
         total = np.zeros((len(words.starts), dim), np.float32)

@@ -3,7 +3,7 @@
 `logits` are natural log-probabilities up to a constant a row, of a text that has exactly one label. `probabilities` makes of them
 what fastText's `predict` reports, which is not quite the same: fastText adds 1e-5 to every probability whose logarithm it
 takes (1.00001 is shown as 1), and labels learnt one versus all have each a probability of its own, read from a table in
-steps of 1/32; their sum is not 1.
+steps of 1/32; their sum is not 1. `reported` is the same, made of hidden vectors at once.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ class Loss(Protocol):
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """As fastText reports them: float64 [B, C]. logits: float64 [B, C]."""
 
+    def reported(self, hidden: np.ndarray) -> np.ndarray:
+        """The probabilities of these logits: float64 [B, C]."""
 
-class Softmax:
-    """output: float32 [C, D]."""
+
+class _Scores:
+    """Losses whose logits are scores. output: float32 [C, D]."""
 
     def __init__(self, output: np.ndarray):
         self.output = output
@@ -39,25 +42,30 @@ class Softmax:
     def logits(self, hidden: np.ndarray) -> np.ndarray:
         return hidden @ self.output.T
 
+    def reported(self, hidden: np.ndarray) -> np.ndarray:
+        return self.probabilities(self.logits(hidden).astype(np.float64))
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+
+class Softmax(_Scores):
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         return np.minimum(shares + _ADDED, 1)
 
 
-class OneVersusAll:
-    """Also negative sampling, which is learnt otherwise and asked alike. output: float32 [C, D].
+class OneVersusAll(_Scores):
+    """Also negative sampling, which is learnt otherwise and asked alike.
 
     Given that exactly one label is right and the labels are independent, p(label) is proportional to the odds of its own
     probability, exp(score): the scores are logits.
     """
 
     def __init__(self, output: np.ndarray):
-        self.output = output
+        super().__init__(output)
         self.table = 1 / (1 + np.exp(_WIDEST - np.arange(_STEPS + 1) * (2 * _WIDEST / _STEPS)))
-
-    def logits(self, hidden: np.ndarray) -> np.ndarray:
-        return hidden @ self.output.T
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         place = (logits.clip(-_WIDEST, _WIDEST) + _WIDEST) * (_STEPS / _WIDEST / 2)
@@ -116,6 +124,23 @@ class HierarchicalSoftmax:
             for side in (level.left, level.right):
                 np.multiply(mass[side], share, out=total[side])
                 total[side] += above
+        return np.minimum(total[self.leaves].T, 1)
+
+    def reported(self, hidden: np.ndarray) -> np.ndarray:
+        return _by_rows(self._reported, hidden, width=len(self.leaves), dtype=np.float64)
+
+    def _reported(self, hidden: np.ndarray) -> np.ndarray:
+        right = self.output @ hidden.T
+        with np.errstate(over="ignore"):
+            right = 1 / (1 + np.exp(-right))
+        left = 1 - right
+        right += np.float32(_ADDED)
+        left += np.float32(_ADDED)
+        total = np.ones((2 * len(self.leaves) - 1, len(hidden)), np.float32)
+        for level in self.levels:
+            above = total[level.nodes]
+            np.multiply(above, left[level.inner], out=total[level.left])
+            np.multiply(above, right[level.inner], out=total[level.right])
         return np.minimum(total[self.leaves].T, 1)
 
 

@@ -54,8 +54,14 @@ class Classified:
 
     def results(self, texts: Sequence[str], *, top_k: int | None = None) -> Iterator[Classification]:
         """One for each text."""
-        for text, label, likeliest in zip(texts, self.label, self._ranked(top_k), strict=True):
-            labels = [LabelProbability(name, p) for name, p in likeliest]
+        order = self.likeliest(top_k)
+        names = map(self.labels.__getitem__, order.ravel().tolist())
+        ranked = list(
+            map(LabelProbability, names, np.take_along_axis(self.probabilities, order, axis=1).ravel().tolist())
+        )
+        count = order.shape[1]
+        for k, (text, label) in enumerate(zip(texts, self.label, strict=True)):
+            labels = ranked[k * count : (k + 1) * count]
             yield Classification(label, labels[0].probability, text, labels)
 
     def objects(self, texts: Sequence[str], *, top_k: int | None = None) -> Iterator[dict[str, Any]]:

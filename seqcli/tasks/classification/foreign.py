@@ -9,7 +9,7 @@ from seqcli.errors import ModelError
 from seqcli.files import file_type, regular
 from seqcli.interop.fasttext import classifier
 from seqcli.interop.fasttext.file import LOSSES, FastTextFile
-from seqcli.tasks.classification.load import OpenClassifier, canonical_labels
+from seqcli.tasks.classification.load import Link, OpenClassifier, canonical_labels
 from seqcli.text import Normalisation
 
 ARCH = "fasttext"
@@ -36,7 +36,7 @@ def opened(path: str, *, name: str) -> tuple[OpenClassifier, dict[str, Any]]:
     labels = canonical_labels(classifier.labels_of(source))
     features = classifier.features_label(source)
     found = OpenClassifier(
-        name, ARCH, labels, bytes, model, features=features, normalisation=Normalisation.NONE, link=model.loss.probabilities
+        name, ARCH, labels, bytes, model, features=features, normalisation=Normalisation.NONE, link=Link(model.loss.probabilities, model.probabilities)
     )  # fmt: skip
     return found, {"labels": labels, "tokenizer": features, **_about(source)}
 

@@ -25,6 +25,15 @@ CLASSIFICATION = "classification"
 
 
 @dataclass(frozen=True)
+class Link(Generic[Batch]):
+    """How a classifier of another tool makes the probabilities that it reports, float64 [B, C]. of_batch: of what it reads, the
+    same as of its logits, float64 [B, C], and sooner."""
+
+    of_logits: Callable[[np.ndarray], np.ndarray]
+    of_batch: Callable[[Batch], np.ndarray]
+
+
+@dataclass(frozen=True)
 class OpenClassifier(Generic[Batch]):
     """A classifier with its labels and what turns lines into what it reads. temperature: of its probabilities."""
 
@@ -37,9 +46,7 @@ class OpenClassifier(Generic[Batch]):
     features: str = ""  # what it reads, in a signature: the tokenizer's label
     normalisation: Normalisation = Normalisation.NFC  # of the text it reads
     hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub
-    link: Callable[[np.ndarray], np.ndarray] | None = (
-        None  # from logits to the probabilities that it reports; None: softmax
-    )
+    link: Link[Batch] | None = None  # to the probabilities that it reports; None: softmax
 
     def logits(self, block: Block | bytes) -> np.ndarray:
         """Of every record, float64 [B, C], natural logarithms up to a constant a row, at temperature 1."""
@@ -48,11 +55,13 @@ class OpenClassifier(Generic[Batch]):
 
     def probabilities(self, block: Block | bytes) -> np.ndarray:
         """Of every record and label, float64 [B, C]."""
+        if self.link is not None:
+            return self.link.of_batch(self.encode(block if isinstance(block, bytes) else block.data))
         return self.probabilities_of(self.logits(block))
 
     def probabilities_of(self, logits: np.ndarray) -> np.ndarray:
         """float64 [B, C] -> [B, C]. Those of a row sum to 1, unless the labels were learnt one versus all."""
-        return softmax(logits / self.temperature) if self.link is None else self.link(logits)
+        return softmax(logits / self.temperature) if self.link is None else self.link.of_logits(logits)
 
     def relabelled(self, names: Callable[[str], str]) -> OpenClassifier:
         """With other names of its labels. Raises UsageError where two labels would have one name."""

@@ -24,7 +24,7 @@ from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks import initial_embeddings
-from seqcli.tasks.classification import baseline
+from seqcli.tasks.classification import baseline, foreign
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import HeldOut
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, figures, open_classifier
@@ -239,7 +239,7 @@ class _Body:
 
 
 def _body_of(source: str) -> _Body:
-    run = folder_of(source).expect("language")
+    run = _language_model(source)
     if catalog.is_counted("language", run.arch):
         raise ModelError(
             "is a counted model, which has no network body",
@@ -250,9 +250,19 @@ def _body_of(source: str) -> _Body:
     return _Body(run.path.name, source, run.weights_checksum, run.tokenizer(), tensors)
 
 
+def _language_model(source: str) -> ModelFolder:
+    """Whose body a classifier may begin with."""
+    if foreign.is_classifier(source):
+        cure = "give a language model, or leave out --init; --embeddings takes word vectors from a .bin"
+        raise ModelError(
+            "a fastText classifier, which has no body for a network to begin with", where=source, cure=cure
+        )
+    return folder_of(source).expect("language")
+
+
 def settings_of_body(source: str, arch: str) -> dict[str, Any]:
     """The settings that a classifier of this architecture must share with a language model to begin with its body."""
-    run = folder_of(source).expect("language")
+    run = _language_model(source)
     if run.arch != arch:
         raise UsageError(
             f"has architecture {run.arch}, but --arch is {arch}", where=source, cure=f"use --arch {run.arch}"

@@ -31,7 +31,7 @@ _DISK = 3  # times the file's size that must be free for it to be kept
 def vectors_of(path: str, *, reporter: Reporter) -> WordVectors:
     """The vectors of a file. Raises ModelError where it is damaged or holds none."""
     size = os.path.getsize(path)
-    if size < _QUICK:
+    if size < _QUICK or not interop.is_vectors(path):  # what it is not, reading says
         return interop.read(path)
     place = _place(path)
     if (kept := _kept(place)) is not None:
