@@ -11,7 +11,7 @@ from small_fasttext import LABELS, WORDS, written
 
 import seqcli
 from seqcli.errors import ModelError, SeqcliError
-from seqcli.interop.fasttext import file
+from seqcli.interop.fasttext import classifier, file
 from seqcli.interop.fasttext.losses import huffman
 from seqcli.tasks.classification import foreign
 
@@ -38,6 +38,17 @@ def test_a_line_is_the_mean_of_its_words_and_of_its_end(tmp_path):
         expected = np.exp(scores) / np.exp(scores).sum() + 1e-5
         found = {row.label: row.probability for row in model.classify(text).labels}
         assert [found[label] for label in model.labels] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_long_lines_and_large_blocks_are_read_in_parts(tmp_path, monkeypatch):
+    path = written(tmp_path / "model.bin", bucket=50, minn=2, maxn=3, word_ngrams=3)
+    model, names = seqcli.load(path).opened, [f"{word}{k}" for word in WORDS[1:] for k in range(40)]
+    lines = "".join(" ".join(names[start::step]) + "\n" for start, step in ((0, 1), (3, 7), (200, 1), (1, 50)))
+    whole = model.probabilities(lines.encode())
+    monkeypatch.setattr(classifier, "_NUMBERS", 40)
+    monkeypatch.setattr(classifier, "_PART", 100)
+    np.testing.assert_allclose(model.probabilities(lines.encode()), whole, rtol=1e-5)
+    assert len({*whole[:, 0]}) == 4
 
 
 def test_a_line_of_which_nothing_is_known_has_every_label_alike(tmp_path):

@@ -42,6 +42,18 @@ class Words:
     rows: np.ndarray
     tokens: TokenBatch
 
+    def parts(self, most: int) -> Iterator[Words]:
+        """At most so many distinct words at a time, with the tokens that are these."""
+        if len(self.starts) <= most:
+            yield self
+            return
+        for first in range(0, len(self.starts), most):
+            some = slice(first, first + most)
+            here = (self.tokens.tokens >= first) & (self.tokens.tokens < first + most)
+            tokens = _filtered(self.tokens, here)
+            tokens = TokenBatch(tokens.tokens - np.int32(first), tokens.lengths)
+            yield Words(self.data, self.starts[some], self.lengths[some], self.rows[some], tokens)
+
 
 class Dictionary:
     """What a file knows. end: the row of `</s>`, None where it has none."""

@@ -17,10 +17,11 @@ from seqcli.embeddings.sums import sums
 from seqcli.errors import ModelError
 from seqcli.interop import limits
 from seqcli.interop.fasttext import file
-from seqcli.interop.fasttext.bags import Dictionary
+from seqcli.interop.fasttext.bags import Dictionary, Words
 from seqcli.interop.fasttext.file import LOSSES, FastTextFile
 from seqcli.interop.fasttext.losses import HierarchicalSoftmax, Loss, OneVersusAll, Softmax
 
+_NUMBERS = 1 << 22  # of the sums of words that are held at a time
 _PART = 1 << 20  # bytes of lines that are read together: a word is looked up once
 
 
@@ -52,18 +53,14 @@ class FastTextClassifier:
     def _hidden_part(self, lines: bytes) -> np.ndarray:
         take, dim, known = self._input.take, self._input.dim, self._dictionary
         words = known.words(lines)
-        total = np.zeros((len(words.starts), dim), np.float32)
-        own = words.rows >= 0
-        total[own] = take(words.rows[own])
-        count = own.astype(np.int64)
-        for first, grams in known.grams(words):
-            some = slice(first, first + len(grams.lengths))
-            total[some] += sums(take, grams, dim=dim)
-            count[some] += grams.lengths
-        hidden = sums(lambda ids: total.take(ids, axis=0, mode="clip"), words.tokens, dim=dim)
-        until = np.concatenate([[0], np.cumsum(count[words.tokens.tokens])])
-        starts = words.tokens.starts
-        counts = until[starts + words.tokens.lengths] - until[starts]
+        hidden = np.zeros((len(words.tokens.lengths), dim), np.float32)
+        counts = np.zeros(len(hidden), np.int64)
+        for part in words.parts(max(1, _NUMBERS // dim)):
+            total, count = self._words(part)
+            hidden += sums(lambda ids: total.take(ids, axis=0, mode="clip"), part.tokens, dim=dim)  # noqa: B023
+            until = np.concatenate([[0], np.cumsum(count[part.tokens.tokens])])
+            ends = np.cumsum(part.tokens.lengths)
+            counts += until[ends] - until[ends - part.tokens.lengths]
         if known.end is not None:
             hidden += take(np.array([known.end]))
             counts += 1
@@ -75,12 +72,27 @@ class FastTextClassifier:
             raise ModelError("a vector holds NaN or infinity", cure=limits.CURE)
         return hidden
 
+    def _words(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
+        """Of distinct words the sum of their rows, float32 [d, D], and how many there are, int64 [d]."""
+        take, dim = self._input.take, self._input.dim
+        total = np.zeros((len(words.starts), dim), np.float32)
+        own = words.rows >= 0
+        total[own] = take(words.rows[own])
+        count = own.astype(np.int64)
+        for first, grams in self._dictionary.grams(words):
+            some = slice(first, first + len(grams.lengths))
+            total[some] += sums(take, grams, dim=dim)
+            count[some] += grams.lengths
+        return total, count
+
 
 def read(path: str) -> tuple[FastTextFile, FastTextClassifier]:
     """The model in a file, and what it says of itself. Raises ModelError where it is damaged."""
-    source = file.read(path, output=True)
     try:
+        source = file.read(path, output=True)
         return source, FastTextClassifier(source)
+    except ModelError as error:
+        raise ModelError(error.what, where=path, cure=error.cure) from None
     except ValueError as error:
         raise ModelError(f"damaged or truncated fastText model ({error})", where=path, cure=limits.CURE) from None
 
