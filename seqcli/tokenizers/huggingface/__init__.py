@@ -61,28 +61,30 @@ class HuggingFace:
     def __init__(self, opened: Opened):
         self._opened, self._library = opened, opened.library
         self._where = opened.where
-        tokens = self._library.get_vocab(with_added_tokens=True)
+        vocabulary = self._library.get_vocab(with_added_tokens=True)
         size = self._library.get_vocab_size(with_added_tokens=False)  # tokens that were added later may lack a row
         if 0 < opened.rows < size:
             what = f"has {size:,} tokens, but the model has embeddings for {opened.rows:,}"
             raise ModelError(what, where=self._where, cure="give the model its own tokenizer")
         first = (opened.unk, opened.bos, opened.eos)
-        others = sorted({*tokens.values(), *range(opened.rows)} - set(first))
+        others = sorted({*vocabulary.values(), *range(opened.rows)} - set(first))
         self.file_ids = np.array([-1 if id is None else id for id in first] + others, np.int64)  # [V]
         self.mask_id = opened.mask  # the file's id of the token that stands for a hidden one, if there is one
         self.vocab_size = len(self.file_ids)
         self._ours = np.full(
-            max([*tokens.values(), *others], default=0) + 2, UNK_ID, np.int32
+            max([*vocabulary.values(), *others], default=0) + 2, UNK_ID, np.int32
         )  # of each of the file's ids
         self._ours[others] = np.arange(len(SPECIALS), self.vocab_size)
         for ours in (UNK_ID, BOS_ID, EOS_ID):  # one that serves as several is `</s>`, which every model predicts
             if self.file_ids[ours] >= 0:
                 self._ours[self.file_ids[ours]] = ours
-        self._names = {id: token for token, id in tokens.items()}
+        self._names = {id: token for token, id in vocabulary.items()}
         with pipeline.guarded(self._where):
             self.ends_rows = "\n" not in self._library.decode(self._ids("a\nb"), skip_special_tokens=False)
-            last = self._library.encode("a a", add_special_tokens=False).tokens[-1:]
-        self.space = next((token[0] for token in last if token[0] in pipeline.SPACES), None)  # as pieces write it
+            tokens = self._library.encode("a a", add_special_tokens=False).tokens
+        self.space = next(
+            (mark for mark in pipeline.SPACES if any(token.startswith(mark) for token in tokens)), None
+        )  # as pieces write it
         if self.space:
             self.spaces_follow = False
 
