@@ -3,7 +3,10 @@
 import re
 import unicodedata
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import foreign_tokenizers as made
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,12 +14,21 @@ from hypothesis import strategies as st
 
 from seqcli import catalog, tokenizers
 from seqcli.errors import InputError, ModelError, UsageError
-from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, nfc
+from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, Normalisation, nfc
 
 KINDS = catalog.trained_tokenizers()
+FOREIGN = {  # as their folders are made: text comes back, or loses case and white space
+    "byte-level": made.byte_level,
+    "metaspace": made.metaspace,
+    "word piece": made.word_piece,
+    "marian": lambda folder, texts: made.marian(folder, texts, texts),
+}
+LOSSY = ("word piece", "marian")
+NAMES = [*KINDS, *FOREIGN]
 LEARNT_FROM = "나는 기계 학습을 공부한다 .\nI study machine learning , e\u0301t\u00e9 !\na b  ▁ c\n" * 20
 TRICKY = ["<s>", "</s>", "<unk>", "<0x41>", "▁", "▅", "\x1a", "\x1a0", "\x1a1", "  ", "\t", "\r", "\0", "\x85", "\u2028", "\ufeff",
           "😀", "👩‍🔬", "e\u0301", "한", "글", "가", "\u0958", "A\u030a\u0323", "study", " a", "나는", "\\x20", "<0xE"]  # fmt: skip
+WRITTEN = re.compile("</?s>|<unk>|<pad>|<0x..>|▁|>>")  # tokens of other tools that a text may spell out
 RECORDS = st.lists(
     st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=12
 ).map("".join)
@@ -27,11 +39,17 @@ def learnt(kind: str, *, unit: str = "line"):
     return tokenizer
 
 
-TOKENIZERS = {kind: learnt(kind) for kind in KINDS}
-DOCUMENTS = {kind: learnt(kind, unit="document") for kind in KINDS}
+def opened(name: str):
+    with TemporaryDirectory() as folder:
+        return tokenizers.open_foreign(FOREIGN[name](Path(folder), made.samples(300)))
 
 
-@pytest.fixture(params=KINDS)
+OPENED = {name: opened(name) for name in FOREIGN}
+TOKENIZERS = {kind: learnt(kind) for kind in KINDS} | OPENED
+DOCUMENTS = {kind: learnt(kind, unit="document") for kind in KINDS} | OPENED
+
+
+@pytest.fixture(params=NAMES)
 def tokenizer(request):
     return TOKENIZERS[request.param]
 
@@ -45,7 +63,9 @@ def rows(batch) -> list[list[int]]:
 
 
 def expected_text(tokenizer, record: str) -> str:
-    """What decoding gives back: NFC; of words, the words; what has no id is `<unk>`."""
+    """What decoding gives back: NFC, or the text as given; of words, the words; what has no id is `<unk>`."""
+    if tokenizer.normalisation is Normalisation.NONE:
+        return record
     record, known = nfc(record), set(tokenizer.vocabulary())
     if tokenizer.KIND == "words":
         words = [word for word in re.split("[\0\t\n\v\f\r ]+", record) if word and word not in SPECIALS[1:]]
@@ -55,7 +75,7 @@ def expected_text(tokenizer, record: str) -> str:
     return record
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NAMES)
 @settings(max_examples=60, deadline=None)
 @given(records=st.lists(RECORDS, max_size=4))
 def test_a_block_is_encoded_as_its_lines_and_comes_back(kind, records):
@@ -65,14 +85,17 @@ def test_a_block_is_encoded_as_its_lines_and_comes_back(kind, records):
     assert rows(batch) == [row for record in records for row in rows(tokenizer.encode(lines_of([record])))]
     assert len(batch.lengths) == len(records) and batch.lengths.sum() == len(batch.tokens)
     for record, row in zip(records, rows(batch), strict=True):
-        assert row[-1] == EOS_ID and EOS_ID not in row[:-1] and BOS_ID not in row
+        assert row[-1] == EOS_ID
+        if kind in KINDS or not WRITTEN.search(record):  # another tool's special tokens may be written in a text
+            assert EOS_ID not in row[:-1] and BOS_ID not in row
         assert all(0 <= id < tokenizer.vocab_size for id in row)
-        assert tokenizer.decode(row) == tokenizer.decode(row[:-1]) == expected_text(tokenizer, record)
-    if records:
+        if kind not in LOSSY and (kind in KINDS or not WRITTEN.search(record)):
+            assert tokenizer.decode(row) == tokenizer.decode(row[:-1]) == expected_text(tokenizer, record)
+    if records and kind in KINDS:
         assert tokenizer.decode(batch.tokens) == "\n".join(expected_text(tokenizer, record) for record in records)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NAMES)
 @settings(max_examples=60, deadline=None)
 @given(record=RECORDS, form=st.sampled_from(["NFC", "NFD", None]))
 def test_pieces_are_the_tokens_and_point_at_their_text(kind, record, form):
@@ -81,10 +104,11 @@ def test_pieces_are_the_tokens_and_point_at_their_text(kind, record, form):
     pieces = list(tokenizer.pieces(record))
     assert [piece.id for piece in pieces] == rows(tokenizer.encode(lines_of([record])))[0][:-1]
     vocabulary = tokenizer.vocabulary()
-    assert all(piece.text == vocabulary[piece.id] for piece in pieces if piece.id != UNK_ID)
-    assert tokenizer.join([piece.text for piece in pieces]) == (
-        " ".join(piece.text for piece in pieces) if kind == "words" else nfc(record)
-    )
+    assert all(piece.text == vocabulary[piece.id] for piece in pieces if piece.id not in (UNK_ID, BOS_ID, EOS_ID))
+    if kind not in LOSSY and not (kind == "metaspace" and WRITTEN.search(record)):
+        assert tokenizer.join([piece.text for piece in pieces]) == (
+            " ".join(piece.text for piece in pieces) if kind == "words" else tokenizer.normalisation.text(record)
+        )
     covered = set()
     assert all(before.start <= after.start and before.end <= after.end for before, after in pairwise(pieces))
     for piece in pieces:
@@ -100,11 +124,14 @@ def test_pieces_are_the_tokens_and_point_at_their_text(kind, record, form):
             and "▁" not in text
         ):
             assert text.replace(" ", "▁") in (piece.text, piece.text.removeprefix("▁"))
-    if kind != "words":
-        assert covered == set(range(len(record)))
+    left_out = set(range(len(record))) - covered
+    if kind in LOSSY:  # white space, control characters and accents leave no trace
+        assert all(unicodedata.category(record[at])[0] in "ZCM" or record[at] in "\ufffd▁" for at in left_out)
+    elif kind != "words":
+        assert not left_out
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NAMES)
 @settings(max_examples=30, deadline=None)
 @given(records=st.lists(RECORDS, max_size=4))
 def test_a_document_is_one_row(kind, records):
@@ -112,11 +139,14 @@ def test_a_document_is_one_row(kind, records):
     lines = lines_of(records)
     batch = tokenizer.encode(lines, unit="document")
     assert batch.lengths.tolist() == [len(batch.tokens)]
-    if kind in ("characters", "bytes"):
-        assert EOS_ID not in batch.tokens
-        assert tokenizer.decode(batch.tokens) == expected_text(tokenizer, lines.decode())
+    if not tokenizer.ends_rows:
+        if not WRITTEN.search(lines.decode()):
+            assert EOS_ID not in batch.tokens
+            assert tokenizer.decode(batch.tokens) == expected_text(tokenizer, lines.decode())
+        if kind in FOREIGN:
+            assert batch.tokens.tolist() == [piece.id for piece in tokenizer.pieces(lines.decode())]
     else:
-        assert (batch.tokens == EOS_ID).sum() == len(records)
+        assert (batch.tokens == EOS_ID).sum() == len(records) or WRITTEN.search(lines.decode())
         assert batch.tokens.tolist() == tokenizer.encode(lines).tokens.tolist()
 
 
@@ -142,9 +172,13 @@ def test_saved_and_loaded_it_is_the_same(tokenizer, tmp_path):
     ]
 
 
-def test_learning_again_gives_the_same(tokenizer):
-    assert learnt(tokenizer.KIND).fingerprint == tokenizer.fingerprint
-    assert re.fullmatch("[0-9a-f]{16}", tokenizer.fingerprint)
+def test_learning_or_opening_again_gives_the_same(tmp_path):
+    for kind in KINDS:
+        assert learnt(kind).fingerprint == TOKENIZERS[kind].fingerprint
+        assert re.fullmatch("[0-9a-f]{16}", TOKENIZERS[kind].fingerprint)
+    for name, make in FOREIGN.items():
+        folder = make(tmp_path / name, made.samples(300))
+        assert tokenizers.open_foreign(folder).fingerprint == tokenizers.open_foreign(folder).fingerprint
 
 
 def test_fingerprints_differ():
@@ -167,9 +201,10 @@ def test_small_and_odd_texts_are_learnt_with_notes(kind):
                 train(blocks)
 
 
-def test_a_vocabulary_is_no_larger_than_asked(tokenizer):
-    made, _ = catalog.load("tokenizers", tokenizer.KIND).train([nfc(LEARNT_FROM).encode()], vocab_size=270)
-    assert made.vocab_size <= 270
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_vocabulary_is_no_larger_than_asked(kind):
+    tokenizer, _ = catalog.load("tokenizers", kind).train([nfc(LEARNT_FROM).encode()], vocab_size=270)
+    assert tokenizer.vocab_size <= 270
 
 
 def test_damage_is_a_model_error(tokenizer, tmp_path):

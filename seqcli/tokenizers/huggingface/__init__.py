@@ -34,6 +34,8 @@ from seqcli.tokenizers.huggingface import pipeline
 from seqcli.tokenizers.huggingface.pipeline import Opened
 
 if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
     from seqcli.tokenizers.marian import Marian
 
 KIND = "huggingface"
@@ -80,8 +82,8 @@ class HuggingFace:
                 self._ours[self.file_ids[ours]] = ours
         self._names = {id: token for token, id in vocabulary.items()}
         with pipeline.guarded(self._where):
-            self.ends_rows = "\n" not in self._library.decode(self._ids("a\nb"), skip_special_tokens=False)
-            tokens = self._library.encode("a a", add_special_tokens=False).tokens
+            self.ends_rows = "\n" not in self._library.decode(self._encoded("a\nb").ids, skip_special_tokens=False)
+            tokens = self._encoded("a a").tokens
         self.space = next(
             (mark for mark in pipeline.SPACES if any(token.startswith(mark) for token in tokens)), None
         )  # as pieces write it
@@ -94,13 +96,16 @@ class HuggingFace:
         header, _, library = read_file(folder / FILE).partition(b"\n")
         try:
             ids = json.loads(header)
-            specials = {name: ids[name] for name in ("unk", "bos", "eos", "mask")} | {"rows": ids.get("rows", 0)}
-            sound = all(id is None or (type(id) is int and 0 <= id < _MOST) for id in specials.values())
+            specials = {name: ids[name] for name in ("unk", "bos", "eos", "mask")}
+            rows = ids.get("rows", 0)
         except (ValueError, KeyError, TypeError, RecursionError):
-            sound = False
-        if not sound:
+            raise ModelError("damaged vocabulary", where=where, cure=CURE) from None
+        opened = Opened(pipeline.from_json(library, where=where), where, **specials, rows=rows)
+        known = set(opened.library.get_vocab(with_added_tokens=True).values())
+        sound = type(rows) is int and 0 <= rows < _MOST
+        if not sound or not all(id is None or (type(id) is int and (id in known or id < rows)) for id in specials.values()):
             raise ModelError("damaged vocabulary", where=where, cure=CURE)
-        return cls(Opened(pipeline.from_json(library, where=where), where, **specials))
+        return cls(opened)
 
     def save(self, folder: Path) -> None:
         write_file(folder / FILE, self._saved)
@@ -132,28 +137,28 @@ class HuggingFace:
         found: list[np.ndarray] = []
         lengths = np.zeros(len(texts), np.int64)
         for begin, end in _groups(texts):
-            parts = [list(self._parts(text)) for text in texts[begin:end]]
-            with pipeline.guarded(self._where, quiet=False):
-                encodings = self._library.encode_batch_fast(
-                    [part for each in parts for _, part in each], add_special_tokens=False
-                )
-            ids = [encoding.ids for encoding in encodings]
-            sizes = np.fromiter(map(len, ids), np.int64, len(ids))
-            owner = np.repeat(np.arange(begin, end), [len(each) for each in parts])
-            np.add.at(lengths, owner, sizes)
-            found.append(np.fromiter(chain.from_iterable(ids), np.int64, int(sizes.sum())))
+            if len(texts[begin]) > _LONG:
+                parts = self._parts(texts[begin])
+                ids = [np.array(self._encoded(part, first=at == 0).ids, np.int64) for at, part in parts]
+                found += ids
+                lengths[begin] = sum(map(len, ids))
+            else:
+                with pipeline.guarded(self._where, quiet=False):
+                    encodings = self._library.encode_batch_fast(texts[begin:end], add_special_tokens=False)
+                rows = [encoding.ids for encoding in encodings]
+                lengths[begin:end] = np.fromiter(map(len, rows), np.int64, len(rows))
+                found.append(np.fromiter(chain.from_iterable(rows), np.int64))
         tokens = self._ours[np.concatenate(found)] if found else np.zeros(0, np.int32)
         if learning:
             tokens[tokens == BOS_ID] = UNK_ID
         return TokenBatch(tokens, lengths)
 
     def pieces(self, text: str) -> Iterator[Piece]:
-        for begin, part in self._parts(text):
-            with pipeline.guarded(self._where, quiet=False):
-                found = self._library.encode(part, add_special_tokens=False)
+        for at, part in self._parts(text):
+            found = self._encoded(part, first=at == 0)
             ids = self._ours[np.array(found.ids, np.int64)].tolist()
             for token, id, (start, end) in zip(found.tokens, ids, found.offsets):
-                yield Piece(token, id, begin + start, begin + end)
+                yield Piece(token, id, at + start, at + end)
 
     def decode(self, ids: Iterable[int]) -> str:
         return "\n".join(self.text_of([id for id in line if id != BOS_ID]) for line in lines_of(ids))
@@ -173,32 +178,42 @@ class HuggingFace:
     def file_vocabulary(self) -> dict[int, str]:
         return dict(sorted(self._names.items()))
 
-    def _ids(self, text: str) -> list[int]:
-        return self._library.encode(text, add_special_tokens=False).ids
+    def _encoded(self, text: str, *, first: bool = True) -> Encoding:
+        """first: the text is the beginning of one, before which the library may put a space."""
+        with pipeline.guarded(self._where, quiet=False):
+            library = self._library if first else self._continuing
+            return library.encode(text, add_special_tokens=False)
+
+    @cached_property
+    def _continuing(self) -> Tokenizer:
+        return pipeline.without_prefix(self._library)
 
     def _parts(self, text: str) -> Iterator[tuple[int, str]]:
         """A text in parts that the library reads one by one, and where each begins; a short text is one part.
 
         It is cut where the tokens of the surroundings are those of the two sides, between words where there is such a place.
         """
-        start = 0
-        while len(text) - start > _LONG and (cut := self._cut(text, start)):
-            yield start, text[start:cut]
-            start = cut
+        start, middle = 0, _LONG // 2
+        while len(text) - middle > _LONG // 2:
+            if cut := self._cut(text, middle):
+                yield start, text[start:cut]
+                start = middle = cut
+            middle += _LONG // 2
         yield start, text[start:]
 
-    def _cut(self, text: str, start: int) -> int | None:
-        middle = start + _LONG // 2
-        for found in islice(_BETWEEN_WORDS.finditer(text, middle), _TRIED):
+    def _cut(self, text: str, middle: int) -> int | None:
+        """A place in `text[middle : middle + _LONG // 2]` where it may be cut."""
+        for found in islice(_BETWEEN_WORDS.finditer(text, middle, middle + _LONG // 2), _TRIED):
             if self._may_cut(text, found.start()):
                 return found.start()
-        around = self._library.encode(text[middle - _AROUND : middle + _AROUND], add_special_tokens=False).offsets
+        around = self._encoded(text[middle - _AROUND : middle + _AROUND], first=False).offsets
         places = (middle - _AROUND + begin for begin, _ in around[len(around) // 2 :])
         return next((place for place in islice(places, _TRIED) if self._may_cut(text, place)), None)
 
     def _may_cut(self, text: str, place: int) -> bool:
-        before, after = text[place - _AROUND : place], text[place : place + _AROUND]
-        return self._ids(before + after) == self._ids(before) + self._ids(after)
+        sides = text[place - _AROUND : place], text[place : place + _AROUND]
+        before, after, both = (self._encoded(part, first=False).ids for part in (*sides, "".join(sides)))
+        return both == before + after
 
 
 load = HuggingFace.load
@@ -227,12 +242,12 @@ def open_file(path: Path) -> HuggingFace:
 
 
 def _groups(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Texts by their numbers, `_AT_ONCE` characters or one text at a time."""
+    """Texts by their numbers, `_AT_ONCE` characters at a time; a long text stands alone."""
     begin, size = 0, 0
     for index, text in enumerate(texts):
-        if size and size + len(text) > _AT_ONCE:
+        if size and size + len(text) > (_LONG if len(text) > _LONG else _AT_ONCE):
             yield begin, index
             begin, size = index, 0
-        size += len(text)
+        size += len(text) if len(text) <= _LONG else _AT_ONCE
     if begin < len(texts):
         yield begin, len(texts)

@@ -11,6 +11,7 @@ The files are anyone's: they are bounded before a parser sees them, and the libr
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -127,6 +128,31 @@ def of_folder(folder: Path, *, only: str | None = None) -> Opened:
     _checked(library, where)
     ids = _special_ids(library, folder, usual, named)
     return Opened(library, where, ids["unk"], ids["bos"], ids["eos"], ids["mask"])
+
+
+def without_prefix(library: Tokenizer) -> Tokenizer:
+    """The same for text that goes on, before which no space is put."""
+    made = json.loads(library.to_str())
+    for part in _steps(made):
+        if part.get("type") in ("ByteLevel", "RobertaProcessing"):
+            part["add_prefix_space"] = False
+        if part.get("type") == "Metaspace":
+            part["prepend_scheme"] = "never"
+        if "normalizers" in part:
+            part["normalizers"] = [step for step in part["normalizers"] if step.get("type") != "Prepend"]
+    if (made.get("normalizer") or {}).get("type") == "Prepend":
+        made["normalizer"] = None
+    return Tokenizer.from_str(json.dumps(made))
+
+
+def _steps(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The steps of a tokenizer.json around its model, those of sequences one by one."""
+    left = [made[name] for name in ("normalizer", "pre_tokenizer", "post_processor") if made.get(name)]
+    while left:
+        step = left.pop()
+        yield step
+        for name in ("normalizers", "pretokenizers", "processors"):
+            left.extend(step.get(name) or ())
 
 
 # --- the library's tokenizer ------------------------------------------------------------------------------------------
