@@ -73,9 +73,8 @@ class HuggingFace:
         self.file_ids = np.array([-1 if id is None else id for id in first] + others, np.int64)  # [V]
         self.mask_id = opened.mask  # the file's id of the token that stands for a hidden one, if there is one
         self.vocab_size = len(self.file_ids)
-        self._ours = np.full(
-            max([*vocabulary.values(), *others], default=0) + 2, UNK_ID, np.int32
-        )  # of each of the file's ids
+        last = max(*vocabulary.values(), *others, 0)
+        self._ours = np.full(last + 1, UNK_ID, np.int32)  # of each of the file's ids
         self._ours[others] = np.arange(len(SPECIALS), self.vocab_size)
         for ours in (UNK_ID, BOS_ID, EOS_ID):  # one that serves as several is `</s>`, which every model predicts
             if self.file_ids[ours] >= 0:
@@ -84,9 +83,8 @@ class HuggingFace:
         with pipeline.guarded(self._where):
             self.ends_rows = "\n" not in self._library.decode(self._encoded("a\nb").ids, skip_special_tokens=False)
             tokens = self._encoded("a a").tokens
-        self.space = next(
-            (mark for mark in pipeline.SPACES if any(token.startswith(mark) for token in tokens)), None
-        )  # as pieces write it
+        marks = (mark for mark in pipeline.SPACES if any(token.startswith(mark) for token in tokens))
+        self.space = next(marks, None)  # as pieces write it
         if self.space:
             self.spaces_follow = False
 
@@ -103,7 +101,7 @@ class HuggingFace:
         opened = Opened(pipeline.from_json(library, where=where), where, **specials, rows=rows)
         known = set(opened.library.get_vocab(with_added_tokens=True).values())
         sound = type(rows) is int and 0 <= rows < _MOST
-        if not sound or not all(id is None or (type(id) is int and (id in known or id < rows)) for id in specials.values()):
+        if not sound or not all(id is None or (type(id) is int and id in known) for id in specials.values()):
             raise ModelError("damaged vocabulary", where=where, cure=CURE)
         return cls(opened)
 
@@ -222,7 +220,8 @@ load = HuggingFace.load
 def open_folder(path: Path, *, rows: int = 0) -> HuggingFace | Marian:
     """The tokenizer in a folder of a Hugging Face model; of a translator with two, that of the source.
 
-    rows: of the model's embedding, which may have more than there are tokens, for the sake of its shape. Raises ModelError where there is none that is sound.
+    rows: of the model's embedding, which may have more than there are tokens, for the sake of its shape. Raises ModelError
+    where there is none that is sound.
     """
     path = Path(path)
     if not pipeline.has_one(path):
