@@ -22,12 +22,21 @@ NOT_COUNTED = -1
 class Example(NamedTuple):
     """inputs, targets: int64 [B, T]; a target is the next input, NOT_COUNTED where there is none. carries: state goes on.
 
-    Of labelled rows targets are their labels, int64 [B]; of pairs inputs are sources and targets translations, `<s>` first.
+    Of labelled rows targets are their labels, int64 [B]; of pairs (`paired`) inputs are sources and targets translations, `<s>`
+    first, which is no target. masked: some of the inputs are hidden, and these are the targets.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     carries: bool = False
+    masked: bool = False
+    paired: bool = False
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Where the targets are that count, among all of them: int64 [n]."""
+        targets = self.targets[:, 1:] if self.paired else self.targets
+        return np.flatnonzero(targets != NOT_COUNTED)
 
 
 class Batches(Protocol):
@@ -154,7 +163,7 @@ class Pairs(OfLikeLength):
         numbers = self._plan(epoch)[index]
         rng = np.random.default_rng([self._seed, epoch, index, 1])
         source, target = (self._rows_of(side, numbers, rng) for side in (0, 1))
-        return Example(self._padded(source), self._padded([np.append(BOS_ID, row) for row in target]))
+        return Example(self._padded(source), self._padded([np.append(BOS_ID, row) for row in target]), paired=True)
 
     def _rows_of(self, side: int, numbers: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
         batch, begins = self._sides[side], self._begins[side]

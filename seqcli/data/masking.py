@@ -56,13 +56,12 @@ class Masked:
         hidden = self._hidden(rows, rng)
         targets = np.where(hidden, rows, NOT_COUNTED)
         fate = rng.random(rows.shape)
-        fate[tuple(np.argwhere(hidden)[0])] = 0.0  # one mask in every batch tells it from one that is causal
         inputs = np.where(hidden & (fate < _MASKED), self._vocab_size, rows)
         changed = hidden & (fate >= _MASKED) & (fate < _MASKED + _CHANGED)
         inputs[changed] = rng.integers(min(_FIRST, self._vocab_size - 1), self._vocab_size, int(changed.sum()))
         if self._causal:
             targets = np.concatenate([targets[:, 1:], np.full((len(rows), 1), NOT_COUNTED)], axis=1)
-        return Example(inputs, targets)
+        return Example(inputs, targets, masked=True)
 
     def _hidden(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Which tokens are predicted, at least one: bool [B, T]. The first of a row, `<s>` or what was read before, is none."""

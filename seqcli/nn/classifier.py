@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from seqcli import finite
 from seqcli.nn import threads
-from seqcli.nn.inference import Network
+from seqcli.nn.inference import Network, chosen
 from seqcli.nn.modules import Modules
 from seqcli.text import BOS_ID, EOS_ID, PAD, UNK_ID
 from seqcli.token_batch import TokenBatch, of_like_length, padded
@@ -79,18 +79,24 @@ class NeuralClassifier(Network):
         return means
 
     def loss(
-        self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        counted: Tensor | None = None,
+        state: None = None,
+        smoothing: float = 0.0,
     ) -> tuple[Tensor, int, None]:
         """Summed cross-entropy in nats of targets [B] (negative: ignored), their number, no state."""
-        counted = targets >= 0
+        kept = chosen(targets, counted)
         total = F.cross_entropy(
-            self(tokens)[counted],
-            targets[counted],
+            self(tokens).index_select(0, kept),
+            targets.index_select(0, kept),
             weight=self.label_weights,
             label_smoothing=smoothing,
             reduction="sum",
         )
-        return total, int(counted.sum()), None
+        return total, len(kept), None
 
 
 class Ensemble(NeuralClassifier):
@@ -118,12 +124,18 @@ class Ensemble(NeuralClassifier):
         return shares.logsumexp(0) - math.log(len(shares))
 
     def loss(
-        self, tokens: Tensor, targets: Tensor, *, state: None = None, smoothing: float = 0.0
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        counted: Tensor | None = None,
+        state: None = None,
+        smoothing: float = 0.0,
     ) -> tuple[Tensor, int, None]:
         total, count = torch.zeros((), device=tokens.device), 0
         for member in self.members:
             member.label_weights = self.label_weights
-            own, count, _ = member.loss(tokens, targets, smoothing=smoothing)
+            own, count, _ = member.loss(tokens, targets, counted=counted, smoothing=smoothing)
             total = total + own / len(self.members)
         return total, count, None
 

@@ -16,8 +16,14 @@ from torch import Tensor, nn
 from seqcli import finite
 from seqcli.interfaces import State
 from seqcli.nn import threads
+from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.linear import Linear, hold
 from seqcli.text import BOS_ID
+
+
+def chosen(targets: Tensor, counted: Tensor | None) -> Tensor:
+    """Where the targets are that count, among all of them: int64 [n]."""
+    return (targets.reshape(-1) >= 0).nonzero()[:, 0] if counted is None else counted
 
 
 class Network(nn.Module):
@@ -35,10 +41,43 @@ class Network(nn.Module):
     head: Linear
 
     def loss(
-        self, inputs: Tensor, targets: Tensor, /, *, state: Any = None, smoothing: float = 0.0
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        /,
+        *,
+        counted: Tensor | None = None,
+        state: Any = None,
+        smoothing: float = 0.0,
     ) -> tuple[Tensor, int, Any]:
-        """Summed cross-entropy in nats of an `Example` of its task, the number of targets, and the new state."""
+        """Summed cross-entropy in nats of an `Example` of its task, the number of targets, and the new state.
+
+        counted: where its targets are, int64 [n], from `Example.counted`: found on the host, so that it does not wait for the
+        device. Without it they are looked for.
+        """
         raise NotImplementedError
+
+    def masked_loss(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        /,
+        *,
+        counted: Tensor | None = None,
+        state: Any = None,
+        smoothing: float = 0.0,
+    ) -> tuple[Tensor, int, Any]:
+        """As `loss`, of an example some of whose inputs are hidden, for models that fill in."""
+        raise NotImplementedError
+
+    def cross_entropy(
+        self, features: Tensor, targets: Tensor, counted: Tensor | None, *, smoothing: float
+    ) -> tuple[Tensor, int]:
+        """Summed over the targets [B, T] that count, and their number. features: [B, T, D]"""
+        kept = chosen(targets, counted)
+        some, wanted = features.flatten(0, 1).index_select(0, kept), targets.reshape(-1).index_select(0, kept)
+        total = linear_cross_entropy(some, self.head.weight, self.head.bias, wanted, smoothing=smoothing)
+        return total, len(kept)
 
     @property
     def device(self) -> torch.device:

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from seqcli.interfaces import Scores, State
 from seqcli.nn import inference, threads
-from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.inference import Network
 from seqcli.text import BOS_ID
 from seqcli.token_batch import TokenBatch, of_like_length, padded
@@ -151,14 +150,17 @@ class NeuralLanguageModel(Network):
     # Training
 
     def loss(
-        self, tokens: Tensor, targets: Tensor, *, state: Any = None, smoothing: float = 0.0
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        counted: Tensor | None = None,
+        state: Any = None,
+        smoothing: float = 0.0,
     ) -> tuple[Tensor, int, Any]:
         """Summed cross-entropy in nats of targets [B, T] (negative: ignored), their number, the state."""
         features, state = self.features(tokens, state)
-        counted = targets >= 0
-        features, targets = features[counted], targets[counted]
-        total = linear_cross_entropy(features, self.head.weight, self.head.bias, targets, smoothing=smoothing)
-        return total, int(counted.sum()), state
+        return *self.cross_entropy(features, targets, counted, smoothing=smoothing), state
 
 
 def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from seqcli.errors import UsageError
 from seqcli.interfaces import Scores
-from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.language_model import NeuralLanguageModel, inference_method
 from seqcli.text import BOS_ID, PAD
 from seqcli.token_batch import TokenBatch, of_like_length, padded
@@ -56,18 +55,18 @@ class MaskedLanguageModel(NeuralLanguageModel):
 
     # Training
 
-    def loss(
-        self, tokens: Tensor, targets: Tensor, *, state: Any = None, smoothing: float = 0.0
+    def masked_loss(
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        counted: Tensor | None = None,
+        state: Any = None,
+        smoothing: float = 0.0,
     ) -> tuple[Tensor, int, Any]:
-        masked = tokens == self.vocab_size
-        if self.hybrid and not masked.any():
-            return super().loss(tokens, targets, state=state, smoothing=smoothing)
-        features = self._features(tokens, masked)
-        counted = targets >= 0
-        total = linear_cross_entropy(
-            features[counted], self.head.weight, self.head.bias, targets[counted], smoothing=smoothing
-        )
-        return total, int(counted.sum()), None
+        """As `loss`, of a batch in which tokens are hidden."""
+        features = self._features(tokens, tokens == self.vocab_size)
+        return *self.cross_entropy(features, targets, counted, smoothing=smoothing), None
 
     def _features(self, tokens: Tensor, masked: Tensor) -> Tensor:
         real = tokens != PAD

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from seqcli.interfaces import Scores
 from seqcli.nn import inference, recording, threads
-from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.inference import Network
 from seqcli.nn.memory import Memory
 from seqcli.text import BOS_ID, PAD
@@ -58,18 +57,19 @@ class NeuralTranslator(Network):
         return Given(self, memory)
 
     def loss(
-        self, source: Tensor, target: Tensor, *, state: None = None, smoothing: float = 0.0
+        self,
+        source: Tensor,
+        target: Tensor,
+        *,
+        counted: Tensor | None = None,
+        state: None = None,
+        smoothing: float = 0.0,
     ) -> tuple[Tensor, int, None]:
         """Summed cross-entropy in nats of target [B, T + 1] after its `<s>`, given source [B, S], the number of
         tokens, no state. Both are padded with PAD."""
         memory = self.remember(source.clamp_min(0), source != PAD)
         features, _ = self.features(target[:, :-1].clamp_min(0), memory)
-        wanted = target[:, 1:]
-        counted = wanted != PAD
-        total = linear_cross_entropy(
-            features[counted], self.head.weight, self.head.bias, wanted[counted], smoothing=smoothing
-        )
-        return total, int(counted.sum()), None
+        return *self.cross_entropy(features, target[:, 1:], counted, smoothing=smoothing), None
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Ranks:
         inputs, targets = (part[self.rank :: self.world] for part in (example.inputs, example.targets))
         if not len(inputs):
             inputs, targets = example.inputs[:1], np.full_like(example.targets[:1], NOT_COUNTED)
-        return Example(inputs, targets, example.carries)
+        return example._replace(inputs=inputs, targets=targets)
 
     def sum_(self, tensors: list[Tensor]) -> None:
         """Replaces each tensor by its sum over all ranks. Gradients of a sharded model are already summed."""

@@ -195,10 +195,17 @@ def train(
             total, tokens = torch.zeros((), device=placement.device), 0
             for _ in range(plan.accumulate):
                 own = ranks.rows(batches.get(progress.epoch, progress.index))
-                inputs, targets = (torch.from_numpy(x).to(placement.device) for x in (own.inputs, own.targets))
+                inputs, targets, counted = (
+                    torch.from_numpy(x).to(placement.device) for x in (own.inputs, own.targets, own.counted)
+                )
+                loss_of = model.masked_loss if own.masked else model.loss
                 with placement.autocast():
-                    loss, count, after = model.loss(
-                        inputs, targets, state=carried if own.carries else None, smoothing=plan.label_smoothing
+                    loss, count, after = loss_of(
+                        inputs,
+                        targets,
+                        counted=counted,
+                        state=carried if own.carries else None,
+                        smoothing=plan.label_smoothing,
                     )
                 (loss / plan.batch_tokens).backward()  # the sum, scaled; its true size is known after the last batch
                 carried = after.detached() if after is not None else None

@@ -79,10 +79,10 @@ def test_hybrid_batches_are_causal_or_masked_and_predict_at_the_place_before():
     assert min(kinds.values()) > 0.3 * len(original)
 
 
-def test_a_batch_of_one_token_hides_it():
+def test_a_batch_of_one_token_predicts_it():
     batches = masked(Lines(np.array([1, 5], np.int32), batch_tokens=8, seed=1), share=0.0)
     example = batches.get(0, 0)
-    assert example.inputs[0, :2].tolist() == [1, V] and example.targets[0, 1] == 5
+    assert example.masked and example.targets[0].tolist()[:2] == [-1, 5] and example.counted.tolist() == [1]
 
 
 @pytest.mark.parametrize(

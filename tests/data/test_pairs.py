@@ -95,7 +95,7 @@ def test_every_pair_once_an_epoch_within_the_budget(sizes, budget):
                         np.array([pair[side] for pair in sizes])) for side in (0, 1)]  # fmt: skip
     batches, seen = Batches(*sides, batch_tokens=budget, seed=1), []
     for index in range(batches.length(0)):
-        source, target, carries = batches.get(0, index)
+        source, target, carries, *_ = batches.get(0, index)
         assert not carries and (target[:, 0] == BOS_ID).all()
         assert len(source) == 1 or max(source.size, target.size) <= budget
         for a, b in zip(source, target):

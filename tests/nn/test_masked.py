@@ -141,7 +141,7 @@ def test_what_follows_teaches_a_masked_model():
         inputs = np.stack([np.full(64, BOS_ID), np.full(64, V), first + 4, np.full(64, 2)], 1)
         targets = np.full_like(inputs, -1)
         targets[:, 1] = first
-        loss, count, _ = model.loss(torch.from_numpy(inputs), torch.from_numpy(targets))
+        loss, count, _ = model.masked_loss(torch.from_numpy(inputs), torch.from_numpy(targets))
         optimizer.zero_grad()
         (loss / count).backward()
         optimizer.step()
