@@ -102,7 +102,6 @@ def classify(
       seqcli classify "What a wonderful film"
       seqcli classify "The plot is thin" --explain
       seqcli classify -m model -i reviews.csv --evaluate
-      seqcli classify -m lid.176.ftz "Bonjour tout le monde"
     """
     from seqcli.commands.classify import evaluation, explanation, rows
     from seqcli.commands.classify.question import Question
