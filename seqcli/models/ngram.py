@@ -17,6 +17,7 @@ from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import Reporter, Scores
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
+from seqcli.ngram.level import Level
 from seqcli.ngram.quantised import BITS, QuantisedTable, parameters, quantised
 from seqcli.ngram.table import Table
 from seqcli.ranges import check, each, within
@@ -143,6 +144,11 @@ def estimate(
     levels = counts.count(
         stream, vocab_size=vocab_size, order=config.order, arena=arena, workers=workers, reporter=reporter
     )
+    return smoothed(levels, config, arena=arena, reporter=reporter)
+
+
+def smoothed(levels: list[Level], config: Config, *, arena: Arena, reporter: Reporter) -> Counted:
+    """A model of counted n-grams."""
     made = kneser_ney.smooth(levels, arena=arena, prune=config.prune, reporter=reporter)
     fallback = [n for n, discounts in enumerate(made.discounts, 1) if discounts.fallback]
     if fallback:

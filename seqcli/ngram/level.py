@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
+
+from seqcli.errors import ModelError
 
 
 @dataclass(slots=True)
@@ -28,6 +31,34 @@ class Level:
 
     def __len__(self) -> int:
         return len(self.count)
+
+
+def tensors_of(levels: Sequence[Level]) -> dict[str, np.ndarray]:
+    """Levels of all orders by the names of their arrays in a file."""
+    return {
+        f"order{n}.{field.name}": getattr(level, field.name)
+        for n, level in enumerate(levels, 1)
+        for field in fields(Level)
+        if n > 1 or field.name == "count"
+    }
+
+
+def of_tensors(tensors: Mapping[str, np.ndarray], *, order: int, vocab_size: int) -> list[Level]:
+    """Raises ModelError where the arrays are not levels of that order and vocabulary."""
+    try:
+        levels = [Level.unigrams(tensors["order1.count"])]
+        for n in range(2, order + 1):
+            level = Level(*(tensors[f"order{n}.{field.name}"] for field in fields(Level)))
+            if len({len(level.word), len(level.count), len(level.suffix)}) > 1:
+                raise ValueError(f"order {n}: columns of different lengths")
+            if len(level.children) != len(levels[-1]) + 1 or level.children[-1] != len(level):
+                raise ValueError(f"order {n}: children")
+            levels.append(level)
+        if len(levels[0]) != vocab_size:
+            raise ValueError(f"{len(levels[0])} unigrams for a vocabulary of {vocab_size}")
+    except (KeyError, ValueError, IndexError) as error:
+        raise ModelError(f"damaged counts ({error})", cure="count this part again") from None
+    return levels
 
 
 def row_type(rows: int) -> type[np.signedinteger]:

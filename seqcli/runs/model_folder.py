@@ -32,12 +32,18 @@ MANIFEST, LOCK, CARD, METRICS, BOARDS = "manifest.json", ".lock", "README.md", "
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 SIDES = (f"{TOKENIZER}.source", f"{TOKENIZER}.target")
 STATE = re.compile(r"state-\d{8}")
-_KINDS = {"language": "a language model", "classification": "a classifier", "translation": "a translator"}
+_KINDS = {
+    "language": "a language model",
+    "classification": "a classifier",
+    "translation": "a translator",
+    "counts": "the counts of a part of a corpus",
+}
 _VERBS = {
     "language": "seqcli score or generate",
     "classification": "seqcli classify",
     "translation": "seqcli translate",
     "embeddings": "seqcli embed",
+    "counts": "seqcli train lm --merge",
 }
 _EVENT = {
     "event": str,

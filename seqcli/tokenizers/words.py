@@ -152,6 +152,13 @@ class Words:
             raise ModelError("damaged vocabulary", where=str(folder / FILE), cure=CURE)
         return cls(words, ends, keys, ids)
 
+    def hashes(self) -> np.ndarray:
+        """uint64 [V - 3], of the words by id."""
+        found = np.empty(len(self._ends), np.uint64)
+        taken = self._ids >= len(SPECIALS)
+        found[self._ids[taken] - len(SPECIALS)] = self._keys[taken]
+        return found
+
     def save(self, folder: Path) -> None:
         arrays = {"words": self._words, "ends": self._ends, "keys": self._keys, "ids": self._ids}
         tensor_file.write(folder / FILE, {name: tensor_file.tensor(array) for name, array in arrays.items()})
@@ -288,10 +295,18 @@ class Learner:
         self.symbols = 0
 
     def add(self, block: Distinct) -> None:
-        self._waiting.append((block.hashes, block.counts, block.first + self._tokens, block.words, block.ends))
-        self._waiting_words += len(block.hashes)
-        self._tokens += len(block.index)
         self.symbols += block.symbols
+        self._add(block.hashes, block.counts, block.first, block.words, block.ends, tokens=len(block.index))
+
+    def add_vocabulary(self, words: Words, counts: np.ndarray, first: np.ndarray, *, tokens: int) -> None:
+        """What was learnt from the next `tokens` of the text. counts, first: int64 [V - 3], how often and where first each
+        word stands in them."""
+        self._add(words.hashes(), counts, first, *words.joined(), tokens=tokens)
+
+    def _add(self, hashes, counts, first, words, ends, *, tokens: int) -> None:
+        self._waiting.append((hashes, counts, first + self._tokens, words, ends))
+        self._waiting_words += len(hashes)
+        self._tokens += tokens
         if self._waiting_words > max(1 << 22, len(self._hashes)):
             self._merge()
 

@@ -137,7 +137,7 @@ CHANGED = {  # option: what is given instead, and what the refusal names
     "encoding": ({"--encoding": "latin-1"}, "tokenizer was"),
     "init": ({"--init": "body", "--tokenizer": None, "--set": ["width=8", "embedding=8"]}, "the model of --init was None"),
     **dict.fromkeys(("epochs", "steps", "minutes", "tensorboard", "plot", "plot_output", "quiet", "device", "precision", "threads", "verbose", "debug"), MAY),
-    **dict.fromkeys(("output", "force", "resume", "order", "prune", "quantize", "memory", "objective", "freeze_embeddings", "runs", "strict", "format", "source", "target", "valid_source", "valid_target"), NONE),
+    **dict.fromkeys(("output", "force", "resume", "order", "prune", "quantize", "memory", "counts_only", "merge", "objective", "freeze_embeddings", "runs", "strict", "format", "source", "target", "valid_source", "valid_target"), NONE),
 }  # fmt: skip
 OF_TASK = {  # where another change says it
     ("lm", "text_column"): {"data": "labels.tsv"}, ("classifier", "valid"): {"--valid": "other.labels.tsv"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,6 +52,18 @@ def lm(
         ),
     ] = None,
     quantize: QUANTIZE = None,
+    counts_only: Annotated[
+        bool,
+        typer.Option(
+            "--counts-only", help="Count DATA, a part of a corpus, and write the counts to DIR for --merge (ngram)."
+        ),
+    ] = False,
+    merge: Annotated[
+        bool,
+        typer.Option(
+            "--merge", help="DATA are folders written by --counts-only; make the model of all of them (ngram)."
+        ),
+    ] = False,
     memory: Annotated[
         int | None,
         typer.Option(
@@ -103,16 +115,22 @@ def lm(
     compared in a table, best first. A setting applies to the architectures that have it; --resume continues the unfinished
     ones.
 
+    A corpus too large for one machine is counted in parts, each with --counts-only, and made a model of with --merge: the
+    one that a single run would make (docs/scale.md).
+
     Examples:
       seqcli train lm text.txt -o model
       seqcli train lm text.txt -o lstm --arch lstm --minutes 10
       seqcli train lm text.txt -o models --arch ngram --arch transformer
     """
     from seqcli.commands.train.report import ask, report
+    from seqcli.ranges import exclusive
     from seqcli.report import comparison
     from seqcli.report.progress import Console
+    from seqcli.tasks.language.count_parts import train_parts
     from seqcli.tasks.language.data import Corpus
     from seqcli.tasks.language.load import LANGUAGE
+    from seqcli.tasks.language.summary import summary_lines
     from seqcli.tasks.language.train_several import train_language_models
 
     tokenizer = located(tokenizer, weights=False, command="train lm", quiet=writing.quiet)
@@ -122,18 +140,22 @@ def lm(
     writing.check(LANGUAGE, archs)
     leave_counting_to_one(options, LANGUAGE)
     reporter = Console(prefix="seqcli train lm", quiet=writing.quiet, verbose=machine.verbose)
-    trainings = train_language_models(
-        Corpus(tuple(data), unit=unit, **vars(reading)),
-        output,
-        options,
-        valid=Corpus(tuple(valid), unit=unit, **vars(reading)) if valid else None,
-        order=order,
-        prune=thresholds(prune),
-        quantize=quantize,
-        memory=memory,
-        objective=objective,
-        reporter=reporter,
-    )
+    held_out = Corpus(tuple(valid), unit=unit, **vars(reading)) if valid else None
+    corpus = None if merge else Corpus(tuple(data), unit=unit, **vars(reading))
+    counted: dict[str, Any] = {"order": order, "prune": thresholds(prune), "quantize": quantize, "memory": memory}
+    if counts_only or merge:
+        exclusive({"--counts-only": counts_only or None}, {"--merge": merge or None, "--objective": objective})
+        made = train_parts(data, corpus, output, options, valid=held_out, reporter=reporter, **counted)
+        if isinstance(made, dict):
+            for line in summary_lines(made, ()):
+                reporter.note(line)
+            return
+        trainings = iter([made])
+    else:
+        assert corpus is not None
+        trainings = train_language_models(
+            corpus, output, options, valid=held_out, objective=objective, reporter=reporter, **counted
+        )
     report(
         trainings,
         compared=lambda done: comparison.columns({each.name: each.record for each in done}),

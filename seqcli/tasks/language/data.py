@@ -274,7 +274,7 @@ def _is_stream(path: str) -> bool:
 
 def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter, deadline: Deadline) -> Reading:
     """One pass over the text: every block comes back as its distinct words and indices into them."""
-    only = _listed_words(choice.limit) if choice.limit else None  # first: it may not be there
+    only = listed_words(choice.limit) if choice.limit else None  # first: it may not be there
     learner, spool = words.Learner(), Spool(folder)
     done, size = 0, corpus.size()
     for number, blocks in enumerate(corpus.files(reporter, deadline=deadline)):
@@ -287,7 +287,7 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
             reporter.progress("reading", done, size)
     if deadline.passed:
         _note_left_out(done, reporter)
-    tokenizer, notes = _vocabulary(learner, choice, only=only)
+    tokenizer, notes = learnt_vocabulary(learner, choice, only=only)
     for note in notes:
         reporter.note(note)
     store, file = _Rows(folder), -1
@@ -308,15 +308,15 @@ def _distinct_words(corpus: Corpus, block: Block):
 
 
 def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice, limit: str) -> tuple[words.Words, list[str]]:
-    only, learner = _listed_words(limit), words.Learner()
+    only, learner = listed_words(limit), words.Learner()
     for block in blocks:
         learner.add(words.Distinct(words.Words.normalisation.lines(block)))
     if not learner.types:
         raise InputError("no text to build a vocabulary from")
-    return _vocabulary(learner, choice, only=only)
+    return learnt_vocabulary(learner, choice, only=only)
 
 
-def _listed_words(path: str) -> words.Words:
+def listed_words(path: str) -> words.Words:
     """The words of a file, as a vocabulary."""
     learner = words.Learner()
     for block in lines.read_blocks(path):
@@ -326,7 +326,7 @@ def _listed_words(path: str) -> words.Words:
     return learner.finish()
 
 
-def _vocabulary(
+def learnt_vocabulary(
     learner: words.Learner, choice: TokenizerChoice, *, only: words.Words | None
 ) -> tuple[words.Words, list[str]]:
     """What was collected, within the limits of `choice`, and what a user should know of it. only: words to keep, or None."""

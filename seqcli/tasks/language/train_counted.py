@@ -67,22 +67,35 @@ def train_counted(
     counted = module.estimate(
         text.stream, config, vocab_size=vocab_size, arena=arena, workers=threads, reporter=reporter
     )
+    record = text.record if name == arch else {**text.record, "module": name}
+    return finished(
+        draft, counted, record, tokenizer=text.tokenizer, valid=valid, held_out=text.held_out, begun=begun, reporter=reporter
+    )  # fmt: skip
+
+
+def finished(
+    draft: ModelWriter, counted: Any, record: Mapping[str, Any], *,
+    tokenizer: Tokenizer, valid: Corpus | None, held_out: np.ndarray | None = None, begun: float, reporter: Reporter,
+) -> Trained[OpenModel]:  # fmt: skip
+    """Judges and saves what was counted. record: what is known of it; begun: when, on the monotonic clock."""
     record = {
-        **text.record,
-        **({} if name == arch else {"module": name}),
+        **record,
         **counted.record,
         "parameters": counted.parameters,
         "seconds": round(time.monotonic() - begun, 3),
     }
-    model = module.load(record["settings"], counted.tensors, vocab_size=vocab_size)
-    opened = OpenModel(draft.path.name, arch, corpus.unit, text.tokenizer, model)
+    module = catalog.load("models", record.get("module", record["arch"]))
+    model = module.load(record["settings"], counted.tensors, vocab_size=tokenizer.vocab_size)
+    opened = OpenModel(draft.path.name, record["arch"], record["unit"], tokenizer, model)
     if valid is not None:
         record["valid"] = figures_of(evaluate_text(opened, valid))
-    elif text.held_out is not None:
-        record["valid"] = figures_of(judge(opened, text.held_out))
+    elif held_out is not None:
+        record["valid"] = figures_of(judge(opened, held_out))
     reporter.progress("saving", 1, 1)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-    draft.save(task=LANGUAGE, arch=arch, config=record, tensors=tensors, tokenizer=text.tokenizer, card=_card(record))
+    draft.save(
+        task=LANGUAGE, arch=record["arch"], config=record, tensors=tensors, tokenizer=tokenizer, card=_card(record)
+    )
     draft.log({"event": "trained", **record})
     return Trained(draft.path, open_model(str(draft.path)), record)
 
