@@ -50,3 +50,40 @@ def saved(model, folder, *, deviation=0.15, seed=0, **named):
             torch.nn.init.normal_(tensor, mean=centre, std=deviation)
     model.eval().save_pretrained(folder, **named)
     return model
+
+
+SMALL = {
+    "hidden_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 80,
+    "max_position_embeddings": 128,
+}
+SCALED = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}  # fmt: skip
+GPT2 = {"n_embd": 48, "n_layer": 3, "n_head": 4, "n_positions": 128}
+CASES = {  # name: special tokens, rows of the embedding beyond the vocabulary, the model's kind, its settings, how it is saved
+    "gpt2": (dict.fromkeys(USUAL, END), 0, "GPT2", GPT2, {}),
+    "gpt2, untied": (dict.fromkeys(USUAL, END), 0, "GPT2", {**GPT2, "tie_word_embeddings": False}, {}),
+    "gpt2, exact gelu": (dict.fromkeys(USUAL, END), 5, "GPT2", {**GPT2, "activation_function": "gelu", "n_inner": 64}, {}),
+    "llama": (USUAL, 0, "Llama", {**SMALL, "num_key_value_heads": 2}, {"max_shard_size": "60KB"}),
+    "llama 3": (USUAL, 7, "Llama", {**SMALL, "num_key_value_heads": 1, "head_dim": 16, "rope_parameters": SCALED}, {}),
+    "llama, linear": (USUAL, 0, "Llama", {**SMALL, "rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}, {}),
+    "llama, biases": (USUAL, 0, "Llama", {**SMALL, "attention_bias": True, "rms_norm_eps": 1e-3}, {}),
+    "llama, all biases": (USUAL, 0, "Llama", {**SMALL, "attention_bias": True, "mlp_bias": True}, {}),
+    "mistral": (USUAL, 0, "Mistral", {**SMALL, "num_key_value_heads": 2, "sliding_window": None}, {}),
+    "qwen2": ({"eos_token": END}, 8, "Qwen2", {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True}, {}),
+    "smollm2": ({"bos_token": END, "eos_token": "</s>"}, 0, "Llama", {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True, "rope_parameters": {"rope_type": "default", "rope_theta": 1e5}}, {}),
+}  # fmt: skip
+
+
+def language_model(case, folder):
+    """The tokenizer and the model of one of CASES, in the folder."""
+    specials, more, kind, settings, how = CASES[case]
+    tokenizer = byte_level(folder, **specials)
+    settings = settings | {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    if kind == "GPT2":
+        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=len(tokenizer) + more, **settings))
+    else:
+        config = getattr(transformers, f"{kind}Config")(vocab_size=len(tokenizer) + more, **settings)
+        model = getattr(transformers, f"{kind}ForCausalLM")(config)
+    return tokenizer, saved(model, folder, **how)

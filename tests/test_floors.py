@@ -62,6 +62,8 @@ FILES = {  # files that may import more, or less, than their room
     "models/word2vec.py": "numpy torch",
     "models/glove.py": "numpy torch",
     "interop/huggingface/hub.py": "huggingface_hub",
+    "interop/huggingface/tokenizer_json.py": "numpy tokenizers",
+    "interop/ctranslate2.py": "ctranslate2",
 }
 TOP, FUNCTION, TYPING = "at the top", "inside a function", "for types"
 

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seqcli.commands import convert_huggingface
 from seqcli.commands.options import QUANTIZE, choice, with_options
 from seqcli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from seqcli.runs.model_folder import ModelFolder
+
+_VECTORS = ("word2vec-text", "word2vec-bin", "glove", "fasttext-bin")
 
 
 @with_options("Model")
@@ -19,22 +22,22 @@ def convert(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="Model folder, ARPA file (.arpa, .lm, compressed or not) or file of word vectors (word2vec, GloVe, fastText) to read.",
+            help="Model folder, Hugging Face folder or hf:NAME, ARPA file (.arpa, .lm, compressed or not) or file of word vectors (word2vec, GloVe, fastText) to read.",
         ),
     ],
     target: Annotated[
         str,
         typer.Argument(
             metavar="TARGET",
-            help="File to write (.arpa, .arpa.gz, .lm, .lm.gz; word vectors: .vec, .bin, .glove), or new model folder.",
+            help="File to write (.arpa, .arpa.gz, .lm, .lm.gz; word vectors: .vec, .bin, .glove), or new folder.",
         ),
     ],
     to: Annotated[
         str | None,
         typer.Option(
-            parser=choice("word2vec-text", "word2vec-bin", "glove", "fasttext-bin"),
+            parser=choice(*convert_huggingface.FORMATS, *_VECTORS),
             metavar="FORMAT",
-            help="Format of word vectors: word2vec-text, word2vec-bin, glove or fasttext-bin.  [default: from the file name]",
+            help="Format of neural models: hf (Hugging Face) or ctranslate2; of word vectors: word2vec-text, word2vec-bin, glove or fasttext-bin.  [default: from the file name]",
         ),
     ] = None,
     quantize: QUANTIZE = None,
@@ -47,14 +50,16 @@ def convert(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Convert an n-gram model to an ARPA file or back, or word vectors to and from other formats. Scores and vectors stay the same.
+    """Convert models to and from the formats of other tools. Scores and vectors stay the same.
 
-    With --quantize, the probabilities of an n-gram model are rounded to 8 bits, which makes it about a third as large.
+    N-gram models become ARPA files, Transformers Hugging Face or CTranslate2 folders, word vectors files of word2vec, GloVe or
+    fastText. ARPA files, Hugging Face folders (or hf:NAME) and files of vectors become model folders. With --quantize, the
+    probabilities of an n-gram model are rounded to 8 bits, which makes it about a third as large.
 
     Examples:
       seqcli convert model model.arpa.gz
       seqcli convert model.arpa copy
-      seqcli convert model small --quantize 8
+      seqcli convert transformer folder --to hf
     """
     import shlex
     from pathlib import Path
@@ -72,15 +77,24 @@ def convert(
     from seqcli.tasks.model_names import folder_of
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
-    source = sources.located(source, reporter=reporter)
-    if convert_vectors.applies(source):
+    given, source = source, sources.located(source, reporter=reporter)
+    vectors, foreign = convert_vectors.applies(source), convert_huggingface.reads(source)
+    neural = to if to in convert_huggingface.FORMATS else None
+    if vectors or foreign or neural:
         if encoding:
             raise UsageError("--encoding applies to reading an ARPA file")
         if quantize:
             raise UsageError("--quantize applies to n-gram models", where=source, cure="leave it out")
+    if neural and (vectors or is_arpa(source)):
+        raise UsageError(f"--to {neural} applies to neural models", where=source, cure="leave it out")
+    if neural:
+        return convert_huggingface.write(source, target, to=neural, force=force, reporter=reporter)
+    if vectors:
         return convert_vectors.convert(source, target, format=to, force=force, reporter=reporter)
     if to:
-        raise UsageError("--to applies to word vectors", where=source, cure="leave it out")
+        raise UsageError(f"--to {to} applies to word vectors", where=source, cure="leave it out")
+    if foreign:
+        return convert_huggingface.read(source, target, given=given, force=force, reporter=reporter)
     reads, writes = map(is_arpa, (source, target))
     if quantize and writes:
         raise UsageError("--quantize applies to model folders; an ARPA file holds decimal numbers", where=target)

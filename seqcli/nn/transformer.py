@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -100,6 +101,17 @@ class TransformerConfig:
         if self.hidden or self.activation != "swiglu":
             return self.hidden or 4 * self.width
         return round(self.width * 8 / 3 / 32) * 32 or 32
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """All settings, with what stands for each 0."""
+        return asdict(self) | {
+            "groups": self.groups or self.heads,
+            "head_width": self.each_head,
+            "hidden": self.inner,
+            "epsilon": self.epsilon or _EPSILON[self.norm],
+            "embedding_width": self.embedding_width or self.width,
+        }
 
 
 class FeedForward(nn.Module):

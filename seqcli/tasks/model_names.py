@@ -39,6 +39,17 @@ def folder_of(source: str) -> ModelFolder:
     return ModelFolder.open(source)
 
 
+def verified_folder(source: str) -> ModelFolder:
+    """The same, once every file was read whole."""
+
+    def made() -> ModelFolder:
+        run = folder_of(source)
+        run.verify()
+        return run
+
+    return _whole(source, made)
+
+
 def is_network(module: ModuleType) -> bool:
     """Whether all weights of an architecture are read for inference; tables are memory-mapped."""
     return hasattr(module, "build")

@@ -106,7 +106,7 @@ class SentencePiece:
 
     def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
         lines = self.normalisation.lines(lines)
-        for char, escape in self._escapes.items():
+        for char, escape in self.escapes.items():
             lines = lines.replace(char.encode(), escape.encode())
         rows = lines.split(b"\n")[:-1]
         if max(map(len, rows), default=0) > _WINDOW:
@@ -244,17 +244,33 @@ class SentencePiece:
         return self.normalisation is Normalisation.NFC
 
     @property
-    def _escapes(self) -> dict[str, str]:
-        """Of ours alone: another tool's model reads text as given."""
+    def escapes(self) -> dict[str, str]:
+        """What is written for characters that the library keeps for itself, in this order; of ours alone: another tool's model
+        reads text as given."""
         return _ESCAPES if self._ours else {}
 
+    @property
+    def model(self) -> bytes:
+        """The contents of its `.model` file."""
+        return self._model
+
+    @cached_property
+    def scores(self) -> list[float]:
+        """Of all pieces: log-probabilities (unigram), or by their merges' order (BPE)."""
+        return [self._processor.get_score(id) for id in range(self.vocab_size)]
+
+    def is_special(self, piece: str) -> bool:
+        """Whether a piece stands for a byte or is a special symbol, which text is never taken for."""
+        id = self._processor.piece_to_id(piece)
+        return id in self._bytes or id in self.specials or self._processor.is_control(id)
+
     def _escaped(self, text: str) -> str:
-        for char, escape in self._escapes.items():
+        for char, escape in self.escapes.items():
             text = text.replace(char, escape)
         return text
 
     def _unescaped(self, text: str) -> str:
-        for char, escape in reversed(self._escapes.items()):
+        for char, escape in reversed(self.escapes.items()):
             text = text.replace(escape, char)
         return text
 

@@ -105,6 +105,8 @@ def files(here, tmp_path, corpus, model, translator, sample_cache):
             (tmp_path / "ids.txt").write_text(ids)
         if command == "seqcli convert":
             assert here("convert", "model", "model.arpa").code == 0
+            train = ("train", "lm", "text.txt", "--arch", "transformer", "--preset", "llama", "--steps", 1)
+            assert here(*train, "--set", "width=32", "-o", "transformer", "-q").code == 0
 
     return prepare
 

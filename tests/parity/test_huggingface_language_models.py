@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from small_huggingface import END, TEXTS, USUAL, byte_level, saved
+from small_huggingface import CASES, SMALL, TEXTS, USUAL, byte_level, language_model, saved
 
 import seqcli
 from seqcli.errors import ModelError
@@ -13,43 +13,14 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 MOST = 1e-4  # nats a token
-SMALL = {
-    "hidden_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 80,
-    "max_position_embeddings": 128,
-}
-SCALED = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}  # fmt: skip
-GPT2 = {"n_embd": 48, "n_layer": 3, "n_head": 4, "n_positions": 128}
-CASES = {  # name: special tokens, rows of the embedding beyond the vocabulary, the model's kind, its settings, how it is saved
-    "gpt2": (dict.fromkeys(USUAL, END), 0, "GPT2", GPT2, {}),
-    "gpt2, untied": (dict.fromkeys(USUAL, END), 0, "GPT2", {**GPT2, "tie_word_embeddings": False}, {}),
-    "gpt2, exact gelu": (dict.fromkeys(USUAL, END), 5, "GPT2", {**GPT2, "activation_function": "gelu", "n_inner": 64}, {}),
-    "llama": (USUAL, 0, "Llama", {**SMALL, "num_key_value_heads": 2}, {"max_shard_size": "60KB"}),
-    "llama 3": (USUAL, 7, "Llama", {**SMALL, "num_key_value_heads": 1, "head_dim": 16, "rope_parameters": SCALED}, {}),
-    "llama, linear": (USUAL, 0, "Llama", {**SMALL, "rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}, {}),
-    "llama, biases": (USUAL, 0, "Llama", {**SMALL, "attention_bias": True, "rms_norm_eps": 1e-3}, {}),
-    "llama, all biases": (USUAL, 0, "Llama", {**SMALL, "attention_bias": True, "mlp_bias": True}, {}),
-    "mistral": (USUAL, 0, "Mistral", {**SMALL, "num_key_value_heads": 2, "sliding_window": None}, {}),
-    "qwen2": ({"eos_token": END}, 8, "Qwen2", {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True}, {}),
-    "smollm2": ({"bos_token": END, "eos_token": "</s>"}, 0, "Llama", {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True, "rope_parameters": {"rope_type": "default", "rope_theta": 1e5}}, {}),
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=CASES)
 def both(request, tmp_path_factory):
     """A folder, the tokenizer and the model of transformers, and ours."""
-    specials, more, kind, settings, how = CASES[request.param]
     folder = tmp_path_factory.mktemp("model")
-    tokenizer = byte_level(folder, **specials)
-    settings = settings | {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    if kind == "GPT2":
-        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=len(tokenizer) + more, **settings))
-    else:
-        config = getattr(transformers, f"{kind}Config")(vocab_size=len(tokenizer) + more, **settings)
-        model = getattr(transformers, f"{kind}ForCausalLM")(config)
-    return folder, tokenizer, saved(model, folder, **how), seqcli.load(folder)
+    tokenizer, model = language_model(request.param, folder)
+    return folder, tokenizer, model, seqcli.load(folder)
 
 
 def ids_of(tokenizer, text):

@@ -75,10 +75,7 @@ class HuggingFaceFolder(ModelFolder):
 
     @property
     def impossible(self) -> tuple[int, ...]:
-        """What is never predicted: special tokens that they do not have, or that are `</s>` besides."""
-        ids = self.file_ids
-        twice = {n for n in (UNK_ID, BOS_ID) if ids[n] in ids[n + 1 : EOS_ID + 1]}
-        return tuple(sorted(twice | {n for n in (UNK_ID, BOS_ID, EOS_ID) if not 0 <= ids[n] < self.rows}))
+        return never_predicted(self.file_ids, self.rows)
 
     @cached_property
     def rows(self) -> int:
@@ -155,6 +152,12 @@ class HuggingFaceFolder(ModelFolder):
 
     def bytes(self) -> int:
         return sum(os.stat(self.path / file).st_size for file in self._weights.files)
+
+
+def never_predicted(file_ids: np.ndarray, rows: int) -> tuple[int, ...]:
+    """Special tokens of ours that they do not have, or that are `</s>` besides. rows: of their embedding."""
+    twice = {n for n in (UNK_ID, BOS_ID) if file_ids[n] in file_ids[n + 1 : EOS_ID + 1]}
+    return tuple(sorted(twice | {n for n in (UNK_ID, BOS_ID, EOS_ID) if not 0 <= file_ids[n] < rows}))
 
 
 def _architecture(config: Config) -> str:

@@ -3,7 +3,7 @@
 A tokenizer is opened (`open_folder`, `open_file`), never trained. Its ids are renumbered: `<unk>`, `<s>`, `</s>` first,
 then all other tokens in the file's order; `file_ids` gives back the ids of the file, which are those of `transformers`.
 Special tokens around a text are ours to add. Those written in a text are what the library takes them for: a
-`<|endoftext|>` is that token, wherever it stands.
+`<|endoftext|>` is that token, wherever it stands, unless the file says `split_special_tokens`.
 
 Text is read as given. What the tokenizer's own normalisation takes away (WordPiece: case, accents, white space) does not
 come back. Lines are encoded by one thread of the library: the package has processes of its own, and the library's
@@ -88,17 +88,23 @@ class HuggingFace:
         if self.space:
             self.spaces_follow = False
 
+    @property
+    def opened(self) -> Opened:
+        """The library's tokenizer, with the file's ids."""
+        return self._opened
+
     @classmethod
     def load(cls, folder: Path) -> HuggingFace:
         where = str(folder / FILE)
-        header, _, library = read_file(folder / FILE).partition(b"\n")
+        header, _, data = read_file(folder / FILE).partition(b"\n")
         try:
             ids = json.loads(header)
             specials = {name: ids[name] for name in ("unk", "bos", "eos", "mask")}
-            rows = ids.get("rows", 0)
+            rows, plain = ids.get("rows", 0), ids.get("plain") is True
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ModelError("damaged vocabulary", where=where, cure=CURE) from None
-        opened = Opened(pipeline.from_json(library, where=where), where, **specials, rows=rows)
+        library = pipeline.from_json(data, where=where, plain=plain)
+        opened = Opened(library, where, **specials, rows=rows, plain=plain)
         known = set(opened.library.get_vocab(with_added_tokens=True).values())
         sound = type(rows) is int and 0 <= rows < _MOST
         if not sound or not all(id is None or (type(id) is int and id in known) for id in specials.values()):
@@ -113,6 +119,8 @@ class HuggingFace:
         """The file's ids of the special tokens as a line, and the library's own file."""
         opened = self._opened
         header = {"unk": opened.unk, "bos": opened.bos, "eos": opened.eos, "mask": opened.mask, "rows": opened.rows}
+        if opened.plain:
+            header["plain"] = True
         return json.dumps(header).encode() + b"\n" + self._library.to_str().encode()
 
     @cached_property

@@ -57,6 +57,7 @@ class Opened:
     eos: int | None = None
     mask: int | None = None
     rows: int = 0  # of the embedding, where that has more than there are tokens
+    plain: bool = False  # special tokens that are written in a text are text
 
 
 @contextmanager
@@ -91,11 +92,12 @@ def _silence() -> int | None:
     return before
 
 
-def from_json(data: bytes, *, where: str) -> Tokenizer:
-    """The tokenizer of a tokenizer.json, as it encodes whole texts. Raises ModelError."""
+def from_json(data: bytes, *, where: str, plain: bool = False) -> Tokenizer:
+    """The tokenizer of a tokenizer.json, as it encodes whole texts. plain: see `Opened`. Raises ModelError."""
     json_bounds.check(data, where=where)
     with guarded(where):
         library = Tokenizer.from_str(data.decode())
+        library.encode_special_tokens = plain
     return _checked(library, where)
 
 
@@ -127,7 +129,10 @@ def of_folder(folder: Path, *, only: str | None = None) -> Opened:
         _add_tokens(library, folder, settings, {**usual, **named})
     _checked(library, where)
     ids = _special_ids(library, folder, usual, named)
-    return Opened(library, where, ids["unk"], ids["bos"], ids["eos"], ids["mask"])
+    plain = settings.get("split_special_tokens") is True
+    with guarded(where):
+        library.encode_special_tokens = plain
+    return Opened(library, where, ids["unk"], ids["bos"], ids["eos"], ids["mask"], plain=plain)
 
 
 def without_prefix(library: Tokenizer) -> Tokenizer:

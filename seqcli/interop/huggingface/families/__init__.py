@@ -12,13 +12,18 @@ A family's file offers
     tokenizers(path, *, rows: int) -> (source, target) their tokenizers (default: one of the `tokenizers` library)
     rules(settings: dict, architecture: str) -> Iterator[Rule]      which tensors make which weight
 
-Rules are read in both directions: a folder is opened and written by the same list.
+Rules are read in both directions: a folder is opened and written by the same list. A family whose models can be written offers
+besides
+
+    HOLDS = {"norm": ("layer",), ...}                  the values that our settings may have, the first of each the usual one
+    BARE = ("lm_head.",)                               how the names begin that do not get PREFIX
+    config_of(settings: dict, architecture: str | None) -> dict     config.json of settings that it holds
 """
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -101,11 +106,14 @@ class Config:
 
 def language_record(config: Config, folder: Any) -> dict[str, Any]:
     """What the record of a language model says besides: it reads running text, whose documents end in `</s>`."""
-    tokenizer = folder.tokenizer()
+    tokenizer, written = folder.tokenizer(), config("seqcli", {})
     folder.config["settings"]["impossible"] = folder.impossible
+    unit = written.get("unit", "document")
+    if unit not in ("line", "document"):
+        raise config.refused(f"seqcli.unit is {_short(unit)}")
     return {
-        "unit": "document",
-        "ends_documents": True,
+        "unit": unit,
+        "ends_documents": written.get("ends_documents", True) is True,
         "tokenizer": signature.tokenizer_label(tokenizer),
         "vocab_size": tokenizer.vocab_size,
     }
@@ -127,3 +135,40 @@ def of_architecture(architecture: str, *, where: str) -> ModuleType:
         cure = f"{nearest(architecture, known)}; supported: {', '.join(sorted(known))}"
         raise ModelError(f"architecture {_short(architecture)} is not supported", where=where, cure=cure)
     return known[architecture]
+
+
+def that_write() -> list[ModuleType]:
+    """The families whose models can be written."""
+    return [family for family in all_families() if hasattr(family, "config_of")]
+
+
+def that_holds(settings: Mapping[str, Any], *, architecture: str | None, where: str) -> ModuleType:
+    """The family whose models these settings are. settings: all of them, resolved; architecture: what it was when it came from a
+    Hugging Face folder. Raises ModelError with the settings to change in the nearest family, where none holds them."""
+    known = that_write()
+    known = [family for family in known if architecture in family.ARCHITECTURES] or known
+    others = {family.__name__: _not_held(settings, family.HOLDS) for family in known}
+    best = min(known, key=lambda family: len(others[family.__name__]))
+    if wrong := others[best.__name__]:
+        name = best.__name__.rpartition(".")[2]
+        shown = ", ".join(f"{each}={_toml(settings[each])}" for each in wrong)
+        cure = " ".join(f"--set {each}={_toml(best.HOLDS[each][0])}" for each in wrong)
+        raise ModelError(
+            f"{shown} {'is' if len(wrong) == 1 else 'are'} not in {name}", where=where, cure=f"train with {cure}"
+        )
+    return best
+
+
+def _not_held(settings: Mapping[str, Any], holds: Mapping[str, tuple]) -> list[str]:
+    """The settings whose values are others. A width or a number of heads that is the usual one counts as 0."""
+    usual = {
+        "groups": settings["heads"],
+        "head_width": settings["width"] // settings["heads"],
+        "embedding_width": settings["width"],
+    }
+    same = {name: 0 if usual.get(name) == value else value for name, value in settings.items()}
+    return [name for name, values in holds.items() if same[name] not in values]
+
+
+def _toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,6 +13,13 @@ MODULE = "transformer"
 PREFIX = "transformer."
 IGNORED = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 _ACTIVATIONS = {"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "gelu": "gelu_exact", "relu": "relu", "silu": "silu"}
+_THEIRS = {"gelu": "gelu_new", "gelu_exact": "gelu", "relu": "relu", "silu": "silu"}
+BARE = ("lm_head.",)
+HOLDS: dict[str, tuple[Any, ...]] = {
+    "positions": ("learned",), "norm": ("layer",), "norm_place": ("pre",), "bias": (True,), "activation": tuple(_THEIRS),
+    "groups": (0,), "head_width": (0,), "embedding_width": (0,), "scaled": (False,), "embedding_norm": (False,),
+    "token_types": (0,), "first_position": (0,), "objective": ("causal",), "head_transform": (False,), "head_bias": (False,),
+}  # fmt: skip
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -53,3 +60,22 @@ def rules(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
     yield from norm("body.norm", "ln_f")
     if not settings["tied"]:
         yield Rule("head.weight", ("lm_head.weight",), tokens=True)
+
+
+def config_of(settings: dict[str, Any], architecture: str | None) -> dict[str, Any]:
+    dropout = settings["dropout"]
+    return {
+        "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
+        "n_embd": settings["width"],
+        "n_layer": settings["layers"],
+        "n_head": settings["heads"],
+        "n_inner": settings["hidden"],
+        "n_positions": settings["window"],
+        "activation_function": _THEIRS[settings["activation"]],
+        "layer_norm_epsilon": settings["epsilon"],
+        "resid_pdrop": dropout,
+        "embd_pdrop": dropout,
+        "attn_pdrop": dropout,
+        "tie_word_embeddings": settings["tied"],
+    }

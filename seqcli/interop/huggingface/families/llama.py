@@ -16,6 +16,13 @@ MODULE = "transformer"
 PREFIX = "model."
 IGNORED = re.compile(r"(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq")
 _SCALINGS = {"default": "none", "linear": "linear", "llama3": "llama3"}
+_TYPES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "Qwen2ForCausalLM": "qwen2"}
+BARE = ("lm_head.",)
+HOLDS: dict[str, tuple[Any, ...]] = {
+    "positions": ("rotary",), "norm": ("rms",), "norm_place": ("pre",), "activation": ("swiglu",), "embedding_width": (0,),
+    "scaled": (False,), "embedding_norm": (False,), "token_types": (0,), "objective": ("causal",), "head_transform": (False,),
+    "head_bias": (False,),
+}  # fmt: skip
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -100,3 +107,47 @@ def rules(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
     yield from norm("body.norm", "norm", bias=False)
     if not settings["tied"]:
         yield Rule("head.weight", ("lm_head.weight",), tokens=True)
+
+
+def config_of(settings: dict[str, Any], architecture: str | None) -> dict[str, Any]:
+    """Queries, keys and values alone have biases in Qwen2."""
+    bias, biases = settings["bias"], settings["attention_bias"]
+    if not bias and biases == "qkv":
+        architecture = "Qwen2ForCausalLM"
+    kind = _TYPES[architecture or "LlamaForCausalLM"]
+    found = {
+        "model_type": kind,
+        "architectures": [architecture or "LlamaForCausalLM"],
+        "hidden_size": settings["width"],
+        "num_hidden_layers": settings["layers"],
+        "num_attention_heads": settings["heads"],
+        "num_key_value_heads": settings["groups"],
+        "head_dim": settings["head_width"],
+        "intermediate_size": settings["hidden"],
+        "max_position_embeddings": settings["window"],
+        "hidden_act": "silu",
+        "rms_norm_eps": settings["epsilon"],
+        "attention_dropout": settings["dropout"],
+        "tie_word_embeddings": settings["tied"],
+        "rope_theta": settings["rotary_base"],  # where transformers before 5 look
+        "rope_parameters": _rope(settings),
+    }
+    if kind == "llama":
+        found |= {"attention_bias": bias or biases == "all", "mlp_bias": bias}
+    if kind == "mistral":
+        found["sliding_window"] = None
+    return found
+
+
+def _rope(settings: dict[str, Any]) -> dict[str, Any]:
+    kind = next(theirs for theirs, ours in _SCALINGS.items() if ours == settings["rotary_scaling"])
+    found = {"rope_type": kind, "rope_theta": settings["rotary_base"]}
+    if kind != "default":
+        found["factor"] = settings["rotary_factor"]
+    if kind == "llama3":
+        found |= {
+            "low_freq_factor": settings["rotary_low"],
+            "high_freq_factor": settings["rotary_high"],
+            "original_max_position_embeddings": settings["rotary_window"],
+        }
+    return found
