@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "rich", "pydantic", "sentencepiece", "pyarrow", "datasets", "matplotlib", "numpy", "torch._dynamo")
+HEAVY = (
+    "torch",
+    "rich",
+    "pydantic",
+    "sentencepiece",
+    "pyarrow",
+    "datasets",
+    "matplotlib",
+    "numpy",
+    "torch._dynamo",
+    "huggingface_hub",
+)
 CODE = f"""
 import sys
 from seqcli import cli
