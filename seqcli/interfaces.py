@@ -176,6 +176,10 @@ class MaskFiller(Protocol):
     """A language model that can see a whole text and fill in what is hidden."""
 
     @property
+    def predicts_end(self) -> bool:
+        """Whether the `</s>` of a row is predicted, too; else rows come without, and it is in view after each of them."""
+
+    @property
     def pseudo(self) -> bool:
         """Whether its scores are pseudo-log-likelihoods: of each token given all others of its row, not those before it."""
 
@@ -190,6 +194,11 @@ class MaskFiller(Protocol):
 def is_pseudo(model: Scorer) -> bool:
     """Whether the scores of a model are pseudo-log-likelihoods, which do not compare with log p(text)."""
     return isinstance(model, MaskFiller) and model.pseudo
+
+
+def predicts_end(model: Scorer) -> bool:
+    """Whether the end of a text counts in its scores."""
+    return not isinstance(model, MaskFiller) or model.predicts_end
 
 
 Batch = TypeVar("Batch", contravariant=True)
@@ -286,8 +295,8 @@ class OpenScorer:
 
     @property
     def ends(self) -> bool:
-        """Whether a line break is `</s>`."""
-        return has_line_ends(self.tokenizer, self.unit)
+        """Whether a line break is `</s>`, a token that counts."""
+        return has_line_ends(self.tokenizer, self.unit) and predicts_end(self.model)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
 transformers.utils.logging.disable_progress_bar()
@@ -37,6 +37,25 @@ def byte_level(folder, *, size=500, **specials):
     )  # fmt: skip
     library.train([str(SAMPLES / "english.txt"), str(SAMPLES / "korean.txt")], trainer)
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=library, **specials)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+BERT = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
+ROBERTA = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask>", "cls_token": "<s>", "sep_token": "</s>"}  # fmt: skip
+
+
+def word_pieces(folder, *, size=500, lowercase=True):
+    """A WordPiece tokenizer in the folder, as BERT has it."""
+    library = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    library.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    library.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False
+    )
+    library.train([str(SAMPLES / "english.txt"), str(SAMPLES / "korean.txt")], trainer)
+    tokenizer = transformers.BertTokenizerFast(tokenizer_object=library, do_lower_case=lowercase, **BERT)
     tokenizer.save_pretrained(folder)
     return tokenizer
 

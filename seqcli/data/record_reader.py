@@ -35,7 +35,7 @@ def lines_of(block: Block, unit: str, *, whole: bool | Iterable[bool] = True) ->
 
 @dataclass(frozen=True)
 class RecordReader:
-    """Reads records for `tokenizer` as lines or documents (`unit`). line_ends: a line break is `</s>`; learning: see
+    """Reads records for `tokenizer` as lines or documents (`unit`). line_ends: a line break is `</s>`, and ends a line; learning: see
     `Tokenizer.encode`."""
 
     tokenizer: Tokenizer
@@ -54,8 +54,8 @@ class RecordReader:
         return cls(tokenizer, unit, has_line_ends(tokenizer, unit), learning)
 
     def rows(self, block: Block, *, whole: bool = True) -> TokenBatch:
-        """The tokens of every record: one row each. whole: with the token that ends it; else without."""
-        if not self.line_ends and isinstance(self.tokenizer, Documents):
+        """The tokens of every record: one row each. whole: with the token that ends it, where there is one; else without."""
+        if self.unit != "line" and not self.line_ends and isinstance(self.tokenizer, Documents):
             records = block.records()
             if whole:
                 records = [record if record.endswith("\n") else record + "\n" for record in records]
@@ -64,6 +64,8 @@ class RecordReader:
         batch = self.tokenizer.encode(text, learning=self.learning)
         if counts is not None:
             batch = batch.grouped(counts)
+        if self.unit == "line":
+            return batch if whole and self.line_ends else batch.without_last()
         if not self.line_ends:
             line_break = self.tokenizer.encode(b"\n", unit="document").tokens[0]
             batch = TokenBatch(np.where(batch.tokens == EOS_ID, line_break, batch.tokens), batch.lengths)
@@ -73,7 +75,7 @@ class RecordReader:
         """The tokens of one record, those of `rows`, with their places in it."""
         if self.unit == "line":
             yield from self.tokenizer.pieces(one_line(record))
-            if whole:
+            if whole and self.line_ends:
                 yield Piece(EOS, self.tokenizer.specials[2], len(record), len(record))
             return
         text = record if not whole or record.endswith("\n") else record + "\n"
@@ -140,6 +142,6 @@ class RecordReader:
         seamless = not context or not text or context[-1] in BLANKS or text[0] in BLANKS
         given = context if seamless else context + " "
         string = given + text
-        if context and not self.line_ends and not string.endswith("\n"):
+        if context and self.unit != "line" and not self.line_ends and not string.endswith("\n"):
             string += "\n"
         return string, given

@@ -2,6 +2,8 @@
 
 A mask is one token. Between pieces of words it stands for a whole piece with the space before it, between whole words for a word, so
 that `very [MASK].` is `very`, a mask and `.` to the former, and to the latter `very` and a mask: their words end at blanks.
+
+A tokenizer of another tool has a mask of its own, such as `<mask>`, which stands in a text as that tool writes it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.policy import top
 from seqcli.errors import InputError, UsageError
-from seqcli.interfaces import MaskFiller, OpenModel
+from seqcli.interfaces import MaskFiller, OpenModel, Renumbered, Tokenizer
 from seqcli.results.language import Filling, NextToken
 from seqcli.text import SPACE_MARK
 
@@ -44,8 +46,11 @@ def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling
 
 def _masked(reader: RecordReader, text: str, names: Sequence[str]) -> np.ndarray:
     """The tokens of a text, each of its masks as the token V. names: of the V tokens."""
-    if MASK not in text:
+    own = _own_mask(reader.tokenizer)
+    if MASK not in text and not (own and own in text):
         raise InputError(f"no {MASK} in {text!r}", cure=f"write {MASK} for each word to fill in")
+    if own:
+        return _with_own_mask(reader, text.replace(MASK, own), size=len(names))
     hidden = text.replace(_HIDDEN, " ").replace(MASK, _HIDDEN)
     ids: list[int] = []
     covered = 0  # masks that have their token
@@ -61,3 +66,18 @@ def _masked(reader: RecordReader, text: str, names: Sequence[str]) -> np.ndarray
             ids += [len(names)] * (first + masks - max(first, covered))
             covered = first + masks
     return np.array(ids, np.int64)
+
+
+def _own_mask(tokenizer: Tokenizer) -> str | None:
+    """How a tokenizer writes its own mask, where it has one."""
+    if not isinstance(tokenizer, Renumbered) or tokenizer.mask_id is None:
+        return None
+    return tokenizer.file_vocabulary()[tokenizer.mask_id]
+
+
+def _with_own_mask(reader: RecordReader, text: str, *, size: int) -> np.ndarray:
+    """The same of a text with the tokenizer's own masks."""
+    assert isinstance(reader.tokenizer, Renumbered)
+    mask = int(np.flatnonzero(reader.tokenizer.file_ids == reader.tokenizer.mask_id)[0])
+    ids = np.array([piece.id for piece in reader.pieces(text, whole=True)], np.int64)
+    return np.where(ids == mask, size, ids)

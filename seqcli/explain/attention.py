@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from seqcli.errors import UsageError
-from seqcli.explain.reading import check_window, classified_pieces, network_of, pieces_of, with_start
-from seqcli.interfaces import OpenModel, OpenTranslator, is_pseudo
+from seqcli.explain.reading import check_window, classified_pieces, closed, network_of, pieces_of, with_start
+from seqcli.interfaces import OpenModel, OpenTranslator, is_pseudo, predicts_end
 from seqcli.results.inside import AttentionHead, AttentionLayer, AttentionStep, AttentionView
 
 _SCALE = 6  # digits of a weight
@@ -61,6 +61,8 @@ def _read(opened: Any, text: str) -> tuple[list[str], list[int]]:
     if not isinstance(opened, OpenModel):
         return with_start(classified_pieces(opened.tokenizer, text))
     pieces = pieces_of(opened, text)
+    if not predicts_end(opened.model):
+        return with_start(closed(pieces, text))
     return with_start(pieces if is_pseudo(opened.model) else pieces[:-1])  # `</s>` is predicted, not read
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from seqcli.data.record_reader import RecordReader
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenScorer, Piece
-from seqcli.text import BOS, one_line
+from seqcli.text import BOS, BOS_ID, EOS, EOS_ID, one_line
 
 
 def pieces_of(opened: OpenScorer, text: str) -> list[Piece]:
@@ -18,15 +18,16 @@ def pieces_of(opened: OpenScorer, text: str) -> list[Piece]:
 
 def classified_pieces(tokenizer: Any, text: str) -> list[Piece]:
     """Those that a classifier reads."""
-    from seqcli.text import EOS, EOS_ID
+    return closed(tokenizer.pieces(one_line(text)), text)
 
-    return [*tokenizer.pieces(one_line(text)), Piece(EOS, EOS_ID, len(text), len(text))]
+
+def closed(pieces: Iterable[Piece], text: str) -> list[Piece]:
+    """With the `</s>` that ends them."""
+    return [*pieces, Piece(EOS, EOS_ID, len(text), len(text))]
 
 
 def with_start(pieces: Sequence[Piece]) -> tuple[list[str], list[int]]:
     """Names and ids after `<s>`."""
-    from seqcli.text import BOS_ID
-
     return [BOS, *(piece.text for piece in pieces)], [BOS_ID, *(piece.id for piece in pieces)]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from seqcli.data.lines import block_of
 from seqcli.decoding.policy import log_softmax, top
 from seqcli.explain.reading import check_window, pieces_of
-from seqcli.interfaces import LanguageModel, MaskFiller, OpenModel, is_pseudo
+from seqcli.interfaces import LanguageModel, MaskFiller, OpenModel, is_pseudo, predicts_end
 from seqcli.results.inside import Surprisal, TokenSurprisal
 from seqcli.results.language import NextToken
 from seqcli.scoring.tokens import score_tokens
@@ -34,7 +34,8 @@ def surprisal(opened: OpenModel, text: str, *, k: int = 5) -> Surprisal:
 def check_length(opened: OpenModel, text: str) -> None:
     """Raises UsageError for a text that a masked model cannot see at once; one that reads on has no limit."""
     if is_pseudo(opened.model):
-        check_window(1 + len(pieces_of(opened, text)), getattr(opened.model, "window", None), name=opened.name)
+        ends = 1 + (not predicts_end(opened.model))
+        check_window(ends + len(pieces_of(opened, text)), getattr(opened.model, "window", None), name=opened.name)
 
 
 def _distributions(model: LanguageModel, ids: list[int]) -> Iterator[np.ndarray]:

@@ -52,6 +52,15 @@ def read(folder: Path | str, name: str, *, largest: int = regular.LARGEST_READ) 
 
 def read_json(folder: Path | str, name: str) -> dict[str, Any] | None:
     """The JSON object in a file of the folder, None where there is no such file. Raises ModelError."""
+    return _read_json(folder, name, dict, "object")
+
+
+def read_json_list(folder: Path | str, name: str) -> list[Any] | None:
+    """The JSON array in a file of the folder, None where there is no such file. Raises ModelError."""
+    return _read_json(folder, name, list, "array")
+
+
+def _read_json(folder: Path | str, name: str, kind: type, called: str) -> Any:
     if find(folder, name) is None:
         return None
     data, where = read(folder, name), str(Path(folder) / name)
@@ -60,8 +69,8 @@ def read_json(folder: Path | str, name: str) -> dict[str, Any] | None:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"damaged ({error})", where=where, cure=CURE) from None
-    if not isinstance(value, dict):
-        raise ModelError("damaged (not a JSON object)", where=where, cure=CURE)
+    if not isinstance(value, kind):
+        raise ModelError(f"damaged (not a JSON {called})", where=where, cure=CURE)
     return value
 
 

@@ -42,6 +42,7 @@ class Config(TransformerConfig):
     causal_share: float = fraction(0.5, help="share of the batches that predict the next token (hybrid)")
     head_transform: bool = setting(False, help="a linear layer, the activation and a norm before the output matrix")
     head_bias: bool = setting(False, help="a bias for each token of the output")
+    predicts_end: bool = setting(True, help="predict the </s> of a text, too, not only see it (masked)")
     impossible: tuple[int, ...] = each(0, 1 << 31, default=(BOS_ID,), help="tokens that are never predicted")
 
     def __post_init__(self):
@@ -74,7 +75,7 @@ class Transformer(NeuralLanguageModel):
         self.window, self.impossible = config.window, config.impossible
         self.batch_tokens = max(256, min(self.batch_tokens, _ACTIVATIONS // config.inner))
         self.body = TransformerStack(config, vocab_size=vocab_size)
-        width = (config.tied and config.embedding_width) or config.width
+        width = ((config.tied or config.head_transform) and config.embedding_width) or config.width
         self.transform = HeadTransform(config, width=width) if config.head_transform else None
         self.head = Linear(width, vocab_size, bias=config.head_bias)
         initialise(self, depth=config.layers)
@@ -108,10 +109,14 @@ class MaskedTransformer(MaskedLanguageModel, Transformer):
 
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__(config, vocab_size=vocab_size)
-        self.hybrid = config.objective == "hybrid"
+        self.hybrid, self.predicts_end = config.objective == "hybrid", config.predicts_end
         self.mask = nn.Parameter(
             torch.randn(config.embedding_width or config.width) * self.body.embedding.weight.detach().std()
         )
+
+    def states(self, tokens: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a model that fills in, all states that have seen the text, those of `<s>` and `</s>` too."""
+        return super().states(tokens, real) if self.hybrid else (self.body(tokens, real=real)[0], real)
 
     def seen(self, tokens: Tensor, *, masked: Tensor, real: Tensor) -> Tensor:
         return self.before_head(self.body(tokens, real=real, masked=(masked, self.mask))[0])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqcli.nn import pooling
 from seqcli.nn.classifier import NeuralClassifier, several
@@ -17,11 +17,12 @@ from seqcli.nn.dropout import Dropout
 from seqcli.nn.initialise import initialise
 from seqcli.nn.linear import Linear
 from seqcli.nn.pooling import Pooling
-from seqcli.nn.transformer import TransformerConfig, TransformerStack
+from seqcli.nn.transformer import TransformerConfig, TransformerStack, activated
 from seqcli.nn.weights import restored
-from seqcli.ranges import fraction, setting, within
+from seqcli.ranges import fraction, one_of, setting, within
 
 TASK = "classification"
+TRANSFORMS = ("none", "tanh", "relu", "gelu", "gelu_exact")
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,35 @@ class Config(TransformerConfig):
         2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
     )
     pooling: tuple[str, ...] = setting(
-        ("mean",), help="how token features become one vector: max, mean, last, attention, or several"
+        ("mean",), help="how token features become one vector: max, mean, first, last, attention, or several"
     )
+    transform: str = one_of(
+        TRANSFORMS,
+        default="none",
+        help="what follows the pooling: nothing, or a linear layer of width D with this activation",
+    )
+    closed: bool = setting(False, help="end every piece of a text that is longer than the window in </s>")
     causal: bool = setting(False, help="let tokens see only earlier ones, as in a language model")
     word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
     members: int = within(1, 1000, default=1, help="number of networks in the ensemble")
 
     def __post_init__(self):
+        object.__setattr__(self, "pooling", tuple(self.pooling))  # a list, where it comes from a file
         super().__post_init__()
         pooling.check(self.pooling)
+
+
+class Transform(nn.Module):
+    """A linear layer and an activation: what BERT has between pooling and labels (Devlin et al. 2019)."""
+
+    def __init__(self, inputs: int, width: int, *, activation: str):
+        super().__init__()
+        self.activation, self.linear = activation, Linear(inputs, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs] -> [B, width]"""
+        x = self.linear(x)
+        return x.tanh() if self.activation == "tanh" else activated(x, self.activation)
 
 
 class TransformerClassifier(NeuralClassifier):
@@ -48,16 +69,21 @@ class TransformerClassifier(NeuralClassifier):
 
     def __init__(self, config: Config, *, vocab_size: int, labels: int):
         super().__init__()
-        self.window, self.word_dropout, self._causal = config.window, config.word_dropout, config.causal
+        self.window, self.closed = config.window, config.closed
+        self.word_dropout, self._causal = config.word_dropout, config.causal
         self.body = TransformerStack(config, vocab_size=vocab_size)
         self.pooling = Pooling(config.pooling, config.width)
         self.dropout = Dropout(config.dropout)
-        self.head = Linear(self.pooling.width, labels)
+        self.transform, width = None, self.pooling.width
+        if config.transform != "none":
+            self.transform, width = Transform(width, config.width, activation=config.transform), config.width
+        self.head = Linear(width, labels)
         initialise(self, depth=config.layers)
 
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
         x, _ = self.body(tokens, real=None if self._causal else real)
-        return self.dropout(self.pooling(x, real))
+        x = self.pooling(x, real)
+        return self.dropout(x if self.transform is None else self.transform(x))
 
 
 def build(config: Config, *, vocab_size: int, labels: int) -> NeuralClassifier:
@@ -65,5 +91,5 @@ def build(config: Config, *, vocab_size: int, labels: int) -> NeuralClassifier:
 
 
 def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int, labels: int) -> NeuralClassifier:
-    config = Config(**{**settings, "pooling": tuple(settings["pooling"])})
+    config = Config(**settings)
     return restored(lambda: build(config, vocab_size=vocab_size, labels=labels), named)

@@ -21,26 +21,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqcli import finite
-from seqcli.nn import threads
-from seqcli.nn.inference import Network, chosen
+from seqcli.nn.encoder import NeuralEncoder, in_groups, mean_of_pieces, pieces_of
+from seqcli.nn.inference import chosen
 from seqcli.nn.modules import Modules
-from seqcli.text import BOS_ID, EOS_ID, PAD, UNK_ID
-from seqcli.token_batch import TokenBatch, of_like_length, padded
+from seqcli.text import EOS_ID, PAD, UNK_ID
+from seqcli.token_batch import TokenBatch
 
 
-class NeuralClassifier(Network):
+class NeuralClassifier(NeuralEncoder):
     """log p(label | tokens) up to a constant. Weights are named `body.*`, as those of a language model of the same
-    shape, and others. window: maximum number of tokens read at once; the logits of a longer row are the mean of those
-    of its windows, weighted by their tokens. word_dropout: share of tokens replaced by `<unk>` in training, anew in
-    each step."""
+    shape, and others. The logits of a row that is longer than the window are the mean of those of its pieces, weighted by
+    their tokens. word_dropout: share of tokens replaced by `<unk>` in training, anew in each step."""
 
-    window: int = 512
     word_dropout = 0.0
     label_weights: Tensor | None = None  # [C], weight of each label in the loss
-
-    def features(self, tokens: Tensor, real: Tensor) -> Tensor:
-        """tokens: int64 [B, T], `<s>` first; real: bool [B, T], False for padding. Returns [B, D]."""
-        raise NotImplementedError
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens int64 [B, T], PAD on the right -> logits float32 [B, C]."""
@@ -58,23 +52,12 @@ class NeuralClassifier(Network):
     @torch.inference_mode()
     def classify(self, batch: TokenBatch) -> np.ndarray:
         """Logits of every row, float32 [B, C]."""
-        starts, lengths = batch.starts, batch.lengths
-        pieces, owners = [], []  # a row has one piece, or one per window
-        for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist())):
-            for begin in range(0, max(length, 1), self.window - 1):
-                pieces.append((start + begin, min(self.window - 1, length - begin)))
-                owners.append(row)
-        begins, sizes = np.array(pieces, np.int64).reshape(-1, 2).T
+        pieces, owners = pieces_of(batch, longest=self.window - 1, closed=self.closed)
         logits = np.zeros((len(pieces), self.labels), np.float64)
         with self.cast():
-            for group in of_like_length(sizes, budget=self.batch_tokens, most=self.batch_tokens):
-                threads.adapt()
-                rows = [np.append(BOS_ID, batch.tokens[begins[i] : begins[i] + sizes[i]]) for i in group]
-                logits[group] = self(torch.from_numpy(padded(rows, fill=PAD)).to(self.device)).cpu().numpy()
-        weights = np.maximum(sizes, 1)
-        total = np.zeros((len(lengths), logits.shape[1]))
-        np.add.at(total, owners, logits * weights[:, None])
-        means = (total / np.bincount(owners, weights, minlength=len(lengths))[:, None]).astype(np.float32)
+            for group, tokens in in_groups(pieces, budget=self.batch_tokens, start=True, device=self.device):
+                logits[group] = self(tokens).cpu().numpy()
+        means = mean_of_pieces(logits, pieces, owners, rows=len(batch.lengths)).astype(np.float32)
         finite.check_logits(means)
         return means
 

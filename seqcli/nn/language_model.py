@@ -49,6 +49,13 @@ class NeuralLanguageModel(Network):
         token. A state is a `State` that also has `joined(states)`, which concatenates the rows of several states."""
         raise NotImplementedError
 
+    def states(self, tokens: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """What a vector of a text is the mean of: states [B, T, D] of tokens int64 [B, T], `<s>` first, and those that count, bool
+        [B, T]. real: bool [B, T], False for padding."""
+        counted = real.clone()
+        counted[:, 0] = False  # the state after `<s>` alone has seen nothing of the text
+        return self.features(tokens)[0], counted
+
     def beginning(self, rows: int) -> Any:
         """The initial state of rows, for stepping."""
         return None

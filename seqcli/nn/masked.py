@@ -8,6 +8,9 @@ log-probabilities is the pseudo-log-likelihood (PLL; Salazar et al. 2020):
 A hybrid model learns both from batches of either kind (GPT-BERT, Charpentier and Samuel 2024): with a causal mask it predicts the
 next token, and its log p(text) is that of any language model; with all tokens in view it fills in hidden ones. For the two to share
 their weights a hidden token is predicted, as the next token is, at the place before it.
+
+A model that was trained with an end of the text that was never hidden (BERT's [SEP]) has it in view and does not predict it: it is no
+part of the sum.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from torch import Tensor
 from seqcli.errors import UsageError
 from seqcli.interfaces import Scores
 from seqcli.nn.language_model import NeuralLanguageModel, inference_method
-from seqcli.text import BOS_ID, PAD
+from seqcli.text import BOS_ID, EOS_ID, PAD
 from seqcli.token_batch import TokenBatch, of_like_length, padded
 
 _APART = 7  # in training a pass over a row hides every 7th token, about as many as a batch of training hides
@@ -37,9 +40,13 @@ class _View(NamedTuple):
 
 
 class MaskedLanguageModel(NeuralLanguageModel):
-    """A network that sees a window of tokens at once, some of them hidden. The token `vocab_size` is the mask."""
+    """A network that sees a window of tokens at once, some of them hidden. The token `vocab_size` is the mask.
+
+    predicts_end: rows end in `</s>`, which is predicted; else they come without, and it is in view after each of them.
+    """
 
     hybrid: bool
+    predicts_end = True
     window: int
     _apart: int | None = None  # hidden tokens of one pass are so far apart; None: one is hidden
 
@@ -52,6 +59,15 @@ class MaskedLanguageModel(NeuralLanguageModel):
     def pseudo(self) -> bool:
         """Whether its scores are pseudo-log-likelihoods."""
         return not self.hybrid
+
+    @property
+    def closed(self) -> bool:
+        """Whether every piece of a long row has an end, where vectors are made of it."""
+        return not self.predicts_end
+
+    def _whole(self, *parts: np.ndarray | Sequence[int]) -> np.ndarray:
+        """A row as it is seen, with the end that is not predicted."""
+        return np.concatenate([*parts, [EOS_ID] * (not self.predicts_end)]).astype(np.int64)
 
     # Training
 
@@ -100,7 +116,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
         views, places = [], []
         for begin, row in zip(batch.starts.tolist(), batch.rows):
-            for view, hidden in self._views(np.concatenate([start, row]), given=len(start)):
+            for view, hidden in self._views(self._whole(start, row), given=len(start)):
                 views.append(view)
                 places.append(hidden + begin - len(start))
                 if len(views) >= self.batch_tokens:
@@ -118,7 +134,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
         for number, begin in enumerate(begins):
             tokens = row[begin : begin + self.window]
             own = np.flatnonzero(nearest == number)
-            own = own[own >= given]
+            own = own[(own >= given) & (own < len(row) - (not self.predicts_end))]
             groups = own[:, None] if self._apart is None else [own[own % self._apart == k] for k in range(self._apart)]
             for hidden in groups:
                 if len(hidden):
@@ -158,7 +174,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
         row at once: float32 [masks, V]. Raises UsageError for a row that is longer than the window."""
         views = []
         for row in rows:
-            tokens = np.concatenate([[BOS_ID], row])
+            tokens = self._whole([BOS_ID], row)
             if len(tokens) > self.window:
                 what = f"{len(tokens):,} tokens, and the model sees {self.window:,}"
                 raise UsageError(what, cure="give a shorter text")

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from seqcli.nn.linear import Linear
 
-KINDS = ("max", "mean", "last", "attention")
+KINDS = ("max", "mean", "first", "last", "attention")
 
 
 class Pooling(nn.Module):
     """[B, T, D] and a mask of real tokens -> [B, kinds x D], the kinds concatenated. max: maximum of every feature
-    (Collobert et al. 2011); mean; last: feature of the last token; attention: mean with learned weights, softmax of u
+    (Collobert et al. 2011); mean; first, last: feature of the first (BERT's [CLS]) or last token; attention: mean with learned weights, softmax of u
     x (Yang et al. 2016, without the inner layer)."""
 
     def __init__(self, kinds: tuple[str, ...], width: int):
@@ -29,6 +29,9 @@ class Pooling(nn.Module):
 
     def _mean(self, x: Tensor, real: Tensor) -> Tensor:
         return (x * real[..., None]).sum(dim=1) / real.sum(dim=1, keepdim=True)
+
+    def _first(self, x: Tensor, real: Tensor) -> Tensor:
+        return x[:, 0]
 
     def _last(self, x: Tensor, real: Tensor) -> Tensor:
         return x[torch.arange(len(x), device=x.device), real.sum(dim=1) - 1]

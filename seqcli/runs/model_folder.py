@@ -51,6 +51,7 @@ _EVENT = {
     "preset": str | None,
     "data": dict,
 }  # what resuming asks of the events of a training
+BEGINNING = ("body.", "transform.")  # the names of the weights that a classifier may begin with
 _QUICKLY_READ = 4 << 20  # bytes that are verified at every start
 
 
@@ -148,6 +149,13 @@ class ModelFolder:
         if whole:
             finite.check_weights(tensors)
         return tensors
+
+    def beginning(self) -> dict[str, np.ndarray]:
+        """The weights that a classifier may begin with: those of the body, and of what lies between pooling and head."""
+        begins = (
+            "body." if self.task == "language" else BEGINNING
+        )  # what a language model transforms are its predictions
+        return {name: array for name, array in self.tensors(whole=True).items() if name.startswith(begins)}
 
     def tokenizer(self) -> Tokenizer:
         return tokenizers.load(self.state / TOKENIZER)

@@ -9,9 +9,9 @@ import numpy as np
 
 from seqcli.data.lines import Block, block_of
 from seqcli.data.record_reader import RecordReader, lines_of
-from seqcli.interfaces import OpenModel, OpenScorer, Scores
+from seqcli.interfaces import OpenModel, OpenScorer, Scores, predicts_end
 from seqcli.metrics.perplexity import Totals, characters, line_bytes
-from seqcli.text import UNK_ID
+from seqcli.text import EOS_ID, UNK_ID
 from seqcli.token_batch import TokenBatch, common_prefixes, places, row_sums
 
 
@@ -109,6 +109,8 @@ class DocumentScore:
         self._totals += Totals(bytes=len(lines), characters=characters(lines))
         unit = "line" if self._opened.ends else "document"
         tokens = self._opened.tokenizer.encode(lines, unit=unit).tokens
+        if not predicts_end(self._opened.model):
+            tokens = tokens[tokens != EOS_ID]
         horizon = self._opened.model.horizon
         if horizon is None:
             self._waiting.append(tokens)

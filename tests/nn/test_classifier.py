@@ -48,7 +48,12 @@ def pooled(kind: str, x: torch.Tensor, attention: torch.Tensor | None) -> torch.
     """One row without padding: [T, D] -> [D], by the definitions."""
     if kind == "attention":
         return torch.softmax(x @ attention, dim=0) @ x
-    return {"max": lambda: x.max(dim=0)[0], "mean": lambda: x.mean(dim=0), "last": lambda: x[-1]}[kind]()
+    return {
+        "max": lambda: x.max(dim=0)[0],
+        "mean": lambda: x.mean(dim=0),
+        "first": lambda: x[0],
+        "last": lambda: x[-1],
+    }[kind]()
 
 
 # --- pooling ----------------------------------------------------------------------------------------------------------

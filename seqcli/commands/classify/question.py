@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from seqcli.tasks.classification.data import LabelledFiles, Texts
     from seqcli.tasks.classification.load import OpenClassifier
 
+_NAMELESS = re.compile(r"LABEL_\d+")  # what transformers calls labels that nobody named
 EXAMPLE = 'seqcli classify "What a wonderful film"'
 
 
@@ -55,7 +57,13 @@ class Question(session.Question):
         place = session.Placement(self.machine, reporter=reporter, otherwise="these classifiers are not neural models")
 
         def relabelled(opened: OpenClassifier) -> OpenClassifier:
-            return opened if self.label_map is None else opened.relabelled(self.label_map)
+            renamed = opened if self.label_map is None else opened.relabelled(self.label_map)
+            if all(map(_NAMELESS.fullmatch, renamed.labels)):
+                shown = ", ".join(renamed.labels[:4]) + ", ..." * (len(renamed.labels) > 4)
+                reporter.note(
+                    f"the labels of {opened.name} have no names ({shown}): --label-map {renamed.labels[0]}=NAME,... gives them"
+                )
+            return renamed
 
         chosen = place.all([relabelled(open_classifier(path, name=name)) for name, path in named(self.sources)])
         if isinstance(self.mix, str):

@@ -22,7 +22,7 @@ from seqcli.files import tensor_file
 from seqcli.interfaces import Renumbered, Tokenizer
 from seqcli.interop.huggingface import families, files
 from seqcli.interop.huggingface.families import Config, Rule
-from seqcli.runs.model_folder import ModelFolder
+from seqcli.runs.model_folder import BEGINNING, ModelFolder
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 from seqcli.tokenizers import huggingface
 
@@ -43,11 +43,13 @@ class HuggingFaceFolder(ModelFolder):
         """Raises ModelError where the folder is not a whole model of a family we know."""
         path = Path(path)
         config = Config(files.read_config(path), where=str(path / files.CONFIG))
-        architecture = _architecture(config)
+        architecture = config.architecture
         family = families.of_architecture(architecture, where=config.where)
         arch = config("model_type", kind=str)
-        manifest = {"task": family.ARCHITECTURES[architecture], "arch": arch, "format": FORMAT}
-        record = {"arch": arch, "module": family.MODULE, "settings": family.settings(config)}
+        task = family.ARCHITECTURES[architecture]
+        module = family.MODULE if isinstance(family.MODULE, str) else family.MODULE[task]
+        manifest = {"task": task, "arch": arch, "format": FORMAT}
+        record = {"arch": arch, "module": module, "settings": family.settings(config)}
         folder = cls(path, manifest, record, path, family=family, architecture=architecture)
         record |= {"architecture": architecture, **getattr(family, "record", families.language_record)(config, folder)}
         return folder
@@ -74,6 +76,17 @@ class HuggingFaceFolder(ModelFolder):
         return tokenizer.file_ids
 
     @property
+    def _mask(self) -> int:
+        """The row of the token that hides another. Raises ModelError where there is none."""
+        tokenizer = self._tokenizers[0]
+        assert isinstance(tokenizer, Renumbered)
+        if tokenizer.mask_id is None or not 0 <= tokenizer.mask_id < self.rows:
+            raise ModelError(
+                "the tokenizer has no mask token", where=str(self.path), cure="name it in tokenizer_config.json"
+            )
+        return tokenizer.mask_id
+
+    @property
     def impossible(self) -> tuple[int, ...]:
         return never_predicted(self.file_ids, self.rows)
 
@@ -92,15 +105,22 @@ class HuggingFaceFolder(ModelFolder):
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """The names of all tensors, by their names without the family's prefix."""
-        return {name.removeprefix(self.family.PREFIX): name for name in self._weights.names}
+        """The names of all tensors, by today's names without the family's prefix."""
+        found = {self._bare(name): name for name in self._weights.names}
+        renamed = getattr(self.family, "renamed", str)
+        return {(name if (new := renamed(name)) in found else new): full for name, full in found.items()}
+
+    def _bare(self, name: str) -> str:
+        """The name of a tensor without the family's prefix."""
+        prefixes = (self.family.PREFIX,) if isinstance(self.family.PREFIX, str) else self.family.PREFIX
+        return name.removeprefix(next(filter(name.startswith, prefixes), ""))
 
     def _rules(self) -> Iterator[Rule]:
         return self.family.rules(self.config["settings"], self.architecture)
 
     def _found(self, name: str) -> str:
         """The name in the file. Raises ModelError where it is missing."""
-        found = self._names.get(name.removeprefix(self.family.PREFIX))
+        found = self._names.get(self._bare(name))
         if found is None:
             raise ModelError(f"no tensor {name}", where=str(self.path), cure=files.CURE)
         return found
@@ -109,8 +129,8 @@ class HuggingFaceFolder(ModelFolder):
         """Our weights, made of theirs. Raises ModelError where one is missing, or the file has one that no rule reads."""
         made, read = {}, set()
         for rule in self._rules():
-            read |= {name.removeprefix(self.family.PREFIX) for name in rule.theirs}
-            if not (rule.optional and rule.theirs[0].removeprefix(self.family.PREFIX) not in self._names):
+            read |= set(map(self._bare, rule.theirs))
+            if not (rule.optional and self._bare(rule.theirs[0]) not in self._names):
                 made[rule.ours] = self._made(rule)
         unread = [name for name in self._names if name not in read and not self.family.IGNORED.fullmatch(name)]
         if self.config["settings"].get("tied"):
@@ -122,11 +142,23 @@ class HuggingFaceFolder(ModelFolder):
             finite.check_weights(made)
         return made
 
+    def beginning(self) -> dict[str, np.ndarray]:
+        rules = getattr(self.family, "beginning", self.family.rules)(self.config["settings"], self.architecture)
+        made = {
+            rule.ours: self._made(rule)
+            for rule in rules
+            if rule.ours.startswith(BEGINNING) and all(self._bare(name) in self._names for name in rule.theirs)
+        }
+        finite.check_weights(made)
+        return made
+
     def _made(self, rule: Rule) -> np.ndarray:
         parts = [self._weights.array(self._found(name)) for name in rule.theirs]
         if rule.transposed:
             parts = [part.T for part in parts]
         array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if rule.of_mask:
+            return array[self._mask]
         return self._of_our_ids(array) if rule.tokens else array
 
     def _of_our_ids(self, array: np.ndarray) -> np.ndarray:
@@ -158,11 +190,3 @@ def never_predicted(file_ids: np.ndarray, rows: int) -> tuple[int, ...]:
     """Special tokens of ours that they do not have, or that are `</s>` besides. rows: of their embedding."""
     twice = {n for n in (UNK_ID, BOS_ID) if file_ids[n] in file_ids[n + 1 : EOS_ID + 1]}
     return tuple(sorted(twice | {n for n in (UNK_ID, BOS_ID, EOS_ID) if not 0 <= file_ids[n] < rows}))
-
-
-def _architecture(config: Config) -> str:
-    """What the model is. Raises ModelError where config.json does not say so."""
-    names = config("architectures", [])
-    if len(names) != 1 or not isinstance(names[0], str):
-        raise config.refused(f"names {len(names)} architectures, one expected")
-    return names[0]

@@ -113,7 +113,7 @@ def canonical_labels(labels: list[str]) -> list[str]:
 
 def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
     labels, settings = canonical_labels(list(map(str, run.config["labels"]))), run.config["settings"]
-    temperature = float(run.config["valid"]["temperature"])
+    temperature = float(run.config["valid"]["temperature"] if "valid" in run.config else 1.0)  # none in those of others
     if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
         raise ValueError("labels or temperature")
     if hasattr(module, "encoder"):  # it reads text, not tokens

@@ -49,7 +49,7 @@ def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter 
         vectors = foreign.vectors_of(source, reporter=reporter)
         return OpenEmbeddings(name, foreign.ARCH, vectors, vectors.of_texts)
     run = folder_of(source)
-    if run.task == EMBEDDINGS:
+    if run.task == EMBEDDINGS and run.config.get("module") != "transformer_encoder":
         return opened(source, EMBEDDINGS, lambda run, module: _trained(run, module, name))
     return _of_network(run, name)
 

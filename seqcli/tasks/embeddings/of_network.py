@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from seqcli.interfaces import Tokenizer
 from seqcli.runs.model_folder import ModelFolder
+from seqcli.tasks.model_names import opened as open_named
 from seqcli.text import UNK_ID
 from seqcli.token_batch import row_sums
 
+EMBEDDINGS = "embeddings"
 _Texts = Callable[[bytes], tuple[np.ndarray, np.ndarray]]
 
 
@@ -20,7 +23,7 @@ def opened(run: ModelFolder) -> tuple[Any, _Texts]:
     """The network of a folder, and what makes the vectors of lines and counts their unknown tokens.
 
     States are those before the head: of a language model the mean over tokens, of a classifier what it pools, of a
-    translator the mean over what its encoder says of the source.
+    translator the mean over what its encoder says of the source; an encoder without a head pools as it was made to.
     """
     from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
     from seqcli.tasks.language.load import LANGUAGE, open_model
@@ -30,6 +33,9 @@ def opened(run: ModelFolder) -> tuple[Any, _Texts]:
         language = open_model(str(run.path))
         model: Any = language.model
         tokenizer = language.tokenizer
+    elif run.task == EMBEDDINGS:
+        tokenizer = run.tokenizer()
+        model = open_named(str(run.path), EMBEDDINGS, lambda run, module: _encoder(run, module, tokenizer))
     elif run.task == CLASSIFICATION:
         model = open_classifier(str(run.path)).model
         tokenizer = run.tokenizer()
@@ -37,6 +43,10 @@ def opened(run: ModelFolder) -> tuple[Any, _Texts]:
         translator = open_translator(str(run.path))
         model, tokenizer = translator.model, translator.source
     return model, partial(_vectors, model, tokenizer)
+
+
+def _encoder(run: ModelFolder, module: ModuleType, tokenizer: Tokenizer) -> Any:
+    return module.load(run.config["settings"], run.tensors(whole=True), vocab_size=tokenizer.vocab_size)
 
 
 def _vectors(model: Any, tokenizer: Tokenizer, lines: bytes) -> tuple[np.ndarray, np.ndarray]:

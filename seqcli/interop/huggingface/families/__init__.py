@@ -3,14 +3,16 @@
 A family's file offers
 
     ARCHITECTURES = {"GPT2LMHeadModel": "language"}    the `architectures` of config.json that it opens, with their tasks
-    MODULE = "transformer"                             the module in `models/` that computes them
-    PREFIX = "transformer."                            of the tensors' names, which some files leave out
+    MODULE = "transformer"                             the module in `models/` that computes them, or one for each task
+    PREFIX = "transformer."                            of the tensors' names, which some files leave out; or several
     IGNORED = re.compile(...)                          tensors that hold no weights, such as masks
 
     settings(config: Config) -> dict                   settings of MODULE; raises ModelError for what it cannot compute
     record(config: Config, folder) -> dict             what else a model folder of ours writes down (default: `language_record`)
     tokenizers(path, *, rows: int) -> (source, target) their tokenizers (default: one of the `tokenizers` library)
     rules(settings: dict, architecture: str) -> Iterator[Rule]      which tensors make which weight
+    renamed(name: str) -> str                          today's name of a tensor of older files (default: its own)
+    beginning(settings: dict, architecture: str) -> Iterator[Rule]  what a classifier begins with (default: `rules` of the body)
 
 Rules are read in both directions: a folder is opened and written by the same list. A family whose models can be written offers
 besides
@@ -23,6 +25,7 @@ besides
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
@@ -36,7 +39,7 @@ class Rule(NamedTuple):
     """A weight of ours, and the tensors of theirs that it is made of, stacked along the first axis.
 
     rows: of each of them, where there are several; transposed: theirs is [in, out]; tokens: it has a row for each token; optional:
-    it may be missing in the file, and is zero then.
+    it may be missing in the file, and is zero then; of_mask: it is the one row of a matrix of tokens that stands for a hidden token.
     """
 
     ours: str
@@ -45,6 +48,7 @@ class Rule(NamedTuple):
     transposed: bool = False
     tokens: bool = False
     optional: bool = False
+    of_mask: bool = False
 
 
 def linear(ours: str, *theirs: str, rows: tuple[int, ...] = (), bias: bool, transposed: bool = False) -> Iterator[Rule]:
@@ -78,6 +82,14 @@ class Config:
         if value is None:
             raise self.refused(f"no {name}")
         return value
+
+    @property
+    def architecture(self) -> str:
+        """What the model is. Raises ModelError where config.json does not say so."""
+        names = self("architectures", [])
+        if len(names) != 1 or not isinstance(names[0], str):
+            raise self.refused(f"names {len(names)} architectures, one expected")
+        return names[0]
 
     def whole(self, name: str, *others: str) -> int:
         """A whole number under the first of these names that there is."""
@@ -114,6 +126,7 @@ def language_record(config: Config, folder: Any) -> dict[str, Any]:
     return {
         "unit": unit,
         "ends_documents": written.get("ends_documents", True) is True,
+        "classifier": {"pooling": ["last"], "causal": True},
         "tokenizer": signature.tokenizer_label(tokenizer),
         "vocab_size": tokenizer.vocab_size,
     }
@@ -132,7 +145,8 @@ def of_architecture(architecture: str, *, where: str) -> ModuleType:
     """The family of an architecture. Raises ModelError where it is not supported, with the nearest that is."""
     known = {name: family for family in all_families() for name in family.ARCHITECTURES}
     if architecture not in known:
-        cure = f"{nearest(architecture, known)}; supported: {', '.join(sorted(known))}"
+        kinds = sorted({re.sub(r"(For\w+|LMHeadModel|MTModel|Model)$", "", name) for name in known})
+        cure = f"{nearest(architecture, known)}; supported: {', '.join(kinds)}"
         raise ModelError(f"architecture {_short(architecture)} is not supported", where=where, cure=cure)
     return known[architecture]
 

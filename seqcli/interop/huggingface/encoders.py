@@ -1,0 +1,204 @@
+"""What the encoders of BERT's kind have in common: post-norm layers, heads that fill in or classify, pooled sentence vectors.
+
+Without a head an encoder gives vectors of texts. How they are pooled, sentence-transformers writes beside the model (modules.json,
+1_Pooling/config.json, sentence_bert_config.json); without these files it is the mean over all tokens, as sentence-transformers has it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqcli.errors import ModelError
+from seqcli.files import foreign
+from seqcli.interop.huggingface.families import Config, Rule, linear, norm
+from seqcli.metrics import signature
+
+LANGUAGE, CLASSIFICATION, EMBEDDINGS = "language", "classification", "embeddings"
+MODULE = {LANGUAGE: "transformer", CLASSIFICATION: "transformer_classifier", EMBEDDINGS: "transformer_encoder"}
+ACTIVATIONS = {
+    "gelu": "gelu_exact", "gelu_python": "gelu_exact", "gelu_new": "gelu", "gelu_fast": "gelu", "gelu_pytorch_tanh": "gelu",
+    "relu": "relu", "silu": "silu", "swish": "silu",
+}  # fmt: skip
+_POST_NORM = {
+    "norm": "layer", "norm_place": "post", "bias": True, "embedding_norm": True, "positions": "learned",
+}  # fmt: skip
+_FILLS_IN = {"objective": "masked", "head_transform": True, "head_bias": True, "predicts_end": False}
+_POOLINGS = {  # what sentence-transformers calls them, in the order in which it puts several side by side
+    "pooling_mode_cls_token": "first", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_lasttoken": "last",
+}  # fmt: skip
+_POOLINGS_BY_NAME = {"cls": "first", "max": "max", "mean": "mean", "lasttoken": "last"}
+_POOLING = "1_Pooling/config.json"
+_MODULES = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+_MOST_LABELS = 1 << 20
+
+
+class Layer(NamedTuple):
+    """The names of a layer's tensors. place: of the layers."""
+
+    place: str
+    query: str
+    key: str
+    value: str
+    out: str
+    attention_norm: str
+    up: str
+    down: str
+    feedforward_norm: str
+
+
+class Heads(NamedTuple):
+    """The names of what comes after the body, and what lies between pooling and labels.
+
+    transform, norm, bias, decoder: of the head that fills in; pooler, activation, classifier: of the one that classifies.
+    """
+
+    transform: str
+    norm: str
+    bias: str
+    decoder: str
+    pooler: str
+    activation: str
+    classifier: str
+
+    @property
+    def decoder_bias(self) -> str:
+        """What adds up where matrices are not tied; otherwise it is `bias` again."""
+        return f"{self.decoder}.bias"
+
+
+def settings(config: Config, task: str, after: Heads, **body: Any) -> dict[str, Any]:
+    """Of an encoder with this body. Raises ModelError for what is not computed."""
+    for name, expected in (
+        ("position_embedding_type", "absolute"),
+        ("is_decoder", False),
+        ("add_cross_attention", False),
+    ):
+        config.must_be(name, expected)
+    found = _POST_NORM | body
+    if task == LANGUAGE:
+        return found | _FILLS_IN | {"tied": config("tie_word_embeddings", True)}
+    if task == CLASSIFICATION:
+        return found | {"closed": True, **_classifier(after)}
+    return found | {"closed": True}
+
+
+def _classifier(heads: Heads) -> dict[str, Any]:
+    return {"pooling": ["first"], "transform": heads.activation}
+
+
+def body_rules(settings: dict[str, Any], prefix: str, layer: Layer) -> Iterator[Rule]:
+    """prefix: of all names."""
+    embeddings = f"{prefix}embeddings"
+    yield Rule("body.embedding.weight", (f"{embeddings}.word_embeddings.weight",), tokens=True)
+    yield Rule("body.positions.weight", (f"{embeddings}.position_embeddings.weight",))
+    if settings.get("token_types"):
+        yield Rule("body.token_types.weight", (f"{embeddings}.token_type_embeddings.weight",))
+    yield from norm("body.embedding_norm", f"{embeddings}.LayerNorm")
+    if settings.get("embedding_width"):
+        yield from linear("body.widen", f"{prefix}embeddings_project", bias=True)
+    width = settings["width"]
+    for i in range(settings["layers"]):
+        ours, theirs = f"body.layers.{i}", f"{prefix}{layer.place}.{i}"
+        attention = (f"{theirs}.{part}" for part in (layer.query, layer.key, layer.value))
+        yield from linear(f"{ours}.attention.qkv", *attention, rows=(width, width, width), bias=True)
+        yield from linear(f"{ours}.attention.out", f"{theirs}.{layer.out}", bias=True)
+        yield from norm(f"{ours}.attention_norm", f"{theirs}.{layer.attention_norm}")
+        yield from linear(f"{ours}.feedforward.up", f"{theirs}.{layer.up}", bias=True)
+        yield from linear(f"{ours}.feedforward.out", f"{theirs}.{layer.down}", bias=True)
+        yield from norm(f"{ours}.feedforward_norm", f"{theirs}.{layer.feedforward_norm}")
+
+
+def head_rules(settings: dict[str, Any], task: str, prefix: str, heads: Heads) -> Iterator[Rule]:
+    if task == LANGUAGE:
+        yield Rule("mask", (f"{prefix}embeddings.word_embeddings.weight",), of_mask=True)
+        yield from linear("transform.linear", heads.transform, bias=True)
+        yield from norm("transform.norm", heads.norm)
+        yield Rule("head.bias", (heads.bias if settings["tied"] else heads.decoder_bias,), tokens=True)
+        if not settings["tied"]:
+            yield Rule("head.weight", (f"{heads.decoder}.weight",), tokens=True)
+    elif task == CLASSIFICATION:
+        yield from pooler_rules(heads)
+        yield from linear("head", heads.classifier, bias=True)
+
+
+def pooler_rules(heads: Heads) -> Iterator[Rule]:
+    """What lies between pooling and labels."""
+    yield from linear("transform.linear", heads.pooler, bias=True)
+
+
+def renamed(name: str) -> str:
+    """Norms had a gamma and a beta; the bias of the output is in some files that of its matrix."""
+    name = re.sub(r"(LayerNorm|layer_norm)\.gamma$", r"\1.weight", name)
+    name = re.sub(r"(LayerNorm|layer_norm)\.beta$", r"\1.bias", name)
+    return re.sub(r"^(cls\.predictions|lm_head)\.decoder\.bias$", r"\1.bias", name)
+
+
+def record(config: Config, folder: Any, heads: Heads) -> dict[str, Any]:
+    """What else a model folder of ours writes down: every line is a text of its own."""
+    settings, task = folder.config["settings"], folder.task
+    found: dict[str, Any] = {"classifier": _classifier(heads)}
+    if task == CLASSIFICATION:
+        found["labels"] = labels(config)
+    if task == EMBEDDINGS and (pooled := pooling(folder.path)) is not None:
+        found["classifier"] = {"pooling": pooled["pooling"]}
+        settings |= pooled
+    tokenizer = folder.tokenizer()
+    if task == LANGUAGE:
+        settings["impossible"] = folder.impossible
+        found["unit"] = "line"
+    return found | {"tokenizer": signature.tokenizer_label(tokenizer), "vocab_size": tokenizer.vocab_size}
+
+
+def labels(config: Config) -> list[str]:
+    """The names of the labels. Raises ModelError for a model that does not choose one of several."""
+    kind = config("problem_type", "single_label_classification")
+    names = config("id2label", {}) or {str(k): f"LABEL_{k}" for k in range(min(config("num_labels", 2), _MOST_LABELS))}
+    if kind == "regression" or (len(names) == 1 and kind != "multi_label_classification"):
+        raise _not_one_of("gives a number (regression), not a label", config)
+    if kind != "single_label_classification":
+        raise _not_one_of(f"gives several labels a text (problem_type {kind})", config)
+    found = [names.get(str(k)) for k in range(len(names))]
+    if not all(isinstance(name, str) for name in found):
+        raise config.refused("id2label does not name every label from 0 on")
+    return [str(name) for name in found]
+
+
+def _not_one_of(what: str, config: Config) -> ModelError:
+    return ModelError(what, where=config.where, cure="give a classifier that chooses one of two or more labels")
+
+
+def pooling(path: Path) -> dict[str, Any] | None:
+    """Settings of the sentence vectors that sentence-transformers describes in the folder; None where it does not.
+
+    Raises ModelError for what is not computed here, such as a dense layer after the pooling.
+    """
+    modules = foreign.read_json_list(path, "modules.json")
+    if modules is None:
+        return None
+    kinds = [str(module.get("type")).rpartition(".")[2] if isinstance(module, dict) else "" for module in modules]
+    if kinds not in _MODULES:
+        what = f"sentence-transformers modules {', '.join(kinds)[:80]} are not supported"
+        raise ModelError(what, where=str(path / "modules.json"), cure="supported: Transformer, Pooling, Normalize")
+    found: dict[str, Any] = {"pooling": _pooling_kinds(path), "normalised": "Normalize" in kinds}
+    longest = (foreign.read_json(path, "sentence_bert_config.json") or {}).get("max_seq_length")
+    return found | ({"longest": longest} if type(longest) is int else {})
+
+
+def _pooling_kinds(path: Path) -> list[str]:
+    """What 1_Pooling/config.json says: of several the vectors are put side by side."""
+    config = foreign.read_json(path, _POOLING)
+    if config is None:
+        raise ModelError(f"no {_POOLING} in the folder, which modules.json names", where=str(path), cure=foreign.CURE)
+    named = config.get("pooling_mode")
+    chosen = (
+        {named: True} if isinstance(named, str) else {k: v for k, v in config.items() if k.startswith("pooling_mode_")}
+    )
+    known = _POOLINGS | _POOLINGS_BY_NAME
+    if other := [name for name, on in chosen.items() if on and name not in known]:
+        cure = f"supported: {', '.join(_POOLINGS_BY_NAME)}"
+        raise ModelError(f"pooling {other[0][:40]!r} is not supported", where=str(path / _POOLING), cure=cure)
+    return [kind for name, kind in known.items() if chosen.get(name)] or ["mean"]

@@ -1,0 +1,68 @@
+"""What gives one vector per row of tokens: classifiers, before their head, and encoders without one.
+
+A row that is longer than the window is read in pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqcli.nn import threads
+from seqcli.nn.inference import Network
+from seqcli.text import BOS_ID, EOS_ID, PAD
+from seqcli.token_batch import TokenBatch, of_like_length, padded
+
+
+class NeuralEncoder(Network):
+    """window: maximum number of tokens read at once; closed: every piece of a longer row ends in `</s>`, as the whole does;
+    normalised: vectors have length 1."""
+
+    window: int = 512
+    closed = False
+    normalised = False
+
+    def features(self, tokens: Tensor, real: Tensor) -> Tensor:
+        """tokens: int64 [B, T], `<s>` first; real: bool [B, T], False for padding. Returns [B, D]."""
+        raise NotImplementedError
+
+
+def pieces_of(batch: TokenBatch, *, longest: int, closed: bool) -> tuple[list[np.ndarray], np.ndarray]:
+    """Rows cut after `longest` tokens: the pieces, and the row of each, int64. closed: a row that is cut has its last token, `</s>`,
+    at the end of every piece."""
+    pieces: list[np.ndarray] = []
+    owners: list[int] = []
+    for number, row in enumerate(batch.rows):
+        if len(row) <= longest:
+            pieces.append(row)
+            owners.append(number)
+            continue
+        own = row[:-1] if closed else row
+        step = longest - closed
+        cut = [own[begin : begin + step] for begin in range(0, len(own), step)]
+        pieces += [np.append(piece, np.int32(EOS_ID)) for piece in cut] if closed else cut
+        owners += [number] * len(cut)
+    return pieces, np.array(owners, np.int64)
+
+
+def in_groups(
+    pieces: Sequence[np.ndarray], *, budget: int, start: bool, device: torch.device
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Pieces of like length together: their numbers, and their tokens, int64 [B, T], PAD on the right. start: after `<s>`."""
+    for group in of_like_length(np.array(list(map(len, pieces)), np.int64), budget=budget, most=budget):
+        threads.adapt()
+        table = padded([pieces[i] for i in group], fill=PAD)
+        if start:
+            table = np.concatenate([np.full((len(group), 1), BOS_ID, table.dtype), table], axis=1)
+        yield group, torch.from_numpy(table).to(device)
+
+
+def mean_of_pieces(values: np.ndarray, pieces: Sequence[np.ndarray], owners: np.ndarray, *, rows: int) -> np.ndarray:
+    """Values of pieces [P, D], to means over those of each row, weighted by their tokens: float64 [rows, D]."""
+    weights = np.maximum(np.array(list(map(len, pieces)), np.int64), 1)
+    total = np.zeros((rows, values.shape[1]))
+    np.add.at(total, owners, values * weights[:, None])
+    return total / np.bincount(owners, weights, minlength=rows)[:, None]
