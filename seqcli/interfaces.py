@@ -232,6 +232,7 @@ class Translator(Protocol):
 
     window: int  # maximum length of a source in tokens, including `</s>`
     batch_tokens: int  # tokens of the sources in one pass, including padding
+    unsaid: tuple[int, ...]  # tokens that no translation has
 
     @property
     def precision(self) -> str: ...

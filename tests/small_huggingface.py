@@ -64,7 +64,7 @@ def saved(model, folder, *, deviation=0.15, seed=0, **named):
     """Draws the weights of a model anew and saves it."""
     torch.manual_seed(seed)
     with torch.no_grad():
-        for name, tensor in model.named_parameters():
+        for name, tensor in ((name, tensor) for name, tensor in model.named_parameters() if tensor.requires_grad):
             centre = 1.0 if tensor.ndim == 1 and name.endswith("weight") else 0.0
             torch.nn.init.normal_(tensor, mean=centre, std=deviation)
     model.eval().save_pretrained(folder, **named)

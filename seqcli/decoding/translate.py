@@ -210,7 +210,8 @@ def _decoded(
     begun = np.tile(prefix.astype(np.int32), (rows, 1))  # [B, P]
     logits, state = given.extend(begun, np.full(rows, len(prefix), np.int64))
     log_prob = log_softmax(logits)
-    log_prob[:, UNK_ID] = -np.inf
+    never = list(opened.model.unsaid)
+    log_prob[:, never] = -np.inf
     if len(prefix):
         forced = given.score(TokenBatch.of(list(begun))).log_prob
         log_prob += forced.reshape(begun.shape).sum(axis=1, dtype=np.float64)[:, None]
@@ -218,7 +219,7 @@ def _decoded(
     if settings.num_samples is None:
         return beam.search(
             given, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest,
-            length_penalty=settings.length_penalty, no_repeat_ngram=settings.no_repeat_ngram, prefix=prefix, end=EOS_ID, never=[UNK_ID],
+            length_penalty=settings.length_penalty, no_repeat_ngram=settings.no_repeat_ngram, prefix=prefix, end=EOS_ID, never=never,
             spelling=beam.Spelling(text=lambda _, ids: _words(opened.target.decode(ids))),
         )  # fmt: skip
     each = settings.num_samples
@@ -228,7 +229,7 @@ def _decoded(
     copies = np.repeat(np.arange(rows), each)
     drawn = sample(
         given, log_prob[copies], state.reorder(copies), policy=settings.policy, random=random, max_new_tokens=longest[copies],
-        length_penalty=settings.length_penalty, no_repeat_ngram=settings.no_repeat_ngram, prefix=prefix, end=EOS_ID, never=[UNK_ID],
+        length_penalty=settings.length_penalty, no_repeat_ngram=settings.no_repeat_ngram, prefix=prefix, end=EOS_ID, never=never,
     )  # fmt: skip
     return [drawn[row * each : (row + 1) * each] for row in range(rows)]
 

@@ -20,27 +20,48 @@ from seqcli.nn.memory import Memory
 from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
-from seqcli.ranges import setting, within
+from seqcli.ranges import each, setting, within
+from seqcli.text import BOS_ID, UNK_ID
 
 TASK = "translation"
 
 
 @dataclass(frozen=True)
 class Config(TransformerConfig):
-    """Of both stacks; `layers` is the encoder's."""
+    """Of both stacks; `layers` is the encoder's, as are `heads` and `hidden` where the decoder has its own."""
 
     window: int = within(
         1, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
     )
     decoder_layers: int = within(0, 1 << 10, default=0, help="layers of the decoder (0: as many as the encoder)")
+    decoder_heads: int = within(
+        0, 1 << 10, default=0, help="attention heads of the decoder (0: as many as the encoder)"
+    )
+    decoder_hidden: int = within(
+        0, 1 << 18, default=0, help="width inside the decoder's feed-forward networks (0: as the encoder's)"
+    )
     tied: bool = setting(True, help="share the output matrix with the decoder's embedding")
+    head_bias: bool = setting(False, help="a bias for each token of the output")
+    impossible: tuple[int, ...] = each(0, 1 << 31, default=(BOS_ID,), help="tokens that are never predicted")
+    unsaid: tuple[int, ...] = each(
+        0, 1 << 31, default=(UNK_ID,), help="tokens that no translation has, although predicted"
+    )
 
     def __post_init__(self):
+        for name in ("impossible", "unsaid"):  # lists, where they come from a file
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         super().__post_init__()
         if self.positions == "learned":
             raise ValueError(
                 "learned positions are limited to the window, which translations may exceed; use rotary or sinusoidal ones"
             )
+
+    @property
+    def of_decoder(self) -> Config:
+        return replace(
+            self, layers=self.decoder_layers or self.layers, heads=self.decoder_heads or self.heads,
+            hidden=self.decoder_hidden or self.hidden,
+        )  # fmt: skip
 
 
 class Body(nn.Module):
@@ -50,7 +71,7 @@ class Body(nn.Module):
         super().__init__()
         self.encoder = TransformerStack(config, vocab_size=source_size)
         self.decoder = TransformerStack(
-            replace(config, layers=config.decoder_layers or config.layers), vocab_size=vocab_size, crossed=True,
+            config.of_decoder, vocab_size=vocab_size, crossed=True,
             embedding=self.encoder.embedding if joint else None,
         )  # fmt: skip
 
@@ -60,9 +81,11 @@ class TransformerTranslator(NeuralTranslator):
 
     def __init__(self, config: Config, *, source_size: int, vocab_size: int, joint: bool):
         super().__init__()
-        self.window = config.window
+        if max((*config.impossible, *config.unsaid), default=0) >= vocab_size:
+            raise ValueError(f"impossible or unsaid tokens beyond {vocab_size:,}")
+        self.window, self.impossible, self.unsaid = config.window, config.impossible, config.unsaid
         self.body = Body(config, source_size=source_size, vocab_size=vocab_size, joint=joint)
-        self.head = Linear(config.width, vocab_size, bias=False)
+        self.head = Linear(config.width, vocab_size, bias=config.head_bias)
         initialise(self, depth=config.layers)
         if config.norm_place == "post":  # nothing scales residual sums down: begin as Glorot and Bengio (2010)
             for stack in (self.body.encoder, self.body.decoder):

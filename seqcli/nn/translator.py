@@ -17,7 +17,7 @@ from seqcli.interfaces import Scores
 from seqcli.nn import inference, recording, threads
 from seqcli.nn.inference import Network
 from seqcli.nn.memory import Memory
-from seqcli.text import BOS_ID, PAD
+from seqcli.text import BOS_ID, PAD, UNK_ID
 from seqcli.token_batch import TokenBatch, padded
 
 
@@ -26,6 +26,7 @@ class NeuralTranslator(Network):
     window: maximum length of a source in tokens, including `</s>`; longer sources have to be cut."""
 
     window: int = 512
+    unsaid: tuple[int, ...] = (UNK_ID,)
 
     def remember(self, source: Tensor, real: Tensor) -> Memory:
         """The memory of a source. source: int64 [B, S], including `</s>`; real: bool [B, S], False for padding."""

@@ -37,7 +37,8 @@ _LANGUAGE = re.compile(r">>.*?<<", re.DOTALL)
 
 class Marian:
     """A tokenizer of one side. model: contents of a SentencePiece file; ids: of the vocabulary's tokens, each a token's own;
-    specials: the vocabulary's names of `<unk>`, `<s>`, `</s>`, None where it has none."""
+    specials: the vocabulary's names of `<unk>`, `<s>`, `</s>`, None where it has none; rows: of the model's embedding, which may have
+    more than there are tokens."""
 
     KIND = KIND
     specials = SPECIAL_IDS
@@ -45,13 +46,14 @@ class Marian:
     mask_id: int | None = None
     space = SPACE_MARK
 
-    def __init__(self, model: bytes, ids: dict[str, int], specials: Sequence[str | None], *, where: str):
+    def __init__(self, model: bytes, ids: dict[str, int], specials: Sequence[str | None], *, where: str, rows: int = 0):
+        self._rows = rows
         self._model, self._ids, self._special_names, self._where = model, ids, tuple(specials), where
         self._pieces = SentencePiece(model, where=where)
         self._pieces.normalisation = Normalisation.NONE
         self.spaces_follow = self._pieces.spaces_follow
         first = [-1 if name is None else ids[name] for name in specials]
-        others = sorted(set(ids.values()) - set(first))
+        others = sorted({*ids.values(), *range(rows)} - set(first))
         self.file_ids = np.array(first + others, np.int64)  # [V]
         self.vocab_size = len(self.file_ids)
         ours = {id: number for number, id in enumerate(others, len(SPECIALS))}
@@ -78,12 +80,13 @@ class Marian:
             saved = json.loads(header)
             ids, specials = saved["ids"], saved["specials"]
             sound = len(specials) == len(SPECIALS) and all(name is None or name in ids for name in specials)
-            sound = sound and all(type(id) is int and 0 <= id < _MOST for id in ids.values())
+            rows = saved.get("rows", 0)
+            sound = sound and all(type(id) is int and 0 <= id < _MOST for id in (*ids.values(), rows))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             sound = False
         if not sound:
             raise ModelError("damaged vocabulary", where=where, cure=CURE)
-        return cls(model, ids, specials, where=where)
+        return cls(model, ids, specials, where=where, rows=rows)
 
     def save(self, folder: Path) -> None:
         write_file(folder / FILE, self._saved)
@@ -91,7 +94,7 @@ class Marian:
     @cached_property
     def _saved(self) -> bytes:
         """The vocabulary as a line, and the SentencePiece file."""
-        about = {"specials": self._special_names, "ids": self._ids}
+        about = {"specials": self._special_names, "ids": self._ids, "rows": self._rows}
         return json.dumps(about, ensure_ascii=False).encode() + b"\n" + self._model
 
     @cached_property
@@ -175,13 +178,14 @@ class Marian:
         return array("i", [*language, *self._of_pieces[np.array(ids, np.int64)].tolist()])
 
     def join(self, pieces: Iterable[str]) -> str:
-        return self._pieces.join(pieces)
+        """A piece of the vocabulary may be unknown to this side's SentencePiece model, which leaves its space as it is."""
+        return self._pieces.join(pieces).replace(SPACE_MARK, " ").strip()
 
     def decode(self, ids: Iterable[int]) -> str:
         return "\n".join(self.text_of([id for id in line if id != BOS_ID]) for line in lines_of(ids))
 
     def text_of(self, ids: Sequence[int]) -> str:
-        return self.join(self._names[id] for id in self.file_ids[np.array(ids, np.int64)].tolist() if id >= 0)
+        return self.join(self._names[id] for id in self.file_ids[np.array(ids, np.int64)].tolist() if id in self._names)
 
     def written(self, text: str) -> str:
         """The text as decoding writes it: the SentencePiece model may have a normalisation of its own."""
@@ -191,16 +195,16 @@ class Marian:
         return dict(sorted(self._names.items()))
 
     def vocabulary(self) -> list[str]:
-        return [*SPECIALS, *(self._names[id] for id in self.file_ids[len(SPECIALS) :].tolist())]
+        return [*SPECIALS, *(self._names.get(id, f"<unused {id}>") for id in self.file_ids[len(SPECIALS) :].tolist())]
 
 
 load = Marian.load
 
 
-def open_sides(folder: Path) -> tuple[Marian, Marian]:
+def open_sides(folder: Path, *, rows: tuple[int, int] = (0, 0)) -> tuple[Marian, Marian]:
     """The tokenizers of source and target in a folder of a Marian model: of one vocabulary, or of one each.
 
-    Raises ModelError where a file is missing or damaged.
+    rows: of the embeddings of both. Raises ModelError where a file is missing or damaged.
     """
     folder = Path(folder)
     settings = _settings(folder)
@@ -209,7 +213,9 @@ def open_sides(folder: Path) -> tuple[Marian, Marian]:
     own = foreign.find(folder, "source_vocab.json") is not None and (separate or foreign.find(folder, shared) is None)
     source = "source_vocab.json" if own else shared
     target = "target_vocab.json" if separate or own else shared
-    return _side(folder, "source.spm", source, settings), _side(folder, "target.spm", target, settings)
+    return (
+        _side(folder, "source.spm", source, settings, rows=rows[0]), _side(folder, "target.spm", target, settings, rows=rows[1]),
+    )  # fmt: skip
 
 
 def open_piece_file(folder: Path, name: str) -> Marian:
@@ -221,7 +227,7 @@ def open_piece_file(folder: Path, name: str) -> Marian:
     return Marian(model, {piece: id for id, piece in enumerate(vocabulary)}, specials, where=where)
 
 
-def _side(folder: Path, spm: str, vocabulary: str, settings: dict[str, Any]) -> Marian:
+def _side(folder: Path, spm: str, vocabulary: str, settings: dict[str, Any], *, rows: int) -> Marian:
     model, ids = foreign.read(folder, spm), foreign.read_ids(folder, vocabulary, below=_MOST)
     unknown, end, padding = (
         foreign.content(settings.get(f"{role}_token")) or usual
@@ -234,7 +240,7 @@ def _side(folder: Path, spm: str, vocabulary: str, settings: dict[str, Any]) -> 
         if name not in ids:
             what = f"has no {name}"
             raise ModelError(what, where=str(folder / vocabulary), cure=foreign.CURE)
-    return Marian(model, ids, (unknown, padding, end), where=str(folder / spm))
+    return Marian(model, ids, (unknown, padding, end), where=str(folder / spm), rows=rows)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

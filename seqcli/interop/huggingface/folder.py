@@ -49,7 +49,10 @@ class HuggingFaceFolder(ModelFolder):
         task = family.ARCHITECTURES[architecture]
         module = family.MODULE if isinstance(family.MODULE, str) else family.MODULE[task]
         manifest = {"task": task, "arch": arch, "format": FORMAT}
-        record = {"arch": arch, "module": module, "settings": family.settings(config)}
+        settings = family.settings(config)
+        record = {"arch": arch, "module": module, "settings": settings}
+        if "joint" in settings:  # is decided by the vocabularies of a translator, and is no setting of ours
+            record["joint"] = settings.pop("joint")
         folder = cls(path, manifest, record, path, family=family, architecture=architecture)
         record |= {"architecture": architecture, **getattr(family, "record", families.language_record)(config, folder)}
         return folder
@@ -64,14 +67,18 @@ class HuggingFaceFolder(ModelFolder):
     def _tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
         """With an id for every row of the embedding."""
         if hasattr(self.family, "tokenizers"):
-            return self.family.tokenizers(self.path, rows=self.rows)
+            return self.family.tokenizers(self.path, rows=(self.rows, self._rows(of_target=True)))
         both = huggingface.open_folder(self.path, rows=self.rows)
         return both, both
 
     @property
     def file_ids(self) -> np.ndarray:
         """int64 [V], the row of each of our token ids in their matrices; -1 where they have none."""
-        tokenizer = self._tokenizers[0]
+        return self._file_ids(0)
+
+    def _file_ids(self, side: int) -> np.ndarray:
+        """side: 0 for those of the source, 1 of the target."""
+        tokenizer = self._tokenizers[side]
         assert isinstance(tokenizer, Renumbered)
         return tokenizer.file_ids
 
@@ -93,7 +100,12 @@ class HuggingFaceFolder(ModelFolder):
     @cached_property
     def rows(self) -> int:
         """Of the token embeddings. Raises ModelError where they are no matrix."""
-        name = self._found(next(rule for rule in self._rules() if rule.tokens).theirs[0])
+        return self._rows(of_target=False)
+
+    def _rows(self, *, of_target: bool) -> int:
+        """of_target: of those of the target, where they are others."""
+        rules = [rule for rule in self._rules() if rule.tokens]
+        name = self._found(next((rule for rule in rules if rule.of_target == of_target), rules[0]).theirs[0])
         shape = self._weights.shape(name)
         if len(shape) != 2 or not shape[0]:
             raise ModelError(f"{name} is not a matrix with a row for each token", where=str(self.path), cure=files.CURE)
@@ -116,7 +128,7 @@ class HuggingFaceFolder(ModelFolder):
         return name.removeprefix(next(filter(name.startswith, prefixes), ""))
 
     def _rules(self) -> Iterator[Rule]:
-        return self.family.rules(self.config["settings"], self.architecture)
+        return self.family.rules({"joint": self.config.get("joint"), **self.config["settings"]}, self.architecture)
 
     def _found(self, name: str) -> str:
         """The name in the file. Raises ModelError where it is missing."""
@@ -159,11 +171,13 @@ class HuggingFaceFolder(ModelFolder):
         array = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if rule.of_mask:
             return array[self._mask]
-        return self._of_our_ids(array) if rule.tokens else array
+        if rule.flat:
+            array = array.reshape(-1)
+        return self._of_our_ids(array, side=int(rule.of_target)) if rule.tokens else array
 
-    def _of_our_ids(self, array: np.ndarray) -> np.ndarray:
+    def _of_our_ids(self, array: np.ndarray, *, side: int) -> np.ndarray:
         """Rows in the order of our ids. `<s>` is `</s>` where there is none: it is what stands between two texts."""
-        ids = self.file_ids.copy()
+        ids = self._file_ids(side).copy()
         if ids[BOS_ID] < 0:
             ids[BOS_ID] = ids[EOS_ID]
         if np.array_equal(ids, np.arange(len(array))):

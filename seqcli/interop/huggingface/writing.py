@@ -107,6 +107,7 @@ def _theirs(
         parts = [array] if len(rule.theirs) == 1 else np.split(array, np.cumsum(rule.rows)[:-1])
         for name, part in zip(rule.theirs, parts, strict=True):
             whole = name if name.startswith(family.BARE) else family.PREFIX + name
+            part = part[None] if rule.flat else part
             yield whole, np.ascontiguousarray(part.T if rule.transposed else part)
 
 

@@ -9,7 +9,7 @@ A family's file offers
 
     settings(config: Config) -> dict                   settings of MODULE; raises ModelError for what it cannot compute
     record(config: Config, folder) -> dict             what else a model folder of ours writes down (default: `language_record`)
-    tokenizers(path, *, rows: int) -> (source, target) their tokenizers (default: one of the `tokenizers` library)
+    tokenizers(path, *, rows: (int, int)) -> (source, target)       their tokenizers, and the rows of their embeddings (default: one of the `tokenizers` library)
     rules(settings: dict, architecture: str) -> Iterator[Rule]      which tensors make which weight
     renamed(name: str) -> str                          today's name of a tensor of older files (default: its own)
     beginning(settings: dict, architecture: str) -> Iterator[Rule]  what a classifier begins with (default: `rules` of the body)
@@ -39,7 +39,8 @@ class Rule(NamedTuple):
     """A weight of ours, and the tensors of theirs that it is made of, stacked along the first axis.
 
     rows: of each of them, where there are several; transposed: theirs is [in, out]; tokens: it has a row for each token; optional:
-    it may be missing in the file, and is zero then; of_mask: it is the one row of a matrix of tokens that stands for a hidden token.
+    it may be missing in the file, and is zero then; of_mask: it is the one row of a matrix of tokens that stands for a hidden token;
+    of_target: its tokens are those of the target, where a translator has two vocabularies; flat: theirs has another axis, of size 1.
     """
 
     ours: str
@@ -49,6 +50,8 @@ class Rule(NamedTuple):
     tokens: bool = False
     optional: bool = False
     of_mask: bool = False
+    of_target: bool = False
+    flat: bool = False
 
 
 def linear(ours: str, *theirs: str, rows: tuple[int, ...] = (), bias: bool, transposed: bool = False) -> Iterator[Rule]:

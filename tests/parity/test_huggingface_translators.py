@@ -1,0 +1,137 @@
+"""transformers as judge of Marian translators: the same folder gives the same log-probabilities, attention and translations."""
+
+import json
+
+import numpy as np
+import pytest
+from small_huggingface import SAMPLES, saved
+
+import seqcli
+from seqcli.decoding.translate import _MORE
+from seqcli.token_batch import TokenBatch
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+sentencepiece = pytest.importorskip("sentencepiece")
+
+MOST = 1e-4  # nats a token
+TEXTS = ["I study machine learning.", "My computer is very slow", ">>kor<< The weather is nice today.", "한국어 zebra"]
+SMALL = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 64, "activation_function": "swish", "scale_embedding": True, "static_position_embeddings": True}  # fmt: skip
+CASES = {
+    "as opus-mt": {},
+    "two vocabularies": {"share_encoder_decoder_embeddings": False},
+    "another decoder": {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 48},
+    "relu, unscaled": {"activation_function": "relu", "scale_embedding": False},
+    "gelu, more rows": {"activation_function": "gelu", "more": 5},
+}
+
+
+@pytest.fixture(scope="session")
+def pieces(tmp_path_factory):
+    """A SentencePiece file of each side."""
+    folder = tmp_path_factory.mktemp("pieces")
+    for side, language in (("source", "english"), ("target", "korean")):
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(SAMPLES / f"{language}.txt"), model_prefix=str(folder / side), vocab_size=700, minloglevel=2,
+            hard_vocab_limit=False,
+        )  # fmt: skip
+        (folder / f"{side}.model").rename(folder / f"{side}.spm")
+    return folder
+
+
+def marian(folder, pieces, *, more=0, **settings):
+    """A translator of random weights, in a folder. more: rows of its embedding that no token has."""
+    own = []
+    for side in ("source", "target"):
+        (folder / f"{side}.spm").write_bytes((pieces / f"{side}.spm").read_bytes())
+        model = sentencepiece.SentencePieceProcessor(model_file=str(pieces / f"{side}.spm"))
+        own.append([model.id_to_piece(id) for id in range(3, model.vocab_size())])
+    joint = settings.get("share_encoder_decoder_embeddings", True)
+    sides = [[*own[0], *own[1]]] * 2 if joint else own
+    ids = [
+        {name: id for id, name in enumerate(dict.fromkeys(["</s>", "<unk>", *names, ">>kor<<", "<pad>"]))}
+        for names in sides
+    ]
+    (folder / "vocab.json").write_text(json.dumps(ids[0]))
+    if not joint:
+        (folder / "target_vocab.json").write_text(json.dumps(ids[1]))
+    about = {
+        "separate_vocabs": not joint,
+        "source_lang": "eng",
+        "target_lang": "kor",
+        "tokenizer_class": "MarianTokenizer",
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    start = ids[1]["<pad>"]
+    config = transformers.MarianConfig(
+        vocab_size=len(ids[0]) + more, decoder_vocab_size=len(ids[1]) + more, pad_token_id=start, decoder_start_token_id=start,
+        eos_token_id=0, forced_eos_token_id=None, **(SMALL | settings),
+    )  # fmt: skip
+    model = transformers.MarianMTModel(config)
+    model.final_logits_bias[0] = torch.randn(
+        model.final_logits_bias.shape[1], generator=torch.Generator().manual_seed(1)
+    )
+    model.final_logits_bias[0, 0] = 4.0  # so that translations end
+    return saved(model, folder, deviation=0.2)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def both(request, pieces, tmp_path_factory):
+    """A folder, the tokenizer and the model of transformers, and ours."""
+    folder = tmp_path_factory.mktemp("model")
+    model = marian(folder, pieces, **CASES[request.param])
+    return folder, transformers.MarianTokenizer.from_pretrained(folder), model, seqcli.load(folder)
+
+
+def test_log_probabilities_and_attention_are_those_of_transformers(both):
+    _, tokenizer, model, ours = both
+    opened, start = ours.opened, model.config.decoder_start_token_id
+    ours_of = {int(id): number for number, id in enumerate(opened.target.file_ids)}
+    for text in TEXTS:
+        batch = tokenizer([text], return_tensors="pt")
+        source = opened.source.encode(f"{text}\n".encode())
+        assert opened.source.file_ids[source.tokens].tolist() == batch["input_ids"][0].tolist()
+        labels = torch.tensor([[7, 3, 90, 4, 0]])
+        read = torch.cat([torch.tensor([[start]]), labels[:, :-1]], 1)
+        with torch.inference_mode():
+            out = model(**batch, decoder_input_ids=read, output_attentions=True)
+            model.set_attn_implementation("eager")
+            maps = model(**batch, decoder_input_ids=read, output_attentions=True).cross_attentions
+            model.set_attn_implementation("sdpa")
+        wanted = out.logits.log_softmax(-1)[0].gather(-1, labels[0, :, None])[:, 0].numpy()
+        given, row = (
+            opened.model.given(opened.model.encode(source)),
+            TokenBatch.of([np.array([ours_of[id] for id in labels[0].tolist()], np.int32)]),
+        )
+        np.testing.assert_allclose(given.score(row).log_prob, wanted, atol=MOST)
+        mean = torch.stack([each[0].mean(0) for each in maps]).mean(0).numpy()
+        np.testing.assert_allclose(given.attention(row)[0], mean, atol=1e-5)
+
+
+@pytest.mark.parametrize("beams", [1, 4, 6])
+def test_greedy_and_beam_search_give_the_translations_of_transformers(both, beams):
+    _, tokenizer, model, ours = both
+    for text in TEXTS[:3]:
+        batch = tokenizer([text], return_tensors="pt")
+        most = batch["input_ids"].shape[1] + _MORE
+        made = model.generate(
+            **batch, max_new_tokens=most, num_beams=beams, do_sample=False, length_penalty=0.0, early_stopping=False
+        )  # their other hypotheses are not always the next best: one that ends below the beam's width is dropped
+        found = ours.translate(text, beam_size=beams, length_penalty=0.0, max_length_ratio=1.0)
+        assert found.translation == tokenizer.decode(made[0], skip_special_tokens=True)
+
+
+def test_a_converted_folder_gives_the_same_translations(both, here, tmp_path):
+    folder, _, _, ours = both
+    assert here("convert", folder, tmp_path / "copy").code == 0
+    again = seqcli.load(tmp_path / "copy")
+    for text in TEXTS:
+        assert again.translate(text, beam_size=3).log_prob == ours.translate(text, beam_size=3).log_prob
+
+
+def test_the_command(both, here):
+    folder, *_ = both
+    done = here("translate", "-m", folder, *TEXTS, "--n-best", "2", "--beam-size", "3")
+    assert done.code == 0 and len(done.rows) == 2 * len(TEXTS)
+    assert here("translate", "-m", folder, TEXTS[0], "--alignment").code == 0
+    assert here("score", "-m", folder, TEXTS[0]).code == 4
