@@ -66,7 +66,7 @@ def _counted(
     for n in range(2, order + 1):
         tell(n)
         assert parts is not None
-        level = parts.level(n, arena)
+        level = parts.level(n, arena, last=n == order and owned >= len(stream))
         for place in range(owned, len(stream) - n + 1):
             if BOS_ID not in stream[place + 1 : place + n]:
                 level.count[parts.row_at[place]] -= 1

@@ -105,8 +105,8 @@ class Parts:
 
     # --- one order ----------------------------------------------------------------------------------------------------
 
-    def level(self, n: int, arena: Arena) -> Level:
-        """The n-grams of order n = 2, 3 ..., each once and in turn."""
+    def level(self, n: int, arena: Arena, *, last: bool = False) -> Level:
+        """The n-grams of order n = 2, 3 ..., each once and in turn. last: `places` and `row_at` are not needed any more."""
         below = self.rows
         bases = np.cumsum(below) - below if n > 2 else self.firsts
         prefixes = int(below.sum()) if n > 2 else self.vocab_size
@@ -132,8 +132,11 @@ class Parts:
             at = self.places[self.edges[part] :][: self.sizes[part]]
             self.row_at[at] = self.rank[self.edges[part] :][: self.sizes[part]] + self.dtype(starts[part])
 
-        for _ in in_threads(place, range(len(self.edges)), self.workers):
-            pass
+        if last:
+            self.places = self.rank = self.row_at = np.empty(0, self.dtype)
+        else:
+            for _ in in_threads(place, range(len(self.edges)), self.workers):
+                pass
         columns, total = [], int(self.rows.sum())
         while scratch:  # one after another, to have only one of them twice
             column = scratch.pop(0)
