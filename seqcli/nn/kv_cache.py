@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_FEW = 4  # positions allocated beside those that are kept for other rows
 _ROOM = 64  # positions allocated at a time, at least half as many as there are
+_CLEARED = 2048  # of all rows together: of many rows fewer, since their space is cleared
 
 
 class _Room:
@@ -25,8 +27,18 @@ class _Room:
 
     def moved(self, kept: int, *, need: int) -> _Room:
         """The first `kept` positions, in new space for `need` and some more."""
-        size = need + max(_ROOM, need // 2)
+        size = need + max(min(_ROOM, _CLEARED // len(self.parts[0])), need // 2)
         return _Room([_padded(part[:, :kept], size) for part in self.parts], kept)
+
+    def chosen(self, rows: Tensor, kept: int) -> _Room:
+        """The first `kept` positions of these rows, in new space with room for a few more: beam search reorders at nearly every
+        step, and to clear space that is given up again costs more than the copy."""
+        size, parts = min(self.size, kept + _FEW), []
+        for part in self.parts:
+            new = part.new_zeros(len(rows), size, *part.shape[2:])
+            new[:, :kept] = part[:, :kept].index_select(0, rows)
+            parts.append(new)
+        return _Room(parts, kept)
 
 
 class KVCache:
@@ -99,7 +111,7 @@ class KVCache:
         if np.array_equal(rows, np.arange(len(self.lengths))):
             return self
         where = torch.from_numpy(rows).to(self._room.parts[0].device)
-        return KVCache(_Room([part[where] for part in self._room.parts], self.longest), self.lengths[rows])
+        return KVCache(self._room.chosen(where, self.longest), self.lengths[rows])
 
     def joined(self, states: list[KVCache]) -> KVCache:
         lengths = np.concatenate([state.lengths for state in states])
