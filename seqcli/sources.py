@@ -39,3 +39,19 @@ def all_located(sources: Iterable[str], *, weights: bool = True, reporter: Repor
         place = located(given, weights=weights, reporter=reporter)
         found.append(source if place == given else f"{name}={place}")
     return found
+
+
+def pinned(sources: Iterable[str], found: Iterable[str]) -> list[str]:
+    """The same models for a process on another machine, as -m names them: a model of the hub at the commit that was found here, since
+    a branch moves. found: as `all_located` gives them."""
+    return [_pinned(source, place) for source, place in zip(sources, found, strict=True)]
+
+
+def _pinned(source: str, found: str) -> str:
+    name, _, path = found.partition("=")
+    if not path or _HUB not in source:
+        return source
+    from seqcli.interop.huggingface import hub
+
+    snapshot = hub.snapshot_of(path)
+    return f"{name}={_HUB}{snapshot.name}@{snapshot.commit}" if snapshot else source

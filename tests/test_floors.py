@@ -64,6 +64,8 @@ FILES = {  # files that may import more, or less, than their room
     "interop/huggingface/hub.py": "huggingface_hub",
     "interop/huggingface/tokenizer_json.py": "numpy tokenizers",
     "interop/ctranslate2.py": "ctranslate2",
+    "system/cluster/__init__.py": "cloudpickle",
+    "system/cluster/bridge.py": "ray",
 }
 TOP, FUNCTION, TYPING = "at the top", "inside a function", "for types"
 

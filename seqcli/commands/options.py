@@ -15,9 +15,9 @@ import os
 import re
 import shlex
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, ClassVar, TypedDict
 
 import typer
 from typer.core import TyperGroup, TyperOption
@@ -460,11 +460,60 @@ class Machine:
         ),
     ] = False
 
+    ray: ClassVar[str | None] = None  # the cluster of those that can use one: `BatchMachine`
+
+    @property
+    def of_worker(self) -> Machine:
+        """That of one of the processes that share the work."""
+        return self
+
     def without(self, reporter, *names: str, reason: str) -> None:
         """Prints a note for each of these options that was given although it has no effect, with the reason."""
         for name in names:
             if getattr(self, name) is not None:
                 reporter.note(f"--{name.replace('_', '-')} has no effect: {reason}")
+
+
+def ray_cluster(text: str) -> str:
+    """`local`, or the address of a Ray cluster."""
+    from seqcli.system import cluster
+
+    cluster.check_installed()
+    if text != cluster.LOCAL and not re.fullmatch(r"[\w.-]+:\d+", text, re.ASCII):
+        raise typer.BadParameter(f"{text!r} is neither local nor HOST:PORT, the address that `ray start --head` prints")
+    return text
+
+
+@dataclass
+class BatchMachine(Machine):
+    """The same for commands whose blocks of records may be computed on the machines of a Ray cluster."""
+
+    ray: Annotated[  # type: ignore[misc]  # an option of these alone
+        str | None,
+        typer.Option(
+            "--ray",
+            parser=ray_cluster,
+            metavar="ADDRESS",
+            help="Compute on the cores or GPUs of the Ray cluster at HOST:PORT, or of this machine (local), one worker each (--threads: their number); the output is the same.",
+        ),
+    ] = None
+
+    @property
+    def of_worker(self) -> BatchMachine:
+        return self if self.ray is None else dataclasses.replace(self, ray=None, threads=1)
+
+    def check_ray(self, model: Sequence[str] | None, *, alone: Mapping[str, object]) -> None:
+        """Raises UsageError where --ray cannot be used. alone: options that need a single process, if given."""
+        if self.ray is None:
+            return
+        if option := next((option for option, given in alone.items() if given), None):
+            raise UsageError(f"{option} cannot be combined with --ray", cure="leave out --ray: it uses one process")
+        if not model:
+            raise UsageError("--ray needs -m", cure="name the model, such as -m sample-english")
+        if self.device not in (None, "auto", "cpu", "cuda"):
+            raise UsageError(f"--device {self.device} cannot be combined with --ray", cure="use cpu, cuda or auto")
+        if self.precision == "auto":
+            raise UsageError("--precision auto cannot be combined with --ray", cure="name the precision, such as bf16")
 
 
 def mixture(text: str) -> list[float] | str:

@@ -5,15 +5,18 @@ with results.opened() as out:
     models = open_models(sources, ...)         # those of -m, or the sample models
     for row in answers(ask, models.route(records), ...):
         out.write(row)
+
+With --ray it is workers on other machines that call `ask`. What it closes over is pickled: a question without what only concerns this
+process, models as the call that opens them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
 from itertools import chain
-from typing import ClassVar, Generic, TextIO, TypeVar
+from typing import Any, ClassVar, Generic, TextIO, TypeVar
 
 from seqcli.commands.by_script import ByScript
 from seqcli.commands.options import Machine, Results, TextInput
@@ -21,8 +24,9 @@ from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.tables import ColumnSpec
 from seqcli.errors import UsageError
-from seqcli.interfaces import OpenModel, OpenTranslator, Placeable, Reporter
+from seqcli.interfaces import SILENT, OpenModel, OpenTranslator, Placeable, Reporter
 from seqcli.report.output import TABLE, Output
+from seqcli.sources import pinned
 from seqcli.text import UNK
 
 Model = TypeVar("Model")
@@ -55,6 +59,12 @@ class Question:
 
         return all_located(self.model, weights=self.needs_weights, reporter=self.reporter)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker on another machine, which uses one core, has nobody to notify and locates the models itself."""
+        state = {each.name: getattr(self, each.name) for each in fields(self)}
+        model = pinned(self.model, self.sources)
+        return state | {"machine": self.machine.of_worker, "reporter": SILENT, "model": model}
+
 
 class Records:
     """The blocks of a command's input, the first of which has already been read."""
@@ -67,6 +77,10 @@ class Records:
     def beginning(self) -> str:
         """The text of the first block, which determines the script of the input."""
         return self._first.data.decode() if self._first else ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A worker on another machine gets its blocks from this one."""
+        return {"_blocks": iter(()), "_first": None}
 
     def __iter__(self) -> Iterator[Block]:
         return self._blocks if self._first is None else chain([self._first], self._blocks)
@@ -115,7 +129,8 @@ class Placement:
         if networks:
             from seqcli.training.device import place
 
-            placed = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
+            device = None if machine.ray else machine.device  # that of the workers
+            placed = place(device or "cpu", machine.precision or "fp32", threads=machine.threads)
             for network in networks:
                 network.place(placed, batch_tokens=machine.batch_tokens)
             self.networks = True
@@ -129,17 +144,23 @@ class Models(Generic[Model]):
     """The models of -m (`chosen`), or, without -m, the sample models, each for the records of its script.
 
     open_sample: opens the sample model of a language; kind: "language", "sentiment" or "translation"; whole: use one
-    sample model for the whole input, chosen by the script of its beginning.
+    sample model for the whole input, chosen by the script of its beginning; again: the call that opens them in another process,
+    None where they are not used in one.
     """
 
     def __init__(
         self, chosen: list[Model], place: Placement, *, open_sample: Callable[[str], Model], kind: str, beginning: str,
-        reporter: Reporter, whole: bool = False,
+        reporter: Reporter, whole: bool = False, again: Callable[[], Models[Model]] | None = None,
     ):  # fmt: skip
+        self._again = again
         self.chosen, self._place, self._beginning, self._whole = chosen, place, beginning, whole
         self.samples = None if chosen else ByScript(open_sample, kind=kind, reporter=reporter)
         if self.samples and whole:
             _ = self.all
+
+    def __reduce__(self) -> tuple[Callable[[], Models[Model]], tuple[()]]:
+        assert self._again, "these models are used in one process"
+        return self._again, ()
 
     @property
     def all(self) -> list[Model]:
@@ -192,10 +213,10 @@ class Models(Generic[Model]):
 
 
 def open_language_models(
-    question: Question, records: Records, *, mix: list[float] | str | None = None, whole: bool = False
+    question: Question, *, beginning: str = "", mix: list[float] | str | None = None, whole: bool = False
 ) -> Models[OpenModel]:
-    """Opens language models given as `DIR` or `NAME=DIR`. mix: weights, or a text to fit them to; all models are then
-    interpolated into one."""
+    """Opens language models given as `DIR` or `NAME=DIR`. beginning: of the texts; mix: weights, or a text to fit them to; all
+    models are then interpolated into one."""
     from seqcli import samples
     from seqcli.tasks.language import load, mixture
 
@@ -203,12 +224,13 @@ def open_language_models(
     place = Placement(question.machine, reporter=reporter, otherwise="n-gram models run on the CPU")
     chosen = place.all(load.open_models(question.sources, encoding=question.source.encoding, reporter=reporter))
     if isinstance(mix, str):
-        chosen = [mixture.fitted(chosen, mix, reporter=reporter)]
-    elif mix is not None:
+        mix = mixture.fitted_weights(chosen, mix, reporter=reporter)
+    if mix is not None:
         chosen = [mixture.mixed(chosen, mix)]
+    again = partial(open_language_models, question, mix=mix)
     return Models(
-        chosen, place, open_sample=lambda language: place(samples.language_model_of(language, reporter=reporter)), kind="language",
-        beginning=records.beginning, reporter=reporter, whole=whole,
+        chosen, place, again=again, open_sample=lambda language: place(samples.language_model_of(language, reporter=reporter)), kind="language",
+        beginning=beginning, reporter=reporter, whole=whole,
     )  # fmt: skip
 
 
@@ -220,10 +242,28 @@ def answers(
     *,
     out: Output | None = None,
 ) -> Iterator[Answer]:
-    """ask(block) for every block, in order, on all cores if `models` may be used in several processes. out: an output
-    that gets each result as it comes; if its reader waits for rows, a single process is used."""
+    """ask(block) for every block, in order, on all cores if `models` may be used in several processes, or with --ray on a cluster.
+    out: an output that gets each result as it comes; if its reader waits for rows, a single process is used."""
+    machine = question.machine
+    if machine.ray:
+        from seqcli.system import cluster
+
+        device = machine.device if models.networks else None
+        gpu = {"cuda": True, "auto": None}.get(device or "cpu", False)
+        return cluster.ordered_map(
+            ask, blocks, address=machine.ray, workers=machine.threads, gpu=gpu, note=question.reporter.note
+        )
     alone = not models.may_fork or (out is not None and out.awaited)
-    return ordered_map(ask, blocks, workers=1 if alone else question.machine.threads)
+    return ordered_map(ask, blocks, workers=1 if alone else machine.threads)
+
+
+def rows_of_answers(
+    question: Question, ask: Callable[[Block], Iterator[Answer]], blocks: Iterable[Block], models: Models
+) -> Iterator[Answer]:
+    """The rows that ask(block) gives, one by one as they are made; with --ray the rows of a block at a time."""
+    if not question.machine.ray:
+        return chain.from_iterable(map(ask, blocks))
+    return chain.from_iterable(answers(question, lambda block: list(ask(block)), blocks, models))
 
 
 def note_threads(question: Question, models: Models) -> None:

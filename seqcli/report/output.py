@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from seqcli.data.files import SPREADSHEETS, compressed, unpacked_name
 from seqcli.errors import ClosedPipe, OutputError, UsageError
@@ -68,6 +68,10 @@ class Output:
         self.mode = TABLE if self._terminal and not json else format_of(path, json="--json" if json else None)
         if self.mode == JSON and not json and path is not None and unpacked_name(path).lower().endswith(".json"):
             self._array = JsonArray()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For `shown` in another process, without what `write` needs."""
+        return {**self.__dict__, "_file": None, "_place": None, "_parquet": None, "_array": None}
 
     @property
     def awaited(self) -> bool:

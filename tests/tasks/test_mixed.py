@@ -9,7 +9,7 @@ import pytest
 from seqcli.errors import ModelError
 from seqcli.interfaces import SILENT
 from seqcli.tasks.language.load import open_model
-from seqcli.tasks.language.mixture import fitted, likeliest_weights, mixed
+from seqcli.tasks.language.mixture import fitted_weights, likeliest_weights, mixed
 
 TEXT = "the cat saw my computer"
 
@@ -127,7 +127,7 @@ def test_3_a_text_to_fit_to_that_is_none(here, pair, tmp_path):
 
 def test_a_document_is_fitted_whole(models, corpus):
     opened = open_model(str(models("document")))
-    same = fitted([opened, opened], str(corpus), reporter=SILENT)
+    same = mixed([opened, opened], fitted_weights([opened, opened], str(corpus), reporter=SILENT))
     batch = opened.tokenizer.encode(corpus.read_bytes(), unit="document")
     assert same.model.score(batch).log_prob == pytest.approx(opened.model.score(batch).log_prob, abs=1e-6)
     assert same.model.horizon == opened.model.horizon

@@ -9,8 +9,8 @@ import typer
 from seqcli.commands.options import (
     SEED,
     SIGNATURE,
+    BatchMachine,
     Given,
-    Machine,
     MixOption,
     Results,
     TextInput,
@@ -89,7 +89,7 @@ def classify(
     seed: SEED = 0,  # has no effect; every command accepts it
     *,
     results: Results,
-    machine: Machine,
+    machine: BatchMachine,
     given: Given,
 ) -> None:
     """Label texts by sentiment, topic or whatever the classifier was trained on.
@@ -122,6 +122,7 @@ def classify(
         raise UsageError("--evaluate reads labelled texts from --input FILE, without --keep and --top-k")
     if explain and (source.keep or top_k):
         raise UsageError("--explain cannot be combined with --keep and --top-k")
+    machine.check_ray(model, alone={"--evaluate": evaluate, "--explain": explain})
     reporter = results.reporter("classify", machine)
     given.without_effect(reporter, {"--seed": "here: nothing is random"})
     check_mix(mix, model or [])

@@ -50,7 +50,7 @@ class Question(session.Question):
         the texts."""
         from seqcli import samples
         from seqcli.tasks.classification.load import open_classifier
-        from seqcli.tasks.classification.mixture import fitted, mixed
+        from seqcli.tasks.classification.mixture import fitted_weights, mixed
         from seqcli.tasks.language.load import named
 
         reporter = self.reporter
@@ -66,11 +66,12 @@ class Question(session.Question):
             return renamed
 
         chosen = place.all([relabelled(open_classifier(path, name=name)) for name, path in named(self.sources)])
-        if isinstance(self.mix, str):
-            texts = self._labelled_files(self.mix).read(labels=chosen[0].labels, reporter=reporter)
-            chosen = [fitted(chosen, texts, where=self.mix, reporter=reporter)]
-        elif self.mix is not None:
-            chosen = [mixed(chosen, self.mix)]
+        mix = self.mix
+        if isinstance(mix, str):
+            texts = self._labelled_files(mix).read(labels=chosen[0].labels, reporter=reporter)
+            mix = fitted_weights(chosen, texts, where=mix, reporter=reporter)
+        if mix is not None:
+            chosen = [mixed(chosen, mix)]
 
         def tempered(opened: OpenClassifier) -> OpenClassifier:
             if self.temperature is not None:
@@ -78,8 +79,12 @@ class Question(session.Question):
             workers = 1 if place.networks or not self.model else self.machine.threads
             return opened if self.calibrate is None else self._calibrated(opened, self.calibrate, workers=workers)
 
+        chosen = list(map(tempered, chosen))
+        found = replace(self, mix=mix)
+        if self.calibrate is not None and chosen:
+            found = replace(found, calibrate=None, temperature=chosen[0].temperature)
         return session.Models(
-            list(map(tempered, chosen)), place,
+            chosen, place, again=found.open_classifiers,
             open_sample=lambda language: tempered(place(relabelled(samples.classifier_of(language, reporter=reporter)))), kind="sentiment",
             beginning=beginning, reporter=reporter,
         )  # fmt: skip

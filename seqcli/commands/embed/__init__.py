@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Given, Machine, Results, TextInput, whole, with_options
+from seqcli.commands.options import SEED, BatchMachine, Given, Results, TextInput, whole, with_options
 from seqcli.errors import UsageError
 
 
@@ -54,7 +54,7 @@ def embed(
     seed: SEED = 0,
     *,
     results: Results,
-    machine: Machine,
+    machine: BatchMachine,
     given: Given = Given(),  # noqa: B008 - empty and immutable
 ) -> None:
     """Turn texts into vectors.
@@ -78,6 +78,7 @@ def embed(
     mode = chosen[0] if chosen else None
     if mode and mode != "--map" and source.given:
         raise UsageError(f"{mode} reads no texts", cure="leave out the texts and --input")
+    machine.check_ray([model] if model else [], alone=dict.fromkeys(chosen, True))
     reporter = results.reporter("embed", machine)
     with_texts = mode in (None, "--map")
     given.without_effect(

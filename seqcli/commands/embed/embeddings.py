@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from seqcli.commands import session
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 
@@ -10,26 +12,27 @@ EXAMPLE = 'seqcli embed "I study machine learning"'
 
 def opened(question: session.Question, *, beginning: str = "") -> OpenEmbeddings:
     """Those of -m, or the sample model of the script of `beginning`."""
+    (found,) = models(question, beginning=beginning).chosen
+    return found
+
+
+def models(question: session.Question, *, beginning: str = "") -> session.Models[OpenEmbeddings]:
+    """The same as the only models of a session."""
     from seqcli import samples
     from seqcli.tasks.embeddings.load import open_embeddings
     from seqcli.tasks.language.load import named
 
+    reporter = question.reporter
+    place = session.Placement(question.machine, reporter=reporter, otherwise="word vectors are looked up, not computed")
     if question.model:
         ((name, path),) = named(question.sources)
-        found = open_embeddings(path, name=name, reporter=question.reporter)
+        found = place(open_embeddings(path, name=name, reporter=reporter))
     else:
-        found = samples.embeddings(beginning, reporter=question.reporter)
-    if found.network is None:
-        question.machine.without(
-            question.reporter, "device", "precision", "batch_tokens", reason="word vectors are looked up, not computed"
-        )
-    elif hasattr(found.network, "place"):
-        from seqcli.training.device import place
-
-        machine = question.machine
-        placed = place(machine.device or "cpu", machine.precision or "fp32", threads=machine.threads)
-        found.network.place(placed, batch_tokens=machine.batch_tokens)
-    return found
+        found = place(samples.embeddings(beginning, reporter=reporter))
+    return session.Models(
+        [found], place, open_sample=lambda language: found, kind="language", beginning=beginning, reporter=reporter,
+        again=partial(models, question),
+    )  # fmt: skip
 
 
 def records(question: session.Question, **how) -> session.Records:

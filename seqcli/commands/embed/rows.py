@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seqcli.commands import session
 from seqcli.commands.embed import embeddings
 from seqcli.data.lines import Block
-from seqcli.data.parallel import ordered_map
 from seqcli.report.frame import Column, with_kept
 from seqcli.report.matrix_file import SUFFIXES, matrix_file
-from seqcli.report.output import JSON, TABLE
+from seqcli.report.output import JSON, TABLE, Output, Shown
 
 if TYPE_CHECKING:
     import numpy as np
 
     from seqcli.tasks.embeddings.load import OpenEmbeddings
 
+Answer = TypeVar("Answer")
 _SHOWN = 6  # numbers on a terminal
 
 
@@ -28,18 +28,20 @@ def rows(question: session.Question) -> None:
     keep = question.source.keep or ()
     with question.results.opened() as out:
         texts = embeddings.records(question, out=out)
-        opened = embeddings.opened(question, beginning=texts.beginning)
-        width = min(_SHOWN, opened.vectors.dim) if out.mode == TABLE else None
-        begun = False
-        for block, (vectors, _) in _answers(question, opened, texts, alone=out.awaited):
-            if not begun:
-                out.begin([*_numbers(vectors[:0]), *keep, "text"])
-                begun = True
+        models = embeddings.models(question, beginning=texts.beginning)
+
+        def shown(block: Block, vectors: np.ndarray) -> tuple[int, Shown]:
+            """The width of the vectors, and their rows."""
+            width = vectors.shape[1]
             if out.mode == JSON:
-                out.rows([], json=_objects(block, vectors, keep))
-                continue
+                return width, out.shown([], json=_objects(block, vectors, keep))
+            numbers = _numbers(vectors[:, :_SHOWN] if out.mode == TABLE else vectors)
             kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(keep)]
-            out.rows([*_numbers(vectors[:, :width]), *kept, Column("text", block.records())])
+            return width, out.shown([*numbers, *kept, Column("text", block.records())])
+
+        for width, row in _answers(question, models, texts, shown, out=out):
+            out.begin([*map(_number, range(width)), *keep, "text"])
+            out.write(row)
     question.reporter.clear()
 
 
@@ -52,23 +54,27 @@ def _matrix(question: session.Question) -> None:
         option = "--json" if question.results.json else "--keep"
         raise UsageError(f"{option} cannot be combined with a file of numbers alone", where=path)
     texts = embeddings.records(question)
-    opened = embeddings.opened(question, beginning=texts.beginning)
+    models = embeddings.models(question, beginning=texts.beginning)
     with matrix_file(path) as file:
-        for _, (vectors, _) in _answers(question, opened, texts, alone=False):
+        for vectors in _answers(question, models, texts, lambda block, vectors: vectors):
             file.add(vectors)
 
 
 def _answers(
-    question: session.Question, opened: OpenEmbeddings, texts: session.Records, *, alone: bool
-) -> Iterator[tuple[Block, tuple[np.ndarray, np.ndarray]]]:
-    """The vectors of every block, on all cores where no network computes them; at the end a note on unknown words."""
-    workers = 1 if alone or opened.network is not None else question.machine.threads
+    question: session.Question, models: session.Models[OpenEmbeddings], texts: session.Records,
+    show: Callable[[Block, np.ndarray], Answer], *, out: Output | None = None,
+) -> Iterator[Answer]:  # fmt: skip
+    """show(block, vectors) for every block; at the end a note on unknown words. out: an output whose reader may wait for rows."""
+
+    def embedded(block: Block) -> tuple[Answer, int, int]:
+        (opened,) = models.of(block)
+        vectors, unknown = opened.texts(block.data)
+        return show(block, vectors), int(unknown.sum()), len(block.data)
+
     done = missing = 0
-    for block, (vectors, unknown) in ordered_map(
-        lambda block: (block, opened.texts(block.data)), texts, workers=workers
-    ):
-        yield block, (vectors, unknown)
-        done, missing = done + len(block.data), missing + int(unknown.sum())
+    for answer, unknown, size in session.answers(question, embedded, texts, models, out=out):
+        yield answer
+        done, missing = done + size, missing + unknown
         question.reporter.progress("bytes embedded", done)
     if missing:
         question.reporter.note(
@@ -76,8 +82,12 @@ def _answers(
         )
 
 
+def _number(place: int, values: Any = ()) -> Column:
+    return Column(f"v{place + 1}", values, "%.6f", "%.3f")
+
+
 def _numbers(vectors: np.ndarray) -> list[Column]:
-    return [Column(f"v{d + 1}", vectors[:, d], "%.6f", "%.3f") for d in range(vectors.shape[1])]
+    return [_number(d, vectors[:, d]) for d in range(vectors.shape[1])]
 
 
 def _objects(block: Block, vectors: np.ndarray, keep: Any) -> Iterator[dict[str, Any]]:

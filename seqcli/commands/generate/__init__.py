@@ -9,8 +9,8 @@ import typer
 from seqcli import ranges
 from seqcli.commands.options import (
     SEED,
+    BatchMachine,
     Given,
-    Machine,
     MixOption,
     ModelOption,
     Results,
@@ -73,7 +73,7 @@ def generate(
     seed: SEED = 0,
     *,
     results: Results,
-    machine: Machine,
+    machine: BatchMachine,
     given: Given,
 ) -> None:
     """Generate text from each prompt, one text per record and sample, in order; without a prompt, from the beginning.
@@ -115,6 +115,7 @@ def generate(
         Policy(**{name: value for name, value in drawing.items() if value is not None}), max_new_tokens=max_new_tokens,
         num_samples=num_samples, beam_size=beam_size, stop=tuple(stop or ()), seed=seed,
     )  # fmt: skip
+    machine.check_ray(model, alone={"--next": next_ is not None, "--fill": fill})
     reporter = results.reporter("generate", machine)
     check_mix(mix, model or [])
     one = (

@@ -25,6 +25,6 @@ class Question(session.Question):
         """Opens the models and the blocks of prompts. out: an output whose rows should appear as they are computed;
         size: of blocks, in bytes."""
         records = session.open_records(self, example=EXAMPLE, out=out, size=size)
-        models = session.open_language_models(self, records, mix=self.mix)
+        models = session.open_language_models(self, beginning=records.beginning, mix=self.mix)
         _ = models.all  # opened now, so that an error is raised before anything is written
         return models, session.noting_unknown(models.route(records), models, reporter=self.reporter)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
+from seqcli.commands import session
 from seqcli.commands.generate.question import Question
 from seqcli.data.lines import Block
 from seqcli.decoding.generate import GenerationSettings, GrowingText, generate, grow, samples_of
@@ -22,7 +22,7 @@ def texts(question: Question, settings: GenerationSettings, *, prompted: bool) -
     with question.results.opened() as out:
         models, prompts = question.open_prompts(out=out, size=_TOGETHER)
         out.begin([*kept_columns(keep, (), beside=["text"]), "text"])
-        if out.mode == TABLE:
+        if out.mode == TABLE and not question.machine.ray:
             for block in prompts:
                 _stream(models.of(block)[0], out, block, settings, prompted=prompted)
             return
@@ -32,11 +32,14 @@ def texts(question: Question, settings: GenerationSettings, *, prompted: bool) -
                 result, kept = grown.result, block.kept_of(grown.line - block.first)
                 if out.mode == JSON:
                     yield json_line(with_kept({"line": grown.line, **result.to_dict()}, keep, kept))
+                    continue
+                text = result.prompt + result.text if prompted else result.text
+                if out.mode == TABLE:
+                    yield _printable("  ".join([*kept, text])) + "\n"
                 else:
-                    text = result.prompt + result.text if prompted else result.text
                     yield out.shown([*kept_columns(keep, [kept], beside=["text"]), Column("text", [text])])
 
-        for done, row in enumerate(chain.from_iterable(map(rows, prompts)), 1):
+        for done, row in enumerate(session.rows_of_answers(question, rows, prompts, models), 1):
             out.write(row)
             question.reporter.progress("texts generated", done)
 

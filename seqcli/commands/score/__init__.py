@@ -10,8 +10,8 @@ from seqcli import ranges
 from seqcli.commands.options import (
     SEED,
     SIGNATURE,
+    BatchMachine,
     Given,
-    Machine,
     MixOption,
     ModelOption,
     Results,
@@ -100,7 +100,7 @@ def score(
     seed: SEED = 0,
     *,
     results: Results,
-    machine: Machine,
+    machine: BatchMachine,
     given_options: Given,
 ) -> None:
     """Score texts by log-probability, perplexity and bits per byte, or compare orderings, choices and minimal pairs.
@@ -151,6 +151,9 @@ def score(
         raise UsageError("--keep needs --level sentence")
     if pairs is not None and (source.given or source.text_column):
         raise UsageError("--pairs reads its own FILE; leave out other texts and --text-column")
+    machine.check_ray(
+        model, alone={f"--{name}": name in asked for name in MODES} | {"--unit document": unit == "document"}
+    )
     reporter = results.reporter("score", machine)
     compared = (
         len(model or []) > 1 and mix is None and not asked and level in ("sentence", "corpus") and unit != "document"

@@ -52,7 +52,23 @@ class Question(session.Question):
         """Opens the models. whole: without -m, use one sample model for the whole input."""
         if self.translated is not None:
             return TranslationScorer(self, self.translated, records)
-        return Scorer(self, session.open_language_models(self, records, mix=self.mix, whole=whole), records)
+        models = session.open_language_models(self, beginning=records.beginning, mix=self.mix, whole=whole)
+        return Scorer(self, models, records)
+
+    def open_translators(self, beginning: str = "") -> session.Models[OpenTranslator]:
+        """Opens the translators of -m, or the sample models. beginning: of the sources."""
+        from seqcli import samples
+        from seqcli.tasks.language.load import named
+        from seqcli.tasks.translation.load import open_translator
+
+        place = session.Placement(
+            self.machine, reporter=self.reporter, otherwise="these translators are not neural models"
+        )
+        return session.Models(
+            [place(open_translator(path, name=name)) for name, path in named(self.sources)], place, again=self.open_translators,
+            open_sample=lambda language: place(samples.translator_of(language, reporter=self.reporter)), kind="translation",
+            beginning=beginning, reporter=self.reporter,
+        )  # fmt: skip
 
 
 class Scorer:
@@ -71,6 +87,10 @@ class Scorer:
         """texts: the texts that determine the script of each record."""
         self.question, self.models = question, models
         self.blocks = session.noting_unknown(models.route(records, texts=texts), models, reporter=question.reporter)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the blocks, which a worker on another machine gets one by one."""
+        return {**self.__dict__, "blocks": iter(())}
 
     @property
     def names(self) -> list[str]:
@@ -102,24 +122,24 @@ class TranslationScorer(Scorer):
 
     def __init__(self, question: Question, path: str, records: session.Records):
         """path: the file of sources."""
-        from seqcli import samples
-        from seqcli.tasks.language.load import named
-        from seqcli.tasks.translation.load import open_translator
-
         column = replace(SOURCE, name=question.source_column)
         self._sources = AlignedFile(
             path, what="sources", column=column, source=question.source, reporter=question.reporter
         )
         self._cut = 0  # number of truncated sources
-        place = session.Placement(
-            question.machine, reporter=question.reporter, otherwise="these translators are not neural models"
-        )
-        models: session.Models[OpenTranslator] = session.Models(
-            [place(open_translator(path, name=name)) for name, path in named(question.sources)], place,
-            open_sample=lambda language: place(samples.translator_of(language, reporter=question.reporter)), kind="translation",
-            beginning=self._sources.beginning, reporter=question.reporter,
-        )  # fmt: skip
+        models = question.open_translators(self._sources.beginning)
         super().__init__(question, models, records, texts=self._sources.of)
+
+    def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
+        def counted(block: Block) -> tuple[Result, int]:
+            self._cut = 0
+            return ask(block), self._cut
+
+        cut = 0
+        for result, of_block in super().answers(counted, out=out, by_record=by_record):
+            cut += of_block
+            yield result
+        self._cut = cut
 
     def of(self, block: Block) -> Sequence[OpenScorer]:
         from seqcli.scoring.conditioned import given_sources

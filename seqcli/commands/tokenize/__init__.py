@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, Given, Machine, Results, TextInput, real, whole, with_options
+from seqcli.commands.options import SEED, BatchMachine, Given, Results, TextInput, real, whole, with_options
 from seqcli.errors import UsageError
 
 
@@ -53,7 +53,7 @@ def tokenize(
     seed: SEED = 0,
     *,
     results: Results,
-    machine: Machine,
+    machine: BatchMachine,
     given: Given,
 ) -> None:
     """Split text into tokens, separated by spaces, one row per record, in order.
@@ -82,6 +82,7 @@ def tokenize(
         raise UsageError("several -m need --stats")
     if vocab and source.given:
         raise UsageError("--vocab reads no text")
+    machine.check_ray(model, alone={"--n-best": n_best is not None, "--vocab": vocab, "--stats": stats})
     reporter = results.reporter("tokenize", machine)
     machine.without(reporter, "device", "precision", "batch_tokens", reason="tokenizers run on the CPU")
     reading = [

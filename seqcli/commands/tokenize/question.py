@@ -48,7 +48,13 @@ class Question(session.Question):
         ]
         place = session.Placement(self.machine, reporter=self.reporter, otherwise="tokenizers run on the CPU")
         readers: session.Models[NamedReader] = session.Models(
-            chosen, place, open_sample=of_sample, kind="language", beginning=beginning, reporter=self.reporter
+            chosen,
+            place,
+            again=self.open_readers,
+            open_sample=of_sample,
+            kind="language",
+            beginning=beginning,
+            reporter=self.reporter,
         )
         _ = readers.all  # opened now, so that an error is raised before anything is written
         return readers

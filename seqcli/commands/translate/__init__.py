@@ -10,8 +10,8 @@ from seqcli import ranges
 from seqcli.commands.options import (
     SEED,
     SIGNATURE,
+    BatchMachine,
     Given,
-    Machine,
     Results,
     TextInput,
     as_options,
@@ -132,7 +132,7 @@ def translate(
     seed: SEED = 0,
     *,
     results: Results,
-    machine: Machine,
+    machine: BatchMachine,
     given: Given,
 ) -> None:
     """Translate texts, one translation per record, in order.
@@ -182,6 +182,7 @@ def translate(
         searching=searching, drawing=drawing, max_length_ratio=max_length_ratio, no_repeat_ngram=no_repeat_ngram, prefix=prefix,
         seed=seed,
     )  # fmt: skip
+    machine.check_ray(model, alone={})
     reporter = results.reporter("translate", machine)
     greedy = settings.policy.temperature == 0 and "with --temperature 0"
     given.without_effect(reporter, {

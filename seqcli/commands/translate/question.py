@@ -38,7 +38,7 @@ class Question(session.Question):
     def open_records(self, out: Output) -> session.Records:
         return session.open_records(self, example=EXAMPLE, out=out, size=_TOGETHER, column=_COLUMN)
 
-    def open_translators(self, beginning: str) -> session.Models[OpenTranslator]:
+    def open_translators(self, beginning: str = "") -> session.Models[OpenTranslator]:
         """Opens the translator of -m, or the sample models. Raises UsageError if --prefix has words unknown to one of
         them."""
         from seqcli import samples
@@ -51,7 +51,7 @@ class Question(session.Question):
             return opened
 
         return session.Models(
-            [prepared(open_translator(path)) for path in self.sources], place,
+            [prepared(open_translator(path)) for path in self.sources], place, again=self.open_translators,
             open_sample=lambda language: prepared(samples.translator_of(language, reporter=self.reporter)), kind="translation",
             beginning=beginning, reporter=self.reporter,
         )  # fmt: skip

@@ -50,8 +50,8 @@ def mixed(models: Sequence[OpenClassifier], weights: Sequence[float]) -> OpenCla
     return OpenClassifier(name, "mix", labels, lambda lines: lines, mixture, features=features, hub=hub)
 
 
-def fitted(models: Sequence[OpenClassifier], texts: Texts, *, where: str, reporter: Reporter) -> OpenClassifier:
-    """Mixed with the weights under which the labels of `texts` are likeliest. where: the texts' file."""
+def fitted_weights(models: Sequence[OpenClassifier], texts: Texts, *, where: str, reporter: Reporter) -> list[float]:
+    """The weights under which the labels of `texts` are likeliest. where: the texts' file."""
     lines = list(texts.blocks())
     log_prob = []
     for model in models:
@@ -61,4 +61,4 @@ def fitted(models: Sequence[OpenClassifier], texts: Texts, *, where: str, report
     weights, total = likeliest_weights(np.array(log_prob))
     told = " + ".join(f"{weight:.4f} {model.name}" for weight, model in zip(weights, models))
     reporter.note(f"mix: {told}, fitted to {where} (loss {-total / len(texts):.4f} nats)")
-    return mixed(models, weights)
+    return weights

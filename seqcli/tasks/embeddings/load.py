@@ -28,13 +28,13 @@ _TABLES = (
 @dataclass(frozen=True)
 class OpenEmbeddings:
     """texts: of lines (UTF-8, each ended by a line feed) their vectors, float32 [B, D], and how many of each line's words
-    have none, int64 [B]; network: what makes those of texts, None where it is the mean of the words."""
+    have none, int64 [B]; model: the network that makes those of texts, None where it is the mean of the words."""
 
     name: str
     arch: str
     vectors: WordVectors
     texts: Callable[[bytes], tuple[np.ndarray, np.ndarray]]
-    network: Any = None
+    model: Any = None
 
 
 def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter = SILENT) -> OpenEmbeddings:

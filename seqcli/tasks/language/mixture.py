@@ -108,8 +108,8 @@ def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
     return OpenModel(NAME, arch, first.unit, first.tokenizer, mixture, ends_documents=first.ends_documents, hub=hub)
 
 
-def fitted(models: Sequence[OpenModel], path: str, *, reporter: Reporter) -> OpenModel:
-    """The mixture with the weights that maximise the probability of the text of a file."""
+def fitted_weights(models: Sequence[OpenModel], path: str, *, reporter: Reporter) -> list[float]:
+    """The weights of the mixture that maximise the probability of the text of a file."""
     mixed(models, [1 / len(models)] * len(models))  # they go together
     corpus = Corpus((path,), unit=models[0].unit)
     batches = (models[0].tokenizer.encode(text, unit=corpus.unit) for text in _texts(corpus, reporter))
@@ -120,7 +120,7 @@ def fitted(models: Sequence[OpenModel], path: str, *, reporter: Reporter) -> Ope
     weights, total = likeliest_weights(log_prob)
     shares = " + ".join(f"{weight:.4f} {opened.name}" for weight, opened in zip(weights, models))
     reporter.note(f"mix: {shares}, fitted to {path} (perplexity {perplexity(total, log_prob.shape[1]):.4g})")
-    return mixed(models, weights)
+    return weights
 
 
 def likeliest_weights(log_prob: np.ndarray) -> tuple[list[float], float]:
