@@ -80,7 +80,7 @@ def test_a_model_is_fetched_once(hub, located, reporter):
 
 
 SMALL = [
-    "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "vocab.txt",
+    "generation_config.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt", "vocab.txt",
     "tokenizer.model", "source.spm", "target.spm", "spiece.model", "source_vocab.json", "target_vocab.json", "1_Pooling/config.json",
     "modules.json",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ _ADDRESS = re.compile(r"hf:(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TOKENIZER = re.compile(r"tokenizer\.json|vocab\.(json|txt)|(source|target)_vocab\.json|[\w.-]+\.(model|spm)", re.ASCII)
 _SMALL = re.compile(
-    rf"{_TOKENIZER.pattern}|merges\.txt|(generation|tokenizer|sentence_bert)_config\.json|special_tokens_map\.json|modules\.json"
+    rf"{_TOKENIZER.pattern}|merges\.txt|added_tokens\.json|(generation|tokenizer|sentence_bert)_config\.json|special_tokens_map\.json|modules\.json"
     r"|1_Pooling/config\.json",
     re.ASCII,
 )
