@@ -98,11 +98,17 @@ def _wrapped(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple
 def fnv(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """FNV-1a over signed bytes of `data[starts : starts + lengths]`: uint32, one per piece, a byte of all pieces per step."""
     signed = _signed(data)
+    order = np.argsort(-lengths)  # the longest first, so that those which have another byte are the first of an array
+    at = starts[order]
+    active = len(lengths) - np.searchsorted(lengths[order[::-1]], np.arange(lengths.max(initial=0)), side="right")
     h = np.full(len(starts), _BASIS)
-    for k in range(int(lengths.max(initial=0))):
-        active = np.flatnonzero(lengths > k)
-        h[active] = (h[active] ^ signed[starts[active] + k]) * _PRIME
-    return h
+    for count in active.tolist():
+        h[:count] ^= signed.take(at[:count])
+        h[:count] *= _PRIME
+        at[:count] += 1
+    found = np.empty_like(h)
+    found[order] = h
+    return found
 
 
 def _hashes(data: np.ndarray, edges: np.ndarray, longest: int) -> Iterator[np.ndarray]:
