@@ -1,14 +1,16 @@
 """Beam search: the likeliest continuations, for every model that can extend a state and reorder it.
 
-A step extends the `beam_size` hypotheses of each source by every token and keeps the best of all; one that has ended
-leaves. So a beam of 1 is greedy, and one that drops nothing is exhaustive. Hypotheses compare by
+A step extends the `beam_size` hypotheses of each source by every token. Those of the `beam_size` best of all extensions
+that end are complete; the `beam_size` best that do not end go on. A beam of 1 is greedy: it ends with its first end. One
+that drops nothing is exhaustive. Hypotheses compare by
 
     score = log p / length ^ length_penalty        (length: tokens, `</s>` too; 0 compares probabilities)
 
 Longer is never likelier, so what a live hypothesis can still reach is log p / longest ^ length_penalty, `longest` being
 its own source's: a source is done when no live one can reach its worst kept one, and nothing better is lost by that.
 
-A hypothesis's extensions differ by their logits alone, so the best of all are among the `beam_size` best of each.
+A hypothesis's extensions differ by their logits alone, and one of them ends: so the best of all that go on are among the
+`beam_size` + 1 best of each.
 
 A text may have several segmentations: of the hypotheses that spell one text only the best is kept, and a beam that ends with
 fewer texts than were asked for, although it has dropped hypotheses, is doubled.
@@ -41,11 +43,13 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the search for one source: its best extensions [k], with `parent` among the hypotheses of the step before.
+    """A step of the search for one source: the extensions that it keeps, best first.
 
-    A hypothesis that is `done` is complete or as long as it may be; log_prob: of all its tokens.
+    first: whether a search begins; parent: among the hypotheses of the step before that go on; log_prob: of all tokens; done:
+    whether it is complete, or as long as it may be.
     """
 
+    first: bool
     parent: list[int]
     token: list[int]
     log_prob: list[float]
@@ -128,34 +132,41 @@ def _search(
     while len(sources):
         # 1. The best of all extensions
         forbid_repeats(logits, ids.reshape(len(logits), -1), n=no_repeat_ngram)
-        likeliest = top(logits, beam_size)  # [B live, k]
+        likeliest = top(logits, beam_size + 1)  # [B live, k + 1]
         extended = np.take_along_axis(logits, likeliest, axis=1) + total.reshape(-1, 1)
         width, each = ids.shape[1], likeliest.shape[1]
         extended = extended.reshape(len(sources), width * each)
-        best = top(extended, beam_size)
-        total = np.take_along_axis(extended, best, axis=1)  # [B, k]
+        best = top(extended, 2 * beam_size)  # of which at most half end
+        total = np.take_along_axis(extended, best, axis=1)  # [B, 2 k]
         parent = best // each
         token = np.take_along_axis(likeliest.reshape(extended.shape), best, axis=1)
         ids = np.concatenate([np.take_along_axis(ids, parent[:, :, None], axis=1), token[:, :, None]], axis=2)
-        for source in sources[total[:, -1] > -np.inf].tolist():  # the beam is full
+        for source in sources[(total[:, beam_size:] > -np.inf).any(axis=1)].tolist():
             dropped[source] = True
-        # 2. Those that have ended leave
-        length = ids.shape[2]
+        # 2. Those of the best that have ended are complete
+        length, first = ids.shape[2], len(prefix) + 1
         possible = total > -np.inf
         ended = token == end if end is not None else np.zeros(token.shape, bool)
         done = possible & (ended | (length == longest[:, None]))
         if spelling.stops:
             for b, k in np.argwhere(possible & ~done):
                 done[b, k] = spelling.stops(int(sources[b]), ids[b, k].tolist())
-        for b, k in np.argwhere(done):
+        complete = done[:, :beam_size]
+        for b, k in np.argwhere(complete):
             score = float(total[b, k]) / length**length_penalty
             found[int(sources[b])].append(Hypothesis(ids[b, k].tolist(), float(total[b, k]), score, bool(ended[b, k])))
         if watch := _WATCH.get():
-            watch(Step(parent[0].tolist(), token[0].tolist(), total[0].tolist(), done[0].tolist()))
+            watch(_step(parent[0], token[0], total[0], done[0], beam_size=beam_size, first=length == first))
+        # 3. The best that have not go on
+        going = np.argsort(done | ~possible, axis=1, kind="stable")[:, :beam_size]
         total[done] = -np.inf
-        # 3. Sources that can find no better one leave
+        total, parent, token = (np.take_along_axis(each, going, axis=1) for each in (total, parent, token))
+        ids = np.take_along_axis(ids, going[:, :, None], axis=1)
+        # 4. Sources that can find no better one leave
         reach = total.max(axis=1) / longest**length_penalty
-        for source in sources[done.any(axis=1)].tolist():
+        if beam_size == 1:
+            reach[done[:, 0]] = -np.inf
+        for source in sources[complete.any(axis=1)].tolist():
             found[source] = _best(found[source], n_best, text=partial(spelling.text, source))
         worst = np.array([found[s][-1].score if len(found[s]) == n_best else -np.inf for s in sources.tolist()])
         alive = np.flatnonzero(reach > worst)
@@ -164,12 +175,21 @@ def _search(
         rows = (alive[:, None] * width + parent[alive]).ravel()
         sources, longest, ids = sources[alive], longest[alive], ids[alive]
         total, token = total[alive], token[alive]
-        # 4. The others read their last tokens
+        # 5. The others read their last tokens
         tokens = token.reshape(-1, 1).astype(np.int32)
         logits, state = model.extend(tokens, np.ones(len(tokens), np.int64), state.reorder(rows))
         total -= log_normaliser(model, logits).reshape(total.shape)
         logits[:, never] = -np.inf
     return found, dropped
+
+
+def _step(
+    parent: np.ndarray, token: np.ndarray, log_prob: np.ndarray, done: np.ndarray, *, beam_size: int, first: bool
+) -> Step:
+    """What is kept of the best extensions, [2 k]."""
+    going = ~done & (np.cumsum(~done) <= beam_size)
+    kept = (log_prob > -np.inf) & (going | (done & (np.arange(len(done)) < beam_size)))
+    return Step(first, *(each[kept].tolist() for each in (parent, token, log_prob, done)))
 
 
 def _best(hypotheses: list[Hypothesis], n: int, *, text: Callable[[list[int]], Hashable]) -> list[Hypothesis]:

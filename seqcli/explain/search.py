@@ -33,19 +33,20 @@ def search(opened: Any, text: str, *, beam_size: int = 4, max_new_tokens: int = 
 
 
 class _Tree:
-    """Grows step by step. The beam of a step are its nodes, best first."""
+    """Grows step by step. The beam of a step are its nodes that go on, best first."""
 
     def __init__(self) -> None:
         self._steps: list[tuple[int | None, int, float, bool]] = []  # parent, token, log p, whether it is done
         self._beam: list[int] = []
 
     def add(self, step: beam.Step) -> None:
-        if max(step.parent, default=0) >= max(1, len(self._beam)):
-            self._steps, self._beam = [], []  # the search began again with a wider beam
+        if step.first:
+            self._steps, self._beam = [], []  # it may begin again with a wider beam
         nodes = []
         for parent, token, log_prob, done in zip(step.parent, step.token, step.log_prob, step.done):
             self._steps.append((self._beam[parent] if self._beam else None, token, log_prob, done))
-            nodes.append(len(self._steps) - 1)
+            if not done:
+                nodes.append(len(self._steps) - 1)
         self._beam = nodes
 
     def nodes(self, vocabulary: list[str], *, results: int) -> list[SearchNode]:

@@ -188,8 +188,11 @@ class RecurrentTranslator(NeuralTranslator):
             self.head.weight = self.body.decoder.embedding.weight
         initialise_recurrent([*self.body.encoder.forth.layers, *self.body.encoder.back.layers])
 
+    def states(self, source: Tensor, real: Tensor) -> Tensor:
+        return self.body.encoder(source, real)
+
     def remember(self, source: Tensor, real: Tensor) -> Memory:
-        return self.body.decoder.remember(self.body.encoder(source, real), real)
+        return self.body.decoder.remember(self.states(source, real), real)
 
     def beginning(self, memory: Memory) -> Said:
         return self.body.decoder.beginning(memory)

@@ -41,6 +41,7 @@ class Config(TransformerConfig):
         0, 1 << 18, default=0, help="width inside the decoder's feed-forward networks (0: as the encoder's)"
     )
     tied: bool = setting(True, help="share the output matrix with the decoder's embedding")
+    joint: bool = setting(False, help="share the embedding of two tokenizers that have one vocabulary")
     head_bias: bool = setting(False, help="a bias for each token of the output")
     impossible: tuple[int, ...] = each(0, 1 << 31, default=(BOS_ID,), help="tokens that are never predicted")
     unsaid: tuple[int, ...] = each(
@@ -58,6 +59,7 @@ class Config(TransformerConfig):
 
     @property
     def of_decoder(self) -> Config:
+        """The settings of the decoder's stack."""
         return replace(
             self, layers=self.decoder_layers or self.layers, heads=self.decoder_heads or self.heads,
             hidden=self.decoder_hidden or self.hidden,
@@ -81,6 +83,9 @@ class TransformerTranslator(NeuralTranslator):
 
     def __init__(self, config: Config, *, source_size: int, vocab_size: int, joint: bool):
         super().__init__()
+        joint = joint or config.joint
+        if joint and source_size != vocab_size:
+            raise ValueError(f"a joint embedding of {source_size:,} and {vocab_size:,} tokens")
         if max((*config.impossible, *config.unsaid), default=0) >= vocab_size:
             raise ValueError(f"impossible or unsaid tokens beyond {vocab_size:,}")
         self.window, self.impossible, self.unsaid = config.window, config.impossible, config.unsaid
@@ -98,9 +103,11 @@ class TransformerTranslator(NeuralTranslator):
         if config.tied:
             self.head.weight = self.body.decoder.embedding.weight
 
+    def states(self, source: Tensor, real: Tensor) -> Tensor:
+        return self.body.encoder(source, real=real)[0]
+
     def remember(self, source: Tensor, real: Tensor) -> Memory:
-        states, _ = self.body.encoder(source, real=real)
-        return Memory(real, self.body.decoder.keys(states))
+        return Memory(real, self.body.decoder.keys(self.states(source, real)))
 
     def features(self, tokens: Tensor, memory: Memory, state: KVCache | None = None) -> tuple[Tensor, KVCache | None]:
         return self.body.decoder(tokens, state, memory=memory)

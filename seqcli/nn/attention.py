@@ -52,6 +52,7 @@ class SelfAttention(nn.Module):
         q, k = qk.split([self.heads, self.groups], dim=2)  # [B, T, H, K], [B, T, G, K]
         if cache is not None:
             k, v = cache.add(layer, k, v)  # [B, S, G, K]
+            q = q.reshape(len(k), -1, self.heads, self.head_width)  # rows that share keys are as one
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
         causal = mask is None and count > 1
         if recording.wanted(recording.SELF):

@@ -51,6 +51,6 @@ def _of_rows(model: Any, tokens: Tensor) -> Tensor:
     if isinstance(model, NeuralLanguageModel):
         features, real = model.states(known, real)
     else:
-        features = model.remember(known, real).states
+        features = model.states(known, real)
     share = real[..., None].to(features.dtype)
     return (features * share).sum(1) / share.sum(1).clamp_min(1)

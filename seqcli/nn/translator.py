@@ -28,8 +28,12 @@ class NeuralTranslator(Network):
     window: int = 512
     unsaid: tuple[int, ...] = (UNK_ID,)
 
+    def states(self, source: Tensor, real: Tensor) -> Tensor:
+        """[B, S, D] of the encoder. source: int64 [B, S], including `</s>`; real: bool [B, S], False for padding."""
+        raise NotImplementedError
+
     def remember(self, source: Tensor, real: Tensor) -> Memory:
-        """The memory of a source. source: int64 [B, S], including `</s>`; real: bool [B, S], False for padding."""
+        """The memory of a source, made of its states."""
         raise NotImplementedError
 
     def features(self, tokens: Tensor, memory: Memory, state: Any = None) -> tuple[Tensor, Any]:

@@ -37,8 +37,8 @@ _LANGUAGE = re.compile(r">>.*?<<", re.DOTALL)
 
 class Marian:
     """A tokenizer of one side. model: contents of a SentencePiece file; ids: of the vocabulary's tokens, each a token's own;
-    specials: the vocabulary's names of `<unk>`, `<s>`, `</s>`, None where it has none; rows: of the model's embedding, which may have
-    more than there are tokens."""
+    specials: the vocabulary's names of `<unk>`, `<s>`, `</s>`, None where it has none; rows: of the model's embedding, which all
+    have an id; tokens beyond it are unknown."""
 
     KIND = KIND
     specials = SPECIAL_IDS
@@ -47,6 +47,8 @@ class Marian:
     space = SPACE_MARK
 
     def __init__(self, model: bytes, ids: dict[str, int], specials: Sequence[str | None], *, where: str, rows: int = 0):
+        if rows:
+            ids = {token: id for token, id in ids.items() if id < rows}
         self._rows = rows
         self._model, self._ids, self._special_names, self._where = model, ids, tuple(specials), where
         self._pieces = SentencePiece(model, where=where)
@@ -81,7 +83,8 @@ class Marian:
             ids, specials = saved["ids"], saved["specials"]
             sound = len(specials) == len(SPECIALS) and all(name is None or name in ids for name in specials)
             rows = saved.get("rows", 0)
-            sound = sound and all(type(id) is int and 0 <= id < _MOST for id in (*ids.values(), rows))
+            sound = sound and type(rows) is int and 0 <= rows < _MOST
+            sound = sound and all(type(id) is int and 0 <= id < (rows or _MOST) for id in ids.values())
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             sound = False
         if not sound:
@@ -213,9 +216,11 @@ def open_sides(folder: Path, *, rows: tuple[int, int] = (0, 0)) -> tuple[Marian,
     own = foreign.find(folder, "source_vocab.json") is not None and (separate or foreign.find(folder, shared) is None)
     source = "source_vocab.json" if own else shared
     target = "target_vocab.json" if separate or own else shared
+    begins = source == target  # translations begin with a token of the target's vocabulary
     return (
-        _side(folder, "source.spm", source, settings, rows=rows[0]), _side(folder, "target.spm", target, settings, rows=rows[1]),
-    )  # fmt: skip
+        _side(folder, "source.spm", source, settings, rows=rows[0], begins=begins),
+        _side(folder, "target.spm", target, settings, rows=rows[1], begins=True),
+    )
 
 
 def open_piece_file(folder: Path, name: str) -> Marian:
@@ -227,18 +232,18 @@ def open_piece_file(folder: Path, name: str) -> Marian:
     return Marian(model, {piece: id for id, piece in enumerate(vocabulary)}, specials, where=where)
 
 
-def _side(folder: Path, spm: str, vocabulary: str, settings: dict[str, Any], *, rows: int) -> Marian:
+def _side(folder: Path, spm: str, vocabulary: str, settings: dict[str, Any], *, rows: int, begins: bool) -> Marian:
     model, ids = foreign.read(folder, spm), foreign.read_ids(folder, vocabulary, below=_MOST)
     unknown, end, padding = (
         foreign.content(settings.get(f"{role}_token")) or usual
         for role, usual in (("unk", "<unk>"), ("eos", "</s>"), ("pad", "<pad>"))
     )
     start = settings.get("decoder_start_token_id", settings.get("pad_token_id"))
-    if type(start) is int:
+    if begins and type(start) is int:
         padding = next((token for token, id in ids.items() if id == start), padding)
     for name in (unknown, end, padding):
-        if name not in ids:
-            what = f"has no {name}"
+        if name not in ids or (rows and ids[name] >= rows):
+            what = f"has no {name}" if name not in ids else f"{name} is token {ids[name]:,} of {rows:,} embeddings"
             raise ModelError(what, where=str(folder / vocabulary), cure=foreign.CURE)
     return Marian(model, ids, (unknown, padding, end), where=str(folder / spm), rows=rows)
 

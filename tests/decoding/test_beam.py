@@ -74,11 +74,13 @@ def reference(model, source: int, *, k: int, n: int, penalty: float) -> list[lis
             for id, step in enumerate(log_softmax(model.logits((source, *ids))[None])[0])
             if id != 1
         ]
-        best = sorted(extended, key=lambda h: -h[0])[:k]
-        live = [h for h in best if h[1][-1] != END and length < LONGEST]
+        best = sorted(extended, key=lambda h: -h[0])
+        live = [h for h in best if h[1][-1] != END and length < LONGEST][:k]
         ended += [
-            (log_prob / length**penalty, list(ids)) for log_prob, ids in best if ids[-1] == END or length == LONGEST
+            (log_prob / length**penalty, list(ids)) for log_prob, ids in best[:k] if ids[-1] == END or length == LONGEST
         ]
+        if k == 1 and ended:
+            break
     return [ids for _, ids in sorted(ended, key=lambda h: -h[0])[:n]]
 
 

@@ -108,17 +108,28 @@ def test_log_probabilities_and_attention_are_those_of_transformers(both):
         np.testing.assert_allclose(given.attention(row)[0], mean, atol=1e-5)
 
 
-@pytest.mark.parametrize("beams", [1, 4, 6])
-def test_greedy_and_beam_search_give_the_translations_of_transformers(both, beams):
+@pytest.mark.parametrize("beams, penalty", [(1, 1.0), (4, 1.0), (6, 1.0), (6, 0.0), (4, 0.6)])
+def test_greedy_and_beam_search_give_the_translations_of_transformers(both, beams, penalty):
+    """In the n-best list theirs has a text once for each of its segmentations."""
     _, tokenizer, model, ours = both
     for text in TEXTS[:3]:
         batch = tokenizer([text], return_tensors="pt")
         most = batch["input_ids"].shape[1] + _MORE
         made = model.generate(
-            **batch, max_new_tokens=most, num_beams=beams, do_sample=False, length_penalty=0.0, early_stopping=False
-        )  # their other hypotheses are not always the next best: one that ends below the beam's width is dropped
-        found = ours.translate(text, beam_size=beams, length_penalty=0.0, max_length_ratio=1.0)
-        assert found.translation == tokenizer.decode(made[0], skip_special_tokens=True)
+            **batch, max_new_tokens=most, num_beams=beams, num_return_sequences=beams, do_sample=False, length_penalty=penalty,
+            early_stopping="never" if beams > 1 and penalty else False, output_scores=True, return_dict_in_generate=True,
+        )  # fmt: skip
+        wanted: dict[str, float] = {}
+        scores = made.sequences_scores.tolist() if beams > 1 else [None]
+        for ids, score in zip(made.sequences, scores):
+            wanted.setdefault(" ".join(tokenizer.decode(ids, skip_special_tokens=True).split()), score)
+        found = ours.translate(text, beam_size=beams, n_best=beams, length_penalty=penalty, max_length_ratio=1.0)
+        texts = [" ".join(hypothesis.translation.split()) for hypothesis in found.n_best]
+        assert texts[: len(wanted)] == list(wanted)
+        if beams > 1 and penalty == 0:
+            np.testing.assert_allclose(
+                [h.log_prob for h in found.n_best][: len(wanted)], list(wanted.values()), atol=1e-3
+            )
 
 
 def test_a_converted_folder_gives_the_same_translations(both, here, tmp_path):

@@ -49,10 +49,7 @@ class HuggingFaceFolder(ModelFolder):
         task = family.ARCHITECTURES[architecture]
         module = family.MODULE if isinstance(family.MODULE, str) else family.MODULE[task]
         manifest = {"task": task, "arch": arch, "format": FORMAT}
-        settings = family.settings(config)
-        record = {"arch": arch, "module": module, "settings": settings}
-        if "joint" in settings:  # is decided by the vocabularies of a translator, and is no setting of ours
-            record["joint"] = settings.pop("joint")
+        record = {"arch": arch, "module": module, "settings": family.settings(config)}
         folder = cls(path, manifest, record, path, family=family, architecture=architecture)
         record |= {"architecture": architecture, **getattr(family, "record", families.language_record)(config, folder)}
         return folder
@@ -105,7 +102,7 @@ class HuggingFaceFolder(ModelFolder):
     def _rows(self, *, of_target: bool) -> int:
         """of_target: of those of the target, where they are others."""
         rules = [rule for rule in self._rules() if rule.tokens]
-        name = self._found(next((rule for rule in rules if rule.of_target == of_target), rules[0]).theirs[0])
+        (name,) = self._found(next((rule for rule in rules if rule.of_target == of_target), rules[0]))
         shape = self._weights.shape(name)
         if len(shape) != 2 or not shape[0]:
             raise ModelError(f"{name} is not a matrix with a row for each token", where=str(self.path), cure=files.CURE)
@@ -128,22 +125,25 @@ class HuggingFaceFolder(ModelFolder):
         return name.removeprefix(next(filter(name.startswith, prefixes), ""))
 
     def _rules(self) -> Iterator[Rule]:
-        return self.family.rules({"joint": self.config.get("joint"), **self.config["settings"]}, self.architecture)
+        return self.family.rules(self.config["settings"], self.architecture)
 
-    def _found(self, name: str) -> str:
-        """The name in the file. Raises ModelError where it is missing."""
-        found = self._names.get(self._bare(name))
-        if found is None:
-            raise ModelError(f"no tensor {name}", where=str(self.path), cure=files.CURE)
-        return found
+    def _found(self, rule: Rule) -> list[str]:
+        """The names in the file of a rule's tensors. Raises ModelError where one is missing."""
+        names = [next(filter(self._has, (name, *rule.tied)), name) for name in rule.theirs]
+        for name in names:
+            if not self._has(name):
+                raise ModelError(f"no tensor {name}", where=str(self.path), cure=files.CURE)
+        return [self._names[self._bare(name)] for name in names]
+
+    def _has(self, name: str) -> bool:
+        return self._bare(name) in self._names
 
     def tensors(self, *, whole: bool = False) -> dict[str, np.ndarray]:
         """Our weights, made of theirs. Raises ModelError where one is missing, or the file has one that no rule reads."""
         made, read = {}, set()
         for rule in self._rules():
-            read |= set(map(self._bare, rule.theirs))
-            if not (rule.optional and self._bare(rule.theirs[0]) not in self._names):
-                made[rule.ours] = self._made(rule)
+            read |= set(map(self._bare, (*rule.theirs, *rule.tied)))
+            made[rule.ours] = self._made(rule)
         unread = [name for name in self._names if name not in read and not self.family.IGNORED.fullmatch(name)]
         if self.config["settings"].get("tied"):
             unread = [name for name in unread if name != _TIED]
@@ -159,13 +159,15 @@ class HuggingFaceFolder(ModelFolder):
         made = {
             rule.ours: self._made(rule)
             for rule in rules
-            if rule.ours.startswith(BEGINNING) and all(self._bare(name) in self._names for name in rule.theirs)
+            if rule.ours.startswith(BEGINNING) and all(map(self._has, rule.theirs))
         }
         finite.check_weights(made)
         return made
 
     def _made(self, rule: Rule) -> np.ndarray:
-        parts = [self._weights.array(self._found(name)) for name in rule.theirs]
+        if rule.optional and not self._has(rule.theirs[0]):
+            return np.zeros(len(self._file_ids(rule.of_target)), np.float32)
+        parts = [self._weights.array(name) for name in self._found(rule)]
         if rule.transposed:
             parts = [part.T for part in parts]
         array = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -173,7 +175,7 @@ class HuggingFaceFolder(ModelFolder):
             return array[self._mask]
         if rule.flat:
             array = array.reshape(-1)
-        return self._of_our_ids(array, side=int(rule.of_target)) if rule.tokens else array
+        return self._of_our_ids(array, side=rule.of_target) if rule.tokens else array
 
     def _of_our_ids(self, array: np.ndarray, *, side: int) -> np.ndarray:
         """Rows in the order of our ids. `<s>` is `</s>` where there is none: it is what stands between two texts."""

@@ -24,6 +24,6 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenTranslator:
     sides = run.tokenizers()
     model = module.load(
         run.config["settings"], run.tensors(whole=True), source_size=sides[0].vocab_size, vocab_size=sides[1].vocab_size,
-        joint=run.config.get("joint", sides[0] is sides[1]),
+        joint=sides[0] is sides[1],
     )  # fmt: skip
     return OpenTranslator(name, run.arch, *sides, model, revision(run.path))

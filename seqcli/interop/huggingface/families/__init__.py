@@ -39,8 +39,9 @@ class Rule(NamedTuple):
     """A weight of ours, and the tensors of theirs that it is made of, stacked along the first axis.
 
     rows: of each of them, where there are several; transposed: theirs is [in, out]; tokens: it has a row for each token; optional:
-    it may be missing in the file, and is zero then; of_mask: it is the one row of a matrix of tokens that stands for a hidden token;
-    of_target: its tokens are those of the target, where a translator has two vocabularies; flat: theirs has another axis, of size 1.
+    a vector of tokens that may be missing in the file, and is zero then; of_mask: it is the one row of a matrix of tokens that stands
+    for a hidden token; of_target: its tokens are those of the target, where a translator has two vocabularies; flat: theirs has
+    another axis, of size 1; tied: names of tensors that are the same, one of which some files have in its place.
     """
 
     ours: str
@@ -52,6 +53,7 @@ class Rule(NamedTuple):
     of_mask: bool = False
     of_target: bool = False
     flat: bool = False
+    tied: tuple[str, ...] = ()
 
 
 def linear(ours: str, *theirs: str, rows: tuple[int, ...] = (), bias: bool, transposed: bool = False) -> Iterator[Rule]:

@@ -19,7 +19,7 @@ __all__ = ["ARCHITECTURES", "IGNORED", "MODULE", "PREFIX", "record", "rules", "s
 ARCHITECTURES = {"MarianMTModel": "translation"}
 MODULE = "transformer_translator"
 PREFIX = "model."
-IGNORED = re.compile(r"(encoder|decoder)\.embed_(positions|tokens)\.weight|lm_head\.weight|shared\.weight")
+IGNORED = re.compile(r"(encoder|decoder)\.embed_positions\.weight")
 _ACTIVATIONS = {"swish": "silu", "silu": "silu", "gelu": "gelu_exact", "gelu_new": "gelu", "relu": "relu"}
 
 
@@ -67,14 +67,16 @@ def record(config: Config, folder: Any) -> dict[str, Any]:
 
 def rules(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
     joint = settings["joint"]
-    yield Rule(
-        "body.encoder.embedding.weight", ("shared.weight" if joint else "encoder.embed_tokens.weight",), tokens=True
-    )
+    encoder, decoder, head = "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"
+    if joint:
+        yield Rule("body.encoder.embedding.weight", ("shared.weight",), tokens=True, tied=(decoder, encoder, head))
+    else:
+        yield Rule("body.encoder.embedding.weight", (encoder,), tokens=True)
     yield from _stack("encoder", settings["layers"], settings["width"], crossed=False)
     if not joint:
-        yield Rule("body.decoder.embedding.weight", ("decoder.embed_tokens.weight",), tokens=True, of_target=True)
+        yield Rule("body.decoder.embedding.weight", (decoder,), tokens=True, of_target=True, tied=(head,))
     yield from _stack("decoder", settings["decoder_layers"], settings["width"], crossed=True)
-    yield Rule("head.bias", ("final_logits_bias",), tokens=True, of_target=not joint, flat=True)
+    yield Rule("head.bias", ("final_logits_bias",), tokens=True, of_target=not joint, flat=True, optional=True)
 
 
 def _stack(name: str, layers: int, width: int, *, crossed: bool) -> Iterator[Rule]:
