@@ -49,6 +49,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "sources": (8, "", ""),
     "commands": (9, "typer", "numpy rich sacrebleu"),
     "api": (9, "", ""),
+    "lm_eval": (10, "numpy lm_eval", ""),
     "cli": (10, "typer", ""),
     "__main__": (10, "", ""),
 }
