@@ -105,7 +105,7 @@ class SeqcliLM(TemplateLM):
             stop = [until] if isinstance(until, str) else list(until)
             sampled = wanted.get("do_sample", False)
             drawing = {name: wanted[name] for name in ("top_k", "top_p") if sampled and wanted.get(name)}
-            samples = self.language_model.generate(
+            samples: Any = self.language_model.generate(
                 [requests[index].args[0] for index in indices],
                 max_new_tokens=wanted.get("max_gen_toks", _NEW_TOKENS),
                 temperature=wanted.get("temperature", 1.0) if sampled else 0.0,
