@@ -34,13 +34,15 @@ from seqcli.system import clock, signals
 from seqcli.tasks.classification.data import LabelledFiles
 from seqcli.tasks.classification.train_several import train_classifiers
 from seqcli.tasks.embeddings import train as embeddings
+from seqcli.tasks.initial_model import default_arch, default_unit
 from seqcli.tasks.language import train_tokenizer as tokenizers
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.train_several import train_language_models
 from seqcli.tasks.trained import Trained
 from seqcli.tasks.training_options import TrainingOptions
 from seqcli.tasks.translation.data import PairFiles
-from seqcli.tasks.translation.train_several import default_arch, train_translators
+from seqcli.tasks.translation.train_several import default_arch as default_translator
+from seqcli.tasks.translation.train_several import train_translators
 
 AnyModel = TypeVar("AnyModel", LanguageModel, Classifier, Translator, Embeddings)
 Path: TypeAlias = str | os.PathLike[str]
@@ -69,14 +71,15 @@ def train_lm(
     data: Paths,
     output: Path,
     *,
-    arch: Archs = "ngram",
+    arch: Archs | None = None,
     valid: Paths = (),
-    unit: str = "line",
+    unit: str | None = None,
     order: int | None = None,
     prune: Sequence[int] | None = None,
     quantize: int | None = None,
     memory: int | None = None,
     objective: str | None = None,
+    init: Path | None = None,
     text_column: str | None = None,
     format: str | None = None,
     encoding: str | None = None,
@@ -86,24 +89,27 @@ def train_lm(
 ) -> LanguageModel | dict[str, LanguageModel]:
     """Trains a language model on the text in `data`, writes it to the folder `output` and returns it.
 
-    arch: "ngram", "feedforward", "rnn", "lstm", "gru" or "transformer"; several are trained alike, into a folder each in `output`,
-    and returned by name. order, prune, quantize (8 bits), memory (bytes): of n-grams. objective: of a Transformer, "causal", "masked" or "hybrid".
+    arch: "ngram" (the default), "feedforward", "rnn", "lstm", "gru" or "transformer"; several are trained alike, into a folder each in
+    `output`, and returned by name. init: a language model to start from, whose arch and unit are then the defaults. order, prune, quantize (8 bits), memory (bytes): of n-grams. objective: of a Transformer, "causal", "masked" or "hybrid".
     progress: called as the work goes on, up to ten times a
     second. options: those of every training, such as minutes, epochs, seed, preset, tokenizer, settings, force and resume.
     """
+    first = _folder(init)
+    unit = unit or default_unit(first)
     corpus = Corpus(_paths(data), unit=unit, text_column=text_column, format=format, encoding=encoding, strict=strict)
     held_out = _paths(valid)
     with _command(progress) as reporter:
         trained = train_language_models(
             corpus,
             path_of(output),
-            _training_options(arch, options),
+            _training_options(arch or default_arch(first, otherwise="ngram"), options),
             valid=dataclasses.replace(corpus, paths=held_out) if held_out else None,
             order=order,
             prune=prune,
             quantize=quantize,
             memory=memory,
             objective=objective,
+            init=first,
             reporter=reporter,
         )
         return _models(trained, LanguageModel, reporter)
@@ -113,7 +119,7 @@ def train_classifier(
     data: Paths,
     output: Path,
     *,
-    arch: Archs = "bag",
+    arch: Archs | None = None,
     valid: Paths = (),
     text_column: str | None = None,
     label_column: str | None = None,
@@ -130,23 +136,24 @@ def train_classifier(
 ) -> Classifier | dict[str, Classifier]:
     """Trains a classifier on the labelled texts in `data`, writes it to the folder `output` and returns it.
 
-    arch: "ngram", "bag", "cnn", "rnn", "lstm", "gru" or "transformer"; several, or several runs, are returned by
-    name. metric: "accuracy", "macro_f1" or "loss", which selects the best weights. init: a language model to start
-    from. progress, options: as for `train_lm`.
+    arch: "ngram", "bag" (the default), "cnn", "rnn", "lstm", "gru" or "transformer"; several, or several runs, are returned by
+    name. metric: "accuracy", "macro_f1" or "loss", which selects the best weights. init: a model to start
+    from, whose arch is then the default. progress, options: as for `train_lm`.
     """
+    first = _folder(init)
     files = LabelledFiles(_paths(data), text_column, label_column, format=format, encoding=encoding, strict=strict)
     held_out = _paths(valid)
     with _command(progress) as reporter:
         trained = train_classifiers(
             files,
             path_of(output),
-            _training_options(arch, options),
+            _training_options(arch or default_arch(first, otherwise="bag"), options),
             valid=dataclasses.replace(files, paths=held_out) if held_out else None,
             order=order,
             runs=runs,
             metric=metric,
             label_weights=label_weights,
-            init=_folder(init),
+            init=first,
             reporter=reporter,
         )
         return _models(trained, Classifier, reporter)
@@ -195,7 +202,7 @@ def train_translator(
         trained = train_translators(
             files,
             path_of(output),
-            _training_options(arch or default_arch(first), options),
+            _training_options(arch or default_translator(first), options),
             valid=files.held_out(_paths(valid), source=_path(valid_source), target=_path(valid_target)),
             metric=metric,
             init=first,

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from seqcli.text import BOS_ID, PAD
+from seqcli.text import BOS_ID, EOS_ID, PAD
 from seqcli.token_batch import TokenBatch, padded, places, rows_of
 
 _SORTED_TOGETHER = 64  # batches whose rows are sorted by length with one another
@@ -120,23 +120,27 @@ class Lines(OfLikeLength):
 
 
 class Labelled(OfLikeLength):
-    """Rows of a stream with a label each, padded with PAD. What is longer than `longest` is cut off.
+    """Rows of a stream with a label each, padded with PAD. What is longer than `longest` is cut off; closed: but for its `</s>`.
 
     changed: what a row's tokens become, given a generator of this epoch and batch (`data/piece_dropout`).
     """
 
     def __init__(
-        self, stream: np.ndarray, labels: np.ndarray, *, batch_tokens: int, seed: int, longest: int,
+        self, stream: np.ndarray, labels: np.ndarray, *, batch_tokens: int, seed: int, longest: int, closed: bool = False,
         changed: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     ):  # fmt: skip
         self._begins, lengths = rows_of(stream)
         assert len(labels) == len(lengths) and (lengths > 0).all(), "every row has a label, and a token"
         super().__init__(np.minimum(lengths + 1, longest), batch_tokens=batch_tokens, seed=seed)  # `<s>` is read, too
         self._stream, self._labels, self._longest, self._changed = stream, labels, longest, changed
+        self._cut_off = closed & (lengths + 1 > longest)
 
     def get(self, epoch: int, index: int) -> Example:
         numbers = self._plan(epoch)[index]
         rows = [self._stream[self._begins[n] : self._begins[n] + self._lengths[n]] for n in numbers]
+        rows = [
+            np.append(row[:-1], row.dtype.type(EOS_ID)) if self._cut_off[n] else row for n, row in zip(numbers, rows)
+        ]
         if self._changed:
             rng = np.random.default_rng([self._seed, epoch, index, 1])
             rows = [self._changed(row, rng)[: self._longest] for row in rows]

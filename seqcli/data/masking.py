@@ -15,7 +15,7 @@ import numpy as np
 
 from seqcli.data.batches import NOT_COUNTED, Batches, Example
 from seqcli.interfaces import Tokenizer
-from seqcli.text import PAD, SPACE_MARK, SPECIALS
+from seqcli.text import EOS_ID, PAD, SPACE_MARK, SPECIALS
 
 CAUSAL, OBJECTIVES = "causal", ("causal", "masked", "hybrid")
 _MASKED, _CHANGED = 0.8, 0.1  # of the tokens that are predicted
@@ -28,7 +28,8 @@ class Masked:
 
     The mask is the token `vocab_size`, which no row holds, and padding is PAD. share: of the tokens that are predicted; begins:
     bool [V], the tokens that begin a word, where whole words are hidden; causal: share of the batches that stay as they are, for a
-    model that learns to continue texts, too. Where it does, a target stands at the place before its token, as in these.
+    model that learns to continue texts, too. Where it does, a target stands at the place before its token, as in these; ends: `</s>`
+    is predicted, too.
     """
 
     def __init__(
@@ -40,9 +41,10 @@ class Masked:
         share: float,
         begins: np.ndarray | None = None,
         causal: float = 0.0,
+        ends: bool = True,
     ):
         self._batches, self._vocab_size, self._seed = batches, vocab_size, seed
-        self._share, self._begins, self._causal = share, begins, causal
+        self._share, self._begins, self._causal, self._ends = share, begins, causal, ends
 
     def length(self, epoch: int) -> int:
         return self._batches.length(epoch)
@@ -67,13 +69,15 @@ class Masked:
         """Which tokens are predicted, at least one: bool [B, T]. The first of a row, `<s>` or what was read before, is none."""
         candidates = rows != PAD
         candidates[:, 0] = False
+        if not self._ends:
+            candidates &= rows != EOS_ID
         drawn = rng.random(rows.shape)
         if self._begins is not None:
             word = np.cumsum(self._begins[rows] & candidates, axis=1)
             drawn = np.take_along_axis(drawn, word, axis=1)
         hidden = candidates & (drawn < self._share)
         if not hidden.any():
-            places = np.argwhere(candidates)
+            places = np.argwhere(candidates if candidates.any() else rows != PAD)
             hidden[tuple(places[rng.integers(len(places))])] = True
         return hidden
 

@@ -88,7 +88,7 @@ class Ensemble(NeuralClassifier):
     def __init__(self, members: list[NeuralClassifier]):
         super().__init__()
         self.members: Modules[NeuralClassifier] = Modules(members)
-        self.window = members[0].window
+        self.window, self.closed = members[0].window, members[0].closed
 
     @property
     def device(self) -> torch.device:

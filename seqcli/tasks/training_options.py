@@ -76,6 +76,12 @@ class TrainingOptions:
     def budget(self) -> dict[str, float | None]:
         return {name: getattr(self, name) for name in ("epochs", "steps", "minutes", "learning_rate")}
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether something says when the training ends."""
+        given = [self.budget, *(values for _, values in self._files)]
+        return any(values.get(name) is not None for values in given for name in ("epochs", "steps", "minutes"))
+
     @cached_property
     def _files(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """What --config and --set say."""

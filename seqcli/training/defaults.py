@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from seqcli import catalog
 from seqcli.interfaces import Reporter
 from seqcli.runs.model_folder import beginning
 from seqcli.training.config import DEFAULT, Request
 
+FINE_TUNING = "fine-tuning"  # the source of these settings
+EPOCHS_TUNING = 3.0  # of a model of others
+_BASE = 768  # width of the models for which the rates below were published
 _SINGLE = ("characters", "bytes")  # tokenizers with single-character tokens
 _NARROW = ("rnn", "lstm", "gru", "feedforward")
 _FEW = 500_000  # tokens of labelled text that a minute reads so often that a larger network learns more
@@ -52,6 +56,17 @@ def preset(task: str, arch: str, presets: Collection[str], situation: Situation)
     return DEFAULT if DEFAULT in presets else next(iter(presets))
 
 
+def fine_tuning(width: int) -> dict[str, Any]:
+    """Settings of a training that begins with a pretrained Transformer: those of Devlin et al. (2019), section A.3.
+
+    The rate falls with the width, as it does from BERT-tiny to Llama: 3e-5 at 768.
+    """
+    return {
+        "optimizer": "adamw", "learning_rate": min(max(3e-5 * _BASE / max(width, 1), 1e-5), 3e-4), "schedule": "linear", "floor": 0.0,
+        "warmup": 1000, "weight_decay": 0.01, "label_smoothing": 0.0, "ema": 0.0, "batch_tokens": 2048,
+    }  # fmt: skip
+
+
 def completed(request: Request, situation: Situation, *, resumed: Path | None, reporter: Reporter) -> Request:
     """The request with a preset, and a note that names it. resumed: folder of a run to continue, which keeps the
     preset it began with, whatever the budget is now."""
@@ -61,9 +76,13 @@ def completed(request: Request, situation: Situation, *, resumed: Path | None, r
     name = (beginning(resumed) or {}).get("preset") if resumed else None
     if name not in presets:
         name = preset(request.task, request.arch, presets, situation)
-        reporter.note(
-            f"settings: preset {name}, for {_described(situation)}; choose another with --preset ({', '.join(presets)})"
-        )
+        if tuned := next((values for where, values in request.settings if where == FINE_TUNING), None):
+            how = f"fine-tuning with learning rate {tuned['learning_rate']:.3g}, linear after a tenth of warm-up"
+            reporter.note(f"settings: {how}, for {_described(situation)}; others with --learning-rate, --epochs, --set")
+        else:
+            reporter.note(
+                f"settings: preset {name}, for {_described(situation)}; choose another with --preset ({', '.join(presets)})"
+            )
     return replace(request, preset=name)
 
 

@@ -18,7 +18,8 @@ from seqcli.tasks.classification import train_several
 from seqcli.tasks.classification.classify import Classified
 from seqcli.tasks.classification.data import Texts, split, weights_of_labels
 from seqcli.tasks.classification.load import figures, open_classifier
-from seqcli.tasks.classification.train import TrainingTexts, settings_of_body, train_classifier
+from seqcli.tasks.classification.train import TrainingTexts, train_classifier
+from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train import train_network
@@ -352,13 +353,19 @@ def test_a_body_of_another_shape_is_refused(tmp_path, bodies, arch, change):
 def test_what_is_no_body(tmp_path, bodies):
     with pytest.raises(UsageError, match="has architecture lstm"):
         settings_of_body(str(bodies / "lstm"), "gru")
-    with pytest.raises(UsageError, match="has architecture ngram"):
+    with pytest.raises(ModelError, match="is a counted model"):
         settings_of_body(str(bodies / "ngram"), "lstm")
     with pytest.raises(ModelError, match="is a counted model"):
         trained(tmp_path / "c", "lstm", init=str(bodies / "ngram"), steps=1)
     trained(tmp_path / "bag", "bag")
     with pytest.raises(ModelError):
         settings_of_body(str(tmp_path / "bag"), "lstm")
+
+
+def settings_of_body(source, arch):
+    first = InitialModel.open(source)
+    first.check(arch)
+    return first.settings_of_body()
 
 
 # --- several ----------------------------------------------------------------------------------------------------------

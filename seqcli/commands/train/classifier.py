@@ -72,7 +72,10 @@ def classifier(
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Initialize the body from this language model (rnn, lstm, gru, transformer)."),
+        typer.Option(
+            metavar="DIR",
+            help="Initialize the body from this model, ours (rnn, lstm, gru, transformer) or of Hugging Face (folder or hf:NAME); sets --arch.",
+        ),
     ] = None,
     tokenizer: Annotated[
         str | None,
@@ -112,10 +115,11 @@ def classifier(
     from seqcli.tasks.classification.evaluate import METRICS
     from seqcli.tasks.classification.load import CLASSIFICATION
     from seqcli.tasks.classification.train_several import train_classifiers
+    from seqcli.tasks.initial_model import default_arch
 
     tokenizer = located(tokenizer, weights=False, command="train classifier", quiet=writing.quiet)
     init = located(init, command="train classifier", quiet=writing.quiet)
-    archs, decisive = arch or ["bag"], metric or "accuracy"
+    archs, decisive = arch or [default_arch(init, otherwise="bag")], metric or "accuracy"
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
     writing.check(CLASSIFICATION, archs)

@@ -81,6 +81,13 @@ def lm(
             help="What to predict (transformer): causal, the next token; masked, hidden tokens; hybrid, both.  [default: causal]",
         ),
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Initialize the weights from this language model, ours or of Hugging Face (folder or hf:NAME); sets --arch.",
+        ),
+    ] = None,
     tokenizer: Annotated[
         str | None,
         typer.Option(
@@ -92,13 +99,13 @@ def lm(
     min_count: MinCount = 1,
     limit_vocab: LimitVocab = None,
     unit: Annotated[
-        str,
+        str | None,
         typer.Option(
             parser=choice("line", "document"),
             metavar="UNIT",
-            help="Unit of text: line (every line is a sentence) or document (every file is one running text).",
+            help="Unit of text: line (every line is a sentence) or document (every file is one running text).  [default: line, or as --init]",
         ),
-    ] = "line",
+    ] = None,
     valid: Valid = None,
     reading: Reading,
     writing: Writing,
@@ -127,6 +134,7 @@ def lm(
     from seqcli.ranges import exclusive
     from seqcli.report import comparison
     from seqcli.report.progress import Console
+    from seqcli.tasks.initial_model import default_arch, default_unit
     from seqcli.tasks.language.count_parts import train_parts
     from seqcli.tasks.language.data import Corpus
     from seqcli.tasks.language.load import LANGUAGE
@@ -134,7 +142,8 @@ def lm(
     from seqcli.tasks.language.train_several import train_language_models
 
     tokenizer = located(tokenizer, weights=False, command="train lm", quiet=writing.quiet)
-    archs = arch or ["ngram"]
+    init = located(init, command="train lm", quiet=writing.quiet)
+    archs, unit = arch or [default_arch(init, otherwise="ngram")], unit or default_unit(init)
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
     writing.check(LANGUAGE, archs)
@@ -144,7 +153,9 @@ def lm(
     corpus = None if merge else Corpus(tuple(data), unit=unit, **vars(reading))
     counted: dict[str, Any] = {"order": order, "prune": thresholds(prune), "quantize": quantize, "memory": memory}
     if counts_only or merge:
-        exclusive({"--counts-only": counts_only or None}, {"--merge": merge or None, "--objective": objective})
+        exclusive(
+            {"--counts-only": counts_only or None}, {"--merge": merge or None, "--objective": objective, "--init": init}
+        )
         made = train_parts(data, corpus, output, options, valid=held_out, reporter=reporter, **counted)
         if isinstance(made, dict):
             for line in summary_lines(made, ()):
@@ -154,7 +165,7 @@ def lm(
     else:
         assert corpus is not None
         trainings = train_language_models(
-            corpus, output, options, valid=held_out, objective=objective, reporter=reporter, **counted
+            corpus, output, options, valid=held_out, objective=objective, init=init, reporter=reporter, **counted
         )
     report(
         trainings,

@@ -16,7 +16,6 @@ import numpy as np
 
 from seqcli import catalog
 from seqcli.data.paths import recorded
-from seqcli.errors import ModelError, UsageError
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.metrics import signature
@@ -24,12 +23,12 @@ from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks import initial_embeddings
-from seqcli.tasks.classification import baseline, foreign
+from seqcli.tasks.classification import baseline
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import HeldOut
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, figures, open_classifier
+from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
-from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.trained import Trained
 from seqcli.token_batch import TokenBatch
 from seqcli.training import resuming
@@ -153,6 +152,7 @@ def _fit(
 
     from seqcli.data.batches import Labelled
     from seqcli.data.piece_dropout import PieceDropout
+    from seqcli.nn.classifier import NeuralClassifier
     from seqcli.nn.weights import outline
     from seqcli.training import budget, defaults, trainer
     from seqcli.training.device import place
@@ -160,9 +160,11 @@ def _fit(
     begun = time.monotonic() if begun is None else begun
     request = _with_budget(request, len(given.texts))
     _, _, plan = settings_of(request)
-    body = _body_of(init) if init else None
+    first = InitialModel.open(init) if init else None
+    if first:
+        first.check(request.arch)
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
-    tokenizer = body.tokenizer if body else tokenizer_for(given.texts, choice, reporter=reporter)
+    tokenizer = first.tokenizer if first else tokenizer_for(given.texts, choice, reporter=reporter)
     placement = place(request.device, request.precision, threads=request.threads)
     batch = given.texts.encoded(partial(tokenizer.encode, learning=True), threads=given.threads)
     valid = given.valid.encoded(tokenizer.encode, threads=given.threads)
@@ -176,7 +178,8 @@ def _fit(
     changed = PieceDropout(tokenizer.vocabulary(), plan.piece_dropout) if plan.piece_dropout else None
     labels = len(given.texts.labels)
     sizes = {"vocab_size": tokenizer.vocab_size, "labels": labels}
-    window = outline(lambda: module.build(settings, **sizes)).window
+    outlined: NeuralClassifier = outline(lambda: module.build(settings, **sizes))
+    window, closed = outlined.window, outlined.closed
     if long := int((batch.lengths + 1 > window).sum()):
         reporter.note(f"texts truncated to {window:,} tokens (--set window=N): {long:,}")
     weights = None if given.weights is None else torch.tensor(given.weights, dtype=torch.float32)
@@ -188,18 +191,18 @@ def _fit(
 
     held_out = HeldOut(valid, given.valid.targets, metric=given.metric, products=placement.dtype, seed=plan.seed)
     record = _record(given, request, module, settings, tokens=batch, label=label)
-    record |= {"training": asdict(plan), "metric": given.metric, "init": body.name if body else None}
+    record |= {"training": asdict(plan), "metric": given.metric, "init": first.name if first else None}
     record["preset"] = request.preset
     record |= initial_embeddings.record(request)
-    record["init_weights"] = body.checksum if body else None
+    record["init_weights"] = first.run.weights_checksum if first else None
     record["data"] |= {"blocks": given.blocks} if given.blocks else {}
     work = trainer.Work(
         task=CLASSIFICATION, make=make, held_out=held_out, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(
             stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window,
-            changed=changed,
+            closed=closed, changed=changed,
         ),
-        begin=initial_embeddings.beginning(request, [tokenizer], reporter=reporter, first=body.into if body else None),
+        begin=initial_embeddings.beginning(request, [tokenizer], reporter=reporter, first=first.body_into if first else None),
     )  # fmt: skip
     return trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
 
@@ -210,72 +213,6 @@ def _with_budget(request: Request, texts: int) -> Request:
         return request
     epochs = min(max(math.ceil(_READ / max(texts, 1)), 2), 15)
     return dataclasses.replace(request, settings=(*request.settings, ("default", {"epochs": epochs})))
-
-
-@dataclass(frozen=True)
-class _Body:
-    """What of a language model a classifier may begin with."""
-
-    name: str
-    source: str
-    checksum: str
-    tokenizer: Tokenizer
-    tensors: Mapping[str, np.ndarray]
-
-    def into(self, model: Any) -> None:
-        """Copies its weights. Raises ModelError where the shapes differ."""
-        import torch
-
-        own = model.state_dict()
-        for name, array in self.tensors.items():
-            if name not in own or tuple(own[name].shape) != array.shape:
-                found = tuple(own[name].shape) if name in own else "missing"
-                raise ModelError(
-                    f"its body has another shape: {name} is {array.shape}, expected {found}", where=self.source,
-                    cure="give its settings with --set, such as width, embedding, layers, tied",
-                )  # fmt: skip
-            with torch.no_grad():
-                own[name].copy_(torch.from_numpy(np.array(array)))
-
-
-def _body_of(source: str) -> _Body:
-    run = _language_model(source)
-    if catalog.is_counted("language", run.arch):
-        raise ModelError(
-            "is a counted model, which has no network body",
-            where=source,
-            cure="give a trained rnn, lstm, gru or transformer",
-        )
-    tensors = {name: array for name, array in run.tensors(whole=True).items() if name.startswith("body.")}
-    return _Body(run.path.name, source, run.weights_checksum, run.tokenizer(), tensors)
-
-
-def _language_model(source: str) -> ModelFolder:
-    """Whose body a classifier may begin with."""
-    if foreign.is_classifier(source):
-        cure = "give a language model, or leave out --init; --embeddings takes word vectors from a .bin"
-        raise ModelError(
-            "a fastText classifier, which has no body for a network to begin with", where=source, cure=cure
-        )
-    return folder_of(source).expect("language")
-
-
-def settings_of_body(source: str, arch: str) -> dict[str, Any]:
-    """The settings that a classifier of this architecture must share with a language model to begin with its body."""
-    run = _language_model(source)
-    if run.arch != arch:
-        raise UsageError(
-            f"has architecture {run.arch}, but --arch is {arch}", where=source, cure=f"use --arch {run.arch}"
-        )
-    module = catalog.load("models", catalog.presets(CLASSIFICATION, arch)[0])
-    known = {field.name for field in dataclasses.fields(module.Config)} - {
-        "dropout",
-        "weight_dropout",
-        "word_dropout",
-        "window",
-        "members",
-    }
-    return {name: value for name, value in run.config["settings"].items() if name in known}
 
 
 def _card(record: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from seqcli import catalog, ranges
 from seqcli.errors import UsageError
@@ -15,7 +16,8 @@ from seqcli.tasks.classification import summary
 from seqcli.tasks.classification.data import LabelledFiles, split, weights_of_labels
 from seqcli.tasks.classification.evaluate import METRICS
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier
-from seqcli.tasks.classification.train import TrainingTexts, made_before, settings_of_body, train_classifier
+from seqcli.tasks.classification.train import TrainingTexts, made_before, train_classifier
+from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language.data import TokenizerChoice
 from seqcli.tasks.outputs import drafts
 from seqcli.tasks.trained import EXAMPLES, Trained
@@ -66,7 +68,7 @@ def train_classifiers(
         if valid and options.given_seed is not None:
             reporter.note("--seed has no effect: n-grams are counted, and --valid names the held-out texts")
         given["seed"] = None
-    shared = [(init, settings_of_body(init, archs[0]))] if init else []
+    shared = beginning_with(init, options) if init else []
     requests = options.requests(CLASSIFICATION, given, shared=shared)
     options.check_machine()
     options.check_processes(len(requests) * runs, cure="give one --arch and no --runs, or do not use torchrun")
@@ -92,6 +94,14 @@ def train_classifiers(
             name = trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
         lines = tuple(summary.summary_lines(trained.record, valid.paths if valid else ()))
         yield replace(trained, name=name, several=several, summary=lines, examples=examples)
+
+
+def beginning_with(init: str, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
+    """Settings of a classifier that begins with the body of another model, and of its training. Raises ModelError where it has
+    none, UsageError where it is one of another architecture."""
+    first = InitialModel.open(init)
+    first.check(options.arch[0])
+    return [(init, first.settings_of_body()), *first.tuning(options)]
 
 
 def _without_effect(

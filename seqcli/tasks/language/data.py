@@ -115,7 +115,7 @@ def _noting_labels(blocks: Iterator[Block], path: str, reporter: Reporter) -> It
 
 @dataclass(frozen=True)
 class TokenizerChoice:
-    """The tokenizer of a new model: a kind to train on its text, or the path of an existing one."""
+    """The tokenizer of a new model: a kind to train on its text, or the path of an existing one; opened: that one, where it is open."""
 
     name: str = "words"
     vocab_size: int | None = None
@@ -123,6 +123,7 @@ class TokenizerChoice:
     limit: str | None = None  # file of the words to keep
     algorithm: str | None = None  # of sentencepiece
     characters: int | None = None  # that sentencepiece learns from, at most; None for as many as do any good
+    opened: Tokenizer | None = None
 
 
 @dataclass
@@ -143,9 +144,9 @@ def read(
     Blocks are encoded on all cores and written to a file, so memory holds a few blocks (and the vocabulary).
     """
     deadline = deadline or Deadline()
-    if choice.name == "words":
+    if choice.name == "words" and choice.opened is None:
         return _read_words(corpus, choice, folder=folder, threads=threads, reporter=reporter, deadline=deadline)
-    if choice.name in catalog.trained_tokenizers() and (once := corpus.read_once()):
+    if choice.opened is None and choice.name in catalog.trained_tokenizers() and (once := corpus.read_once()):
         cure = "save it to a file, or use an existing tokenizer with --tokenizer DIR"
         raise InputError(
             "a pipe can be read only once, but training a tokenizer reads the text twice", where=once, cure=cure
@@ -242,6 +243,8 @@ def tokenizer_for(
     texts: Corpus | Texts, choice: TokenizerChoice, *, encoding: str | None = None, reporter: Reporter
 ) -> Tokenizer:
     """Learnt from texts, which are read once more for it, or opened. encoding: of an ARPA file that is not UTF-8."""
+    if choice.opened is not None:
+        return choice.opened
     if choice.name in catalog.trained_tokenizers():
         tokenizer, notes = learn_tokenizer(texts, choice)
         for note in notes:

@@ -15,7 +15,8 @@ from seqcli.metrics.perplexity import Totals, characters, line_bytes
 from seqcli.ragged import joined
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.load import figures_of
-from seqcli.token_batch import TokenBatch, in_parts
+from seqcli.text import EOS_ID
+from seqcli.token_batch import TokenBatch, in_parts, row_sums
 
 _PART = 8192  # tokens
 _WINDOW = 1024  # in which running text is judged, where the network has no window of its own
@@ -25,12 +26,14 @@ class HeldOut:
     """A `training.keeping.HeldOut`. rows: lines, or documents, all of whose `tokens` are kept, int32 [T]; bytes, characters: of
     each row, line ends counted, int64 [B].
 
-    products: the dtype of matrix products; seed: of the order of the parts.
+    products: the dtype of matrix products; seed: of the order of the parts; ends: `</s>` is predicted, and counts.
     """
 
     def __init__(
-        self, rows: TokenBatch, *, bytes: np.ndarray, characters: np.ndarray, unit: str, products: Any, seed: int
+        self, rows: TokenBatch, *, bytes: np.ndarray, characters: np.ndarray, unit: str, products: Any, seed: int, ends: bool = True,
     ):  # fmt: skip
+        if not ends:
+            rows, bytes, characters = _without_ends(rows, bytes, characters, unit=unit)
         self._unit, self._products, self._window = unit, products, None
         self.tokens = rows.tokens
         self._starts = rows.starts
@@ -118,6 +121,16 @@ def of_corpus(corpus: Corpus, tokenizer: Tokenizer, **how: Any) -> HeldOut:
         unit=corpus.unit,
         **how,
     )
+
+
+def _without_ends(
+    rows: TokenBatch, bytes: np.ndarray, characters: np.ndarray, *, unit: str
+) -> tuple[TokenBatch, np.ndarray, np.ndarray]:
+    """Rows without `</s>`; of lines what is left has as many bytes and characters less."""
+    kept = rows.tokens != EOS_ID
+    lengths = row_sums(kept, rows.lengths).astype(np.int64)
+    gone = (rows.lengths - lengths) * (unit == "line")
+    return TokenBatch(rows.tokens[kept], lengths), bytes - gone, characters - gone
 
 
 def _stretches(rows: TokenBatch, *sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:

@@ -21,6 +21,7 @@ from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
 from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks import initial_embeddings
+from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
 from seqcli.tasks.language.evaluate import of_corpus, of_stream
@@ -36,9 +37,10 @@ _SAMPLE = 200_000  # tokens whose bytes are counted
 
 def train_network(
     draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
-    valid: Corpus | None, resume: bool, reporter: Reporter, begun: float | None = None,
+    valid: Corpus | None, resume: bool, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained[OpenModel]:  # fmt: skip
-    """Trains into `draft`. resume: go on from its newest checkpoint; begun: when its budget began, None for now."""
+    """Trains into `draft`. resume: go on from its newest checkpoint; begun: when its budget began, None for now; init: another language
+    model of the same shape, whose tokenizer it takes and whose weights it begins with."""
     from seqcli.training import budget, defaults, trainer
     from seqcli.training.device import place
 
@@ -48,6 +50,9 @@ def train_network(
         raise UsageError("piece_dropout is for classifiers", where="--set", cure="leave it out")
     placement = place(request.device, request.precision, threads=request.threads)
     deadline = budget.reading(plan.minutes, begun=begun, resumed=draft.path if resume else None)
+    first = InitialModel.open(init) if init else None
+    if first:
+        choice = TokenizerChoice(first.source, opened=first.tokenizer)
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
     reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter, deadline=deadline)
     check_enough(reading, corpus, judged_on_others=valid is not None)
@@ -56,7 +61,8 @@ def train_network(
     situation = defaults.Situation(label, corpus.unit, len(stream), plan.minutes, placement.device.type)
     request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
     module, settings, plan = settings_of(request)
-    how = {"products": placement.dtype, "seed": plan.seed}
+    ends = getattr(settings, "predicts_end", True)
+    how = {"products": placement.dtype, "seed": plan.seed, "ends": ends}
     if valid is None:
         stream, rest = split(reading.stream, unit=corpus.unit, seed=plan.seed, folder=draft.folder)
         held_out = of_stream(rest, tokenizer, unit=corpus.unit, **how)
@@ -79,6 +85,9 @@ def train_network(
             "unit": corpus.unit,
             "vocab_size": vocab_size,
             **initial_embeddings.record(request),
+            **({"ends_documents": True} if first and first.run.config.get("ends_documents") else {}),
+            "init": first.name if first else None,
+            "init_weights": first.run.weights_checksum if first else None,
             "tokenizer": label,
             "data": {
                 "files": recorded(corpus.paths), "rows": reading.rows,
@@ -91,7 +100,9 @@ def train_network(
         tokenizer=tokenizer,
         card=_card,
         outputs=vocab_size,
-        begin=initial_embeddings.beginning(request, [tokenizer], reporter=reporter),
+        begin=initial_embeddings.beginning(
+            request, [tokenizer], reporter=reporter, first=first.into if first else None
+        ),
         bytes_per_token=_bytes_per_token(stream, tokenizer),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
@@ -112,6 +123,7 @@ def batches_of(
         share=settings.hidden_share,
         begins=word_beginnings(tokenizer) if settings.whole_words else None,
         causal=settings.causal_share if objective == "hybrid" else 0.0,
+        ends=settings.predicts_end,
     )
 
 

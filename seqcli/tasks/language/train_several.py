@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from seqcli import catalog, ranges
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.ngram.arena import default_memory
 from seqcli.system import clock
+from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable
 from seqcli.tasks.language.load import LANGUAGE
 from seqcli.tasks.language.summary import summary_lines
@@ -39,11 +41,13 @@ def train_language_models(
     quantize: int | None = None,
     memory: int | None = None,
     objective: str | None = None,
+    init: str | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[Trained[OpenModel]]:
     """What `seqcli train lm` does: everything is checked, then the models are trained into `output`, several into folders in it.
 
-    order, prune, quantize, memory (bytes): of n-gram models; objective: what a Transformer predicts. Raises UsageError for options that do not go together.
+    order, prune, quantize, memory (bytes): of n-gram models; objective: what a Transformer predicts; init: a language model whose
+    weights and tokenizer it begins with. Raises UsageError for options that do not go together.
     """
     training, counted = (
         options.trains(LANGUAGE),
@@ -53,7 +57,7 @@ def train_language_models(
             "quantize": quantize,
         },
     )
-    for_networks = {**options.budget, "tensorboard": options.tensorboard or None}
+    for_networks = {**options.budget, "tensorboard": options.tensorboard or None, "init": init}
     without_effect = {
         **({} if options.counts(LANGUAGE) else {**counted, "memory": memory}),
         **({} if training else for_networks),
@@ -63,6 +67,9 @@ def train_language_models(
     if objective == "masked" and len(options.arch) > 1:
         what = "--objective masked needs a single --arch: its pseudo-perplexity does not compare with perplexities"
         raise UsageError(what, cure="use --objective hybrid to compare")
+    if init and (options.tokenizer or options.vocab_size or len(options.arch) > 1):
+        cure = "leave out --tokenizer and --vocab-size"
+        raise UsageError("--init needs a single --arch and uses the tokenizer of its model", cure=cure)
     if memory is not None:
         ranges.checked("memory", memory, ranges.MEMORY)
     given = {**counted, **options.budget, "objective": objective}
@@ -75,7 +82,7 @@ def train_language_models(
         options.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
         if options.given_seed is not None:
             reporter.note("--seed has no effect: an n-gram model is counted")
-    requests = options.requests(LANGUAGE, given)
+    requests = options.requests(LANGUAGE, given, shared=_beginning_with(init, options) if init else [])
     options.check_processes(len(requests))
     several = len(requests) > 1
     places = {Path(output) / request.arch if several else Path(output): request for request in requests}
@@ -87,10 +94,18 @@ def train_language_models(
         memory=memory or default_memory(),
         force=options.force,
         resume=options.resume,
+        init=init,
         reporter=reporter,
     ):
         lines = tuple(summary_lines(trained.record, valid.paths if valid else ()))
         yield replace(trained, name=trained.opened.arch, several=several, summary=lines)
+
+
+def _beginning_with(init: str, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
+    """Settings of a language model that begins with another's weights, and of its training."""
+    first = InitialModel.open(init)
+    first.check(options.arch[0])
+    return [(init, first.settings(LANGUAGE)), *first.tuning(options)]
 
 
 def _has_objective(archs: Sequence[str]) -> bool:
@@ -101,7 +116,7 @@ def _has_objective(archs: Sequence[str]) -> bool:
 
 def train_several(
     places: Mapping[Path, Request], corpus: Corpus, choice: TokenizerChoice, *,
-    valid: Corpus | None, memory: int, force: bool = False, resume: bool = False, reporter: Reporter,
+    valid: Corpus | None, memory: int, force: bool = False, resume: bool = False, init: str | None = None, reporter: Reporter,
 ) -> Iterator[Trained[OpenModel]]:  # fmt: skip
     """Trains one after another, each into its folder. resume: goes on with those that are not done."""
     if len(places) > 1 and (once := corpus.read_once()):
@@ -134,6 +149,7 @@ def train_several(
                     place.request,
                     valid=valid,
                     resume=place.begun,
+                    init=init,
                     reporter=reporter,
                     begun=begun,
                 )
