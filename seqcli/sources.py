@@ -41,17 +41,28 @@ def all_located(sources: Iterable[str], *, weights: bool = True, reporter: Repor
     return found
 
 
-def pinned(sources: Iterable[str], found: Iterable[str]) -> list[str]:
-    """The same models for a process on another machine, as -m names them: a model of the hub at the commit that was found here, since
-    a branch moves. found: as `all_located` gives them."""
-    return [_pinned(source, place) for source, place in zip(sources, found, strict=True)]
-
-
-def _pinned(source: str, found: str) -> str:
-    name, _, path = found.partition("=")
-    if not path or _HUB not in source:
+def portable(source: str, path: str) -> str:
+    """How another process finds the same model, whose path here is `path`: a file or folder by its absolute path, a model of the hub at
+    the commit that was found here, since a branch moves, a sample model by its name."""
+    if path == source:
+        return os.path.abspath(path)
+    if not source.startswith(_HUB):
         return source
     from seqcli.interop.huggingface import hub
 
     snapshot = hub.snapshot_of(path)
-    return f"{name}={_HUB}{snapshot.name}@{snapshot.commit}" if snapshot else source
+    return f"{_HUB}{snapshot.name}@{snapshot.commit}" if snapshot else source
+
+
+def pinned(sources: Iterable[str], found: Iterable[str]) -> list[str]:
+    """What -m names, for a process that runs in the same folder of another machine. found: as `all_located` gives them."""
+    return [_pinned(source, place) for source, place in zip(sources, found, strict=True)]
+
+
+def _pinned(source: str, found: str) -> str:
+    if source == found:
+        return source
+    name, _, path = found.partition("=")
+    given = source.removeprefix(f"{name}=")
+    again = portable(given, path)
+    return source if again == given else f"{name}={again}"

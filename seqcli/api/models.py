@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -49,6 +50,7 @@ from seqcli.results.language import (
 from seqcli.results.result import Results
 from seqcli.results.tokenization import Piece
 from seqcli.results.translation import Attention, Translation
+from seqcli.runs.model_folder import version_of
 from seqcli.scoring import comparisons
 from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
@@ -73,6 +75,9 @@ T = TypeVar("T")
 Model: TypeAlias = "LanguageModel | Classifier | Translator | Embeddings"
 Texts = str | Iterable[str]
 Answer: TypeAlias = T | list[T]
+_KEPT = 4  # models that were unpickled in this process: engines unpickle the same one with every part of the data
+_kept: dict[tuple[Any, ...], Model] = {}
+_keeping = threading.Lock()
 _PROBABILITIES_AT_ONCE = 1 << 22  # of labels of texts
 
 
@@ -91,10 +96,56 @@ def load(
 
     device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8") and threads apply to neural models; encoding is
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
+
+    A model is pickled as its place and these arguments, and opened again where it is unpickled: by its absolute path, or from the hub.
     """
     given = path_of(model)
     path = sources.located(given, reporter=SILENT)
-    name = None if path == given else given
+    settings: dict[str, Any] = {"device": device, "precision": precision, "threads": threads, "encoding": encoding}
+    opening = Opening(sources.portable(given, path), None if path == given else given, settings)
+    return dataclasses.replace(_opened(path, opening.name, **settings), opening=opening)
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """What opens a model again. name: its own, None for that of its path; settings: of `load`."""
+
+    source: str
+    name: str | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class _Pickled:
+    """Models that are pickled as what opens them."""
+
+    opening: Opening | None
+
+    def __reduce__(self) -> tuple[Callable[[Opening], Model], tuple[Opening]]:
+        if self.opening is None:
+            raise UsageError("this model was not opened from a file", cure="save it, and open it with seqcli.load")
+        return _reopened, (self.opening,)
+
+
+def _reopened(opening: Opening) -> Model:
+    path = sources.located(opening.source, reporter=SILENT)
+    with _keeping:
+        key = (
+            opening.source,
+            opening.name,
+            *sorted(opening.settings.items()),
+            version_of(path),
+            os.path.exists(path) and os.path.getmtime(path),
+        )
+        if key not in _kept:
+            while len(_kept) >= _KEPT:
+                del _kept[next(iter(_kept))]
+            _kept[key] = dataclasses.replace(_opened(path, opening.name, **opening.settings), opening=opening)
+        return _kept[key]
+
+
+def _opened(
+    path: str, name: str | None, *, device: str = "cpu", precision: str = "fp32", threads: int | None = None, encoding: str | None = None
+) -> Model:  # fmt: skip
     if foreign.is_classifier(path):
         return Classifier(*foreign.opened(path, name=name or next(named([path]))[0]))
     if is_vectors(path):
@@ -119,12 +170,13 @@ def load(
 
 
 @dataclasses.dataclass(frozen=True)
-class LanguageModel:
+class LanguageModel(_Pickled):
     """An opened language model. Logarithms are natural. record: settings, training data and scores, as shown by
     `seqcli info`."""
 
     opened: OpenModel
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    opening: Opening | None = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<seqcli language model {self.opened.name}: {self.signature}>"
@@ -234,12 +286,13 @@ class LanguageModel:
 
 
 @dataclasses.dataclass(frozen=True)
-class Classifier:
+class Classifier(_Pickled):
     """An opened classifier. fastText labels in a text, `__label__x`, are not read as text. record: as for a language
     model."""
 
     opened: OpenClassifier
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    opening: Opening | None = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<seqcli classifier {self.opened.name}: {self.signature}>"
@@ -282,11 +335,12 @@ class Classifier:
 
 
 @dataclasses.dataclass(frozen=True)
-class Translator:
+class Translator(_Pickled):
     """An opened translator. record: as for a language model."""
 
     opened: OpenTranslator
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    opening: Opening | None = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<seqcli translator {self.opened.name}: {self.signature}>"
@@ -362,11 +416,12 @@ class Translator:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Embeddings:
+class Embeddings(_Pickled):
     """Opened word embeddings. record: what the training wrote down."""
 
     opened: OpenEmbeddings
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    opening: Opening | None = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<seqcli embeddings {self.opened.name}: {len(self):,} words x {self.dim}>"

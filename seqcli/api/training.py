@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from seqcli import sources
-from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator, path_of
+from seqcli.api.models import Classifier, Embeddings, LanguageModel, Opening, Translator, path_of
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.runs.model_folder import ModelFolder
@@ -322,7 +322,7 @@ def _training_options(arch: Archs, options: dict[str, Any]) -> TrainingOptions:
 
 
 def _models(
-    trained: Iterable[Trained[Any]], kind: Callable[[Any, Any], AnyModel], reporter: Reporter
+    trained: Iterable[Trained[Any]], kind: Callable[[Any, Any, Any], AnyModel], reporter: Reporter
 ) -> AnyModel | dict[str, AnyModel]:
     """The model, or several by name."""
     models: dict[str, AnyModel] = {}
@@ -332,11 +332,11 @@ def _models(
     return models if several else models.popitem()[1]
 
 
-def _model(trained: Trained[Any], kind: Callable[[Any, Any], AnyModel], reporter: Reporter) -> AnyModel:
+def _model(trained: Trained[Any], kind: Callable[[Any, Any, Any], AnyModel], reporter: Reporter) -> AnyModel:
     """A model with what its folder records; how the training went is noted."""
     for line in trained.summary:
         reporter.note(f"{trained.name}: {line}" if trained.several else line)
-    return kind(trained.opened, ModelFolder.open(trained.path).config)
+    return kind(trained.opened, ModelFolder.open(trained.path).config, Opening(os.path.abspath(trained.path)))
 
 
 def _path(path: Path | None) -> str | None:
