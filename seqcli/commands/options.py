@@ -369,7 +369,7 @@ class Results:
             "-o",
             "--output",
             metavar="FILE",
-            help="Write to FILE instead of standard output, in the format of its suffix: .tsv, .csv, .jsonl, .json or .parquet, compressed with .gz, .bz2, .xz or .zst; TSV for any other name.",
+            help="Write to FILE instead of standard output, in the format of its suffix: .tsv, .csv, .jsonl, .json or .parquet, compressed with .gz, .bz2, .xz or .zst; TSV for any other name. A name that ends in a slash is a new folder of Parquet files.",
         ),
     ] = None
     json: Annotated[bool, typer.Option("--json", help="Write JSON Lines.")] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -53,6 +54,27 @@ def replacing(path: Path, *, follow: bool = True, exclusive: bool = False, last:
     finally:
         with signals.held(), suppress(OSError):
             beside.unlink()
+
+
+@contextmanager
+def new_folder(path: Path, *, last: bool = False) -> Iterator[Path]:
+    """An empty folder beside `path`, which takes that name when the block ends: there is all of it, or nothing. last: as for `replacing`.
+
+    Raises OSError where it cannot be made, or where there is something by that name other than an empty folder.
+    """
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    beside = path.with_name(f".new-{path.name}.{os.getpid()}")
+    try:
+        beside.mkdir()
+        yield beside
+        if last:
+            signals.finish(lambda: os.rename(beside, path))
+        else:
+            os.rename(beside, path)
+    finally:
+        with signals.held():
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _link(new: Path, path: Path) -> None:

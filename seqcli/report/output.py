@@ -1,6 +1,7 @@
 """Where results go: standard output or a file, in which format, and the rules about both.
 
-A file is written in the format that its suffix names, compressed where it ends in .gz, .bz2, .xz or .zst. A regular or new
+A file is written in the format that its suffix names, compressed where it ends in .gz, .bz2, .xz or .zst; a name that ends in a slash is
+a folder of Parquet files. A regular or new
 file is replaced when the new one is whole; a device or a FIFO is written to. A write that fails is an OutputError; a pipe
 that its reader has closed is not an error of ours: ClosedPipe, on which `cli` ends quietly.
 """
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from seqcli.data.files import SPREADSHEETS, compressed, unpacked_name
 from seqcli.errors import ClosedPipe, OutputError, UsageError
-from seqcli.files.atomic import replacing
+from seqcli.files.atomic import new_folder, replacing
 from seqcli.report import frame
 from seqcli.report.frame import Column, JsonArray
 from seqcli.text import utf8
 
 if TYPE_CHECKING:
-    from seqcli.report.parquet import ParquetRows
+    from seqcli.report.parquet import ParquetRows, ParquetShards
 
 TABLE, TSV, CSV, JSON, PARQUET = "table", "tsv", "csv", "json", "parquet"
 Shown = str | list[Column]  # rows of an output: its text, or in PARQUET the columns themselves
@@ -35,16 +36,21 @@ def format_of(path: str | None, *, json: str | None = None) -> str:
 
     Raises UsageError for a format that is not written, and where the suffix names another format than JSON.
     """
-    name = "" if path is None else unpacked_name(path)
+    name = "" if path is None or is_folder(path) else unpacked_name(path)
     suffix = PurePath(name).suffix.lower()
     if suffix in SPREADSHEETS:
         raise UsageError(f"{suffix} files are not written", where=path, cure="name it .csv, which spreadsheets open")
-    format = _SUFFIXES.get(suffix)
+    format = PARQUET if is_folder(path) else _SUFFIXES.get(suffix)
     if json and format not in (None, JSON):
         raise UsageError(f"{json} writes JSON Lines, not {_NAMES[format]}", where=path, cure="name it .jsonl")
-    if format == PARQUET and path != name:
+    if format == PARQUET and name and path != name:
         raise UsageError("a Parquet file is compressed inside", where=path, cure=f"name it {name}")
     return JSON if json else format or TSV
+
+
+def is_folder(path: str | None) -> bool:
+    """Whether an output is a folder of files, by its name."""
+    return path is not None and path.endswith("/")
 
 
 class Output:
@@ -59,7 +65,8 @@ class Output:
     ):  # fmt: skip
         self.path, self.header, self.color, self.line_buffered = path, header, color, line_buffered
         self._begun = False
-        self._parquet: ParquetRows | None = None
+        self._parquet: ParquetRows | ParquetShards | None = None
+        self._folder: Path | None = None
         self._array: JsonArray | None = None
         self._standard = path is None or path == "-"
         if self._standard and (sys.stdout is None or sys.stdout.closed):
@@ -71,7 +78,7 @@ class Output:
 
     def __getstate__(self) -> dict[str, Any]:
         """For `shown` in another process, without what `write` needs."""
-        return {**self.__dict__, "_file": None, "_place": None, "_parquet": None, "_array": None}
+        return {**self.__dict__, "_file": None, "_place": None, "_parquet": None, "_array": None, "_folder": None}
 
     @property
     def awaited(self) -> bool:
@@ -95,16 +102,23 @@ class Output:
                 yield sys.stdout.buffer
             finally:
                 sys.stdout.buffer.flush()
+            return
+        assert self.path is not None
+        if is_folder(self.path):
+            with new_folder(Path(self.path), last=True) as self._folder, open(os.devnull, "wb") as nothing:
+                yield from self._writing(nothing)
         else:
-            assert self.path is not None
             with replacing(Path(self.path), last=True) as file, compressed(file, self.path) as packed:
-                try:
-                    yield packed
-                    self._end()
-                except BaseException:
-                    if self._parquet:
-                        self._parquet.discard()
-                    raise
+                yield from self._writing(packed)
+
+    def _writing(self, file: BinaryIO) -> Iterator[BinaryIO]:
+        try:
+            yield file
+            self._end()
+        except BaseException:
+            if self._parquet:
+                self._parquet.discard()
+            raise
 
     def write(self, rows: Shown | bytes) -> None:
         """Text, or what `shown` gave."""
@@ -154,10 +168,11 @@ class Output:
         fields = [Column(column, ()) if isinstance(column, str) else column for column in columns]
         names = [column.name for column in fields]
         if self.mode == PARQUET:
-            from seqcli.report.parquet import ParquetRows
+            from seqcli.report.parquet import ParquetRows, ParquetShards
 
             try:
-                self._parquet = ParquetRows(self._file, fields)
+                folder = self._folder
+                self._parquet = ParquetShards(folder, fields) if folder else ParquetRows(self._file, fields)
             except OSError as error:
                 self._fail(error)
         elif self.mode == CSV:

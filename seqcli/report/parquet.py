@@ -1,14 +1,17 @@
-"""Rows of columns as a Parquet file, written a row group at a time."""
+"""Rows of columns as a Parquet file, written a row group at a time, or as a folder of them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from seqcli.report.frame import TEXT, WHOLE, Column
 from seqcli.text import utf8
 
 _ROWS = 1 << 16  # of a row group; memory holds one group
+_SHARD = 1 << 20  # rows of a file of several
 _BYTES = 1 << 25  # of a row group of long texts
 
 
@@ -55,6 +58,38 @@ class ParquetRows:
         if self._rows:
             self._writer.write_table(pyarrow.Table.from_batches(self._batches), row_group_size=self._rows)
         self._batches, self._rows, self._bytes = [], 0, 0
+
+
+class ParquetShards:
+    """The same rows as a folder of Parquet files, `part-00000.parquet` ..., for readers that share the work."""
+
+    def __init__(self, folder: Path, columns: Sequence[Column], *, rows: int = _SHARD):
+        """rows: after which another file begins."""
+        self._folder, self._columns, self._most = folder, columns, rows
+        self._files = 0
+        self._next()
+
+    def add(self, columns: Sequence[Column]) -> None:
+        if self._rows >= self._most:
+            self.close()
+            self._next()
+        self._shard.add(columns)
+        self._rows += len(columns[0].values)
+
+    def close(self) -> None:
+        self._shard.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def discard(self) -> None:
+        self._shard.discard()
+        self._file.close()
+
+    def _next(self) -> None:
+        self._file = open(self._folder / f"part-{self._files:05}.parquet", "wb")  # noqa: SIM115 - closed by `close`
+        self._shard, self._rows = ParquetRows(self._file, self._columns), 0
+        self._files += 1
 
 
 def _array(column: Column, kind: Any) -> Any:
