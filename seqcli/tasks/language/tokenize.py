@@ -16,6 +16,7 @@ from seqcli.interfaces import Renumbered, Tokenizer
 from seqcli.results import tokenization as results
 from seqcli.results.tokenization import TokenizerStatistics
 from seqcli.text import WORD, one_line
+from seqcli.token_batch import TokenBatch
 
 
 class Segmenter:
@@ -46,15 +47,15 @@ def _with_segmentations(tokenizer: Any, where: str | None) -> Any:
     return tokenizer
 
 
-def ids_of(reader: RecordReader, block: Block) -> Iterator[np.ndarray]:
+def ids_of(reader: RecordReader, block: Block) -> list[np.ndarray]:
     """The token ids of every record as users see them, int each, without the token that ends it."""
-    return (shown_ids(reader, row) for row in rows_of(reader, block))
+    batch = reader.rows(block, whole=False)
+    return TokenBatch(shown_ids(reader, batch.tokens), batch.lengths).rows
 
 
 def shown_ids(reader: RecordReader, ids: Sequence[int] | np.ndarray) -> np.ndarray:
     """The ids that users see: those of the tokenizer's own file."""
-    ids = np.asarray(ids, np.int64)
-    return reader.tokenizer.file_ids[ids] if isinstance(reader.tokenizer, Renumbered) else ids
+    return reader.tokenizer.file_ids[ids] if isinstance(reader.tokenizer, Renumbered) else np.asarray(ids)
 
 
 def shown_pieces(reader: RecordReader, record: str) -> Iterator[results.Piece]:

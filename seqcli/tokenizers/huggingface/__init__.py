@@ -47,7 +47,7 @@ _LONG = 1 << 16  # characters that the library reads at once: it needs a few hun
 _AROUND = 256  # characters on each side of a cut that show whether it changes the tokens
 _TRIED = 16  # places where a long text may be cut
 _MOST = 1 << 24  # ids
-_AT_ONCE = 1 << 20  # characters of a batch
+_AT_ONCE = 1 << 16  # characters of a batch: with more of them the results do not stay in the cache
 _PIECE_FILES = ("tokenizer.model", "spiece.model")
 _BETWEEN_WORDS = re.compile(r"(?<=[^\s]) (?=[^\s])")
 
