@@ -113,7 +113,13 @@ def _exit_codes() -> str:
 
 
 def _tokenizers() -> str:
-    rows = [(f"`{name}`", _summary(catalog.load("tokenizers", name))) for name in catalog.names("tokenizers")]
+    rows = [(f"`{name}`", _summary(catalog.load("tokenizers", name))) for name in catalog.trained_tokenizers()]
+    rows.append(
+        (
+            "`DIR`, `FILE`",
+            "The tokenizer of a model or tokenizer folder, also of Hugging Face; a tokenizer.json, a vocab.txt, or a SentencePiece .model file.",
+        )
+    )
     return _table(("`--tokenizer`", "description"), rows)
 
 

@@ -32,6 +32,7 @@ KIND = "marian"
 FILE = "marian.model"
 
 _MOST = 1 << 22  # ids of a vocabulary
+_OWN_TEXT = ("albert", "xlnet", "fnet", "rembert", "deberta-v2")  # lower-case, strip accents or put digits apart first
 _LANGUAGE = re.compile(r">>.*?<<", re.DOTALL)
 
 
@@ -226,6 +227,10 @@ def open_sides(folder: Path, *, rows: tuple[int, int] = (0, 0)) -> tuple[Marian,
 def open_piece_file(folder: Path, name: str) -> Marian:
     """The tokenizer of a folder whose only vocabulary is a SentencePiece file."""
     model, where = foreign.read(folder, name), str(Path(folder) / name)
+    kind = str(_settings(folder).get("model_type"))
+    if kind in _OWN_TEXT:
+        cure = "open it with transformers' AutoTokenizer, whose save_pretrained writes tokenizer.json"
+        raise ModelError(f"{kind} changes texts before this tokenizer reads them", where=where, cure=cure)
     pieces = SentencePiece(model, where=where)
     vocabulary = pieces.vocabulary()
     specials = [vocabulary[id] if id >= 0 else None for id in pieces.specials]

@@ -127,4 +127,5 @@ def test_documents_are_tokenized_across_line_breaks(here, byte_level, judge, tmp
     (tmp_path / "r.jsonl").write_text(json.dumps({"text": "a\n\n b"}) + "\n")
     done = here("tokenize", "-i", tmp_path / "r.jsonl", "-m", tmp_path / "m", "--ids")
     assert rows(done) == [" ".join(map(str, judge.encode("a\n\n b").ids))]
+    assert rows(here("tokenize", "-i", tmp_path / "r.jsonl", "-m", byte_level, "--ids")) == rows(done)
     assert here("tokenize", done.out.strip(), "-m", tmp_path / "m", "--ids", "--decode").out == "a\\n\\n b\n"

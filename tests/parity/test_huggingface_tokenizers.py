@@ -9,6 +9,7 @@ from pathlib import Path
 import foreign_tokenizers as made
 import pytest
 
+from seqcli.errors import ModelError
 from seqcli.tokenizers import huggingface, marian
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -174,6 +175,9 @@ def test_a_lone_sentencepiece_file_has_its_own_ids(kind, tmp_path):
     assert tokenizer.file_ids[:3].tolist() == [2, 0, 1] and not tokenizer.ends_rows
     plain = [text for text in TEXTS if not any(token in text for token in ("<s>", "</s>", "<unk>", ">>"))]
     assert file_ids(tokenizer, plain) == judge.encode(plain)
+    (tmp_path / "config.json").write_text('{"model_type": "albert"}')
+    with pytest.raises(ModelError, match="albert changes texts"):
+        huggingface.open_folder(tmp_path)
     lines = [text for text in plain if "\n" not in text]
     ended = tokenizer.encode("".join(line + "\n" for line in lines).encode())
     assert [tokenizer.file_ids[row].tolist() for row in ended.rows] == [[*ids, 1] for ids in judge.encode(lines)]

@@ -19,7 +19,7 @@ def tokenize(
             "-m",
             "--model",
             metavar="DIR|FILE",
-            help="Model or tokenizer folder, ARPA file, SentencePiece .model file or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR; repeatable with --stats.  [default: a small sample model]",
+            help="Model or tokenizer folder, ARPA file, SentencePiece .model file, tokenizer.json, vocab.txt or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR; repeatable with --stats.  [default: a small sample model]",
             rich_help_panel="Model",
         ),
     ] = None,

@@ -85,7 +85,7 @@ def train_parts(
         ranges.checked("memory", memory, ranges.MEMORY)
     if corpus is None:
         order = order or order_of(data)
-    elif choice.name in catalog.names("tokenizers") and choice.name not in (words.KIND, "bytes"):
+    elif choice.name in catalog.trained_tokenizers() and choice.name not in (words.KIND, "bytes"):
         cure = "train one with seqcli train tokenizer, and give all parts --tokenizer DIR"
         raise UsageError(f"every part would learn a {choice.name} tokenizer of its own", cure=cure)
     (request,) = options.requests(LANGUAGE, {"order": order, **model})

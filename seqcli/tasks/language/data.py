@@ -251,7 +251,7 @@ def tokenizer_for(
             reporter.note(note)
         return tokenizer
     if not os.path.exists(choice.name) and "/" not in choice.name:
-        cure = f"one of {', '.join(catalog.names('tokenizers'))}, or a tokenizer folder"
+        cure = f"one of {', '.join(catalog.trained_tokenizers())}, or a tokenizer folder"
         raise UsageError(f"unknown tokenizer {choice.name!r}", cure=cure)
     return open_tokenizer(choice.name, encoding=encoding)
 
@@ -374,7 +374,8 @@ def open_tokenizer(path: str, *, encoding: str | None = None) -> Tokenizer:
 
 
 def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
-    """That tokenizer, and how its model reads records; a tokenizer without a model reads lines."""
+    """That tokenizer, and how its model reads records; a tokenizer without a model reads lines, or one of a Hugging Face
+    model texts as they are, where line breaks are tokens of it."""
     if is_arpa(path):
         from seqcli.interop import arpa
 
@@ -382,7 +383,8 @@ def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
         return RecordReader.for_unit(read.tokenizer, read.unit)
     folder = Path(path)
     if not is_model(folder) and tokenizers.foreign(folder):
-        return RecordReader(tokenizers.open_foreign(folder))
+        tokenizer = tokenizers.open_foreign(folder)
+        return RecordReader.for_unit(tokenizer, "line" if tokenizer.ends_rows else "document")
     if path.endswith(".model") and folder.is_file() and (folder.parent / tokenizers.FILE).is_file():
         folder = folder.parent  # a file of ours in its place
     elif path.endswith(".model"):
