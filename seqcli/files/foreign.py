@@ -60,10 +60,10 @@ def read_json_list(folder: Path | str, name: str) -> list[Any] | None:
     return _read_json(folder, name, list, "array")
 
 
-def _read_json(folder: Path | str, name: str, kind: type, called: str) -> Any:
+def _read_json(folder: Path | str, name: str, kind: type, called: str, *, largest: int = regular.LARGEST_JSON) -> Any:
     if find(folder, name) is None:
         return None
-    data, where = read(folder, name), str(Path(folder) / name)
+    data, where = read(folder, name, largest=largest), str(Path(folder) / name)
     json_bounds.check(data, where=where)
     try:
         value = json.loads(data)
@@ -76,7 +76,7 @@ def _read_json(folder: Path | str, name: str, kind: type, called: str) -> Any:
 
 def read_ids(folder: Path | str, name: str, *, below: int) -> dict[str, int]:
     """A vocabulary: the id of each token, from 0 on. Raises ModelError where there is none."""
-    found = read_json(folder, name)
+    found = _read_json(folder, name, dict, "object", largest=regular.LARGEST_READ)
     if found is None:
         raise ModelError(f"no {name} in the folder", where=str(folder), cure=CURE)
     if not found or not all(type(id) is int and 0 <= id < below for id in found.values()):
@@ -84,10 +84,13 @@ def read_ids(folder: Path | str, name: str, *, below: int) -> dict[str, int]:
     return found
 
 
-def read_lines(folder: Path | str, name: str) -> list[str]:
-    """The lines of a text in UTF-8, without the white space at their ends. Raises ModelError."""
+def read_lines(folder: Path | str, name: str, *, most: int) -> list[str]:
+    """The lines of a text in UTF-8, at most so many, without the white space at their ends. Raises ModelError."""
+    data = read(folder, name)
+    if (count := data.count(b"\n")) > most:
+        raise ModelError(f"{count:,} lines, at most {most:,} expected", where=str(Path(folder) / name), cure=CURE)
     try:
-        text = read(folder, name).decode()
+        text = data.decode()
     except UnicodeDecodeError:
         raise ModelError("not UTF-8", where=str(Path(folder) / name), cure=CURE) from None
     return [line.rstrip() for line in text.removesuffix("\n").split("\n")]

@@ -7,13 +7,13 @@ import numpy as np
 from seqcli.errors import ModelError
 
 DEEPEST = 64  # nested objects and arrays
-MOST = 4_000_000  # objects and arrays in all: two-element merges of a large vocabulary are a million
+MOST = 3_000_000  # values: a vocabulary of 260,000 tokens and its merges, which are arrays, are 2 million
 _PART = 1 << 20  # bytes
-_QUOTE, _OPENING, _CLOSING = b'"', b"[{", b"]}"
+_QUOTE, _COMMA, _OPENING, _CLOSING = b'"', b",", b"[{", b"]}"
 
 
 def check(data: bytes, *, where: str, deepest: int = DEEPEST, most: int = MOST) -> None:
-    """Raises ModelError where objects and arrays are nested more than `deepest` levels, or are more than `most`."""
+    """Raises ModelError where objects and arrays are nested more than `deepest` levels, or the values are more than `most`."""
     plain = data.replace(b"\\\\", b"__").replace(b'\\"', b"__")  # quotes that are left begin and end strings
     codes = np.frombuffer(plain, np.uint8)
     inside, depth, count = False, 0, 0
@@ -24,8 +24,8 @@ def check(data: bytes, *, where: str, deepest: int = DEEPEST, most: int = MOST) 
         opening = ((part == _OPENING[0]) | (part == _OPENING[1])) & outside
         closing = ((part == _CLOSING[0]) | (part == _CLOSING[1])) & outside
         levels = depth + np.cumsum(opening.astype(np.int32) - closing)
-        count += int(np.count_nonzero(opening))
+        count += int(np.count_nonzero(opening | ((part == _COMMA[0]) & outside)))
         if levels.max(initial=0) > deepest or count > most:
-            what = f"nested more than {deepest} levels deep" if count <= most else f"more than {most:,} JSON arrays"
+            what = f"nested more than {deepest} levels deep" if count <= most else f"more than {most:,} values"
             raise ModelError(f"not a sound file ({what})", where=where, cure="download the file again")
         inside, depth = inside ^ bool(quotes[-1]), int(levels[-1])

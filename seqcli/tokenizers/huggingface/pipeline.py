@@ -29,6 +29,7 @@ FILE = "tokenizer.json"
 _FILES = ((FILE,), ("vocab.json", "merges.txt"), ("vocab.txt",))
 SPACES = "\u0120\u2581"  # how a space is written in the pieces of byte-level BPE and of SentencePiece
 _MOST = 1 << 22  # ids of a vocabulary
+_MOST_TOKENS, _MOST_MERGES = 1 << 20, 1 << 21
 _TRIED = (
     "a b\n\0\t c\u00e9e\u0301\ud55c\u1112\u1161\u11ab\U0001f600 1,000.5"  # a file whose pipeline fails shows it on this
 )
@@ -170,6 +171,8 @@ def _checked(library: Tokenizer, where: str) -> Tokenizer:
         library.no_padding()
         if getattr(library.model, "dropout", None):
             library.model.dropout = None
+        if library.get_vocab_size(with_added_tokens=True) > _MOST_TOKENS:
+            raise ModelError(f"has more than {_MOST_TOKENS:,} tokens", where=where, cure=CURE)
         tokens = library.get_vocab(with_added_tokens=True)
         if not tokens or max(tokens.values()) >= _MOST:
             raise ModelError(f"its ids are not below {_MOST:,}", where=where, cure=CURE)
@@ -182,7 +185,7 @@ def _byte_level(folder: Path, settings: dict[str, Any], usual: dict[str, str]) -
     """GPT-2's and RoBERTa's, as `transformers` makes it."""
     where = str(folder / "vocab.json")
     vocab = foreign.read_ids(folder, "vocab.json", below=_MOST)
-    lines = foreign.read_lines(folder, "merges.txt")
+    lines = foreign.read_lines(folder, "merges.txt", most=_MOST_MERGES)
     rules = [line.split(" ") for line in lines if not line.startswith("#version")]
     if any(len(rule) != 2 for rule in rules):
         raise ModelError("damaged (a merge is two tokens)", where=str(folder / "merges.txt"), cure=CURE)
@@ -202,7 +205,7 @@ def _byte_level(folder: Path, settings: dict[str, Any], usual: dict[str, str]) -
 
 def _word_piece(path: Path, settings: dict[str, Any]) -> Tokenizer:
     """BERT's, as `transformers` makes it. Without lower-casing accents stay, unless `strip_accents` says otherwise."""
-    vocab = {token: id for id, token in enumerate(foreign.read_lines(path.parent, path.name))}
+    vocab = {token: id for id, token in enumerate(foreign.read_lines(path.parent, path.name, most=_MOST_TOKENS))}
     unknown = content(settings.get("unk_token")) or _BERT["unk"]
     with guarded(str(path)):
         library = Tokenizer(models.WordPiece(vocab, unk_token=unknown, max_input_chars_per_word=100))
