@@ -49,7 +49,7 @@ class Even:
     def score(self, batch, context=None, *, rank=False):
         return Scores(np.full(len(batch.tokens), self.log_prob), None, None)
 
-def estimate(stream, config, *, vocab_size, arena, reporter):
+def estimate(stream, config, *, vocab_size, arena, workers, reporter):
     log_prob = np.array([-np.log(config.times * vocab_size)], dtype=np.float32)
     return Counted({"log_prob": log_prob}, {"settings": {"times": config.times}})
 

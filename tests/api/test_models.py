@@ -128,7 +128,7 @@ def test_what_is_no_path_is_refused(tmp_path, corpus, wrong):
         lambda: seqcli.train_lm([corpus, wrong], tmp_path / "m"),
         lambda: seqcli.train_lm(corpus, wrong),
         lambda: seqcli.train_embeddings(wrong, tmp_path / "m"),
-        lambda: seqcli.train_lm(corpus, tmp_path / "m", arch=wrong),
+        lambda: seqcli.train_lm(corpus, tmp_path / "m", arch=5 if wrong is None else wrong),
     ):
         with pytest.raises(UsageError, match=r" is not a (path|string); "):
             call()

@@ -80,12 +80,11 @@ def test_an_error_of_a_worker_is_raised_in_its_turn(fake_ray):
     assert got == [0, 1, 2, 3, 4]
 
 
-class Untravelled(Exception):
-    def __init__(self, one, two):
-        super().__init__(one)
-
-
 def test_an_exception_that_cannot_be_pickled_keeps_its_message(fake_ray):
+    class Untravelled(Exception):
+        def __init__(self, one, two):
+            super().__init__(one)
+
     def failing(n):
         raise Untravelled("so it is", 2)
 
