@@ -25,8 +25,9 @@ FOREIGN_TOKENIZERS = ("huggingface", "marian")  # they come with models of other
 
 
 def names(folder: str) -> list[str]:
-    """The plug-ins of a folder of this package, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules([str(place / folder) for place in PLACES]))
+    """The plug-ins of a folder of this package, in alphabetical order; what begins with an underscore is what they share."""
+    found = (module.name for module in pkgutil.iter_modules([str(place / folder) for place in PLACES]))
+    return sorted(name for name in found if not name.startswith("_"))
 
 
 def load(folder: str, name: str) -> ModuleType:

@@ -23,9 +23,10 @@ import numpy as np
 from seqcli.errors import ModelError
 from seqcli.files import foreign
 from seqcli.interfaces import Piece
-from seqcli.text import BOS_ID, EOS_ID, SPACE_MARK, SPECIAL_IDS, SPECIALS, UNK_ID, Normalisation
+from seqcli.text import BOS_ID, EOS_ID, SPACE_MARK, SPECIALS, UNK_ID, Normalisation
 from seqcli.token_batch import TokenBatch
-from seqcli.tokenizers import CURE, digest, lines_of, read_file, write_file
+from seqcli.tokenizers import CURE, read_file
+from seqcli.tokenizers._renumbered import RenumberedTokenizer
 from seqcli.tokenizers.sentencepiece import SentencePiece
 
 KIND = "marian"
@@ -36,35 +37,30 @@ _OWN_TEXT = ("albert", "xlnet", "fnet", "rembert", "deberta-v2")  # lower-case, 
 _LANGUAGE = re.compile(r">>.*?<<", re.DOTALL)
 
 
-class Marian:
+class Marian(RenumberedTokenizer):
     """A tokenizer of one side. model: contents of a SentencePiece file; ids: of the vocabulary's tokens, each a token's own;
     specials: the vocabulary's names of `<unk>`, `<s>`, `</s>`, None where it has none; rows: of the model's embedding, which all
     have an id; tokens beyond it are unknown."""
 
-    KIND = KIND
-    specials = SPECIAL_IDS
-    normalisation = Normalisation.NONE
+    KIND, FILE = KIND, FILE
     mask_id: int | None = None
     space = SPACE_MARK
 
     def __init__(self, model: bytes, ids: dict[str, int], specials: Sequence[str | None], *, where: str, rows: int = 0):
         if rows:
             ids = {token: id for token, id in ids.items() if id < rows}
-        self._rows = rows
+        self._size = rows
         self._model, self._ids, self._special_names, self._where = model, ids, tuple(specials), where
         self._pieces = SentencePiece(model, where=where)
         self._pieces.normalisation = Normalisation.NONE
         self.spaces_follow = self._pieces.spaces_follow
         first = [-1 if name is None else ids[name] for name in specials]
-        others = sorted({*ids.values(), *range(rows)} - set(first))
-        self.file_ids = np.array(first + others, np.int64)  # [V]
-        self.vocab_size = len(self.file_ids)
+        others = self._renumber(first, {id: token for token, id in ids.items()}, rows=rows)
         ours = {id: number for number, id in enumerate(others, len(SPECIALS))}
         for number in (UNK_ID, BOS_ID, EOS_ID):
             ours[int(self.file_ids[number])] = number
         self._numbers = {token: ours[id] for token, id in ids.items()}
         self._of_pieces = np.array([self._number(piece) for piece in self._pieces.vocabulary()], np.int32)
-        self._names = {id: token for token, id in ids.items()}
         names = sorted(filter(None, {*specials, *({"<pad>"} & ids.keys())}), key=len, reverse=True)
         self._written = re.compile("|".join(map(re.escape, names)))
         self.ends_rows = "<0x0A>" not in self._own
@@ -92,23 +88,13 @@ class Marian:
             raise ModelError("damaged vocabulary", where=where, cure=CURE)
         return cls(model, ids, specials, where=where, rows=rows)
 
-    def save(self, folder: Path) -> None:
-        write_file(folder / FILE, self._saved)
-
     @cached_property
     def _saved(self) -> bytes:
         """The vocabulary as a line, and the SentencePiece file."""
-        about = {"specials": self._special_names, "ids": self._ids, "rows": self._rows}
+        about = {"specials": self._special_names, "ids": self._ids, "rows": self._size}
         return json.dumps(about, ensure_ascii=False).encode() + b"\n" + self._model
 
-    @cached_property
-    def fingerprint(self) -> str:
-        return digest(KIND.encode(), self._saved)
-
-    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
-        if unit == "document" and not self.ends_rows:
-            return self.encode_documents([lines.decode()], learning=learning)
-        rows = lines.decode().split("\n")[:-1]
+    def _rows(self, rows: Sequence[str]) -> TokenBatch:
         languages = [_LANGUAGE.match(row) for row in rows]
         rests = [row[found.end() :] if found else row for row, found in zip(rows, languages)]
         batch = self._pieces.encode(("\n".join(rests) + "\n").encode() if rows else b"").without_last()
@@ -128,17 +114,10 @@ class Marian:
                 elif found:
                     parts[index] = np.concatenate([[self._number(found[0])], parts[index]])
             packed = TokenBatch.of(parts)
-        if learning:
-            packed.tokens[packed.tokens == BOS_ID] = UNK_ID
-        packed = TokenBatch.with_line_ends(packed.tokens, packed.lengths)
-        return TokenBatch.one(packed.tokens) if unit == "document" else packed
+        return packed
 
-    def encode_documents(self, documents: Sequence[str], *, learning: bool = False) -> TokenBatch:
-        """The tokens of documents, which have line breaks; a row each."""
-        batch = TokenBatch.of([self._row(text) for text in documents])
-        if learning:
-            batch.tokens[batch.tokens == BOS_ID] = UNK_ID
-        return batch
+    def _documents(self, texts: Sequence[str]) -> TokenBatch:
+        return TokenBatch.of([self._row(text) for text in texts])
 
     def _row(self, text: str) -> np.ndarray:
         return np.fromiter((piece.id for piece in self.pieces(text)), np.int32)
@@ -185,21 +164,12 @@ class Marian:
         """A piece of the vocabulary may be unknown to this side's SentencePiece model, which leaves its space as it is."""
         return self._pieces.join(pieces).replace(SPACE_MARK, " ").strip()
 
-    def decode(self, ids: Iterable[int]) -> str:
-        return "\n".join(self.text_of([id for id in line if id != BOS_ID]) for line in lines_of(ids))
-
     def text_of(self, ids: Sequence[int]) -> str:
         return self.join(self._names[id] for id in self.file_ids[np.array(ids, np.int64)].tolist() if id in self._names)
 
     def written(self, text: str) -> str:
         """The text as decoding writes it: the SentencePiece model may have a normalisation of its own."""
         return self._pieces.written(text)
-
-    def file_vocabulary(self) -> dict[int, str]:
-        return dict(sorted(self._names.items()))
-
-    def vocabulary(self) -> list[str]:
-        return [*SPECIALS, *(self._names.get(id, f"<unused {id}>") for id in self.file_ids[len(SPECIALS) :].tolist())]
 
 
 load = Marian.load

@@ -27,9 +27,10 @@ import numpy as np
 from seqcli.errors import ModelError
 from seqcli.files import foreign
 from seqcli.interfaces import Piece
-from seqcli.text import BOS_ID, EOS_ID, SPECIAL_IDS, SPECIALS, UNK_ID, Normalisation
+from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID
 from seqcli.token_batch import TokenBatch
-from seqcli.tokenizers import CURE, digest, lines_of, read_file, write_file
+from seqcli.tokenizers import CURE, read_file
+from seqcli.tokenizers._renumbered import RenumberedTokenizer
 from seqcli.tokenizers.huggingface import pipeline
 from seqcli.tokenizers.huggingface.pipeline import Opened
 
@@ -52,12 +53,10 @@ _PIECE_FILES = ("tokenizer.model", "spiece.model")
 _BETWEEN_WORDS = re.compile(r"(?<=[^\s]) (?=[^\s])")
 
 
-class HuggingFace:
+class HuggingFace(RenumberedTokenizer):
     """A tokenizer of the library, with the file's ids of its special tokens."""
 
-    KIND = KIND
-    specials = SPECIAL_IDS
-    normalisation = Normalisation.NONE
+    KIND, FILE = KIND, FILE
     spaces_follow: bool  # set where pieces include spaces: such a tokenizer is a `Subwords`
 
     def __init__(self, opened: Opened):
@@ -68,18 +67,15 @@ class HuggingFace:
         if 0 < opened.rows < size:
             what = f"has {size:,} tokens, but the model has embeddings for {opened.rows:,}"
             raise ModelError(what, where=self._where, cure="give the model its own tokenizer")
-        first = (opened.unk, opened.bos, opened.eos)
-        others = sorted({*vocabulary.values(), *range(opened.rows)} - set(first))
-        self.file_ids = np.array([-1 if id is None else id for id in first] + others, np.int64)  # [V]
+        first = [-1 if id is None else id for id in (opened.unk, opened.bos, opened.eos)]
+        others = self._renumber(first, {id: token for token, id in vocabulary.items()}, rows=opened.rows)
         self.mask_id = opened.mask  # the file's id of the token that stands for a hidden one, if there is one
-        self.vocab_size = len(self.file_ids)
         last = max(*vocabulary.values(), *others, 0)
         self._ours = np.full(last + 1, UNK_ID, np.int32)  # of each of the file's ids
         self._ours[others] = np.arange(len(SPECIALS), self.vocab_size)
         for ours in (UNK_ID, BOS_ID, EOS_ID):  # one that serves as several is `</s>`, which every model predicts
             if self.file_ids[ours] >= 0:
                 self._ours[self.file_ids[ours]] = ours
-        self._names = {id: token for token, id in vocabulary.items()}
         with pipeline.guarded(self._where):
             self.ends_rows = "\n" not in self._library.decode(self._encoded("a\nb").ids, skip_special_tokens=False)
             tokens = self._encoded("a a").tokens
@@ -111,9 +107,6 @@ class HuggingFace:
             raise ModelError("damaged vocabulary", where=where, cure=CURE)
         return cls(opened)
 
-    def save(self, folder: Path) -> None:
-        write_file(folder / FILE, self._saved)
-
     @cached_property
     def _saved(self) -> bytes:
         """The file's ids of the special tokens as a line, and the library's own file."""
@@ -123,23 +116,7 @@ class HuggingFace:
             header["plain"] = True
         return json.dumps(header).encode() + b"\n" + self._library.to_str().encode()
 
-    @cached_property
-    def fingerprint(self) -> str:
-        return digest(KIND.encode(), self._saved)
-
-    def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
-        if unit == "document" and not self.ends_rows:
-            return self.encode_documents([lines.decode()], learning=learning)
-        batch = self._rows(lines.decode().split("\n")[:-1], learning=learning)
-        batch = TokenBatch.with_line_ends(batch.tokens, batch.lengths)
-        return TokenBatch.one(batch.tokens) if unit == "document" else batch
-
-    def encode_documents(self, documents: Sequence[str], *, learning: bool = False) -> TokenBatch:
-        """The tokens of documents, which may go across line breaks; a row each."""
-        return self._rows(documents, learning=learning)
-
-    def _rows(self, texts: Sequence[str], *, learning: bool) -> TokenBatch:
-        """Texts without what ends them. learning: a written `<s>` is unknown, since it parts rows of training text."""
+    def _rows(self, texts: Sequence[str]) -> TokenBatch:
         found: list[np.ndarray] = []
         lengths = np.zeros(len(texts), np.int64)
         for begin, end in _groups(texts):
@@ -155,8 +132,6 @@ class HuggingFace:
                 lengths[begin:end] = np.fromiter(map(len, rows), np.int64, len(rows))
                 found.append(np.fromiter(chain.from_iterable(rows), np.int64))
         tokens = self._ours[np.concatenate(found)] if found else np.zeros(0, np.int32)
-        if learning:
-            tokens[tokens == BOS_ID] = UNK_ID
         return TokenBatch(tokens, lengths)
 
     def pieces(self, text: str) -> Iterator[Piece]:
@@ -166,23 +141,13 @@ class HuggingFace:
             for token, id, (start, end) in zip(found.tokens, ids, found.offsets):
                 yield Piece(token, id, at + start, at + end)
 
-    def decode(self, ids: Iterable[int]) -> str:
-        return "\n".join(self.text_of([id for id in line if id != BOS_ID]) for line in lines_of(ids))
-
     def text_of(self, ids: Sequence[int]) -> str:
-        """The text of the tokens of one line, as the library writes it."""
         known = [id for id in self.file_ids[np.array(ids, np.int64)].tolist() if id >= 0]
         return self._library.decode(known, skip_special_tokens=False)
 
     def join(self, pieces: Iterable[str]) -> str:
         decoder = self._library.decoder
         return decoder.decode(list(pieces)) if decoder else " ".join(pieces)
-
-    def vocabulary(self) -> list[str]:
-        return [*SPECIALS, *(self._names.get(id, f"<unused {id}>") for id in self.file_ids[len(SPECIALS) :].tolist())]
-
-    def file_vocabulary(self) -> dict[int, str]:
-        return dict(sorted(self._names.items()))
 
     def _encoded(self, text: str, *, first: bool = True) -> Encoding:
         """first: the text is the beginning of one, before which the library may put a space."""
