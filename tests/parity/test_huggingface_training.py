@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from small_huggingface import SAMPLES, TEXTS, USUAL, byte_level, saved, word_pieces
+from small_huggingface import TEXTS, USUAL, byte_level, saved, word_pieces
 
 import seqcli
 from seqcli.runs.model_folder import ModelFolder
@@ -129,10 +129,12 @@ def test_a_language_model_goes_on_from_the_folder(kind, tmp_path):
         assert made.score(text).log_prob == pytest.approx(before.score(text).log_prob, abs=1e-3)
     again = seqcli.load(tmp_path / "out")
     assert again.score(TEXTS[0]) == made.score(TEXTS[0])
-    longer = seqcli.train_lm(
-        tmp_path / "text.txt", tmp_path / "longer", init=tmp_path / "model", steps=50, learning_rate=5e-3, threads=1
-    )
-    assert longer.record["valid"]["loss"] < made.record["valid"]["loss"]
+    known = {"valid": tmp_path / "text.txt", "init": tmp_path / "model", "threads": 1, "learning_rate": 5e-3}
+    losses = [
+        seqcli.train_lm(tmp_path / "text.txt", tmp_path / f"{steps}", steps=steps, **known).record["valid"]["loss"]
+        for steps in (1, 30)
+    ]
+    assert losses[1] < losses[0] - 1
 
 
 def test_ends_that_are_not_predicted_are_no_part_of_the_held_out_figures(tmp_path):
@@ -150,33 +152,38 @@ def test_ends_that_are_not_predicted_are_no_part_of_the_held_out_figures(tmp_pat
     assert valid["bits_per_byte"] * own.log_prob == pytest.approx(own.bits_per_byte * valid["log_prob"], rel=1e-6)
 
 
-def test_a_classifier_begins_with_a_folder_or_with_what_was_trained_from_it(tmp_path, here):
+def test_fine_tuning_learns_and_says_how(tmp_path, here, reviews):
     bert(tmp_path, hidden_dropout_prob=0.0)
-    how = ("--threads", 1, "--init")
-    done = here(
-        "train",
-        "lm",
-        SAMPLES / "english.txt",
-        "-o",
-        tmp_path / "lm",
-        "--steps",
-        20,
-        "--learning-rate",
-        "3e-3",
-        *how,
-        tmp_path,
-    )
-    assert done.code == 0 and "settings: fine-tuning" in done.err
-    found = {}
-    for name, first in (("scratch", tmp_path), ("tuned", tmp_path / "lm")):
+    how = ("--valid", reviews, "--init", tmp_path, "--threads", 1)
+    losses = []
+    for steps in (1, 30):
         done = here(
-            "train", "classifier", SAMPLES / "english.sentiment.tsv", "-o", tmp_path / name, "--steps", 10, "--learning-rate", "1e-3",
-            *how, first,
+            "train", "classifier", reviews, "-o", tmp_path / f"{steps}", "--steps", steps, "--learning-rate", "3e-3", *how
         )  # fmt: skip
         assert done.code == 0
-        found[name] = json.loads(here("info", tmp_path / name, "--json").out)
-    assert found["tuned"]["init"] == "lm" and found["tuned"]["init_weights"] != found["scratch"]["init_weights"]
-    assert found["scratch"]["training"]["optimizer"] == "adamw" and found["scratch"]["init"] == tmp_path.name
+        losses.append(json.loads(here("info", tmp_path / f"{steps}", "--json").out)["valid"]["loss"])
+    assert losses[1] < losses[0] - 0.3
+    done = here("train", "classifier", reviews, "-o", tmp_path / "epochs", *how)
+    assert done.code == 0 and "settings: fine-tuning with learning rate 0.0003" in done.err
+    record = json.loads(here("info", tmp_path / "epochs", "--json").out)
+    training = record["training"]
+    assert (training["epochs"], training["learning_rate"], training["optimizer"]) == (3, 3e-4, "adamw")
+    done = here(
+        "train",
+        "classifier",
+        reviews,
+        "-o",
+        tmp_path / "again",
+        "--valid",
+        reviews,
+        "--init",
+        tmp_path / "30",
+        "--steps",
+        1,
+    )
+    assert done.code == 0 and "fine-tuning" not in done.err  # it is one of ours now
+    again = json.loads(here("info", tmp_path / "again", "--json").out)
+    assert again["init"] == "30" and again["init_weights"] != record["init_weights"]
 
 
 def test_what_init_cannot_take_is_named(tmp_path, here, reviews):
