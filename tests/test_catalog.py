@@ -1,5 +1,6 @@
 """Adding a thing is adding one file (and its presets): a tokenizer, language models, classifiers and a translator that are in no list."""
 
+import importlib
 import json
 import math
 
@@ -166,6 +167,10 @@ def load(settings, named, **sizes):
 
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
+    for command in ("lm", "classifier", "translator"):
+        importlib.import_module(
+            f"seqcli.commands.train.{command}"
+        )  # their help lists what there is when they are imported
     for name, content in FILES.items():
         file = tmp_path / "plugins" / name
         file.parent.mkdir(parents=True, exist_ok=True)

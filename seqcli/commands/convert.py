@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.commands import convert_huggingface
-from seqcli.commands.options import QUANTIZE, choice, with_options
+from seqcli.commands.options import QUANTIZE, with_options
+from seqcli.commands.parsers import choice
 from seqcli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.commands.options import choice, with_options
+from seqcli.commands.options import with_options
+from seqcli.commands.parsers import choice
 from seqcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,17 +7,16 @@ heading of its options in the help (`help_text`).
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
-import math
 import os
-import re
 import shlex
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import typer
 from typer.core import TyperGroup, TyperOption
@@ -25,9 +24,9 @@ from typer.core import TyperGroup, TyperOption
 from seqcli import ranges
 from seqcli.commands import completion
 from seqcli.commands.help_text import HelpfulCommand
+from seqcli.commands.machine import Machine
+from seqcli.commands.parsers import choice, mixture, number
 from seqcli.errors import UsageError
-from seqcli.ranges import Range
-from seqcli.text import number_of
 
 
 class Command(HelpfulCommand):
@@ -102,14 +101,14 @@ def _flattened(group: str, command: Callable) -> Callable:
         elif dataclasses.is_dataclass(kind):
             fields = typing.get_type_hints(kind, include_extras=True)
             groups[name] = kind
-            _set_group(fields.values(), getattr(kind, "HELP_GROUP", group))
-            parameters += [
-                inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=fields[f.name])
-                for f in dataclasses.fields(kind)
-            ]
+            for f in dataclasses.fields(kind):
+                own = _in_group(fields[f.name], getattr(kind, "HELP_GROUP", group))
+                parameters.append(
+                    inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=own)
+                )
         else:
-            _set_group([kind], group)
-            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+            own = _in_group(kind, group)
+            parameters.append(parameter.replace(annotation=own, kind=inspect.Parameter.KEYWORD_ONLY))
     assert len({p.name for p in parameters}) == len(parameters), "an option is declared twice"
     for parameter in parameters:
         for option in getattr(parameter.annotation, "__metadata__", ()):
@@ -133,76 +132,17 @@ def _flattened(group: str, command: Callable) -> Callable:
     return shown
 
 
-def _set_group(annotations: Iterable[object], group: str) -> None:
-    """The heading in the help of the options that do not name another."""
-    for annotation in annotations:
-        for option in getattr(annotation, "__metadata__", ()):
-            option.rich_help_panel = option.rich_help_panel or group
-
-
-class number:
-    """A parser of numbers within the range `rule`; whole numbers may be written as `1e6`."""
-
-    def __init__(self, rule: Range):
-        self.rule = rule
-        self.__name__ = "N" if rule.whole else "NUMBER"  # the metavar
-
-    def __call__(self, given: Any) -> int | float:
-        kind = int if self.rule.whole else float
-        text = str(given)  # typer parses defaults too
-        value = int(text) if re.fullmatch(r"\s*[-+]?\d{1,40}\s*", text, re.ASCII) else number_of(text)
-        if self.rule.whole and math.isfinite(value) and value == int(value):
-            value = int(value)
-        if fault := self.rule.fault(value, kind):
-            raise typer.BadParameter(f"{fault}, got {text!r}")
-        return kind(value)
+def _in_group(annotation: Any, group: str) -> Any:
+    """The same with options of its own, since commands share declarations, under this heading where they do not name another."""
+    options = [copy.copy(option) for option in getattr(annotation, "__metadata__", ())]
+    for option in options:
+        option.rich_help_panel = option.rich_help_panel or group
+    return Annotated[(annotation.__origin__, *options)] if options else annotation
 
 
 def as_options(values: Mapping[str, object]) -> dict[str, object]:
     """`top_k` as `--top-k`."""
     return {f"--{name.replace('_', '-')}": value for name, value in values.items()}
-
-
-def whole(low: int, high: int) -> number:
-    """A parser of whole numbers in [low, high]."""
-    return number(Range(low, high, whole=True))
-
-
-def real(low: float, high: float) -> number:
-    """A parser of finite numbers in [low, high]."""
-    return number(Range(low, high))
-
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def memory_size(text: str) -> int:
-    """`500M`, `2G`, `1.5g`, `800000000`: bytes."""
-    number = text.upper().removesuffix("B").removesuffix("I")
-    unit = number[-1:] if number[-1:] in _UNITS else ""
-    try:
-        size = number_of(number.removesuffix(unit)) * _UNITS[unit]
-        if not (1 << 20) <= size <= (1 << 50):
-            raise ValueError
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a size from 1M to 1024T, for example 500M or 2G") from None
-    return int(size)
-
-
-memory_size.__name__ = "SIZE"
-
-
-class choice:
-    """A parser of one of a few names."""
-
-    def __init__(self, *known: str):
-        self.known = known
-        self.__name__ = "NAME"  # the metavar
-
-    def __call__(self, text: str) -> str:
-        if text not in self.known:
-            raise typer.BadParameter(f"{text!r} is not one of {', '.join(self.known)}")
-        return text
 
 
 SEED = Annotated[
@@ -310,9 +250,9 @@ class TextInput:
             yield from lines.noting([clean(block) if clean else block], "arguments", reporter)
             return
         first = 1
-        for number, path in enumerate(self.paths):
+        for position, path in enumerate(self.paths):
             for block in self.file(path, reporter=reporter, size=size, usual=usual, clean=clean):
-                yield dataclasses.replace(block, first=first, file=number) if number else block
+                yield dataclasses.replace(block, first=first, file=position) if position else block
                 first += len(block)
 
     @functools.cached_property
@@ -422,110 +362,6 @@ class Results:
         return Output(
             self.output, json=self.json, header=self.header, color=not self.no_color, line_buffered=self.line_buffered
         )
-
-
-@dataclass
-class Machine:
-    """The device, precision and number of cores to use."""
-
-    HELP_GROUP = "Machine"
-
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DEVICE",
-            help="Device for neural models: auto, cpu, cuda, cuda:N or mps.  [default: auto for training, else cpu]",
-            show_default=False,
-        ),
-    ] = None
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            parser=choice("auto", "fp32", "bf16", "fp16", "int8"),
-            metavar="TYPE",
-            help="Number type for neural models: auto, fp32, bf16, fp16, or int8 (CPU inference only).  [default: auto for training, else fp32]",
-        ),
-    ] = None
-    threads: Annotated[
-        int | None, typer.Option(parser=number(ranges.THREADS), help="Number of CPU cores to use.  [default: all]")
-    ] = None
-    batch_tokens: Annotated[
-        int | None,
-        typer.Option(parser=number(ranges.BATCH_TOKENS), help="Number of tokens per batch for neural models."),
-    ] = None
-    verbose: Annotated[
-        bool,
-        typer.Option(
-            "-v", "--verbose", help="Show progress even if standard error is not a terminal.", rich_help_panel="General"
-        ),
-    ] = False
-
-    ray: ClassVar[str | None] = None  # the cluster of those that can use one: `BatchMachine`
-
-    @property
-    def of_worker(self) -> Machine:
-        """That of one of the processes that share the work."""
-        return self
-
-    def without(self, reporter, *names: str, reason: str) -> None:
-        """Prints a note for each of these options that was given although it has no effect, with the reason."""
-        for name in names:
-            if getattr(self, name) is not None:
-                reporter.note(f"--{name.replace('_', '-')} has no effect: {reason}")
-
-
-def ray_cluster(text: str) -> str:
-    """`local`, or the address of a Ray cluster."""
-    from seqcli.system import cluster
-
-    cluster.check_installed()
-    if text != cluster.LOCAL and not re.fullmatch(r"[\w.-]+:\d+", text, re.ASCII):
-        raise typer.BadParameter(f"{text!r} is neither local nor HOST:PORT, the address that `ray start --head` prints")
-    return text
-
-
-@dataclass
-class BatchMachine(Machine):
-    """The same for commands whose blocks of records may be computed on the machines of a Ray cluster."""
-
-    ray: Annotated[  # type: ignore[misc]  # an option of these alone
-        str | None,
-        typer.Option(
-            "--ray",
-            parser=ray_cluster,
-            metavar="ADDRESS",
-            help="Compute on the cores or GPUs of the Ray cluster at HOST:PORT, or of this machine (local), one worker each (--threads: their number); the output is the same.",
-        ),
-    ] = None
-
-    @property
-    def of_worker(self) -> BatchMachine:
-        return self if self.ray is None else dataclasses.replace(self, ray=None, threads=1)
-
-    def check_ray(self, model: Sequence[str] | None, *, alone: Mapping[str, object]) -> None:
-        """Raises UsageError where --ray cannot be used. alone: options that need a single process, if given."""
-        if self.ray is None:
-            return
-        if option := next((option for option, given in alone.items() if given), None):
-            raise UsageError(f"{option} cannot be combined with --ray", cure="leave out --ray: it uses one process")
-        if not model:
-            raise UsageError("--ray needs -m", cure="name the model, such as -m sample-english")
-        if self.device not in (None, "auto", "cpu", "cuda"):
-            raise UsageError(f"--device {self.device} cannot be combined with --ray", cure="use cpu, cuda or auto")
-        if self.precision == "auto":
-            raise UsageError("--precision auto cannot be combined with --ray", cure="name the precision, such as bf16")
-
-
-def mixture(text: str) -> list[float] | str:
-    """`0.4,0.6`: weights; anything else names a file."""
-    try:
-        _ = [float(part) for part in text.split(",")]
-    except ValueError:
-        return text
-    weights = list(map(number_of, text.split(",")))
-    if not (all(0 <= weight <= 1 for weight in weights) and abs(sum(weights) - 1) <= 1e-6):
-        raise typer.BadParameter(f"{text!r} are not weights from 0 to 1 that sum to 1, for example 0.4,0.6")
-    return weights
 
 
 MixOption = Annotated[

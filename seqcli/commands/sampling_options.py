@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.options import number
+from seqcli.commands.parsers import number
 
 Temperature = Annotated[
     float | None,

@@ -19,7 +19,8 @@ from itertools import chain
 from typing import Any, ClassVar, Generic, TextIO, TypeVar
 
 from seqcli.commands.by_script import ByScript
-from seqcli.commands.options import Machine, Results, TextInput
+from seqcli.commands.machine import Machine
+from seqcli.commands.options import Results, TextInput
 from seqcli.data.lines import Block
 from seqcli.data.parallel import ordered_map
 from seqcli.data.tables import ColumnSpec

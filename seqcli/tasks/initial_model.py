@@ -78,10 +78,8 @@ class InitialModel:
         """Those that another model of its task must share with it."""
         found = self.run.expect(task).config["settings"]
         if self.pretrained:
-            found = asdict(catalog.load("models", self.module).Config(**found))
-        return (
-            found if self.pretrained else {name: value for name, value in found.items() if not name.endswith("dropout")}
-        )
+            return asdict(catalog.load("models", self.module).Config(**found))
+        return {name: value for name, value in found.items() if not name.endswith("dropout")}
 
     def settings_of_body(self) -> dict[str, Any]:
         """Those that a classifier must share with it."""

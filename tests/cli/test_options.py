@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from seqcli.commands.options import memory_size, real, whole
+from seqcli.commands.parsers import memory_size, real, whole
 
 HOPELESS = ("nan", "inf", "-inf", "-1", "", "x", "1e999", "0x10", "1.5", "１２x", "1_000", "١٢")
 SCORE, TRAIN = ["score", "the cat", "-m", "MODEL"], ["train", "lm", "CORPUS", "-o", "new"]

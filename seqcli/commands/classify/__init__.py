@@ -6,18 +6,9 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import (
-    SEED,
-    SIGNATURE,
-    BatchMachine,
-    Given,
-    MixOption,
-    Results,
-    TextInput,
-    real,
-    whole,
-    with_options,
-)
+from seqcli.commands.machine import BatchMachine
+from seqcli.commands.options import SEED, SIGNATURE, Given, MixOption, Results, TextInput, with_options
+from seqcli.commands.parsers import real, whole
 from seqcli.errors import UsageError
 
 

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.options import SEED, BatchMachine, Given, Results, TextInput, whole, with_options
+from seqcli.commands.machine import BatchMachine
+from seqcli.commands.options import SEED, Given, Results, TextInput, with_options
+from seqcli.commands.parsers import whole
 from seqcli.errors import UsageError
 
 

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.options import Given, Machine, ModelOption, Results, TextInput, choice, number, with_options
+from seqcli.commands.machine import Machine
+from seqcli.commands.options import Given, ModelOption, Results, TextInput, with_options
+from seqcli.commands.parsers import choice, number
 from seqcli.errors import UsageError
 
 _VIEWS = "Views"

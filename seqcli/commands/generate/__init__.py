@@ -7,18 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from seqcli import ranges
-from seqcli.commands.options import (
-    SEED,
-    BatchMachine,
-    Given,
-    MixOption,
-    ModelOption,
-    Results,
-    TextInput,
-    as_options,
-    number,
-    with_options,
-)
+from seqcli.commands.machine import BatchMachine
+from seqcli.commands.options import SEED, Given, MixOption, ModelOption, Results, TextInput, as_options, with_options
+from seqcli.commands.parsers import number
 from seqcli.commands.sampling_options import Temperature, TopK, TopP
 from seqcli.errors import UsageError
 

@@ -7,19 +7,9 @@ from typing import Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.options import (
-    SEED,
-    SIGNATURE,
-    BatchMachine,
-    Given,
-    MixOption,
-    ModelOption,
-    Results,
-    TextInput,
-    choice,
-    number,
-    with_options,
-)
+from seqcli.commands.machine import BatchMachine
+from seqcli.commands.options import SEED, SIGNATURE, Given, MixOption, ModelOption, Results, TextInput, with_options
+from seqcli.commands.parsers import choice, number
 from seqcli.errors import UsageError
 
 MODES = ("scramble", "choices", "pairs")

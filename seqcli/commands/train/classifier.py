@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from seqcli import catalog, ranges
-from seqcli.commands.options import Machine, choice, number, with_options
+from seqcli.commands.machine import Machine
+from seqcli.commands.options import with_options
+from seqcli.commands.parsers import choice, number
 from seqcli.commands.train.options import (
     Budget,
     Data,

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from seqcli import catalog
-from seqcli.commands.options import QUANTIZE, Machine, choice, memory_size, with_options
+from seqcli.commands.machine import Machine
+from seqcli.commands.options import QUANTIZE, with_options
+from seqcli.commands.parsers import choice, memory_size
 from seqcli.commands.train.options import (
     Budget,
     Data,

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.options import COLUMN, FORMAT, Machine, number
+from seqcli.commands.machine import Machine
+from seqcli.commands.options import COLUMN, FORMAT
+from seqcli.commands.parsers import number
 from seqcli.errors import UsageError
 from seqcli.system import torchrun
 from seqcli.text import number_of

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from seqcli import catalog
-from seqcli.commands.options import SEED, Machine, choice, with_options
+from seqcli.commands.machine import Machine
+from seqcli.commands.options import SEED, with_options
+from seqcli.commands.parsers import choice
 from seqcli.commands.train.options import (
     Data,
     Debug,

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from seqcli import catalog
-from seqcli.commands.options import COLUMN, FORMAT, Machine, choice, with_options
+from seqcli.commands.machine import Machine
+from seqcli.commands.options import COLUMN, FORMAT, with_options
+from seqcli.commands.parsers import choice
 from seqcli.commands.train.options import (
     Budget,
     Debug,

@@ -7,19 +7,9 @@ from typing import Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.options import (
-    SEED,
-    SIGNATURE,
-    BatchMachine,
-    Given,
-    Results,
-    TextInput,
-    as_options,
-    choice,
-    number,
-    whole,
-    with_options,
-)
+from seqcli.commands.machine import BatchMachine
+from seqcli.commands.options import SEED, SIGNATURE, Given, Results, TextInput, as_options, with_options
+from seqcli.commands.parsers import choice, number, whole
 from seqcli.commands.sampling_options import Temperature, TopK, TopP
 from seqcli.errors import UsageError
 
