@@ -16,7 +16,7 @@ from seqcli import catalog
 from seqcli.errors import ModelError, UsageError
 from seqcli.interfaces import Tokenizer
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.tasks.model_names import folder_of
+from seqcli.tasks.model_names import folder_of, sound
 from seqcli.tasks.training_options import TrainingOptions
 from seqcli.training import defaults
 
@@ -40,7 +40,10 @@ class InitialModel:
             raise ModelError(
                 "a fastText classifier, which has no body for a network to begin with", where=source, cure=cure
             )
-        return cls(source, folder_of(source))
+        initial = cls(source, sound(source, lambda: folder_of(source)))
+        if initial.pretrained:
+            sound(source, lambda: catalog.load("models", initial.module).Config(**initial.run.config["settings"]))
+        return initial
 
     @property
     def pretrained(self) -> bool:

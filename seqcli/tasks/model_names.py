@@ -47,7 +47,7 @@ def verified_folder(source: str) -> ModelFolder:
         run.verify()
         return run
 
-    return _whole(source, made)
+    return sound(source, made)
 
 
 def is_network(module: ModuleType) -> bool:
@@ -56,14 +56,14 @@ def is_network(module: ModuleType) -> bool:
 
 
 def _made(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
-    run = _whole(source, lambda: folder_of(source).expect(task))
+    run = sound(source, lambda: folder_of(source).expect(task))
     module = run.config.get("module", run.arch)
     if module not in catalog.names("models"):
         raise ModelError(f"unknown architecture {module!r}", where=source, cure="upgrade seqcli or train again")
-    return _whole(source, lambda: make(run, catalog.load("models", module)))
+    return sound(source, lambda: make(run, catalog.load("models", module)))
 
 
-def _whole(source: str, make: Callable[[], Opened]) -> Opened:
+def sound(source: str, make: Callable[[], Opened]) -> Opened:
     """What `make` makes of settings and weights; ModelError where they are damaged."""
     try:
         return make()

@@ -156,7 +156,7 @@ def test_fine_tuning_learns_and_says_how(tmp_path, here, reviews):
     bert(tmp_path, hidden_dropout_prob=0.0)
     how = ("--valid", reviews, "--init", tmp_path, "--threads", 1)
     losses = []
-    for steps in (1, 30):
+    for steps in (1, 100):
         done = here(
             "train", "classifier", reviews, "-o", tmp_path / f"{steps}", "--steps", steps, "--learning-rate", "3e-3", *how
         )  # fmt: skip
@@ -177,13 +177,13 @@ def test_fine_tuning_learns_and_says_how(tmp_path, here, reviews):
         "--valid",
         reviews,
         "--init",
-        tmp_path / "30",
+        tmp_path / "100",
         "--steps",
         1,
     )
     assert done.code == 0 and "fine-tuning" not in done.err  # it is one of ours now
     again = json.loads(here("info", tmp_path / "again", "--json").out)
-    assert again["init"] == "30" and again["init_weights"] != record["init_weights"]
+    assert again["init"] == "100" and again["init_weights"] != record["init_weights"]
 
 
 def test_what_init_cannot_take_is_named(tmp_path, here, reviews):
@@ -196,3 +196,12 @@ def test_what_init_cannot_take_is_named(tmp_path, here, reviews):
     bert(tmp_path / "body", "Model")
     done = here("train", "lm", reviews, "--init", tmp_path / "body", "-o", tmp_path / "c")
     assert done.code == 4 and "language model is needed" in done.err
+
+
+@pytest.mark.parametrize("command", ["classifier", "lm"])
+def test_layers_that_a_folder_does_not_have_are_not_counted(tmp_path, here, reviews, command):
+    bert(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_hidden_layers": 10**9}))
+    done = here("train", command, reviews, "-o", tmp_path / "out", "--init", tmp_path, "--steps", 1)
+    assert done.code == 4 and done.err.splitlines()[-1].count("; ") == 1, done.err

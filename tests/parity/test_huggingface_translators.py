@@ -8,6 +8,7 @@ from small_huggingface import SAMPLES, saved
 
 import seqcli
 from seqcli.decoding.translate import _MORE
+from seqcli.errors import ModelError
 from seqcli.token_batch import TokenBatch
 
 torch = pytest.importorskip("torch")
@@ -146,3 +147,13 @@ def test_the_command(both, here):
     assert done.code == 0 and len(done.rows) == 2 * len(TEXTS)
     assert here("translate", "-m", folder, TEXTS[0], "--alignment").code == 0
     assert here("score", "-m", folder, TEXTS[0]).code == 4
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("name", ["encoder_layers", "decoder_layers"])
+def test_layers_that_the_file_does_not_have_are_not_counted(tmp_path, pieces, name, separate):
+    marian(tmp_path, pieces, share_encoder_decoder_embeddings=not separate)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: 10**9}))
+    with pytest.raises(ModelError, match=rf"no tensor {name.partition('_')[0]}\.layers\.2\."):
+        seqcli.load(tmp_path)

@@ -27,6 +27,7 @@ from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 from seqcli.tokenizers import huggingface
 
 FORMAT = "huggingface"
+_BODY = "body."  # weights that no model of a family lacks
 _TIED = "lm_head.weight"  # the embedding again, where settings say that they are tied
 
 
@@ -64,7 +65,8 @@ class HuggingFaceFolder(ModelFolder):
     def _tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
         """With an id for every row of the embedding."""
         if hasattr(self.family, "tokenizers"):
-            return self.family.tokenizers(self.path, rows=(self.rows, self._rows(of_target=True)))
+            of_target = self.rows if self.config["settings"].get("joint", True) else self._rows(of_target=True)
+            return self.family.tokenizers(self.path, rows=(self.rows, of_target))
         both = huggingface.open_folder(self.path, rows=self.rows)
         return both, both
 
@@ -100,9 +102,9 @@ class HuggingFaceFolder(ModelFolder):
         return self._rows(of_target=False)
 
     def _rows(self, *, of_target: bool) -> int:
-        """of_target: of those of the target, where they are others."""
-        rules = [rule for rule in self._rules() if rule.tokens]
-        (name,) = self._found(next((rule for rule in rules if rule.of_target == of_target), rules[0]))
+        """of_target: of those of the target, where they are others. Rules are read no further than to there: what config.json says of
+        the number of layers is not believed before there are tensors for them."""
+        (name,) = self._found(next(rule for rule in self._rules() if rule.tokens and rule.of_target == of_target))
         shape = self._weights.shape(name)
         if len(shape) != 2 or not shape[0]:
             raise ModelError(f"{name} is not a matrix with a row for each token", where=str(self.path), cure=files.CURE)
@@ -159,7 +161,7 @@ class HuggingFaceFolder(ModelFolder):
         made = {
             rule.ours: self._made(rule)
             for rule in rules
-            if rule.ours.startswith(BEGINNING) and all(map(self._has, rule.theirs))
+            if rule.ours.startswith(_BODY) or (rule.ours.startswith(BEGINNING) and all(map(self._has, rule.theirs)))
         }
         finite.check_weights(made)
         return made

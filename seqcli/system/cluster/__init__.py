@@ -5,6 +5,9 @@ function travels as cloudpickle writes it, once to each worker, so that what it 
 
 Ray prints what it has to say on the standard output of the process that asks it, handles its signals and may end it. So it is asked
 by a process of its own (`bridge`), which this one tells what it wants through a pipe and ends at once where it stops before the end.
+
+What travels is pickled, as everything in Ray is: whoever can reach a cluster can run code on it, and its workers answer with code. So
+it is for clusters that one trusts, and nothing is unpickled unless --ray names one.
 """
 
 from __future__ import annotations

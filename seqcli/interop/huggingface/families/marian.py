@@ -72,9 +72,8 @@ def rules(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
         yield Rule("body.encoder.embedding.weight", ("shared.weight",), tokens=True, tied=(decoder, encoder, head))
     else:
         yield Rule("body.encoder.embedding.weight", (encoder,), tokens=True)
-    yield from _stack("encoder", settings["layers"], settings["width"], crossed=False)
-    if not joint:
         yield Rule("body.decoder.embedding.weight", (decoder,), tokens=True, of_target=True, tied=(head,))
+    yield from _stack("encoder", settings["layers"], settings["width"], crossed=False)
     yield from _stack("decoder", settings["decoder_layers"], settings["width"], crossed=True)
     yield Rule("head.bias", ("final_logits_bias",), tokens=True, of_target=not joint, flat=True, optional=True)
 
