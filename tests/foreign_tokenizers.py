@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import sentencepiece
+from small_sentencepiece import trained
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
@@ -81,12 +81,7 @@ def metaspace(folder: Path, texts: Sequence[str], *, size: int = 600, legacy: bo
 
 def pieces(texts: Sequence[str], *, size: int = 500, **settings) -> bytes:
     """The contents of a SentencePiece file."""
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([text for text in texts if text]), model_writer=model, vocab_size=size,
-        hard_vocab_limit=False, minloglevel=3, **settings,
-    )  # fmt: skip
-    return model.getvalue()
+    return trained([text for text in texts if text], vocab_size=size, **settings)
 
 
 def marian(folder: Path, source: Sequence[str], target: Sequence[str], *, separate: bool = False) -> Path:

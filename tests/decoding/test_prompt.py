@@ -1,11 +1,10 @@
 """Where a prompt ends inside a token: the first new token begins where the model says, and texts fit together."""
 
 import dataclasses
-import io
 
 import numpy as np
 import pytest
-import sentencepiece
+from small_sentencepiece import trained
 
 from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.next_token import NextTokenPredictor
@@ -142,12 +141,8 @@ def test_what_is_left_of_a_token_is_the_next_token(opened):
 def test_a_piece_may_end_in_the_space(tmp_path, prompt):
     """`treat_whitespace_as_suffix`: the space after a word is in its piece, and the end of a prompt has none."""
     text = "the cat sat on a mat"
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([text, "a dog ran far"] * 50), model_writer=model, vocab_size=40, hard_vocab_limit=False,
-        treat_whitespace_as_suffix=True, minloglevel=4,
-    )  # fmt: skip
-    (tmp_path / "suffix.model").write_bytes(model.getvalue())
+    model = trained([text, "a dog ran far"] * 50, vocab_size=40, treat_whitespace_as_suffix=True)
+    (tmp_path / "suffix.model").write_bytes(model)
     (tmp_path / "text.txt").write_text(f"{text}\n" * 9)
     with drafting(tmp_path / "m") as draft:
         choice = TokenizerChoice(str(tmp_path / "suffix.model"))

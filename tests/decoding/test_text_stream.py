@@ -1,9 +1,9 @@
 """Text as it comes: whatever the tokens, what is shown is what is there, and stop strings end it."""
 
 import pytest
-import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sentencepiece import trained
 
 from seqcli import catalog
 from seqcli.decoding.prompt import Prompt, Prompter, Start
@@ -93,14 +93,9 @@ def test_a_character_is_shown_when_its_bytes_are_there():
 
 def test_a_stop_string_is_read_as_the_tokenizer_reads_text(here, tmp_path):
     """NFD, as macOS types it, and full-width letters end a text of a foreign model that reads NFKC, as what it writes does."""
-    (tmp_path / "text.txt").write_text("나는 학교에 갔다\nthe cat sat\n" * 9, encoding="utf-8")
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(tmp_path / "text.txt"),
-        model_prefix=str(tmp_path / "nmt"),
-        vocab_size=40,
-        hard_vocab_limit=False,
-        minloglevel=3,
-    )
+    lines = ["나는 학교에 갔다", "the cat sat"] * 9
+    (tmp_path / "text.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (tmp_path / "nmt.model").write_bytes(trained(lines, vocab_size=40))
     assert here("train", "lm", "text.txt", "-o", "m", "--tokenizer", "nmt.model", "--order", 3, "-q").code == 0
     for prompt, stops in {"나는": ("교에", "\u1100\u116d에"), "the": (" sat", " ｓat", "\u3000sat")}.items():
         texts = [

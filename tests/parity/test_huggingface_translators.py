@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from small_huggingface import SAMPLES, saved
+from small_sentencepiece import trained
 
 import seqcli
 from seqcli.decoding.translate import _MORE
@@ -32,11 +33,8 @@ def pieces(tmp_path_factory):
     """A SentencePiece file of each side."""
     folder = tmp_path_factory.mktemp("pieces")
     for side, language in (("source", "english"), ("target", "korean")):
-        sentencepiece.SentencePieceTrainer.train(
-            input=str(SAMPLES / f"{language}.txt"), model_prefix=str(folder / side), vocab_size=700, minloglevel=2,
-            hard_vocab_limit=False,
-        )  # fmt: skip
-        (folder / f"{side}.model").rename(folder / f"{side}.spm")
+        lines = (SAMPLES / f"{language}.txt").read_text(encoding="utf-8").splitlines()
+        (folder / f"{side}.spm").write_bytes(trained(lines, vocab_size=700))
     return folder
 
 

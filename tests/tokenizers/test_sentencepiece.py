@@ -1,6 +1,5 @@
 """SentencePiece: exact round trips in both algorithms, vocabularies that fit, models from elsewhere, bad files."""
 
-import io
 import json
 import random
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 import sentencepiece as library
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sentencepiece import trained
 
 import seqcli
 from seqcli.errors import InputError, ModelError, UsageError
@@ -30,12 +30,7 @@ MADE = {algorithm: train([TEXT], vocab_size=400, algorithm=algorithm)[0] for alg
 
 def foreign(*, vocab_size: int = 60, **settings) -> bytes:
     """A model as spm_train makes it."""
-    model = io.BytesIO()
-    library.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT.decode().split("\n")), model_writer=model, vocab_size=vocab_size, minloglevel=3,
-        hard_vocab_limit=False, **settings,
-    )  # fmt: skip
-    return model.getvalue()
+    return trained(TEXT.decode().split("\n"), vocab_size=vocab_size, **settings)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
