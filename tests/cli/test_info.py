@@ -1,6 +1,7 @@
 """`seqcli info`: what a folder holds, as rows and as JSON, and whether it is whole."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -20,8 +21,8 @@ def test_info_tells_what_is_there(here, model):
     assert value["settings"] == {"order": 3, "prune": [], "quantize": 0} and value["ngrams"] == opened.model.table.sizes
     assert value["data"] == {**run.config["data"], "files": ["corpus.txt"], "rows": 36, "tokens": 201}
     rows = dict(here("info", model).rows)
-    assert rows["arch"] == "ngram" and rows["settings.order"] == "3" and rows["verified"] == "no"
-    assert rows["data.files"] == "corpus.txt" and rows["data.tokens"] == "201"
+    assert rows["arch"] == "ngram" and rows["settings.order"] == "3" and rows["verified"] == "false"
+    assert rows["data.files"] == '["corpus.txt"]' and rows["data.tokens"] == "201"
 
 
 @pytest.mark.parametrize("value, text", [
@@ -40,10 +41,21 @@ def test_the_summary_comes_first_and_nothing_is_lost(here, model):
     shown = overview.drawn(values, name=str(model), color=False)
     first = [line.split()[0] for line in shown.split("\n\n")[0].splitlines()]
     assert first == ["name", "task", "architecture", "parameters", "tokenizer", "data", "score"]
+    words = re.sub(r"[,()]", "", shown).split()
+    for name, value in overview.flat(values):
+        if name not in ("model", "task", "bytes", "verified") and value is not None:
+            for number in re.findall(r"[\w.-]+", str(value)) if isinstance(value, list) else str(value).split():
+                assert any(number.startswith(word[:5]) for word in words), name
+
+
+def test_values_in_a_pipe_are_read_by_a_program(here, model):
+    """Every row is the value of the JSON: numbers without separators, nothing for null."""
+    (values,) = map(json.loads, here("info", model, "--json").out.splitlines())
     rows = dict(here("info", model).rows)
-    for name, value in rows.items():
-        if name not in ("model", "task", "bytes") and value != "None":
-            assert " ".join(value.split()) in " ".join(shown.split()), name
+    found = dict(overview.flat(values))
+    assert [*rows] == [*found] and "verified" in rows
+    for name, value in found.items():
+        assert rows[name] == value if isinstance(value, str) else json.loads(rows[name] or "null") == value
 
 
 def test_4_verify_finds_what_opening_does_not_read(here, model, tmp_path, monkeypatch):
@@ -81,7 +93,7 @@ def test_info_of_an_arpa_file_and_of_a_tokenizer(here, models, corpus, tmp_path)
     assert file["format"] == "arpa" and file["bytes"] == (tmp_path / "m.arpa.gz").stat().st_size
     assert here("train", "tokenizer", corpus, "--tokenizer", "characters", "-o", "t").code == 0
     rows = dict(here("info", "t", "--verify").rows)
-    assert rows["kind"] == "characters" and rows["verified"] == "yes" and rows["vocab_size"] == str(file["vocab_size"])
+    assert rows["kind"] == "characters" and rows["verified"] == "true" and rows["vocab_size"] == str(file["vocab_size"])
     assert here("info", "absent.arpa").code == here("info", "absent.model").code == here("info", "absent").code == 4
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqcli.commands.info.overview import flat
 from seqcli.commands.options import Results, with_options
 from seqcli.interfaces import Reporter
 
@@ -70,8 +69,9 @@ def info(
             out.write(overview.drawn(values, name=asked, color=out.color))
         else:
             out.begin(["what", "value"])
-            rows = list(flat(values))
-            columns = [Column("what", [name for name, _ in rows]), Column("value", [value for _, value in rows])]
+            rows = list(overview.flat(values))
+            texts = [overview.plain(value) for _, value in rows]
+            columns = [Column("what", [name for name, _ in rows]), Column("value", texts)]
             out.rows(columns)
 
 

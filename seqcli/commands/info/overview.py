@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,9 +24,9 @@ def drawn(values: Mapping[str, Any], *, name: str, color: bool = True) -> str:
     parts = [facts(summary(values, name=name), color=color)]
     groups = {name: value for name, value in values.items() if isinstance(value, dict)}
     for name, group in groups.items():
-        parts.append(facts(dict(flat(group)), title=_HEADINGS.get(name, name.capitalize()), color=color))
+        parts.append(facts(_texts(group), title=_HEADINGS.get(name, name.capitalize()), color=color))
     if rest := {name: value for name, value in values.items() if name not in (*groups, *_FIRST) and value is not None}:
-        parts.append(facts(dict(flat(rest)), title="Other", color=color))
+        parts.append(facts(_texts(rest), title="Other", color=color))
     return "\n".join(parts)
 
 
@@ -61,18 +62,32 @@ def score(valid: Mapping[str, Any]) -> str:
     return "unknown: no text was held out"
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested values as (dotted name, text)."""
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values as (dotted name, value)."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            yield prefix + name, ", ".join(map(_text, value))
         else:
-            yield prefix + name, _text(value)
+            yield prefix + name, value
+
+
+def plain(value: object) -> str:
+    """A value in a pipe, as JSON writes it, but text without quotation marks and null as an empty cell."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """The same for a terminal."""
+    return {
+        name: ", ".join(map(_text, value)) if isinstance(value, list) else _text(value) for name, value in flat(values)
+    }
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
