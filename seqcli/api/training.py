@@ -20,13 +20,14 @@ import difflib
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from seqcli import sources
 from seqcli.api.models import Classifier, Embeddings, LanguageModel, Opening, Translator, path_of
+from seqcli.data.labelled import LabelMap
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.runs.model_folder import ModelFolder
@@ -123,6 +124,7 @@ def train_classifier(
     valid: Paths = (),
     text_column: str | None = None,
     label_column: str | None = None,
+    label_map: Mapping[str, str] | None = None,
     order: int | None = None,
     runs: int = 1,
     metric: str | None = None,
@@ -137,11 +139,14 @@ def train_classifier(
     """Trains a classifier on the labelled texts in `data`, writes it to the folder `output` and returns it.
 
     arch: "ngram", "bag" (the default), "cnn", "rnn", "lstm", "gru" or "transformer"; several, or several runs, are returned by
-    name. metric: "accuracy", "macro_f1" or "loss", which selects the best weights. init: a model to start
+    name. label_map: new names of labels, such as {"0": "negative"}. metric: "accuracy", "macro_f1" or "loss", which selects the best weights. init: a model to start
     from, whose arch is then the default. progress, options: as for `train_lm`.
     """
     first = _folder(init)
-    files = LabelledFiles(_paths(data), text_column, label_column, format=format, encoding=encoding, strict=strict)
+    files = LabelledFiles(
+        _paths(data), text_column, label_column, format=format, encoding=encoding, strict=strict,
+        label_map=LabelMap.of(label_map),
+    )  # fmt: skip
     held_out = _paths(valid)
     with _command(progress) as reporter:
         trained = train_classifiers(

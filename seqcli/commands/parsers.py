@@ -92,3 +92,14 @@ def mixture(text: str) -> list[float] | str:
     if not (all(0 <= weight <= 1 for weight in weights) and abs(sum(weights) - 1) <= 1e-6):
         raise typer.BadParameter(f"{text!r} are not weights from 0 to 1 that sum to 1, for example 0.4,0.6")
     return weights
+
+
+def label_names(text: str) -> dict[str, str]:
+    """`0=negative,1=positive`: names by label."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    names = {label.strip(): name.strip() for label, _, name in pairs}
+    if not all(names) or not all(names.values()) or len(names) < len(pairs):
+        raise typer.BadParameter(
+            f"{text!r} is not LABEL=NAME,... with each label once, for example 0=negative,1=positive"
+        )
+    return names

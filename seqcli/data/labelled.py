@@ -19,7 +19,7 @@ from seqcli.data import hub, lines, records, tables
 from seqcli.data.columns import folded
 from seqcli.data.deadline import Deadline
 from seqcli.data.lines import Block
-from seqcli.errors import InputError, UsageError, nearest
+from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.text import nfc
 
@@ -130,6 +130,11 @@ class LabelMap:
     def __init__(self, names: Mapping[str, str]):
         self._names = {canonical(label): canonical(name) for label, name in names.items()}
         self.unused = list(self._names)
+
+    @classmethod
+    def of(cls, names: Mapping[str, str] | None) -> LabelMap | None:
+        """The map of these names, None for none."""
+        return None if names is None else cls(names)
 
     def __call__(self, label: str) -> str:
         if label in self.unused:
@@ -281,18 +286,16 @@ def read_all(
     encoding: str | None = None,
     strict: bool = False,
     labels: Sequence[str] | None = None,
-    others: bool = False,
     fewest: int = 2,
     deadline: Deadline | None = None,
     label_map: Callable[[str], str] | None = None,
     reporter: Reporter = SILENT,
 ) -> Labelled:
-    """The texts of all `paths`, to train on (labels=None) or to judge a model that knows `labels`.
+    """The texts of all `paths`, to train on (labels=None) or to evaluate a model that has `labels`.
 
-    others: labels that the model does not know are taken, too, after its own. fewest: labels that are needed where none
-    are given; 1 where a model not yet known is to be judged; deadline: when reading stops.
-    Raises what `read_labelled` raises; InputError where there is nothing, where a label is not in `labels`, or where
-    there is but one to train on.
+    Labels that the model does not have come after its own. fewest: number of different labels required if `labels` is not
+    given; 1 if the texts are for a model that is not known yet. deadline: when reading stops.
+    Raises what `read_labelled` raises, and InputError if there are no texts or too few labels to train on.
     """
     tables_too = any(records.has_columns(path, format) for path in paths)
     known = {} if labels is None else {label: index for index, label in enumerate(labels)}
@@ -312,12 +315,7 @@ def read_all(
         for block in lines.noting(_texts(deadline.within(read), parts), path, reporter):
             part = parts.pop()
             for label in dict.fromkeys(part.labels):
-                if label in number:
-                    continue
-                if labels is not None and not others:
-                    where, cure = part.where(part.labels.index(label)), nearest(label, labels)
-                    raise InputError(f"label {label!r} does not occur in the training data", where=where, cure=cure)
-                number[label] = len(number)
+                number.setdefault(label, len(number))
             targets.append(np.array([number[label] for label in part.labels], np.int32))
             places.append(before + block.first + (np.arange(len(block)) if part.places is None else part.places))
             left_out.append(part.records - len(block))

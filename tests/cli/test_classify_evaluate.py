@@ -217,3 +217,58 @@ def test_a_renaming_of_labels_that_nothing_has_gets_a_note(here, bag):
     for wrong in ("0", "0=", "=a", "0=a,0=b", "", "bad=a,good=a"):
         refused = here("classify", "-m", bag, "a", "--label-map", wrong)
         assert refused.code == 2 and refused.out == "" and "--label-map" in refused.err
+
+
+def test_a_renaming_is_learnt_from_the_texts(here, tmp_path):
+    """Trained with --label-map, a classifier is the one that is trained on texts labelled so, whatever its held-out texts are called."""
+    numbers = {"bad": "0", "good": "1"}
+    (tmp_path / "named.tsv").write_text(table(PAIRS))
+    (tmp_path / "numbered.tsv").write_text(table([(text, numbers[label]) for text, label in PAIRS]))
+    mapped = ["--label-map", "0=bad,1=good,7=seven"]
+    for name, valid, more in (("named", "named", []), ("numbered", "numbered", mapped)):
+        command = ["train", "classifier", f"{name}.tsv", "--valid", f"{valid}.tsv", "-o", f"m-{name}", *more]
+        assert (done := here(*command)).code == 0, done.err
+    assert "--label-map: the texts do not have 7" in done.err
+    named, numbered = (json.loads(here("info", f"m-{name}", "--json").out) for name in ("named", "numbered"))
+    assert numbered["labels"] == named["labels"] == ["bad", "good"] and numbered["valid"] == named["valid"]
+    assert here("classify", *ASKED, "-m", "m-numbered").out == here("classify", *ASKED, "-m", "m-named").out
+
+
+# --- labels that the classifier does not have -------------------------------------------------------------------------
+
+STRANGE = [("a strange film", "odd"), ("a good day", "so so"), ("another", "odd")]
+
+
+def test_texts_with_unknown_labels_are_left_out_of_what_is_fitted(here, places, tmp_path):
+    """Temperatures and weights are those of the file without these texts, and a note counts them."""
+    (tmp_path / "known.tsv").write_text(table(JUDGED))
+    (tmp_path / "more.tsv").write_text(table([STRANGE[0], *JUDGED, *STRANGE[1:]]))
+    both = ["-m", places("bag"), "-m", places("ngram"), "--mix"]
+    for fit in (["-m", places("bag"), "--calibrate"], both):
+        known, more = (here("classify", *ASKED, *fit, name) for name in ("known.tsv", "more.tsv"))
+        assert more.code == 0 and more.rows == known.rows != []
+        assert "more.tsv: 3 texts have labels unknown to" in more.err and "left out: odd, so so" in more.err
+        assert "unknown" not in known.err
+
+
+@pytest.mark.parametrize(
+    "how", [["bag"], ["cnn", "--tokenizer", "words", "--steps", 2, "--threads", 1]], ids=["counted", "network"]
+)
+def test_held_out_texts_with_unknown_labels_are_wrong_and_have_no_loss(here, tmp_path, how):
+    (tmp_path / "train.tsv").write_text(table(PAIRS))
+    (tmp_path / "known.tsv").write_text(table(JUDGED))
+    (tmp_path / "more.tsv").write_text(table([*JUDGED, *STRANGE]))
+    valid = {}
+    for name in ("known", "more"):
+        done = here("train", "classifier", "train.tsv", "--valid", f"{name}.tsv", "-o", name, "--arch", *how)
+        assert done.code == 0, done.err
+        valid[name] = json.loads(here("info", name, "--json").out)["valid"]
+    assert "more.tsv: 3 texts have labels unknown to the training data" in done.err and "odd, so so" in done.err
+    known, more = valid["known"], valid["more"]
+    assert more["texts"] == len(JUDGED) + 3 and more["loss"] == pytest.approx(known["loss"])
+    assert more["accuracy"] == pytest.approx(known["accuracy"] * len(JUDGED) / (len(JUDGED) + 3))
+    (judged,) = in_json(here("classify", "--evaluate", "-i", "more.tsv", "-m", "more", "--json"))
+    assert (more["accuracy"], more["macro_f1"]) == (
+        pytest.approx(judged["accuracy"]),
+        pytest.approx(judged["macro_f1"]),
+    )

@@ -78,15 +78,20 @@ def test_3_labels_that_are_none(here, bag, tmp_path, name, data, says):
 
 
 def test_3_labels_of_another_model_and_texts_that_are_none(here, bag, tmp_path):
-    (tmp_path / "a.tsv").write_text(table([("a", "goood"), ("b", "bad")]))
-    done = here("classify", "--calibrate", "a.tsv", "-m", bag, "x")
-    assert "'good'" in one_line(done) and done.code == 3
+    (tmp_path / "a.tsv").write_text(table([("a", "goood"), ("b", "goood")]))
+    for fit in (["--calibrate"], ["-m", bag, "--mix"]):
+        done = here("classify", *fit, "a.tsv", "-m", bag, "x")
+        assert "did you mean 'good'" in one_line(done) and done.code == 3
     (tmp_path / "b.tsv").write_text(table([("a", "good"), ("b", "good")]))
     done = here("train", "classifier", "b.tsv", "-o", "new")
     assert done.code == 3 and "only one label, 'good'" in one_line(done, command="train classifier")
     (tmp_path / "c.tsv").write_text(table([("a", "good"), ("b", "bad"), ("c", "bad")]))
     done = here("train", "classifier", "c.tsv", "-o", "new", "--valid", "a.tsv")
-    assert done.code == 3 and "goood" in one_line(done, command="train classifier") and not (tmp_path / "new").exists()
+    assert (
+        done.code == 3
+        and "did you mean 'good'" in one_line(done, command="train classifier")
+        and not (tmp_path / "new").exists()
+    )
     assert here("classify", "-i", "absent.tsv", "-m", bag).code == 3
     assert here("classify", "--calibrate", "absent.tsv", "a", "-m", bag).code == 3
 

@@ -165,10 +165,19 @@ def test_weights_of_labels():
 
 
 def test_labels_in_another_order_and_of_no_model():
-    other = TEXTS.relabelled(["so so", "good", "more", "bad"], where="here")
+    other = TEXTS.with_labels(["so so", "good", "more", "bad"])
     assert [label for _, label in rows_of(other)] == [label for _, label in rows_of(TEXTS)] and other.targets.max() == 3
-    with pytest.raises(InputError, match="here: label 'so so' is not one of the model's labels"):
-        TEXTS.relabelled(["good", "bad"], where="here")
+    notes: list[str] = []
+    reporter = SimpleNamespace(note=notes.append)
+    known = TEXTS.of_known_labels(["good", "bad"], to="m", where="here", reporter=reporter)
+    assert rows_of(known) == [row for row in rows_of(TEXTS) if row[1] != "so so"] and known.labels == ["good", "bad"]
+    assert len(known) < len(TEXTS)
+    count = f"{len(TEXTS) - len(known):,} texts have labels"
+    assert notes == [f"here: {count} unknown to m, left out: so so"]
+    with pytest.raises(InputError, match="here: no text has a label known to m; did you mean 'so-so'"):
+        TEXTS.only(TEXTS.targets == TEXTS.labels.index("so so")).of_known_labels(
+            ["so-so", "x"], to="m", where="here", reporter=reporter
+        )
 
 
 # --- counted ----------------------------------------------------------------------------------------------------------

@@ -8,19 +8,8 @@ import typer
 
 from seqcli.commands.machine import BatchMachine
 from seqcli.commands.options import SEED, SIGNATURE, Given, MixOption, Results, TextInput, with_options
-from seqcli.commands.parsers import real, whole
+from seqcli.commands.parsers import label_names, real, whole
 from seqcli.errors import UsageError
-
-
-def renaming(text: str) -> dict[str, str]:
-    """`0=negative,1=positive`: names by label."""
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    names = {label.strip(): name.strip() for label, _, name in pairs}
-    if not all(names) or not all(names.values()) or len(names) < len(pairs):
-        raise typer.BadParameter(
-            f"{text!r} is not LABEL=NAME,... with each label once, for example 0=negative,1=positive"
-        )
-    return names
 
 
 @with_options("Classification")
@@ -59,7 +48,7 @@ def classify(
     label_map: Annotated[
         dict | None,
         typer.Option(
-            parser=renaming,
+            parser=label_names,
             metavar="LABEL=NAME,...",
             help="Rename labels of the input and of the model, such as 0=negative,1=positive.",
         ),
@@ -120,7 +109,7 @@ def classify(
     question = Question(
         source, results, reporter, machine, model or [], mix=mix, threshold=threshold, prefix=label_prefix, calibrate=calibrate,
         temperature=temperature, label_column=label_column, signed=signature,
-        label_map=None if label_map is None else LabelMap(label_map),
+        label_map=LabelMap.of(label_map),
     )  # fmt: skip
     if evaluate:
         evaluation.evaluate(question, errors=errors)

@@ -11,7 +11,7 @@ from seqcli.commands.classify.question import Question
 from seqcli.commands.session import Models
 from seqcli.data import lines
 from seqcli.data.files import STDIN
-from seqcli.errors import UsageError, listed
+from seqcli.errors import UsageError
 from seqcli.report.frame import Column, columns_of_rows
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.classification import Evaluation, LabelFigures, Mistake
@@ -41,8 +41,9 @@ def evaluate(question: Question, *, errors: int) -> None:
             logits = question.logits(opened, own, workers=workers)
             answers.append(Answers.to(opened, own, logits, threshold=question.threshold))
             reporter.clear()
-            if note := _unknown(opened, own):
-                reporter.note(note)
+            own.note_unknown(
+                len(opened.labels), to="it", effect="counted as wrong", where=opened.name, reporter=reporter
+            )
             names = question.names(own.labels)
             _show(question, out, answers[-1], names, answers[-1].mistakes(own, names, most=errors) if errors else None)
     for other in answers[1:] if classifiers.chosen else ():
@@ -61,17 +62,6 @@ def _asked(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[
     samples.note()
     for language in dict.fromkeys(languages.tolist()):
         yield samples.of(language), texts.only(languages == language)
-
-
-def _unknown(opened: OpenClassifier, texts: Texts) -> str | None:
-    """The note on labels that the classifier does not know."""
-    known = len(opened.labels)
-    others = texts.labels[known:]
-    if not others:
-        return None
-    count = int((texts.targets >= known).sum())
-    what = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
-    return f"{opened.name}: {what} unknown to it, counted as wrong: {listed(others)}"
 
 
 def _show(

@@ -106,7 +106,7 @@ class Question(session.Question):
             strict=source.strict,
             label_map=self.label_map,
         )
-        return files.read(labels=labels, others=True, reporter=self.reporter)
+        return files.read(labels=labels, reporter=self.reporter)
 
     def note_unused_labels(self) -> None:
         """At the end: a note on labels of --label-map that neither texts nor models have."""
@@ -157,6 +157,7 @@ class Question(session.Question):
         from seqcli.metrics import calibration
 
         texts = self._labelled_files(path).read(labels=opened.labels, reporter=self.reporter)
+        texts = texts.of_known_labels(opened.labels, to=opened.name, where=path, reporter=self.reporter)
         logits = self.logits(opened, texts, workers=workers)
 
         def error(opened: OpenClassifier) -> float:

@@ -9,7 +9,7 @@ import typer
 from seqcli import catalog, ranges
 from seqcli.commands.machine import Machine
 from seqcli.commands.options import with_options
-from seqcli.commands.parsers import choice, number
+from seqcli.commands.parsers import choice, label_names, number
 from seqcli.commands.train.options import (
     Budget,
     Data,
@@ -47,6 +47,15 @@ def classifier(
         str | None,
         typer.Option(
             metavar="COLUMN", help="Column with the labels of a table: a name, or #N.", rich_help_panel="Input"
+        ),
+    ] = None,
+    label_map: Annotated[
+        dict | None,
+        typer.Option(
+            parser=label_names,
+            metavar="LABEL=NAME,...",
+            help="Rename labels of the texts, such as 0=negative,1=positive; labels with one name become one.",
+            rich_help_panel="Input",
         ),
     ] = None,
     preset: Preset = None,
@@ -111,6 +120,7 @@ def classifier(
       seqcli train classifier reviews.csv -o models --arch ngram --arch bag
     """
     from seqcli.commands.train.report import ask, best, report
+    from seqcli.data.labelled import LabelMap
     from seqcli.report import comparison
     from seqcli.report.progress import Console
     from seqcli.tasks.classification.data import LabelledFiles
@@ -127,7 +137,7 @@ def classifier(
     writing.check(CLASSIFICATION, archs)
     leave_counting_to_one(options, CLASSIFICATION)
     reporter = Console(prefix="seqcli train classifier", quiet=writing.quiet, verbose=machine.verbose)
-    columns = {"label_column": label_column, **vars(reading)}
+    columns = {"label_column": label_column, "label_map": LabelMap.of(label_map), **vars(reading)}
     trainings = train_classifiers(
         LabelledFiles(tuple(data), **columns),
         output,

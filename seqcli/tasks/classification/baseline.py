@@ -11,12 +11,13 @@ from seqcli.tasks.classification.data import Texts
 
 def beside(texts: Texts, held_out: Texts) -> dict[str, Any]:
     """`majority`: the most frequent label of the training texts; `accuracy`: the share of held-out texts that have it;
-    `prior_loss`: nats per held-out text where every label is as likely as in the training texts, add-one smoothed."""
+    `prior_loss`: nats per held-out text, of those whose label occurs in the training texts, if every label is as probable as its
+    share there, add-one smoothed."""
     counts = np.bincount(texts.targets, minlength=len(texts.labels))
     log_prior = np.log((counts + 1) / (len(texts) + len(counts)))
-    majority = int(counts.argmax())
+    majority, known = int(counts.argmax()), held_out.targets[held_out.targets < len(counts)]
     return {
         "majority": texts.labels[majority],
         "accuracy": float((held_out.targets == majority).mean()) if len(held_out) else 0.0,
-        "prior_loss": float(-log_prior[held_out.targets].mean()) if len(held_out) else 0.0,
+        "prior_loss": float(-log_prior[known].mean()) if len(known) else 0.0,
     }

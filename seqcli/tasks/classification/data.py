@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import Labelled, LabelMap, read_all
 from seqcli.data.lines import block_of
 from seqcli.data.paths import expanded
-from seqcli.errors import InputError, UsageError, nearest
+from seqcli.errors import InputError, UsageError, listed, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.data import check_readable
 from seqcli.text import number_of
@@ -23,7 +24,7 @@ HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # of the texts, where no validation text is
 
 @dataclass(frozen=True)
 class LabelledFiles:
-    """Files of labelled texts and how to read them. paths: files; folders and patterns become the files that they mean."""
+    """Files of labelled texts and how to read them. paths: files; folders and patterns are replaced by the files they match."""
 
     paths: tuple[str, ...]
     text_column: str | None = None
@@ -44,15 +45,14 @@ class LabelledFiles:
         self,
         *,
         labels: list[str] | None = None,
-        others: bool = False,
         deadline: Deadline | None = None,
         reporter: Reporter = SILENT,
     ) -> Texts:
-        """labels: those that a model knows, where one is to be judged; others: it may be judged on further labels, too."""
+        """labels: those of the model to evaluate; others in the files come after them."""
         return Texts.of(
             read_all(
                 self.paths, text_column=self.text_column, label_column=self.label_column, format=self.format,
-                encoding=self.encoding, strict=self.strict, labels=labels, others=others, deadline=deadline,
+                encoding=self.encoding, strict=self.strict, labels=labels, deadline=deadline,
                 label_map=self.label_map, reporter=reporter,
             )
         )  # fmt: skip
@@ -96,14 +96,27 @@ class Texts(texts.Texts):
         """The number of text k among the records of its files."""
         return k + 1 if self.places is None else int(self.places[k])
 
-    def relabelled(self, labels: list[str], *, where: str) -> Texts:
-        """The same texts for a model with other labels, or the same in another order. Raises InputError for one that it lacks."""
-        for label in self.labels:
-            if label not in labels:
-                raise InputError(
-                    f"label {label!r} is not one of the model's labels", where=where, cure=nearest(label, labels)
-                )
-        return self.with_labels(labels)
+    def note_unknown(self, known: int, *, to: str, effect: str, where: str, reporter: Reporter) -> None:
+        """A note on texts with labels other than the first `known` ones, if there are any. to: what lacks these labels; effect:
+        what becomes of the texts; where: their file, or the model."""
+        if not (others := self.labels[known:]):
+            return
+        count = int((self.targets >= known).sum())
+        what = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
+        reporter.note(f"{where}: {what} unknown to {to}, {effect}: {listed(others)}")
+
+    def of_known_labels(self, labels: list[str], *, to: str, where: str, reporter: Reporter) -> Texts:
+        """The texts that have one of `labels`, with a note on the others, to fit something to. to, where: as for `note_unknown`.
+
+        Raises InputError if there are none.
+        """
+        texts = self.with_labels(labels)
+        known = texts.targets < len(labels)
+        if not known.any():
+            what = f"no text has a label known to {to}"
+            raise InputError(what, where=where, cure=f"{nearest(texts.labels[-1], labels)}, or use --label-map")
+        texts.note_unknown(len(labels), to=to, effect="left out", where=where, reporter=reporter)
+        return dataclasses.replace(texts.only(known), labels=labels)
 
     def with_labels(self, labels: list[str]) -> Texts:
         """The same texts, their labels numbered as in `labels`; those that are not among them come after."""

@@ -96,11 +96,14 @@ _PART = 8192  # tokens
 
 
 class HeldOut:
-    """A `training.keeping.HeldOut`. targets: int32 [B], of the rows of `texts`; products: the dtype of matrix products."""
+    """A `training.recorder.HeldOut`. targets: int32 [B], of the rows of `texts`, at least one below `labels`, the number of labels
+    of the classifier; products: the dtype of matrix products."""
 
-    def __init__(self, texts: TokenBatch, targets: np.ndarray, *, metric: str, products: Any, seed: int):
+    def __init__(self, texts: TokenBatch, targets: np.ndarray, *, labels: int, metric: str, products: Any, seed: int):
         self._texts, self._targets, self._metric, self._products = texts, targets, metric, products
         order = np.random.default_rng([seed, 1]).permutation(len(targets))
+        first = int((targets[order] < labels).argmax())  # so that every sample of the texts has a loss
+        order[[0, first]] = order[[first, 0]]
         self._parts = in_parts(texts.lengths, order=order, tokens=_PART)
 
     def __len__(self) -> int:

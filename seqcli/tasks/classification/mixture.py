@@ -37,11 +37,8 @@ class Mixture:
 
 def mixed(models: Sequence[OpenClassifier], weights: Sequence[float]) -> OpenClassifier:
     """Raises ModelError where their labels differ."""
+    _check_labels(models)
     labels = models[0].labels
-    for other in models[1:]:
-        if {*other.labels} != {*labels}:
-            cure = "mix classifiers of the same labels"
-            raise ModelError(f"{other.name} has different labels from {models[0].name}", where="--mix", cure=cure)
     orders = [[model.labels.index(label) for label in labels] for model in models]
     name = "+".join(model.name for model in models)
     features = "+".join(model.features for model in models)
@@ -50,15 +47,25 @@ def mixed(models: Sequence[OpenClassifier], weights: Sequence[float]) -> OpenCla
     return OpenClassifier(name, "mix", labels, lambda lines: lines, mixture, features=features, hub=hub)
 
 
+def _check_labels(models: Sequence[OpenClassifier]) -> None:
+    for other in models[1:]:
+        if {*other.labels} != {*models[0].labels}:
+            cure = "mix classifiers of the same labels"
+            raise ModelError(f"{other.name} has different labels from {models[0].name}", where="--mix", cure=cure)
+
+
 def fitted_weights(models: Sequence[OpenClassifier], texts: Texts, *, where: str, reporter: Reporter) -> list[float]:
-    """The weights under which the labels of `texts` are likeliest. where: the texts' file."""
+    """The weights that maximise the likelihood of the labels of `texts`. where: the file of the texts. Raises ModelError if the
+    models' labels differ, InputError if the texts have none of them."""
+    _check_labels(models)
+    texts = texts.of_known_labels(models[0].labels, to="the models", where=where, reporter=reporter)
     lines = list(texts.blocks())
     log_prob = []
     for model in models:
-        own = texts.relabelled(model.labels, where=where)
+        own = texts.with_labels(model.labels)
         shares = np.concatenate([model.probabilities(block) for block in lines])
         log_prob.append(np.log(np.maximum(shares[np.arange(len(own)), own.targets], _LEAST)))
     weights, total = likeliest_weights(np.array(log_prob))
-    told = " + ".join(f"{weight:.4f} {model.name}" for weight, model in zip(weights, models))
-    reporter.note(f"mix: {told}, fitted to {where} (loss {-total / len(texts):.4f} nats)")
+    shown = " + ".join(f"{weight:.4f} {model.name}" for weight, model in zip(weights, models))
+    reporter.note(f"mix: {shown}, fitted to {where} (loss {-total / len(texts):.4f} nats)")
     return weights

@@ -189,7 +189,9 @@ def _fit(
         model.label_weights = None if weights is None else weights.to(placement.device)
         return model
 
-    held_out = HeldOut(valid, given.valid.targets, metric=given.metric, products=placement.dtype, seed=plan.seed)
+    held_out = HeldOut(
+        valid, given.valid.targets, labels=labels, metric=given.metric, products=placement.dtype, seed=plan.seed
+    )
     record = _record(given, request, module, settings, tokens=batch, label=label)
     record |= {"training": asdict(plan), "metric": given.metric, "init": first.name if first else None}
     record["preset"] = request.preset

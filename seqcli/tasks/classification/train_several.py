@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcli import catalog, ranges
-from seqcli.errors import UsageError
+from seqcli.errors import InputError, UsageError, listed, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.system import clock
 from seqcli.tasks.classification import summary
@@ -146,9 +146,17 @@ def _read(
     texts = files.read(deadline=deadline, reporter=reporter)
     if valid:
         judged = valid.read(labels=texts.labels, reporter=reporter)
+        where = ", ".join(valid.paths)
+        if judged.targets.min() >= len(texts.labels):
+            cure = f"{nearest(judged.labels[-1], texts.labels)}, or use --label-map"
+            raise InputError("no text has a label of the training data", where=where, cure=cure)
+        effect = "counted as wrong and left out of the loss"
+        judged.note_unknown(len(texts.labels), to="the training data", effect=effect, where=where, reporter=reporter)
     else:
         texts, judged = split(texts, seed=options.given_seed or 0, reporter=reporter)
     reporter.note(summary.texts(texts, judged))
+    if files.label_map and files.label_map.unused:
+        reporter.note(f"--label-map: the texts do not have {listed(files.label_map.unused)}")
     weights = weights_of_labels(label_weights, texts)
     if deadline.passed:
         read = f"{len(texts) + len(judged):,} texts"
