@@ -17,6 +17,7 @@ from seqcli.nn.dropout import Dropout
 from seqcli.nn.initialise import initialise
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
+from seqcli.nn.transfer import to_device
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, fraction, setting, within
 from seqcli.text import BOS_ID
@@ -46,7 +47,7 @@ class Window:
         self.tokens = tokens
 
     def reorder(self, rows: np.ndarray) -> Window:
-        return Window(self.tokens[torch.from_numpy(np.asarray(rows, np.int64)).to(self.tokens.device)])
+        return Window(self.tokens[to_device(np.asarray(rows, np.int64), self.tokens.device)])
 
     def joined(self, states: list[Window]) -> Window:
         return Window(torch.cat([state.tokens for state in states]))

@@ -22,6 +22,7 @@ from seqcli.nn.linear import Linear
 from seqcli.nn.memory import Memory
 from seqcli.nn.modules import Modules
 from seqcli.nn.recurrent import CELLS, GATES, Cell, LockedDropout, RecurrentLayers, RecurrentStack, backwards
+from seqcli.nn.transfer import to_device
 from seqcli.nn.translator import NeuralTranslator
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, fraction, one_of, setting, within
@@ -87,7 +88,7 @@ class Said:
     fed: Tensor
 
     def reorder(self, rows: np.ndarray) -> Said:
-        where = torch.from_numpy(np.asarray(rows, np.int64)).to(self.fed.device)
+        where = to_device(np.asarray(rows, np.int64), self.fed.device)
         return Said([tuple(part[where] for part in layer) for layer in self.cells], self.fed[where])
 
     def joined(self, states: list[Said]) -> Said:

@@ -24,6 +24,7 @@ from seqcli import finite
 from seqcli.nn.encoder import NeuralEncoder, in_groups, mean_of_pieces, pieces_of
 from seqcli.nn.inference import chosen
 from seqcli.nn.modules import Modules
+from seqcli.nn.transfer import to_host
 from seqcli.text import EOS_ID, PAD, UNK_ID
 from seqcli.token_batch import TokenBatch
 
@@ -56,7 +57,7 @@ class NeuralClassifier(NeuralEncoder):
         logits = np.zeros((len(pieces), self.labels), np.float64)
         with self.cast():
             for group, tokens in in_groups(pieces, budget=self.batch_tokens, start=True, device=self.device):
-                logits[group] = self(tokens).cpu().numpy()
+                logits[group] = to_host(self(tokens))
         means = mean_of_pieces(logits, pieces, owners, rows=len(batch.lengths)).astype(np.float32)
         finite.check_logits(means)
         return means

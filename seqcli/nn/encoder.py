@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seqcli.nn import threads
 from seqcli.nn.inference import Network
+from seqcli.nn.transfer import to_device
 from seqcli.text import BOS_ID, EOS_ID, PAD
 from seqcli.token_batch import TokenBatch, of_like_length, padded
 
@@ -57,7 +58,7 @@ def in_groups(
         table = padded([pieces[i] for i in group], fill=PAD)
         if start:
             table = np.concatenate([np.full((len(group), 1), BOS_ID, table.dtype), table], axis=1)
-        yield group, torch.from_numpy(table).to(device)
+        yield group, to_device(table, device)
 
 
 def mean_of_pieces(values: np.ndarray, pieces: Sequence[np.ndarray], owners: np.ndarray, *, rows: int) -> np.ndarray:

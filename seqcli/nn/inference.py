@@ -18,6 +18,7 @@ from seqcli.interfaces import State
 from seqcli.nn import threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
 from seqcli.nn.linear import Linear, hold
+from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID
 
 
@@ -119,10 +120,10 @@ def extend(
     parts, states = [], []
     threads.adapt()
     for rows in groups:
-        part = torch.from_numpy(tokens[rows, : lengths[rows[0]]].astype(np.int64)).to(device)
+        part = to_device(tokens[rows, : lengths[rows[0]]].astype(np.int64), device)
         before = begin(rows) if state is None else state if len(groups) == 1 else state.reorder(rows)
         logits, after = read(part, before)
-        parts.append(logits.cpu().numpy())
+        parts.append(to_host(logits))
         finite.check_logits(parts[-1])
         states.append(after)
     if len(groups) == 1:
@@ -156,8 +157,8 @@ def of_targets(
                 values.log_softmax(-1).gather(-1, token)[:, 0]
             )  # a fused kernel, where logsumexp takes five passes
     empty = np.zeros(0, np.float32)
-    lp = torch.cat(log_probs).cpu().numpy() if log_probs else empty
-    return lp, (torch.cat(ranks).cpu().numpy() if ranks else empty.astype(np.int64)) if rank else None
+    lp = to_host(torch.cat(log_probs)) if log_probs else empty
+    return lp, (to_host(torch.cat(ranks)) if ranks else empty.astype(np.int64)) if rank else None
 
 
 def _possible(raw: Tensor, impossible: tuple[int, ...]) -> Tensor:

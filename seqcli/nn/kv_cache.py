@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqcli.nn.transfer import to_device
+
 _FEW = 4  # positions allocated beside those that are kept for other rows
 _ROOM = 64  # positions allocated at a time, at least half as many as there are
 _CLEARED = 2048  # of all rows together: of many rows fewer, since their space is cleared
@@ -96,7 +98,7 @@ class KVCache:
         device = self._room.parts[0].device
         if self.even:
             return torch.arange(self.longest - self._new, self.longest, device=device)[None]
-        return (torch.from_numpy(self.lengths - self._new)[:, None] + torch.arange(self._new)).to(device)
+        return to_device((self.lengths - self._new)[:, None] + np.arange(self._new), device)
 
     def _write(self, number: int, new: Tensor) -> Tensor:
         part = self._room.parts[number]
@@ -109,8 +111,7 @@ class KVCache:
     def last(self, count: int) -> Tensor:
         """The last `count` tokens of every row, int64 [B, count]; all rows have at least that many."""
         tokens = self._room.parts[0]
-        places = torch.from_numpy(self.lengths - count)[:, None] + torch.arange(count)
-        return tokens.gather(1, places.to(tokens.device))
+        return tokens.gather(1, to_device((self.lengths - count)[:, None] + np.arange(count), tokens.device))
 
     def reorder(self, rows: np.ndarray) -> KVCache | SharedKVCache:
         rows = np.asarray(rows, np.int64)
@@ -120,7 +121,7 @@ class KVCache:
             kept, each = rows[begins], len(rows) // len(begins)
             slots = np.broadcast_to(np.arange(self.longest), (len(kept), each, self.longest))
             return SharedKVCache(self._room, slots, written=self.longest).of(kept)
-        where = torch.from_numpy(rows).to(self._room.parts[0].device)
+        where = to_device(rows, self._room.parts[0].device)
         return KVCache(self._room.chosen(where, self.longest), self.lengths[rows])
 
     def joined(self, states: list[KVCache]) -> KVCache:
@@ -171,7 +172,7 @@ class SharedKVCache:
     def mask(self) -> Tensor:
         """bool [groups, 1, each, S]: the slots of each row."""
         seen = torch.zeros(len(self._slots), self.each, self._written, dtype=torch.bool, device=self._device)
-        return seen.scatter_(2, torch.from_numpy(self._slots).to(self._device), True)[:, None]
+        return seen.scatter_(2, to_device(self._slots, self._device), True)[:, None]
 
     @property
     def positions(self) -> Tensor:
@@ -211,7 +212,7 @@ class SharedKVCache:
 
     def _at(self, part: Tensor, slots: np.ndarray) -> Tensor:
         """[groups, S, ...] -> [B, T, ...], what is in these slots of each row, int64 [groups, each, T]."""
-        where = torch.from_numpy(np.ascontiguousarray(slots)).to(part.device).flatten(1)
+        where = to_device(slots, part.device).flatten(1)
         return (
             part[torch.arange(len(part), device=part.device)[:, None], where]
             .unflatten(1, slots.shape[1:])
@@ -225,7 +226,7 @@ class SharedKVCache:
         written = int(used.sum(axis=1).max())
         kept = np.argsort(~used, axis=1, kind="stable")[:, :written]  # and others, where a group has fewer
         slots = np.take_along_axis(used.cumsum(axis=1) - 1, self._slots.reshape(len(groups), -1), axis=1)
-        where, whose = (torch.from_numpy(each).to(self._device) for each in (kept, groups[:, None]))
+        where, whose = (to_device(each, self._device) for each in (kept, groups[:, None]))
         size = written + max(_ROOM, written // 2, need)
         parts = []
         for part in self._room.parts:

@@ -19,8 +19,9 @@ from torch import Tensor
 from seqcli.interfaces import Scores, State
 from seqcli.nn import inference, threads
 from seqcli.nn.inference import Network
+from seqcli.nn.transfer import to_device
 from seqcli.text import BOS_ID
-from seqcli.token_batch import TokenBatch, of_like_length, padded
+from seqcli.token_batch import TokenBatch, of_like_length, owners, padded, places
 
 
 def inference_method(method: Callable) -> Callable:
@@ -104,32 +105,30 @@ class NeuralLanguageModel(Network):
         return Scores(log_prob, rank=ranks)
 
     def _score_rows(self, rows: list[np.ndarray], start: np.ndarray, rank: bool) -> list[tuple]:
-        tokens = torch.from_numpy(padded([np.concatenate([start, row]) for row in rows], fill=0)).to(self.device)
-        features, _ = self.features(tokens[:, :-1])
-        before = len(start) - 1
-        kept = torch.zeros(tokens.shape[0], tokens.shape[1] - 1, dtype=torch.bool)
-        for line, row in zip(kept, rows):
-            line[before : before + len(row)] = True
-        kept = kept.to(self.device)
-        lp, rk = self._judge(features[kept], tokens[:, 1:][kept], rank)
-        cuts = np.cumsum([len(row) for row in rows])[:-1]
+        tokens = padded([np.concatenate([start, row]) for row in rows], fill=0)
+        features, _ = self.features(to_device(tokens[:, :-1], self.device))
+        lengths = np.array([len(row) for row in rows], np.int64)
+        kept = owners(lengths) * features.shape[1] + places(lengths) + len(start) - 1  # in rows one after another
+        some = features.flatten(0, 1).index_select(0, to_device(kept, self.device))
+        lp, rk = self._judge(some, to_device(np.concatenate(rows).astype(np.int64), self.device), rank)
+        cuts = np.cumsum(lengths)[:-1]
         ranks: Sequence[np.ndarray | None] = [None] * len(rows) if rk is None else np.split(rk, cuts)
         return list(zip(np.split(lp, cuts), ranks))
 
     def _score_long(self, sequence: np.ndarray, given: int, rank: bool) -> tuple:
         """Scores a row longer than a window: with a recurrent state, or in windows that overlap by half, several at
         once."""
-        tokens = torch.from_numpy(sequence.astype(np.int64)).to(self.device)
-        parts, state = [], None
+        sequence, parts, state = sequence.astype(np.int64), [], None
         if self.window is None:
             for begin in range(0, len(sequence) - 1, self.batch_tokens):
-                part = tokens[begin : begin + self.batch_tokens + 1]
+                part = to_device(sequence[begin : begin + self.batch_tokens + 1], self.device)
                 features, state = self.features(part[None, :-1], state)
                 parts.append(self._judge(features[0], part[1:], rank))
         else:
             for seen, new in _windows(len(sequence) - 1, self.window, at_once=max(1, self.batch_tokens // self.window)):
-                features, _ = self.features(tokens[seen])
-                parts.append(self._judge(features[new], tokens[seen + 1][new], rank))
+                features, _ = self.features(to_device(sequence[seen], self.device))
+                some = features.flatten(0, 1).index_select(0, to_device(np.flatnonzero(new), self.device))
+                parts.append(self._judge(some, to_device(sequence[seen + 1][new], self.device), rank))
         lp = np.concatenate([part[0] for part in parts])[given - 1 :]
         return lp, np.concatenate([part[1] for part in parts])[given - 1 :] if rank else None
 
@@ -170,15 +169,15 @@ class NeuralLanguageModel(Network):
         return *self.cross_entropy(features, targets, counted, smoothing=smoothing), state
 
 
-def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Positions [B, W] of overlapping windows over 0 ... length - 1, and which of them are new. Windows of 4 over 7:
+def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions [B, W] of overlapping windows over 0 ... length - 1, and which of them are new, bool. Windows of 4 over 7:
     0123 with all new, 2345 with 4 and 5 new, 3456 with 6 new."""
     begins = [*range(0, max(length - window, 0), max(window // 2, 1)), max(length - window, 0)]
     shown = 0
     for first in range(0, len(begins), at_once):
-        seen = torch.tensor(begins[first : first + at_once])[:, None] + torch.arange(min(window, length))
-        new = torch.zeros_like(seen, dtype=torch.bool)
-        for row, places in zip(new, seen):
-            row[places >= shown] = True
-            shown = max(shown, int(places[-1]) + 1)
+        seen = np.array(begins[first : first + at_once])[:, None] + np.arange(min(window, length))
+        new = np.zeros(seen.shape, bool)
+        for row, here in zip(new, seen):
+            row[here >= shown] = True
+            shown = max(shown, int(here[-1]) + 1)
         yield seen, new

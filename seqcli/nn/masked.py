@@ -26,6 +26,7 @@ from torch import Tensor
 from seqcli.errors import UsageError
 from seqcli.interfaces import Scores
 from seqcli.nn.language_model import NeuralLanguageModel, inference_method
+from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID, EOS_ID, PAD
 from seqcli.token_batch import TokenBatch, of_like_length, padded
 
@@ -148,7 +149,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
         for group in of_like_length(lengths, budget=self.batch_tokens, most=self.window):
             some = [views[n] for n in group]
             wanted = np.concatenate([view.tokens[view.hidden] for view in some])
-            targets = torch.from_numpy(wanted.astype(np.int64)).to(self.device)
+            targets = to_device(wanted.astype(np.int64), self.device)
             lp, rk = self._judge(self._of_hidden(some), targets, ranks is not None)
             where = np.concatenate([places[n] for n in group])
             log_prob[where] = lp
@@ -160,11 +161,11 @@ class MaskedLanguageModel(NeuralLanguageModel):
         rows = [view.tokens.copy() for view in views]
         for row, view in zip(rows, views):
             row[view.hidden] = self.vocab_size
-        tokens = torch.from_numpy(padded(rows, fill=PAD)).to(self.device)
+        tokens = to_device(padded(rows, fill=PAD), self.device)
         features = self._features(tokens, tokens == self.vocab_size)
-        lines = torch.from_numpy(np.repeat(np.arange(len(views)), [len(view.hidden) for view in views])).to(self.device)
-        columns = torch.from_numpy(np.concatenate([view.hidden for view in views]) - self.hybrid).to(self.device)
-        return features[lines, columns]
+        lines = np.repeat(np.arange(len(views)), [len(view.hidden) for view in views])
+        columns = np.concatenate([view.hidden for view in views]) - self.hybrid
+        return features.flatten(0, 1).index_select(0, to_device(lines * tokens.shape[1] + columns, self.device))
 
     # Filling in
 
@@ -183,7 +184,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
         lengths = np.array([len(view.tokens) for view in views], np.int64)
         for group in of_like_length(lengths, budget=self.batch_tokens, most=self.window):
             some = [views[n] for n in group]
-            log_probs = self.logits(self._of_hidden(some)).log_softmax(-1).cpu().numpy()
+            log_probs = to_host(self.logits(self._of_hidden(some)).log_softmax(-1))
             cuts = np.cumsum([len(view.hidden) for view in some])[:-1]
             for n, part in zip(group, np.split(log_probs, cuts)):
                 found[n] = part

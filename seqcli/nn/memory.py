@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqcli.nn.transfer import to_device
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -35,20 +37,20 @@ class Memory:
         kept = sources[begins]
         if np.array_equal(kept, np.arange(len(self.real))):
             return replace(self, each=each)
-        return replace(self._at(torch.from_numpy(kept)), each=each)
+        return replace(self._at(kept), each=each)
 
     def joined(self, memories: list[Memory]) -> Memory:
         """The rows of several parts of one memory, concatenated; all have the same number of positions."""
-        flat = [m if m.each == 1 else m._at(torch.arange(len(m.real)).repeat_interleave(m.each)) for m in memories]
+        flat = [m if m.each == 1 else m._at(np.arange(len(m.real)).repeat(m.each)) for m in memories]
         return Memory(
             torch.cat([m.real for m in flat]),
             [tuple(torch.cat(parts) for parts in zip(*layers)) for layers in zip(*(m.keys for m in flat))],
             tuple(torch.cat(parts) for parts in zip(*(m.extra for m in flat))),
         )  # fmt: skip
 
-    def _at(self, sources: Tensor) -> Memory:
+    def _at(self, sources: np.ndarray) -> Memory:
         """Copies of these sources, int64 [B'], a row each."""
-        where = sources.to(self.real.device)
+        where = to_device(sources, self.real.device)
         return Memory(
             self.real[where], [tuple(part[where] for part in layer) for layer in self.keys], tuple(part[where] for part in self.extra)
         )  # fmt: skip

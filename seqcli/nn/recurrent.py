@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from seqcli.nn.dropout import dropout
 from seqcli.nn.linear import Linear
 from seqcli.nn.modules import Modules
+from seqcli.nn.transfer import to_device
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -33,7 +34,7 @@ class Hidden:
         self.layers = layers
 
     def reorder(self, rows: np.ndarray) -> Hidden:
-        index = torch.from_numpy(np.asarray(rows, np.int64)).to(self.layers[0][0].device)
+        index = to_device(np.asarray(rows, np.int64), self.layers[0][0].device)
         return Hidden([tuple(part[:, index].contiguous() for part in layer) for layer in self.layers])
 
     def joined(self, states: list[Hidden]) -> Hidden:

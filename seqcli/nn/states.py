@@ -17,6 +17,7 @@ from seqcli import finite
 from seqcli.nn.classifier import Ensemble
 from seqcli.nn.encoder import NeuralEncoder, in_groups, mean_of_pieces, pieces_of
 from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.transfer import to_host
 from seqcli.text import PAD
 from seqcli.token_batch import TokenBatch
 
@@ -31,7 +32,7 @@ def means(model: Any, batch: TokenBatch) -> np.ndarray:
     parts: list[np.ndarray | None] = [None] * len(pieces)
     with model.cast():
         for group, tokens in in_groups(pieces, budget=model.batch_tokens, start=start, device=model.device):
-            for i, vector in zip(group.tolist(), _of_rows(model, tokens).float().cpu().numpy()):
+            for i, vector in zip(group.tolist(), to_host(_of_rows(model, tokens).float())):
                 parts[i] = vector
     vectors = np.stack([part for part in parts if part is not None]) if parts else np.zeros((0, 1), np.float32)
     total = mean_of_pieces(vectors, pieces, owners, rows=len(batch.lengths)).astype(np.float32)

@@ -17,6 +17,7 @@ from seqcli.interfaces import Scores
 from seqcli.nn import inference, recording, threads
 from seqcli.nn.inference import Network
 from seqcli.nn.memory import Memory
+from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID, PAD, UNK_ID
 from seqcli.token_batch import TokenBatch, padded
 
@@ -54,7 +55,7 @@ class NeuralTranslator(Network):
     def encode(self, batch: TokenBatch) -> Memory:
         """The memory of these sources, read in one batch."""
         threads.adapt()
-        tokens = torch.from_numpy(padded(batch.rows, fill=PAD)).to(self.device)
+        tokens = to_device(padded(batch.rows, fill=PAD), self.device)
         with self.cast():
             return self.remember(tokens.clamp_min(0), tokens != PAD)
 
@@ -122,9 +123,10 @@ class Given:
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
         """Natural log p of every token of row b given source b."""
         features, tokens = self._forced(batch)
-        kept = tokens[:, 1:] != PAD
+        kept, wanted = np.flatnonzero(tokens[:, 1:] != PAD), to_device(batch.tokens.astype(np.int64), features.device)
+        some = features.flatten(0, 1).index_select(0, to_device(kept, features.device))
         with self._model.cast():
-            found = inference.of_targets(self._model, features[kept], tokens[:, 1:][kept], rank=rank)
+            found = inference.of_targets(self._model, some, wanted, rank=rank)
         return Scores(found[0], rank=found[1])
 
     @torch.inference_mode()
@@ -133,15 +135,14 @@ class Given:
         and heads. Computed by forced decoding, so it belongs to these tokens, however they were found."""
         with recording.recorded(recording.CROSS) as maps:
             self._forced(batch)
-        mean = torch.stack([weights.mean(dim=1) for weights in maps]).mean(dim=0).cpu().numpy()  # [B, T, S]
-        sizes = self._memory.real.sum(dim=1).tolist()
+        mean = to_host(torch.stack([weights.mean(dim=1) for weights in maps]).mean(dim=0))  # [B, T, S]
+        sizes = to_host(self._memory.real.sum(dim=1)).tolist()
         return [rows[:length, :size] for rows, length, size in zip(mean, batch.lengths.tolist(), sizes, strict=True)]
 
-    def _forced(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
-        """Features [B, T, D] and tokens [B, T + 1], `<s>` first."""
-        tokens = torch.from_numpy(padded([np.append(BOS_ID, row) for row in batch.rows], fill=PAD)).to(
-            self._model.device
-        )
+    def _forced(self, batch: TokenBatch) -> tuple[Tensor, np.ndarray]:
+        """Features [B, T, D] and tokens int64 [B, T + 1], `<s>` first, PAD on the right."""
+        tokens = padded([np.append(BOS_ID, row) for row in batch.rows], fill=PAD)
         with self._model.cast():
-            features, _ = self._model.features(tokens[:, :-1].clamp_min(0), self._memory)
+            read = to_device(np.maximum(tokens[:, :-1], 0), self._model.device)
+            features, _ = self._model.features(read, self._memory)
         return features, tokens

@@ -21,6 +21,7 @@ from seqcli.errors import DivergedError
 from seqcli.interfaces import Reporter
 from seqcli.nn import threads
 from seqcli.nn.inference import Network
+from seqcli.nn.transfer import to_device
 from seqcli.nn.weights import whole
 from seqcli.training import state
 from seqcli.training.averaging import Average
@@ -196,7 +197,7 @@ def train(
             for _ in range(plan.accumulate):
                 own = ranks.rows(batches.get(progress.epoch, progress.index))
                 inputs, targets, counted = (
-                    torch.from_numpy(x).to(placement.device) for x in (own.inputs, own.targets, own.counted)
+                    to_device(part, placement.device) for part in (own.inputs, own.targets, own.counted)
                 )
                 loss_of = model.masked_loss if own.masked else model.loss
                 with placement.autocast():
