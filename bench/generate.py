@@ -12,28 +12,14 @@ from __future__ import annotations
 import gpt2
 import numpy as np
 import torch
+from number_words import NumberWords
 
 from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.policy import Policy
 from seqcli.interfaces import OpenModel
 from seqcli.text import BOS_ID, UNK_ID
-from seqcli.token_batch import TokenBatch
 
 PROMPT, NEW = 16, 64
-
-
-class Numbers:
-    """A tokenizer whose words are numbers."""
-
-    KIND = "words"
-    vocab_size = gpt2.VOCAB
-
-    def encode(self, lines: bytes, *, unit: str) -> TokenBatch:
-        tokens = np.array([*map(int, lines.split()), 2], np.int32)
-        return TokenBatch(tokens, np.array([len(tokens)]))
-
-    def decode(self, ids) -> str:
-        return " ".join(map(str, ids))
 
 
 @torch.inference_mode()
@@ -49,7 +35,7 @@ def bare_loop(model, prompt: torch.Tensor) -> list[int]:
 
 
 def drawn(model, text: str) -> list[int]:
-    opened = OpenModel("gpt2", "transformer", "document", Numbers(), model)
+    opened = OpenModel("gpt2", "transformer", "document", NumberWords(gpt2.VOCAB), model)
     return next(generate(opened, [text], GenerationSettings(policy=Policy(temperature=0), max_new_tokens=NEW))).ids
 
 
