@@ -1,7 +1,10 @@
 """Where each token looks, in every layer and head (Vaswani et al. 2017, section 3.2).
 
-Recorded from the network while it reads: of a text in itself, of a translation in its source. Heads are summed up by how much they
-look at the token before, the first token and the token itself (Clark et al. 2019, section 3).
+Computed from the queries and keys that are recorded while the network reads: of a text in itself, of a translation in its source.
+Heads are summed up by how much they look at the token before, the first token and the token itself (Clark et al. 2019, section 3).
+
+The weights of a long text are more than can be looked at or kept: T x S in each head, 100 million for 10,000 tokens. They are computed
+for some queries at a time, and consecutive tokens become one group.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ import numpy as np
 from seqcli.errors import UsageError
 from seqcli.explain.reading import check_window, classified_pieces, closed, network_of, pieces_of, with_start
 from seqcli.interfaces import OpenModel, OpenTranslator, is_pseudo, predicts_end
-from seqcli.results.inside import AttentionHead, AttentionLayer, AttentionStep, AttentionView
+from seqcli.results.inside import AttentionHead, AttentionLayer, AttentionStep, AttentionSteps, AttentionView
 
 _SCALE = 6  # digits of a weight
+_MOST = 16_000_000  # weights of a view, over all heads
+_MOST_STEPS = 4_000_000  # weights of a view whose computation can be shown
+_AT_ONCE = 4_000_000  # weights that are computed together
 
 
 def attention(opened: Any, text: str) -> list[AttentionView]:
@@ -24,29 +30,33 @@ def attention(opened: Any, text: str) -> list[AttentionView]:
     encoder and decoder, and between them. Raises UsageError for a model without attention."""
     if isinstance(opened, OpenTranslator):
         return _of_translator(opened, text)
-    names, maps, _ = _self(opened, text)
-    return [_view("self", names, names, maps)]
+    return [_of_text(opened, text)]
 
 
-def steps(opened: Any, text: str, *, layer: int, head: int, query: int) -> list[AttentionStep]:
-    """How the token at place `query` (0 is `<s>`) weighs each token that it sees, in a layer and head, both from 0."""
-    names, maps, projected = _self(opened, text)
-    if not (layer < len(maps) and head < maps[layer].shape[0] and query < len(names)):
-        shape = f"{len(maps)} layers of {maps[0].shape[0]} heads, {len(names)} tokens"
+def steps(view: AttentionView, *, layer: int | None, head: int | None, query: int) -> AttentionSteps:
+    """How the token `query` weighs each token that it sees, in a layer and head, all from 1 (the token 1 is `<s>`); without a layer in
+    the last one, without a head in the first."""
+    layer, head = layer or len(view.layers), head or 1
+    heads = len(view.layers[0].heads)
+    if not (layer <= len(view.layers) and head <= heads and query <= len(view.queries)):
         raise UsageError(
-            f"there is no layer {layer + 1}, head {head + 1}, token {query + 1}", cure=f"there are {shape}"
+            f"there is no layer {layer}, head {head}, token {query}",
+            cure=f"there are {len(view.layers)} layers of {heads} heads, {len(view.queries)} tokens",
         )
-    q, k, v = projected[layer]
-    group = head // (len(q) // len(k))
-    dots, values = k[group] @ q[head, query], np.linalg.norm(v[group], axis=-1)
-    weights = maps[layer][head, query]
-    return [
-        AttentionStep(
-            name, float(dot), float(dot / q.shape[-1] ** 0.5), float(weight), float(value), float(weight * value)
+    chosen = view.layers[layer - 1].heads[head - 1]
+    if chosen.dots is None or chosen.values is None or view.width is None:
+        raise UsageError(
+            f"the {view.kind} attention of this text cannot be shown step by step",
+            cure="give a Transformer, and a shorter text",
         )
-        for name, dot, weight, value in zip(names, dots, weights, values)
+    rows = [
+        AttentionStep(name, dot, dot / view.width**0.5, weight, value, weight * value)
+        for name, dot, weight, value in zip(
+            view.attended, chosen.dots[query - 1], chosen.weights[query - 1], chosen.values, strict=True
+        )
         if weight > 0
     ]
+    return AttentionSteps(view.kind, layer, head, query, view.queries[query - 1], rows)
 
 
 def check_length(opened: Any, text: str) -> None:
@@ -66,11 +76,10 @@ def _read(opened: Any, text: str) -> tuple[list[str], list[int]]:
     return with_start(pieces if is_pseudo(opened.model) else pieces[:-1])  # `</s>` is predicted, not read
 
 
-def _self(opened: Any, text: str) -> tuple[list[str], list[np.ndarray], list[tuple[np.ndarray, ...]]]:
-    """Names of the tokens [T]; of each layer the weights [H, T, T], and its queries, keys and values."""
+def _of_text(opened: Any, text: str) -> AttentionView:
     import torch
 
-    from seqcli.nn.recording import PROJECTED, SELF, recorded
+    from seqcli.nn.recording import SELF, recorded
     from seqcli.nn.transformer import TransformerStack
 
     model = network_of(opened)
@@ -81,14 +90,14 @@ def _self(opened: Any, text: str) -> tuple[list[str], list[np.ndarray], list[tup
     check_window(len(ids), model.window, name=opened.name)
     tokens = torch.tensor([ids])
     everything = torch.ones_like(tokens, dtype=torch.bool)
-    with torch.inference_mode(), recorded(SELF) as maps, recorded(PROJECTED) as projected:
+    with torch.inference_mode(), recorded(SELF) as looked:
         if not language:
             model.features(tokens, everything)
         elif is_pseudo(opened.model):
             model.seen(tokens, masked=~everything, real=everything)
         else:
             model.features(tokens)
-    return names, [each[0].numpy() for each in maps], [tuple(part[0].numpy() for part in each) for each in projected]
+        return _view("self", names, names, looked)
 
 
 def _of_translator(opened: OpenTranslator, text: str) -> list[AttentionView]:
@@ -96,7 +105,7 @@ def _of_translator(opened: OpenTranslator, text: str) -> list[AttentionView]:
 
     from seqcli.decoding.attention import attentions
     from seqcli.decoding.translate import TranslationSettings, translate
-    from seqcli.nn.recording import CROSS, SELF, recorded
+    from seqcli.nn.recording import CROSS, CROSS_PROJECTED, SELF, recorded
     from seqcli.token_batch import TokenBatch
 
     (line,) = translate(opened, [text], TranslationSettings())
@@ -108,31 +117,85 @@ def _of_translator(opened: OpenTranslator, text: str) -> list[AttentionView]:
     with torch.inference_mode(), recorded(SELF) as encoder:
         memory = opened.model.encode(TokenBatch.of([line.parts[0]]))
     given = opened.model.given(memory)
-    with recorded(SELF) as decoder, recorded(CROSS) as cross:
+    with (
+        torch.inference_mode(),
+        recorded(SELF) as decoder,
+        recorded(CROSS) as cross,
+        recorded(CROSS_PROJECTED) as projected,
+    ):
         given.score(batch)
-    views = []
-    if encoder:
-        views.append(_view("encoder", source, source, [each[0].numpy() for each in encoder]))
-    read = ["<s>", *target[:-1]]
-    if decoder:
-        views.append(_view("decoder", read, read, [each[0].numpy() for each in decoder]))
-    return [*views, _view("cross", target, source, [each[0].numpy() for each in cross])]
+        views = []
+        if encoder:
+            views.append(_view("encoder", source, source, encoder))
+        read = ["<s>", *target[:-1]]
+        if decoder:
+            views.append(_view("decoder", read, read, decoder))
+        return [*views, _view("cross", target, source, projected or [_Weighed(maps) for maps in cross])]
 
 
-def _view(kind: str, queries: Sequence[str], keys: Sequence[str], maps: Sequence[np.ndarray]) -> AttentionView:
-    layers = [AttentionLayer([_head(head, within=kind != "cross") for head in layer]) for layer in maps]
-    return AttentionView(kind, list(queries), list(keys), layers)
+class _Weighed:
+    """Weights that come of no queries and keys: of a recurrent translator."""
+
+    def __init__(self, maps: Any):
+        self._maps = maps  # float [B, H, T, S]
+
+    def weights(self, queries: slice = slice(None)) -> Any:
+        return self._maps[:, :, queries]
 
 
-def _head(weights: np.ndarray, *, within: bool) -> AttentionHead:
-    """within: queries and keys are the same tokens."""
-    share = weights.astype(np.float64)
-    logs = np.log(share, where=share > 0, out=np.zeros_like(share))
-    previous = float(np.diagonal(share, -1).mean()) if within and len(share) > 1 else None
-    return AttentionHead(
-        np.round(share, _SCALE).tolist(),
-        previous=previous,
-        first=float(share[:, 0].mean()),
-        own=float(np.diagonal(share).mean()) if within else None,
-        entropy=float(-(share * logs).sum(axis=1).mean()),
-    )
+def _view(kind: str, queries: Sequence[str], keys: Sequence[str], layers: Sequence[Any]) -> AttentionView:
+    """layers: of a single text how each looks, `nn.attention.Projected` or `_Weighed`."""
+    heads, size = sum(each.weights(slice(1)).shape[1] for each in layers), len(queries) * len(keys)
+    group = 1
+    while heads * -(-len(queries) // group) * -(-len(keys) // group) > _MOST:
+        group += 1
+    shown = heads * size <= _MOST_STEPS
+    made = [
+        AttentionLayer(_heads(each, len(queries), within=kind != "cross", group=group, steps=shown)) for each in layers
+    ]
+    width = None if isinstance(layers[0], _Weighed) else layers[0].q.shape[-1]
+    return AttentionView(kind, _grouped(queries, group), _grouped(keys, group), made, width, group)
+
+
+def _grouped(names: Sequence[str], group: int) -> list[str]:
+    return [" ".join(names[begin : begin + group]) for begin in range(0, len(names), group)]
+
+
+def _heads(looked: Any, count: int, *, within: bool, group: int, steps: bool) -> list[AttentionHead]:
+    """The heads of a layer. count: of queries; within: queries and keys are the same tokens; group: tokens that are as one; steps:
+    whether the computation is kept."""
+    heads, size = looked.weights(slice(1)).shape[1], looked.weights(slice(1)).shape[3]
+    sums = np.zeros((4, heads))  # of previous, first, own, entropy
+    rows = []
+    step = max(1, _AT_ONCE // (heads * size * group)) * group
+    for begin in range(0, count, step):
+        weights = looked.weights(slice(begin, begin + step))[0].double().numpy()  # [H, t, S]
+        logs = np.log(weights, where=weights > 0, out=np.zeros_like(weights))
+        sums[1] += weights[:, :, 0].sum(axis=1)
+        sums[3] -= np.einsum("hts,hts->h", weights, logs)
+        if within:
+            sums[0] += np.trace(weights, begin - 1, axis1=1, axis2=2)
+            sums[2] += np.trace(weights, begin, axis1=1, axis2=2)
+        if group > 1:
+            begins = np.arange(0, weights.shape[1], group)
+            weights = np.add.reduceat(weights, np.arange(0, size, group), axis=2)
+            weights = np.add.reduceat(weights, begins, axis=1) / np.diff([*begins, min(step, count - begin)])[:, None]
+        rows.append(np.round(weights, _SCALE))
+    weights = np.concatenate(rows, axis=1)
+    dots = values = [None] * heads
+    if steps and not isinstance(looked, _Weighed):
+        each = heads // looked.v.shape[1]  # heads that share keys and values
+        dots = np.round(looked.dots()[0].double().numpy(), _SCALE).tolist()
+        values = looked.v[0].double().norm(dim=-1).repeat_interleave(each, dim=0).tolist()
+    return [
+        AttentionHead(
+            weights[head].tolist(),
+            previous=float(sums[0, head] / (count - 1)) if within and count > 1 else None,
+            first=float(sums[1, head] / count),
+            own=float(sums[2, head] / count) if within else None,
+            entropy=float(sums[3, head] / count),
+            dots=dots[head],
+            values=values[head],
+        )
+        for head in range(heads)
+    ]

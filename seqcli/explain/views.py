@@ -40,14 +40,23 @@ class How:
     max_new_tokens: int = 20
 
 
-def views(model: Explained, text: str, *, kinds: tuple[str, ...] = (), how: How | None = None) -> Iterator[Any]:
-    """The views of these kinds, or those that suit the model and the length of the text. Raises UsageError for a view that it
-    cannot have, and before any is made for a text that is too long."""
+def views(
+    model: Explained,
+    text: str,
+    *,
+    kinds: tuple[str, ...] = (),
+    how: How | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[Any]:
+    """The views of these kinds, or those that suit the model and the length of the text; note: is told what was left out. Raises
+    UsageError for a view that it cannot have, and before any is made for a text that is too long."""
     asked = bool(kinds)
     kinds = kinds or suited(model.opened)
     too_long = {kind: error for kind in kinds if (error := _too_long(kind, model.opened, text))}
     if too_long and (asked or len(too_long) == len(kinds)):
         raise next(iter(too_long.values()))
+    for kind, error in too_long.items():
+        note(f"{kind} is left out: {error.what}")
     kinds = tuple(kind for kind in kinds if kind not in too_long)
     for kind in kinds:
         made = KINDS[kind](model, text, how or How())

@@ -143,7 +143,7 @@ class Decoder(nn.Module):
             made.append(fed)
             looked.append(weights)
         if recording.wanted(recording.CROSS):
-            recording.add(recording.CROSS, torch.stack(looked, dim=1)[:, None])
+            recording.add(recording.CROSS, torch.stack(looked, dim=1)[:, None].float())
         return self.dropout(torch.stack(made, dim=1)), Said(cells, fed)
 
     def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:

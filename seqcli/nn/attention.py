@@ -6,6 +6,8 @@ Computed by PyTorch's fused scaled dot-product attention, but for training on a 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,9 +58,7 @@ class SelfAttention(nn.Module):
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
         causal = mask is None and count > 1
         if recording.wanted(recording.SELF):
-            recording.add(recording.SELF, weights_of(q, k, mask=mask, causal=causal))
-        if recording.wanted(recording.PROJECTED):
-            recording.add(recording.PROJECTED, (q, k, v))
+            recording.add(recording.SELF, Projected(q, k, v, mask, causal))
         y = attend(q, k, v, mask=mask, causal=causal, dropped=self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).reshape(rows, count, self.heads * self.head_width))
 
@@ -88,18 +88,38 @@ class CrossAttention(nn.Module):
         q = self.q(x).to(k.dtype).view(len(k), memory.each * count, self.heads, self.head_width).transpose(1, 2)
         mask = memory.real[:, None, None]  # [B, 1, 1, S]
         if recording.wanted(recording.CROSS):
-            recording.add(recording.CROSS, weights_of(q, k, mask=mask, causal=False))
+            recording.add(recording.CROSS, Projected(q, k, v, mask, causal=False).weights())
+        if recording.wanted(recording.CROSS_PROJECTED):
+            recording.add(recording.CROSS_PROJECTED, Projected(q, k, v, mask, causal=False))
         y = attend(q, k, v, mask=mask, causal=False, dropped=self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).reshape(rows, count, width))
 
 
-def weights_of(q: Tensor, k: Tensor, *, mask: Tensor | None, causal: bool) -> Tensor:
-    """softmax(q k^T / sqrt(K)), the weights that `attend` does not show: q [B, H, T, K], k [B, G, S, K] -> [B, H, T, S]."""
-    k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
-    scores = q.float() @ k.float().mT * q.shape[-1] ** -0.5
-    if causal:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
-    return (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(-1)
+class Projected(NamedTuple):
+    """What `attend` is given, from which the weights follow that it does not show: q [B, H, T, K], k and v [B, G, S, K]; mask:
+    bool [B or 1, 1, 1 or T, S], None where every key is seen; causal: the first query sees the first key, the next one more."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    mask: Tensor | None
+    causal: bool
+
+    def dots(self, queries: slice = slice(None)) -> Tensor:
+        """q . k of some of the queries: float [B, H, T, S]."""
+        k = self.k.repeat_interleave(self.q.shape[1] // self.k.shape[1], dim=1)
+        return self.q[:, :, queries].float() @ k.float().mT
+
+    def weights(self, queries: slice = slice(None)) -> Tensor:
+        """softmax(q k^T / sqrt(K)) of some of the queries: float [B, H, T, S], rows sum to 1."""
+        scores = self.dots(queries) * self.q.shape[-1] ** -0.5
+        mask = self.mask
+        if self.causal:
+            places = torch.arange(self.q.shape[2], device=scores.device)[queries]
+            mask = torch.arange(self.k.shape[2], device=scores.device) <= places[:, None]
+        elif mask is not None and mask.shape[-2] > 1:
+            mask = mask[:, :, queries]
+        return (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(-1)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropped: float) -> Tensor:

@@ -1,10 +1,10 @@
 """What happens inside a network, for those who ask: layers add what they compute while `recorded` is open for it.
 
-with recorded(SELF) as maps:
+with recorded(SELF) as looked:
     model.features(tokens)
-maps[0]  # of the first layer: float [B, H, T, S]
+looked[0].weights()  # of the first layer: float [B, H, T, S]
 
-Recording computes the weights beside the network's own kernels and changes no result.
+Recording changes no result: what the network's own kernels do not show is computed beside them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor
-
-CROSS = "cross"  # where a translation looks in its source: [B, H, T, S], rows over S sum to 1
-SELF = "self"  # where a text looks in itself: [B, H, T, S]
-PROJECTED = "projected"  # (queries [B, H, T, K], keys and values [B, G, S, K]) of a text that looks at itself
+SELF = "self"  # how a text looks at itself: `nn.attention.Projected`
+CROSS = "cross"  # where a translation looks in its source: float [B, H, T, S], rows over S sum to 1
+CROSS_PROJECTED = "cross projected"  # how, of a Transformer: `nn.attention.Projected`
 
 _OPEN: ContextVar[Mapping[str, list[Any]]] = ContextVar("open", default=MappingProxyType({}))
 
@@ -39,5 +37,5 @@ def wanted(kind: str) -> bool:
     return kind in _OPEN.get()
 
 
-def add(kind: str, what: Tensor | tuple[Tensor, ...]) -> None:
-    _OPEN.get()[kind].append(what.float() if isinstance(what, Tensor) else tuple(part.float() for part in what))
+def add(kind: str, what: Any) -> None:
+    _OPEN.get()[kind].append(what)

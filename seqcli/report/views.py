@@ -14,7 +14,7 @@ from rich.text import Text
 from seqcli.report import heatmap
 from seqcli.report.frame import Column, bar, render, shade, table
 from seqcli.results.inside import (
-    AttentionStep,
+    AttentionSteps,
     AttentionView,
     Gates,
     NgramPaths,
@@ -32,6 +32,9 @@ _UNITS = 12  # of a layer's hidden state that are shown
 _POSITIONS = 32  # of the similarity of positions
 _MOST_NODES = 200  # of a search tree that eyes can follow
 _WHOLE, _LOG = "%d", "%.4f"
+_WHAT = {
+    "self": "attention", "encoder": "encoder attention", "decoder": "decoder attention", "cross": "attention to the source",
+}  # fmt: skip
 
 
 def picture(
@@ -42,8 +45,10 @@ def picture(
     width: int | None = None,
     layer: int | None = None,
     head: int | None = None,
+    query: int | None = None,
 ) -> str:
-    """Lines for a terminal. layer, head: of the attention that is shown large, from 0; the last layer's first where None."""
+    """Lines for a terminal. layer, head: of the attention that is shown large, from 0; the last layer's first where None. query: has a
+    view of its own."""
     width = min(width or shutil.get_terminal_size().columns, _COLUMNS)
     draw = _DRAWN[type(view)]
     if isinstance(view, AttentionView):
@@ -91,14 +96,13 @@ def _attention(view: AttentionView, *, title: str, show: _Show, layer: int | Non
             if view.kind != "cross" or field in ("first", "entropy")
         ),
     ]
-    what = {"self": "attention", "cross": "attention to the source"}.get(view.kind, f"{view.kind} attention")
     chosen = len(view.layers) - 1 if layer is None else layer
     number = head or 0
     weights = _array(view.layers[chosen].heads[number].weights)
     drawn = heatmap.picture(weights, view.attended, view.queries, color=show.color, width=show.width)
     heading = show.text(Text(f"layer {chosen + 1}, head {number + 1}: rows look at columns", style="bold"))
     return (
-        show.table(columns, title=f"{title}, {what}: mean weight of the token before, the first, itself")
+        show.table(columns, title=f"{title}, {_WHAT[view.kind]}: mean weight of the token before, the first, itself")
         + heading
         + drawn
     )
@@ -110,8 +114,8 @@ def _array(rows: Sequence[Sequence[float]]) -> Any:
     return np.array(rows, np.float64)
 
 
-def steps(rows: Sequence[AttentionStep], *, title: str, color: bool = True, width: int | None = None) -> str:
-    """How one token weighs the others, step by step."""
+def _steps(view: AttentionSteps, *, title: str, show: _Show) -> str:
+    rows = view.steps
     columns = [
         Column("token", [row.token for row in rows]),
         Column("q·k", [row.dot for row in rows], "%.3f"),
@@ -120,7 +124,8 @@ def steps(rows: Sequence[AttentionStep], *, title: str, color: bool = True, widt
         Column("", [bar(row.weight) for row in rows]),
         Column("|weight·v|", [row.weighted for row in rows], "%.3f"),
     ]
-    return table(columns, title=title, color=color, width=min(width or shutil.get_terminal_size().columns, _COLUMNS))
+    of = f"{title}, {_WHAT[view.kind]}, layer {view.layer}, head {view.head}"
+    return show.table(columns, title=f"{of}: how token {view.query}, {printable(view.token)}, weighs what it sees")
 
 
 def _gates(view: Gates, *, title: str, show: _Show) -> str:
@@ -267,6 +272,7 @@ def _words(view: WordInfluences, *, title: str, show: _Show) -> str:
 _DRAWN: dict[type, Callable[..., str]] = {
     Surprisal: _surprisal,
     AttentionView: _attention,
+    AttentionSteps: _steps,
     Gates: _gates,
     Reach: _reach,
     Positions: _positions,

@@ -29,13 +29,16 @@ class Surprisal(Result):
 @dataclass(frozen=True)
 class AttentionHead(Result):
     """weights [T][S]: row t is where query t looks, its sum 1. previous, first, own: the mean weight of the token before, the
-    first token and the token itself; entropy: of a row, in nats, the mean."""
+    first token and the token itself; entropy: of a row, in nats, the mean. dots [T][S]: q . k, of which the weights are the softmax
+    of dots / sqrt(K); values [S]: the length of each value vector. Both are left out of long texts and where nothing computes so."""
 
     weights: list[list[float]]
     previous: float | None
     first: float
     own: float | None
     entropy: float
+    dots: list[list[float]] | None = None
+    values: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,15 @@ class AttentionLayer(Result):
 @dataclass(frozen=True)
 class AttentionView(Result):
     """kind: "self" of a language model or classifier; of a translator "encoder", "decoder" and "cross". attended: the tokens that
-    are looked at, `keys` in JSON."""
+    are looked at, `keys` in JSON. width: K, the numbers of a query. grouped: of a long text so many consecutive tokens are as one: the
+    weights of its tokens summed up as keys, and their mean as queries; names are joined by blanks."""
 
     kind: str
     queries: list[str]
     attended: list[str]
     layers: list[AttentionLayer]
+    width: int | None = None
+    grouped: int = 1
     view: str = "attention"
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,6 +75,19 @@ class AttentionStep(Result):
     weight: float
     value: float
     weighted: float
+
+
+@dataclass(frozen=True)
+class AttentionSteps(Result):
+    """How the attention of one token in a head is computed; kind: as of `AttentionView`, layer, head and query from 1."""
+
+    kind: str
+    layer: int
+    head: int
+    query: int
+    token: str
+    steps: list[AttentionStep]
+    view: str = "steps"
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,10 @@ def test_the_sample_model_answers_without_m(here):
 def test_one_token_step_by_step(trained, here):
     done = here("explain", "-m", str(trained / "transformer"), TEXT, "--attention", "--token", "3", "--head", "2")
     assert done.code == 0 and "softmax" in done.out and "head 2" in done.out
+    asked = ["explain", "-m", str(trained / "transformer"), TEXT, "--attention", "--token", "3", "--json"]
+    view, steps = objects(here(*asked))
+    assert (steps["view"], steps["query"], steps["token"]) == ("steps", 3, view["queries"][2])
+    assert [row["weight"] for row in steps["steps"]] == view["layers"][0]["heads"][0]["weights"][2][:3]
 
 
 def test_a_picture(trained, translator, tmp_path, here):

@@ -11,6 +11,7 @@ from seqcli import catalog
 from seqcli.data.lines import block_of
 from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.errors import UsageError
+from seqcli.explain import attention as attention_view
 from seqcli.explain.attention import attention, steps
 from seqcli.explain.gates import gates
 from seqcli.explain.ngram import ngram_paths
@@ -21,7 +22,7 @@ from seqcli.explain.surprisal import surprisal
 from seqcli.explain.views import KINDS, Explained, views
 from seqcli.interfaces import OpenModel
 from seqcli.models import transformer
-from seqcli.nn.recording import PROJECTED, SELF, recorded
+from seqcli.nn.recording import SELF, recorded
 from seqcli.scoring.tokens import score_tokens
 from seqcli.text import BOS_ID
 
@@ -88,7 +89,8 @@ def test_attention_is_that_of_transformers():
         expected = theirs(tokens, output_attentions=True).attentions
     assert len(maps) == len(expected) == 2
     for mine, other in zip(maps, expected):
-        np.testing.assert_allclose(mine.numpy(), other.numpy(), atol=1e-5)
+        np.testing.assert_allclose(mine.weights().numpy(), other.numpy(), atol=1e-5)
+        np.testing.assert_allclose(mine.weights(slice(5, 9)).numpy(), other[:, :, 5:9].numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", [{}, {"groups": 1, "heads": 4}, {"objective": "masked"}, {"positions": "learned"}])
@@ -110,9 +112,10 @@ def test_recording_changes_nothing_and_sees_what_counts(opened, settings):
     with torch.no_grad():
         plain = run()
         outputs.clear()
-        with recorded(SELF) as maps, recorded(PROJECTED) as projected:
+        with recorded(SELF) as looked:
             np.testing.assert_allclose(run().numpy(), plain.numpy(), atol=1e-6)
-    for weights, (_, _, v), output in zip(maps, projected, outputs, strict=True):
+    for each, output in zip(looked, outputs, strict=True):
+        weights, v = each.weights(), each.v
         v = v.repeat_interleave(weights.shape[1] // v.shape[1], dim=1)
         by_hand = (weights @ v).transpose(1, 2).flatten(2)
         np.testing.assert_allclose(by_hand.numpy(), output.numpy(), atol=1e-5)
@@ -132,18 +135,48 @@ def test_attention_heads_are_summed_up(opened):
     assert "keys" in view.to_dict() and "attended" not in view.to_dict()
 
 
-def test_the_steps_of_one_token(opened):
-    model = network("transformer", opened, heads=2)
+@pytest.mark.parametrize("settings", [{"heads": 2}, {"heads": 2, "groups": 1}, {"heads": 2, "objective": "masked"}])
+def test_the_steps_of_one_token(opened, settings):
+    model = network("transformer", opened, **settings)
     (view,) = attention(model, TEXT)
-    found = steps(model, TEXT, layer=1, head=1, query=3)
+    found = steps(view, layer=2, head=2, query=4).steps
+    assert [step.token for step in found] == view.attended[: len(found)]
+    assert len(found) == (len(view.attended) if "objective" in settings else 4)
     scaled = np.array([step.scaled for step in found])
     np.testing.assert_allclose(scaled, [step.dot / np.sqrt(8) for step in found], rtol=1e-5)
     softmax = np.exp(scaled - scaled.max()) / np.exp(scaled - scaled.max()).sum()
     np.testing.assert_allclose([step.weight for step in found], softmax, atol=1e-5)
-    np.testing.assert_allclose(softmax, view.layers[1].heads[1].weights[3][:4], atol=1e-5)
+    np.testing.assert_allclose(softmax, view.layers[1].heads[1].weights[3][: len(found)], atol=1e-5)
     np.testing.assert_allclose([s.weighted for s in found], [s.weight * s.value for s in found], rtol=1e-4)
     with pytest.raises(UsageError, match="no layer 3"):
-        steps(model, TEXT, layer=2, head=0, query=0)
+        steps(view, layer=3, head=1, query=1)
+    assert steps(view, layer=None, head=2, query=4) == steps(view, layer=2, head=2, query=4)
+
+
+@pytest.mark.parametrize("objective", ["causal", "masked"])
+def test_attention_of_a_long_text_is_that_of_groups_of_tokens(opened, monkeypatch, objective):
+    """Against the whole weights, which are computed at once."""
+    model = network("transformer", opened, heads=2, objective=objective)
+    text = " ".join([TEXT] * 4)
+    (whole,) = attention(model, text)
+    size = len(whole.queries)
+    monkeypatch.setattr(attention_view, "_MOST_STEPS", 0)
+    monkeypatch.setattr(attention_view, "_AT_ONCE", 2 * size * 6)  # three passes or more
+    for most, group in ((4 * size**2, 1), (4 * size**2 - 1, 2), (4 * 5**2, 5)):
+        monkeypatch.setattr(attention_view, "_MOST", most)
+        (view,) = attention(model, text)
+        assert view.grouped == group and len(view.queries) == -(-size // group)
+        assert " ".join(view.queries) == " ".join(whole.queries)
+        member = (np.arange(size) // group)[:, None] == np.arange(len(view.queries))
+        for layer, expected in zip(view.layers, whole.layers, strict=True):
+            for head, full in zip(layer.heads, expected.heads, strict=True):
+                by_hand = (member / member.sum(axis=0)).T @ np.array(full.weights) @ member
+                np.testing.assert_allclose(head.weights, by_hand, atol=1e-5)
+                found = [head.previous, head.first, head.own, head.entropy]
+                np.testing.assert_allclose(found, [full.previous, full.first, full.own, full.entropy], atol=1e-5)
+                assert head.dots is None
+        with pytest.raises(UsageError, match="step by step"):
+            steps(view, layer=1, head=1, query=1)
 
 
 @pytest.mark.parametrize("arch", ["rnn", "lstm", "gru"])

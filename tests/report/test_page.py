@@ -117,8 +117,8 @@ def unpacked(matrix):
     """As `matrix` of the script does it, by an index into the alphabet."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     digits = [alphabet.index(character) for character in matrix["packed"]]
-    levels = np.array(digits).reshape(-1, 2) @ [64, 1]
-    values = matrix["low"] + (matrix["high"] - matrix["low"]) * levels / 4095
+    levels = np.array(digits).reshape(-1, matrix["digits"]) @ 64 ** np.arange(matrix["digits"])[::-1]
+    values = matrix["low"] + (matrix["high"] - matrix["low"]) * levels / (64 ** matrix["digits"] - 1)
     return values.reshape(matrix["rows"], matrix["columns"])
 
 
@@ -304,6 +304,37 @@ def test_a_head_is_chosen_and_its_tokens_are_followed_by_mouse_and_keys(shown):
     browser.evaluate("document.querySelectorAll('.attention input')[0].focus()")
     browser.press("ArrowRight")
     assert browser.evaluate("document.querySelectorAll('.heads button').length") == 2
+
+
+def test_the_weights_of_a_token_are_computed_step_by_step(shown):
+    """Causal weights of random queries and keys, against numpy."""
+    rng = np.random.default_rng(3)
+    dots, values = rng.normal(size=(2, 4, 4)) * 9, rng.random((2, 4)) + 0.5
+    scaled = np.where(np.tri(4) > 0, dots / 4, -np.inf)
+    weights = np.exp(scaled) / np.exp(scaled).sum(axis=-1, keepdims=True)
+    heads = [
+        AttentionHead(*each, None, 0.0, None, 0.0, dots=dots[h].tolist(), values=values[h].tolist())
+        for h, each in enumerate([[w.tolist()] for w in weights])
+    ]
+    view = of(AttentionView("self", WORDS, WORDS, [AttentionLayer(heads)], width=16))
+    browser = shown([view | {"layer": 0, "head": 1, "query": 2}])
+    for head, query in ((1, 2), (1, 3), (0, 3), (0, 0)):
+        browser.point(".heads button", index=head, click=True)
+        browser.point(".links text[data-pick]", index=query)
+        cells = texts(browser, ".large table tbody td")
+        rows = [cells[at : at + 6] for at in range(0, len(cells), 6)]
+        assert [row[0] for row in rows] == WORDS[: query + 1]
+        found = np.array([[float(cell.replace("−", "-")) for cell in row[1:]] for row in rows])
+        seen = np.s_[head, query, : query + 1]
+        columns = [
+            dots[seen],
+            scaled[seen],
+            weights[seen],
+            values[head, : query + 1],
+            weights[seen] * values[head, : query + 1],
+        ]
+        assert np.abs(found - np.stack(columns, axis=1)).max(axis=0) == pytest.approx(0, abs=5.2e-3)
+    assert texts(browser, ".large table th")[1:3] == ["q · k", "÷ √16"]
 
 
 def test_gates_follow_the_choices_and_the_cursor(shown):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from seqcli.commands.explain.question import Question
@@ -10,6 +11,7 @@ from seqcli.errors import UsageError
 from seqcli.explain.attention import steps
 from seqcli.explain.views import Explained, views
 from seqcli.report.output import JSON, Output, check_folder
+from seqcli.results.inside import AttentionSteps, AttentionView
 
 
 class Chosen(NamedTuple):
@@ -35,18 +37,18 @@ def explained(question: Question, chosen: Chosen, *, png: str | None, html: str 
             for line, text in enumerate(block.records(), block.first):
                 for model in models.of(block):
                     name = model.opened.name
-                    for view in views(model, text, kinds=question.kinds, how=question.how):
+                    for view in _views(model, text, question, chosen):
                         record = {"line": line, "text": text, "model": name, **view.to_dict()}
                         if out.mode == JSON:
                             out.rows([], json=[record])
                         elif not (png or html):
                             out.write(picture(view, title=name, color=color, **_large(view, chosen)))
+                        if isinstance(view, AttentionSteps):
+                            continue  # a page shows them for every token
                         if html:
-                            objects.append(record)
+                            objects.append(record | _large(view, chosen))
                         if len(panels) < view_figures.MOST:
                             panels.append((f"{name}: {text}", view))
-                    if chosen.token and out.mode != JSON:
-                        out.write(_steps(model, text, chosen, color=color))
     if png:
         drawn, complete = view_figures.png(panels)
         _write(png, drawn)
@@ -56,6 +58,19 @@ def explained(question: Question, chosen: Chosen, *, png: str | None, html: str 
         from seqcli.report.page import page
 
         _write(html, page(objects, title="seqcli explain", language="ko" if language == "ko" else "en").encode())
+
+
+def _views(model: Explained, text: str, question: Question, chosen: Chosen) -> Iterator[Any]:
+    """Those of a text, after each attention how that of the chosen token is computed; a note says what was left out."""
+    for view in views(model, text, kinds=question.kinds, how=question.how, note=question.reporter.note):
+        yield view
+        if isinstance(view, AttentionView):
+            if view.grouped > 1:
+                question.reporter.note(
+                    f"{model.opened.name}: the text is long: {view.grouped} consecutive tokens are shown as one in the attention"
+                )
+            if chosen.token:
+                yield steps(view, layer=chosen.layer, head=chosen.head, query=chosen.token)
 
 
 def _check(question: Question, *, png: str | None, html: str | None) -> None:
@@ -75,29 +90,20 @@ def _check(question: Question, *, png: str | None, html: str | None) -> None:
 
 
 def _large(view: Any, chosen: Chosen) -> dict[str, int | None]:
-    """Which layer and head are shown large. Raises UsageError where there are none such."""
+    """Which layer and head are shown large, and which query is described, from 0. Raises UsageError where there are none such."""
     if getattr(view, "view", "") != "attention":
         return {}
     layers, heads = len(view.layers), len(view.layers[0].heads)
     if (chosen.layer or 1) > layers or (chosen.head or 1) > heads:
         raise UsageError(
-            f"{layers} layers of {heads} heads, no layer {chosen.layer or layers}, head {chosen.head or 1}"
+            f"there is no layer {chosen.layer or layers}, head {chosen.head or 1}",
+            cure=f"there are {layers} layers of {heads} heads",
         )
     return {
         "layer": None if chosen.layer is None else chosen.layer - 1,
         "head": None if chosen.head is None else chosen.head - 1,
+        "query": None if chosen.token is None else chosen.token - 1,
     }
-
-
-def _steps(model: Explained, text: str, chosen: Chosen, *, color: bool) -> str:
-    from seqcli.report.views import steps as drawn
-
-    assert chosen.token is not None
-    layer, head = (chosen.layer or 1) - 1, (chosen.head or 1) - 1
-    rows = steps(model.opened, text, layer=layer, head=head, query=chosen.token - 1)
-    return drawn(
-        rows, title=f"{model.opened.name}, layer {layer + 1}, head {head + 1}, token {chosen.token}", color=color
-    )
 
 
 def _write(path: str, data: bytes) -> None:

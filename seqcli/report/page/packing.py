@@ -1,8 +1,9 @@
 """Views made small for a page: numbers get the digits that can be seen, matrices become strings.
 
 A number of a matrix takes two characters, 4,096 steps between the ends of its range: finer than the three digits that are shown,
-and a third of the size of decimals. Attention of more than `_MOST` weights is averaged over the heads of each layer, then over the
-layers; of gates only the units that move most are kept. What was left out is noted in the object for the page to say.
+and a third of the size of decimals; the products of queries and keys, whose range is wider, take three. Attention of more than `_MOST`
+weights is averaged over the heads of each layer, then over the layers; of gates only the units that move most are kept. What was left
+out is noted in the object for the page to say.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _MOST = 2_000_000  # numbers of a view's matrices: 4 MB of the page
-_LEVELS = 4096
 _CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -46,8 +46,25 @@ def _attention(view: Mapping[str, Any]) -> dict[str, Any]:
         if size * len(layers) > _MOST:
             averaged = "layers"
             layers = [[_mean([head for heads in layers for head in heads])]]
-    heads = [[{**head, "weights": _matrix(head["weights"], 0.0, 1.0)} for head in layer] for layer in layers]
-    return {**view, "layers": heads, "averaged": averaged}
+    return {
+        **view,
+        "layers": [[_head(head, view["width"]) for head in layer] for layer in layers],
+        "averaged": averaged,
+    }
+
+
+def _head(head: Mapping[str, Any], width: int | None) -> dict[str, Any]:
+    """With `scaled`, q . k / sqrt(width), in place of q . k; keys that a query does not see have the lowest value."""
+    import numpy as np
+
+    weights = np.asarray(head["weights"])
+    kept = {name: value for name, value in head.items() if name != "dots"} | {"weights": _matrix(weights, 0.0, 1.0)}
+    if head.get("dots") is None or not width:
+        return kept | {"values": None}
+    scaled = np.where(weights > 0, np.asarray(head["dots"]) / width**0.5, -np.inf)
+    low, high = float(scaled[weights > 0].min()), float(scaled.max())
+    margin = 0.01 * (high - low) + 1e-6
+    return kept | {"scaled": _matrix(scaled, low - margin, high + margin, digits=3)}
 
 
 def _mean(heads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -59,7 +76,7 @@ def _mean(heads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     weights = np.zeros(np.shape(heads[0]["weights"]))
     for head in heads:
         weights += np.asarray(head["weights"])
-    summaries = {name: [head[name] for head in heads] for name in heads[0] if name != "weights"}
+    summaries = {name: [head[name] for head in heads] for name in ("previous", "first", "own", "entropy")}
     means = {name: None if None in values else sum(values) / len(values) for name, values in summaries.items()}
     return {"weights": weights / len(heads), **means}
 
@@ -93,15 +110,22 @@ def _positions(view: Mapping[str, Any]) -> dict[str, Any]:
     return {**view, "similarity": _matrix(view["similarity"], -1.0, 1.0)}
 
 
-def _matrix(values: Any, low: float, high: float) -> dict[str, Any]:
-    """values [R][C] within low and high, row after row, two characters each: the higher six bits first."""
+def _matrix(values: Any, low: float, high: float, *, digits: int = 2) -> dict[str, Any]:
+    """values [R][C] within low and high, row after row, so many characters each, of six bits: the highest first."""
     import numpy as np
 
     array = np.nan_to_num(np.asarray(values, np.float64))
-    levels = np.rint((array.clip(low, high) - low) / (high - low) * (_LEVELS - 1)).astype(np.uint16)
-    pairs = np.stack([levels >> 6, levels & 63], axis=-1)
-    written = np.frombuffer(_CHARACTERS, np.uint8)[pairs].tobytes().decode("ascii")
-    return {"rows": array.shape[0], "columns": array.shape[1], "low": low, "high": high, "packed": written}
+    levels = np.rint((array.clip(low, high) - low) / (high - low) * (64**digits - 1)).astype(np.uint32)
+    parts = np.stack([levels >> 6 * place & 63 for place in reversed(range(digits))], axis=-1)
+    written = np.frombuffer(_CHARACTERS, np.uint8)[parts].tobytes().decode("ascii")
+    return {
+        "rows": array.shape[0],
+        "columns": array.shape[1],
+        "low": low,
+        "high": high,
+        "digits": digits,
+        "packed": written,
+    }
 
 
 def _short(value: Any) -> Any:

@@ -1,6 +1,7 @@
-// Where each token looks: all heads small, a chosen one large, as a matrix and as lines between the tokens.
+// Where each token looks: all heads small, a chosen one large, as a matrix and as lines between the tokens; of one token step by step.
 
 const MOST_LINES = 80; // tokens; more lines cannot be told apart
+const MOST_STEPS = 24; // tokens that a token looks at, those of the largest weights
 const root = (share) => Math.sqrt(share); // of weights, most of which are small
 
 VIEWS.attention = (section, views) => {
@@ -23,7 +24,9 @@ function summary(head) {
 
 function heads(view) {
   const large = el("div", { class: "large" });
-  const layers = view.layers.map((layer) => layer.map((head) => ({ ...head, weights: matrix(head.weights) })));
+  const layers = view.layers.map((layer) => layer.map((head) => ({
+    ...head, weights: matrix(head.weights), scaled: head.scaled ? matrix(head.scaled) : null,
+  })));
   const name = (layer, head) => (view.averaged === "layers" ? say("mean_all")
     : view.averaged === "heads" ? say("mean_heads", layer + 1) : say("head", layer + 1, head + 1));
   const grid = el("div", { class: "heads", role: "group", "aria-label": say("heads") });
@@ -37,18 +40,22 @@ function heads(view) {
         small, el("span", {}, name(l, h)), el("small", {}, summary(head)));
     })));
   });
-  let query = view.queries.length - 1;
-  pickable(grid, (button) => {
+  let query = Math.min(view.query ?? Infinity, view.queries.length - 1);
+  const pick = pickable(grid, (button) => {
     const [l, h] = [Number(button.dataset.layer), Number(button.dataset.head)];
     large.replaceChildren(...enlarged(view, layers[l][h], name(l, h), query, (chosen) => { query = chosen; }));
   });
-  const note = view.averaged ? el("p", { class: "note" }, say("averaged")) : null;
-  return [note, grid, large].filter(Boolean);
+  if (view.layer != null || view.head != null) {
+    pick(grid.querySelector(`[data-layer="${view.layer ?? layers.length - 1}"][data-head="${view.head ?? 0}"]`));
+  }
+  const notes = [view.grouped > 1 ? say("grouped", view.grouped) : null, view.averaged ? say("averaged") : null];
+  return [...notes.filter(Boolean).map((note) => el("p", { class: "note" }, note)), grid, large];
 }
 
 /** A head as matrix and as lines; `query` is the token whose row is described. */
 function enlarged(view, head, title, query, remember) {
   const details = readout();
+  const computed = el("div");
   const map = heatmap({
     values: head.weights, rows: view.queries, columns: view.keys, curve: root, moved: (row, column) => look(row, column),
     label: say("matrix_label", title), most: 26,
@@ -62,11 +69,31 @@ function enlarged(view, head, title, query, remember) {
     const named = found.filter(({ place }, rank) => rank < 5 || place === column); // the cell that is pointed at too
     details.replaceChildren(el("p", {}, tokenText(view.queries[row]), " ", say("looks_at")),
       bars(named.map(({ key, place, weight }) => [tokenText(key), weight, fixed(weight, 3), place === column])));
+    computed.replaceChildren(...(head.scaled ? steps(view, head, row) : []));
   }
   look(query);
   return [
     el("h5", {}, `${title}: ${summary(head)}`, el("span", { class: "soft" }, ` · ${say("entropy", fixed(head.entropy))}`)),
     el("div", { class: "pair-of attention" }, el("div", {}, map.element), el("div", {}, links?.element ?? el("p", { class: "note" }, say("no_lines", MOST_LINES)), details)),
+    computed,
+  ];
+}
+
+/** How the weights of a token come about: products of its query with the keys, their softmax, and what each value then adds. */
+function steps(view, head, query) {
+  const { low, high } = head.scaled;
+  const seen = view.keys.map((key, place) => ({ key, place, scaled: head.scaled.at(query, place) }))
+    .filter(({ scaled }) => scaled - low > 0.002 * (high - low)); // the others have the lowest value
+  const most = Math.max(...seen.map(({ scaled }) => scaled));
+  const total = sum(seen.map(({ scaled }) => Math.exp(scaled - most)));
+  const shown = [...seen].sort((a, b) => b.scaled - a.scaled).slice(0, MOST_STEPS).sort((a, b) => a.place - b.place);
+  const rows = shown.map(({ key, place, scaled }) => {
+    const weight = Math.exp(scaled - most) / total;
+    return [tokenText(key), fixed(scaled * Math.sqrt(view.width)), fixed(scaled), fixed(weight, 3), fixed(head.values[place]), fixed(weight * head.values[place], 3)];
+  });
+  return [
+    table([say("key"), "q · k", `÷ √${view.width}`, "softmax", "|v|", say("weighted_value")], rows, el("span", {}, say("steps_of"), " ", tokenText(view.queries[query]))),
+    el("p", { class: "soft" }, say("about_steps"), shown.length < seen.length ? ` ${say("steps_few", shown.length, seen.length)}` : ""),
   ];
 }
 

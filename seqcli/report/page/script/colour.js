@@ -29,15 +29,16 @@ function scale(kind, marks, label) {
 }
 
 /** A matrix out of its packed form (`packing.py`): {rows, columns, low, high, at(row, column)}. */
-function matrix({ rows, columns, low, high, packed }) {
+function matrix({ rows, columns, low, high, digits, packed }) {
   const digit = new Uint8Array(128);
   [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"].forEach((character, value) => {
     digit[character.charCodeAt(0)] = value;
   });
   const values = new Float32Array(rows * columns);
   for (let place = 0; place < values.length; place += 1) {
-    const level = 64 * digit[packed.charCodeAt(2 * place)] + digit[packed.charCodeAt(2 * place + 1)];
-    values[place] = low + ((high - low) * level) / 4095;
+    let level = 0;
+    for (let at = digits * place; at < digits * (place + 1); at += 1) level = 64 * level + digit[packed.charCodeAt(at)];
+    values[place] = low + ((high - low) * level) / (64 ** digits - 1);
   }
   return { rows, columns, low, high, at: (row, column) => values[row * columns + column] };
 }
