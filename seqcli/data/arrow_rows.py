@@ -1,6 +1,6 @@
-"""Columns of .csv (RFC 4180; CR LF in a cell becomes LF) and .parquet files, as pyarrow reads them.
+"""Columns of .csv (RFC 4180; CR LF in a cell becomes LF) and .parquet files, read with pyarrow.
 
-A .csv whose header has no comma may be separated by semicolons, tabs or vertical bars instead.
+If the header of a .csv file has no comma, its columns may be separated by semicolons, tabs or vertical bars.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seqcli.errors import InputError, UsageError, nearest
 
 _ROWS = 4096
 _LARGEST_CSV_ROW = 1 << 24  # bytes
-Part = tuple[list[str], list[list[object]]]  # of a batch of rows: the names of the asked columns, and their values
+Part = tuple[list[str], list[list[object]]]  # a batch of rows: the names of the requested columns, and their values
 
 
 def read_csv(path: str, columns: Sequence[Asked], **reading) -> Iterator[Rows]:
@@ -33,13 +33,13 @@ def read_parquet(path: str, columns: Sequence[Asked]) -> Iterator[Rows]:
         if file.seekable():
             yield from _rows(path, "Parquet", lambda: _parquet(file, columns, path))
             return
-        with tempfile.TemporaryFile() as copy:  # of a pipe: what the columns are stands at the end of the file
+        with tempfile.TemporaryFile() as copy:  # a pipe: the description of the columns is at the end of the file
             shutil.copyfileobj(file, copy)
             yield from _rows(path, "Parquet", lambda: _parquet(copy, columns, path))
 
 
 def _rows(path: str, kind: str, batches: Callable[[], Iterator[Part]]) -> Iterator[Rows]:
-    import pyarrow  # 0.2 s, only for these two formats
+    import pyarrow  # takes 0.2 s, needed only for these two formats
 
     first = 1
     try:
@@ -54,7 +54,7 @@ def _rows(path: str, kind: str, batches: Callable[[], Iterator[Part]]) -> Iterat
                 cells = list(zip(*(text[begin : begin + _ROWS] for text in texts)))
                 yield Rows(first, cells)
                 first += len(cells)
-    # Damaged files are found by whichever part of pyarrow meets them first.
+    # Damage is reported by whichever part of pyarrow notices it first, each with an exception of its own.
     except (
         pyarrow.ArrowException,
         OSError,
@@ -72,7 +72,7 @@ def _rows(path: str, kind: str, batches: Callable[[], Iterator[Part]]) -> Iterat
 
 
 class _Text(io.RawIOBase):
-    """Blocks of lines as the file that pyarrow reads."""
+    """Presents blocks of lines to pyarrow as one file."""
 
     def __init__(self, blocks: Iterator[Block]):
         self._blocks, self._rest = blocks, memoryview(b"")
@@ -82,7 +82,7 @@ class _Text(io.RawIOBase):
         return True
 
     def first_row(self, delimiter: str) -> list[str]:
-        """The cells of the first row, which is yet to be read; none in an empty file."""
+        """The cells of the first row, which remains to be read; empty if the file is."""
         self._fill()
         lines = io.StringIO(str(self._rest[:_LARGEST_CSV_ROW], "utf-8", "ignore"), newline="")
         csv.field_size_limit(_LARGEST_CSV_ROW)
@@ -102,8 +102,10 @@ class _Text(io.RawIOBase):
 
 
 def _delimiter(file: _Text, columns: Sequence[Asked]) -> str:
-    """The comma, or what separates the names of a header that has none: a semicolon, a tab, a vertical bar. Without a header
-    that is looked for only where another column than the first is asked."""
+    """The delimiter: the comma or, if the header has none, a semicolon, a tab or a vertical bar.
+
+    In a file without a header, only the comma is considered unless a column other than the first is requested.
+    """
     if len(file.first_row(",")) > 1 or (numbered(columns) and not any(place_of(wanted(c).name or "") for c in columns)):
         return ","
     return next((mark for mark in ";\t|" if len(file.first_row(mark)) > 1), ",")
@@ -119,7 +121,7 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
         return
     header = not numbered(columns)
     if not header:
-        names = [f"f{number}" for number in range(len(names))]  # as pyarrow calls them
+        names = [f"f{number}" for number in range(len(names))]  # the names that pyarrow gives them
     places = places_of([*columns, f"#{len(names)}"], names, path)
     unique = len(set(names)) == len(names)
     called = [names[place] for place in places]
@@ -131,7 +133,7 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
             autogenerate_column_names=not header, block_size=_LARGEST_CSV_ROW, use_threads=False
         ),
         parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False),
-        # Text as it stands: a type inferred from the first rows would turn 007 into 7.
+        # Keep all cells as text: with types inferred from the first rows, 007 would become 7.
         convert_options=csv.ConvertOptions(
             default_column_type=pyarrow.string(),
             strings_can_be_null=False,
@@ -140,7 +142,9 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
     ):
         yield called[:-1], [batch.column(column).to_pylist() for column in found]
         last = batch.column(end)[-1].as_py() if batch.num_rows else last
-    if file.quotes % 2 and last.endswith("\n"):  # pyarrow lets it pass: all that follows would be one cell
+    if file.quotes % 2 and last.endswith(
+        "\n"
+    ):  # pyarrow does not report it: the rest of the file would become one cell
         raise pyarrow.ArrowInvalid("a quote is not closed")
 
 
@@ -162,7 +166,7 @@ def _parquet(file: ByteFile, columns: Sequence[Asked], path: str) -> Iterator[Pa
 
 
 def _values(column) -> list[object]:
-    """As Python's; 0.1 of 32 or 16 bits stays 0.1, as other formats write it."""
+    """The values of a column as Python objects; a 16- or 32-bit 0.1 stays 0.1, as other formats write it."""
     import pyarrow
 
     values = column.to_pylist()
@@ -173,7 +177,7 @@ def _values(column) -> list[object]:
 
 
 def _leaves(fields) -> Iterator[str]:
-    """The names of all fields of a schema; of those in a struct, dotted."""
+    """The names of all fields of a schema; dotted for fields inside a struct."""
     import pyarrow
 
     for field in fields:
@@ -186,9 +190,9 @@ def _leaves(fields) -> Iterator[str]:
 def nested_columns(
     columns: Sequence[Asked], names: Sequence[str], leaves: Sequence[str], path: str
 ) -> list[tuple[int, str]]:
-    """The place of each asked column among the table's `names`, and its own name, dotted if it is a field inside one.
+    """The position of each requested column among the table's `names`, and its own name, dotted for a nested field.
 
-    leaves: the names of all fields, those inside others dotted.
+    leaves: the names of all fields, dotted for nested ones.
     """
     found = []
     for column in columns:
@@ -212,7 +216,7 @@ def nested_columns(
 
 
 def inner(values: list[object], column: str, name: str) -> list[object]:
-    """The fields called `name` in the objects of a column; the values themselves where that is the column's own name."""
+    """The fields called `name` in the objects of a column; the values themselves if that is the name of the column."""
     if name == column:
         return values
     found = (field_of({column: value}, name) for value in values)

@@ -1,7 +1,7 @@
-"""Batches for training, as a function of (seed, epoch, index): resuming needs to remember two numbers.
+"""Batches for training, as a function of (seed, epoch, index), so that resuming needs to remember only two numbers.
 
-A corpus is a stream of tokens with `<s>` before each row. Rows of lines go into batches of like length; running text
-goes into windows at random places, or into lanes that are read on and on, for models that carry a state.
+A corpus is a stream of tokens with `<s>` before each row. Lines are batched by similar length. Running text is read in
+windows at random positions or, for models that carry a state, in parallel lanes from step to step.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import numpy as np
 from seqcli.text import BOS_ID, EOS_ID, PAD
 from seqcli.token_batch import TokenBatch, padded, places, rows_of
 
-_SORTED_TOGETHER = 64  # batches whose rows are sorted by length with one another
+_SORTED_TOGETHER = 64  # number of batches whose rows are sorted by length together
 NOT_COUNTED = -1
 
 
 class Example(NamedTuple):
-    """inputs, targets: int64 [B, T]; a target is the next input, NOT_COUNTED where there is none. carries: state goes on.
+    """One batch. inputs, targets: int64 [B, T]; the target at a position is the next input, or NOT_COUNTED if there is none.
 
-    Of labelled rows targets are their labels, int64 [B]; of pairs (`paired`) inputs are sources and targets translations, `<s>`
-    first, which is no target. masked: some of the inputs are hidden, and these are the targets.
+    carries: the model's state is carried over from the previous batch. For labelled rows, targets are the labels, int64
+    [B]. For pairs (`paired`), inputs are the sources and targets the translations, which begin with `<s>`; that is not
+    predicted. masked: some inputs are hidden, and these are the targets.
     """
 
     inputs: np.ndarray
@@ -34,27 +35,28 @@ class Example(NamedTuple):
 
     @property
     def counted(self) -> np.ndarray:
-        """Where the targets are that count, among all of them: int64 [n]."""
+        """Flat indices of the targets that count: int64 [n]."""
         targets = self.targets[:, 1:] if self.paired else self.targets
         return np.flatnonzero(targets != NOT_COUNTED)
 
 
 class Batches(Protocol):
     def length(self, epoch: int) -> int:
-        """Batches of an epoch."""
+        """The number of batches in an epoch."""
 
     def get(self, epoch: int, index: int) -> Example: ...
 
 
 class OfLikeLength:
-    """Rows in batches of about `batch_tokens` tokens, padding included; every row once an epoch. lengths: int64 [N]."""
+    """Rows of similar length in batches of about `batch_tokens` tokens, padding included; every row once per epoch. lengths:
+    int64 [N]."""
 
-    round_to = 8  # lengths are padded to multiples of it: kernels prepared for a shape are used again
+    round_to = 8  # lengths are rounded up to multiples of this, so that kernels compiled for a shape are reused
 
     def __init__(self, lengths: np.ndarray, *, batch_tokens: int, seed: int):
         self._lengths, self._seed, self._budget = lengths, seed, batch_tokens
         self._epoch = -1
-        self._groups: list[np.ndarray] = []  # of that epoch
+        self._groups: list[np.ndarray] = []  # of epoch `_epoch`
 
     def length(self, epoch: int) -> int:
         return len(self._plan(epoch))
@@ -74,11 +76,11 @@ class OfLikeLength:
         return self._groups
 
     def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
-        """rows, shortest first, in groups as large as the budget allows."""
+        """Splits rows, shortest first, into groups as large as the budget allows."""
         lengths, groups, begin = self._rounded(self._lengths[rows]).tolist(), [], 0
         while begin < len(rows):
             most = min(len(rows), begin + max(1, self._budget // lengths[begin]))
-            # (end - begin) * lengths[end - 1] grows with end: the last that fits is found by bisection
+            # (end - begin) * lengths[end - 1] grows with end, so bisection finds the last end that fits
             end = begin + max(
                 1, bisect_right(range(1, most - begin + 1), self._budget, key=lambda n: n * lengths[begin + n - 1])
             )
@@ -94,14 +96,14 @@ class OfLikeLength:
 
 
 class Lines(OfLikeLength):
-    """Rows of a stream; longest: what is longer is cut into several."""
+    """Rows of a stream. longest: longer rows are cut into several."""
 
     def __init__(self, stream: np.ndarray, *, batch_tokens: int, seed: int, longest: int | None = None):
         self._stream = stream
         begins, lengths = rows_of(stream)
-        if longest is not None:  # what a window cannot hold is cut
+        if longest is not None:  # cut rows that do not fit into a window
             parts = np.maximum(-(-lengths // longest), 1)
-            number = places(parts)  # of a part, in its row
+            number = places(parts)  # index of each part within its row
             begins = np.repeat(begins, parts) + number * longest
             lengths = np.minimum(np.repeat(lengths, parts) - number * longest, longest)
         kept = lengths > 0
@@ -120,9 +122,10 @@ class Lines(OfLikeLength):
 
 
 class Labelled(OfLikeLength):
-    """Rows of a stream with a label each, padded with PAD. What is longer than `longest` is cut off; closed: but for its `</s>`.
+    """Rows of a stream with a label each, padded with PAD.
 
-    changed: what a row's tokens become, given a generator of this epoch and batch (`data/piece_dropout`).
+    longest: longer rows are truncated; closed: but keep their `</s>`. changed: applied to the tokens of a row, given a
+    random generator for this epoch and batch (`data/piece_dropout`).
     """
 
     def __init__(
@@ -131,7 +134,7 @@ class Labelled(OfLikeLength):
     ):  # fmt: skip
         self._begins, lengths = rows_of(stream)
         assert len(labels) == len(lengths) and (lengths > 0).all(), "every row has a label, and a token"
-        super().__init__(np.minimum(lengths + 1, longest), batch_tokens=batch_tokens, seed=seed)  # `<s>` is read, too
+        super().__init__(np.minimum(lengths + 1, longest), batch_tokens=batch_tokens, seed=seed)  # including `<s>`
         self._stream, self._labels, self._longest, self._changed = stream, labels, longest, changed
         self._cut_off = closed & (lengths + 1 > longest)
 
@@ -148,9 +151,9 @@ class Labelled(OfLikeLength):
 
 
 class Pairs(OfLikeLength):
-    """Sources and translations, rows of two batches, padded with PAD; `<s>` stands before a translation.
+    """Sources and translations, as rows of two batches, padded with PAD; translations begin with `<s>`.
 
-    A pair counts as the longer of the two, `<s>` included. changed: see `Labelled`; of the source and of the target.
+    The size of a pair is that of its longer side, `<s>` included. changed: see `Labelled`; for the source and the target.
     """
 
     round_to = 2
@@ -176,7 +179,7 @@ class Pairs(OfLikeLength):
 
 
 class Windows:
-    """Windows of `width` tokens at random places of a text; an epoch is as many as would cover it."""
+    """Windows of `width` tokens at random positions of a text; an epoch has as many as are needed to cover the text once."""
 
     def __init__(self, stream: np.ndarray, *, width: int, batch_tokens: int, seed: int):
         self._stream, self._seed = stream, seed
@@ -193,9 +196,9 @@ class Windows:
 
 
 class Lanes:
-    """A text cut into B lanes, read side by side in steps of `width` tokens; the state is carried from step to step.
+    """A text cut into B lanes, read in parallel in steps of `width` tokens; the state is carried from step to step.
 
-    Every epoch begins at another place, so that the cuts move.
+    Every epoch begins at a different position, so that the cuts move.
     """
 
     def __init__(self, stream: np.ndarray, *, width: int, batch_tokens: int, seed: int):
@@ -216,5 +219,5 @@ class Lanes:
 def _example(stream: np.ndarray, begins: np.ndarray, width: int, *, carries: bool = False) -> Example:
     tokens = stream[begins[:, None] + np.arange(width + 1)].astype(np.int64)
     inputs, targets = tokens[:, :-1], tokens[:, 1:].copy()
-    targets[targets == BOS_ID] = NOT_COUNTED  # another text begins
+    targets[targets == BOS_ID] = NOT_COUNTED  # a new text begins
     return Example(inputs, targets, carries)

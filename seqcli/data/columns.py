@@ -1,7 +1,7 @@
-"""Columns of tables: which of them is meant, fields inside objects by dotted names, and cells as text.
+"""Columns of tables: how a column is found, nested fields by dotted names, and cells as text.
 
-A column is named by its header, by a path into nested fields (`translation.en`), or `#N` (from 1). Case and blanks around a
-name do not matter where only one column can be meant.
+A column is given by the name in its header, by a path into nested fields (`translation.en`), or as `#N`, counted from 1.
+Case and surrounding blanks are ignored if only one column matches.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from seqcli.errors import InputError, UsageError, listed, nearest
 from seqcli.text import nfc
 
 TEXT_COLUMNS = ("text", "sentence", "document", "review")
-MISSING = object()  # of a field: neither a value nor null
+MISSING = object()  # marks a missing field, as opposed to null
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ",": "commas"}
 _PLAIN = (int, float, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta)
 
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """A column by what it holds: the first of `usual` that the file has, unless the user gives its `name`.
+    """A column by its content: the first of the `usual` names that the file has, unless the user gives its `name`.
 
-    may_lack: a JSON object after the first may be without it; that is an empty cell, as null is.
+    may_lack: JSON objects after the first may lack it; the cell is then empty, as for null.
     """
 
     holds: str
@@ -34,7 +34,7 @@ class ColumnSpec:
     may_lack: bool = False
 
     def found(self, names: Sequence[str], *, where: str, kind: str = "column") -> str:
-        """Its name. Raises UsageError where the user has to say."""
+        """The name of the column. Raises UsageError if the user has to choose one."""
         if self.name is not None:
             return matching(self.name, names) or self.name
         exact = (name for name in self.usual if name in names)
@@ -47,12 +47,12 @@ class ColumnSpec:
 
 
 def folded(name: str) -> str:
-    """A column's name without what people do not type: case, blanks around it, the form of its accents."""
+    """A column's name without differences that users overlook: case, surrounding blanks, the Unicode form of accents."""
     return nfc(name).strip().casefold()
 
 
 def matching(name: str, names: Sequence[str]) -> str | None:
-    """The column called `name`, or else the only one whose folded name is the same."""
+    """The column called `name`, or else the only one with the same folded name."""
     if name in names:
         return name
     alike = {each for each in names if folded(each) == folded(name)}
@@ -64,9 +64,10 @@ Asked = str | ColumnSpec | None  # a name or `#N`; None is TEXT
 
 
 class Rows(NamedTuple):
-    """first: number of the first row, from 1, without the header; cells: one tuple a row, a cell per asked column.
+    """A batch of rows. first: number of the first row, from 1, not counting the header; cells: a tuple for each row, with a
+    cell for each requested column.
 
-    replaced: malformed UTF-8 sequences that became U+FFFD while these rows were read.
+    replaced: malformed UTF-8 sequences replaced by U+FFFD while these rows were read.
     """
 
     first: int
@@ -79,12 +80,12 @@ def wanted(column: Asked) -> ColumnSpec:
 
 
 def numbered(columns: Sequence[Asked]) -> bool:
-    """Whether all columns are given as `#N`: the file has no header."""
+    """Whether all columns are given as `#N`, so that the file has no header."""
     return all((wanted(column).name or "").startswith("#") for column in columns)
 
 
 def place_of(column: str) -> int | None:
-    """The place from 0 that `#N` gives; None for a name."""
+    """The index, from 0, that `#N` stands for; None for a name."""
     number = column[1:]
     return (
         int(number) - 1
@@ -94,7 +95,7 @@ def place_of(column: str) -> int | None:
 
 
 def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list[int]:
-    """Where the columns stand among all `names`, the first of which is `#1`. Raises UsageError for one that is not there."""
+    """The indices of the columns among all `names`, the first of which is `#1`. Raises UsageError for an unknown column."""
     places = []
     for column in columns:
         name = wanted(column).found(names, where=path)
@@ -114,7 +115,7 @@ def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list
 
 
 def _other_format(names: Sequence[str]) -> str | None:
-    """What to do about a header that was written for another format; None where it was not."""
+    """The cure for a header that was written for another format; None if it was not."""
     if not any(names):
         return "its first line, which names the columns, is blank: remove it"
     if len(names) == 1 and (mark := next((mark for mark in _SEPARATORS if mark in names[0]), None)):
@@ -130,7 +131,7 @@ def _other_format(names: Sequence[str]) -> str | None:
 
 
 def field_names(value: Mapping[str, object]) -> Iterator[str]:
-    """The names of an object's fields; of objects in it, dotted: `translation.en`."""
+    """The names of an object's fields, dotted for nested objects: `translation.en`."""
     for name, inner in value.items():
         if isinstance(inner, Mapping) and inner:
             yield from (f"{name}.{each}" for each in field_names(inner))
@@ -139,7 +140,7 @@ def field_names(value: Mapping[str, object]) -> Iterator[str]:
 
 
 def field_of(value: Mapping[str, object], name: str) -> object:
-    """The field of that name, which may be dotted; null where an object on the way is null; MISSING where there is none."""
+    """The field with this name, which may be dotted; null if an object on the path is null, MISSING if there is no such field."""
     if name in value:
         return value[name]
     dot = name.find(".")
@@ -157,12 +158,12 @@ def field_of(value: Mapping[str, object], name: str) -> object:
 
 
 def cells_of(values: Sequence[object], name: str, where: Callable[[int], str]) -> list[str]:
-    """The values of column `name` as text. where: of the k-th of them, for errors."""
+    """The values of column `name` as text. where: gives the position of the k-th value, for errors."""
     return [value if isinstance(value, str) else _cell(value, name, where, k) for k, value in enumerate(values)]
 
 
 def _cell(value: object, name: str, where: Callable[[int], str], k: int) -> str:
-    if value is None or value != value:  # not a number: pandas' null
+    if value is None or value != value:  # NaN, which pandas writes for null
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"  # as in JSON

@@ -1,4 +1,4 @@
-"""When reading has to stop: what fits into a budget in minutes is read, the rest is left out."""
+"""A time limit for reading: as much is read as fits into a budget in minutes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ Item = TypeVar("Item")
 
 
 class Deadline:
-    """at: on the scale of `time.monotonic`; items: read so many instead, as an earlier part of a resumed run did.
+    """at: when to stop, on the scale of `time.monotonic`; items: stop after this number of items instead, as an earlier part
+    of a resumed run did.
 
-    `read` counts the items, `passed` says whether others were left out.
+    `read` counts the items, `passed` tells whether some were left out.
     """
 
     def __init__(self, at: float = math.inf, *, items: int | None = None):
@@ -21,7 +22,7 @@ class Deadline:
         self.read, self.passed = 0, False
 
     def within(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items until then; of everything that is read under this deadline the very first in any case."""
+        """The items up to the deadline, and at least the first of everything that is read under this deadline."""
         for item in items:
             late = time.monotonic() > self._at if self._items is None else self.read >= self._items
             if self.read and late:

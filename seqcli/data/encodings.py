@@ -1,4 +1,4 @@
-"""Encodings of text: which names are good, decoding in pieces, and which encoding a text looks like."""
+"""Encodings of text: valid names, incremental decoding, and detection of the encoding of a text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from seqcli.errors import InputError, UsageError
 
-# Codecs of strings rather than of files: of host names, of Python's source, of nothing.
+# Codecs that do not encode files: of host names, of Python source code, and one that always fails.
 _NOT_OF_FILES = {
     "idna",
     "punycode",
@@ -21,7 +21,7 @@ UTF8 = (None, "utf-8", "utf-8-sig")
 
 
 def checked(encoding: str | None) -> str | None:
-    """The codec's own name. Raises UsageError where it is no encoding of text files."""
+    """The canonical name of the encoding. Raises UsageError if it is not an encoding of text files."""
     if encoding is None:
         return None
     try:
@@ -35,13 +35,13 @@ def checked(encoding: str | None) -> str | None:
 
 
 def transcoded(chunks: Iterator[bytes], encoding: str, name: str, *, strict: bool) -> Iterator[bytes]:
-    """The chunks as UTF-8; malformed text becomes U+FFFD, or with `strict` an InputError."""
+    """The chunks as UTF-8; malformed text becomes U+FFFD or, with `strict`, an InputError."""
     decoder = codecs.getincrementaldecoder(encoding)("strict" if strict else "replace")
     try:
         for chunk in chunks:
             yield _utf8(decoder.decode(chunk))
         yield _utf8(decoder.decode(b"", True))
-    except UnicodeError as error:  # UTF-16 without its mark too, which "replace" does not cover
+    except UnicodeError as error:  # such as UTF-16 without a byte order mark, which errors="replace" does not cover
         without_mark = encoding in ("utf-16", "utf-32") and "BOM" in str(error)
         cure = f"use --encoding {encoding}-le or {encoding}-be" if without_mark else None
         raise InputError(f"not {encoding} ({getattr(error, 'reason', error)})", where=name, cure=cure) from None
@@ -50,14 +50,14 @@ def transcoded(chunks: Iterator[bytes], encoding: str, name: str, *, strict: boo
 def _utf8(text: str) -> bytes:
     try:
         return text.encode()
-    except UnicodeEncodeError:  # lone surrogates, which UTF-7 and some UTF-16 can spell
+    except UnicodeEncodeError:  # lone surrogates, which UTF-7 and some UTF-16 data can contain
         return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
 
 
 def looks_like(head: bytes, *, whole: bool) -> tuple[str, str] | None:
-    """What a text that is not UTF-8 seems to be, and the name of the encoding: ("CP949 (EUC-KR) text", "cp949").
+    """What kind of text this seems to be if it is not UTF-8, and its encoding: ("CP949 (EUC-KR) text", "cp949").
 
-    whole: `head` is all of the text.
+    whole: whether `head` is the complete text.
     """
     for mark, name in ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
         if head.startswith(mark):
@@ -68,7 +68,8 @@ def looks_like(head: bytes, *, whole: bool) -> tuple[str, str] | None:
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
-    """NULs, but only in every other place: nearly all of them in Latin text, the blanks' in other scripts."""
+    """Whether there are NULs at only even or only odd positions: nearly all of them in Latin text, those of the blanks in
+    other scripts."""
     for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         zeros, others = head[offset::2].count(0), head[1 - offset :: 2].count(0)
         share = zeros / max(len(head) // 2, 1)
@@ -80,7 +81,7 @@ def _utf16_without_mark(head: bytes) -> str | None:
 
 
 def _is_utf8(head: bytes) -> bool:
-    """Up to a character that was cut at the end."""
+    """Whether this is UTF-8, ignoring an incomplete character at the end."""
     try:
         head.decode()
     except UnicodeDecodeError as error:
@@ -89,11 +90,11 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def _looks_like_cp949(head: bytes, whole: bool) -> bool:
-    """Not UTF-8, but CP949 throughout and mostly Hangul syllables."""
+    """Whether this is not UTF-8, but valid CP949 and mostly Hangul syllables."""
     head = head if whole else head[: head.rfind(b"\n") + 1] or head[:-3]
     if _is_utf8(head):
         return False
-    for cut in range(2):  # a lead byte may be the last one read
+    for cut in range(2):  # the last byte may be an incomplete character
         try:
             text = head[: len(head) - cut].decode("cp949")
             break

@@ -1,6 +1,6 @@
-"""The bytes of an input: a file, standard input, or what a compressed file holds.
+"""The bytes of an input: a file, standard input, or the contents of a compressed file.
 
-Whatever the system says of a path that cannot be read becomes an InputError that names it.
+Whatever error the system reports for a path that cannot be read becomes an InputError that names it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 
 
 def compression(path: str) -> str | None:
-    """The suffix of a compressed file as it stands in the name, else None."""
+    """The suffix of a compressed file, as spelled in its name; None if there is none."""
     return next((path[-len(suffix) :] for suffix in SUFFIXES if path.lower().endswith(suffix)), None)
 
 
@@ -35,15 +35,15 @@ def unpacked_name(path: str) -> str:
 
 
 def shown(path: str) -> str:
-    """What an input is called in notes and errors."""
+    """The name of an input in notes and errors."""
     return "standard input" if path == STDIN else path
 
 
 @contextmanager
 def opened(path: str) -> Iterator[ByteFile]:
-    """The bytes of a file, of standard input ("-"), or of what a .gz, .bz2, .xz or .zst file holds.
+    """Opens a file, standard input ("-"), or the contents of a .gz, .bz2, .xz or .zst file.
 
-    Raises InputError, also for what the body raises while it reads: a damaged file is noticed only there.
+    Raises InputError, also for errors in the body of the `with` statement: a damaged file is noticed only while it is read.
     """
     suffix = (compression(path) or "").lower()
     try:
@@ -52,7 +52,7 @@ def opened(path: str) -> Iterator[ByteFile]:
                 raise InputError("standard input is closed", cure="name a file")
             yield sys.stdin.buffer
         elif suffix == ".zst":
-            import pyarrow  # 0.2 s; Python's own module came with 3.14
+            import pyarrow  # takes 0.2 s; the standard library has it from Python 3.14 on
 
             with open(path, "rb", buffering=0) as packed, pyarrow.CompressedInputStream(packed, "zstd") as unpacked:
                 yield unpacked
@@ -67,7 +67,7 @@ def opened(path: str) -> Iterator[ByteFile]:
         raise InputError("permission denied", where=path) from None
     except (zlib.error, EOFError, lzma.LZMAError) as error:
         raise InputError(f"damaged {SUFFIXES.get(suffix, 'file')} file ({error})", where=path) from None
-    except OSError as error:  # the names of its libraries have no number: "Invalid data stream"
+    except OSError as error:  # errors of compression libraries have no number: "Invalid data stream"
         damaged = suffix and error.errno is None
         what = f"damaged {SUFFIXES[suffix]} file ({error})" if damaged else f"cannot read ({error.strerror or error})"
         raise InputError(what, where=shown(path)) from None
@@ -79,7 +79,7 @@ def opened(path: str) -> Iterator[ByteFile]:
 
 @contextmanager
 def compressed(file: BinaryIO, path: str) -> Iterator[BinaryIO]:
-    """`file`, which is written as what `path` is called: through a compressor where its suffix names one."""
+    """`file`, or a compressor that writes to it if the suffix of `path` names one."""
     suffix = (compression(path) or "").lower()
     if not suffix:
         yield file
@@ -89,7 +89,7 @@ def compressed(file: BinaryIO, path: str) -> Iterator[BinaryIO]:
 
 
 class _KeptOpen(RawIOBase):
-    """Writes to a file and leaves it open when it is closed itself, as pyarrow does at the end."""
+    """Writes to a file that stays open when this wrapper is closed, as pyarrow does at the end."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
@@ -107,5 +107,5 @@ def _compressor(file: BinaryIO, suffix: str) -> Any:
 
         return pyarrow.CompressedOutputStream(_KeptOpen(file), "zstd")
     if suffix == ".gz":
-        return gzip.GzipFile("", "wb", fileobj=file, mtime=0)  # the same bytes whatever the name and the time
+        return gzip.GzipFile("", "wb", fileobj=file, mtime=0)  # the same bytes whatever the file's name and time
     return bz2.BZ2File(file, "wb") if suffix == ".bz2" else lzma.LZMAFile(file, "wb")

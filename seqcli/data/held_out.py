@@ -1,8 +1,8 @@
-"""What is held out of a training text to judge the model on: a seeded choice of rows, equal rows always on one side.
+"""Selects held-out rows of a training text: a seeded choice, with equal rows always on the same side.
 
-A model that has seen a text needs no skill to predict it, so equal texts are one group, and a group is held out whole or
-not at all. Texts are equal where no tokenizer here need tell them apart: case, white space and compatibility forms
-(Unicode's NFKC) do not count. Rows that are tokens already are equal where their tokens are.
+A model needs no skill to predict a text that it has seen, so equal texts form a group that is held out entirely or not at
+all. Texts are equal if they differ only in case, white space and compatibility forms (Unicode's NFKC). Rows of tokens are
+equal if their tokens are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PLACE, _SPREAD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 
 
 def keys_of_texts(blocks: Iterable[bytes]) -> np.ndarray:
-    """uint64 [N], the same for equal lines. blocks: lines, each ended by a line feed."""
+    """Keys of lines, uint64 [N]; equal lines have equal keys. blocks: lines, each ended by a line feed."""
     parts = [np.zeros(0, np.uint64)]
     for block in blocks:
         text = nfc(block.decode().casefold())
@@ -31,7 +31,7 @@ def keys_of_texts(blocks: Iterable[bytes]) -> np.ndarray:
 
 
 def keys_of_rows(stream: np.ndarray) -> np.ndarray:
-    """uint64 [rows], the same for equal rows of a stream of tokens, int32 [T] with `<s>` before each."""
+    """Keys of the rows of a stream of tokens (int32 [T], `<s>` before each row), uint64 [rows]; equal rows have equal keys."""
     starts, lengths = rows_of(stream)
     lengths += 1  # `<s>`
     parts, row = [np.zeros(0, np.uint64)], 0
@@ -44,8 +44,10 @@ def keys_of_rows(stream: np.ndarray) -> np.ndarray:
 
 
 def by_group(keys: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """About `count` rows, bool [N]: groups of equal keys, in random order, as long as they fit. The smallest group if none
-    does; no row where all are equal."""
+    """A mask of about `count` rows, bool [N]: groups of equal keys, in random order, as long as they fit.
+
+    Selects the smallest group if none fits, and no row if all are equal.
+    """
     group, sizes = _grouped(keys)
     chosen = np.zeros(len(sizes), bool)
     if len(sizes) > 1:
@@ -57,14 +59,15 @@ def by_group(keys: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
 
 
 def by_label(keys: np.ndarray, targets: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """The same, of every label in its share, bool [N]: `count` rows exactly where no texts are equal.
+    """The same, stratified by label, bool [N]: exactly `count` rows if no texts are equal.
 
-    targets: int [N], the labels. Each keeps a text to be learnt from; no row is chosen where that leaves none.
+    targets: int [N], the labels. At least one text of each label remains for training; selects no row if that is
+    impossible.
     """
     group, sizes = _grouped(keys)
     kept = _one_of_each_label(group, sizes, targets, rng)
     label = np.empty(len(sizes), targets.dtype)
-    label[group[::-1]] = targets[::-1]  # a group counts as its first text does
+    label[group[::-1]] = targets[::-1]  # a group has the label of its first text
     labels = int(targets.max(initial=-1)) + 1
     spare = np.bincount(label, np.where(kept, 0, sizes), minlength=labels).astype(np.int64)
     quotas = largest_remainders(np.bincount(label, sizes, minlength=labels), count, most=spare, rng=rng)
@@ -75,7 +78,7 @@ def by_label(keys: np.ndarray, targets: np.ndarray, count: int, rng: np.random.G
     for quota, end, start in zip(quotas.tolist(), ends, [0, *ends[:-1]]):
         own = order[start:end]
         chosen[own[_fill(sizes[own], quota)]] = True
-    left = rng.permutation(order[~chosen[order]])  # groups may be too large for their label's quota
+    left = rng.permutation(order[~chosen[order]])  # groups may be larger than their label's quota
     chosen[left[_fill(sizes[left], count - int(sizes[chosen].sum()))]] = True
     if not chosen.any() and len(order):
         chosen[order[sizes[order].argmin()]] = True
@@ -83,9 +86,10 @@ def by_label(keys: np.ndarray, targets: np.ndarray, count: int, rng: np.random.G
 
 
 def largest_remainders(weights: np.ndarray, count: int, *, most: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`count` seats in proportion to weights (Hamilton's method), int64 [C], ties by lot; never more than `most` of each.
+    """Divides `count` in proportion to the weights (Hamilton's method), int64 [C]; ties are broken at random, and no share
+    exceeds `most`.
 
-    Weights 5, 5, 5 and 10 and a count of 3 give 1, 0, 1 and 1, or another order of the first three.
+    For weights 5, 5, 5 and 10 and a count of 3 the result is 1, 0, 1 and 1, or another order of the first three.
     """
     exact = weights * (count / max(weights.sum(), 1))
     seats = np.minimum(np.floor(exact).astype(np.int64), most)
@@ -96,7 +100,7 @@ def largest_remainders(weights: np.ndarray, count: int, *, most: np.ndarray, rng
 
 
 def _keys(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Hashes of the rows of `values` (uint64 [T]): of what stands in them, and where."""
+    """Hashes of the rows of `values` (uint64 [T]), which depend on the values and their order."""
     ends = np.cumsum(lengths)
     sums = np.concatenate(
         [np.zeros(1, np.uint64), np.cumsum(_mixed(values + _PLACE * places(lengths).astype(np.uint64)))]
@@ -110,7 +114,7 @@ def _mixed(values: np.ndarray) -> np.ndarray:
 
 
 def _grouped(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The group of each row, int64 [N], in the order in which they first occur, and how many rows each has, int64 [G]."""
+    """The group of each row, int64 [N], numbered by first occurrence, and the size of each group, int64 [G]."""
     _, first, group, sizes = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(first)
     number = np.empty_like(order)
@@ -119,7 +123,7 @@ def _grouped(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fill(sizes: np.ndarray, count: int) -> np.ndarray:
-    """Which groups to take, bool: one after another, without those that no longer fit."""
+    """A mask of the groups to take, one after another, skipping those that no longer fit."""
     taken = np.zeros(len(sizes), bool)
     while len(fits := np.flatnonzero(~taken & (sizes <= count))):
         sums = np.cumsum(sizes[fits])
@@ -132,12 +136,15 @@ def _fill(sizes: np.ndarray, count: int) -> np.ndarray:
 def _one_of_each_label(
     group: np.ndarray, sizes: np.ndarray, targets: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Groups that stay, bool [G]: with them every label has a text. Labels of few groups first, as one may do for two."""
+    """A mask of groups that remain for training, bool [G], so that every label has a text. Rare labels come first, since one
+    group may serve two labels."""
     rows = np.argsort(group, kind="stable")
     ends = np.cumsum(sizes)
     shuffled = rng.permutation(len(group))
     labels, first = np.unique(targets[shuffled], return_index=True)
-    pairs = np.unique(targets * np.int64(len(sizes)) + group) // max(len(sizes), 1)  # a label and a group that has it
+    pairs = np.unique(targets * np.int64(len(sizes)) + group) // max(
+        len(sizes), 1
+    )  # pairs of a label and a group that has it
     kept, covered = np.zeros(len(sizes), bool), np.zeros(int(targets.max(initial=-1)) + 1, bool)
     for k in np.argsort(np.bincount(pairs)[labels], kind="stable"):
         if not covered[labels[k]]:

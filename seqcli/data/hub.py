@@ -1,8 +1,8 @@
-"""Data sets of the Hugging Face hub, or a folder as `datasets` reads it: `hf:NAME[:CONFIG][@SPLIT]`.
+"""Data sets of the Hugging Face Hub, or a folder that `datasets` can read: `hf:NAME[:CONFIG][@SPLIT]`.
 
-A folder that exists is never looked for on the hub, whatever signs are in its name.
+A folder that exists takes precedence over a data set on the Hub, whatever characters its name contains.
 
-Rows are streamed: what is not read is not downloaded, and nothing is prepared on disk. This is the only file that knows
+Rows are streamed: only what is read is downloaded, and nothing is prepared on disk. This is the only file that uses
 `datasets`, which is imported when a data set is opened.
 """
 
@@ -21,7 +21,7 @@ from seqcli.errors import InputError, SeqcliError
 SCHEME = "hf:"
 _PARTS = re.compile(r"(?P<name>.+?)(:(?P<config>[^:@/]+))?(@(?P<split>[^@/]+))?", re.DOTALL)
 _ROWS = 1024
-_LONGEST = 300  # characters of a message of theirs
+_LONGEST = 300  # maximum length of a message of `datasets` in an error
 
 
 def is_hub(path: str) -> bool:
@@ -29,19 +29,19 @@ def is_hub(path: str) -> bool:
 
 
 def check(path: str) -> None:
-    """Raises InputError where there is no such data set, configuration or split."""
+    """Raises InputError if there is no such data set, configuration or split."""
     _opened(path)
 
 
 def read_rows(path: str, columns: Sequence[Asked]) -> Iterator[Rows]:
-    """The asked columns of a data set; None asks for the text column."""
+    """The requested columns of a data set; None requests the text column."""
     first = 1
     for cells in _batches(path, columns):
         yield Rows(first, cells)
         first += len(cells)
 
 
-_SAVED = ("state.json", "dataset_dict.json")  # of a folder that `save_to_disk` wrote
+_SAVED = ("state.json", "dataset_dict.json")  # written by `save_to_disk`
 
 
 class _Address(NamedTuple):
@@ -51,7 +51,7 @@ class _Address(NamedTuple):
 
 
 def _parsed(path: str) -> _Address:
-    """The longest name that is a folder here, else what the signs say."""
+    """Splits an address: the longest prefix that is an existing folder, else at the signs."""
     text = path.removeprefix(SCHEME)
     if os.path.isdir(text):
         return _Address(text, None, None)
@@ -72,7 +72,7 @@ def _parsed(path: str) -> _Address:
 
 @cache
 def _opened(path: str):
-    """The data set, streamed: asked for once, read as often as needed."""
+    """Opens the data set for streaming: the Hub is queried once, and the rows can be read repeatedly."""
     address = _parsed(path)
     import datasets  # 0.5 s
 
@@ -84,7 +84,7 @@ def _opened(path: str):
             saved = datasets.load_from_disk(address.name)
             return saved[split] if isinstance(saved, datasets.DatasetDict) else saved
         return datasets.load_dataset(address.name, address.config, split=split, streaming=True)
-    except Exception as error:  # of half a dozen packages: theirs, HTTP, file systems
+    except Exception as error:  # of `datasets`, HTTP clients and file systems, with several base classes
         raise _bad_input(error, path) from None
 
 
@@ -97,7 +97,7 @@ def _batches(path: str, columns: Sequence[Asked]) -> Iterator[list[tuple[str, ..
     if not names:
         return
     features = dataset.features or {}
-    # By number, too: a data set always has names.
+    # Also for columns given by number, since a data set always has names.
     asked = nested_columns(columns, names, list(_leaves({name: features.get(name) for name in names})), path)
     first = 1
     try:
@@ -118,18 +118,18 @@ def _batches(path: str, columns: Sequence[Asked]) -> Iterator[list[tuple[str, ..
 
 
 def _leaves(features: Mapping[str, object]) -> Iterator[str]:
-    """The names of all features; of those inside others, dotted."""
+    """The names of all features, dotted for nested ones."""
     for name, feature in features.items():
         if isinstance(feature, Mapping) and feature:
             yield from (f"{name}.{each}" for each in _leaves(feature))
-        elif languages := getattr(feature, "languages", None):  # of a translation
+        elif languages := getattr(feature, "languages", None):  # of a translation feature
             yield from (f"{name}.{each}" for each in languages)
         else:
             yield name
 
 
 def _feature(features: Mapping[str, object], name: str) -> object:
-    """The feature of that name, which may be dotted."""
+    """The feature with this name, which may be dotted."""
     if name in features:
         return features[name]
     for top, feature in features.items():
@@ -139,7 +139,7 @@ def _feature(features: Mapping[str, object], name: str) -> object:
 
 
 def _named(values: list[object], feature: object) -> list[object]:
-    """Classes have names; -1 is how their rows say that they have none."""
+    """Replaces class numbers by their names; -1 means that a row has no class."""
     import datasets
 
     if not isinstance(feature, datasets.ClassLabel) or not feature.names:
@@ -149,7 +149,7 @@ def _named(values: list[object], feature: object) -> list[object]:
 
 
 def _bad_input(error: Exception, path: str) -> Exception:
-    """Their exception as ours; a lack of memory stays one."""
+    """Converts an exception of `datasets`; a lack of memory stays one."""
     if isinstance(error, MemoryError):
         return error
     message = " ".join(str(error).split())

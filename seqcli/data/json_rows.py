@@ -1,6 +1,7 @@
-"""Fields of JSON objects: one on each line (.jsonl, .ndjson), or all in one array (.json).
+"""Fields of JSON objects: one per line (.jsonl, .ndjson), or all in one array (.json).
 
-A .json file is either, by its first character. Of an array one object after another is parsed: memory holds its text, not its values.
+A .json file may be either; its first character decides. The objects of an array are parsed one at a time, so that only the
+text is in memory, not all its values.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ def read_rows(
     path: str, columns: Sequence[Asked], *, strict: bool = False, array: bool = False,
     blank_end: Callable[[int], None] | None = None, **reading,
 ) -> Iterator[Rows]:  # fmt: skip
-    """array: the file may hold one array of objects; blank_end: as for `lines.read_table_lines`.
+    """Rows of the requested fields. array: the file may contain one array of objects; blank_end: as for
+    `lines.read_table_lines`.
 
-    Raises UsageError for a field that the first object has not, InputError for what is no JSON object, or lacks a field.
+    Raises UsageError for a field that the first object lacks, InputError for a line that is not a JSON object or lacks a
+    field.
     """
     blocks = read_blocks(path, strict=strict, **reading)
     fields = _Fields(columns, strict=strict)
@@ -73,7 +76,7 @@ def _array(path: str, blocks: Iterator[Block], fields: _Fields) -> Iterator[Rows
 
 
 def _elements(path: str, blocks: Iterator[Block], replaced: list[int]) -> Iterator[object]:
-    """The elements of one array; the number of malformed sequences is added to `replaced`."""
+    """The elements of an array; the number of malformed sequences is added to `replaced`."""
     decoder, text, place, more = json.JSONDecoder(), "", 0, True
 
     def fill() -> bool:
@@ -86,7 +89,7 @@ def _elements(path: str, blocks: Iterator[Block], replaced: list[int]) -> Iterat
         return more
 
     def skip() -> str:
-        """The next character that is no white space, "" at the end."""
+        """The next character that is not white space, or "" at the end."""
         nonlocal place
         while True:
             while place < len(text) and text[place] in _SPACE:
@@ -111,7 +114,7 @@ def _elements(path: str, blocks: Iterator[Block], replaced: list[int]) -> Iterat
                         what = f"not JSON ({getattr(error, 'msg', error)})"
                         raise InputError(what, where=f"{path}, row {number}") from None
                     continue
-                if end == len(text) and fill():  # a number may go on
+                if end == len(text) and fill():  # a number may continue in the next block
                     continue
                 break
             place = end
@@ -130,16 +133,16 @@ def _elements(path: str, blocks: Iterator[Block], replaced: list[int]) -> Iterat
 
 
 class _Fields:
-    """The asked fields of one object after another; usual names are those of the first object."""
+    """Extracts the requested fields of objects; which of the usual names is used follows from the first object."""
 
     def __init__(self, columns: Sequence[Asked], *, strict: bool):
         self._wanted = list(map(wanted, columns))
-        self._names: list[str] = []  # none before the first object
+        self._names: list[str] = []  # empty before the first object
         self._strict, self._replaced = strict, 0
         self.blank = ("",) * len(self._wanted)
 
     def replaced(self) -> int:
-        """Half characters that became U+FFFD since this was asked last."""
+        """The number of lone surrogates replaced by U+FFFD since the last call."""
         count, self._replaced = self._replaced, 0
         return count
 
@@ -161,7 +164,7 @@ class _Fields:
         (cell,) = cells_of([found], name, lambda _: where)
         if cell.isascii():
             return cell
-        cell, halves = LONE_SURROGATE.subn("\ufffd", cell)  # JSON can spell half a character: "\ud800"
+        cell, halves = LONE_SURROGATE.subn("\ufffd", cell)  # JSON can contain lone surrogates: "\ud800"
         self._replaced += halves
         if halves and self._strict:
             raise InputError("lone surrogate (half a character)", where=where, cure="leave out --strict to replace it")

@@ -1,8 +1,7 @@
-r"""Texts with a label each: columns of tables, data sets of the hub, or fastText's lines `__label__x some text`.
+r"""Texts with one label each: columns of tables, data sets of the Hub, or lines in fastText's format, `__label__x some text`.
 
-One label a text; a text without is refused, as is a label that an output row could not hold. Rows that are blank, label
-and all, are left out. What the labels mean is for others: here they are text, in one spelling (`canonical`). Models
-are taught with `read_all`, and asked with `read_labelled`.
+A text without a label is an error, as is a label with a control character. Blank rows without a label are left out. Here
+labels are strings in one canonical spelling (`canonical`). Training reads with `read_all`, inference with `read_labelled`.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from seqcli.text import nfc
 
 LABEL_COLUMNS = ("label", "labels", "class", "category", "sentiment", "target")
 PREFIX = "__label__"
-_BLANK = "\0\t\v\f\r "  # ASCII blanks stand between words, as fastText has it
+_BLANK = "\0\t\v\f\r "  # ASCII white space separates words, as in fastText
 _LABEL = re.compile(f"(?:^|(?<=[{_BLANK}])){PREFIX}([^{_BLANK}]*)[{_BLANK}]*")
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -33,18 +32,20 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class LabelledBlock:
-    """Texts and their labels; `where(3)` says where in the input the fourth stands."""
+    """Texts and their labels; `where(3)` gives the position of the fourth one in the input."""
 
     block: Block
     labels: list[str]
     path: str
     header: int | None = 0  # lines before the first record; None where a record is not a line
-    places: np.ndarray | None = None  # int64 [N]: of the texts among the block's records, where blank ones are left out
+    places: np.ndarray | None = (
+        None  # int64 [N]: indices of the texts among the block's records, if blank ones were left out
+    )
     blank: int = 0  # records left out
 
     @property
     def records(self) -> int:
-        """Of the input, blank ones too."""
+        """The number of records of the input, including blank ones."""
         return len(self.block) + self.blank
 
     def where(self, index: int) -> str:
@@ -64,13 +65,12 @@ def read_labelled(
     blank_end: Callable[[int], None] | None = None,
     label_map: Callable[[str], str] | None = None,
 ) -> Iterator[LabelledBlock]:
-    """The records of `path` with their labels, block by block; columns named in `keep` stay beside them.
+    """The records of `path` with their labels, block by block, with the columns named in `keep`.
 
-    text_column: None takes the first of text, sentence, document, review that the file has; label_column: of label,
-    labels, class, category, sentiment, target. Without a header both are `#N`. blank_end: as for `lines.read_table_lines`;
-    label_map: gives labels other names.
-    Raises UsageError for a column that is not there, InputError for a row without a label, with several, or with one
-    that holds a control character.
+    text_column: None takes the first of text, sentence, document, review that the file has; label_column: the first of
+    label, labels, class, category, sentiment, target. Without a header both are given as `#N`. blank_end: as for
+    `lines.read_table_lines`; label_map: renames labels. Raises UsageError for an unknown column, InputError for a row
+    without a label, with several labels, or with one that contains a control character.
     """
     raw, header = _raw(
         path,
@@ -96,7 +96,7 @@ def read_labelled(
 
 
 def _without_blank(block: LabelledBlock) -> LabelledBlock:
-    """The rows that have a text or a label."""
+    """Leaves out rows that have neither a text nor a label."""
     if all(map(str.strip, block.labels)):
         return block
     texts = block.block.data.split(b"\n")
@@ -118,14 +118,14 @@ def _without_blank(block: LabelledBlock) -> LabelledBlock:
 
 
 def canonical(label: str) -> str:
-    """A label as formats agree on it: in NFC, without white space around it; truth values as JSON writes them, since CSV and
-    Parquet files of one table have True and true."""
+    """The canonical spelling of a label: NFC, without surrounding white space; truth values in lower case as in JSON, since
+    the CSV and Parquet files of one table have True and true."""
     label = nfc(label.strip())
     return label.lower() if label.lower() in ("true", "false") else label
 
 
 class LabelMap:
-    """Other names of labels; a label without one keeps its own. `unused`: labels that have not been seen yet."""
+    """Renames labels; labels that are not listed keep their names. `unused`: listed labels that have not occurred yet."""
 
     def __init__(self, names: Mapping[str, str]):
         self._names = {canonical(label): canonical(name) for label, name in names.items()}
@@ -133,7 +133,7 @@ class LabelMap:
 
     @classmethod
     def of(cls, names: Mapping[str, str] | None) -> LabelMap | None:
-        """The map of these names, None for none."""
+        """The map for these names; None for None."""
         return None if names is None else cls(names)
 
     def __call__(self, label: str) -> str:
@@ -156,7 +156,7 @@ def _clean(label: str, block: LabelledBlock, index: int) -> str:
 
 
 def _without_label(block: LabelledBlock, rest: Iterator[tuple[Block, list[str]]] | tuple) -> InputError:
-    """rest: of the input where it has an end, to count what else lacks a label."""
+    """The error for records without a label. rest: the remaining input if it is finite, to count further ones."""
     where = block.where([not label.strip() for label in block.labels].index(True))
     number = sum(not label.strip() for label in block.labels)
     for more, labels in rest:
@@ -183,7 +183,7 @@ def _raw(
     blank_end: Callable[[int], None] | None,
     **reading,
 ) -> tuple[Iterator[tuple[Block, list[str]]], int | None]:
-    """The blocks with the labels as they are given, and how many lines stand before the first record."""
+    """The blocks with their labels as given, and the number of lines before the first record."""
     label = tables.ColumnSpec("label", _without(LABEL_COLUMNS, text_column), name=label_column, may_lack=True)
     if not records.has_columns(path, format):
         for column in (text_column, label if label_column else None):
@@ -203,12 +203,12 @@ def _raw(
 
 
 def _without(usual: Sequence[str], name: str | None) -> tuple[str, ...]:
-    """Usual names of a column, of which `name` is that of another one."""
+    """The usual names of a column without `name`, which is used for another one."""
     return tuple(each for each in usual if name is None or each != folded(name))
 
 
 def _check_numbers(text_column: str | None, label_column: str | None, path: str) -> None:
-    """`#N` says that there is no header, and then neither column has a name."""
+    """Raises UsageError if one column is given as `#N`, which implies a file without a header, and the other by name."""
     if (text_column or "").startswith("#") != (label_column or "").startswith("#"):
         which, other = ("text", "label") if (text_column or "").startswith("#") else ("label", "text")
         cure = f"give --{other}-column as #N too, or both by name if there is a header"
@@ -222,7 +222,7 @@ def _from_kept(blocks: Iterator[Block], keep: Sequence[str]) -> Iterator[tuple[B
 
 
 def _prefixed(path: str, **reading) -> Iterator[tuple[Block, list[str]]]:
-    """fastText's lines: the label is the word that begins with `__label__`, wherever it stands."""
+    """Lines in fastText's format: the label is the word that begins with `__label__`, wherever it occurs."""
     for block in lines.read_blocks(path, **reading):
         labels, texts = [], []
         for index, record in enumerate(block.records()):
@@ -237,7 +237,7 @@ def _prefixed(path: str, **reading) -> Iterator[tuple[Block, list[str]]]:
 
 
 def without_labels(record: str) -> str:
-    """The text of one of fastText's lines: the words that are no labels."""
+    """The text of a line in fastText's format: all words that are not labels."""
     found = list(_LABEL.finditer(record)) if PREFIX in record else []
     if not found:
         return record
@@ -248,7 +248,7 @@ def without_labels(record: str) -> str:
 
 
 def unlabelled(block: Block) -> Block:
-    """The same records, of which a model reads the text alone: fastText's labels are no part of it."""
+    """The same records without fastText's labels, which are not part of the text."""
     if PREFIX.encode() not in block.data:
         return block
     texts = map(without_labels, block.data.decode().split("\n")[:-1])
@@ -264,8 +264,8 @@ class Labelled:
 
     blocks: list[bytes]  # the texts as lines
     targets: np.ndarray  # int32 [N]
-    labels: list[str]  # those that were given, then others in the order of `in_order`
-    places: np.ndarray  # int64 [N], from 1, of the texts among all records: blank ones are left out
+    labels: list[str]  # the given ones, then others in the order of `in_order`
+    places: np.ndarray  # int64 [N], from 1: numbers of the texts among all records, if blank ones were left out
     blank: int = 0  # records left out
 
     def __len__(self) -> int:
@@ -273,7 +273,7 @@ class Labelled:
 
     @property
     def counts(self) -> np.ndarray:
-        """How many texts have each label: int64 [C]."""
+        """The number of texts of each label: int64 [C]."""
         return np.bincount(self.targets, minlength=len(self.labels))
 
 
@@ -307,7 +307,9 @@ def read_all(
         parts: list[LabelledBlock] = []
         before = seen
         left_out: list[int] = []  # numbers of blank rows
-        named = records.has_columns(path, format) or not tables_too  # columns are those of the tables among the files
+        named = (
+            records.has_columns(path, format) or not tables_too
+        )  # column names apply only to the tables among the files
         read = read_labelled(
             path, text_column=text_column if named else None, label_column=label_column if named else None, format=format,
             encoding=encoding, strict=strict, blank_end=left_out.append, label_map=label_map,
@@ -346,14 +348,14 @@ def read_all(
 
 
 def _texts(parts: Iterator[LabelledBlock], seen: list[LabelledBlock]) -> Iterator[Block]:
-    """The blocks; what each of them is part of is appended to `seen`."""
+    """The blocks of `parts`; each part is appended to `seen`."""
     for part in parts:
         seen.append(part)
         yield part.block
 
 
 def in_order(labels: Sequence[str]) -> list[str]:
-    """Numbers by their value where all are numbers, else by name: 2 before 10, 10a before 2."""
+    """Labels in order: by value if all are numbers, otherwise by name: 2 before 10, 10a before 2."""
     if all(map(_NUMBER.fullmatch, labels)):
         return sorted(labels, key=lambda label: (float(label), label))
     return sorted(labels)

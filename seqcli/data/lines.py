@@ -1,8 +1,9 @@
-r"""Records of text, block by block: N records in are N records out, in bounded memory.
+r"""Records of text, block by block: every record of the input is a record of the output, in bounded memory.
 
-A record is what stands between line feeds, bytes split on `\n` only; one trailing `\r` and a leading byte order
-mark are dropped. Columns of tables are `data/tables.py`. A block is a few megabytes of whole records, so memory is
-bounded by its size and the longest record. Files that are not text are refused with the cure, by their first 4 KB.
+Records are separated by line feeds; bytes are split on `\n` only, and a trailing `\r` of a record and a byte order mark at
+the beginning are removed. Columns of tables are read by `data/tables.py`. A block is a few megabytes of complete records,
+so memory is bounded by the block size and the longest record. Files that are not text are recognised by their first 4 KB
+and refused with a cure.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from seqcli.interfaces import Reporter
 from seqcli.text import one_line
 
 BLOCK_BYTES = 1 << 20
-_HEAD = 4096  # bytes that tell whether a file is text
-LONGEST = 1 << 26  # bytes of a line, where no file's size bounds it: unpacked, or read from a pipe or a device
+_HEAD = 4096  # bytes read to decide whether a file is text
+LONGEST = 1 << 26  # maximum bytes of a line if no file size bounds it: compressed files, pipes, devices
 _REPLACEMENT = "\ufffd".encode()
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character; "\udc80" to "\udcff" in arguments stand for bytes
+LONE_SURROGATE = re.compile(
+    "[\ud800-\udfff]"
+)  # lone surrogates; "\udc80" to "\udcff" in arguments stand for undecodable bytes
 
 
 @dataclass(frozen=True)
@@ -39,23 +42,23 @@ class Block:
 
     first: int
     data: bytes  # as given, but valid UTF-8; every record ended by "\n"
-    replaced: int = 0  # malformed UTF-8 sequences that became U+FFFD
-    kept: tuple[tuple[str, ...], ...] = field(default=())  # pass-through columns, one tuple a record
+    replaced: int = 0  # number of malformed UTF-8 sequences replaced by U+FFFD
+    kept: tuple[tuple[str, ...], ...] = field(default=())  # pass-through columns, one tuple per record
     raw: tuple[str, ...] | None = (
-        None  # the records, where they are not the lines of `data`: they may hold line feeds (blanks there)
+        None  # the records, if they are not the lines of `data`, since they may contain line feeds (blanks there)
     )
-    apart: bool = False  # each record is a text of its own (an argument, a cell); else they are lines of a file
-    file: int = 0  # which of several that are read one after another
+    apart: bool = False  # records are separate texts (arguments, cells) rather than lines of one file
+    file: int = 0  # index of the input if several are read one after another
 
     def __len__(self) -> int:
         return self.data.count(b"\n")
 
     def kept_of(self, k: int) -> tuple[str, ...]:
-        """Of its k-th record, from 0."""
+        """The pass-through columns of record k, from 0."""
         return self.kept[k] if self.kept else ()
 
     def part(self, begin: int, end: int) -> Block:
-        """Its records from `begin` to `end`, from 0."""
+        """Records `begin` to `end`, from 0."""
         lines = self.data.split(b"\n")[begin:end]
         data = b"".join(line + b"\n" for line in lines)
         return Block(
@@ -68,14 +71,14 @@ class Block:
         return self.data.decode()
 
     def records(self) -> list[str]:
-        """The records as given, without line ends."""
+        """The records as given, without line endings."""
         return list(self.raw) if self.raw is not None else self._text.split("\n")[:-1]
 
 
 def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = False) -> Block:
-    """Records held in memory (arguments, cells of a table) as one block; they may hold line feeds, as which CR LF counts.
+    """Records in memory (arguments, cells of a table) as one block. They may contain line feeds; CR LF counts as one.
 
-    Bytes of an argument that are not UTF-8 become U+FFFD, or with `strict` an InputError.
+    Undecodable bytes of an argument become U+FFFD or, with `strict`, an InputError.
     """
     given = tuple(records)
     records = tuple(map(as_record, given))
@@ -95,8 +98,8 @@ def block_of(records: Iterable[str], *, first: int = 1, kept=(), strict: bool = 
 
 
 def as_record(text: str) -> str:
-    """A text held in memory as the record that it is: an argument's bytes are read as those of a file, other lone surrogates
-    become U+FFFD, and CR LF is a line feed."""
+    """A text in memory as a record: undecodable bytes of an argument are treated as those of a file, other lone surrogates
+    become U+FFFD, and CR LF becomes a line feed."""
     if not text.isascii():
         try:
             text.encode()
@@ -118,10 +121,9 @@ def read_blocks(
 ) -> Iterator[Block]:  # fmt: skip
     """The records of `path` in blocks of about `size` bytes.
 
-    encoding: of the file, None for UTF-8 (a file that looks like something else is then refused).
-    strict: malformed UTF-8 is an InputError with file, line and byte instead of U+FFFD.
-    longest: bytes of a line, beyond which it is an InputError; None for the bound of `LONGEST`.
-    errors: what becomes of malformed UTF-8, a handler of `bytes.decode`; U+FFFD without.
+    encoding: of the file, None for UTF-8 (a file that looks like another encoding is then refused). strict: malformed UTF-8
+    is an InputError with file, line and byte instead of U+FFFD. longest: maximum bytes of a line; a longer line is an
+    InputError; None for `LONGEST`. errors: a handler for `bytes.decode` of malformed UTF-8; U+FFFD by default.
     """
     encoding = encodings.checked(encoding)
     name = shown(path)
@@ -129,7 +131,7 @@ def read_blocks(
         if longest is None and (compression(path) or not _has_size(file)):
             longest = LONGEST
         chunks = _chunks(file, size)
-        head = b""  # a slow pipe gives a little at a time; whole lines of it are not kept waiting
+        head = b""  # a slow pipe returns little at a time; its complete lines are passed on without delay
         while len(head) < _HEAD and not head.endswith(b"\n") and (more := next(chunks, b"")):
             head += more
         _refuse_what_is_not_text(head[:_HEAD], name, given=encoding, whole=len(head) < _HEAD)
@@ -144,9 +146,9 @@ def read_blocks(
 
 
 def read_table_lines(path: str, *, blank_end: Callable[[int], None] | None = None, **reading) -> Iterator[Block]:
-    """The lines of a table in text, as `read_blocks` gives them, without blank lines at its end: those are not rows.
+    """The lines of a table in a text file, as `read_blocks` yields them, without blank lines at the end, which are not rows.
 
-    blank_end: gets the number of the lines that were left out, if any.
+    blank_end: called with the number of lines left out, if any.
     """
     return without_blank_end(read_blocks(path, **reading), blank_end or (lambda _: None), blanks=b" \n")
 
@@ -154,9 +156,9 @@ def read_table_lines(path: str, *, blank_end: Callable[[int], None] | None = Non
 def without_blank_end(
     blocks: Iterator[Block], note: Callable[[int], None], *, blanks: bytes = b" \t\n\r"
 ) -> Iterator[Block]:
-    """The same records up to the last that is not blank; `note` gets the number of those left out, if any.
+    """The records up to the last that is not blank; `note` is called with the number left out, if any.
 
-    blanks: of what a blank record consists, and a line feed.
+    blanks: the characters of which a blank record consists, and a line feed.
     """
     held: list[Block] = []
     count = 0
@@ -176,22 +178,22 @@ def without_blank_end(
 
 
 def note_blank_end(count: int, path: str, reporter: Reporter) -> None:
-    """count: blank rows at the end of a table."""
+    """Notes that blank rows at the end of a table are left out. count: their number."""
     if count:
         rows = "1 blank row at the end is" if count == 1 else f"{count:,} blank rows at the end are"
         reporter.note(f"{shown(path)}: {rows} left out")
 
 
 def _has_size(file: ByteFile) -> bool:
-    """Whether these are the bytes of a regular file."""
+    """Whether this is a regular file, whose size bounds it."""
     try:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-    except OSError:  # no file of the system
+    except OSError:  # not a file of the operating system
         return False
 
 
 def _chunks(file: ByteFile, size: int) -> Iterator[bytes]:
-    # A slow pipe gives what it has (read1); those of compressed files would give 8 KB unpacked at a time.
+    # read1 returns what a slow pipe has; of compressed files it would return only 8 KB at a time.
     read = (
         file.read
         if isinstance(file, (gzip.GzipFile, bz2.BZ2File, lzma.LZMAFile))
@@ -211,12 +213,12 @@ def _utf8_blocks(
     chunks: Iterator[bytes], name: str, strict: bool, longest: int | None, errors: str = "replace"
 ) -> Iterator[Block]:
     first, pending, fresh = 1, [], True
-    held = 0  # bytes of the record that has not ended yet
+    held = 0  # bytes of the incomplete last record
     for chunk in chunks:
         if fresh:
             chunk, fresh = chunk.removeprefix(codecs.BOM_UTF8), False
         end = chunk.rfind(b"\n") + 1
-        if not end:  # a long record: joined once, when its end has come
+        if not end:  # a long record is joined only once, at its end
             pending.append(chunk)
             held += len(chunk)
             if longest is not None and held > longest:
@@ -260,7 +262,7 @@ def _refuse_what_is_not_text(head: bytes, name: str, *, given: str | None, whole
 
 
 def noting(blocks: Iterable[Block], path: str, reporter: Reporter) -> Iterator[Block]:
-    """The same blocks, and at their end a note on malformed text."""
+    """The same blocks, followed by a note on malformed text."""
     replaced = 0
     for block in blocks:
         replaced += block.replaced
@@ -269,12 +271,12 @@ def noting(blocks: Iterable[Block], path: str, reporter: Reporter) -> Iterator[B
 
 
 def note_replaced(count: int, path: str, reporter: Reporter) -> None:
-    """count: malformed UTF-8 sequences."""
+    """Notes that malformed UTF-8 was replaced. count: number of sequences."""
     if count:
         sequences = "1 malformed UTF-8 sequence" if count == 1 else f"{count} malformed UTF-8 sequences"
         reporter.note(f"{sequences} replaced by U+FFFD: {shown(path)}; use --strict to stop at the first")
 
 
 def is_interactive() -> bool:
-    """Whether standard input is a terminal (so that nobody is asked to type text unawares)."""
+    """Whether standard input is a terminal, so that users are not left waiting for a prompt that does not come."""
     return sys.stdin is None or sys.stdin.closed or os.isatty(sys.stdin.fileno())

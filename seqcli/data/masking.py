@@ -18,18 +18,18 @@ from seqcli.interfaces import Tokenizer
 from seqcli.text import EOS_ID, PAD, SPACE_MARK, SPECIALS
 
 CAUSAL, OBJECTIVES = "causal", ("causal", "masked", "hybrid")
-_MASKED, _CHANGED = 0.8, 0.1  # of the tokens that are predicted
-_CONTINUED = "##"  # before a piece of WordPiece that goes on with a word
+_MASKED, _CHANGED = 0.8, 0.1  # shares of the predicted tokens
+_CONTINUED = "##"  # prefix of a WordPiece piece that continues a word
 _FIRST = len(SPECIALS)  # token that is not `<unk>`, `<s>` or `</s>`
 
 
 class Masked:
-    """The rows of other batches, masked; a function of (seed, epoch, index), as those are.
+    """Masks the rows of other batches; a function of (seed, epoch, index), as those are.
 
-    The mask is the token `vocab_size`, which no row holds, and padding is PAD. share: of the tokens that are predicted; begins:
-    bool [V], the tokens that begin a word, where whole words are hidden; causal: share of the batches that stay as they are, for a
-    model that learns to continue texts, too. Where it does, a target stands at the place before its token, as in these; ends: `</s>`
-    is predicted, too.
+    The mask is the token `vocab_size`, which occurs in no row, and padding is PAD. share: fraction of the tokens that are
+    predicted; begins: bool [V], the tokens that begin a word, to mask whole words; causal: fraction of the batches that are
+    left unmasked, for a model that also learns to continue texts. Targets then have the position before their token, as in
+    those batches; ends: `</s>` is predicted as well.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class Masked:
         return Example(inputs, targets, masked=True)
 
     def _hidden(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Which tokens are predicted, at least one: bool [B, T]. The first of a row, `<s>` or what was read before, is none."""
+        """The tokens to predict, at least one: bool [B, T]. The first of a row, `<s>` or preceding context, is never
+        predicted."""
         candidates = rows != PAD
         candidates[:, 0] = False
         if not self._ends:
@@ -83,8 +84,8 @@ class Masked:
 
 
 def word_beginnings(tokenizer: Tokenizer) -> np.ndarray:
-    """Which tokens begin a word, bool [V]: pieces with a space before them, a space itself, `</s>`; of WordPiece those that
-    continue none; every token of a tokenizer of words."""
+    """The tokens that begin a word, bool [V]: pieces with a space before them, a space itself, `</s>`; for WordPiece, those
+    that do not continue a word; every token of a word tokenizer."""
     pieces = tokenizer.vocabulary()
     space = getattr(tokenizer, "space", None) or SPACE_MARK
     spaced = np.array([piece[:1] == space or piece[:1].isspace() for piece in pieces])

@@ -25,26 +25,26 @@ _AT_ONCE = 10_000  # pairs
 
 @dataclass(frozen=True)
 class Pairs:
-    """Source n is translated by target n; neither is blank."""
+    """Source n and target n are translations of each other; neither is blank."""
 
     source: Texts
     target: Texts
-    blank: int = 0  # pairs left out, for one of them was
+    blank: int = 0  # pairs left out because one side was blank
 
     def __len__(self) -> int:
         return len(self.source)
 
     def first(self, number: int) -> list[tuple[str, str]]:
-        """At most so many pairs."""
+        """The first pairs, at most `number`."""
         return list(zip(*(side.data.decode().split("\n")[:-1][:number] for side in (self.source, self.target))))
 
     def only(self, rows: np.ndarray) -> Pairs:
-        """Some of them. rows: bool [N]."""
+        """The selected pairs. rows: bool [N]."""
         return Pairs(Texts(self.source.lines_at(rows)), Texts(self.target.lines_at(rows)), self.blank)
 
     @property
     def both(self) -> Texts:
-        """What a tokenizer of both learns from."""
+        """Both sides, to train a joint tokenizer."""
         return Texts(self.source.data + self.target.data)
 
 
@@ -52,11 +52,11 @@ def read_tables(
     paths: Sequence[str], *, source_column: str | None = None, target_column: str | None = None, format: str | None = None,
     encoding: str | None = None, strict: bool = False, deadline: Deadline | None = None, reporter: Reporter = SILENT,
 ) -> Pairs:  # fmt: skip
-    """Of .tsv, .csv, .json, .jsonl, .parquet files and data sets of the hub.
+    """The pairs of .tsv, .csv, .json, .jsonl, .parquet files and data sets of the Hub.
 
-    source_column: None takes the first of source, src that there is; target_column: of target, tgt, trg, translation.
-    deadline: when reading stops. Raises UsageError for a column that is not there or is both, InputError where there are no
-    pairs.
+    source_column: None takes the first of source, src that the file has; target_column: the first of target, tgt, trg,
+    translation. deadline: when to stop reading. Raises UsageError for an unknown column or one that is used for both,
+    InputError if there are no pairs.
     """
     if source_column is not None and target_column is not None and folded(source_column) == folded(target_column):
         raise UsageError(
@@ -97,7 +97,7 @@ def read_lines(
     source: str, target: str, *, encoding: str | None = None, strict: bool = False, deadline: Deadline | None = None,
     reporter: Reporter = SILENT,
 ) -> Pairs:  # fmt: skip
-    """Of two files of lines. Raises InputError where they do not have the same number."""
+    """The pairs of two files of lines. Raises InputError if their numbers of lines differ."""
 
     def pairs() -> Iterator[tuple[str, str]]:
         ours, theirs = (_records(path, encoding, strict, reporter) for path in (source, target))
@@ -121,7 +121,8 @@ def _records(path: str, encoding, strict, reporter: Reporter) -> Iterator[str]:
 
 
 def _kept(pairs: Iterator[tuple[str, str]], where: str) -> Pairs:
-    """Those with two texts. They are kept as bytes: a string of its own for every text takes several times as much memory."""
+    """The pairs in which neither side is blank. They are kept as bytes: a string object per text would take several times as
+    much memory."""
     sides: tuple[list[bytes], list[bytes]] = ([], [])
     blank = 0
     while some := list(islice(pairs, _AT_ONCE)):

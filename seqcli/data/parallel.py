@@ -1,8 +1,8 @@
-"""A function over blocks in several processes, results in the order of the blocks, few of them in flight.
+"""Maps a function over blocks in several processes; results come in the order of the blocks, with a bounded number in flight.
 
-For the numpy engines: torch has threads of its own. Processes are forked, so the function may close over opened
-models (their mapped tables are shared) and only blocks and results travel. Where the platform cannot fork, or one
-worker is asked for, everything runs here.
+Used for numpy code, since torch has threads of its own. Processes are forked, so the function may close over opened models
+(whose mapped tables are shared), and only blocks and results are transferred. Without fork, or with a single worker,
+everything runs in this process.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from seqcli.system.workers import ask, forked
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_WORTH_A_FORK = 3  # items; fewer are done sooner than a process starts
+_WORTH_A_FORK = 3  # number of items below which starting a process takes longer than the work
 
 
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None
 ) -> Iterator[Result]:
-    """`map(function, items)` on `workers` processes (None: one a core); reads at most two items a worker ahead."""
+    """`map(function, items)` on `workers` processes (None: one per core); reads at most two items per worker ahead."""
     workers = cpu.allowed() if workers is None else workers
     items = iter(items)
     first = list(islice(items, _WORTH_A_FORK)) if workers > 1 and hasattr(os, "fork") else []
@@ -38,7 +38,7 @@ def ordered_map(
 
 
 def _in_order(pipes: list, items: Iterable[Item], *, end: Callable[[], None]) -> Iterator[Result]:
-    """Sends each item to whatever pipe is idle. end: ends whoever answers, so that no thread waits for them."""
+    """Sends each item to any idle pipe. end: ends all workers, so that no thread is left waiting for them."""
     idle: SimpleQueue = SimpleQueue()
     for pipe in pipes:
         idle.put(pipe)

@@ -1,7 +1,7 @@
-"""Which files an input is: the file of that name, all files of a folder, or those that a pattern such as `data/*.txt` matches.
+"""Resolves an input to files: a file, all files of a folder, or the files that match a pattern such as `data/*.txt`.
 
-A folder is read with its subfolders, without hidden files (`.name`), in the order of the paths. Every file in it is an
-input like any other, so that one that is not text is an error and not left out. What exists by a name is never taken for a
+Folders are searched recursively, without hidden files (`.name`), in the order of the paths. Every file found is an input
+like any other, so that one that is not text is an error rather than left out. A name that exists is never treated as a
 pattern.
 """
 
@@ -17,17 +17,18 @@ from seqcli.data import hub
 from seqcli.data.files import STDIN
 from seqcli.errors import InputError
 
-_MODEL = "manifest.json"  # of a model folder
+_MODEL = "manifest.json"  # marks a model folder
 _MOST_RECORDED = 1000
 
 
 def expanded(paths: Iterable[str]) -> tuple[str, ...]:
-    """The files, standard input ("-") and data sets of the hub that `paths` mean. Raises InputError where one has no files."""
+    """The files, standard input ("-") and data sets of the Hub that `paths` stand for. Raises InputError if one matches no
+    files."""
     return tuple(file for path in paths for file in _files(path))
 
 
 def recorded(paths: Sequence[str]) -> list[str]:
-    """For a model's record: names without folders; of very many files the first, and how many others there are."""
+    """File names without folders, for a model's record; of very many files, the first ones and the number of the others."""
     names = [path if hub.is_hub(path) else Path(path).name for path in paths[:_MOST_RECORDED]]
     others = len(paths) - len(names)
     return [*names, f"and {others:,} more"] if others else names
@@ -48,7 +49,7 @@ def _files(path: str) -> Sequence[str]:
 
 
 def _below(pattern: str) -> Iterator[str]:
-    """The files that match a pattern with `**`, any number of folders. (`glob` would follow links around in circles.)"""
+    """The files that match a pattern; `**` matches any number of folders. (The `glob` module would follow cyclic links.)"""
     before, _, after = pattern.partition("**")
     wanted = ["**", *filter(None, after.split("/"))]
     for folder in glob(before) if before else ["."]:
@@ -75,7 +76,7 @@ def _in_folder(folder: str) -> list[str]:
 
 
 def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
-    """The files below a folder; links are followed, but no folder is read twice."""
+    """All files below a folder; links are followed, but no folder is read twice."""
     try:
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:
@@ -88,5 +89,5 @@ def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
     for entry in visible:
         if entry.is_dir():
             yield from _walk(entry.path, seen)
-        elif entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):  # no FIFO, no socket
+        elif entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):  # not a FIFO or socket
             yield entry.path

@@ -1,7 +1,9 @@
-"""Piece dropout: now and then a piece is read as the smaller ones that it is made of, so a word is not always spelled alike.
+"""Piece dropout: randomly replaces pieces by the smaller pieces that they consist of, so that words are not always segmented
+alike.
 
-The idea of BPE dropout (Provilkov et al. 2020) and subword regularisation (Kudo 2018), by a table that is made once: every
-piece and its shortest spelling by other pieces of the vocabulary, `study` as `stud` `y`. What cannot be spelled stays.
+Similar to BPE dropout (Provilkov et al. 2020) and subword regularization (Kudo 2018), with a table that is computed once:
+every piece and its shortest segmentation into other pieces of the vocabulary, such as `study` into `stud` `y`. Pieces
+without one stay.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from seqcli.text import SPECIAL_IDS
 from seqcli.token_batch import owners, places
 
 _BYTE = re.compile("<0x[0-9A-Fa-f]{2}>")
-_LONGEST = 64  # characters of a piece that is spelled
+_LONGEST = 64  # maximum length of a piece to split, in characters
 
 
 class PieceDropout:
-    """vocabulary: all pieces by id; share: of the pieces that are spelled, from 0 to 1."""
+    """vocabulary: all pieces by id; share: the fraction of pieces to split, from 0 to 1."""
 
     def __init__(self, vocabulary: Sequence[str], share: float):
         self._share = share
@@ -30,7 +32,7 @@ class PieceDropout:
 
     def __call__(self, tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """tokens: int32 [T] -> int32 [T'], T' at least T."""
-        if not len(self._ids):  # words of a vocabulary that spell no other
+        if not len(self._ids):  # no piece has a segmentation, as in a vocabulary of words
             return tokens
         spelled = (rng.random(len(tokens)) < self._share) & (self._lengths[tokens] > 1)
         lengths = np.where(spelled, self._lengths[tokens], 1)
@@ -42,7 +44,8 @@ class PieceDropout:
 
 
 def _spellings(vocabulary: Sequence[str]) -> list[list[int]]:
-    """Of each piece the fewest others that spell it, of as few the one with the longest beginning; [] where none do."""
+    """The segmentation of each piece into the fewest others, with the longest first piece in case of ties; [] if there is
+    none."""
     known = {
         piece: id for id, piece in enumerate(vocabulary)
         if id not in SPECIAL_IDS and len(piece) <= _LONGEST and not _BYTE.fullmatch(piece)
@@ -51,7 +54,7 @@ def _spellings(vocabulary: Sequence[str]) -> list[list[int]]:
 
 
 def _spelling(piece: str, known: dict[str, int]) -> list[int]:
-    best: list[list[int] | None] = [None] * len(piece) + [[]]  # of what begins at each place
+    best: list[list[int] | None] = [None] * len(piece) + [[]]  # best segmentation from each position on
     for begin in range(len(piece) - 1, -1, -1):
         for end in range(len(piece), begin, -1):
             rest, so_far = best[end], best[begin]

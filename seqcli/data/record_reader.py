@@ -1,9 +1,9 @@
-"""A record as a tokenizer reads it: what a line feed inside it means, and how a context and a text become one string.
+"""How a tokenizer reads records: what a line feed inside one means, and how a context and a text are joined.
 
-A record is one string: a line of a file, an argument, a cell of a table. Read as a line, its line feeds are spaces and
+A record is one string: a line of a file, an argument, a cell of a table. Read as a line, its line feeds become spaces and
 `</s>` ends it. Read as a document, its line feeds are line breaks: `</s>`, or for characters and bytes, whose documents
-have no `</s>`, a token of their own. A document ends in a line break; one that lacks it gets it, as the last line of a
-file does. Nothing else in the package decides this.
+have no `</s>`, a token of their own. A document ends in a line break, which is added if missing, as at the end of a file.
+These rules are implemented only here.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from seqcli.token_batch import TokenBatch
 
 
 def lines_of(block: Block, unit: str, *, whole: bool | Iterable[bool] = True) -> tuple[bytes, np.ndarray | None]:
-    """The lines of a block's records read by `unit`, UTF-8 as given, and how many each record has, int64 [B] (None: 1 each).
+    """The lines of a block's records, UTF-8 as given, and the number of lines of each record, int64 [B] (None: 1 each),
+    according to `unit`.
 
-    whole: documents are complete (all, or each); else they are beginnings, and the last line feed of each is not part of it.
+    whole: whether documents are complete (all, or each); the last line feed of an incomplete one is not part of it.
     """
     if unit == "line" or block.raw is None:
         return block.data, None
@@ -35,8 +36,8 @@ def lines_of(block: Block, unit: str, *, whole: bool | Iterable[bool] = True) ->
 
 @dataclass(frozen=True)
 class RecordReader:
-    """Reads records for `tokenizer` as lines or documents (`unit`). line_ends: a line break is `</s>`, and ends a line; learning: see
-    `Tokenizer.encode`."""
+    """Reads records for `tokenizer` as lines or documents (`unit`). line_ends: whether a line break is `</s>` and ends a line;
+    learning: see `Tokenizer.encode`."""
 
     tokenizer: Tokenizer
     unit: str = "line"
@@ -45,16 +46,16 @@ class RecordReader:
 
     @classmethod
     def of(cls, opened: OpenScorer, *, unit: str | None = None) -> RecordReader:
-        """As a model reads them; unit: other than its own."""
+        """The reader of a model. unit: overrides the model's."""
         return cls(opened.tokenizer, unit or opened.unit, opened.ends)
 
     @classmethod
     def for_unit(cls, tokenizer: Tokenizer, unit: str, *, learning: bool = False) -> RecordReader:
-        """As a model of that unit would read them."""
+        """The reader of a model with this unit."""
         return cls(tokenizer, unit, has_line_ends(tokenizer, unit), learning)
 
     def rows(self, block: Block, *, whole: bool = True) -> TokenBatch:
-        """The tokens of every record: one row each. whole: with the token that ends it, where there is one; else without."""
+        """The tokens of the records, one row each. whole: include the token that ends a record, if there is one."""
         if self.unit != "line" and not self.line_ends and isinstance(self.tokenizer, Documents):
             records = block.records()
             if whole:
@@ -72,7 +73,7 @@ class RecordReader:
         return batch if whole else batch.without_last()
 
     def pieces(self, record: str, *, whole: bool = False) -> Iterator[Piece]:
-        """The tokens of one record, those of `rows`, with their places in it."""
+        """The tokens of one record, as in `rows`, with their positions in the text."""
         if self.unit == "line":
             yield from self.tokenizer.pieces(one_line(record))
             if whole and self.line_ends:
@@ -92,7 +93,7 @@ class RecordReader:
             start += len(line) + 1
 
     def segmented(self, record: str, segment: Callable[[str, int], Sequence[int]]) -> Sequence[int]:
-        """The tokens of one record, by `segment(line, its number)` instead of the tokenizer's usual segmentation."""
+        """The tokens of one record by `segment(line, line number)` instead of the tokenizer's usual segmentation."""
         if self.unit == "line":
             return segment(one_line(record), 0)
         first, *others = [segment(line, number) for number, line in enumerate(record.split("\n"))]
@@ -101,8 +102,11 @@ class RecordReader:
     def n_best(
         self, record: str, segmentations: Callable[[str], Sequence[tuple[Sequence[int], float]]], *, k: int
     ) -> list[tuple[Sequence[int], float]]:
-        """The tokens of one record in its k best segmentations, and their scores. segmentations: the k best of a line with
-        their scores, best first; those of a document are the best choices of one for each of its lines."""
+        """The k best segmentations of one record, with their scores.
+
+        segmentations: gives the k best of a line with their scores, best first; those of a document are the best
+        combinations of the segmentations of its lines.
+        """
         if self.unit == "line":
             return list(segmentations(one_line(record)))
         lines = [[(score, ids) for ids, score in segmentations(line)] for line in record.split("\n")]
@@ -112,14 +116,15 @@ class RecordReader:
         ]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of a record from the tokens of `rows`, those that end it left out. A line has no line break, whatever ends it."""
+        """The text of a record from its tokens, without those that end it. A line contains no line break, whatever token ends
+        it."""
         if self.unit == "line":
             return self.tokenizer.decode(id for id in ids if id != self.tokenizer.specials[2])
         ids = list(ids)
         return self.tokenizer.decode(ids) + "\n" * (ids[-1:] == [EOS_ID])
 
     def join(self, pieces: Iterable[str]) -> str:
-        """The same from its pieces."""
+        """The text of a record from its pieces."""
         if self.unit == "line" or not self.line_ends:
             return self.tokenizer.join(pieces)
         lines: list[list[str]] = [[]]
@@ -131,11 +136,11 @@ class RecordReader:
         return "\n".join(map(self.tokenizer.join, lines))
 
     def joined(self, context: str, text: str) -> tuple[str, str]:
-        """`context` and `text` as one string, and its beginning up to the text.
+        """`context` and `text` joined to one string, and the part of it that precedes the text.
 
-        A space is put between them unless the context ends, or the text begins, with a blank. A text that ends a document
-        has its line break, which no `</s>` stands for in characters and bytes; an empty context is none, so that the text is
-        a record as any other.
+        A space is inserted unless the context ends, or the text begins, with white space. A text that ends a document gets
+        a line break in characters and bytes, which have no `</s>` for it. An empty context counts as none, so that the text
+        is a record like any other.
         """
         if self.unit == "line":
             context, text = one_line(context), one_line(text)

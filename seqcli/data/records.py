@@ -1,4 +1,4 @@
-"""The records of any input: lines of a file or of standard input, a column of a table, a data set of the hub."""
+"""The records of any input: lines of a file or standard input, a column of a table, a data set of the Hub."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ def read_blocks(
 ) -> Iterator[Block]:
     """The records of `path`, block by block.
 
-    column: of a table; None takes the first of text, sentence, document, review that it has. keep: columns beside it.
-    size: of blocks of lines, in bytes. format: one of `tables.FORMATS`, None to go by the name. blank_end: as for
-    `lines.read_table_lines`.
-    Raises UsageError where columns are named that lines do not have.
+    column: of a table; None takes the first of text, sentence, document, review that the file has. keep: further columns to
+    read. size: of blocks of lines, in bytes. format: one of `tables.FORMATS`, None to use the file name. blank_end: as for
+    `lines.read_table_lines`. Raises UsageError if a column is named but the file consists of lines.
     """
     if hub.is_hub(path):
         return tables.blocks_of(hub.read_rows(path, [column, *keep]))
@@ -39,7 +38,7 @@ def read_blocks(
 
 
 def check_lines(path: str, column: tables.Asked, keep: Sequence[tables.Asked] = ()) -> None:
-    """Raises UsageError where a column of a file of lines is asked for by name."""
+    """Raises UsageError if a column of a file of lines is requested by name."""
     wanted = tables.ColumnSpec("text", (), name=column) if isinstance(column, str) else column
     if keep or (wanted and wanted.name is not None):
         option = "--keep" if not (wanted and wanted.name is not None) else f"--{wanted.holds}-column"

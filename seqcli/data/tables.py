@@ -1,7 +1,7 @@
-"""Columns of .tsv, .csv, .json, .jsonl and .parquet files, a batch of rows at a time; one file for each format reads them.
+"""Columns of .tsv, .csv, .json, .jsonl and .parquet files, a batch of rows at a time, with one module for each format.
 
-What a file is follows from its name, or from the format that is given. A cell is text whatever type the file gives it;
-null is the empty text, as is NaN, and a list or an object is an InputError with its row. Blank lines at the end are not rows.
+The format follows from the file name unless it is given. Cells become text whatever their type; null and NaN become the
+empty text, a list or an object is an InputError with its row. Blank lines at the end are not rows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ SUFFIXES = {**{f".{name}": name for name in FORMATS[1:]}, ".ndjson": "jsonl"}
 
 
 def kind_of(path: str, format: str | None = None) -> str | None:
-    """ "tsv", "csv", "jsonl", "json" or "parquet" by `format` or by the name (that of a compressed file put aside), else None.
+    """ "tsv", "csv", "jsonl", "json" or "parquet" by `format` or by the file name without the suffix of a compression; None for
+    lines.
 
     Raises InputError for a spreadsheet.
     """
@@ -55,13 +56,13 @@ def is_table(path: str, format: str | None = None) -> bool:
 
 
 def read_blocks(path: str, *, column: Asked = None, keep: Sequence[Asked] = (), **reading) -> Iterator[Block]:
-    """The records of a text column, other columns kept beside them.
+    """The records of a text column, with the columns to keep.
 
     column: None takes the first of text, sentence, document, review that the file has.
     """
     if (
         kind_of(path, reading.get("format")) == "tsv"
-    ):  # cells without line feeds: what was split need not be searched and joined again
+    ):  # cells cannot contain line feeds, so the columns need not be split and joined again
         reading.pop("format", None)
         return (
             Block(first, text, replaced, kept=tuple(zip(*map(tsv.records, kept))), apart=True)
@@ -81,9 +82,9 @@ def read_rows(
     path: str, columns: Sequence[Asked], *, format: str | None = None, encoding: str | None = None, strict: bool = False,
     blank_end: Callable[[int], None] | None = None,
 ) -> Iterator[Rows]:  # fmt: skip
-    """The asked columns of `path`; None asks for the text column. blank_end: as for `lines.read_table_lines`.
+    """The requested columns of `path`; None requests the text column. blank_end: as for `lines.read_table_lines`.
 
-    Raises UsageError for a column that is not there, InputError for a row that has no such cell.
+    Raises UsageError for an unknown column, InputError for a row without such a cell.
     """
     kind = kind_of(path, format)
     if kind == "parquet":

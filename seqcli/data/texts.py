@@ -1,4 +1,4 @@
-"""Lines of text held in memory, to be learnt from."""
+"""Lines of text in memory, to train on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seqcli.interfaces import SILENT, Reporter
 from seqcli.ragged import gather
 from seqcli.token_batch import TokenBatch
 
-_BLOCK = 1 << 18  # bytes of text that are tokenized at a time
+_BLOCK = 1 << 18  # bytes of text to tokenize at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,24 +21,24 @@ class Texts:
 
     data: bytes
 
-    unit = "line"  # as what a tokenizer is taught it
+    unit = "line"  # the unit to train a tokenizer with
 
     def __len__(self) -> int:
         return self.data.count(b"\n")
 
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return len(self.data)
 
     def lines_at(self, rows: np.ndarray) -> bytes:
-        """Some of them. rows: bool [N]."""
+        """The selected lines. rows: bool [N]."""
         data = np.frombuffer(self.data, np.uint8)
         ends = np.flatnonzero(data == ord("\n")) + 1
         starts = np.concatenate([[0], ends[:-1]])
         return gather(data, starts[rows], (ends - starts)[rows]).tobytes()
 
     def blocks(self) -> Iterator[bytes]:
-        """The lines, some at a time."""
+        """The lines in blocks."""
         begin = 0
         while begin < len(self.data):
             end = self.data.find(b"\n", min(begin + _BLOCK, len(self.data) - 1)) + 1
@@ -46,9 +46,9 @@ class Texts:
             begin = end
 
     def all_lines(self, reporter: Reporter = SILENT) -> Iterator[bytes]:
-        """What a tokenizer learns from."""
+        """The text to train a tokenizer on."""
         return self.blocks()
 
     def encoded(self, encode: Callable[[bytes], TokenBatch], *, threads: int | None = None) -> TokenBatch:
-        """All of them as tokens, on all cores."""
+        """All lines as tokens, computed on all cores."""
         return TokenBatch.joined(list(ordered_map(encode, self.blocks(), workers=threads)))

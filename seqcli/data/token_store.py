@@ -1,6 +1,6 @@
-"""Arrays that wait on disk: written one after another, read back in the same order, or as one.
+"""Arrays stored on disk: written one after another, then read back in the same order or as one array.
 
-Everything goes through a file of a temporary folder; what fits in memory stays in the kernel's cache and costs a copy.
+They are written to an unnamed temporary file; what fits in memory stays in the page cache and costs only a copy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Spool:
-    """Groups of arrays in order: `add(a, b)`, then `for a, b in spool`."""
+    """A sequence of groups of arrays: `add(a, b)`, then `for a, b in spool`."""
 
     def __init__(self, folder: Path):
         self._file = tempfile.TemporaryFile(dir=folder)
@@ -33,7 +33,7 @@ class Spool:
 
 
 class TokenStore:
-    """Tokens of a whole corpus: appended piece by piece, then one int32 array [T], mapped from its file."""
+    """The tokens of a corpus: appended piece by piece, then memory-mapped as one int32 array [T]."""
 
     def __init__(self, folder: Path):
         self._file = tempfile.TemporaryFile(dir=folder)

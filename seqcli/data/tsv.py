@@ -1,4 +1,4 @@
-"""Columns of .tsv files: split on tabs, raw; quotes mean nothing."""
+"""Columns of .tsv files: split at tabs; quotes have no special meaning."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def records(column: bytes) -> list[str]:
 
 
 def read_columns(path: str, columns: Sequence[Asked], **reading) -> Iterator[tuple[int, list[bytes], int]]:
-    """As Rows, but each asked column as lines.
+    """Like `Rows`, with each requested column as lines.
 
-    Raises InputError for a row that has not as many fields as the header, or where there is none, as the first row. A
+    Raises InputError for a row whose number of fields differs from that of the header or, without one, of the first row. A
     blank line before the last row is a row of empty cells.
     """
     places, width, first = None, 0, 1
@@ -40,11 +40,11 @@ def read_columns(path: str, columns: Sequence[Asked], **reading) -> Iterator[tup
 
 
 def _split(data: bytes, places: list[int], width: int, path: str, first: int) -> list[bytes]:
-    """The columns at `places` of tab-separated rows of `width` fields, the first of which is line `first`."""
+    """The columns at `places` of tab-separated rows with `width` fields. first: line number of the first row."""
     breaks = data.translate(None, _NO_BREAKS)
     row = b"\t" * (width - 1) + b"\n"
     if breaks == row * (len(breaks) // width):
-        fields = data.replace(b"\n", b"\t").split(b"\t")[:-1]  # all rows are alike: split at once
+        fields = data.replace(b"\n", b"\t").split(b"\t")[:-1]  # all rows have the right width: split them at once
         return [b"\n".join(fields[place::width]) + b"\n" if fields else b"" for place in places]
     columns: list[list[bytes]] = [[] for _ in places]
     blank = [b""] * width

@@ -1,4 +1,4 @@
-"""Files and folders that are replaced whole: the old one or the new one, whatever happens."""
+"""Atomic replacement of files and folders: readers see the old content or the new, never a part of it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 @contextmanager
 def replacing(path: Path, *, follow: bool = True, exclusive: bool = False, last: bool = False) -> Iterator[BinaryIO]:
-    """A file to write, beside `path`; it takes its place and its mode when it is whole and synced.
+    """Opens a temporary file beside `path`, which replaces it, with the same permissions, once it is written and synced.
 
-    follow: where `path` is a link, the file that it points to is replaced, and a device or a FIFO is written to; else whatever
-    has the name is replaced. exclusive: nothing is replaced. last: it is all that the command makes, so that a signal that
-    comes later is too late.
-    An error or a signal inside leaves what was there and nothing else. Raises OSError where it cannot be written, in
-    particular FileExistsError where `exclusive` finds something there, however late it came.
+    follow: if `path` is a link, replace the file it points to, and write directly to a device or FIFO; otherwise replace
+    whatever has that name. exclusive: never replace anything. last: this is the only output of the command, so that a
+    signal that arrives later no longer changes its exit code. An error or a signal inside the block leaves the previous
+    state. Raises OSError if the file cannot be written, in particular FileExistsError if `exclusive` finds something at
+    `path`, even if it was created in the meantime.
     """
     if follow:
         path = Path(os.path.realpath(path))
-        if path.is_symlink():  # it leads around in circles
+        if path.is_symlink():  # a cyclic link
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-        if path.exists() and not path.is_file():  # a directory says so itself
+        if path.exists() and not path.is_file():  # opening a directory raises the right error
             if exclusive:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
             with open(path, "wb") as file:
@@ -58,9 +58,9 @@ def replacing(path: Path, *, follow: bool = True, exclusive: bool = False, last:
 
 @contextmanager
 def new_folder(path: Path, *, last: bool = False) -> Iterator[Path]:
-    """An empty folder beside `path`, which takes that name when the block ends: there is all of it, or nothing. last: as for `replacing`.
+    """An empty folder beside `path` that is renamed to it when the block ends successfully. last: as for `replacing`.
 
-    Raises OSError where it cannot be made, or where there is something by that name other than an empty folder.
+    Raises OSError if it cannot be created, or if `path` is anything but an empty folder.
     """
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -78,22 +78,24 @@ def new_folder(path: Path, *, last: bool = False) -> Iterator[Path]:
 
 
 def _link(new: Path, path: Path) -> None:
-    """Gives a whole file its name, unless that is taken: looking first would not see who comes in between."""
+    """Renames a complete file unless the name is taken; checking first would leave time for another process to take it."""
     try:
         os.link(new, path)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # no hard links here: reserve the name
+        os.close(
+            os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        )  # no hard links on this file system: reserve the name
         os.replace(new, path)
 
 
 def exchange(new: Path, old: Path) -> None:
-    """Two folders or files of one file system change places in one step, so that `old` is never missing.
+    """Exchanges two files or folders of one file system atomically, so that `old` always exists.
 
-    Where the system has no such step, there is a moment without `old`. Raises OSError.
+    Where the system does not support this, `old` is missing for a moment. Raises OSError.
     """
-    import ctypes  # 10 ms, only for this
+    import ctypes  # takes 10 ms, needed only here
 
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
@@ -124,5 +126,5 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def no_link(name: str, flags: int) -> int:
-    """An opener for `open`: writes to no file that a link of that name points to, and waits for no reader of a FIFO."""
+    """An opener for `open` that does not follow a link and does not wait for the reader of a FIFO."""
     return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)

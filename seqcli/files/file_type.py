@@ -1,4 +1,4 @@
-"""What data is, by its first bytes, where it is not text: compressed files, archives, images, downloads that failed.
+"""Recognises data that is not text by its first bytes: compressed files, archives, images, failed downloads.
 
 The signatures are those of file(1). Encodings of text are recognised in `data/encodings.py`.
 """
@@ -9,7 +9,7 @@ KENLM = b"mmap lm http://kheafield.com/code"
 FASTTEXT = b"\xba\x16\x4f\x2f"  # the int32 793712314; then the version and the arguments of the training, int32 each
 FASTTEXT_MODEL, FASTTEXT_SUPERVISED = {1: "cbow", 2: "skipgram", 3: "supervised"}, 3
 _FASTTEXT_MODEL_AT = 36  # bytes
-_SIGNATURES = {  # first bytes: what they are, and what a user can do
+_SIGNATURES = {  # first bytes: name of the format, and the cure
     b"\x1f\x8b": ("gzip data", "name it .gz, or decompress it first"),
     b"BZh": ("bzip2 data", "name it .bz2, or decompress it first"),
     b"\xfd7zXZ\x00": ("xz data", "name it .xz, or decompress it first"),
@@ -58,12 +58,12 @@ _PAGES = (b"<!doctype html", b"<html")
 
 
 def recognised(head: bytes) -> tuple[str, str] | None:
-    """What data that begins so is, if it is not text, and the cure: ("a zip archive", "decompress it first")."""
+    """What these first bytes are if they are not text, and the cure: ("a zip archive", "decompress it first")."""
     if head.startswith(_ZIP) and any(sign in head for sign in _OFFICE):
         return "a spreadsheet or another Office document", "save it as .csv or as text"
     for signature, found in _SIGNATURES.items():
         if head.startswith(signature):
-            # Three letters may begin a text; as file(1) does, the byte after them decides.
+            # A text may begin with these letters; as in file(1), the following bytes decide.
             if signature == b"BZh" and not head[3:4].isdigit():
                 continue
             if signature in (b"ORC", b"PAR1", b"LZIP", b"GIF8") and _is_plain(head[len(signature) :][:32]):
@@ -77,13 +77,13 @@ def recognised(head: bytes) -> tuple[str, str] | None:
 
 
 def is_fasttext_classifier(head: bytes) -> bool:
-    """Whether a supervised model of fastText begins so."""
+    """Whether these are the first bytes of a supervised fastText model."""
     kind = head[_FASTTEXT_MODEL_AT : _FASTTEXT_MODEL_AT + 4]
     return head.startswith(FASTTEXT) and int.from_bytes(kind, "little") == FASTTEXT_SUPERVISED
 
 
 def recognised_model(head: bytes) -> tuple[str, str] | None:
-    """What model of another tool begins so, and what a user can do who gave it to a command that does not open it."""
+    """What model of another tool begins with these bytes, and the cure for a user whose command does not open it."""
     if head.startswith(KENLM):
         return (
             "a KenLM binary file, which only KenLM reads",
@@ -97,7 +97,7 @@ def recognised_model(head: bytes) -> tuple[str, str] | None:
 
 
 def recognised_download(head: bytes) -> tuple[str, str] | None:
-    """As `recognised`, for files that are no text: a web page is what a server sends instead of a file that it does not have."""
+    """Like `recognised`, for files that should not be text: a server may send a web page in place of a missing file."""
     if head.lstrip()[:16].lower().startswith(_PAGES):
         return "a web page", "download the file again, from its own address"
     return recognised(head)

@@ -1,4 +1,4 @@
-"""Files of folders that others made: inside the folder, regular, of bounded size, and JSON that a parser survives."""
+"""Reads files of untrusted folders: only regular files of bounded size inside the folder, and JSON that is safe to parse."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def find(folder: Path | str, name: str) -> Path | None:
-    """The path of a file of the folder, None where it has none of that name.
+    """The path of a file in the folder; None if there is no such file.
 
-    Raises ModelError where it is a link that leads to neither the folder nor its repository's blobs.
+    Raises ModelError for a link that leads neither into the folder nor to the blobs of its repository.
     """
     path = Path(folder) / name
     if not os.path.lexists(path):
@@ -30,8 +30,8 @@ def find(folder: Path | str, name: str) -> Path | None:
 
 
 def _is_blob(path: Path, folder: Path) -> bool:
-    """Whether a file is a blob of the repository, where the folder is REPOSITORY/snapshots/REVISION in the cache of
-    `huggingface_hub`: REPOSITORY/blobs/HASH, or blobs/HA/HASH beside the repositories, which several share."""
+    """Whether a file is a blob of the repository, if the folder is REPOSITORY/snapshots/REVISION in the cache of
+    `huggingface_hub`: REPOSITORY/blobs/HASH, or blobs/HA/HASH beside the repositories, shared by several."""
     if folder.parent.name != "snapshots":
         return False
     repository = folder.parents[1]
@@ -40,7 +40,7 @@ def _is_blob(path: Path, folder: Path) -> bool:
 
 
 def read(folder: Path | str, name: str, *, largest: int = regular.LARGEST_READ) -> bytes:
-    """All bytes of a file of the folder. Raises ModelError, also where there is none."""
+    """The bytes of a file in the folder. Raises ModelError, also if it does not exist."""
     path = find(folder, name)
     if path is None:
         raise ModelError(f"no {name} in the folder", where=str(folder), cure=CURE)
@@ -51,12 +51,12 @@ def read(folder: Path | str, name: str, *, largest: int = regular.LARGEST_READ) 
 
 
 def read_json(folder: Path | str, name: str) -> dict[str, Any] | None:
-    """The JSON object in a file of the folder, None where there is no such file. Raises ModelError."""
+    """The JSON object in a file of the folder; None if there is no such file. Raises ModelError."""
     return _read_json(folder, name, dict, "object")
 
 
 def read_json_list(folder: Path | str, name: str) -> list[Any] | None:
-    """The JSON array in a file of the folder, None where there is no such file. Raises ModelError."""
+    """The JSON array in a file of the folder; None if there is no such file. Raises ModelError."""
     return _read_json(folder, name, list, "array")
 
 
@@ -75,7 +75,7 @@ def _read_json(folder: Path | str, name: str, kind: type, called: str, *, larges
 
 
 def read_ids(folder: Path | str, name: str, *, below: int) -> dict[str, int]:
-    """A vocabulary: the id of each token, from 0 on. Raises ModelError where there is none."""
+    """A vocabulary: token -> id. Raises ModelError if the file does not exist or an id is not in [0, below)."""
     found = _read_json(folder, name, dict, "object", largest=regular.LARGEST_READ)
     if found is None:
         raise ModelError(f"no {name} in the folder", where=str(folder), cure=CURE)
@@ -85,7 +85,7 @@ def read_ids(folder: Path | str, name: str, *, below: int) -> dict[str, int]:
 
 
 def read_lines(folder: Path | str, name: str, *, most: int) -> list[str]:
-    """The lines of a text in UTF-8, at most so many, without the white space at their ends. Raises ModelError."""
+    """The lines of a UTF-8 file, at most `most`, without surrounding white space. Raises ModelError."""
     data = read(folder, name)
     if (count := data.count(b"\n")) > most:
         raise ModelError(f"{count:,} lines, at most {most:,} expected", where=str(Path(folder) / name), cure=CURE)
@@ -97,7 +97,7 @@ def read_lines(folder: Path | str, name: str, *, most: int) -> list[str]:
 
 
 def content(value: Any) -> str | None:
-    """The text of a special token: a string, or an object that has it as `content`."""
+    """The text of a special token: a string, or the `content` of an object."""
     if isinstance(value, dict):
         value = value.get("content")
     return value if isinstance(value, str) and value else None

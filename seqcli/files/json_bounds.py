@@ -1,4 +1,5 @@
-"""JSON of others, measured before a parser sees it: brackets cost a parser a hundred bytes each, and nested ones its stack."""
+"""Checks the size and depth of untrusted JSON before it is parsed: a parser needs about a hundred bytes per value, and stack
+space for nesting."""
 
 from __future__ import annotations
 
@@ -7,14 +8,14 @@ import numpy as np
 from seqcli.errors import ModelError
 
 DEEPEST = 64  # nested objects and arrays
-MOST = 3_000_000  # values: a vocabulary of 260,000 tokens and its merges, which are arrays, are 2 million
+MOST = 3_000_000  # number of values: a vocabulary of 260,000 tokens and its merges, which are arrays, has 2 million
 _PART = 1 << 20  # bytes
 _QUOTE, _COMMA, _OPENING, _CLOSING = b'"', b",", b"[{", b"]}"
 
 
 def check(data: bytes, *, where: str, deepest: int = DEEPEST, most: int = MOST) -> None:
-    """Raises ModelError where objects and arrays are nested more than `deepest` levels, or the values are more than `most`."""
-    plain = data.replace(b"\\\\", b"__").replace(b'\\"', b"__")  # quotes that are left begin and end strings
+    """Raises ModelError if objects and arrays are nested more than `deepest` levels, or there are more than `most` values."""
+    plain = data.replace(b"\\\\", b"__").replace(b'\\"', b"__")  # the remaining quotes delimit strings
     codes = np.frombuffer(plain, np.uint8)
     inside, depth, count = False, 0, 0
     for begin in range(0, len(codes), _PART):

@@ -1,4 +1,4 @@
-"""Lock files, by which a single process writes a folder and names itself."""
+"""Lock files: a single process at a time writes a folder, and the file tells which one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from seqcli.errors import BusyError
 
 
 def take(lock: TextIO, path: Path) -> None:
-    """`path`, which it stands for, is then written by nobody else. Raises BusyError where another process has it."""
+    """Acquires the lock of `path`. Raises BusyError if another process holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
         holder = lock.read().strip() or "another process"
         raise BusyError(f"being written by {holder}", where=str(path), cure="wait for it, or use another -o") from None
-    if not is_held(lock):  # its last holder has just removed it
+    if not is_held(lock):  # the previous holder has just removed the file
         raise BusyError("was in use by another process until just now", where=str(path), cure="try again")
 
 
 def is_held(lock: TextIO) -> bool:
-    """Whether its file is still where it was taken: not removed, moved, or replaced by another's."""
+    """Whether the lock file is still at the path where it was acquired: not removed, moved or replaced."""
     try:
         return os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name))
     except OSError:
@@ -33,7 +33,7 @@ def is_held(lock: TextIO) -> bool:
 
 
 def place(lock: TextIO) -> Path | None:
-    """Where its file is now; None where it was removed, or the system does not say."""
+    """The current path of the lock file; None if it was removed or the system does not tell."""
     try:
         path = os.readlink(f"/proc/self/fd/{lock.fileno()}")
     except OSError:
@@ -42,7 +42,7 @@ def place(lock: TextIO) -> Path | None:
 
 
 def sign(lock: TextIO) -> None:
-    """Who holds it, for those who find it taken."""
+    """Writes the process and time into the lock file, for other processes that find it locked."""
     lock.seek(0)
     lock.truncate()
     lock.write(f"{socket.gethostname()}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")

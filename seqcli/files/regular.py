@@ -1,7 +1,7 @@
-"""Files of a model, opened safely: regular files of bounded size.
+"""Opens files of a model safely: only regular files of bounded size.
 
-A FIFO would wait for a writer for ever, and a device such as /dev/zero has no end. Text that users give may come from
-either (`data/lines.py`, which bounds the length of a line instead); a model, a tokenizer or a checkpoint may not.
+Opening a FIFO would block, and a device such as /dev/zero has no end. Input texts may be either (`data/lines.py` bounds the
+length of a line instead); models, tokenizers and checkpoints may not.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 
 from seqcli.errors import ModelError
 
-LARGEST_JSON = 1 << 24  # bytes of settings
+LARGEST_JSON = 1 << 24  # bytes of a file of settings
 LARGEST_READ = 1 << 26  # bytes of a file that is read into memory at once: settings, vocabularies, SentencePiece models
 _CURE = "restore the file or train again"
 
 
 def opened(path: Path | str) -> BufferedReader:
-    """The file, open for reading. Raises ModelError where it is not a regular file, OSError where it cannot be opened."""
+    """Opens a file for reading. Raises ModelError if it is not a regular file, OSError if it cannot be opened."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # without O_NONBLOCK, opening a FIFO blocks
     try:
         mode = os.fstat(handle).st_mode
@@ -38,12 +38,12 @@ def opened(path: Path | str) -> BufferedReader:
 
 
 def check(path: Path | str) -> None:
-    """For files that others open, by name. Raises as `opened` does."""
+    """Checks a file that a library will open by name. Raises as `opened` does."""
     opened(path).close()
 
 
 def read(path: Path | str, *, largest: int = LARGEST_READ) -> bytes:
-    """All bytes of the file. Raises ModelError where it is not regular or larger than `largest` bytes, or OSError."""
+    """The bytes of a file. Raises ModelError if it is not regular or larger than `largest` bytes, and OSError."""
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > largest:
@@ -54,7 +54,7 @@ def read(path: Path | str, *, largest: int = LARGEST_READ) -> bytes:
 def read_json(
     path: Path | str, *, sha256: str | None = None, largest: int = LARGEST_JSON, cure: str = _CURE
 ) -> dict[str, Any]:
-    """The JSON object in the file. sha256: of the file's bytes, compared. Raises ModelError, also where it cannot be read."""
+    """The JSON object in a file. sha256: expected checksum of the file. Raises ModelError, also if it cannot be read."""
     try:
         data = read(path, largest=largest)
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:

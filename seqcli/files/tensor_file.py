@@ -1,9 +1,9 @@
-"""safetensors files: a streaming writer of our own, and a reader that maps them into memory.
+"""safetensors files: a streaming writer, and a reader that maps them into memory.
 
-Ours, because the tables of an n-gram model may be larger than memory: the writer takes arrays piece by piece,
-computes the checksum in the same pass and syncs; the reader checks every number of the header before it maps
-anything, then copies nothing. The format is safetensors' own (8 bytes of header length, a JSON header, the
-tensors), which the library reads and whose files we read.
+The library's writer needs all tensors in memory, and the tables of an n-gram model may be larger. This writer takes arrays
+piece by piece, computes the checksum in the same pass and syncs the file. The reader checks every number of the header
+before it maps the file, and copies nothing. The format is that of safetensors (8 bytes of header length, a JSON header, the
+tensors); files are interchangeable with the library's.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _NAMES = {
     "U64": np.uint64, "I64": np.int64, "F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_,
 }  # fmt: skip
 _CODES = {np.dtype(dtype): name for name, dtype in _NAMES.items()}
-_BITS = {"BF16": np.uint16}  # what numpy has no type for
-_LARGEST_HEADER = 1 << 23  # of tens of thousands of tensors; what Python makes of one takes 30 times as much
+_BITS = {"BF16": np.uint16}  # types that numpy lacks
+_LARGEST_HEADER = 1 << 23  # enough for tens of thousands of tensors; parsed, a header takes 30 times as much memory
 _MOST_TENSORS = 1 << 16
 _MOST_AXES = 64  # numpy's limit
 _CURE = "restore the file or train again"
@@ -37,7 +37,7 @@ _BLOCK = 1 << 24
 
 
 class Tensor(NamedTuple):
-    """A tensor to be written: its pieces, one after another along the first axis, fill `shape`."""
+    """A tensor to write: `pieces`, concatenated along the first axis, have the shape `shape`."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -49,14 +49,15 @@ def tensor(array: np.ndarray) -> Tensor:
 
 
 class Checksums(NamedTuple):
-    """Of a file, in hexadecimal. xxh3: XXH3 with 128 bits, at the speed of memory, to notice damage whenever a file is read."""
+    """Checksums of a file, in hexadecimal. xxh3: XXH3 with 128 bits, at the speed of memory, to detect damage whenever a file
+    is read."""
 
     sha256: str
     xxh3: str
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> Checksums:
-    """Writes and syncs `path`. Largest element types first, so that all stay aligned."""
+    """Writes and syncs `path`. Tensors are sorted by decreasing element size, so that all are aligned."""
     names = sorted(tensors, key=lambda name: -np.dtype(tensors[name].dtype).itemsize)
     header: dict = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
@@ -90,22 +91,22 @@ def _bytes_of(head: bytes, tensors: Iterable[Tensor]) -> Iterator[memoryview | b
 
 
 class Stored(NamedTuple):
-    """A tensor as a file holds it: mapped into memory, read-only. dtype: the format's name; BF16 comes as its bits, uint16."""
+    """A tensor in a file, mapped into memory read-only. dtype: the name in the format; BF16 is given as its bits, uint16."""
 
     dtype: str
     array: np.ndarray
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file of ours, mapped into memory, read-only.
+    """The tensors of a file written by seqcli, mapped into memory read-only.
 
-    Raises ModelError where the header is not what the format promises; nothing is allocated before.
+    Raises ModelError if the header is not valid; nothing is allocated before.
     """
     return {name: array for name, (_, array) in _mapped(path, _NAMES, cure=_CURE).items()}
 
 
 def read_foreign(path: Path, *, cure: str) -> dict[str, Stored]:
-    """The tensors of a file of another tool. Raises ModelError as `read` does, with that cure."""
+    """The tensors of a file written by another tool. Raises ModelError as `read` does, with the given cure."""
     return _mapped(path, _NAMES | _BITS, cure=cure)
 
 
@@ -175,13 +176,13 @@ def sha256_of(path: Path) -> str:
 def xxh3_of(path: Path) -> str:
     digest = xxhash.xxh3_128()
     with regular.opened(path) as file:
-        while block := file.read(1 << 20):  # stays in the cache
+        while block := file.read(1 << 20):  # small enough to stay in the cache
             digest.update(block)
     return digest.hexdigest()
 
 
 def sync(path: Path) -> None:
-    """A file's content, or a folder's names, reach the disk."""
+    """Flushes the contents of a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
