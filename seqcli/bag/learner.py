@@ -1,15 +1,16 @@
-"""Embeddings of features, summed over a row and divided by the root of their number, and a softmax regression on that.
+"""Softmax regression on the sum of feature embeddings, divided by the square root of their number.
 
     logits = sums of embeddings [B, D] / sqrt(features of the row) @ head [D, C] + bias [C]
 
-fastText (Joulin et al. 2017) learns embeddings of 16 to 100 numbers and a head. Up to 16 labels the head is given here and
-not learnt: a feature has one number a label, and for two labels just one, how far it tells them apart. What remains is
-convex, and its table so small that a pass over 16 million features takes half a second. More labels share embeddings.
+fastText (Joulin et al. 2017) learns embeddings of 16 to 100 numbers and a head. Here, up to 16 labels the head is fixed: a
+feature has one number per label, or a single one for two labels, the difference of the two. The problem is then convex, and
+the table so small that a pass over 16 million features takes half a second. With more labels, embeddings are of a given
+width and the head is learned.
 
-Learnt by stochastic gradients in which every feature has a step of its own, 1 / sqrt(how often it occurs + 1). Adagrad
-(Duchi et al. 2011) comes to about the same as it goes; counted beforehand, a feature's embedding and its step lie side by
-side, and one gather fetches both. The bias is not learnt: it is the log of how frequent the labels are, so that a row
-of which nothing is known has just that.
+Training is stochastic gradient descent with a step size for each feature, 1 / sqrt(count + 1). Adagrad (Duchi et al. 2011)
+computes about the same during training; with counts known in advance, the embedding and step size of a feature are adjacent
+in memory and fetched together. The bias is not learned: it is the log of the label frequencies, which is then the
+prediction for a row without known features.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ import numpy as np
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.token_batch import TokenBatch
 
-MOST_GIVEN = 16  # labels with numbers of their own in every embedding
-_AT_ONCE = 1 << 17  # features to gather at a time when asked: they stay in the cache
-_HEAD = 0.03  # the head's step in terms of the embeddings'
-_UNSEEN = 1e-3  # rows, as if every label had been seen in so many more
+MOST_GIVEN = 16  # maximum number of labels for which embeddings have one number per label
+_AT_ONCE = 1 << 17  # number of features to gather at a time for inference, so that they stay in the cache
+_HEAD = 0.03  # step size of the head relative to that of the embeddings
+_UNSEEN = 1e-3  # pseudo-count of rows for each label
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Bag:
     bias: np.ndarray
 
     def logits(self, batch: TokenBatch) -> np.ndarray:
-        """float32 [B, C]: a row's are the same whatever rows are beside it, up to the order of sums of C or D numbers."""
+        """Logits, float32 [B, C]; those of a row do not depend on the other rows, up to the order of sums over C or D numbers."""
         means = np.empty((len(batch.lengths), len(self.head)), np.float32)
         for rows, tokens in _pieces(batch):
             means[rows] = means_of(self.embeddings.take(tokens, axis=0, mode="clip"), batch.lengths[rows])
@@ -46,7 +47,7 @@ class Bag:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to learn. rate: of the first step, from where it falls to 0 in a straight line; rows: of a step."""
+    """Training settings. rate: initial learning rate, which decreases linearly to 0; rows: number of rows per step."""
 
     epochs: int
     rate: float
@@ -55,9 +56,10 @@ class Plan:
 
 
 def given_head(labels: int) -> np.ndarray | None:
-    """float32 [D, C], its rows of length 1 and at right angles; None for labels too many to have numbers of their own.
+    """The fixed head, float32 [D, C], with orthogonal rows of length 1; None if there are too many labels for it.
 
-    With two labels it is their difference alone: the steps are those of two numbers, of which one is minus the other.
+    For two labels it represents their difference; the steps are those of two numbers of which one is the negative of the
+    other.
     """
     if labels == 2:
         return np.array([[-0.5, 0.5]], np.float32) * np.float32(2**0.5)
@@ -68,9 +70,9 @@ def learn(
     batch: TokenBatch, targets: np.ndarray, *, labels: int, buckets: int, width: int, plan: Plan,
     weights: np.ndarray | None = None, reporter: Reporter = SILENT,
 ) -> Bag:  # fmt: skip
-    """A bag that tells `targets` (int [B], 0 to labels - 1) from the rows of `batch` (ids below `buckets`).
+    """Learns to predict `targets` (int [B], 0 to labels - 1) from the rows of `batch` (ids below `buckets`).
 
-    width: of embeddings, where labels are too many for numbers of their own; weights: float [C], of each label's rows.
+    width: of embeddings, if there are too many labels for one number each; weights: float [C], of the rows of each label.
     """
     weights = np.ones(labels) if weights is None else np.asarray(weights)
     learner = _Learner(batch, targets, labels=labels, buckets=buckets, width=width, weights=weights, seed=plan.seed)
@@ -85,7 +87,7 @@ def learn(
 
 
 class _Learner:
-    """What changes from step to step: `table`, float32 [buckets, D + 1], embeddings with their steps beside, and the head."""
+    """The training state: `table`, float32 [buckets, D + 1], embeddings and step sizes, and the head."""
 
     def __init__(
         self,
@@ -111,7 +113,8 @@ class _Learner:
         self.table[:, -1] = 1 / np.sqrt(counts + 1)
 
     def step(self, rows: np.ndarray, *, rate: float) -> None:
-        """Moves against the gradient of the rows' summed loss, a feature by rate / sqrt(its count + 1) of it."""
+        """One step of gradient descent on the summed loss of the rows; each feature moves by rate / sqrt(count + 1) times its
+        gradient."""
         lengths, targets = self.lengths[rows], self.targets[rows]
         ids = self._features(rows)
         found = self.table.take(ids, axis=0, mode="clip")  # [P, D + 1]
@@ -130,7 +133,7 @@ class _Learner:
             self.head -= np.float32(_HEAD * rate / len(rows)) * (means.T @ error)
 
     def _features(self, rows: np.ndarray) -> np.ndarray:
-        """What the rows hold, one row after another: int64 [P]."""
+        """The features of the rows, concatenated: int64 [P]."""
         lengths = self.lengths[rows]
         ends = np.cumsum(lengths)
         index = np.repeat(self.starts[rows] - (ends - lengths), lengths)
@@ -142,12 +145,13 @@ class _Learner:
 
 
 def _random_head(width: int, labels: int, seed: int) -> np.ndarray:
-    """Embeddings begin at 0, so directions must differ here: float32 [D, C], columns of about length 1."""
+    """The initial head of a model with a learned one, float32 [D, C], with columns of length about 1. Embeddings are
+    initialised with 0, so these must differ."""
     return np.random.default_rng([seed, 0]).normal(0, width**-0.5, (width, labels)).astype(np.float32)
 
 
 def means_of(found: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The sum of each row's embeddings (float32 [P, D], packed), divided by sqrt(length): [B, D], 0 for a row of none."""
+    """The sum of each row's embeddings (float32 [P, D], packed), divided by sqrt(length): [B, D]; 0 for an empty row."""
     means = np.zeros((len(lengths), found.shape[1]), np.float32)
     some = lengths > 0
     if some.any():
@@ -159,19 +163,19 @@ def means_of(found: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def root(lengths: np.ndarray) -> np.ndarray:
-    """What a sum over so many features is divided by: float32 [B, 1]."""
+    """The divisor of sums over this number of features: float32 [B, 1]."""
     return np.sqrt(np.maximum(lengths, 1), dtype=np.float32)[:, None]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """[B, C] -> probabilities of each row."""
+    """Softmax over rows, [B, C] -> [B, C]."""
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     return shares
 
 
 def _pieces(batch: TokenBatch) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows of about `_AT_ONCE` features together, one at least, and their features."""
+    """Slices of rows with about `_AT_ONCE` features in total, at least one row each, and their features."""
     ends, row = np.cumsum(batch.lengths), 0
     while row < len(ends):
         begin = int(ends[row] - batch.lengths[row])

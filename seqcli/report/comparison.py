@@ -1,4 +1,4 @@
-"""Models that were trained alike, side by side: what they cost and how well they predict held-out text."""
+"""Tables that compare models trained on the same data: their cost and their scores on held-out text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seqcli.tasks.language.summary import speed
 
 
 def columns(records: Mapping[str, Mapping[str, Any]]) -> list[Column]:
-    """Of the records of trainings by name, best first."""
+    """The table of language models, best first. records: of their training, by name."""
     rows = sorted(records.items(), key=lambda row: _bits(row[1]))
 
     def figure(name: str) -> list[float | None]:
@@ -30,7 +30,8 @@ def columns(records: Mapping[str, Mapping[str, Any]]) -> list[Column]:
 
 
 def of_classifiers(records: Sequence[Mapping[str, Any]], *, metric: str) -> list[Column]:
-    """A row for each architecture, best first by `metric`: accuracy, macro F1 and seconds as means over its runs, with deviations."""
+    """The table of classifiers: a row for each architecture, best first by `metric`; accuracy, macro F1 and seconds as mean
+    and standard deviation over its runs."""
     from seqcli.tasks.classification.evaluate import METRICS
 
     by_arch: dict[str, list[Mapping[str, Any]]] = {}
@@ -58,7 +59,7 @@ def of_classifiers(records: Sequence[Mapping[str, Any]], *, metric: str) -> list
 
 
 def of_translators(records: Sequence[Mapping[str, Any]], *, metric: str) -> list[Column]:
-    """A row for each, best first by `metric`."""
+    """The table of translators, best first by `metric`."""
     from seqcli.tasks.translation.evaluate import METRICS
 
     rows = sorted(records, key=lambda record: METRICS[metric] * record["valid"][metric])

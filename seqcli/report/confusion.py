@@ -1,7 +1,7 @@
-"""Which label is taken for which: the confusion matrix as a picture for a terminal, or its most frequent confusions.
+"""The confusion matrix as a picture for a terminal, or its most frequent confusions.
 
-A cell is a count and a shade, its share of the row, so that it reads without colours too. What a terminal is too narrow
-for, and more labels than an eye compares, are listed instead.
+A cell has a count and a shade, its share of the row, so that it can be read without colours. If the terminal is too narrow
+for the matrix, or there are too many labels, the most frequent confusions are listed instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_LABELS = 12
 MOST_CONFUSIONS = 20
 UNDECIDED = "?"
-_NARROWEST = 6  # cells of a row's label
+_NARROWEST = 6  # maximum width of a row's label, in cells
 _NOTHING = "·"
 
 
@@ -36,9 +36,9 @@ def picture(
     color: bool = True,
     width: int | None = None,
 ) -> str:
-    """The matrix, or where it does not fit the most frequent confusions, as lines for a terminal.
+    """The matrix or, if it does not fit, the most frequent confusions, as lines for a terminal.
 
-    confusion: int [C, C], rows are the truth; undecided: int [C], texts that were given no label.
+    confusion: int [C, C], rows are the true labels; undecided: int [C], texts without a predicted label.
     """
     width = width or shutil.get_terminal_size().columns
     drawn = matrix(confusion, labels, undecided=undecided, width=width)
@@ -53,7 +53,7 @@ def picture(
 def confusions(
     confusion: np.ndarray, labels: Sequence[str], *, undecided: np.ndarray | None = None, most: int = MOST_CONFUSIONS
 ) -> list[Column]:
-    """The label, what it was taken for, how often, and how much of the label that is; most frequent first."""
+    """True label, predicted label, count and share of the true label's texts; most frequent first."""
     rows = _with_undecided(confusion, undecided)
     names = [*labels, UNDECIDED]
     wrong = [(-n, i, j) for i, row in enumerate(rows) for j, n in enumerate(row) if n and i != j]
@@ -69,7 +69,7 @@ def confusions(
 def matrix(
     confusion: np.ndarray, labels: Sequence[str], *, undecided: np.ndarray | None = None, width: int = 80
 ) -> Text | None:
-    """The picture, or None where there are too many labels for it or for `width`."""
+    """The picture; None if there are too many labels, or they do not fit into `width`."""
     if len(labels) > MOST_LABELS:
         return None
     rows = _with_undecided(confusion, undecided)
@@ -77,7 +77,7 @@ def matrix(
     last = [UNDECIDED] if len(rows[0]) > len(labels) else []
     longest = max(map(cell_len, names))
     letters = list(ascii_lowercase[: len(names)])
-    # The names above the columns where they fit; else a letter for each, and at last cells as narrow as can be.
+    # Column headings are the labels if they fit, else a letter for each, and finally the narrowest possible cells.
     for shades, gap, heads in ((2, 2, names), (2, 2, letters), (1, 1, letters)):
         keys = [f"{letter} " if heads is letters else "" for letter in letters]
         cell = shades + (shades > 1) + _digits(rows)
@@ -97,7 +97,7 @@ def _with_undecided(confusion: np.ndarray, undecided: np.ndarray | None) -> list
 
 
 def _fitted(name: str, size: int) -> str:
-    """`name` in exactly so many cells of the terminal; Hangul takes two each."""
+    """`name` padded or truncated to `width` cells of the terminal; Hangul takes two per character."""
     return set_cell_size(name, size) if cell_len(name) <= size else set_cell_size(name, size - 1) + "…"
 
 
@@ -118,7 +118,7 @@ def _drawn(
 
 
 def _cell(n: int, of: int, *, digits: int, shades: int) -> str:
-    """679 of 5,000 is `░░ 679`."""
+    """A count and its shade: 679 of 5,000 is `░░ 679`."""
     return shade(n / of) * shades + " " * (shades > 1) + str(n).rjust(digits) if n else _NOTHING
 
 

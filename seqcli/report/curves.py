@@ -1,7 +1,7 @@
-"""The course of a training, loss over steps: drawn in a terminal of dots, eight to a character, or as a PNG.
+"""Learning curves, loss over steps: drawn in a terminal with braille dots, eight per character, or as a PNG.
 
-Loss is in nats per token. Training's is a line, the held-out text's a mark at each evaluation; what lies above the picture
-(the first steps learn which words are frequent) is cut.
+Loss is in nats per token. Training loss is a line, held-out loss a mark at each evaluation. Values above the picture (of
+the first steps, in which word frequencies are learned) are cut off.
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ from typing import Any
 from seqcli.errors import UsageError
 from seqcli.report.output import Output, check_folder
 
-_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column
-_EARLY = 0.05  # share of the steps that does not decide how high the picture is
+_DOTS = (
+    (0x01, 0x08),
+    (0x02, 0x10),
+    (0x04, 0x20),
+    (0x40, 0x80),
+)  # bits of the dots of a braille character, by row and column
+_EARLY = 0.05  # share of the first steps that is ignored for the height of the picture
 _LABEL = 8
 
 Points = list[tuple[float, float]]
 
 
 def points(events: Iterable[Mapping[str, Any]]) -> tuple[Points, Points]:
-    """(step, loss) of training and of held-out text."""
+    """The (step, loss) pairs of training and of held-out text."""
     events = list(events)
     training, held_out = (
         [(e["step"], e[name]) for e in events if e.get(name) is not None] for name in ("loss", "valid")
@@ -32,7 +37,7 @@ def points(events: Iterable[Mapping[str, Any]]) -> tuple[Points, Points]:
 
 
 def drawn(events: Iterable[Mapping[str, Any]], *, columns: int, rows: int = 12) -> list[str]:
-    """Lines of at most `columns` characters; none where nothing was logged."""
+    """The picture as lines of at most `columns` characters; empty if nothing was logged."""
     training, held_out = points(events)
     if not training or not held_out:
         return []
@@ -59,7 +64,7 @@ def drawn(events: Iterable[Mapping[str, Any]], *, columns: int, rows: int = 12) 
 
 
 def check(path: str) -> None:
-    """Before any work. Raises UsageError where `path` could not be drawn."""
+    """Checks before training that the plot can be saved. Raises UsageError if it cannot."""
     if not path.endswith(".png"):
         raise UsageError("not a .png file", where=path)
     if find_spec("matplotlib") is None:
@@ -68,7 +73,7 @@ def check(path: str) -> None:
 
 
 def save(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: str) -> None:
-    """A PNG of one or several trainings, by name."""
+    """Saves a PNG of one or several trainings, by name."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -93,7 +98,7 @@ def _range(training: Points, held_out: Points, last: float) -> tuple[float, floa
 
 
 def _line(corners: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
-    """The dots of a line through these, without gaps."""
+    """The dots of a line through these points, without gaps."""
     yield from corners[:1]
     for (x, y), (to_x, to_y) in pairwise(corners):
         steps = max(abs(to_x - x), abs(to_y - y))

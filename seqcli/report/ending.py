@@ -1,4 +1,4 @@
-"""How a training ends: a sample of what the model does, and the next command, or what to change first."""
+"""The last lines of a training: a sample of the model's output, and the next command or what to change first."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.report.learnt import hardly_learnt
 from seqcli.tasks.classification.load import OpenClassifier
 
-_TOKENS, _CHARACTERS = 24, 80  # of a sample: well under a second, but for large networks and on busy machines
-_SECONDS = 1.0  # for a sample: a budget in minutes is spent by then
-_DRAWN = 4  # texts at once, of which the first that is not blank is shown
-_SHOWN = 100  # characters of a text
+_TOKENS, _CHARACTERS = (
+    24,
+    80,
+)  # seconds for a sample: usually well under one, except for large networks and on busy machines
+_SECONDS = 1.0  # seconds for a sample if the budget in minutes has been used up
+_DRAWN = 4  # number of texts to generate, of which the first that is not blank is shown
+_SHOWN = 100  # maximum characters of a text to show
 _TEMPERATURE = 0.8
-TRIED = 100  # held-out rows, of which the first that is short enough is shown
+TRIED = 100  # number of held-out rows, of which the first that is short enough is shown
 
 
 def note(
     reporter: Reporter, ended: Sequence[tuple[str, Any, Mapping[str, Any]]], held_out: Sequence[Sequence[str]] = (), *, follows: str
 ) -> None:  # fmt: skip
-    """ended: name, "" of one alone, opened model and record of each training; held_out: rows of a text and its label or
-    translation; follows: the next command, kept back where no model has learnt."""
+    """Prints the last lines. ended: name ("" for a single model), opened model and record of each training; held_out: held-out
+    rows, each a text and its label or translation; follows: the next command, omitted if no model has learned anything."""
     wrong = []
     for name, opened, record in ended:
         begin = f"{name}: " if name else ""
-        with suppress(Exception):  # a sample is a courtesy: the model is trained and saved
+        with suppress(Exception):  # the model is trained and saved, so a sample that fails must not fail the command
             reporter.note(f"{begin}{sample(opened, held_out)}")
         if fault := hardly_learnt(record):
             wrong.append(f"{begin}{fault}" if name else f"the model {fault}")
@@ -40,7 +43,7 @@ def note(
 
 
 class _Timed:
-    """A model, or what a translator remembers of its sources, that raises TimeoutError where a step is asked of it after `until`."""
+    """Wraps a model, or the memory of a translator, and raises TimeoutError if a step is requested after `until`."""
 
     def __init__(self, model: Any, until: float):
         self._model, self._until = model, until
@@ -58,9 +61,9 @@ class _Timed:
 
 
 def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequence[Sequence[str]]) -> str:
-    """A text that it generates, as far as it comes in `_SECONDS`, or what it says of a held-out one.
+    """A generated text, as far as it is produced in `_SECONDS`, or the output for a held-out text.
 
-    Raises TimeoutError where that takes longer.
+    Raises TimeoutError if nothing is produced in time.
     """
     if not isinstance(opened, OpenClassifier):
         timed: Any = _Timed(opened.model, time.monotonic() + _SECONDS)

@@ -1,6 +1,6 @@
-"""Results as columns, shown the way their reader wants them: TSV, CSV, JSON Lines, or a table on a terminal.
+"""Results as columns, formatted as TSV, CSV, JSON Lines, or a table for a terminal.
 
-rich draws tables and nothing else: TSV, CSV and JSON are written by us, byte for byte. Text from outside is never markup.
+rich is used for tables only; TSV, CSV and JSON are formatted here. Text from users is never interpreted as markup.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ if TYPE_CHECKING:
     import numpy as np
     from typing_extensions import TypeIs
 
-_GAP = 2  # cells of a terminal between columns
-_LONG_WORD, _LONG_NAME = 20, 40  # cells: what is longer may be broken, a word of a text or a name
+_GAP = 2  # cells between two columns of a table
+_LONG_WORD, _LONG_NAME = 20, 40  # cells: longer words of a text, or names, may be broken
 _CSV_SPECIAL = re.compile('[",\r\n]')
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """values: str for `%s`, numbers for `%d` and `%.Nf`, an array where there are many; None and nan are missing.
+    """A column. values: str for `%s`, numbers for `%d` and `%.Nf`, possibly as an array; None and NaN are missing values.
 
-    `shown` is the format on a terminal.
+    `shown` is the format in a terminal.
     """
 
     name: str
     values: Sequence[Any] | np.ndarray
     format: str = TEXT
     shown: str | None = None
-    align: str | None = None  # numbers stand right, text left
+    align: str | None = None  # numbers are aligned right, text left
 
 
 def columns_of(result: type, values: Mapping[str, Sequence[Any] | np.ndarray], *, prefix: str = "") -> list[Column]:
-    """A column for each field of `result` that has values, in the order and the formats of its fields. prefix: of the names."""
+    """A column for each field of `result` that has values, in the order and with the formats of the fields. prefix: of the
+    column names."""
     return [
         Column(f"{prefix}{name}", values[name], format, table)
         for name, (format, table) in formats(result).items() if name in values
@@ -50,17 +51,17 @@ def columns_of(result: type, values: Mapping[str, Sequence[Any] | np.ndarray], *
 
 
 def columns_of_rows(rows: Sequence[Any], result: type) -> list[Column]:
-    """Results of one type, a row each."""
+    """The columns of several results of one type, one row each."""
     return columns_of(result, {name: [getattr(row, name) for row in rows] for name in formats(result)})
 
 
 def fields_of(result: type, *, prefix: str = "", without: Collection[str] = ()) -> list[Column]:
-    """The columns of a result's fields, without rows: names and formats, for `Output.begin`."""
+    """The columns of a result's fields without rows: names and formats, for `Output.begin`."""
     return columns_of(result, {name: () for name in formats(result) if name not in without}, prefix=prefix)
 
 
 def kept_columns(keep: Sequence[str], rows: Sequence[Sequence[str]], *, beside: Iterable[str]) -> list[Column]:
-    """Columns that pass through, as kept_NAME where a column `beside` them has that name. rows: the cells of each record."""
+    """Pass-through columns, called kept_NAME if one of the columns in `beside` has that name. rows: the cells of each record."""
     taken = set(beside)
     return [
         Column(f"kept_{name}" if name in taken else name, [cells[k] for cells in rows]) for k, name in enumerate(keep)
@@ -68,17 +69,18 @@ def kept_columns(keep: Sequence[str], rows: Sequence[Sequence[str]], *, beside: 
 
 
 def tsv(columns: list[Column]) -> str:
-    """Rows of tab-separated fields, each ended by a line feed."""
+    """Formats columns as tab-separated rows, each ended by a line feed."""
     return _lines(columns, "\t", _tsv_fields)
 
 
 def csv(columns: list[Column]) -> str:
-    """Rows of comma-separated fields, quoted as RFC 4180 has it, each ended by a line feed. What is missing is empty."""
+    """Formats columns as comma-separated rows, quoted according to RFC 4180, each ended by a line feed. Missing values are
+    empty."""
     return _lines(columns, ",", partial(_csv_fields, alone=len(columns) == 1))
 
 
 def _lines(columns: list[Column], separator: str, texts: Callable[[Sequence[str]], Sequence[str]]) -> str:
-    """texts: how the values of a column of text are written."""
+    """Formats values. texts: formats the values of a column of text."""
     parts: list[Sequence[str]] = []
     for are_arrays, group in groupby(columns, key=lambda column: _is_array(column.values)):
         if are_arrays:
@@ -95,7 +97,7 @@ def _is_array(values: Sequence[Any] | np.ndarray) -> TypeIs[np.ndarray]:
 
 
 def _places(column: Column) -> int:
-    """2 for `%.2f`, 0 for `%d`."""
+    """The number of decimals of a format: 2 for `%.2f`, 0 for `%d`."""
     return 0 if column.format == WHOLE else int(column.format[2:-1])
 
 
@@ -116,7 +118,7 @@ def _numbers(column: Column) -> Sequence[str]:
 
 
 def _tsv_fields(values: Sequence[str]) -> Sequence[str]:
-    # What is printable and has no backslash needs no escape: seen faster for all together, or one by one.
+    # Printable text without a backslash needs no escape; testing all values together is faster than one by one.
     text = "".join(values)
     if text.isprintable() and "\\" not in text:
         return values
@@ -124,7 +126,8 @@ def _tsv_fields(values: Sequence[str]) -> Sequence[str]:
 
 
 def _csv_fields(values: Sequence[str], *, alone: bool) -> Sequence[str]:
-    """alone: it is the only column, so that an empty field is quoted: readers skip blank lines."""
+    """A quoted CSV cell if necessary. alone: the only column, in which an empty cell is quoted, since readers skip blank
+    lines."""
     fields = values if not _CSV_SPECIAL.search("\f".join(values)) else list(map(_csv_field, values))
     return [field or '""' for field in fields] if alone else fields
 
@@ -134,7 +137,7 @@ def _csv_field(value: str) -> str:
 
 
 def json_line(value: Any) -> str:
-    """One line; what JSON cannot say (infinities, not a number) is null."""
+    """A value as one line of JSON; infinities and NaN become null."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
     except ValueError:
@@ -142,24 +145,24 @@ def json_line(value: Any) -> str:
 
 
 def with_kept(row: dict[str, Any], keep: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
-    """A JSON object and the columns that pass through: as kept_NAME where it has a field of that name."""
+    """A JSON object with the pass-through columns, called kept_NAME if the object has a field of that name."""
     return {**row, **{f"kept_{name}" if name in row else name: cell for name, cell in zip(keep, cells)}}
 
 
 def json_for_terminal(lines: str) -> str:
-    """The same JSON Lines; what a terminal might obey is written as JSON's own escapes."""
+    """JSON Lines in which control characters, which a terminal might interpret, are escaped."""
     rest = (line if printable(line) == line else json.dumps(json.loads(line)) for line in lines.split("\n")[:-1])
     return "".join(line + "\n" for line in rest)
 
 
 class JsonArray:
-    """JSON Lines as the elements of one array."""
+    """Formats JSON Lines as the elements of one array."""
 
     def __init__(self) -> None:
         self._before = "[\n"
 
     def elements(self, lines: str) -> str:
-        """lines: the next lines, or a part of them that may end anywhere."""
+        """The text for the next lines, which may be cut anywhere."""
         if not lines:
             return ""
         text = self._before + lines.removesuffix("\n").replace("\n", ",\n")
@@ -168,7 +171,7 @@ class JsonArray:
 
     @property
     def end(self) -> str:
-        """What comes after the last line."""
+        """The text after the last line."""
         return "[]\n" if self._before == "[\n" else "\n]\n"
 
 
@@ -192,9 +195,9 @@ def _plain(column: Column) -> Sequence[Any]:
 
 
 def table(columns: list[Column], *, title: str | None = None, color: bool = True, width: int | None = None) -> str:
-    """A table for a terminal. Numbers stand right, text wraps between words. Rows that are too wide for that become lists of
-    their cells, one below the other."""
-    from rich.text import Text  # 30 ms, only for eyes
+    """A table for a terminal. Numbers are aligned right, text wraps between words. If the rows are too wide, each is printed
+    as a list of its cells, one per line."""
+    from rich.text import Text  # takes 30 ms, needed only in a terminal
 
     heading = render(Text(printable(title), style="bold"), color=color, width=width) if title else ""
     cells = [[_shown(column, value) for value in _plain(column)] for column in columns]
@@ -213,20 +216,21 @@ def table(columns: list[Column], *, title: str | None = None, color: bool = True
 
 
 def fits(columns: Sequence[Column], *, width: int | None = None) -> bool:
-    """Whether a table of these columns fits a terminal with no word broken. width: of the terminal, None for this one's."""
+    """Whether a table of these columns fits without breaking a word. width: of the terminal, None for the current one."""
     cells = [[_shown(column, value) for value in _plain(column)] for column in columns]
     return sum(map(_narrowest, columns, cells)) <= _room(columns, width)
 
 
 def _room(columns: Sequence[Column], width: int | None) -> int:
-    """The terminal's cells that are left for what stands in a table's columns."""
+    """The cells available to the contents of a table's columns."""
     from rich.console import Console
 
     return (width or Console().width) - _GAP * len(columns)
 
 
 def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width: int | None) -> list[int]:
-    """Of each column, in cells of the terminal: what it needs, and what is left to the narrowest that can use more."""
+    """The width of each column in cells: what it needs, with the remaining space given to the narrowest columns that can use
+    it."""
     from rich.cells import cell_len
 
     widths = list(map(_narrowest, columns, cells))
@@ -240,7 +244,7 @@ def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width:
 
 
 def _narrowest(column: Column, cells: Sequence[str]) -> int:
-    """The cells of a terminal that a column needs, so that only words longer than `_LONG_WORD` are broken."""
+    """The minimum width of a column in cells, so that only words longer than `_LONG_WORD` are broken."""
     from rich.cells import cell_len
 
     if column.format != TEXT:
@@ -251,7 +255,7 @@ def _narrowest(column: Column, cells: Sequence[str]) -> int:
 
 
 def facts(values: Mapping[str, str], *, title: str | None = None, color: bool = True, width: int | None = None) -> str:
-    """Names and what is known of each, a line each, for a terminal. The title stands above."""
+    """Names and values, one per line, for a terminal. The title is printed above."""
     from rich.table import Table
     from rich.text import Text
 
@@ -265,7 +269,7 @@ def facts(values: Mapping[str, str], *, title: str | None = None, color: bool = 
 
 
 def render(drawing: Any, *, color: bool = True, width: int | None = None) -> str:
-    """What rich draws, as text for a terminal."""
+    """Renders a rich object as text for a terminal."""
     import io
     import os
 
@@ -289,7 +293,7 @@ def _plain_table():
 
 
 def turned(columns: list[Column]) -> list[Column]:
-    """Rows for columns, as text for eyes: few rows of many figures read better downwards."""
+    """Transposes rows and columns, as text for a terminal: few rows with many numbers are easier to read vertically."""
     first, *others = columns
     names = Column(first.name, [column.name for column in others])
     return [names] + [
@@ -299,13 +303,13 @@ def turned(columns: list[Column]) -> list[Column]:
 
 
 def bar(share: float, *, width: int = 12) -> str:
-    """A share of 1 as a bar of blocks: 0.5 is half of `width`."""
+    """A share of 1 as a bar of block characters: 0.5 is half of `width`."""
     eighths = round(share * width * 8)
     return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
 
 
 def shade(share: float) -> str:
-    """A share of 1 as a cell's shade, up to a quarter, a half, three quarters, all; none of it is a blank."""
+    """A share of 1 as a shade: up to a quarter, half, three quarters, all; a blank for 0."""
     return "░▒▓█"[min(4, math.ceil(4 * share)) - 1] if share > 0 else " "
 
 
@@ -326,5 +330,5 @@ def _shown(column: Column, value: Any) -> str:
 
 
 def _digits(format: str) -> int:
-    """After the point: 2 for `%.2f` and `%+.2f`, 0 for `%d`."""
+    """The number of decimals: 2 for `%.2f` and `%+.2f`, 0 for `%d`."""
     return 0 if format == WHOLE else int(format.partition(".")[2][:-1])

@@ -1,7 +1,8 @@
-"""Where a translator looked: source tokens across, target tokens downwards, a shade for each pair.
+"""Attention of a translator as a heat map: source tokens are columns, target tokens are rows.
 
-A row's darkest cell is green where there are colours; shades alone say the same. What is too wide for the terminal is folded
-into several pictures below each other; the names above the columns are written downwards, a Hangul syllable filling two cells.
+The largest weight of a row is green if colours are available; the shades alone say the same. If the map is too wide for the
+terminal, it is split into several, one below the other. Column names are written vertically; a Hangul syllable takes two
+cells.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 MOST_COLUMNS = 80
-MOST_TOKENS = 200  # of a side, that eyes can follow
-MOST_MAPS, MOST_ROWS = 12, 300  # of a PNG
-_CELL = 2  # cells of a column
-_LABEL = 16  # cells of a row's name, at most
-_HEAD = 8  # characters of a column's name, at most
-_SHOWN = 0.05  # less is a dot
+MOST_TOKENS = 200  # maximum number of tokens on a side of the map
+MOST_MAPS, MOST_ROWS = 12, 300  # the same for a PNG
+_CELL = 2  # width of a column, in cells
+_LABEL = 16  # maximum width of a row's name, in cells
+_HEAD = 8  # maximum length of a column's name, in characters
+_SHOWN = 0.05  # smaller weights are shown as a dot
 _HANGUL = (
     "Noto Sans CJK KR",
     "Noto Sans KR",
@@ -43,7 +44,7 @@ _HANGUL = (
 def picture(
     weights: np.ndarray, source: Sequence[str], target: Sequence[str], *, color: bool = True, width: int | None = None
 ) -> str:
-    """Lines for a terminal, none wider than `width` and `MOST_COLUMNS`.
+    """The heat map as lines for a terminal, none wider than `width` and `MOST_COLUMNS`.
 
     weights: [T, S], rows sum to 1; source: S names, target: T names.
     """
@@ -78,7 +79,7 @@ def drawn(weights: np.ndarray, source: Sequence[str], target: Sequence[str], *, 
 
 
 def _downwards(names: list[str]) -> list[str]:
-    """Column heads, the characters of a name below each other, ending above its column."""
+    """Column headings: the characters of each name one below the other, ending above its column."""
     names = [name if len(name) <= _HEAD else name[: _HEAD - 1] + "…" for name in names]
     height = max(map(len, names))
     return ["".join(set_cell_size(name.rjust(height)[line], _CELL) for name in names) for line in range(height)]
@@ -89,7 +90,7 @@ def _fitted(name: str, size: int) -> str:
 
 
 def check(path: str) -> None:
-    """Before any work. Raises UsageError where attention cannot be written to `path`."""
+    """Checks before any work that attention can be written to `path`. Raises UsageError if it cannot."""
     if not path.endswith((".json", ".png")):
         raise UsageError("attention can be saved as .json or .png only", where=path)
     if path.endswith(".png") and find_spec("matplotlib") is None:
@@ -100,7 +101,7 @@ def check(path: str) -> None:
 
 
 def fonts() -> list[str]:
-    """Those of a picture, with Hangul where this machine has it."""
+    """The fonts of a picture, including one with Hangul if this machine has one."""
     from matplotlib import font_manager
 
     known = {font.name for font in font_manager.fontManager.ttflist}
@@ -108,7 +109,8 @@ def fonts() -> list[str]:
 
 
 def png(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]]) -> tuple[bytes, bool]:
-    """A PNG of (weights, source names, target names), below each other; and whether fonts here have all characters."""
+    """Saves a PNG of (weights, source names, target names), one below the other; returns whether the fonts have all
+    characters."""
     import io
     import warnings
 

@@ -1,8 +1,8 @@
-"""Whether a model has learnt anything, by what its training wrote down: its held-out figures beside those of a baseline.
+"""Decides whether a model has learned anything, by comparing its held-out scores with those of a baseline.
 
-A baseline knows how often each token or label occurs and nothing else (`metrics/unigram`, the most frequent label). A model
-that is no better than one should be trained otherwise before it is used. How many steps it took is a reason for that, not evidence:
-it decides only where what was judged cannot tell.
+A baseline knows only how often each token or label occurs (`metrics/unigram`, the most frequent label). A model that is not
+better needs different training before it is used. The number of steps can explain this but is no evidence; it decides only
+if the held-out data cannot tell.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-NEAR = 0.95  # of a baseline's loss: a model that reaches no less has learnt next to nothing
-_CHANCE = 0.05  # that guesses are all right: where it is larger, texts are too few to tell
-_EARLY = 0.5  # of the steps: a loss that was least before rose afterwards
+NEAR = 0.95  # relative to the baseline's loss: a model above this has learned next to nothing
+_CHANCE = 0.05  # probability that all guesses are right by chance: if it is larger, there are too few texts to tell
+_EARLY = 0.5  # share of the steps: if the best loss came earlier, it increased afterwards
 
 
 def hardly_learnt(record: Mapping[str, Any]) -> str | None:
-    """What is wrong, and what to change, in one line; None where the model is clearly better than its baseline."""
+    """What is wrong and what to change, in one line; None if the model is clearly better than its baseline."""
     progress, training = record.get("progress"), record.get("training", {})
     better, warming_up = _is_better(record), _in_warm_up(record)
     if better or (better is None and not warming_up):
@@ -36,7 +36,7 @@ def hardly_learnt(record: Mapping[str, Any]) -> str | None:
 
 
 def loss_of(record: Mapping[str, Any]) -> float | None:
-    """Nats per held-out token or text; None where nothing is held out, or what is has a probability of zero."""
+    """Nats per held-out token or text; None if nothing is held out, or if it contains something with probability 0."""
     valid = record.get("valid") or {}
     if "loss" in valid:
         return valid["loss"]
@@ -44,7 +44,7 @@ def loss_of(record: Mapping[str, Any]) -> float | None:
 
 
 def _in_warm_up(record: Mapping[str, Any]) -> str | None:
-    """How many steps it took, where they are fewer than those of its warm-up. What it began with, if anything, had learnt before."""
+    """The number of steps, if there were fewer than warm-up steps and the model was not initialised from another one."""
     progress, warmup = record.get("progress"), record.get("training", {}).get("warmup", 0)
     if not progress or progress["step"] >= warmup or record.get("init"):
         return None
@@ -54,11 +54,11 @@ def _in_warm_up(record: Mapping[str, Any]) -> str | None:
 
 
 def _is_better(record: Mapping[str, Any]) -> bool | None:
-    """Than its baseline; None where the held-out rows cannot tell."""
+    """Whether the model is better than its baseline; None if the held-out rows cannot tell."""
     baseline, valid, loss = record.get("baseline") or {}, record.get("valid") or {}, loss_of(record)
     if "majority" in baseline:
         usual, texts = baseline["accuracy"], max(valid["texts"], 1)
-        error = math.sqrt(usual * (1 - usual) / texts)  # standard, of the baseline's accuracy
+        error = math.sqrt(usual * (1 - usual) / texts)  # standard error of the baseline's accuracy
         if valid["accuracy"] > usual + error or valid["calibrated_loss"] < NEAR * baseline["prior_loss"]:
             return True
         counts = record["data"]["counts"]
@@ -69,7 +69,7 @@ def _is_better(record: Mapping[str, Any]) -> bool | None:
 
 
 def _beside_a_baseline(record: Mapping[str, Any]) -> str:
-    """The held-out figure of a model that is not better, and that of its baseline."""
+    """The held-out score of a model that is not better, and that of its baseline."""
     baseline, valid = record["baseline"], record["valid"]
     if "majority" in baseline:
         return (
@@ -81,6 +81,6 @@ def _beside_a_baseline(record: Mapping[str, Any]) -> str:
 
 
 def _longer(training: Mapping[str, Any]) -> str:
-    """What ended it may be more."""
+    """The cure: increase the option that ended the training."""
     name = next(name for name in ("minutes", "steps", "epochs") if training.get(name))
     return f"train longer: run the same command with --resume and a larger --{name} (it was {training[name]:g})"

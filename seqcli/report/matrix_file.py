@@ -1,6 +1,7 @@
-"""Files of one matrix of float32, written row by row without knowing how many come: NumPy's .npy and .safetensors.
+"""Files of one float32 matrix, written row by row without knowing the number of rows in advance: NumPy's .npy and
+.safetensors.
 
-The header is written last, into a place of fixed size that both formats let us fill with blanks.
+The header is written last, into a reserved space of fixed size that both formats allow to be padded with blanks.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 SUFFIXES = (".npy", ".safetensors")
-_HEADER = 256  # bytes
+_HEADER = 256  # size of the header, in bytes
 
 
 class MatrixFile:
-    """Rows of one width."""
+    """A matrix whose rows are appended."""
 
     def __init__(self, file: BinaryIO, suffix: str):
         self._file, self._suffix = file, suffix
@@ -42,7 +43,7 @@ class MatrixFile:
 
 @contextmanager
 def matrix_file(path: str) -> Iterator[MatrixFile]:
-    """The suffix of the path says in which format. Raises OutputError where it cannot be written."""
+    """Opens a matrix file in the format of its suffix. Raises OutputError if it cannot be written."""
     try:
         with replacing(Path(path), last=True) as file:
             if not file.seekable():
@@ -55,7 +56,7 @@ def matrix_file(path: str) -> Iterator[MatrixFile]:
 
 
 def _npy(shape: tuple[int, int]) -> bytes:
-    """The header of version 1.0: magic, version, length of the text, a Python literal, blanks, a line feed."""
+    """The header of .npy version 1.0: magic, version, length of the text, a Python literal, blanks, a line feed."""
     text = repr({"descr": "<f4", "fortran_order": False, "shape": shape})
     return b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little") + text.encode().ljust(_HEADER - 11) + b"\n"
 

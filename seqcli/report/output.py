@@ -1,9 +1,9 @@
-"""Where results go: standard output or a file, in which format, and the rules about both.
+"""Output of results: standard output or a file, and its format.
 
-A file is written in the format that its suffix names, compressed where it ends in .gz, .bz2, .xz or .zst; a name that ends in a slash is
-a folder of Parquet files. A regular or new
-file is replaced when the new one is whole; a device or a FIFO is written to. A write that fails is an OutputError; a pipe
-that its reader has closed is not an error of ours: ClosedPipe, on which `cli` ends quietly.
+The suffix of a file name determines its format; .gz, .bz2, .xz and .zst files are compressed. A name that ends in a slash
+is a folder of Parquet files. A regular file is replaced once the new one is complete; a device or FIFO is written to
+directly. A write that fails raises OutputError; a pipe closed by its reader raises ClosedPipe, on which `cli` exits
+quietly.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from seqcli.report.parquet import ParquetRows, ParquetShards
 
 TABLE, TSV, CSV, JSON, PARQUET = "table", "tsv", "csv", "json", "parquet"
-Shown = str | list[Column]  # rows of an output: its text, or in PARQUET the columns themselves
+Shown = str | list[Column]  # formatted rows: text or, for PARQUET, the columns themselves
 _SUFFIXES = {".tsv": TSV, ".csv": CSV, ".jsonl": JSON, ".ndjson": JSON, ".json": JSON, ".parquet": PARQUET}
 _NAMES = {TSV: "TSV", CSV: "CSV", PARQUET: "Parquet"}
 
 
 def format_of(path: str | None, *, json: str | None = None) -> str:
-    """TSV, CSV, JSON or PARQUET: what the suffix of an output's name says, else TSV. json: the option that asks for JSON Lines.
+    """TSV, CSV, JSON or PARQUET, according to the suffix of an output's name; TSV by default. json: the option that requests
+    JSON Lines.
 
-    Raises UsageError for a format that is not written, and where the suffix names another format than JSON.
+    Raises UsageError for an unsupported format, or if the suffix names a format other than JSON.
     """
     name = "" if path is None or is_folder(path) else unpacked_name(path)
     suffix = PurePath(name).suffix.lower()
@@ -49,14 +50,14 @@ def format_of(path: str | None, *, json: str | None = None) -> str:
 
 
 def is_folder(path: str | None) -> bool:
-    """Whether an output is a folder of files, by its name."""
+    """Whether the name of an output stands for a folder of files."""
     return path is not None and path.endswith("/")
 
 
 class Output:
-    """A context manager; `mode` says how rows are shown: TABLE on a terminal, else the format of the file, TSV without one.
+    """An open output, as a context manager; `mode` is TABLE in a terminal, otherwise the format of the file, by default TSV.
 
-    json: JSON Lines, whatever the suffix; header: of TSV (CSV and Parquet always have one).
+    json: JSON Lines regardless of the suffix; header: write a header for TSV (CSV and Parquet always have one).
     """
 
     def __init__(
@@ -77,22 +78,22 @@ class Output:
             self._array = JsonArray()
 
     def __getstate__(self) -> dict[str, Any]:
-        """For `shown` in another process, without what `write` needs."""
+        """A copy for `shown` in another process, without what `write` needs."""
         return {**self.__dict__, "_file": None, "_place": None, "_parquet": None, "_array": None, "_folder": None}
 
     @property
     def awaited(self) -> bool:
-        """Whether a reader waits for each row."""
+        """Whether rows should be flushed one by one, for an interactive reader."""
         return self.line_buffered or self.mode == TABLE
 
     @property
     def tabular(self) -> bool:
-        """Whether rows have the columns of TSV, all of the same columns: neither JSON nor for a terminal."""
+        """Whether rows are tabular (TSV, CSV, Parquet) rather than JSON or for a terminal."""
         return self.mode in _NAMES
 
     @property
     def name(self) -> str:
-        """The format as its users call it, for notes on tabular output."""
+        """The name of the format, for notes on tabular output."""
         return _NAMES[self.mode]
 
     @contextmanager
@@ -121,7 +122,7 @@ class Output:
             raise
 
     def write(self, rows: Shown | bytes) -> None:
-        """Text, or what `shown` gave."""
+        """Writes text, or what `shown` returned."""
         try:
             if isinstance(rows, list):
                 assert self._parquet is not None, "the columns come first: begin"
@@ -138,18 +139,18 @@ class Output:
             self._fail(error)
 
     def _end(self) -> None:
-        """What stands at the end of a whole file."""
+        """Writes the end of a complete file."""
         if self._parquet:
             self._parquet.close()
         if self._array:
             self._file.write(self._array.end.encode())
 
     def rows(self, columns: list[Column], *, title: str | None = None, json: Iterable[object] | None = None) -> None:
-        """Columns in this output's mode. json: the objects to write instead, where JSON says more than the columns."""
+        """Writes columns in this output's mode. json: objects to write instead, if JSON has more than the columns."""
         self.write(self.shown(columns, title=title, json=json))
 
     def shown(self, columns: list[Column], *, title: str | None = None, json: Iterable[object] | None = None) -> Shown:
-        """The same as something to `write`, which may be made in another process."""
+        """Formats columns for `write`; may run in another process."""
         if self.mode == PARQUET:
             return columns
         if self.mode == CSV:
@@ -161,7 +162,8 @@ class Output:
         return frame.tsv(columns)
 
     def begin(self, columns: Iterable[Column | str]) -> None:
-        """Writes the header, once, where the format has one or it is wanted. columns: those of all rows; a name is that of text."""
+        """Writes the header, once, if the format has one or it was requested. columns: those of all rows; a name stands for a
+        column of text."""
         if self._begun:
             return
         self._begun = True
@@ -201,15 +203,15 @@ class Output:
     def _fail(self, error: OSError) -> None:
         if isinstance(error, BrokenPipeError):
             raise ClosedPipe from None
-        if self._standard:  # what is still buffered cannot be written at exit either
+        if self._standard:  # buffered text could not be written at exit either
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         where = "standard output" if self._standard else self.path
         raise OutputError(f"cannot write ({error.strerror})", where=where) from None
 
 
 def check_folder(path: str) -> None:
-    """Before any work whose result goes to `path`. Raises OutputError where its folder is not there or takes no files, and where
-    it is a folder itself."""
+    """Checks before any work that `path` can be written. Raises OutputError if its folder does not exist or is not writable,
+    or if it is a folder itself."""
     folder = Path(os.path.realpath(path)).parent
     if os.path.isdir(path):
         raise OutputError("cannot write (a folder)", where=path, cure="give the name of a file")

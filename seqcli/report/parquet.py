@@ -1,4 +1,4 @@
-"""Rows of columns as a Parquet file, written a row group at a time, or as a folder of them."""
+"""Parquet output, one row group at a time, in one file or a folder of files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any, BinaryIO
 from seqcli.report.frame import TEXT, WHOLE, Column
 from seqcli.text import utf8
 
-_ROWS = 1 << 16  # of a row group; memory holds one group
-_SHARD = 1 << 20  # rows of a file of several
-_BYTES = 1 << 25  # of a row group of long texts
+_ROWS = 1 << 16  # rows of a row group; one group is held in memory
+_SHARD = 1 << 20  # rows of a file, if there are several
+_BYTES = 1 << 25  # bytes of a row group of long texts
 
 
 class ParquetRows:
-    """Text is a string column, counts are int64, other numbers float64; what is missing, or not a number, is null."""
+    """Writes a Parquet file. Text is a string column, counts are int64, other numbers float64; missing values and NaN are
+    null."""
 
     def __init__(self, file: BinaryIO, columns: Sequence[Column]):
-        """columns: the names and formats of all rows. Raises OSError where `file` cannot be written."""
-        import pyarrow  # 0.2 s, only for this format
+        """columns: names and formats of all rows. Raises OSError if `file` cannot be written."""
+        import pyarrow  # takes 0.2 s, needed only for this format
         from pyarrow import parquet
 
         kinds = {TEXT: pyarrow.string(), WHOLE: pyarrow.int64()}
@@ -32,7 +33,7 @@ class ParquetRows:
         self._rows = self._bytes = 0
 
     def add(self, columns: Sequence[Column]) -> None:
-        """Raises OSError where the file cannot be written."""
+        """Appends rows. Raises OSError if the file cannot be written."""
         import pyarrow
 
         assert [column.name for column in columns] == self._schema.names, "rows of other columns than the file has"
@@ -49,7 +50,7 @@ class ParquetRows:
         self._writer.close()
 
     def discard(self) -> None:
-        """After an error: the file stays as it is, and pyarrow does not try to end it."""
+        """Abandons the file after an error, so that pyarrow does not try to complete it."""
         self._writer.is_open = False
 
     def _write(self) -> None:
@@ -61,10 +62,10 @@ class ParquetRows:
 
 
 class ParquetShards:
-    """The same rows as a folder of Parquet files, `part-00000.parquet` ..., for readers that share the work."""
+    """Writes a folder of Parquet files, `part-00000.parquet` ..., for tools that read them in parallel."""
 
     def __init__(self, folder: Path, columns: Sequence[Column], *, rows: int = _SHARD):
-        """rows: after which another file begins."""
+        """rows: number of rows per file."""
         self._folder, self._columns, self._most = folder, columns, rows
         self._files = 0
         self._next()

@@ -1,4 +1,4 @@
-"""How far long work is: a live line on a terminal's standard error, notes as plain lines, nothing else anywhere."""
+"""Progress of long work: a live line in a terminal (on standard error), notes as plain lines, nothing else elsewhere."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import time
 from seqcli.system import torchrun
 from seqcli.text import printable
 
-_PATIENCE = 0.5  # seconds before anything is drawn
+_PATIENCE = 0.5  # seconds before anything is displayed
 _EVERY = 0.1
-_LOGGED = 10.0  # seconds between lines of a log
+_LOGGED = 10.0  # seconds between log lines
 
 
 class Console:
@@ -24,10 +24,10 @@ class Console:
         self._live = not self._quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._logged = verbose and not self._quiet and not self._live
         self._begun = time.monotonic()
-        self._first = (self._begun, 0.0)  # when the work at hand was first heard of, and what share of it was done then
+        self._first = (self._begun, 0.0)  # when the current work started, and its progress at that time
         self._last = 1.0
         self._every = _EVERY if self._live else _LOGGED
-        self._next = self._begun + (_PATIENCE if self._live else _LOGGED)  # nothing is drawn before
+        self._next = self._begun + (_PATIENCE if self._live else _LOGGED)  # nothing is displayed before this time
         self._showing = False
 
     def note(self, line: str) -> None:
@@ -37,7 +37,7 @@ class Console:
 
     def progress(self, what: str, done: float, total: float | None = None) -> None:
         now, share = time.monotonic(), min(1.0, done / total) if total else 0.0
-        if share < self._last:  # other work than before
+        if share < self._last:  # new work
             self._first = (now, share)
         self._last = share
         if not (self._live or self._logged) or now < self._next:
@@ -55,12 +55,12 @@ class Console:
         self._showing = True
 
     def _left(self, now: float, share: float) -> str:
-        """How long it will take still, by how long the part that was watched took."""
+        """The estimated remaining time, by the speed so far."""
         begun, before = self._first
         return f" {_clock((now - begun) / (share - before) * (1 - share))} left" if share > before else ""
 
     def clear(self) -> None:
-        """Takes the live line away."""
+        """Removes the live line."""
         if self._showing:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
@@ -68,7 +68,7 @@ class Console:
 
 
 def _clock(seconds: float) -> str:
-    """45 s, 3:05, 2:03:05."""
+    """Formats a duration: 45 s, 3:05, 2:03:05."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}" if minutes else f"{seconds} s"

@@ -1,4 +1,4 @@
-"""Vectors as named points of a plane: a PNG by matplotlib, or one HTML file that loads nothing."""
+"""Vectors as labelled points in a plane: a PNG made with matplotlib, or one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from seqcli.report.output import check_folder
 if TYPE_CHECKING:
     import numpy as np
 
-PROJECTIONS = {"pca": None, "tsne": "sklearn", "umap": "umap"}  # and the package that each needs
+PROJECTIONS = {"pca": None, "tsne": "sklearn", "umap": "umap"}  # projections, and the package that each needs
 _PACKAGES = {"sklearn": "scikit-learn", "umap": "umap-learn", "matplotlib": "matplotlib"}
-MOST = 20_000  # points
-_NAMED = 400  # of a PNG, that eyes can tell apart
-_LABEL = 40  # characters
+MOST = 20_000  # maximum number of points
+_NAMED = 400  # maximum number of labels in a PNG
+_LABEL = 40  # maximum length of a label
 
 
 def check(path: str, projection: str) -> None:
-    """Before any work. Raises UsageError for a suffix or projection that is not known or needs a package, OutputError."""
+    """Checks before any work that the map can be drawn. Raises UsageError for an unknown suffix or projection or a missing
+    package, OutputError if `path` cannot be written."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".png", ".html"):
         raise UsageError("a map must be a .png or .html file", where=path, cure="name it so")
@@ -41,13 +42,13 @@ def check(path: str, projection: str) -> None:
 
 
 def check_count(points: int) -> None:
-    """Raises InputError where there are too many for a map."""
+    """Raises InputError if there are too many points for a map."""
     if points > MOST:
         raise InputError(f"more than {MOST:,} texts for a map", cure="give fewer, for example with head or shuf")
 
 
 def save(path: str, vectors: np.ndarray, labels: list[str], *, projection: str, seed: int, title: str) -> None:
-    """Draws vectors [n, D] with their names to `path`."""
+    """Draws vectors [n, D] with their labels to `path`."""
     if len(labels) < 2:
         raise InputError("a map needs at least 2 texts", where=path, cure="give more texts")
     points, axes = _projected(vectors, projection, seed)
@@ -104,9 +105,9 @@ def _png(file: Any, points: np.ndarray, labels: list[str], axes: tuple[str, str]
 
 
 def page(points: np.ndarray, labels: list[str], axes: tuple[str, str], title: str) -> str:
-    """One HTML file: the points, their names, and a script that draws, zooms and names what is pointed at."""
+    """One HTML file: the points, their labels, and a script that draws and zooms, and shows the label under the pointer."""
     data = json.dumps([[round(x, 5), round(y, 5), label] for (x, y), label in zip(points.tolist(), labels)])
-    data = data.replace("<", "\\u003c")  # a name must not end the script
+    data = data.replace("<", "\\u003c")  # a label must not end the script element
     return _PAGE.replace("TITLE", html.escape(title)).replace("XAXIS", html.escape(axes[0])).replace(
         "YAXIS", html.escape(axes[1])
     ).replace("DATA", data)  # fmt: skip

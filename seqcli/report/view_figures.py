@@ -1,4 +1,4 @@
-"""What a model does with a text as a PNG: a panel for each view of `seqcli explain`, one below the other."""
+"""The views of `seqcli explain` as a PNG: one panel for each view, one below the other."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from seqcli.results.inside import (
     WordInfluences,
 )
 
-MOST = 12  # panels of a picture
+MOST = 12  # maximum number of panels
 _WIDTH = 9.0  # inches
-_HEADS = 4  # of a row
+_HEADS = 4  # height of a row, in inches
 
 
 def png(views: Sequence[tuple[str, Any]]) -> tuple[bytes, bool]:
-    """Of titles and views; and whether the fonts here have all characters."""
+    """Draws (title, view) pairs; returns whether the fonts have all characters."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

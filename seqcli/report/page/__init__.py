@@ -1,9 +1,11 @@
-"""What models do with texts as one HTML page that needs nothing else: no network, no fonts, no library; it opens from a file.
+"""The views of `seqcli explain` as one self-contained HTML page: it needs no network, fonts or libraries and opens from a
+file.
 
     page([{"line": 1, "text": "I study", "model": "lstm", **surprisal(opened, "I study").to_dict()}], title="One text")
 
-The page is assembled of `page.html`, `page.css`, the texts of a language (`language/*.json`) and the scripts (`script/*.js`): one
-for each view, named like it, on top of a few that draw. Texts and tokens enter it as JSON and are shown as text, never as HTML.
+The page is assembled from `page.html`, `page.css`, the texts of a language (`language/*.json`) and the scripts
+(`script/*.js`): one for each view, named like it, and a few shared ones. Texts and tokens are embedded as JSON and shown as
+text, never as HTML.
 """
 
 from __future__ import annotations
@@ -21,17 +23,27 @@ from seqcli.report.page.packing import packed
 
 _HERE = files(__name__)
 _DRAWING = ("dom", "colour", "heatmap", "chart", "tokens")
-_VIEWS = ("surprisal", "ngram", "attention", "gates", "positions", "reach", "search", "words")  # in the page's order
-_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")  # would end the element, or cannot be written
+_VIEWS = (
+    "surprisal",
+    "ngram",
+    "attention",
+    "gates",
+    "positions",
+    "reach",
+    "search",
+    "words",
+)  # in the order of the page
+_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")  # characters that would end the element, or cannot be encoded
 
 
 def page(
     objects: Iterable[Mapping[str, Any]], *, title: str, introduction: str = "", language: Literal["en", "ko"] = "en"
 ) -> str:
-    """HTML of views (`results/inside.py`), grouped by text in the order of their first appearance.
+    """The HTML of views (`results/inside.py`), grouped by text in the order of first occurrence.
 
-    objects: `{"line", "text", "model", **view.to_dict()}`; a view without a text, such as that of positions, has the text "".
-    introduction: a paragraph below the title. Large matrices are summed up as `packing` says, with a note in the page.
+    objects: `{"line", "text", "model", **view.to_dict()}`; views without a text, such as positions, have the text "".
+    introduction: a paragraph below the title. Large matrices are reduced as described in `packing`, with a note in the
+    page.
     """
     texts = json.loads((_HERE / "language" / f"{language}.json").read_text("utf-8"))
     views = [packed(each) for each in objects]
@@ -58,7 +70,7 @@ def _json(value: Any) -> str:
 
 
 def _filled(template: str, **parts: str) -> str:
-    """In one pass: a part that looks like a place to fill stays as it is."""
+    """Fills all placeholders in one pass, so that inserted text is never taken for a placeholder."""
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template)
 
 
