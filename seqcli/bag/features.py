@@ -61,9 +61,8 @@ class Features:
         # Blanks as in `Split`, and the line feed, so that a line begins and ends like a word.
         blank = (codes == _BLANK) | ((codes - np.uint32(0x09)) < 5) | (codes == 0)
         codes = np.where(blank, np.uint32(_BLANK), codes) * _SPREAD
-        following = np.array(
-            [max(n - 1, 1) for n in orders], np.int64
-        )  # the line feed of an empty line is not a 1-gram
+        # the line feed of an empty line is not a 1-gram
+        following = np.array([max(n - 1, 1) for n in orders], np.int64)
         ids = np.empty((size, len(orders)), np.int32)
         kept = np.empty(ids.shape, bool)
         h = np.zeros(size, np.uint32)
@@ -80,9 +79,8 @@ class Features:
     def _words(self, lines: bytes) -> TokenBatch:
         split = Split(lines)
         count = split.line_words
-        left = np.repeat(np.cumsum(count), count) - np.arange(
-            len(split.hashes)
-        )  # number of words up to the end of the line, inclusive
+        # number of words up to the end of the line, inclusive
+        left = np.repeat(np.cumsum(count), count) - np.arange(len(split.hashes))
         ids = np.empty((len(split.hashes), self.words), np.int32)
         h = np.zeros(len(split.hashes), np.uint64)
         for n in range(1, self.words + 1):

@@ -142,9 +142,8 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
     ):
         yield called[:-1], [batch.column(column).to_pylist() for column in found]
         last = batch.column(end)[-1].as_py() if batch.num_rows else last
-    if file.quotes % 2 and last.endswith(
-        "\n"
-    ):  # pyarrow does not report it: the rest of the file would become one cell
+    # pyarrow does not report it: the rest of the file would become one cell
+    if file.quotes % 2 and last.endswith("\n"):
         raise pyarrow.ArrowInvalid("a quote is not closed")
 
 

@@ -142,9 +142,8 @@ def _one_of_each_label(
     ends = np.cumsum(sizes)
     shuffled = rng.permutation(len(group))
     labels, first = np.unique(targets[shuffled], return_index=True)
-    pairs = np.unique(targets * np.int64(len(sizes)) + group) // max(
-        len(sizes), 1
-    )  # pairs of a label and a group that has it
+    # pairs of a label and a group that has it
+    pairs = np.unique(targets * np.int64(len(sizes)) + group) // max(len(sizes), 1)
     kept, covered = np.zeros(len(sizes), bool), np.zeros(int(targets.max(initial=-1)) + 1, bool)
     for k in np.argsort(np.bincount(pairs)[labels], kind="stable"):
         if not covered[labels[k]]:

@@ -307,9 +307,8 @@ def read_all(
         parts: list[LabelledBlock] = []
         before = seen
         left_out: list[int] = []  # numbers of blank rows
-        named = (
-            records.has_columns(path, format) or not tables_too
-        )  # column names apply only to the tables among the files
+        # column names apply only to the tables among the files
+        named = records.has_columns(path, format) or not tables_too
         read = read_labelled(
             path, text_column=text_column if named else None, label_column=label_column if named else None, format=format,
             encoding=encoding, strict=strict, blank_end=left_out.append, label_map=label_map,

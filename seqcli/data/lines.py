@@ -31,9 +31,8 @@ BLOCK_BYTES = 1 << 20
 _HEAD = 4096  # bytes read to decide whether a file is text
 LONGEST = 1 << 26  # maximum bytes of a line if no file size bounds it: compressed files, pipes, devices
 _REPLACEMENT = "\ufffd".encode()
-LONE_SURROGATE = re.compile(
-    "[\ud800-\udfff]"
-)  # lone surrogates; "\udc80" to "\udcff" in arguments stand for undecodable bytes
+# lone surrogates; "\udc80" to "\udcff" in arguments stand for undecodable bytes
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)

@@ -60,9 +60,8 @@ def read_blocks(path: str, *, column: Asked = None, keep: Sequence[Asked] = (), 
 
     column: None takes the first of text, sentence, document, review that the file has.
     """
-    if (
-        kind_of(path, reading.get("format")) == "tsv"
-    ):  # cells cannot contain line feeds, so the columns need not be split and joined again
+    # cells cannot contain line feeds, so the columns need not be split and joined again
+    if kind_of(path, reading.get("format")) == "tsv":
         reading.pop("format", None)
         return (
             Block(first, text, replaced, kept=tuple(zip(*map(tsv.records, kept))), apart=True)

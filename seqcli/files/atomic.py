@@ -84,9 +84,8 @@ def _link(new: Path, path: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise
-        os.close(
-            os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        )  # no hard links on this file system: reserve the name
+        # no hard links on this file system: reserve the name
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         os.replace(new, path)
 
 

@@ -1,7 +1,7 @@
-"""Where the large arrays of an estimation live: in memory, or in nameless files of a folder, mapped.
+"""Allocates the large arrays of an estimation: in memory, or memory-mapped from unnamed files.
 
-`Arena(memory)` decides once, from the number of tokens and the memory allowed; the code that counts and smooths
-asks it for arrays and for how many rows to take at a time, and gives the same result either way.
+`Arena(memory)` decides once, from the number of tokens and the allowed memory. The code that counts and smooths requests
+arrays from it, and the number of rows to process at a time; results do not depend on the decision.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from weakref import WeakSet
 
 import numpy as np
 
-_BYTES_PER_TOKEN_AT_ONCE = (
-    80  # everything in memory at order 5: English took 41 to 46, where more n-grams differ it is more
-)
-_BYTES_PER_TOKEN_OF_A_PIECE = 64  # what one needs while it is counted
+# bytes per token with everything in memory at order 5: 41 to 46 for English, more for texts with more distinct n-grams
+_BYTES_PER_TOKEN_AT_ONCE = 80
+_BYTES_PER_TOKEN_OF_A_PIECE = 64  # bytes per token while it is counted
 _SMOOTHING_ROWS = 1 << 19
 
 
 class Arena:
-    """memory: bytes allowed; tokens: in the corpus; folder: for the files, which vanish with their arrays.
+    """memory: allowed bytes; tokens: number of tokens in the corpus; folder: for the files, which disappear with their arrays.
 
     chunk: tokens to count, or rows to sort, at a time; rows: rows to smooth at a time.
     """
@@ -49,13 +48,13 @@ class Arena:
         return array
 
     def rest(self) -> None:
-        """Between two passes: what is mapped leaves memory and comes back from its file when it is touched."""
+        """Called between two passes: mapped arrays are written to their files and leave memory until they are used again."""
         for mapped in self._maps:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _reserve(handle: int, size: int) -> None:
-    """Space on the disk: where it is full that is an error here, and not a SIGBUS where the array is touched."""
+    """Reserves disk space, so that a full disk raises an error here rather than SIGBUS when the array is used."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(handle, 0, size)
     else:
@@ -63,5 +62,5 @@ def _reserve(handle: int, size: int) -> None:
 
 
 def default_memory() -> int:
-    """Half of the machine's."""
+    """The default memory limit: half of the machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

@@ -1,15 +1,16 @@
-"""Counting n-grams of every order: positions are sorted by the words that stand there, a word further at each order.
+"""Counts n-grams of all orders: positions are sorted by the words at them, by one more word at each order.
 
-An n-gram is its prefix and its last word, and the prefix is a row of the order below. So a pass turns "which
-(n-1)-gram begins at t" into "which n-gram begins at t": sort (prefix row, word), and the ranks of the distinct pairs
-are the rows. `"a b a b c"` with `<s>` in front has the bigrams (<s>,a) (a,b) (b,a) (a,b) (b,c): four rows, (a,b)
-counted twice. Rows come out sorted by prefix, so the children of a prefix are one slice, and `suffix` (the row of the
-n-gram without its first word) is what began at t + 1 one pass before.
+An n-gram is its prefix and its last word, and the prefix is a row of the order below. A pass turns "which (n-1)-gram begins
+at t" into "which n-gram begins at t": sort the pairs (prefix row, word); the ranks of the distinct pairs are the rows. `"a
+b a b c"` with `<s>` in front has the bigrams (<s>,a) (a,b) (b,a) (a,b) (b,c): four rows, (a,b) counted twice. Rows are
+sorted by prefix, so the children of a prefix are one slice, and `suffix` (the row of the n-gram without its first word) is
+the row that begins at t + 1 in the previous pass.
 
-Positions are first divided by their first words, or first two, into parts that fit the cache (`parts`). What begins
-with different words stays apart at every order, so each part is sorted by itself, and all cores have their share.
+Positions are first divided by their first one or two words into parts that fit into the cache (`parts`). N-grams with
+different first words stay separate at every order, so each part is sorted on its own, and the parts are distributed over
+all cores.
 
-A corpus larger than memory is counted in pieces, one after another, whose counts are then merged (`merging`).
+A corpus larger than memory is counted in pieces whose counts are then merged (`merging`).
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def count(
 def _counted(
     stream: np.ndarray, owned: int, vocab_size: int, order: int, arena: Arena, workers: int, tell: Callable[[int], None]
 ) -> list[Level]:  # fmt: skip
-    """The levels of a piece of the corpus. What begins behind the first `owned` tokens is the next piece's: it is here because
-    suffixes are, but not counted."""
+    """The levels of a piece of the corpus. N-grams that begin after the first `owned` tokens belong to the next piece; they
+    are included without counts, since they are suffixes of others."""
     unigrams = np.zeros(vocab_size, np.int64)
     for begin in range(0, min(owned, len(stream)), _ROWS):
         unigrams += np.bincount(stream[begin : min(begin + _ROWS, owned)], minlength=vocab_size)

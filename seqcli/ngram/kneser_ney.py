@@ -25,7 +25,7 @@ from seqcli.text import BOS_ID
 
 
 class Discounts(NamedTuple):
-    """What adjusted counts of 1, 2 and 3 or more are lowered by, and whether the counts of counts gave it."""
+    """The discounts of adjusted counts of 1, 2 and 3 or more, and whether they follow from the counts of counts."""
 
     one: float
     two: float
@@ -39,7 +39,7 @@ FALLBACK = Discounts(0.5, 1.0, 1.5, fallback=True)
 
 @dataclass(slots=True)
 class Estimate:
-    """A smoothed model, and how it came about."""
+    """A smoothed model, and statistics of its estimation."""
 
     table: Table
     discounts: list[Discounts]  # per order
@@ -61,8 +61,8 @@ def discounts_of(adjusted: np.ndarray) -> Discounts:
 def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), reporter: Reporter = SILENT) -> Estimate:
     """Probabilities and back-offs of counted n-grams.
 
-    prune: for each order, n-grams that occur so often or less are left out of the model (the last value holds for
-    higher orders). Not for unigrams, and never falling from one order to the next.
+    prune: for each order, n-grams with this count or less are dropped from the model (the last value applies to higher
+    orders). Unigrams cannot be pruned, and thresholds must not decrease.
     """
     order = len(levels)
     thresholds = [*prune, *[prune[-1] if prune else 0] * order][:order]
@@ -74,7 +74,7 @@ def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), re
     table, log_prob = Table.empty(order), []
     probability = arena.empty(len(adjusted[0]), np.float32)
     probability[:] = _unigrams(adjusted[0], discounts[0])
-    kept_below = None  # which rows of the order below stay in the model; None for all
+    kept_below = None  # which rows of the order below are kept; None for all
     for n in range(2, order + 1):
         reporter.progress(f"smoothing {n}-grams", n - 2, order - 1)
         level, a = levels[n - 1], adjusted[n - 1]
@@ -88,7 +88,7 @@ def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), re
         arena.rest()
     table.words.append(_chosen(levels[-1].word, kept_below))
     log_prob.append(_logarithms(probability, kept_below, arena))
-    log_prob[0][BOS_ID] = -np.inf  # a start is given, never predicted
+    log_prob[0][BOS_ID] = -np.inf  # `<s>` is always given, never predicted
     table.log_prob.extend(log_prob)
     return Estimate(table, discounts, seen)
 
@@ -98,8 +98,8 @@ def _chosen(values: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
 
 
 def _logarithms(values: np.ndarray, kept: np.ndarray | None, arena: Arena) -> np.ndarray:
-    """Natural logarithms of the rows that stay, 0 at most; -inf of 0, as a discount of 0 leaves some contexts nothing to back
-    off with."""
+    """Natural logarithms of the kept rows, at most 0; -inf for 0, since a discount of 0 leaves nothing to back off with in
+    some contexts."""
     chosen = _chosen(values, kept)
     out = arena.empty(len(chosen), np.float32)
     for begin in range(0, len(chosen), arena.rows):
@@ -110,9 +110,10 @@ def _logarithms(values: np.ndarray, kept: np.ndarray | None, arena: Arena) -> np
 
 
 def _adjusted_counts(levels: list[Level], arena: Arena) -> list[np.ndarray]:
-    """Chen and Goodman's N1+(. w1..wn) below the highest order; the plain counts there and behind `<s>`."""
+    """Adjusted counts: Chen and Goodman's N1+(. w1..wn) below the highest order; plain counts for the highest order and after
+    `<s>`."""
     adjusted = []
-    begin, end = BOS_ID, BOS_ID + 1  # rows that begin with <s>: a slice of every order
+    begin, end = BOS_ID, BOS_ID + 1  # rows that begin with <s> are one slice of every order
     for level, above in zip(levels, [*levels[1:], None], strict=True):
         if len(level.children):
             begin, end = int(level.children[begin]), int(level.children[end])
@@ -121,7 +122,8 @@ def _adjusted_counts(levels: list[Level], arena: Arena) -> list[np.ndarray]:
             break
         a = arena.full(len(level), 0, above.count.dtype)
         for at in range(0, len(above), arena.rows):
-            np.add.at(a, above.suffix[at : at + arena.rows], a.dtype.type(1))  # of its type: ten times as fast
+            # a scalar of the same type makes this ten times as fast
+            np.add.at(a, above.suffix[at : at + arena.rows], a.dtype.type(1))
         a[begin:end] = level.count[begin:end]
         adjusted.append(a)
     return adjusted
@@ -136,7 +138,7 @@ def _unigrams(adjusted: np.ndarray, d: Discounts) -> np.ndarray:
 
 
 def _discounted(a: np.ndarray, d: Discounts) -> tuple[np.ndarray, np.ndarray]:
-    """a - D(a), and D(a)."""
+    """Discounted counts a - D(a), and the discounts D(a)."""
     freed = np.array([0.0, *d[:3]])[np.minimum(a, 3)]
     return a - freed, freed
 
@@ -177,14 +179,14 @@ def _interpolate(level: Level, a, d: Discounts, kept, lower, arena: Arena) -> tu
 
 
 def _sums(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Exact sums of whole numbers over the slices between `edges`."""
+    """Exact sums of integers over the slices between `edges`."""
     running = np.zeros(len(values) + 1, np.int64)
     np.cumsum(values, out=running[1:])
     return np.diff(running[edges])
 
 
 def _children(children: np.ndarray, kept: np.ndarray | None, parents: np.ndarray | None) -> np.ndarray:
-    """`children` of the model: rows that were pruned are gone from the numbering, pruned parents from the index."""
+    """The model's `children`: pruned rows are removed from the numbering, pruned parents from the index."""
     if kept is not None:
         place = np.zeros(len(kept) + 1, children.dtype)
         np.cumsum(kept, out=place[1:])

@@ -34,7 +34,7 @@ class Level:
 
 
 def tensors_of(levels: Sequence[Level]) -> dict[str, np.ndarray]:
-    """Levels of all orders by the names of their arrays in a file."""
+    """The arrays of all levels by their names in a file."""
     return {
         f"order{n}.{field.name}": getattr(level, field.name)
         for n, level in enumerate(levels, 1)
@@ -44,7 +44,7 @@ def tensors_of(levels: Sequence[Level]) -> dict[str, np.ndarray]:
 
 
 def of_tensors(tensors: Mapping[str, np.ndarray], *, order: int, vocab_size: int) -> list[Level]:
-    """Raises ModelError where the arrays are not levels of that order and vocabulary."""
+    """Checks and restores levels. Raises ModelError if the arrays are not levels of this order and vocabulary."""
     try:
         levels = [Level.unigrams(tensors["order1.count"])]
         for n in range(2, order + 1):
@@ -62,5 +62,5 @@ def of_tensors(tensors: Mapping[str, np.ndarray], *, order: int, vocab_size: int
 
 
 def row_type(rows: int) -> type[np.signedinteger]:
-    """Of the numbers of so many rows."""
+    """The integer type that can index this number of rows."""
     return np.int32 if rows < 2**31 else np.int64

@@ -1,7 +1,7 @@
-"""The counts of a corpus from the counts of its parts: equal n-grams become one, their counts are added.
+"""Merges the counts of parts of a corpus: equal n-grams become one row, and their counts are added.
 
-Order by order, a row of a part is given by the merged row of its prefix and its word, packed into 64 bits; the parts'
-sorted keys are merged, and each part looks up which merged rows its own have become.
+Order by order, a row of a part is identified by the merged row of its prefix and its word, packed into 64 bits; the sorted
+keys of the parts are merged, and each part looks up the merged rows of its own rows.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ def merged_levels(
     parts: Sequence[list[Level]], *, vocab_size: int, arena: Arena, words: Sequence[np.ndarray] | None = None,
     reporter: Reporter = SILENT,
 ) -> list[Level]:  # fmt: skip
-    """The levels of all parts together; those of the parts are used up.
+    """The merged levels of all parts; those of the parts are consumed.
 
-    words: of each part, the merged id of each of its ids; None where they are the same. Raises InputError where a prefix
-    and a word need more than 64 bits.
+    words: for each part, the merged id of each of its ids; None if they are the same. Raises InputError if a prefix and a
+    word need more than 64 bits.
     """
     unigrams = np.zeros(vocab_size, np.int64)
-    rows = (
-        [np.arange(vocab_size) for _ in parts] if words is None else list(words)
-    )  # the merged row of each of a part's
+    # the merged row of each row of a part
+    rows = [np.arange(vocab_size) for _ in parts] if words is None else list(words)
     for levels, row in zip(parts, rows, strict=True):
         np.add.at(unigrams, row, levels[0].count)
     kind = np.uint32 if int(unigrams.sum()) < 1 << 32 else np.int64
@@ -48,7 +47,7 @@ def merged_levels(
             run = keys, level.count, suffix
             runs.extend([run] if words is None else _sorted_runs(run, arena))
             keys_of.append(keys)
-            levels[n - 1] = Level.unigrams(np.zeros(0, np.int64))  # let go of it
+            levels[n - 1] = Level.unigrams(np.zeros(0, np.int64))  # release it
         size, made = sum([len(run[0]) for run in runs]), 0
         whole = arena.empty(size, np.uint64), arena.empty(size, kind), arena.empty(size, suffix_type)
         for part in merged_runs(runs, arena.chunk):
@@ -69,7 +68,7 @@ def merged_levels(
 
 
 def _word_bits(n: int, *, prefixes: int, vocab_size: int) -> int:
-    """The bits of a word below those of a prefix row. Raises InputError where both are more than 64."""
+    """The number of bits for a word, below those of a prefix row. Raises InputError if both need more than 64 bits."""
     bits = (vocab_size - 1).bit_length()
     if bits + (prefixes - 1).bit_length() > 64:
         raise InputError(f"too many {n}-grams to pack into 64 bits", cure="lower --order or --vocab-size")
@@ -89,7 +88,7 @@ def _keys(level: Level, rows: np.ndarray, words: np.ndarray | None, bits: int, a
 
 
 def _sorted_runs(run: tuple[np.ndarray, ...], arena: Arena) -> Iterator[tuple[np.ndarray, ...]]:
-    """Columns whose keys are in no order, and may be equal, as sorted runs of distinct keys."""
+    """Columns with unsorted and possibly equal keys, as sorted runs of distinct keys."""
     for begin in range(0, len(run[0]), arena.chunk):
         piece = tuple(column[begin : begin + arena.chunk] for column in run)
         combined = _combined(*piece)
@@ -100,14 +99,14 @@ def _sorted_runs(run: tuple[np.ndarray, ...], arena: Arena) -> Iterator[tuple[np
 
 
 def merged_runs(runs: Sequence[tuple[np.ndarray, ...]], rows: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Merges sorted runs of (key, count, suffix): keys in order and distinct, counts added, about `rows` at a time."""
+    """Merges sorted runs of (key, count, suffix) into sorted distinct keys with summed counts, about `rows` at a time."""
     places = [0] * len(runs)
     share = max(1, rows // max(1, len(runs)))
     while True:
         open_runs = [i for i, run in enumerate(runs) if places[i] < len(run[0])]
         if not open_runs:
             return
-        # Whatever is not above the smallest last key of the windows is complete.
+        # Keys up to the smallest last key of all windows are complete.
         limit = min(runs[i][0][min(places[i] + share, len(runs[i][0])) - 1] for i in open_runs)
         parts = []
         for i in open_runs:
@@ -119,8 +118,8 @@ def merged_runs(runs: Sequence[tuple[np.ndarray, ...]], rows: int) -> Iterator[t
 
 
 def _combined(keys: np.ndarray, counts: np.ndarray, suffix: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The same sorted, equal keys once."""
-    order = np.argsort(keys, kind="stable")  # which finds the runs that are in order already
+    """The rows sorted by key, with equal keys merged."""
+    order = np.argsort(keys, kind="stable")  # a stable sort uses runs that are already sorted
     keys = keys[order]
     new = np.ones(len(keys), bool)
     np.not_equal(keys[1:], keys[:-1], out=new[1:])

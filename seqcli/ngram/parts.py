@@ -1,4 +1,4 @@
-"""The positions of a text in parts that fit the cache, and the sort of each part by one word more at every order."""
+"""Divides the positions of a text into parts that fit into the cache, and sorts each part by one more word at every order."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from seqcli.ngram.arena import Arena
 from seqcli.ngram.level import Level, row_type
 from seqcli.text import BOS_ID
 
-_PART = 1 << 16  # positions: what is done with them at a time stays in the second-level cache
-_BLOCK = 1 << 18  # positions that are divided at a time
+_PART = 1 << 16  # number of positions to process at a time, so that they stay in the second-level cache
+_BLOCK = 1 << 18  # number of positions to divide at a time
 _MOST_PARTS = 1 << 12
 
 Item = TypeVar("Item")
@@ -33,17 +33,18 @@ class Parts:
         edges, self.first_words = self._divide()
         self._split(edges)
         self.rank = np.empty(len(self.places), np.int32)
-        self.row_at = np.empty(len(stream), self.dtype)  # of the n-gram that begins there, after the pass of order n
-        self.rows = np.zeros(0, np.int64)  # of each part, after the last pass
+        # row of the n-gram that begins there, after the pass of order n
+        self.row_at = np.empty(len(stream), self.dtype)
+        self.rows = np.zeros(0, np.int64)  # number of rows of each part, after the last pass
 
     # --- dividing the positions ---------------------------------------------------------------------------------------
 
     def _divide(self) -> tuple[np.ndarray, np.ndarray]:
-        """Fills `places` by first words; returns where each part begins and the first of its words."""
+        """Fills `places` by first words; returns the beginning of each part and its smallest first word."""
         stream, begins = self.stream, range(0, len(self.stream), _BLOCK)
 
         def block(begin: int) -> tuple[np.ndarray, np.ndarray]:
-            """Words that another follows, and where they stand."""
+            """Words that are followed by another, and their positions."""
             words, following = stream[begin : begin + _BLOCK], stream[begin + 1 : begin + _BLOCK + 1]
             at = np.flatnonzero(following != BOS_ID)
             return words[at], at
@@ -82,10 +83,10 @@ class Parts:
         return edges, np.flatnonzero(begun)
 
     def _split(self, edges: np.ndarray) -> None:
-        """Divides parts that are large, those of frequent words, by their second words; sets `edges`, `sizes` and `firsts`."""
+        """Divides large parts, those of frequent words, by their second words; sets `edges`, `sizes` and `firsts`."""
 
         def split(part: int) -> np.ndarray:
-            """Where its parts end."""
+            """The ends of its parts."""
             begin, end = int(edges[part]), int(edges[part + 1])
             if end - begin <= 2 * _PART:
                 return edges[part + 1 : part + 2]
@@ -106,13 +107,13 @@ class Parts:
     # --- one order ----------------------------------------------------------------------------------------------------
 
     def level(self, n: int, arena: Arena, *, last: bool = False) -> Level:
-        """The n-grams of order n = 2, 3 ..., each once and in turn. last: `places` and `row_at` are not needed any more."""
+        """The n-grams of order n = 2, 3 ..., to be called once for each in turn. last: `places` and `row_at` are not needed
+        any more."""
         below = self.rows
         bases = np.cumsum(below) - below if n > 2 else self.firsts
         prefixes = int(below.sum()) if n > 2 else self.vocab_size
-        scratch = [
-            np.empty(len(self.places), kind) for kind in (np.uint32, np.uint32, self.dtype)
-        ]  # of all parts, with gaps
+        # rows of all parts, with gaps
+        scratch = [np.empty(len(self.places), kind) for kind in (np.uint32, np.uint32, self.dtype)]
         children = arena.full(prefixes + 1, 0, self.dtype)
 
         def sort(part: int) -> tuple[int, np.ndarray]:
@@ -138,7 +139,7 @@ class Parts:
             for _ in in_threads(place, range(len(self.edges)), self.workers):
                 pass
         columns, total = [], int(self.rows.sum())
-        while scratch:  # one after another, to have only one of them twice
+        while scratch:  # one at a time, so that only one of them is in memory twice
             column = scratch.pop(0)
             whole = arena.empty(total, column.dtype)
             for edge, start, made in zip(self.edges.tolist(), starts.tolist(), rows, strict=True):
@@ -158,7 +159,7 @@ class Parts:
             prefixes = int(rank.max()) + 1 if size else 0
         else:
             rank, prefixes = self.rank[begin : begin + size], int(self.rows[part])
-            word[np.searchsorted(places, len(self.stream) - (n - 1)) :] = BOS_ID  # behind the end
+            word[np.searchsorted(places, len(self.stream) - (n - 1)) :] = BOS_ID  # past the end
             here = np.flatnonzero(word != BOS_ID)
             if len(here) < size:
                 places, word, rank, size = places[here], word[here], rank[here], len(here)
@@ -180,7 +181,7 @@ class Parts:
 
 
 def _digits(values: np.ndarray, bound: int) -> list[np.ndarray]:
-    """Values below `bound` as numbers of 16 bits, lowest first."""
+    """Values below `bound` as 16-bit digits, lowest first."""
     return [
         (values >> shift if shift else values).astype(np.uint16)
         for shift in range(0, (bound - 1).bit_length() or 1, 16)
@@ -188,8 +189,8 @@ def _digits(values: np.ndarray, bound: int) -> list[np.ndarray]:
 
 
 def _order(*digits: np.ndarray) -> np.ndarray:
-    """The order that sorts by digits, the last one first, stable: numpy sorts 16 bits by counting, several times as fast as 64
-    bits by comparing."""
+    """The permutation that sorts by digits, most significant last, stably: numpy sorts 16-bit numbers by counting, several
+    times as fast as 64-bit numbers by comparison."""
     order = np.argsort(digits[0], kind="stable")
     for digit in digits[1:]:
         order = order[np.argsort(digit[order], kind="stable")]
@@ -197,7 +198,7 @@ def _order(*digits: np.ndarray) -> np.ndarray:
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """`map(function, items)` in threads, for functions that spend their time in numpy, which lets others run."""
+    """`map(function, items)` in threads, for functions that spend most time in numpy calls that release the interpreter lock."""
     items = list(items)
     if workers == 1 or len(items) < 2:
         yield from map(function, items)

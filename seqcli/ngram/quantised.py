@@ -1,12 +1,13 @@
 """A table in about a third of the space: log-probabilities and back-offs as 8-bit codes, pointers as differences.
 
-An n-gram's word and the code of its log-probability share 32 bits, so a search reads what it read before. The
-values behind the codes, 256 for each order, minimise the squared error (Lloyd 1982, "Least squares quantization in
-PCM"), that of a log-probability weighted by the root of its probability, since likely n-grams are asked more often; 0 and -inf, which say that a context has nothing to add or to back off with, are kept exactly. What
-`Table` asks of an array, the columns here answer too: indexing by rows, slices and numbers.
+An n-gram's word and the code of its log-probability share 32 bits, so a search reads no more memory than before. The 256
+values of each order minimise the squared error (Lloyd 1982, "Least squares quantization in PCM"); log-probabilities are
+weighted by the square root of the probability, since likely n-grams are looked up more often. 0 and -inf, which mean that a
+context adds nothing or has nothing to back off with, are exact. The columns support the indexing that `Table` uses: by
+rows, slices and numbers.
 
-Codebooks come from counts of the values' first 21 bits, so they do not depend on the order or number of the pieces
-in which a table is read.
+Codebooks are computed from histograms of the values' first 21 bits, so they do not depend on the order or number of the
+pieces in which a table is read.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ BITS = 8
 LARGEST_VOCABULARY = 1 << (32 - BITS)
 _CODES = 1 << BITS
 _CODE = np.uint32(_CODES - 1)
-_DROPPED = np.uint32(11)  # low bits of a float32 that codebooks do not look at
+_DROPPED = np.uint32(11)  # low bits of a float32 that codebooks ignore
 _BINS = 1 << (32 - 11)
 _SIGN = np.uint32(1 << 31)
 _ITERATIONS = 60
-_LEAST = -60.0  # a log-probability below it counts as this one
+_LEAST = -60.0  # log-probabilities below this have the weight of this one
 _CODEBOOK = ".codebook"
-_BLOCK_BITS = 5  # 32 pointers share an anchor
+_BLOCK_BITS = 5  # log2 of the number of pointers that share an anchor
 
 
 class QuantisedTable(Table):
-    """A `Table` of `Coded`, `Words` and `Pointers`. Unigrams' values are coded, too; their ids are rows, as ever."""
+    """A `Table` of `Coded`, `Words` and `Pointers` columns. Values of unigrams are coded, too; their ids are their rows, as in
+    any table."""
 
     precision = "q8"
 
@@ -74,7 +76,7 @@ class QuantisedTable(Table):
 
 
 def parameters(tensors: Mapping[str, np.ndarray]) -> int:
-    """How many numbers a model has learnt: floats, and codes of them; word ids and pointers are none."""
+    """The number of parameters of a model: floats, and codes of floats; word ids and pointers do not count."""
     return sum(
         len(tensors[name.removesuffix(_CODEBOOK)]) if name.endswith(_CODEBOOK) else array.size
         for name, array in tensors.items()
@@ -83,7 +85,7 @@ def parameters(tensors: Mapping[str, np.ndarray]) -> int:
 
 
 def quantised(table: Table, *, arena: Arena) -> QuantisedTable:
-    """The table with its values in 8 bits. Raises InputError where its words do not fit beside them."""
+    """The table with 8-bit values. Raises InputError if word ids do not fit beside the codes."""
     if table.vocab_size > LARGEST_VOCABULARY:
         what = f"a vocabulary of {table.vocab_size:,} is too large to quantize"
         raise InputError(what, cure=f"use --vocab-size {LARGEST_VOCABULARY} or leave out --quantize")
@@ -99,7 +101,7 @@ def quantised(table: Table, *, arena: Arena) -> QuantisedTable:
 
 
 class Coded:
-    """Values of a codebook (float32 [256]) by their codes, uint8 or the low byte of uint32 [R]."""
+    """Values given by a codebook (float32 [256]) and their codes, uint8 or the low byte of uint32 [R]."""
 
     def __init__(self, codes: np.ndarray, codebook: np.ndarray):
         self.codes, self.codebook = codes, codebook
@@ -116,7 +118,7 @@ class Coded:
 
 
 class Words:
-    """The words of records, their upper 24 bits."""
+    """The words of records: their upper 24 bits."""
 
     def __init__(self, records: np.ndarray):
         self.records = records
@@ -132,10 +134,10 @@ class Words:
 
 
 class Pointers:
-    """Ascending numbers [R] as the number that a block of 32 begins with and a byte for how far each is from it.
+    """Ascending numbers [R]: an anchor for each block of 32, and one byte per number for its distance from the anchor.
 
-    Where a block rises by more than a byte holds, the highest bit of its anchor is set and the rest is its place in
-    `far`, which holds the numbers of such blocks whole.
+    If the numbers of a block differ by more than a byte, the highest bit of its anchor is set, and the rest is its index in
+    `far`, which stores such blocks in full.
     """
 
     PARTS = ("anchors", "offsets", "far")
@@ -186,14 +188,14 @@ def _pointers(children: Any, arena: Arena) -> Pointers:
 
 
 def _coded(values: Any, arena: Arena, *, words: Any | None = None, often: float = 0) -> Coded:
-    """Values as codes; below their words, where there are any. often: the power of its exponential by which a value counts."""
+    """Values as codes, combined with words if given. often: exponent of the weight exp(often * value)."""
     pieces = list(_pieces(len(values), arena.rows))
     counts, rests = np.zeros(_BINS, np.int64), np.zeros(_BINS)
     for begin, end in pieces:
         bits = _ordered_bits(values[begin:end])
         bins = bits >> _DROPPED
         counts += np.bincount(bins, minlength=_BINS)
-        rests += np.bincount(bins, bits & np.uint32((1 << 11) - 1), minlength=_BINS)  # exact: whole numbers
+        rests += np.bincount(bins, bits & np.uint32((1 << 11) - 1), minlength=_BINS)  # exact: integers
     codebook, code_of_bin = _lloyd(counts, rests, often=often)
     codes = arena.empty(len(values), np.uint8 if words is None else np.uint32)
     for begin, end in pieces:
@@ -205,7 +207,7 @@ def _coded(values: Any, arena: Arena, *, words: Any | None = None, often: float 
 
 
 def _lloyd(counts: np.ndarray, rests: np.ndarray, *, often: float) -> tuple[np.ndarray, np.ndarray]:
-    """256 values, ascending, and the code of each bin. A bin's value is the mean of what is in it."""
+    """256 ascending values, and the code of each bin. The value of a bin is the mean of its contents."""
     bins = np.flatnonzero(counts)
     weight = counts[bins].astype(np.float64)
     value = _floats(bins.astype(np.uint32) * np.uint32(1 << 11) + np.rint(rests[bins] / weight).astype(np.uint32))
@@ -224,8 +226,8 @@ def _lloyd(counts: np.ndarray, rests: np.ndarray, *, often: float) -> tuple[np.n
 
 
 def _levels(x: np.ndarray, w: np.ndarray, levels: int) -> np.ndarray:
-    """Levels that minimise the squared error of the ascending values x with weights w, by Lloyd's iterations. They begin where
-    they would end in the limit of many levels: their density is the cube root of that of the values."""
+    """Levels that minimise the squared error of the ascending values x with weights w, by Lloyd's iterations. Their initial
+    density is the cube root of that of the values, which is optimal in the limit of many levels."""
     width = np.gradient(x)
     mass = np.cumsum(np.cbrt(w / width) * width)
     edges = np.searchsorted(mass, mass[-1] * np.arange(1, levels) / levels)
@@ -239,13 +241,13 @@ def _levels(x: np.ndarray, w: np.ndarray, levels: int) -> np.ndarray:
 
 
 def _ordered_bits(values: Any) -> np.ndarray:
-    """float32 as uint32 in the same order; -0 is 0."""
+    """Maps float32 to uint32 in the same order; -0 is mapped to 0."""
     bits = (np.asarray(values, np.float32) + np.float32(0)).view(np.uint32)
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
 def _floats(bits: np.ndarray) -> np.ndarray:
-    """What `_ordered_bits` was given."""
+    """The inverse of `_ordered_bits`."""
     return np.where(bits & _SIGN, bits & ~_SIGN, ~bits).view(np.float32)
 
 

@@ -18,11 +18,12 @@ import numpy as np
 from seqcli.errors import ModelError
 from seqcli.text import BOS_ID
 
-_CHUNK = 1 << 16  # tokens scored at a time: temporaries stay in the cache
+_CHUNK = 1 << 16  # number of tokens to score at a time, so that temporary arrays stay in the cache
 
 
 class Column(Protocol):
-    """A column of a table: an array, or what is indexed as one (by rows, slices or a number) and becomes one."""
+    """A column of a table: an array, or anything that can be indexed like one (by rows, slices or a number) and converted to
+    one."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, key: Any, /) -> Any: ...
@@ -56,7 +57,7 @@ class Table:
 
     @property
     def sizes(self) -> list[int]:
-        """n-grams per order."""
+        """The number of n-grams of each order."""
         return [len(p) for p in self.log_prob]
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -73,7 +74,7 @@ class Table:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray], *, order: int, vocab_size: int) -> Self:
-        """Raises ModelError where the arrays do not make a table of that order and vocabulary."""
+        """Checks and opens a table. Raises ModelError if the arrays are not a table of this order and vocabulary."""
         table = cls.empty(order)
         try:
             table._read(tensors)
@@ -87,7 +88,7 @@ class Table:
         return table
 
     def _read(self, tensors: dict[str, np.ndarray]) -> None:
-        """The columns of `tensors`. Raises KeyError or ValueError where one is missing or cannot be one."""
+        """The columns in `tensors`. Raises KeyError or ValueError if one is missing or invalid."""
         for n in range(self.order):
             self.log_prob.append(checked(tensors[f"order{n + 1}.log_prob"], np.float32))
             rows = len(self.log_prob[n])
@@ -104,8 +105,8 @@ class Table:
         row = children[prefix].astype(np.int64)
         count = children[prefix + 1] - row
         empty = count <= 0
-        np.minimum(count, word.astype(np.int64) + 1, out=count)  # before word w stand at most w others
-        # Halve [row, row + count), keeping the last entry that is not above the word, until one is left.
+        np.minimum(count, word.astype(np.int64) + 1, out=count)  # at most w words precede word w
+        # Bisect [row, row + count), keeping the last entry that is not above the word.
         left = np.flatnonzero(count > 1)
         low, size, wanted = row[left], count[left], word[left]
         while len(left):
@@ -114,7 +115,7 @@ class Table:
             low = np.where(words[middle] <= wanted, middle, low)
             size -= half
             more = np.flatnonzero(size > 1)
-            if len(more) < 0.75 * len(left):  # the others wait: leaving them in costs less than taking them out
+            if len(more) < 0.75 * len(left):  # finished queries are removed in groups: each removal copies
                 row[left] = low
                 left, low, size, wanted = left[more], low[more], size[more], wanted[more]
         np.minimum(row, len(words) - 1, out=row)
@@ -129,7 +130,7 @@ class Table:
         """
         log_prob, order = np.empty(len(stream), np.float32), np.empty(len(stream), np.int8)
         for begin in range(0, len(stream), _CHUNK):
-            before = min(begin, self.order - 1)  # what the first tokens of a chunk look back to
+            before = min(begin, self.order - 1)  # context of the first tokens of a chunk
             part = stream[begin - before : begin + _CHUNK]
             lp, o = self._score(part)
             log_prob[begin : begin + _CHUNK], order[begin : begin + _CHUNK] = lp[before:], o[before:]
@@ -138,11 +139,11 @@ class Table:
     def _score(self, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         best = stream.astype(np.int64)  # the row of the longest n-gram that ends at t
         matched = np.ones(len(stream), np.int8)
-        weight = np.zeros(len(stream), np.float32)  # back-offs of the contexts longer than the match
+        weight = np.zeros(len(stream), np.float32)  # sum of the back-offs of contexts longer than the match
         word = stream.astype(np.uint32)
-        followed = np.append(stream[1:] != BOS_ID, False)  # whether the next token is of the same row
+        followed = np.append(stream[1:] != BOS_ID, False)  # whether the next token is in the same row
         ends = np.flatnonzero(followed)
-        at, prefix = ends + 1, best[ends]  # what comes after contexts of n - 1 tokens, and the rows of those
+        at, prefix = ends + 1, best[ends]  # predictions after contexts of n - 1 tokens, and the rows of these contexts
         for n in range(2, self.order + 1):
             rows = self.find(n, prefix, word[at])
             hit, miss = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0)
@@ -151,7 +152,7 @@ class Table:
             best[hits] = rows
             weight[hits] = 0
             matched[hits] = n
-            # Every n-gram found is a context, whether or not its suffixes are n-grams: pruning may have taken those.
+            # Every n-gram found is a context, whether or not its suffixes are n-grams: pruning may have removed those.
             on = followed[hits]
             at, prefix = hits[on] + 1, rows[on]
         log_prob = weight
@@ -171,14 +172,14 @@ class Table:
         """
         contexts = contexts[:, max(0, contexts.shape[1] - self.order + 1) :].astype(np.int64)
         log_p = np.tile(np.asarray(self.log_prob[0]).astype(np.float64), (len(contexts), 1))
-        rows = contexts  # the row of order n that ends in a column, -1 where there is none
-        for n in range(1, contexts.shape[1] + 1):  # longer and longer contexts that end here
+        rows = contexts  # the row of order n that ends in a column, -1 if there is none
+        for n in range(1, contexts.shape[1] + 1):  # increasingly long contexts that end here
             if n > 1:
                 prefix, word = rows[:, :-1], contexts[:, n - 1 :]
                 at = prefix >= 0
                 rows = np.full(prefix.shape, -1, np.int64)
                 rows[at] = self.find(n, prefix[at], word[at].astype(np.uint32))
-            for b in np.flatnonzero(rows[:, -1] >= 0):  # a shorter context may be missing where a longer one is not
+            for b in np.flatnonzero(rows[:, -1] >= 0):  # a shorter context may be missing even if a longer one is not
                 row = rows[b, -1]
                 begin, end = (int(c) for c in self.children[n - 1][row : row + 2])
                 log_p[b] += self.log_backoff[n - 1][row]
@@ -188,7 +189,7 @@ class Table:
 
 
 def checked(array: np.ndarray, kind, rows: int | None = None) -> np.ndarray:
-    """A column of a file. Raises ValueError where it has another shape, length or type."""
+    """A column in a file. Raises ValueError for a wrong shape, length or type."""
     if array.ndim != 1 or not np.issubdtype(array.dtype, kind) or rows not in (None, len(array)):
         raise ValueError("wrong shape or type")
     return array

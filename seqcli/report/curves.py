@@ -15,12 +15,8 @@ from typing import Any
 from seqcli.errors import UsageError
 from seqcli.report.output import Output, check_folder
 
-_DOTS = (
-    (0x01, 0x08),
-    (0x02, 0x10),
-    (0x04, 0x20),
-    (0x40, 0x80),
-)  # bits of the dots of a braille character, by row and column
+# bits of the dots of a braille character, by row and column
+_DOTS = (0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80)
 _EARLY = 0.05  # share of the first steps that is ignored for the height of the picture
 _LABEL = 8
 

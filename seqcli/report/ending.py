@@ -13,10 +13,8 @@ from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.report.learnt import hardly_learnt
 from seqcli.tasks.classification.load import OpenClassifier
 
-_TOKENS, _CHARACTERS = (
-    24,
-    80,
-)  # seconds for a sample: usually well under one, except for large networks and on busy machines
+# seconds for a sample: usually well under one, except for large networks and on busy machines
+_TOKENS, _CHARACTERS = 24, 80
 _SECONDS = 1.0  # seconds for a sample if the budget in minutes has been used up
 _DRAWN = 4  # number of texts to generate, of which the first that is not blank is shown
 _SHOWN = 100  # maximum characters of a text to show

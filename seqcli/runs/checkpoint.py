@@ -1,12 +1,12 @@
-"""What resuming needs: `DIR/checkpoints/step-00001300/`, each whole or not there.
+"""Checkpoints, from which training resumes: `DIR/checkpoints/step-00001300/`, written atomically.
 
     state.safetensors   weights, optimizer, random states, carried state
-    progress.json       step, epoch, place in it, best; settings and data, to see that they are still the same
+    progress.json       step, epoch, position in it, best score; settings and data, to check that they have not changed
     manifest.json       the step and checksums, written last
 
-A checkpoint is written into a hidden folder, synced and renamed; the two newest stay. Reading takes the newest that is
-whole, with a note where a newer one is not; such a one goes when the next is saved. The first checkpoint of a training
-that begins anew replaces all those of the training before it, in one step.
+A checkpoint is written into a hidden folder, synced and renamed; the two newest are kept. Reading takes the newest that is
+valid, with a note if a newer one is damaged; that is removed when the next one is saved. The first checkpoint of a new
+training replaces all those of the previous training at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def save(
 ) -> None:
     """Writes a checkpoint of the model folder `run`; `temporary` is a hidden folder in it.
 
-    anew: the checkpoints that are there are of another training, and are replaced.
+    anew: existing checkpoints belong to another training and are replaced.
     """
     new = temporary / "checkpoint"
     shutil.rmtree(new, ignore_errors=True)
@@ -63,7 +63,7 @@ def save(
         return
     place.mkdir(exist_ok=True)
     target = place / f"step-{step:08d}"
-    if target.exists():  # damaged, or it would have been resumed from
+    if target.exists():  # damaged, otherwise training would have resumed from it
         os.rename(target, temporary / "damaged")
     os.rename(new, target)
     tensor_file.sync(place)
@@ -71,7 +71,7 @@ def save(
     kept = [old for old in found if _step(old) <= step][-_KEPT:]
     for old in found:
         if old not in kept:
-            os.rename(old, temporary / "old")  # first: half of one is never among them
+            os.rename(old, temporary / "old")  # renamed first, so that an incomplete one is never among them
             shutil.rmtree(temporary / "old", ignore_errors=True)
     shutil.rmtree(temporary / "damaged", ignore_errors=True)
 
@@ -87,14 +87,14 @@ def _replace_all(place: Path, new: Path, temporary: Path, *, step: int) -> None:
 
 
 def remove(run: Path, temporary: Path) -> None:
-    """Takes all checkpoints out of the model folder `run`."""
+    """Removes all checkpoints from the model folder `run`."""
     if are_here(run):
-        os.rename(run / FOLDER, temporary / FOLDER)  # at once: half of them would be nobody's
+        os.rename(run / FOLDER, temporary / FOLDER)  # all at once: a part of them would be useless
         shutil.rmtree(temporary / FOLDER, ignore_errors=True)
 
 
 def are_here(run: Path) -> bool:
-    """Whether the folder holds checkpoints, and nothing but ours: other tools call a folder so, too."""
+    """Whether the folder contains checkpoints of seqcli and nothing else: other tools use the same folder name."""
     place = run / FOLDER
     if place.is_symlink() or not place.is_dir():
         return False
@@ -105,7 +105,7 @@ def are_here(run: Path) -> bool:
 
 
 def newest(run: Path, *, reporter: Reporter) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Tensors and progress of the newest whole checkpoint. Raises ModelError where there is none."""
+    """Tensors and progress of the newest valid checkpoint. Raises ModelError if there is none."""
     found = _all(run)
     for place in reversed(found):
         try:
@@ -117,7 +117,7 @@ def newest(run: Path, *, reporter: Reporter) -> tuple[dict[str, np.ndarray], dic
 
 
 def _all(run: Path) -> list[Path]:
-    """Oldest first, by their steps."""
+    """The checkpoints by step, oldest first."""
     places = [p for p in (run / FOLDER).glob("step-*") if _NAME.fullmatch(p.name)]
     return sorted(places, key=_step)
 

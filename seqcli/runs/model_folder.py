@@ -1,13 +1,13 @@
-"""A model folder: what lies in it, and how it is opened; `model_writer` writes it.
+"""A model folder: its contents, and how it is opened; `model_writer` writes it.
 
-    DIR/manifest.json          the one pointer: format, run, task, architecture, the current state, sizes and checksums
+    DIR/manifest.json          the entry point: format, run, task, architecture, current state, sizes and checksums
     DIR/state-00000001/        config.json, model.safetensors, tokenizer/ (or tokenizer.source/ and tokenizer.target/)
     DIR/README.md              the model card
     DIR/metrics.jsonl          one JSON line per event of training
-    DIR/tensorboard/           the same for TensorBoard, where it was asked for
-    DIR/.lock                  held by the process that writes
+    DIR/tensorboard/           the same for TensorBoard, if requested
+    DIR/.lock                  held by the process that is writing
 
-These two files alone know these names, and none of them is ever taken from a file's content.
+Only these two modules use these names, and none of them is ever read from a file.
 """
 
 from __future__ import annotations
@@ -45,18 +45,14 @@ _VERBS = {
     "embeddings": "seqcli embed",
     "counts": "seqcli train lm --merge",
 }
-_EVENT = {
-    "event": str,
-    "step": int,
-    "preset": str | None,
-    "data": dict,
-}  # what resuming asks of the events of a training
-BEGINNING = ("body.", "transform.")  # the names of the weights that a classifier may begin with
-_QUICKLY_READ = 4 << 20  # bytes that are verified at every start
+# the fields that resuming needs from the events of a training
+_EVENT = {"event": str, "step": int, "preset": str | None, "data": dict}
+BEGINNING = ("body.", "transform.")  # prefixes of the weights that a classifier may be initialised with
+_QUICKLY_READ = 4 << 20  # bytes up to which weights are verified whenever they are opened
 
 
 class _File(NamedTuple):
-    """What the manifest says of a file. xxh3: of a file of tensors; None in the folders of earlier versions."""
+    """The manifest's entry for a file. xxh3: of a file of tensors; None in folders of earlier versions."""
 
     size: int
     sha256: str
@@ -65,16 +61,16 @@ class _File(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """An opened model folder: its JSON is read and its sizes are checked, nothing else."""
+    """An opened model folder: its JSON files have been read and the file sizes checked, nothing else."""
 
     path: Path
     manifest: dict[str, Any]
-    config: dict[str, Any]  # settings, unit, data, metrics: what training wrote down
+    config: dict[str, Any]  # settings, unit, data, metrics: the record of the training
     state: Path = field(repr=False)
 
     @classmethod
     def open(cls, path: Path | str) -> ModelFolder:
-        """Raises ModelError where the folder is not a whole model of a format we know."""
+        """Opens a folder. Raises ModelError if it is not a complete model in a supported format."""
         if not (Path(path) / MANIFEST).is_file():
             raise not_a_model.error(str(path), is_model=is_model)
         path = Path(path)
@@ -125,7 +121,7 @@ class ModelFolder:
         return self.manifest["arch"]
 
     def expect(self, task: str) -> ModelFolder:
-        """Itself, where it is a model of `task`."""
+        """Returns itself; raises ModelError if it is not a model of `task`."""
         if self.task != task:
             kind, needed = _KINDS.get(self.task, f"a model for {self.task}"), _KINDS.get(task, f"a model for {task}")
             cure = f"use another, or use this one with {_VERBS[self.task]}" if self.task in _VERBS else "use another"
@@ -134,14 +130,14 @@ class ModelFolder:
 
     @property
     def weights_checksum(self) -> str:
-        """Of its weights, as the manifest gives it."""
+        """The checksum of the weights, as recorded in the manifest."""
         return self.manifest["files"][WEIGHTS].sha256
 
     def tensors(self, *, whole: bool = False) -> dict[str, np.ndarray]:
-        """The model's arrays, mapped into memory, read-only.
+        """The model's arrays, mapped into memory read-only.
 
-        whole: all of them will be read, so that the file's checksum is compared and its numbers are finite; otherwise the
-        checksum is compared where that is quick. Raises ModelError.
+        whole: all of them will be read, so the checksum is compared and all numbers must be finite; otherwise the checksum
+        is compared if that is quick. Raises ModelError.
         """
         if whole or self.manifest["files"][WEIGHTS].size < _QUICKLY_READ:
             self._compare(WEIGHTS, quickly=True)
@@ -151,17 +147,17 @@ class ModelFolder:
         return tensors
 
     def beginning(self) -> dict[str, np.ndarray]:
-        """The weights that a classifier may begin with: those of the body, and of what lies between pooling and head."""
-        begins = (
-            "body." if self.task == "language" else BEGINNING
-        )  # what a language model transforms are its predictions
+        """The weights that a classifier may be initialised with: those of the body, and of the layers between pooling and
+        head."""
+        # in a language model these layers transform predictions
+        begins = "body." if self.task == "language" else BEGINNING
         return {name: array for name, array in self.tensors(whole=True).items() if name.startswith(begins)}
 
     def tokenizer(self) -> Tokenizer:
         return tokenizers.load(self.state / TOKENIZER)
 
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
-        """Of source and target: the same, where there is one of both."""
+        """The tokenizers of source and target, which are the same object if there is one for both."""
         if not (self.state / SIDES[0]).is_dir():
             both = self.tokenizer()
             return both, both
@@ -169,12 +165,12 @@ class ModelFolder:
         return source, target
 
     def verify(self) -> None:
-        """Reads every file whole and compares checksums. Raises ModelError at the first that differs."""
+        """Reads all files and compares their checksums. Raises ModelError for the first that differs."""
         for name in self.manifest["files"]:
             self._compare(name)
 
     def _compare(self, name: str, *, quickly: bool = False) -> None:
-        """quickly: by the checksum that notices damage, where the manifest has it."""
+        """quickly: by the fast checksum, if the manifest has it."""
         path, file = self.state / name, self.manifest["files"][name]
         try:
             if quickly and file.xxh3:
@@ -191,7 +187,7 @@ class ModelFolder:
 
 
 def version_of(path: Path | str) -> tuple[int, int] | None:
-    """Another one when the model in a folder has been replaced."""
+    """Identifies the model in a folder; changes when the model is replaced."""
     try:
         manifest = os.stat(Path(path) / MANIFEST)
         return manifest.st_ino, manifest.st_mtime_ns
@@ -200,7 +196,7 @@ def version_of(path: Path | str) -> tuple[int, int] | None:
 
 
 def beginning(path: Path | str) -> dict[str, Any] | None:
-    """What the last training into a folder wrote down before its first step, if it did; None where nothing was trained."""
+    """The record that the last training into a folder wrote before its first step; None if there was none."""
     try:
         return next((event for event in history(path) if event["event"] == "started"), {})
     except OSError:
@@ -208,7 +204,8 @@ def beginning(path: Path | str) -> dict[str, Any] | None:
 
 
 def history(path: Path | str) -> list[dict[str, Any]]:
-    """The events of the last training into a folder; what a resumed one did again counts once. Damaged lines are left out."""
+    """The events of the last training into a folder; those that a resumed training repeated count once. Damaged lines are
+    ignored."""
     events: list[dict[str, Any]] = []
     with regular.opened(Path(path) / METRICS) as file:
         while line := file.readline(regular.LARGEST_JSON):
@@ -223,7 +220,7 @@ def history(path: Path | str) -> list[dict[str, Any]]:
 
 
 def _event(line: bytes) -> dict[str, Any]:
-    """What a line of metrics.jsonl says; nothing where it was cut off by a kill, or damaged."""
+    """The event in a line of metrics.jsonl; empty if the line is damaged or incomplete."""
     try:
         event = json.loads(line)
         if "event" in event and all(isinstance(value, _EVENT.get(name, object)) for name, value in event.items()):
@@ -234,7 +231,7 @@ def _event(line: bytes) -> dict[str, Any]:
 
 
 def is_model(path: Path) -> bool:
-    """Whether a folder is one that we made: other things have a manifest.json too."""
+    """Whether a folder is a model folder written by seqcli: other tools also use the name manifest.json."""
     try:
         return {"format", "run", "current"} <= regular.read_json(path / MANIFEST).keys()
     except ModelError:
@@ -242,7 +239,7 @@ def is_model(path: Path) -> bool:
 
 
 def _file_name(name: str) -> str:
-    """A manifest's file name, if it is one that `ModelWriter.save` could have written."""
+    """A file name in the manifest, if `ModelWriter.save` could have written it."""
     if not re.fullmatch(r"(tokenizer(\.source|\.target)?/)?[a-z][a-z0-9_-]*\.[a-z]+", name):
         raise ValueError(name)
     return name

@@ -1,8 +1,8 @@
-"""How a model folder is written, so that it is always whole; `model_folder` says what lies in it.
+"""Writes model folders so that they are valid at any time; `model_folder` describes their contents.
 
-A state is written into a hidden folder, synced, renamed; then the manifest is replaced, which is the commit; then
-what is no longer current is removed. Until then a model that is to be replaced is whole, with its checkpoints; a network's
-new checkpoint is there before its new model, so that there is always something to use or to resume.
+A state is written into a hidden folder, synced and renamed; then the manifest is replaced, which is the commit; then
+everything that is no longer current is removed. Until the commit, a model to be replaced is intact, with its checkpoints.
+The new checkpoint of a network is written before its new model, so that there is always something to use or to resume from.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from seqcli.text import utf8
 
 @dataclass
 class ModelWriter:
-    """A model folder that this process alone is writing, while it holds `lock`. `folder` is for temporary files.
+    """A model folder that only this process writes, while it holds `lock`. `folder` is for temporary files.
 
-    begun: its checkpoints are of this training: resumed, or saved by it.
+    begun: existing checkpoints belong to this training: it was resumed from them, or saved them.
     """
 
     path: Path
@@ -68,9 +68,9 @@ class ModelWriter:
         tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer] | None,
         card: str,
     ) -> None:
-        """Writes a state and makes it the current one. tokenizer: None for a model that reads text; two are of source and target.
+        """Writes a state and makes it current. tokenizer: None for a model that reads text; two for source and target.
 
-        Checkpoints of another training, whose model it replaces, go with it.
+        Checkpoints of another training, whose model is replaced, are removed.
         """
         self._check_place()
         new = self.folder / "state"
@@ -109,13 +109,13 @@ class ModelWriter:
             checkpoint.remove(self.path, self.folder)
 
     def checkpoint(self, *, step: int, tensors: Mapping[str, np.ndarray], progress: Mapping[str, Any]) -> None:
-        """Writes a checkpoint. The first of a training that was not resumed replaces those of the one before."""
+        """Writes a checkpoint. The first one of a training that was not resumed replaces those of the previous training."""
         self._check_place()
         checkpoint.save(self.path, self.folder, step=step, tensors=tensors, progress=progress, anew=not self.begun)
         self.begun = True
 
     def log(self, event: Mapping[str, Any]) -> None:
-        """One more line of metrics.jsonl."""
+        """Appends a line to metrics.jsonl."""
         self._check_place()
         with open(self.path / METRICS, "ab", opener=no_link) as file:
             file.write(utf8(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n"))
@@ -126,19 +126,19 @@ class ModelWriter:
 
     @property
     def boards(self) -> Path:
-        """Where TensorBoard's files of this run go."""
+        """The folder of TensorBoard's files for this run."""
         return self.path / BOARDS / self.run_id
 
 
 @contextmanager
 def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> Iterator[ModelWriter]:
-    """Creates and locks the model folder `path`; on the way out nothing half-made stays behind.
+    """Creates and locks the model folder `path`; afterwards nothing incomplete remains.
 
-    force: what it holds may be replaced; resume: is gone on with. Raises UsageError where it holds a model and neither is
-    given, or holds what seqcli did not make; BusyError where another process is writing it.
+    force: an existing model may be replaced; resume: its training is continued. Raises UsageError if the folder contains a
+    model and neither is given, or anything that seqcli did not write; BusyError if another process is writing it.
     """
     path = Path(path)
-    if torchrun.rank():  # rank 0 holds the folder and writes it
+    if torchrun.rank():  # rank 0 holds the lock and writes
         with tempfile.TemporaryDirectory(prefix="seqcli-") as own:
             yield ModelWriter(path, Path(own), "")
         return
@@ -147,15 +147,15 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
 
     def leave() -> None:
         with signals.held():
-            if locks.is_held(lock):  # else it is gone, or another's
+            if locks.is_held(lock):  # otherwise it was removed or replaced
                 tidy(path, existed=existed)
             elif folder and (moved := locks.place(lock)):
                 shutil.rmtree(moved.parent / folder.name, ignore_errors=True)
 
     with ExitStack() as stack:
-        with signals.held():  # a folder that was made for this is removed, however soon a signal comes
+        with signals.held():  # a folder created for this is removed even if a signal arrives right away
             lock = stack.enter_context(_locked(path))
-            _refuse_what_may_not_be_written(path, force=force, resume=resume)  # another may have been quicker
+            _refuse_what_may_not_be_written(path, force=force, resume=resume)  # another process may have been faster
             stack.callback(leave)
         try:
             locks.sign(lock)
@@ -170,7 +170,7 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[TextIO]:
-    """The folder, made where it is not there, and its lock. Raises BusyError where another process has it."""
+    """Creates the folder if necessary, and locks it. Raises BusyError if another process holds the lock."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = open(path / LOCK, "a+", opener=no_link)  # noqa: SIM115 - held until the end
@@ -182,7 +182,7 @@ def _locked(path: Path) -> Iterator[TextIO]:
 
 
 def sweep(path: Path) -> None:
-    """Removes what an interrupted writer has left beside a finished model; nothing where a process writes it."""
+    """Removes what an interrupted writer has left in the folder of a finished model, unless another process is writing it."""
     with suppress(BusyError, OutputError), _locked(path) as lock:
         if locks.is_held(lock):
             tidy(path, existed=True)
@@ -194,9 +194,9 @@ def _vanished(path: Path) -> OutputError:
 
 
 def tidy(path: Path, *, existed: bool = False) -> None:
-    """Removes what is half-made in a folder whose writer has ended, and the folder where nothing else is in it.
+    """Removes incomplete files of a writer that has ended, and the folder if it contains nothing else.
 
-    existed: before the writer came, so that it stays.
+    existed: whether the folder existed before the writer created it; it is then kept.
     """
     _sweep(path)
     if (path / MANIFEST).exists() or checkpoint.are_here(path):
@@ -206,12 +206,13 @@ def tidy(path: Path, *, existed: bool = False) -> None:
     if (path / BOARDS).is_dir() and not (path / BOARDS).is_symlink():
         shutil.rmtree(path / BOARDS)
     if not existed:
-        with suppress(OSError):  # not empty: somebody else's
+        with suppress(OSError):  # not empty: contains files of others
             path.rmdir()
 
 
 def clean_up_after(process: int, paths: Iterable[Path]) -> None:
-    """Removes what a process that died has left half written at these paths: files that it was writing, folders that it had locked."""
+    """Removes what a process that died has left incomplete at these paths: files that it was writing, folders that it had
+    locked."""
     for path in paths:
         for left in path.parent.glob(f".new-{path.name}.{process}"):
             left.unlink()
@@ -240,13 +241,13 @@ def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) ->
 
 
 def _holds_only_ours(path: Path) -> bool:
-    """A network's first training that was stopped before its first evaluation was saved."""
+    """Whether this is the first training of a network, stopped before its first evaluation was saved."""
     ours = {LOCK, METRICS, BOARDS, checkpoint.FOLDER}
     return all(name in ours or name.startswith(".new-") or STATE.fullmatch(name) for name in os.listdir(path))
 
 
 def _is_interrupted(path: Path) -> bool:
-    """Whether a folder is empty, or holds what a first training leaves that did not reach its manifest."""
+    """Whether a folder is empty, or contains only what an interrupted first training leaves behind."""
     names = os.listdir(path)
     begun = any(name.startswith(".new-") for name in names)
     ours = [LOCK, METRICS, BOARDS] if LOCK in names else []
@@ -256,11 +257,11 @@ def _is_interrupted(path: Path) -> bool:
 
 
 def _sweep(path: Path) -> None:
-    """Removes temporary files and the states that are not current: of this training, or of an interrupted one."""
+    """Removes temporary files and states that are not current, of this training or an interrupted one."""
     current = regular.read_json(path / MANIFEST).get("current") if (path / MANIFEST).exists() else None
-    with suppress(OSError):  # not there, or not empty
+    with suppress(OSError):  # does not exist, or is not empty
         (path / checkpoint.FOLDER).rmdir()
-    for entry in sorted(path.iterdir(), reverse=True):  # states before .new-*, which says whose they are
+    for entry in sorted(path.iterdir(), reverse=True):  # states before .new-*, whose names identify their writer
         if entry.name.startswith(".new-") or (STATE.fullmatch(entry.name) and entry.name != current):
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
@@ -269,7 +270,7 @@ def _sweep(path: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Writes `path` whole or not at all, and syncs it; a link is replaced, not followed out of the folder."""
+    """Writes `path` atomically and syncs it; a link is replaced rather than followed out of the folder."""
     with replacing(path, follow=False) as file:
         file.write(data)
     tensor_file.sync(path.parent)

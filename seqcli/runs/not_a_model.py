@@ -1,6 +1,7 @@
-"""What a path that was given as a model is instead, and which path or command was meant.
+"""Errors for paths that are not models: what the path is instead, and which path or command was probably meant.
 
-A URL, a text, a checkpoint of another tool, a file inside a model folder, a folder of several models, a misspelt name.
+Recognises a URL, a text file, a checkpoint of another tool, a file inside a model folder, a folder of several models, a
+misspelt name.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from seqcli.runs import checkpoint
 from seqcli.text import counted
 
 _CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".h5", ".pkl", ".ftz")
-_ENTRIES = 1000  # of a folder that are looked at
-_ABOVE = 3  # folders: state and tokenizer folders lie in a model's
+_ENTRIES = 1000  # maximum number of folder entries to examine
+_ABOVE = 3  # levels above a path to search: state and tokenizer folders are inside a model folder
 _ON_THE_HUB = re.compile(
     r"https?://(www\.)?(huggingface\.co|hf\.co)/(?P<name>(?!datasets/|spaces/)[\w.-]+/[\w.-]+)", re.ASCII
 )
@@ -30,7 +31,7 @@ _TRAIN = "train one with `seqcli train`"
 
 
 def error(source: str, *, is_model: Callable[[Path], bool]) -> ModelError:
-    """source: what was given; is_model: whether a folder is a model of ours."""
+    """source: the path as given; is_model: whether a folder is a model folder."""
     path = Path(source)
     if "://" in source:
         return ModelError("an address, not a path", where=source, cure=_download(source))
@@ -43,7 +44,7 @@ def error(source: str, *, is_model: Callable[[Path], bool]) -> ModelError:
 
 
 def _download(address: str) -> str:
-    """The cure: where the address is that of a model on the hub, its name."""
+    """The cure for an address: the name of the model if it is on the Hugging Face Hub."""
     if found := _ON_THE_HUB.match(address):
         return f"use hf:{found['name']}"
     return "download it and give its folder, or use hf:NAME for a model of the Hugging Face hub"
@@ -96,7 +97,7 @@ def _of_file(path: Path) -> ModelError:
         if found := file_type.recognised(head):
             return ModelError(f"looks like {found[0]}, not a model folder", where=where, cure=found[1])
         if head and b"\0" not in head:
-            codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
+            codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be incomplete
             return ModelError(
                 "a text, not a model", where=where, cure=f"make one of it: `seqcli train lm {name} -o DIR`"
             )

@@ -1,4 +1,4 @@
-"""A folder with a tokenizer alone: written whole or not at all, by one process at a time."""
+"""A folder that contains only a tokenizer: written atomically, by one process at a time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from seqcli.runs.whole_folder import drafting_folder
 
 @contextmanager
 def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Callable[[Tokenizer], None]]:
-    """Locks the place of a tokenizer folder, and gives the function that writes it; see `drafting_folder`."""
+    """Locks a tokenizer folder, and yields the function that writes it; see `drafting_folder`."""
     with drafting_folder(path, what="a seqcli tokenizer", is_one=_is_tokenizer, force=force) as write:
         yield lambda tokenizer: write(lambda folder: tokenizers.save(tokenizer, folder))
 
 
 def _is_tokenizer(path: Path) -> bool:
-    """Whether a folder holds a tokenizer that we made, and nothing else."""
+    """Whether a folder contains a tokenizer of seqcli and nothing else."""
     try:
         kind = regular.read_json(path / tokenizers.FILE)["kind"]
         return set(os.listdir(path)) <= {tokenizers.FILE, getattr(catalog.load("tokenizers", kind), "FILE", None)}

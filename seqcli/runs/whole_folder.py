@@ -1,4 +1,4 @@
-"""A folder that is written whole or not at all, by one process at a time, in the place of another of its kind."""
+"""Writes a folder atomically, by one process at a time; may replace a folder of the same kind."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ Write = Callable[[Path], None]  # writes the files of a new folder
 def drafting_folder(
     path: Path | str, *, what: str, is_one: Callable[[Path], bool], force: bool = False
 ) -> Iterator[Callable[[Write], None]]:
-    """Locks the place of a folder, and gives the function that fills it.
+    """Locks a folder, and yields the function that fills it.
 
-    what: the folder is, with its article; is_one: whether a folder is such a one, and nothing else; force: then it may be
-    replaced. Raises UsageError where something else is there, BusyError where another process is writing it.
+    what: the kind of folder, with its article; is_one: whether a folder is of this kind and contains nothing else; force:
+    such a folder may be replaced. Raises UsageError if anything else exists at `path`, BusyError if another process is
+    writing it.
     """
-    path = Path(os.path.realpath(path))  # which ends where a link points to itself
+    path = Path(os.path.realpath(path))  # resolves links, also cyclic ones
     with ExitStack() as stack:
-        with signals.held():  # a lock that was made is removed, however soon a signal comes
+        with signals.held():  # so that the lock file is removed even if a signal arrives right away
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "a+", opener=no_link))
             except OSError as error:
                 raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
             locks.take(lock, path)
-            if not os.fstat(lock.fileno()).st_nlink:  # its holder has just removed it: it excludes nobody
+            if not os.fstat(lock.fileno()).st_nlink:  # the previous holder has just removed it, so it excludes nobody
                 raise BusyError("was being written by another process", where=str(path), cure="use another -o")
             stack.callback(os.unlink, lock.name)
         locks.sign(lock)
@@ -44,7 +45,7 @@ def drafting_folder(
 
 
 def _holds_one(path: Path, *, what: str, is_one: Callable[[Path], bool], force: bool) -> bool:
-    """Whether there is one to be replaced."""
+    """Whether there is a folder to replace."""
     occupied = path.exists() and not (path.is_dir() and not os.listdir(path))
     if occupied and not is_one(path):
         raise UsageError(f"exists and is not {what}", where=str(path), cure="use another name")
@@ -67,12 +68,12 @@ def _replace(write: Write, path: Path, *, occupied: bool) -> None:
             if occupied:
                 exchange(new, path)
             else:
-                os.rename(new, path)  # replaces an empty folder at most
+                os.rename(new, path)  # replaces at most an empty folder
             tensor_file.sync(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
     finally:
-        with signals.held():  # the new one that failed, or the old one
+        with signals.held():  # the incomplete new folder, or the old one
             shutil.rmtree(new, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""When the running command began: budgets in minutes count from there, imports included."""
+"""Start time of the running command: budgets in minutes count from it, imports included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _began: float | None = None
 
 
 def process_start() -> float:
-    """When this process was started, on the scale of `time.monotonic`; now, where the system does not say."""
+    """The start time of this process, on the scale of `time.monotonic`; the current time if the system does not tell."""
     try:
         with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
             ticks = int(file.read().rpartition(")")[2].split()[19])  # field 22; the name before it may contain blanks
@@ -23,7 +23,7 @@ def process_start() -> float:
 
 @contextmanager
 def command(began: float | None = None) -> Iterator[None]:
-    """A command runs inside. began: on the scale of `time.monotonic`, None for now."""
+    """The context of a running command. began: on the scale of `time.monotonic`, None for now."""
     global _began
     before, _began = _began, time.monotonic() if began is None else began
     try:
@@ -33,5 +33,5 @@ def command(began: float | None = None) -> Iterator[None]:
 
 
 def began() -> float:
-    """When the running command began, on the scale of `time.monotonic`; now, where none runs."""
+    """The start time of the running command, on the scale of `time.monotonic`; the current time if there is none."""
     return time.monotonic() if _began is None else _began

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use, and how many of them other processes leave it."""
+"""The number of CPU cores that this process may use, and how many of them other processes leave idle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def allowed() -> int:
-    """Cores that this process may run on, within a container's quota; under torchrun, its share of them."""
+    """The number of cores this process may run on, within a container's quota; under torchrun, its share of them."""
     here = len(_affinity()) or os.cpu_count() or 1
     quota = _quota()
     return max(1, (here if quota is None else min(here, int(quota))) // torchrun.local_world())
@@ -21,7 +21,8 @@ def allowed() -> int:
 
 @dataclass(frozen=True)
 class Usage:
-    """Seconds so far: of the clock, of work by this process and its ended children, and of idle time of the cores it may use."""
+    """Seconds so far: wall-clock time, CPU time of this process and its finished children, and idle time of the cores it may
+    use."""
 
     clock: float
     own: float
@@ -29,22 +30,22 @@ class Usage:
 
     @classmethod
     def now(cls) -> Usage | None:
-        """None where the system does not say how long its cores were idle."""
+        """The current usage; None if the system does not report idle times."""
         try:
             with open("/proc/stat", encoding="ascii") as file:
                 lines = file.read().splitlines()
             ticks, cores = os.sysconf("SC_CLK_TCK"), _affinity()
             rows = (line.split() for line in lines if line.startswith("cpu") and line[3:4].isdigit())
-            idle = sum(
-                int(row[4]) + int(row[5]) for row in rows if int(row[0][3:]) in cores
-            )  # idle, waiting for a disk
+            # idle, and waiting for a disk
+            idle = sum(int(row[4]) + int(row[5]) for row in rows if int(row[0][3:]) in cores)
         except (OSError, ValueError, IndexError):
             return None
         times = os.times()
         return cls(time.monotonic(), sum(times[:4]), idle / ticks)
 
     def free(self, before: Usage) -> float:
-        """Cores that were this process's or nobody's since `before`: what it could have used without taking turns."""
+        """The number of cores that were used by this process or idle since `before`: what it could use without competing for
+        them."""
         return (self.own - before.own + self.idle - before.idle) / max(self.clock - before.clock, 1e-9)
 
 
@@ -53,7 +54,7 @@ def _affinity() -> set[int]:
 
 
 def _quota() -> float | None:
-    """Cores' worth of time that the control groups of this process allow it, None where there is no limit."""
+    """The CPU quota of the control groups of this process, in cores; None if there is no limit."""
     try:
         groups = [line.split(":", 2) for line in _OWN.read_text(encoding="utf-8").splitlines()]
     except OSError:
@@ -80,4 +81,4 @@ def _quota() -> float | None:
     return min(found, default=None)
 
 
-STARTED = Usage.now()  # when this file was imported, with the command line
+STARTED = Usage.now()  # when this module was imported, at the start of the command

@@ -1,4 +1,4 @@
-"""How much memory this process has and may still take, and whether an error means that it is exhausted."""
+"""Memory of this process: how much it has and may still allocate, and whether an error means that it is exhausted."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from pathlib import Path
 from seqcli.errors import SeqcliError
 
 LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
-_SAID = (  # by torch, the dynamic loader, the C++ library and Python's threads, in errors of many types
+_SAID = (  # messages of torch, the dynamic loader, the C++ library and Python's threads, in exceptions of various types
     "can't allocate memory", "cannot allocate memory", "unable to allocate", "not enough memory", "out of memory", "bad_alloc",
     "failed to map segment", "can't start new thread", "failed to launch worker thread",
 )  # fmt: skip
-_SAID_AT_A_LIMIT = (  # for this reason or another: by oneDNN, threads of C++
+_SAID_AT_A_LIMIT = (  # messages that may have other causes: of oneDNN and C++ threads
     "could not create a ", "resource temporarily unavailable",
 )  # fmt: skip
 
 
 def is_limited() -> bool:
-    """Whether the system limits this process's memory (`ulimit -v`, `ulimit -d`)."""
+    """Whether the memory of this process is limited (`ulimit -v`, `ulimit -d`)."""
     return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in LIMITS)
 
 
 def is_exhausted(error: BaseException | None) -> bool:
-    """Also where memory ran out first, and what came of it is another error: a failed import, a file that cannot be read."""
+    """Whether memory is exhausted, even if the error is a consequence of another type: a failed import, a file that cannot be
+    read."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
         if (isinstance(error, SystemError) or _broke_an_import(error)) and is_limited():
-            return True  # an extension module that got no memory and forgot to say so, a module that took it for another error
+            # an extension module that failed to allocate memory without raising an error, or raised another one
+            return True
         said = "" if isinstance(error, SeqcliError) else str(error).lower()
         if any(phrase in said for phrase in _SAID) or (
             is_limited() and any(phrase in said for phrase in _SAID_AT_A_LIMIT)
@@ -43,7 +45,7 @@ def is_exhausted(error: BaseException | None) -> bool:
 
 
 def _broke_an_import(error: BaseException) -> bool:
-    """Whether a module that is there could not be run to its end."""
+    """Whether an existing module could not be imported completely."""
     if isinstance(error, SeqcliError | ModuleNotFoundError):
         return False
     frame = error.__traceback__
@@ -56,7 +58,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def resident() -> int | None:
-    """Bytes; None where the system does not say."""
+    """The available memory in bytes; None if the system does not tell."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -65,7 +67,7 @@ def resident() -> int | None:
 
 
 def available() -> int | None:
-    """Bytes that the machine has to give, or a container's limit leaves."""
+    """The available memory of the machine, or of a container's limit, in bytes."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             fields = dict(line.split(":") for line in file)
@@ -76,7 +78,7 @@ def available() -> int | None:
 
 
 def _limits() -> list[int]:
-    """Of the control groups that this process is in, from its own up to the root."""
+    """The files of the control groups of this process, from its own up to the root."""
     try:
         own = Path("/proc/self/cgroup").read_text(encoding="utf-8").rpartition("0::/")[2].strip()
     except OSError:
@@ -84,7 +86,7 @@ def _limits() -> list[int]:
     groups = [_CGROUPS / own, *(_CGROUPS / own).parents]
     files = [group / "memory.max" for group in groups if group.is_relative_to(_CGROUPS)]
     found = []
-    for file in [*files, _CGROUPS / "memory/memory.limit_in_bytes"]:  # the last: of the older kind
+    for file in [*files, _CGROUPS / "memory/memory.limit_in_bytes"]:  # the last one: control groups version 1
         try:
             found.append(int(file.read_text(encoding="ascii")))
         except (OSError, ValueError):  # "max"

@@ -1,9 +1,9 @@
 """SIGINT and SIGTERM, from the start of the command to its end.
 
-A signal raises `Stopped` in the main thread, and on its way out open files are closed and temporary ones removed. Code
-in between may swallow the exception (a weak-reference callback, an extension module), so it is raised again as long as
-nothing holds it. It waits for the end of an import: an extension module that is being initialised aborts the process when an
-exception comes from below. A signal that is ignored when the command starts (`nohup`, `trap '' INT`) stays ignored.
+A signal raises `Stopped` in the main thread; while it propagates, open files are closed and temporary ones removed. Code in
+between may swallow the exception (a weak-reference callback, an extension module), so it is raised again once nothing
+references it. During an import it is deferred, since an extension module that is being initialised aborts the process if it
+gets an exception. A signal that is ignored when the command starts (`nohup`, `trap '' INT`) stays ignored.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-Handler = Callable[[int, FrameType | None], Any] | int | None  # as `signal.signal` takes and returns them
+Handler = Callable[[int, FrameType | None], Any] | int | None  # the types that `signal.signal` takes and returns
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
-_AGAIN = 0.05  # seconds after which a swallowed exception is raised again
-_IMPORT = "<frozen importlib._bootstrap>"  # the code below which modules are initialised
-_FLUSH = 1.0  # seconds to write what is buffered; a reader may have stopped reading
+_AGAIN = 0.05  # seconds until a swallowed exception is raised again
+_IMPORT = "<frozen importlib._bootstrap>"  # the code that runs while modules are initialised
+_FLUSH = 1.0  # seconds to flush buffers; a reader may have stopped reading
 
 
 class Stopped(BaseException):
-    """A signal asked the command to stop. Not an Exception, so that error handlers let it pass."""
+    """A signal asked the command to stop. Not a subclass of Exception, so that error handlers do not catch it."""
 
 
 class _State:
-    """Of this process. number: the signal that came, if any; raised: gives the exception while anything holds it."""
+    """The state of this process. number: of the signal received, if any; raised: a weak reference to the exception."""
 
     number: int | None = None
     raised: Callable[[], Stopped | None] = staticmethod(lambda: None)
@@ -42,8 +42,8 @@ _state = _State()
 
 
 def install(handler: Callable[[int, FrameType | None], None]) -> dict[int, Handler]:
-    """Sets the handler of both signals, except of an ignored one; returns the handlers that it replaced. Python lets the main
-    thread alone do so: in another nothing is set."""
+    """Installs the handler for both signals unless they are ignored; returns the previous handlers. Python allows this only in
+    the main thread; in another thread nothing is changed."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     listened = [number for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN]
@@ -56,7 +56,7 @@ def restore(handlers: dict[int, Handler]) -> None:
 
 
 def leave(code: int) -> None:
-    """Ends the process without the interpreter's shutdown, which would only delay it."""
+    """Exits without the interpreter's shutdown, which would only take time."""
     signal.signal(signal.SIGALRM, lambda *_: os._exit(code))
     signal.setitimer(signal.ITIMER_REAL, _FLUSH)
     for stream in (sys.stdout, sys.stderr):
@@ -66,14 +66,14 @@ def leave(code: int) -> None:
 
 
 def watched(command: Callable[[], int]) -> int:
-    """The exit code of `command`, or 128 + the number of the signal that came while it ran."""
+    """Runs `command` and returns its exit code, or 128 + the number of the signal received."""
     _state.number, _state.held, _state.watching = None, 0, True
     old = {signal.SIGALRM: signal.signal(signal.SIGALRM, _receive), **install(_receive)}
     hook, sys.unraisablehook = sys.unraisablehook, _unraisable(sys.unraisablehook)
     code = 0
     try:
         code = command()
-        _state.watching = False  # from here on a signal comes too late
+        _state.watching = False  # a signal is too late from here on
     except Stopped:
         _state.watching = False
     finally:
@@ -84,25 +84,25 @@ def watched(command: Callable[[], int]) -> int:
 
 
 def came() -> bool:
-    """Whether a signal asked this command to end: whatever fails from then on is a consequence."""
+    """Whether a signal has asked this command to stop; later errors are consequences of that."""
     return _state.watching and _state.number is not None
 
 
 def stop(number: int) -> None:
-    """Raises `Stopped` as if the signal came now."""
+    """Raises `Stopped` as if the signal was received now."""
     _state.number = number
     _raise()
 
 
 def as_python() -> BaseException:
-    """What Python raises for the signal that came last: for callers that are no command."""
+    """The exception that Python itself raises for the last signal, for callers other than commands."""
     return SystemExit(128 + signal.SIGTERM) if _state.number == signal.SIGTERM else KeyboardInterrupt()
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Signals wait until the end of the block: for short steps that must not be left half done, and for processes that are
-    forked inside until they have handlers of their own."""
+    """Defers signals until the end of the block: for short steps that must not be interrupted, and for processes forked
+    inside, until they have installed their own handlers."""
     _state.held += 1
     try:
         yield
@@ -113,7 +113,7 @@ def held() -> Iterator[None]:
 
 
 def finish(act: Callable[[], None]) -> None:
-    """The last step of a command: a signal comes before it, which is then not taken, or too late to change the exit code."""
+    """The last step of a command: a signal either prevents it or is too late to change the exit code."""
     with held():
         if not came():
             act()
@@ -139,7 +139,7 @@ def _raise() -> None:
     try:
         raise error
     finally:
-        del error  # its traceback would hold this frame, and the frame the exception
+        del error  # its traceback would reference this frame, and the frame the exception
 
 
 def _is_importing() -> bool:
@@ -150,7 +150,7 @@ def _is_importing() -> bool:
 
 
 def _unraisable(otherwise: Callable) -> Callable:
-    """A hook that reports no `Stopped`: it is raised again."""
+    """A hook that does not report `Stopped`, which is raised again."""
 
     def hook(unraisable) -> None:
         if not issubclass(unraisable.exc_type, Stopped):

@@ -1,7 +1,7 @@
-"""A command whose memory the system limits (`ulimit -v`, `ulimit -d`) runs in a child, whose parent explains its end.
+"""Runs a command with limited memory (`ulimit -v`, `ulimit -d`) in a child process, whose parent explains its death.
 
-Native code that gets no memory ends its process: the C++ library aborts, OpenMP and the dynamic loader exit. Nothing in that
-process can turn this into an error of its own.
+Native code that cannot allocate memory ends the process: the C++ library aborts, OpenMP and the dynamic loader exit. The
+process itself cannot turn this into an error message.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from contextlib import suppress
 from seqcli.system import signals, startup
 from seqcli.system.workers import in_child
 
-_QUIET = 0.1  # seconds without a word after which nothing more is expected of a process that has ended
-_FAILED = (1, 127)  # exit codes of OpenMP and of the loader
+_QUIET = 0.1  # seconds to wait for further output of a process that has ended
+_FAILED = (1, 127)  # exit codes of OpenMP and of the dynamic loader
 
 
 def supervised(command: Callable[[], int], *, explain: Callable[[], int], clean_up: Callable[[int], None]) -> int:
-    """The exit code of `command`, run in a child; where native code ended that, the code that `explain` returns.
+    """The exit code of `command`, run in a child process; if native code ended that process, the result of `explain`.
 
-    clean_up: removes what the child of this process number has left half written.
+    clean_up: called with the child's process number, to remove its incomplete files.
 
-    Signals are passed on. What the child writes to standard error is too; lines that are not seqcli's own come at the end,
-    and not at all when it died.
+    Signals are passed on, and so is the child's standard error; lines that seqcli did not write are printed at the end, and
+    omitted if the child died.
     """
     read, write = os.pipe()
-    with_terminal = os.isatty(0)  # which sends its signals to both of us
+    with_terminal = os.isatty(0)  # the terminal sends signals to both processes
     child = os.fork()
     if child == 0:
         os.close(read)
@@ -45,21 +45,21 @@ def supervised(command: Callable[[], int], *, explain: Callable[[], int], clean_
     lines = _Lines()
     status = _relayed(read, child, lines)
     os.close(read)
-    startup.leave_at_once()  # nobody is there to pass a signal on to
+    startup.leave_at_once()  # the child has ended
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGPIPE or -code in signals.NUMBERS:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     if code < 0 or (code in _FAILED and not lines.explained):
         with suppress(Exception):
-            in_child(lambda: clean_up(child))  # what it imports may die of the limit as well
+            in_child(lambda: clean_up(child))  # imports may fail because of the limit, too
         return explain()
     lines.release()
     return code
 
 
 def _become(command: Callable[[], int], standard_error: int, *, alone: bool) -> None:
-    """The child, which ends with its parent."""
+    """The child process, which ends with its parent."""
     code = 1
     try:
         os.dup2(standard_error, 2)
@@ -78,7 +78,7 @@ def _become(command: Callable[[], int], standard_error: int, *, alone: bool) -> 
 
 
 class _Lines:
-    """Of standard error. explained: seqcli itself named an error."""
+    """The lines of the child's standard error. explained: whether seqcli itself reported an error."""
 
     def __init__(self):
         self.explained = False
@@ -103,7 +103,7 @@ def _write(data: bytes) -> None:
 
 
 def _relayed(read: int, child: int, lines: _Lines) -> int:
-    """The status of the child at its end."""
+    """Waits for the child; returns its exit status."""
     poll, ended = select.poll(), None
     poll.register(read, select.POLLIN)
     while True:

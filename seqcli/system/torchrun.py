@@ -1,8 +1,8 @@
-"""What torchrun tells each process that it starts. Knows no torch.
+"""The environment that torchrun sets for each process. Does not import torch.
 
-`torchrun --nproc-per-node 2 -m seqcli train ...` runs the same command twice; the processes differ by their rank, and
-`training/distributed.py` joins them. Commands that do not train run in rank 0 alone. `RANK` without torchrun's own variables is
-ignored, since cluster software sets it for its own ends.
+`torchrun --nproc-per-node 2 -m seqcli train ...` runs the same command in two processes that differ by their rank;
+`training/distributed.py` connects them. Commands that do not train run in rank 0 only. `RANK` without torchrun's own
+variables is ignored, since cluster software sets it for other purposes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def _number(name: str, otherwise: int) -> int:
 
 
 def rank() -> int:
-    """The number of this process, from 0."""
+    """The rank of this process, from 0."""
     return _number("RANK", 0)
 
 
@@ -25,7 +25,7 @@ def world() -> int:
 
 
 def local_rank() -> int:
-    """The number of this process on its machine, from 0."""
+    """The rank of this process on its machine, from 0."""
     return _number("LOCAL_RANK", 0)
 
 

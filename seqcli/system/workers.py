@@ -1,7 +1,7 @@
-"""Forked worker processes that answer over pipes; nobody waits for one that has died, and none outlives its user.
+"""Forked worker processes that answer over pipes; the parent never waits for one that has died, and none outlives it.
 
-What may run for long inside a library, or may abort the process when memory is exhausted, also runs in one (`in_child`):
-a signal or an error then ends the child alone.
+Long or memory-hungry library calls also run in a child process (`in_child`), so that a signal or an abort ends only the
+child.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def forked(function: Callable, count: int) -> Iterator[tuple[list[Connection], Callable[[], None]]]:
-    """Pipes to processes that answer an item with (True, result) or (False, exception), and what ends them at once."""
+    """Pipes to worker processes that answer an item with (True, result) or (False, exception), and a function that ends them."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # so that a dead worker raises BrokenPipeError
     context = multiprocessing.get_context("fork")
     pipes: list[Connection] = []
@@ -51,7 +51,7 @@ def forked(function: Callable, count: int) -> Iterator[tuple[list[Connection], C
 
 
 def in_child(function: Callable[[], Result]) -> Result:
-    """The result of `function`, called in a process of its own. Raises OutputError where that dies."""
+    """Calls `function` in a child process and returns its result. Raises OutputError if the child dies."""
     with forked(lambda _: function(), 1) as ((pipe,), end):
         try:
             return ask(pipe, None)
@@ -60,7 +60,7 @@ def in_child(function: Callable[[], Result]) -> Result:
 
 
 def ask(pipe: Connection, item: object) -> Any:
-    """The answer of a worker to `item`; raises what it raised, or OutputError where it dies."""
+    """The answer of a worker to `item`. Raises the worker's exception, or OutputError if it died."""
     try:
         pipe.send(item)
         sound, result = pipe.recv()
@@ -73,8 +73,9 @@ def ask(pipe: Connection, item: object) -> Any:
 
 
 def _work(function: Callable, pipe: Connection, others: list[Connection]) -> None:
-    """The loop of a worker process, which reports errors as results; its death shows at the other end of the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    """The loop of a worker process, which reports exceptions as results; the parent notices its death at the other end of the
+    pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles signals
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -95,7 +96,8 @@ def _work(function: Callable, pipe: Connection, others: list[Connection]) -> Non
 def _start(process: BaseProcess) -> None:
     try:
         with signals.held(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # forking is safe here: no thread of ours runs yet
+            # forking is safe here: this package has started no threads yet
+            warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
     except OSError as error:
         raise OutputError(f"cannot start a worker process ({error.strerror})", cure="try --threads 1") from None

@@ -23,16 +23,8 @@ from seqcli.report.page.packing import packed
 
 _HERE = files(__name__)
 _DRAWING = ("dom", "colour", "heatmap", "chart", "tokens")
-_VIEWS = (
-    "surprisal",
-    "ngram",
-    "attention",
-    "gates",
-    "positions",
-    "reach",
-    "search",
-    "words",
-)  # in the order of the page
+# in the order of the page
+_VIEWS = "surprisal", "ngram", "attention", "gates", "positions", "reach", "search", "words"
 _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")  # characters that would end the element, or cannot be encoded
 
 

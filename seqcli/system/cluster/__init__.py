@@ -1,13 +1,14 @@
-"""A function over blocks on the machines of a Ray cluster, results in the order of the blocks.
+"""Maps a function over blocks on the machines of a Ray cluster; results come in the order of the blocks.
 
-Blocks are read and results are written here; a worker for each core or GPU of the cluster computes what comes between. The
-function travels as cloudpickle writes it, once to each worker, so that what it closes over (the models) is opened there once.
+Blocks are read and results written on this machine; a worker for each core or GPU of the cluster computes them. The
+function is pickled with cloudpickle and sent to each worker once, so that what it closes over (the models) is opened once
+per worker.
 
-Ray prints what it has to say on the standard output of the process that asks it, handles its signals and may end it. So it is asked
-by a process of its own (`bridge`), which this one tells what it wants through a pipe and ends at once where it stops before the end.
+Ray prints to the standard output of the process that uses it, handles its signals and may exit. So a separate process
+(`bridge`) uses Ray; this process talks to it through a pipe and ends it at once when it stops early.
 
-What travels is pickled, as everything in Ray is: whoever can reach a cluster can run code on it, and its workers answer with code. So
-it is for clusters that one trusts, and nothing is unpickled unless --ray names one.
+Everything is pickled, as always with Ray: whoever can reach a cluster can run code on it, and its workers can run code
+here. Use only clusters that you trust; nothing is unpickled unless --ray is given.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ from seqcli.system import cpu, signals
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-LOCAL = "local"  # the address of a cluster of this machine alone, which is started and ended
+LOCAL = "local"  # a temporary cluster on this machine, which is started and ended by the command
 _PACKAGES = ("ray", "cloudpickle")
 _SWEEPS = 20
-_LISTEN = 10.0  # seconds for a connection
-_CONNECT = 120.0  # seconds until a cluster answers, or one of this machine has started
-_LEAVE = 3.0  # seconds in which Ray may say goodbye to a cluster
-_PACKAGE = Path(__file__).parents[3]  # where `import seqcli` finds this one
+_LISTEN = 10.0  # timeout of a connection, in seconds
+_CONNECT = 120.0  # timeout for a cluster to answer or start, in seconds
+_LEAVE = 3.0  # timeout for Ray to disconnect, in seconds
+_PACKAGE = Path(__file__).parents[3]  # the folder from which this package was imported
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the process beside this one is told first. function: as cloudpickle writes it; workers: None for one per core or GPU;
-    gpu: None where the cluster decides; temporary: Ray's folder on this machine, of a cluster of its own."""
+    """The first message to the bridge. function: pickled with cloudpickle; workers: None for one per core or GPU; gpu: None to
+    let the cluster decide; temporary: Ray's folder on this machine, for a local cluster."""
 
     address: str
     function: bytes
@@ -58,7 +59,7 @@ class Request:
 
 
 def check_installed() -> None:
-    """Raises UsageError where Ray is missing; it is not imported, which takes a second."""
+    """Raises UsageError if Ray is not installed; does not import it, which takes a second."""
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
         raise UsageError(f"needs the package {missing[0]}", where="--ray", cure="pip install 'seqcli[ray]'")
 
@@ -72,11 +73,11 @@ def ordered_map(
     gpu: bool | None = False,
     note: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Result]:
-    """`map(function, items)` on a cluster; reads at most four items a worker ahead.
+    """`map(function, items)` on a cluster; reads at most four items per worker ahead.
 
-    address: LOCAL, or HOST:PORT of a cluster; workers: how many, None for one per core, or per GPU; gpu: whether a worker has one,
-    None: where the cluster has any. Raises what `function` raises, in its turn, UsageError where the cluster cannot be reached,
-    and OutputError where workers die again and again.
+    address: LOCAL, or HOST:PORT of a cluster; workers: their number, None for one per core or GPU; gpu: whether a worker
+    has one, None for yes if the cluster has any. Raises what `function` raises, in order, UsageError if the cluster cannot
+    be reached, and OutputError if workers keep dying.
     """
     import cloudpickle
 
@@ -92,7 +93,7 @@ def ordered_map(
 
 
 def _check_listening(address: str) -> None:
-    """Raises UsageError where nobody listens, which takes Ray minutes to find."""
+    """Raises UsageError if nothing listens at the address; Ray would take minutes to report it."""
     if address == LOCAL:
         return
     host, _, port = address.rpartition(":")
@@ -108,7 +109,7 @@ def unreachable(address: str, why: str) -> UsageError:
 
 
 def _results(pipe: Connection, items: Iterator[Item], note: Callable[[str], None]) -> Iterator[Any]:
-    """The other end asks for each item, so that one process alone waits for the other."""
+    """Serves items on request, so that only one side waits for the other at any time."""
     while True:
         try:
             kind, *content = pipe.recv()
@@ -131,7 +132,7 @@ def _results(pipe: Connection, items: Iterator[Item], note: Callable[[str], None
 
 
 def _one(items: Iterator[Item]) -> Iterator[Item]:
-    """The next item, or none at the end."""
+    """The next item; an empty message at the end."""
     for item in items:
         yield item
         return
@@ -139,18 +140,18 @@ def _one(items: Iterator[Item]) -> Iterator[Item]:
 
 @contextmanager
 def _folder(address: str) -> Iterator[str | None]:
-    """Where a cluster of this machine alone keeps its sockets and logs, which are of no use afterwards."""
+    """The temporary folder of a local cluster, for its sockets and logs."""
     if address != LOCAL:
         yield None
         return
     path = None
     try:
-        with signals.held():  # the paths of sockets are short: TMPDIR may be deep
+        with signals.held():  # socket paths have a length limit: TMPDIR may be too long
             path = tempfile.mkdtemp(prefix="seqcli-", dir="/tmp" if os.path.isdir("/tmp") else None)
         yield path
     finally:
         with signals.held():
-            for _ in range(_SWEEPS):  # processes that are about to end may still write
+            for _ in range(_SWEEPS):  # processes that are ending may still write
                 if not path or not os.path.exists(path):
                     break
                 shutil.rmtree(path, ignore_errors=True)
@@ -159,14 +160,15 @@ def _folder(address: str) -> Iterator[str | None]:
 
 @contextmanager
 def _bridge(request: Request) -> Iterator[Connection]:
-    """A pipe to a new process that runs `bridge.main`; it and all that Ray has started here are gone afterwards."""
+    """A pipe to a new process that runs `bridge.main`; at the end it and everything that Ray started here are terminated."""
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_PACKAGE), os.environ.get("PYTHONPATH")])),
     }
-    if request.address == LOCAL:  # other users of this machine cannot use it, and no token is left in the home folder
+    # so that other users of this machine cannot connect, and no token is stored in the home folder
+    if request.address == LOCAL:
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with ExitStack() as stack:
         with signals.held():
@@ -196,10 +198,10 @@ def _bridge(request: Request) -> Iterator[Connection]:
 def _end(process: subprocess.Popen) -> None:
     with signals.held():
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its session: of a local cluster, all processes of Ray
+            os.killpg(process.pid, signal.SIGKILL)  # its session includes all processes of a local cluster
         process.wait()
 
 
 def cores() -> int:
-    """Of this machine."""
+    """The address of this machine."""
     return cpu.allowed()

@@ -1,6 +1,6 @@
-"""The process that asks Ray: it connects to the cluster, starts the workers, and passes items and answers on as bytes.
+"""The process that uses Ray: it connects to the cluster, starts the workers, and passes on items and answers as bytes.
 
-This is the only file that knows Ray.
+This is the only file that imports Ray.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ from seqcli.errors import OutputError, SeqcliError, UsageError
 from seqcli.system.cluster import LOCAL, Request, cores, unreachable
 from seqcli.system.cluster.scheduling import WorkerDied, scheduled
 
-_WATCHED = 0.5  # seconds between looks whether there is still someone to answer
-_OBJECTS = (
-    1 << 29
-)  # bytes of shared memory for blocks and answers on their way, of a local cluster; Ray puts what is beyond on disk
+_WATCHED = 0.5  # seconds between checks whether the parent still exists
+# bytes of shared memory of a local cluster for blocks and answers in transit; Ray spills the rest to disk
+_OBJECTS = 1 << 29
 
 
 class Worker:
-    """Runs on a core or a GPU of the cluster. folder: that of the command, from which relative paths count."""
+    """Runs on a core or GPU of the cluster. folder: the working folder of the command, to resolve relative paths."""
 
     def __init__(self, function: bytes, folder: str):
         self._function: Callable[[Any], Any] | None = None
         self._pickled = function
-        with suppress(OSError):  # on another machine it may not be there
+        with suppress(OSError):  # it may not exist on another machine
             os.chdir(folder)
 
     def start(self) -> bytes | None:
-        """Opens the models. None, or the error as `answer` gives it."""
+        """Opens the models. Returns None, or an error in the form of `answer`."""
         try:
             self._function = pickle.loads(self._pickled)
         except Exception as error:
@@ -55,12 +54,12 @@ def _failed(error: Exception) -> bytes:
         failed = pickle.dumps((False, error))
         pickle.loads(failed)
         return failed
-    except Exception:  # an exception that cannot travel
+    except Exception:  # an exception that cannot be pickled
         return pickle.dumps((False, SeqcliError(f"unexpected {type(error).__name__}: {error}")))
 
 
 class RayWorkers:
-    """`scheduling.Workers` of a cluster that is connected."""
+    """The `scheduling.Workers` of a connected cluster."""
 
     def __init__(self, request: Request):
         import ray
@@ -72,7 +71,7 @@ class RayWorkers:
             raise UsageError("the cluster has no GPU", where="--device cuda", cure="use --device cpu")
         gpu = gpus > 0 if request.gpu is None else request.gpu
         self.count = max(1, request.workers or (gpus if gpu else int(room.get("CPU", 1))))
-        # A dead worker is replaced by `scheduled`, also where its machine is gone
+        # `scheduled` replaces dead workers, even if their machine is gone
         self._kind = ray.remote(num_cpus=1, num_gpus=int(gpu), max_restarts=0, max_task_retries=0)(Worker)
         self._function = ray.put(request.function)
         self._folder = request.folder
@@ -108,7 +107,7 @@ def _connected(request: Request) -> Iterator[RayWorkers]:
             )  # fmt: skip
         else:
             ray.init(address=request.address, **quiet)
-    except Exception as error:  # of many kinds
+    except Exception as error:  # Ray raises exceptions of many types
         if request.address == LOCAL:
             raise OutputError(f"cannot start Ray ({_line(error)})", cure="leave out --ray") from None
         raise unreachable(request.address, _line(error)) from None
@@ -117,7 +116,7 @@ def _connected(request: Request) -> Iterator[RayWorkers]:
 
 
 def _line(error: BaseException) -> str:
-    """The end of a message of Ray's, which has the cause, within a line."""
+    """The last part of a message of Ray, which has the cause, as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1][:300].rstrip(".")
 
@@ -149,7 +148,7 @@ def main(descriptor: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when the one that asked it is gone, however that ended."""
+    """Ends this process when its parent is gone, for whatever reason."""
     import time
 
     while os.getppid() == parent:

@@ -1,7 +1,7 @@
-"""Which worker gets which block: results in the order of the blocks, and none is lost or doubled where workers die.
+"""Assigns blocks to workers: results come in the order of the blocks, and none is lost or duplicated if workers die.
 
-What a worker was asked for when it died is asked of another; the place of the dead one is taken by a new one, on whatever machine
-has room. A result is given out once, since it is filed under the number of its block.
+The pending items of a dead worker are given to others, and a new worker is started on any machine with room. Results are
+stored by the number of their block, so each is yielded once.
 """
 
 from __future__ import annotations
@@ -12,42 +12,41 @@ from typing import Any, Protocol
 
 from seqcli.errors import OutputError
 
-_AT_A_TIME = 2  # blocks that a worker has: while one result travels, it works on the next
-_DEATHS = 4  # of workers over the same block, beyond which it is the block's fault
-_PATIENCE = 15.0  # seconds without any worker after which the user is told
+_AT_A_TIME = 2  # blocks assigned to a worker: while one result is transferred, it computes the next
+_DEATHS = 4  # number of workers that may die on the same block before it is considered the cause
+_PATIENCE = 15.0  # seconds without any worker before the user is told
 
 
 class WorkerDied(Exception):
-    """Of a ticket: its worker is gone, with all that it was asked for."""
+    """The worker of a ticket is gone, with all its pending items."""
 
 
 class Workers(Protocol):
-    """What can be asked of a cluster. A ticket, hashable, stands for something that will be finished."""
+    """The operations of a cluster. A ticket is a hashable handle of a result that will be available later."""
 
-    count: int  # of workers that the cluster has room for
+    count: int  # maximum number of workers
 
     def begin(self) -> tuple[Any, Any]:
-        """A new worker, and the ticket of its start."""
+        """Starts a worker; returns it with the ticket of its start."""
 
     def ask(self, worker: Any, item: bytes) -> Any:
-        """The ticket of the answer to an item."""
+        """Sends an item; returns the ticket of its answer."""
 
     def finished(self, tickets: Collection[Any], *, seconds: float) -> Any | None:
-        """A ticket that is finished, None where there is none by then."""
+        """A ticket whose result is available; None after the timeout."""
 
     def answer(self, ticket: Any) -> bytes | None:
-        """What a worker answered: None to its start where that went well. Raises WorkerDied."""
+        """The result of a ticket; None for the start of a worker if it succeeded. Raises WorkerDied."""
 
 
 def scheduled(
     workers: Workers, next_item: Callable[[], bytes | None], *, delayed: Callable[[], None] = lambda: None
 ) -> Iterator[bytes]:
-    """The answers to all items, in order. next_item: gives None at the end. delayed: called once where no worker starts."""
-    asked: dict[
-        Any, tuple[Any, int | None]
-    ] = {}  # by ticket: the worker, and the number of the item; None for its start
-    load: dict[Any, int] = {}  # items of each worker that has started
-    items: dict[int, bytes] = {}  # until they are answered
+    """Yields the answers to all items, in order. next_item: returns None at the end. delayed: called once if no worker starts."""
+    # by ticket: the worker, and the index of the item (None for its start)
+    asked: dict[Any, tuple[Any, int | None]] = {}
+    load: dict[Any, int] = {}  # pending items of each worker that has started
+    items: dict[int, bytes] = {}  # unanswered items
     unasked: deque[int] = deque()
     answers: dict[int, bytes] = {}
     deaths: Counter[int | None] = Counter()
