@@ -1,4 +1,4 @@
-"""Foreign formats, a folder each, and how a path tells of one."""
+"""Formats of other tools, one subpackage each, and how a path is recognised."""
 
 import os
 import re
@@ -10,12 +10,12 @@ from seqcli.files import file_type, regular
 ARPA_SUFFIXES = (".arpa", ".lm")
 _DATA = re.compile(rb"^\\data\\[ \t]*\r?$", re.M)
 _BEGINNING = 64  # bytes
-_HEAD = 1 << 16  # bytes, unpacked, in which a file of another name must have the line \\data\\
+_HEAD = 1 << 16  # bytes, decompressed, within which a file with another suffix must have the line \\data\\
 
 
 def is_arpa(path: str) -> bool:
-    """Whether the path is that of an ARPA file: by its name, compressed or not, unless it is a model of another tool, or by what
-    a file of another name holds."""
+    """Whether a path is an ARPA file: by its suffix, unless the file is a model of another tool, or by the contents of a file
+    with another suffix."""
     if os.path.isdir(path):
         return False
     if unpacked_name(path).lower().endswith(ARPA_SUFFIXES):
@@ -24,7 +24,7 @@ def is_arpa(path: str) -> bool:
 
 
 def _is_recognised(path: str) -> bool:
-    """Whether it begins as a binary model of KenLM or fastText, which are called .lm and .bin alike."""
+    """Whether this is a binary model of KenLM or fastText, which also use the suffixes .lm and .bin."""
     try:
         with regular.opened(path) as file:
             return file_type.recognised_model(file.read(_BEGINNING)) is not None

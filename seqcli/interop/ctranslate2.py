@@ -1,4 +1,4 @@
-"""Models of ours as CTranslate2 folders, for its fast inference on processors: by its converter of Hugging Face folders."""
+"""Exports models as CTranslate2 folders, for its fast inference on CPUs, with its converter of Hugging Face folders."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from seqcli.interop.huggingface import files, tokenizer_json, writing
 from seqcli.runs.model_folder import CARD, ModelFolder
 
 _WEIGHTS = "model.bin"
-_COPIED = {tokenizer_json.FILE, tokenizer_json.CONFIG, CARD}  # it has no place for them, but they belong to the model
+_COPIED = {tokenizer_json.FILE, tokenizer_json.CONFIG, CARD}  # not used by CTranslate2, but part of the model
 _FILES = {_WEIGHTS, files.CONFIG, "vocabulary.json", "source_vocabulary.json", "target_vocabulary.json"} | _COPIED
 
 
 def is_written(path: Path) -> bool:
-    """Whether a folder is one that `write` made, with nothing else in it."""
+    """Whether a folder was written by `write` and contains nothing else."""
     try:
         found = {file.name for file in path.iterdir()}
     except OSError:
@@ -25,7 +25,7 @@ def is_written(path: Path) -> bool:
 
 
 def write(run: ModelFolder, folder: Path) -> None:
-    """Writes the files of a model into an existing folder. Raises ModelError for what the formats cannot hold."""
+    """Writes a model into an existing folder. Raises ModelError for models that the formats cannot represent."""
     try:
         from ctranslate2.converters import TransformersConverter
     except ImportError:

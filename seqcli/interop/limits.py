@@ -1,4 +1,4 @@
-"""What a file of word vectors may claim: no more than it can hold, and than memory has room for."""
+"""Limits for the sizes that a file of word vectors claims: no more than fits into the file and into memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ MOST_WORDS, LARGEST_DIM = (1 << 31) - 4, 1 << 16
 
 
 def check(path: str, *, words: int, dim: int, room: int, each: int) -> None:
-    """words, dim: as the file claims; room: bytes that are left for them; each: bytes that one number takes at least.
+    """words, dim: sizes claimed by the file; room: bytes left for them; each: minimum bytes per number.
 
-    Raises ModelError where they cannot be in the file, OutputError where memory has no room for them.
+    Raises ModelError if they do not fit into the file, OutputError if they do not fit into memory.
     """
     if not (0 < words <= MOST_WORDS and 0 < dim <= LARGEST_DIM):
         raise ModelError(f"claims {words:,} vectors of {dim:,} numbers", where=path, cure=CURE)
@@ -26,7 +26,7 @@ def check(path: str, *, words: int, dim: int, room: int, each: int) -> None:
 
 
 def check_memory(path: str, size: int) -> None:
-    """size: bytes. Raises OutputError where there is less."""
+    """Raises OutputError if less than `size` bytes are free."""
     free = memory.available()
     if free is not None and size > free:
         raise OutputError(

@@ -1,4 +1,4 @@
-"""What stands before the n-grams: how many there are of each order, and comments of our own on how text is read."""
+"""The header: the number of n-grams of each order, and seqcli's comments on how text is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _TOKENIZER = re.compile(
 
 @dataclass
 class Header:
-    """counts: n-grams of each order; escaped: `\\xHH` in a word is a byte; the defaults are those of a foreign file."""
+    r"""counts: number of n-grams of each order; escaped: `\xHH` in a word is a byte; the defaults are those of files of other
+    tools."""
 
     counts: list[int]
     kind: str = "words"
@@ -28,13 +29,14 @@ class Header:
 
     @classmethod
     def read(cls, source: Source) -> Header:
-        """Up to the line `\\1-grams:`. Raises ModelError."""
+        r"""Reads up to the line `\1-grams:`. Raises ModelError."""
         header = cls([])
         for run in source.preamble():
             header.escaped |= _ESCAPED in run.data
             for found in _TOKENIZER.finditer(run.data):
                 header.kind, header.unit = found[1].decode(), found[2].decode()
-                as_given = found[3] or header.kind == "sentencepiece"  # its pieces are in the form of its own text
+                # its pieces have the form of `seqcli tokenize` output
+                as_given = found[3] or header.kind == "sentencepiece"
                 header.normalisation = Normalisation.NONE if as_given else Normalisation.NFC
         for run in source.until("\\1-grams:"):
             for number, line in enumerate(run.data.split(b"\n"), run.first):
@@ -54,7 +56,7 @@ class Header:
         self.counts.append(int(found[2]))
 
     def written(self) -> bytes:
-        """Comments where something is other than in a foreign file, and the counts."""
+        """The comments that describe deviations from files of other tools, and the counts."""
         text = b""
         if (self.kind, self.unit, self.normalisation) != ("words", "line", Normalisation.NONE):
             as_given = ", text as given" if self.normalisation is Normalisation.NONE else ""

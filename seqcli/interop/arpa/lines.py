@@ -1,4 +1,4 @@
-"""The n-gram lines of a run as numbers: logarithms, and the ids of their words."""
+"""Parses the n-gram lines of a run: logarithms, and the ids of words."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 from seqcli.tokenizers.words import Words, hashes
 
 _LN10 = np.log(10)
-_ROUNDING = 0.01  # log10 p up to here is 0: IRSTLM writes a little more than 1 for what is certain
+_ROUNDING = 0.01  # log10 p up to this counts as 0: IRSTLM writes probabilities slightly above 1
 
 
 class Lines:
-    """M lines, split into fields: log10 p, n words and perhaps log10 back-off."""
+    """M lines, split into fields: log10 p, n words and, optionally, log10 back-off."""
 
     def __init__(self, run: Run, *, n: int, source: Source):
         self.n, self._source = n, source
@@ -24,7 +24,7 @@ class Lines:
         ends = np.flatnonzero((self._text == ord("\t")) | (self._text == ord("\n")) | (self._text == ord(" ")))
         starts = np.append(8, ends[:-1] + 1)
         fields = np.flatnonzero(self._text[ends] == ord("\n")) + 1  # up to the end of each line
-        if (starts == ends).any():  # blanks side by side
+        if (starts == ends).any():  # consecutive blanks
             kept = starts < ends
             fields, starts, ends = np.cumsum(kept, dtype=np.int64)[fields - 1], starts[kept], ends[kept]
         self._starts, self._lengths = starts, ends - starts
@@ -41,7 +41,7 @@ class Lines:
         return len(self._begin)
 
     def error(self, what: str, *, row: int, cure: str = REWRITE) -> ModelError:
-        """About line `row`; of the same section, it may stand behind this run."""
+        """An error for line `row`, which may be past this run, in the same section."""
         number = self._number[row] if row < len(self) else self._number[0] + row
         return self._source.error(f"{self.n}-gram: {what}", line=number, cure=cure)
 
@@ -50,12 +50,12 @@ class Lines:
         return shown(self._text[start : start + self._lengths[self._begin[row] + k]].tobytes())
 
     def hashes(self) -> np.ndarray:
-        """Of all words: uint64 [n, M]."""
+        """The hashes of all words: uint64 [n, M]."""
         field = (self._begin + np.arange(1, self.n + 1)[:, None]).ravel()
         return hashes(self._text, self._starts[field], self._lengths[field]).reshape(self.n, -1)
 
     def ids(self, words: Words) -> np.ndarray:
-        """Of all words: int64 [n, M]."""
+        """The ids of all words: int64 [n, M]."""
         h = self.hashes()
         ids = words.ids_of(h.ravel()).astype(np.int64).reshape(h.shape)
         ids[h == spelling.BOS], ids[h == spelling.EOS] = BOS_ID, EOS_ID
@@ -66,12 +66,12 @@ class Lines:
         return ids
 
     def last_words(self) -> tuple[np.ndarray, np.ndarray]:
-        """Their bytes joined, and their lengths."""
+        """The words' bytes, concatenated, and their lengths."""
         starts, lengths = self._starts[self._begin + self.n], self._lengths[self._begin + self.n]
         return ragged.gather(self._text, starts, lengths), lengths
 
     def log_prob(self) -> tuple[np.ndarray, int]:
-        """Natural, float32 [M], and how many were a little above 0 and are 0 here."""
+        """Natural log-probabilities, float32 [M], and how many were slightly above 0 and became 0."""
         value = self._natural(self._begin)
         if len(wrong := np.flatnonzero(~(value <= np.float32(_ROUNDING * _LN10)))):
             field, cure = self.field(wrong[0], 0), "write it again with the tool that made it"
@@ -83,7 +83,7 @@ class Lines:
         return value, int(above.sum())
 
     def log_backoff(self) -> np.ndarray:
-        """Natural, float32 [M]."""
+        """Natural log back-offs, float32 [M]."""
         value = np.zeros(len(self), np.float32)
         value[self._weighted] = self._natural((self._begin + self.n + 1)[self._weighted])
         if len(wrong := np.flatnonzero(~(value < np.inf))):

@@ -1,4 +1,4 @@
-"""From an ARPA file to a Table, its tokenizer and its unit."""
+"""Reads an ARPA file: a Table, its tokenizer and its unit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MISSING = -100 * np.log(10)  # KenLM's log p of unknown words in a file without
 
 
 class Arpa(NamedTuple):
-    """What an ARPA file holds."""
+    """The contents of an ARPA file."""
 
     table: Table
     tokenizer: Tokenizer
@@ -32,10 +32,10 @@ class Arpa(NamedTuple):
 
 
 def read(path: Path, *, encoding: str | None = None, note: Callable[[str], None] = lambda line: None) -> Arpa:
-    """The model of an ARPA file, compressed or not; words have ids from 3 on in the order of the file.
+    """Reads an ARPA file, compressed or not; words have ids from 3 on in the order of the file.
 
-    encoding: of a file that is not UTF-8; note: is told what the file lacks and what was put in its place.
-    Raises ModelError where the file is not what ARPA promises, or cannot be read.
+    encoding: of a file that is not UTF-8; note: called with what the file lacks and what replaces it. Raises ModelError if
+    the file is not a valid ARPA file or cannot be read.
     """
     source = Source(path, encoding=encoding)
     header = Header.read(source)
@@ -53,7 +53,7 @@ def read(path: Path, *, encoding: str | None = None, note: Callable[[str], None]
 
 
 def _tokenizer(kind: str, words: Words, source: Source) -> Tokenizer:
-    """The one of that kind whose pieces, in the order of their ids, are these words."""
+    """The tokenizer of this kind whose pieces, in the order of their ids, are these words."""
     pieces = words.vocabulary()[len(SPECIALS) :] if kind in ("characters", "bytes") else []
     if kind == "characters":
         if any(len(piece) != 1 for piece in pieces) or len(set(pieces)) < len(pieces):
@@ -67,7 +67,7 @@ def _tokenizer(kind: str, words: Words, source: Source) -> Tokenizer:
 
 
 class _Building:
-    """The table that grows order by order, and its words."""
+    """Builds the table order by order, and its vocabulary."""
 
     def __init__(self, source: Source, header: Header, *, note: Callable[[str], None]):
         self._source, self._header, self._note = source, header, note
@@ -75,15 +75,15 @@ class _Building:
             Table.empty(len(header.counts)),
             Words.of(b"", np.zeros(0, np.int64), np.zeros(0, np.uint64)),
         )
-        self._above = 0  # n-grams whose log10 p is a little above 0
+        self._above = 0  # number of n-grams with log10 p slightly above 0
 
     @property
     def words(self) -> Words:
-        """As the file means them; `_listed` are as it spells them."""
+        """The words, unescaped; `_listed` has them as written in the file."""
         return spelling.unescaped(self._listed) if self._header.escaped else self._listed
 
     def add(self, n: int) -> None:
-        """The next section of the file."""
+        """Reads the next section."""
         end = f"\\{n + 1}-grams:" if n < self.table.order else "\\end\\"
         section = (Lines(run, n=n, source=self._source) for run in self._source.until(end))
         if n == 1:
@@ -92,7 +92,7 @@ class _Building:
             self._add_ngrams(section, n=n)
 
     def tell(self) -> None:
-        """At the end: what was not as it should be."""
+        """Notes at the end on irregularities of the file."""
         if self._source.malformed:
             held = (
                 "1 byte sequence is"
@@ -105,15 +105,15 @@ class _Building:
             self._note(f"{held} a log10 p slightly above 0, read as 0 (p = 1)")
 
     def _collect(self, section: Iterator[Lines], key_of: Callable[[Lines], np.ndarray], *, n: int):
-        """All R lines of a section, told apart by keys (`key_of` gives the uint64 [M] of a run).
+        """Reads all R lines of a section, identified by keys (`key_of` computes the uint64 [M] keys of a run).
 
-        Returns log_prob and log_backoff, float32 [R] in the order of the file; the keys in their own order; and the
-        place in the file of each key, int64 [R].
+        Returns log_prob and log_backoff, float32 [R] in the order of the file, the sorted keys, and the index in the file
+        of each key, int64 [R].
         """
         parts = [(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint64))]
         first, claimed, held = None, self._header.counts[n - 1], 0
         for lines in section:
-            first = first or lines  # those without lines are false
+            first = first or lines  # sections without lines are omitted
             if (held := held + len(lines)) > claimed:
                 raise self._source.error(f"claims {claimed} {n}-grams but holds more")
             log_prob, above = lines.log_prob()
@@ -139,7 +139,7 @@ class _Building:
         at = np.searchsorted(keys, spelling.SPECIAL_HASHES)
         found = np.append(keys, np.uint64(0))[at] == spelling.SPECIAL_HASHES
         unk, bos, eos, capital = np.where(found, np.append(place, -1)[at], -1)  # -1: none
-        unk = max(unk, capital)  # of both, the later one, as in KenLM
+        unk = max(unk, capital)  # if there are both, the later one counts, as in KenLM
         for row, instead in (
             (unk, "<unk>: log10 p is -100"),
             (bos, "<s>: back-off is 0"),
@@ -163,8 +163,8 @@ class _Building:
         self._listed = Words.of(joined.tobytes(), np.cumsum(lengths[others]), keys[others])
 
     def _check_encoding(self, joined: np.ndarray, lengths: np.ndarray) -> None:
-        """A file of UTF-8 may have some malformed words; one in which most words that are not ASCII are malformed is in
-        another encoding."""
+        """Raises ModelError if the file is in another encoding: a UTF-8 file may contain some malformed words, but here most
+        non-ASCII words are malformed."""
         if not self._source.malformed or self._source.encoding:
             return
         wellformed = len(np.unique(np.searchsorted(np.cumsum(lengths), np.flatnonzero(joined >= 0x80), side="right")))

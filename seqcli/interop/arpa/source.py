@@ -1,4 +1,4 @@
-"""The lines of an ARPA file, in runs, from a file of any encoding; nothing is read without a bound."""
+"""Reads the lines of an ARPA file in runs, in any encoding and within bounds."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from seqcli.text import printable
 
 REWRITE = "copy it again if it was cut short, or write it again with the tool that made it"
 _RUN_BYTES = 1 << 20
-_LONGEST = 1 << 20  # bytes of a line
+_LONGEST = 1 << 20  # maximum length of a line, in bytes
 
 
 class Run(NamedTuple):
-    """Whole lines, the first of which is line `first`. A line that begins with a backslash is a run of its own."""
+    """Complete lines, beginning with line `first`. A line that begins with a backslash is a run of its own."""
 
     first: int
     data: bytes
 
 
 class Source:
-    """The runs of a file, one after another. encoding: of the file where it is not UTF-8.
+    r"""The runs of a file. encoding: of the file, if it is not UTF-8.
 
-    malformed: how many malformed sequences have been read so far. Those of UTF-8 are spelled `\\xHH`, so that words stay
-    distinct and no text finds them.
+    malformed: number of malformed sequences read so far. In UTF-8 files they are written `\xHH`, so that words stay
+    distinct and match no text.
     """
 
     def __init__(self, path: Path, *, encoding: str | None):
-        with suppress(OSError):  # read_blocks says why it cannot be opened
+        with suppress(OSError):  # read_blocks raises the error if it cannot be opened
             regular.check(path)
         self.path, self.malformed = path, 0
         self.encoding = None if encoding is None or _is_utf8(path) else encoding
@@ -57,7 +57,7 @@ class Source:
             raise ModelError(error.what, where=error.where, cure=error.cure or REWRITE) from None
 
     def preamble(self) -> Iterator[Run]:
-        """The runs before the line `\\data\\`, whatever they hold; they are not many."""
+        r"""Skips the runs before the line `\data\`; their number is limited."""
         size = 0
         for run in self._runs:
             if run.data.strip() == b"\\data\\":
@@ -69,8 +69,8 @@ class Source:
         raise ModelError("no line \\data\\", where=str(self.path), cure="check that it is an ARPA file")
 
     def until(self, marker: str) -> Iterator[Run]:
-        """The runs before the line `marker`, which must be the next that begins with a backslash."""
-        blank = 0  # bytes of nothing, of which a compressed file may hold any number
+        """The runs before the line `marker`, which must be the next line that begins with a backslash."""
+        blank = 0  # number of blank bytes, which a compressed file may contain without limit
         for run in self._runs:
             if not run.data.startswith(b"\\"):
                 blank += 0 if run.data.strip() else len(run.data)
@@ -97,5 +97,5 @@ def _is_utf8(path: Path) -> bool:
 
 
 def shown(data: bytes) -> str:
-    """The beginning of it, for an error."""
+    """The beginning of a line, for errors."""
     return printable(data[:80].decode(errors="replace"))

@@ -1,4 +1,5 @@
-r"""Words that ARPA cannot hold (empty, with blanks, spelled like specials): their bytes are written `\xHH`."""
+r"""Escapes words that ARPA cannot represent (empty, with blanks, or spelled like special symbols): their bytes are written
+`\xHH`."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ _ESCAPE = re.compile(r"\\x((?:[0-7][0-9a-f])?)")
 
 
 def joined(pieces: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The UTF-8 of the pieces one after another, and where each ends."""
+    """The UTF-8 bytes of the pieces, concatenated, and the end of each."""
     encoded = [piece.encode() for piece in pieces]
     return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([len(piece) for piece in encoded], dtype=np.int64)
 
 
 def hashes_of(data: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Of joined pieces."""
+    """The pieces from their concatenated bytes."""
     lengths = np.diff(ends, prepend=0)
     return hashes(np.append(data, np.zeros(8, np.uint8)), ends - lengths, lengths)
 
@@ -31,14 +32,14 @@ UNK, BOS, EOS, CAPITAL_UNK = SPECIAL_HASHES = hashes_of(*joined([*SPECIALS, "<UN
 
 
 def unescaped(words: Words) -> Words:
-    """What the words of an escaped file stand for."""
+    """The unescaped words of an escaped file."""
     pieces = words.vocabulary()[len(SPECIALS) :]
     data, ends = joined([_ESCAPE.sub(lambda found: bytes.fromhex(found[1]).decode(), piece) for piece in pieces])
     return Words.of(data.tobytes(), ends, hashes_of(data, ends))
 
 
 def spelled(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, bool]:
-    """All pieces as they are to be written: bytes joined, where each ends, and whether they are escaped."""
+    """All pieces as they are written: concatenated bytes, the end of each, and whether they are escaped."""
     pieces = None
     if isinstance(tokenizer, Words):
         data, ends = tokenizer.joined()

@@ -1,4 +1,4 @@
-"""From a Table and its tokenizer to an ARPA file."""
+"""Writes a Table and its tokenizer as an ARPA file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _RUN_ROWS = 1 << 15
 
 
 def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line", *, exclusive: bool = False) -> None:
-    """Writes the table as ARPA, compressed where `path` ends in `.gz`. The old file stands until the new is whole.
+    """Writes the table as ARPA, compressed if `path` ends in `.gz`. An existing file is replaced once the new one is complete.
 
-    unit: of the rows it was counted from. exclusive: no file is replaced. Raises OutputError where it cannot be written,
-    FileExistsError where `exclusive` finds a file.
+    unit: of the training rows. exclusive: never replace a file. Raises OutputError if it cannot be written, FileExistsError
+    if `exclusive` finds a file.
     """
     data, ends, escaped = spelled(tokenizer)
     assert len(ends) == table.vocab_size, "not the tokenizer of this table"
@@ -47,7 +47,7 @@ def write(path: Path, table: Table, tokenizer: Tokenizer, unit: str = "line", *,
 
 @contextlib.contextmanager
 def _written(path: Path, *, exclusive: bool) -> Iterator[BinaryIO | gzip.GzipFile]:
-    """A file to write, which takes the place of `path` when it is whole."""
+    """Opens a file that replaces `path` once it is complete."""
     try:
         with replacing(path, exclusive=exclusive, last=True) as file:
             if path.suffix.lower() == ".gz":
@@ -64,7 +64,7 @@ def _written(path: Path, *, exclusive: bool) -> Iterator[BinaryIO | gzip.GzipFil
 def _lines(
     table: Table, *, n: int, rows: np.ndarray, words: tuple[np.ndarray, np.ndarray, np.ndarray], children: list[np.ndarray]
 ) -> bytes:  # fmt: skip
-    """The lines of rows of order n. words: bytes, starts and lengths of all pieces; children: the table's, as arrays."""
+    """The lines of the rows of order n. words: bytes, starts and lengths of all pieces; children: the table's, as arrays."""
     data, starts, lengths = words
 
     def mark(text: bytes):
@@ -77,7 +77,7 @@ def _lines(
     if n == 1:
         log_prob = np.where(rows == BOS_ID, 0, log_prob)  # as lmplz writes it
     columns: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for k in range(n, 0, -1):  # from the last word back to the first
+    for k in range(n, 0, -1):  # from the last word to the first
         word = rows if k == 1 else table.words[k - 1][rows]
         columns = [mark(b" "), (data, starts[word], lengths[word]), *columns]
         if k > 1:

@@ -1,10 +1,10 @@
-"""Which rows of the input matrix a line of text has, as fastText's `Dictionary::getLine` finds them.
+"""The rows of the input matrix for a line of text, as in fastText's `Dictionary::getLine`.
 
-Words stand between ASCII blanks. A known word has its own row, and any word those of its n-grams of characters; `</s>` at the
-line's end is a word without n-grams, and one written in the line ends it there. Labels are no words. n-grams of words are
-hashed from the words' hashes, `</s>` among them. Repeats count.
+Words are separated by ASCII blanks. A known word has its own row, and every word has those of its character n-grams; `</s>`
+at the end of a line is a word without n-grams, and one written in the line ends it. Labels are not words. Word n-grams are
+hashed from the words' hashes, including `</s>`. Repetitions count.
 
-What a word has is found once for all its occurrences in a block of lines.
+Rows are looked up once for each distinct word of a block of lines.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _LINE_END = EOS.encode()
 _LINE_END_HASH = hashes(np.frombuffer(_LINE_END + bytes(8), np.uint8), np.array([0]), np.array([len(_LINE_END)]))[0]
 _LABEL = PREFIX.encode()
 _NONE_SKIPPED = np.zeros(0, np.uint64)
-_LONG = 512  # bytes of a word
+_LONG = 512  # maximum length of a word, in bytes
 
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a block of lines. Distinct word i is `data[starts[i] : starts[i] + lengths[i]]`; rows: int64 [d], their own,
-    -1 for none; tokens: a row per line, of distinct words, without the `</s>` at its end."""
+    """The words of a block of lines. Distinct word i is `data[starts[i] : starts[i] + lengths[i]]`; rows: int64 [d], their
+    own, -1 for none; tokens: a row per line of indices of distinct words, without the `</s>` at its end."""
 
     data: np.ndarray
     starts: np.ndarray
@@ -43,7 +43,7 @@ class Words:
     tokens: TokenBatch
 
     def parts(self, most: int) -> Iterator[Words]:
-        """At most so many distinct words at a time, with the tokens that are these."""
+        """Yields at most `count` distinct words at a time, with their tokens."""
         if len(self.starts) <= most:
             yield self
             return
@@ -56,11 +56,11 @@ class Words:
 
 
 class Dictionary:
-    """What a file knows. end: the row of `</s>`, None where it has none."""
+    """The dictionary of a file. end: the row of `</s>`, None if it has none."""
 
     def __init__(self, file: FastTextFile):
         entries = [*file.words, *file.labels]
-        # Of equal entries fastText finds the last.
+        # fastText finds the last of equal entries.
         self._known, first = vocabulary(entries[::-1])
         self._entries = len(entries) - 1 - np.flatnonzero(first)
         self._words = len(file.words)
@@ -70,9 +70,8 @@ class Dictionary:
         self._row_of_bucket: np.ndarray | None = None
         if file.pruned is not None and len(file.pruned):
             limits.check_memory(file.path, 4 * self._buckets)
-            self._row_of_bucket = np.zeros(
-                self._buckets, np.int32
-            )  # 1 more than the row; memory is taken where it is written
+            # row + 1; memory is allocated only where it is written
+            self._row_of_bucket = np.zeros(self._buckets, np.int32)
             self._row_of_bucket[file.pruned[:, 0]] = file.pruned[:, 1] + self._words + 1
         self.end: int | None = None
         if _LINE_END in file.words:
@@ -102,20 +101,20 @@ class Dictionary:
         return Words(split.data, starts, lengths, np.where(is_label, -1, entries), tokens)
 
     def grams(self, words: Words) -> Iterator[tuple[int, TokenBatch]]:
-        """Rows of the n-grams of distinct words, a few words at a time, with the number of the first of these."""
+        """The rows of the character n-grams of distinct words, a few words at a time, with the index of the first of these."""
         if self._subwords is None or (self._pruned and self._row_of_bucket is None):
             return
         for first, buckets in self._subwords.parts(words.data, words.starts, words.lengths):
             yield first, self._kept(buckets)
 
     def word_grams(self, words: Words) -> Iterator[TokenBatch]:
-        """Rows of each line's n-grams of 2 words, of 3 ..."""
+        """The rows of each line's n-grams of 2 words, of 3 words, ..."""
         if self._orders < 2 or (self._pruned and self._row_of_bucket is None):
             return
         hashed = _extended(np.append(_fnv(words.data, words.starts, words.lengths), _fnv_of(_LINE_END)))
         lengths = words.tokens.lengths + 1
         following = hashed[_with_ends(words.tokens, len(words.starts))]
-        left = np.repeat(lengths, lengths) - places(lengths)  # words to the line's end, itself one
+        left = np.repeat(lengths, lengths) - places(lengths)  # number of words up to the end of the line, inclusive
         h = following.copy()
         for n in range(2, min(self._orders, int(lengths.max(initial=0))) + 1):
             h = h[: len(following) - n + 1]
@@ -125,7 +124,7 @@ class Dictionary:
             yield self._kept(TokenBatch(buckets, np.maximum(lengths - n + 1, 0)))
 
     def _kept(self, buckets: TokenBatch) -> TokenBatch:
-        """The rows of n-grams by their buckets."""
+        """The rows of n-grams, by their buckets."""
         if self._row_of_bucket is None:
             return TokenBatch(buckets.tokens + np.int32(self._words), buckets.lengths)
         rows = self._row_of_bucket.take(buckets.tokens)
@@ -134,31 +133,31 @@ class Dictionary:
 
 
 def _filtered(batch: TokenBatch, kept: np.ndarray) -> TokenBatch:
-    """Some of the tokens. kept: bool [P]."""
+    """The selected tokens. kept: bool [P]."""
     until = np.concatenate([[0], np.cumsum(kept)])
     ends = np.cumsum(batch.lengths)
     return TokenBatch(batch.tokens[kept], until[ends] - until[ends - batch.lengths])
 
 
 def _from_the_first(found: np.ndarray, batch: TokenBatch) -> np.ndarray:
-    """Which tokens are one that was found, or come after one in their row. found: bool [P]."""
+    """A mask of tokens that were found, or follow a found one in their row. found: bool [P]."""
     count = np.cumsum(found)
     before = np.concatenate([[0], count])[batch.starts]
     return count > np.repeat(before, batch.lengths)
 
 
 def _with_ends(batch: TokenBatch, end: int) -> np.ndarray:
-    """The tokens of all rows, with the token `end` after each row."""
+    """The tokens of all rows, with the token `end` appended to each row."""
     return np.insert(batch.tokens, np.cumsum(batch.lengths), end)
 
 
 def _extended(h: np.ndarray) -> np.ndarray:
-    """32 bits as fastText, which holds hashes of words as signed numbers, makes 64 of them."""
+    """Sign-extends 32-bit hashes to 64 bits as fastText does, which stores word hashes as signed integers."""
     return h.view(np.int32).astype(np.int64).view(np.uint64)
 
 
 def _fnv(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """As `fnv`, without a step of all words for each byte of a long one."""
+    """Same as `fnv`, but without a step over all words for each byte of a long one."""
     h = fnv(data, starts, np.where(lengths > _LONG, 0, lengths))
     for word in np.flatnonzero(lengths > _LONG):
         h[word] = _fnv_of(data[starts[word] : starts[word] + lengths[word]].tobytes())

@@ -1,8 +1,8 @@
-"""A supervised model of fastText as a classifier (Joulin et al. 2017, "Bag of tricks for efficient text classification").
+"""A supervised fastText model as a classifier (Joulin et al. 2017, "Bag of tricks for efficient text classification").
 
     hidden = mean of the rows of the line's words and n-grams        p(label | text) = softmax(output @ hidden)
 
-or another loss. A line of which nothing is known has the hidden vector 0.
+or another loss. The hidden vector of a line without known features is 0.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from seqcli.interop.fasttext.bags import Dictionary, Words
 from seqcli.interop.fasttext.file import LOSSES, FastTextFile
 from seqcli.interop.fasttext.losses import HierarchicalSoftmax, Loss, OneVersusAll, Softmax
 
-_NUMBERS = 1 << 22  # of the sums of words that are held at a time
-_PART = 1 << 20  # bytes of lines that are read together: a word is looked up once
+_NUMBERS = 1 << 22  # bytes of word sums held at a time
+_PART = 1 << 20  # bytes of lines processed together: a word is looked up once
 
 
 class FastTextClassifier:
@@ -41,13 +41,13 @@ class FastTextClassifier:
         return logits
 
     def probabilities(self, lines: bytes) -> np.ndarray:
-        """As fastText reports them: float64 [B, C]."""
+        """The probabilities that fastText reports: float64 [B, C]."""
         reported = self.loss.reported(self._hidden(lines))
         finite.check_logits(reported)
         return reported
 
     def _hidden(self, lines: bytes) -> np.ndarray:
-        """float32 [B, D]."""
+        """The hidden vectors, float32 [B, D]."""
         return np.concatenate([np.zeros((0, self._input.dim), np.float32), *map(self._hidden_part, _parts(lines))])
 
     def _hidden_part(self, lines: bytes) -> np.ndarray:
@@ -73,7 +73,7 @@ class FastTextClassifier:
         return hidden
 
     def _words(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
-        """Of distinct words the sum of their rows, float32 [d, D], and how many there are, int64 [d]."""
+        """The sum of rows of each distinct word, float32 [d, D], and the number of rows, int64 [d]."""
         take, dim = self._input.take, self._input.dim
         total = np.zeros((len(words.starts), dim), np.float32)
         own = words.rows >= 0
@@ -87,7 +87,7 @@ class FastTextClassifier:
 
 
 def read(path: str) -> tuple[FastTextFile, FastTextClassifier]:
-    """The model in a file, and what it says of itself. Raises ModelError where it is damaged."""
+    """Opens a model file; returns the model and its metadata. Raises ModelError if the file is damaged."""
     try:
         source = file.read(path, output=True)
         return source, FastTextClassifier(source)
@@ -98,14 +98,14 @@ def read(path: str) -> tuple[FastTextFile, FastTextClassifier]:
 
 
 def labels_of(source: FastTextFile) -> list[str]:
-    """Without `__label__` if all of them begin so, as ours are."""
+    """Removes `__label__` if all labels begin with it."""
     labels = [label.decode("utf-8", "backslashreplace") for label in source.labels]
     short = [label.removeprefix(PREFIX) for label in labels]
     return short if all(short) and len({*short}) == len(short) else labels
 
 
 def features_label(source: FastTextFile) -> str:
-    """What is read, for a signature: `words-7235+char2-4/2000000`."""
+    """The features, for a signature: `words-7235+char2-4/2000000`."""
     subwords, orders = source.subwords, source.word_ngrams
     parts = [f"words-{len(source.words)}"]
     parts += [] if subwords is None else [f"char{subwords.shortest}-{subwords.longest}"]
@@ -124,7 +124,7 @@ def _loss_of(source: FastTextFile, output: np.ndarray) -> Loss:
 
 
 def _parts(lines: bytes) -> Iterator[bytes]:
-    """Whole lines, about `_PART` bytes at a time."""
+    """Complete lines, about `_PART` bytes at a time."""
     start = 0
     while start < len(lines):
         end = lines.find(b"\n", min(start + _PART, len(lines) - 1)) + 1

@@ -37,13 +37,13 @@ LOSSES = {1: "hs", 2: "ns", 3: "softmax", 4: "ova"}
 _PRUNED = np.dtype("<i4, <i4")
 _LONGEST_WORD = 1 << 16  # bytes
 _LARGEST_ORDER = 100  # of n-grams
-_MOST_BUCKETS = 1 << 28  # of a pruned file, which holds no row for each
-_OLD = 11  # the version whose supervised models had no n-grams of characters
+_MOST_BUCKETS = 1 << 28  # maximum bucket of a pruned file, which has fewer rows
+_OLD = 11  # version 11, whose supervised models had no character n-grams
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Of the training, by the names of fastText's options."""
+    """The arguments of the training, by the names of fastText's options."""
 
     dim: int
     ws: int
@@ -62,8 +62,8 @@ class Arguments:
 
 @dataclass(frozen=True)
 class FastTextFile:
-    """label_counts: of the training texts; pruned: int32 [n, 2], kept buckets and their rows after the words', None where there
-    is a row for each; quantized: whether the input matrix is; output: None where it was not asked for."""
+    """The contents of a file. label_counts: in the training texts; pruned: int32 [n, 2], kept buckets and their rows after the
+    words', None if there is a row for each; quantized: whether the input matrix is; output: None if it was not requested."""
 
     path: str
     version: int
@@ -83,7 +83,7 @@ class FastTextFile:
 
     @property
     def subwords(self) -> Subwords | None:
-        """The n-grams of characters; None where there are none."""
+        """The character n-grams; None if there are none."""
         given = self.arguments
         if given.maxn <= 0 or (given.model == FASTTEXT_SUPERVISED and self.version == _OLD):
             return None
@@ -95,7 +95,7 @@ class FastTextFile:
 
 
 def read(path: str, *, output: bool) -> FastTextFile:
-    """output: whether the output matrix is wanted, too. Raises ModelError where the file is damaged."""
+    """Opens a file. output: also read the output matrix. Raises ModelError if the file is damaged."""
     with regular.opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size < len(FASTTEXT):
@@ -141,7 +141,7 @@ def _ordered(arguments: Arguments) -> bool:
 
 
 def _entries(cursor: Cursor, entries: int, words: int) -> tuple[list[bytes], list[int]]:
-    """The words, then the labels, and how often each occurred."""
+    """The words, then the labels, and the count of each."""
     data, at = cursor.data, cursor.at
     names, counts = [], []
     for entry in range(entries):
@@ -159,7 +159,7 @@ def _entries(cursor: Cursor, entries: int, words: int) -> tuple[list[bytes], lis
 
 
 def _check_rows(file: FastTextFile) -> None:
-    """Raises ValueError where the input matrix has no row for something that the dictionary knows."""
+    """Raises ValueError if the input matrix has no row for an entry of the dictionary."""
     arguments, rows = file.arguments, len(file.input) - len(file.words)
     if rows < 0:
         raise ValueError(f"{len(file.input):,} rows for {len(file.words):,} words")

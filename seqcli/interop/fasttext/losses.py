@@ -1,9 +1,9 @@
-"""From hidden vectors to labels, a class for each of fastText's losses. (fastText's source, `loss.cc`.)
+"""From hidden vectors to labels, a class for each of fastText's losses (fastText's source, `loss.cc`).
 
-`logits` are natural log-probabilities up to a constant a row, of a text that has exactly one label. `probabilities` makes of them
-what fastText's `predict` reports, which is not quite the same: fastText adds 1e-5 to every probability whose logarithm it
-takes (1.00001 is shown as 1), and labels learnt one versus all have each a probability of its own, read from a table in
-steps of 1/32; their sum is not 1. `reported` is the same, made of hidden vectors at once.
+`logits` are natural log-probabilities up to a constant per row, of a text with exactly one label. `probabilities` converts
+them to what fastText's `predict` reports, which differs slightly: fastText adds 1e-5 to every probability before it takes
+the logarithm (1.00001 is printed as 1), and with one-versus-all, each label has a probability of its own, read from a table
+in steps of 1/32; these do not sum to 1. `reported` computes the same directly from hidden vectors.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Protocol
 import numpy as np
 
 _ADDED = 1e-5
-_STEPS, _WIDEST = 512, 8  # of the table: from -8 to 8; beyond, the probability is 0 or 1
-_TIE = 1e-6  # what probabilities as high as the best are lowered by
+_STEPS, _WIDEST = 512, 8  # range and resolution of the table: from -8 to 8; beyond, the probability is 0 or 1
+_TIE = 1e-6  # subtracted from probabilities that tie with the best
 _LEAST = 1e-300  # what is divided by
-_AT_ONCE = 1 << 16  # numbers of a matrix
-_MOST_TOKENS = 10**15  # in fastText, the count of a node that is not made yet
+_AT_ONCE = 1 << 16  # number of matrix entries to compute at a time
+_MOST_TOKENS = 10**15  # the count of a node that does not exist yet, in fastText
 
 
 class Loss(Protocol):
     def logits(self, hidden: np.ndarray) -> np.ndarray:
-        """hidden: float32 [B, D] -> float32 [B, C]."""
+        """Logits, float32 [B, D] -> float32 [B, C]."""
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """As fastText reports them: float64 [B, C]. logits: float64 [B, C]."""
+        """The probabilities that fastText reports, float64 [B, C]. logits: float64 [B, C]."""
 
     def reported(self, hidden: np.ndarray) -> np.ndarray:
-        """The probabilities of these logits: float64 [B, C]."""
+        """The exact probabilities of these logits: float64 [B, C]."""
 
 
 class _Scores:
-    """Losses whose logits are scores. output: float32 [C, D]."""
+    """Losses whose logits are inner products. output: float32 [C, D]."""
 
     def __init__(self, output: np.ndarray):
         self.output = output
@@ -57,10 +57,10 @@ class Softmax(_Scores):
 
 
 class OneVersusAll(_Scores):
-    """Also negative sampling, which is learnt otherwise and asked alike.
+    """One-versus-all; also negative sampling, which differs in training only.
 
-    Given that exactly one label is right and the labels are independent, p(label) is proportional to the odds of its own
-    probability, exp(score): the scores are logits.
+    If exactly one label is right and labels are independent, p(label) is proportional to the odds of its own probability,
+    exp(score): the scores are logits.
     """
 
     def __init__(self, output: np.ndarray):
@@ -73,7 +73,7 @@ class OneVersusAll(_Scores):
         shares[logits < -_WIDEST] = 0
         shares[logits > _WIDEST] = 1
         shares = np.minimum(shares + _ADDED, 1)
-        # Of labels on one step of the table fastText names the last.
+        # Among labels with the same table entry, fastText returns the last.
         best = shares.max(axis=1, keepdims=True, initial=0)
         last = shares.shape[1] - 1 - shares[:, ::-1].argmax(axis=1)
         tied = shares == best
@@ -83,10 +83,11 @@ class OneVersusAll(_Scores):
 
 
 class HierarchicalSoftmax:
-    """A binary decision at each inner node of a Huffman tree of the labels. output: float32 [C, D], of which inner nodes have the
-    first C - 1 rows; counts: of the labels in the training texts.
+    """A binary decision at each inner node of a Huffman tree of the labels. output: float32 [C, D], with a row for each of the
+    C - 1 inner nodes first; counts: of the labels in the training texts.
 
-    Nodes are numbered from the root down here, level by level: the left children of a level's inner nodes, then the right ones.
+    Here, nodes are numbered from the root down, level by level: the left children of a level's inner nodes, then the right
+    children.
     """
 
     def __init__(self, output: np.ndarray, counts: Sequence[int]):
@@ -98,7 +99,7 @@ class HierarchicalSoftmax:
 
     def _logits(self, hidden: np.ndarray) -> np.ndarray:
         scores = self.output @ hidden.T  # [C - 1, B], of the right branch
-        right = np.minimum(scores, 0) - np.log(1 + np.exp(-np.abs(scores)))  # log p of it
+        right = np.minimum(scores, 0) - np.log(1 + np.exp(-np.abs(scores)))  # log p of the node
         left = right - scores
         total = np.zeros((2 * len(self.leaves) - 1, len(hidden)), np.float32)
         for level in self.levels:
@@ -111,7 +112,7 @@ class HierarchicalSoftmax:
         return _by_rows(self._probabilities, logits, width=len(self.leaves), dtype=np.float64)
 
     def _probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """The probability of each branch is found again from those of the labels below it."""
+        """Recovers the probability of each branch from those of the labels below it."""
         mass = np.empty((2 * len(self.leaves) - 1, len(logits)))
         mass[self.leaves] = np.exp(logits.T)
         for level in reversed(self.levels):
@@ -145,7 +146,7 @@ class HierarchicalSoftmax:
 
 
 def _by_rows(make: Callable[[np.ndarray], np.ndarray], given: np.ndarray, *, width: int, dtype: type) -> np.ndarray:
-    """`make` of a few rows at a time, so that what it computes with stays in the cache: [B, width]."""
+    """Applies `make` to a few rows at a time, so that intermediate results stay in the cache: [B, width]."""
     made: np.ndarray = np.empty((len(given), width), dtype)
     step = max(1, _AT_ONCE // width)
     for first in range(0, len(given), step):
@@ -155,9 +156,9 @@ def _by_rows(make: Callable[[np.ndarray], np.ndarray], given: np.ndarray, *, wid
 
 def huffman(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """fastText's Huffman tree: the left and the right child of each inner node, int64 [C - 1] each. Leaves are 0 to C - 1,
-    inner nodes follow, each after its children; the last is the root.
+    then inner nodes, each after its children; the last is the root.
 
-    counts: of the leaves, falling. Raises ValueError where they are no counts.
+    counts: of the leaves, in decreasing order. Raises ValueError for invalid counts.
     """
     if not counts or min(counts) < 0 or sum(counts) >= _MOST_TOKENS:
         raise ValueError("counts of labels that are no counts")
@@ -178,7 +179,7 @@ def huffman(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Level:
-    """Inner nodes of like depth. nodes: their numbers; inner: their numbers among the inner nodes; left, right: the numbers of
+    """The inner nodes of one depth. nodes: their numbers; inner: their indices among inner nodes; left, right: the numbers of
     their children."""
 
     nodes: np.ndarray
@@ -188,12 +189,12 @@ class _Level:
 
 
 def _levels(left: np.ndarray, right: np.ndarray) -> tuple[list[_Level], np.ndarray, np.ndarray]:
-    """The tree from the root down; then which of fastText's inner nodes each inner node is, int64 [C - 1], and the number of
-    each leaf, int64 [C]."""
+    """The tree from the root down, the index of each of its inner nodes in fastText's numbering, int64 [C - 1], and the number
+    of each leaf, int64 [C]."""
     labels, done = len(left) + 1, 0
     levels: list[_Level] = []
     inner: list[np.ndarray] = [np.zeros(0, np.int64)]
-    level = np.array([2 * labels - 2])  # in fastText's numbers
+    level = np.array([2 * labels - 2])  # in fastText's numbering
     number = np.zeros(2 * labels - 1, np.int64)
     while len(level):
         number[level] = np.arange(done, done + len(level))

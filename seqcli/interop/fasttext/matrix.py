@@ -1,11 +1,11 @@
-"""The matrices of fastText's files: dense, or compressed by a product quantiser (Jégou et al. 2011; Joulin et al. 2016).
+"""The matrices of fastText files: dense, or compressed with a product quantizer (Jégou et al. 2011; Joulin et al. 2016).
 
     dense       int64 rows, columns; float32 [rows, columns]
-    quantized   bool norms; int64 rows, columns; int32 bytes; uint8 codes [rows, parts]; the quantiser of rows;
-                with norms: uint8 codes [rows]; the quantiser of norms
-    quantiser   int32 dim, parts, width, last width; float32 centroids [parts, 256, width]
+    quantized   bool norms; int64 rows, columns; int32 bytes; uint8 codes [rows, parts]; the quantizer of rows;
+                with norms: uint8 codes [rows]; the quantizer of norms
+    quantizer   int32 dim, parts, width, last width; float32 centroids [parts, 256, width]
 
-A quantised row is a centroid for each `width` numbers of it, times its norm. (fastText's source, `DenseMatrix::load`,
+A quantized row has a centroid for each `width` of its numbers, times its norm. (fastText's source, `DenseMatrix::load`,
 `QuantMatrix::load`, `ProductQuantizer::load`.)
 """
 
@@ -24,12 +24,12 @@ from seqcli.interop import limits
 SIZES = struct.Struct("<2q")
 _FLAG, _CODES, _QUANTISER = struct.Struct("<?"), struct.Struct("<i"), struct.Struct("<4i")
 _CENTROIDS = 256
-_SMALL = 1 << 26  # bytes of a quantised matrix that is decoded at once
+_SMALL = 1 << 26  # bytes of a quantized matrix to decode at a time
 
 
 @dataclass
 class Cursor:
-    """Reads a mapped file from its beginning to its end. Raises ValueError or struct.error where it ends too soon."""
+    """Reads a mapped file sequentially. Raises ValueError or struct.error at a premature end."""
 
     data: mmap.mmap
     size: int
@@ -48,7 +48,7 @@ class Cursor:
         return self.unpack(_FLAG)[0]
 
     def array(self, kind: np.dtype | type | str, count: int) -> np.ndarray:
-        """Mapped, and not aligned in memory."""
+        """An array mapped from the file, not aligned in memory."""
         kind = np.dtype(kind)
         if not 0 <= count * kind.itemsize <= self.left:
             raise ValueError(f"{count:,} numbers of {kind.itemsize} bytes, {self.left:,} bytes are left")
@@ -64,7 +64,7 @@ class Matrix(Protocol):
     def __len__(self) -> int: ...
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Rows by their numbers, int [n] -> float32 [n, D]."""
+        """Rows by index, int [n] -> float32 [n, D]."""
 
     def whole(self) -> np.ndarray:
         """All rows, float32 [rows, D]; a dense matrix is not copied."""
@@ -72,13 +72,13 @@ class Matrix(Protocol):
 
 @dataclass(frozen=True)
 class Dense:
-    """bytes: uint8 [rows, 4 D]. Only so are single rows of a matrix that is not aligned read without copying all of it."""
+    """A dense matrix. bytes: uint8 [rows, 4 D], since an unaligned float32 matrix would have to be copied to read single rows."""
 
     bytes: np.ndarray
 
     @classmethod
     def of(cls, table: np.ndarray) -> Dense:
-        """table: float32 [rows, D]."""
+        """A matrix from a float32 table [rows, D]."""
         return cls(np.ascontiguousarray(table).view(np.uint8))
 
     def __len__(self) -> int:
@@ -97,7 +97,8 @@ class Dense:
 
 @dataclass(frozen=True)
 class Quantised:
-    """codes: uint8 [rows, parts]; centroids: float32 [256, width] of each part; norms: uint8 [rows] and float32 [256] of them."""
+    """A quantized matrix. codes: uint8 [rows, parts]; centroids: float32 [256, width] for each part; norms: uint8 [rows] codes
+    and their float32 [256] values."""
 
     codes: np.ndarray
     centroids: list[np.ndarray]
@@ -126,7 +127,7 @@ class Quantised:
 
 
 def read(path: str, cursor: Cursor, *, quantized: bool, dim: int) -> Matrix:
-    """The matrix at the cursor. Raises ValueError, ModelError or OutputError where it cannot be there."""
+    """Reads the matrix at the cursor. Raises ValueError, ModelError or OutputError if it is invalid or too large."""
     if quantized:
         return _read_quantised(cursor, dim)
     rows, columns = cursor.unpack(SIZES)
@@ -152,7 +153,7 @@ def _read_quantised(cursor: Cursor, dim: int) -> Matrix:
 
 
 def _quantiser(cursor: Cursor, dim: int) -> list[np.ndarray]:
-    """Centroids, float32 [256, width] of each part of a row; the last part may be narrower."""
+    """Centroids, float32 [256, width] for each part of a row; the last part may be narrower."""
     columns, parts, width, last = cursor.unpack(_QUANTISER)
     if not (columns == dim and 0 < last <= width <= dim and (parts - 1) * width + last == dim):
         raise ValueError(f"a quantiser of {columns:,} numbers in {parts:,} parts of {width:,}")

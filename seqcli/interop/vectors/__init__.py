@@ -1,11 +1,11 @@
-"""Files of word vectors that other tools write and read.
+"""Files of word vectors, in the formats of other tools.
 
     text.py           word2vec's and fastText's text (.vec) and GloVe's, which has no header
-    word2vec_bin.py   word2vec's binary form
-    fasttext_bin.py   fastText's models, with the vectors of character n-grams
+    word2vec_bin.py   word2vec's binary format
+    fasttext_bin.py   fastText models, with the vectors of character n-grams
 
-A file is known by its content. Sizes that a header claims are compared with the size of the file, and with the memory that is
-free, before anything is allocated.
+Files are recognised by their contents. Sizes in a header are compared with the file size and with free memory before
+anything is allocated.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _HEAD = 1 << 16
 
 
 def format_of(path: str, *, subwords: bool) -> str | None:
-    """The format in which vectors are written to `path`, by its suffix; .bin is fastText's where there are n-grams."""
+    """The format for writing vectors to `path`, by its suffix; .bin is fastText's if there are n-grams."""
     suffix = PurePath(path).suffix.lower()
     return ("fasttext-bin" if subwords else "word2vec-bin") if suffix == ".bin" else _SUFFIXES.get(suffix)
 
 
 def is_vectors(path: str) -> bool:
-    """Whether the path is that of a file of word vectors, by what it holds."""
+    """Whether a path is a file of word vectors, by its contents."""
     if not os.path.isfile(path):
         return False
     try:
@@ -50,7 +50,8 @@ def is_vectors(path: str) -> bool:
 
 
 def read(path: str, *, threads: int | None = None) -> WordVectors:
-    """The vectors of a file, of equal words the first. Raises ModelError where it is damaged or of no such format."""
+    """Reads the vectors of a file; of duplicate words, the first one counts. Raises ModelError if it is damaged or in an
+    unknown format."""
     try:
         if text.is_compressed(path):
             return text.read(path, threads=threads)
@@ -72,7 +73,7 @@ def read(path: str, *, threads: int | None = None) -> WordVectors:
 
 
 def write(path: str, vectors: WordVectors, *, format: str) -> None:
-    """Raises ModelError for words that the format cannot hold."""
+    """Writes vectors. Raises ModelError for words that the format cannot represent."""
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}", where="--to", cure=f"one of {', '.join(FORMATS)}")
     FORMATS[format](path, vectors)

@@ -1,7 +1,7 @@
-"""Word vectors from fastText's models (.bin) and to them, with those of character n-grams, so that unknown words have vectors, too.
+"""Word vectors in fastText's binary models (.bin), with those of character n-grams, which give unknown words a vector.
 
-The vector of a word is the mean of its own row and those of its n-grams. What a file holds is described in
-`interop/fasttext/file.py`; what is written here has an output matrix of zeros.
+The vector of a word is the mean of its own row and those of its n-grams. The format is described in
+`interop/fasttext/file.py`; files written here have an output matrix of zeros.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from seqcli.text import EOS
 from seqcli.token_batch import TokenBatch
 
 _MATRIX = struct.Struct("<?2q")
-_AT_ONCE = 1 << 14  # words
+_AT_ONCE = 1 << 14  # number of words to process at a time
 
 
 def matches(head: bytes) -> bool:
@@ -32,7 +32,7 @@ def matches(head: bytes) -> bool:
 
 
 def read(path: str) -> WordVectors:
-    """The vectors of all words, composed, and those of n-grams, mapped into memory. Raises ModelError."""
+    """The composed vectors of all words, and those of n-grams, mapped into memory. Raises ModelError."""
     found = file.read(path, output=False)
     if found.quantized:
         raise ModelError(
@@ -63,7 +63,7 @@ def _composed(
 
 
 def _grams(names: list[bytes], subwords: Subwords) -> TokenBatch:
-    """n-grams of words; `</s>`, the end of a line, has none."""
+    """The n-grams of words; `</s>`, the end of a line, has none."""
     texts = [name if name != EOS.encode() else b"" for name in names]
     lengths = np.array([len(text) for text in texts], np.int64)
     found = subwords.of(np.frombuffer(b"".join(texts), np.uint8), np.cumsum(lengths) - lengths, lengths)
@@ -72,7 +72,8 @@ def _grams(names: list[bytes], subwords: Subwords) -> TokenBatch:
 
 
 def write(path: str, vectors: WordVectors) -> None:
-    """A model that fastText and gensim open for its vectors. A word's own row is what its n-grams leave of its vector."""
+    """Writes a model that fastText and gensim can open for its vectors. A word's own row is computed so that its mean with the
+    n-grams is its vector."""
     subwords, buckets = vectors.subwords, vectors.buckets
     shortest, longest, count = (subwords.shortest, subwords.longest, subwords.buckets) if subwords else (0, 0, 0)
     names = [vectors.word(index).encode() for index in range(len(vectors))]

@@ -1,8 +1,8 @@
 """Word vectors as text: a word and its numbers on each line.
 
-word2vec and fastText begin with a line of two numbers, how many words and how wide; GloVe does not. A word may hold blanks
-(GloVe's 840B has `at name@domain.com`), so the numbers of a line are counted from its right end. What the width is, a
-file without a header says by its first lines: the shortest has a word without blanks.
+word2vec and fastText begin with a header, the number of words and the dimension; GloVe does not. A word may contain blanks
+(GloVe's 840B has `at name@domain.com`), so the numbers of a line are counted from its end. Without a header, the dimension
+is that of the shortest of the first lines, whose word has no blanks.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from seqcli.interop import limits
 
 _BLOCK = 1 << 22
 _HEAD_LINES = 200
-_AT_ONCE = 4096  # vectors that are written together
-_SHORTEST = 2  # bytes of a number and the blank before it
+_AT_ONCE = 4096  # number of vectors to write at a time
+_SHORTEST = 2  # bytes of a number with the blank before it, at least
 
 
 def is_compressed(path: str) -> bool:
@@ -41,10 +41,10 @@ def head(path: str) -> bytes:
 
 
 def matches(beginning: bytes) -> bool:
-    """Whether a file begins with a line of a word and numbers, perhaps after a header."""
+    """Whether a file begins with a line of a word and numbers, possibly after a header."""
     lines = beginning.split(b"\n")
     if len(lines) > 1:
-        lines.pop()  # it may be cut
+        lines.pop()  # it may be incomplete
     if _header(lines[0]) and len(lines) > 1:
         lines = lines[1:]
     fields = lines[0].rstrip().split(b" ")
@@ -52,13 +52,13 @@ def matches(beginning: bytes) -> bool:
 
 
 def read(path: str, *, threads: int | None = None) -> WordVectors:
-    """Raises ModelError."""
+    """Reads the vectors. Raises ModelError."""
     try:
         with opened(path) as file:
             return _read(
                 path, _blocks(file), size=None if is_compressed(path) else os.path.getsize(path), threads=threads
             )
-    except InputError as error:  # the bytes of a model
+    except InputError as error:  # these bytes belong to a binary model
         raise ModelError(error.what, where=error.where or path, cure=error.cure or limits.CURE) from None
 
 
@@ -88,7 +88,7 @@ def _read(path: str, blocks: Iterator[bytes], *, size: int | None, threads: int 
         words += names
         vectors.append(numbers)
         held += numbers.nbytes
-        limits.check_memory(path, held)  # they are joined below
+        limits.check_memory(path, held)  # concatenated below
     if claimed and claimed[0] != len(words):
         raise ModelError(
             f"claims {claimed[0]:,} vectors and has {len(words):,}: truncated or damaged", where=path, cure=limits.CURE
@@ -100,7 +100,7 @@ def _read(path: str, blocks: Iterator[bytes], *, size: int | None, threads: int 
 
 
 def _parsed(dim: int, block: bytes) -> tuple[list[bytes], np.ndarray, int | None]:
-    """Words and vectors of whole lines; the number of the first line that has not so many finite numbers, if there is one."""
+    """The words and vectors of complete lines, and the index of the first line without `dim` finite numbers, if any."""
     rows = [line.rstrip(b" \r\t").rsplit(b" ", dim) for line in block.split(b"\n")[:-1]]
     for number, row in enumerate(rows):
         if len(row) != dim + 1:
@@ -114,9 +114,9 @@ def _parsed(dim: int, block: bytes) -> tuple[list[bytes], np.ndarray, int | None
 
 
 def _numbers(text: bytes) -> np.ndarray:
-    """None at all where one is no number."""
+    """The numbers; empty if one of them is invalid."""
     with warnings.catch_warnings(), np.errstate(over="ignore"):
-        warnings.simplefilter("ignore")  # older versions of numpy warn and stop at what is no number
+        warnings.simplefilter("ignore")  # older versions of numpy warn about an invalid number and stop there
         try:
             return np.fromstring(text, np.float32, sep=" ")
         except ValueError:
@@ -144,7 +144,7 @@ def _header(line: bytes) -> tuple[int, int] | None:
 
 
 def _blocks(file) -> Iterator[bytes]:
-    """Whole lines, about `_BLOCK` bytes at a time; the last one's end may be missing in the file."""
+    """Complete lines, about `_BLOCK` bytes at a time; the last one may lack a line feed in the file."""
     rest = b""
     while data := file.read(_BLOCK):
         data = rest + data
@@ -165,7 +165,7 @@ def _joined(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def write(path: str, vectors: WordVectors, *, header: bool) -> None:
-    """A line for each word, its numbers with as many digits as tell them from their neighbours. Raises ModelError."""
+    """A line for each word, with enough digits to restore the numbers exactly. Raises ModelError."""
     with replacing(Path(path), last=True) as plain, compressed(plain, path) as file:
         if header:
             file.write(f"{len(vectors)} {vectors.dim}\n".encode())

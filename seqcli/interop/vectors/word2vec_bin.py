@@ -1,4 +1,5 @@
-"""word2vec's binary form: a line of two numbers, then each word, a blank, its numbers as float32, and perhaps a line feed."""
+"""word2vec's binary format: a header line with two numbers, then for each word the word, a blank, its float32 numbers, and
+possibly a line feed."""
 
 from __future__ import annotations
 
@@ -21,13 +22,13 @@ _LONGEST_WORD = 1 << 16  # bytes
 
 
 def matches(head: bytes) -> bool:
-    """Whether a file begins with a header and then with bytes that are not the numbers of a text."""
+    """Whether a file begins with a header followed by bytes that are not numbers as text."""
     found = _HEADER.match(head)
     return found is not None and not text.matches(head[found.end() :])
 
 
 def read(path: str) -> WordVectors:
-    """Raises ModelError."""
+    """Reads the vectors. Raises ModelError."""
     with regular.opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         found = _HEADER.match(file.read(64))
@@ -58,7 +59,7 @@ def read(path: str) -> WordVectors:
 
 
 def write(path: str, vectors: WordVectors) -> None:
-    """Raises ModelError for a word with a blank."""
+    """Writes the vectors. Raises ModelError for a word with a blank."""
     with replacing(Path(path), last=True) as file:
         file.write(f"{len(vectors)} {vectors.dim}\n".encode())
         for index, row in enumerate(vectors.vectors):
