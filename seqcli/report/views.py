@@ -1,4 +1,4 @@
-"""What a model does with a text, for a terminal: a table or a picture of each view of `seqcli explain`."""
+"""The views of `seqcli explain` for a terminal: a table or a picture for each."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from seqcli.results.language import NextToken
 from seqcli.text import printable
 
 _COLUMNS = 80
-_UNITS = 12  # of a layer's hidden state that are shown
-_POSITIONS = 32  # of the similarity of positions
-_MOST_NODES = 200  # of a search tree that eyes can follow
+_UNITS = 12  # maximum number of units of a hidden state to show
+_POSITIONS = 32  # maximum number of positions of a similarity matrix
+_MOST_NODES = 200  # maximum number of hypotheses of a search tree to show
 _WHOLE, _LOG = "%d", "%.4f"
 _WHAT = {
     "self": "attention", "encoder": "encoder attention", "decoder": "decoder attention", "cross": "attention to the source",
@@ -47,8 +47,8 @@ def picture(
     head: int | None = None,
     query: int | None = None,
 ) -> str:
-    """Lines for a terminal. layer, head: of the attention that is shown large, from 0; the last layer's first where None. query: has a
-    view of its own."""
+    """A view as lines for a terminal. layer, head: of the attention to show in full, from 0; None for the first head of the
+    last layer."""
     width = min(width or shutil.get_terminal_size().columns, _COLUMNS)
     draw = _DRAWN[type(view)]
     if isinstance(view, AttentionView):
@@ -57,7 +57,7 @@ def picture(
 
 
 class _Show:
-    """How it is drawn."""
+    """How views are drawn."""
 
     def __init__(self, color: bool, width: int):
         self.color, self.width = color, width
@@ -180,7 +180,7 @@ def _reach(view: Reach, *, title: str, show: _Show) -> str:
 
 
 def _decades(norm: float, first: float) -> str:
-    """A bar that is a tenth shorter for each factor of ten below the first."""
+    """A bar on a logarithmic scale, a tenth shorter for each factor of ten below the first value."""
     if norm <= 0 or first <= 0:
         return ""
     return bar(min(1.0, max(0.0, 1 + math.log10(norm / first) / 10)))

@@ -1,9 +1,9 @@
-"""Views made small for a page: numbers get the digits that can be seen, matrices become strings.
+"""Reduces the size of views for a page: numbers are rounded, and matrices are encoded as strings.
 
-A number of a matrix takes two characters, 4,096 steps between the ends of its range: finer than the three digits that are shown,
-and a third of the size of decimals; the products of queries and keys, whose range is wider, take three. Attention of more than `_MOST`
-weights is averaged over the heads of each layer, then over the layers; of gates only the units that move most are kept. What was left
-out is noted in the object for the page to say.
+A number of a matrix takes two characters, which encode 4,096 steps of its range: finer than the three digits displayed, and
+a third of the size of decimals. Attention with more than `_MOST` weights is averaged over the heads of each layer, then
+over layers; of gates only the units that vary most are kept. The object notes what was left out, so that the page can say
+so.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_MOST = 2_000_000  # numbers of a view's matrices: 4 MB of the page
+_MOST = 2_000_000  # maximum number of values in a view's matrices: 4 MB of the page
 _CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def packed(view: Mapping[str, Any]) -> dict[str, Any]:
-    """A view as the page's script reads it. Numbers that are not finite become None, as JSON has no others."""
+    """A view in the form that the page's script reads. NaN and infinities become None, since JSON does not have them."""
     makers = {"surprisal": _surprisal, "attention": _attention, "gates": _gates, "positions": _positions}
     pack = makers.get(view["view"], _same)
     return _short(pack(view))
@@ -28,7 +28,7 @@ def _same(view: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _surprisal(view: Mapping[str, Any]) -> dict[str, Any]:
-    """What was expected as pairs: its names, again and again, would be half of the page."""
+    """Predictions as pairs: repeated field names would be half of the page."""
     tokens = [
         {**token, "expected": [[each["token"], float(f"{each['probability']:.3g}")] for each in token["expected"]]}
         for token in view["tokens"]
@@ -68,7 +68,7 @@ def _head(head: Mapping[str, Any], width: int | None) -> dict[str, Any]:
 
 
 def _mean(heads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Heads as one: the mean of their weights and of what sums them up."""
+    """The mean over heads of their weights and of their summary statistics."""
     import numpy as np
 
     if len(heads) == 1:
@@ -111,7 +111,7 @@ def _positions(view: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _matrix(values: Any, low: float, high: float, *, digits: int = 2) -> dict[str, Any]:
-    """values [R][C] within low and high, row after row, so many characters each, of six bits: the highest first."""
+    """Encodes values [R][C] in [low, high], row by row, with two characters each: the higher six bits first."""
     import numpy as np
 
     array = np.nan_to_num(np.asarray(values, np.float64))
@@ -129,7 +129,7 @@ def _matrix(values: Any, low: float, high: float, *, digits: int = 2) -> dict[st
 
 
 def _short(value: Any) -> Any:
-    """Floats of five significant digits."""
+    """Rounds floats to five significant digits."""
     if isinstance(value, float):
         return float(f"{value:.5g}") if math.isfinite(value) else None
     if isinstance(value, dict):
