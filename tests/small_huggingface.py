@@ -7,8 +7,10 @@ import pytest
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
+import numpy as np
 import torch
 import transformers
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -106,3 +108,15 @@ def language_model(case, folder):
         config = getattr(transformers, f"{kind}Config")(vocab_size=len(tokenizer) + more, **settings)
         model = getattr(transformers, f"{kind}ForCausalLM")(config)
     return tokenizer, saved(model, folder, **how)
+
+
+def tensors(folder):
+    """All tensors of a Hugging Face folder by name."""
+    return {name: array for file in sorted(folder.glob("*.safetensors")) for name, array in load_file(file).items()}
+
+
+def assert_same_tensors(folder, other, *, but=()):
+    """but: names of tensors that may differ."""
+    before, after = tensors(folder), tensors(other)
+    assert sorted(before) == sorted(after)
+    assert [name for name in before if name not in but and not np.array_equal(before[name], after[name])] == []

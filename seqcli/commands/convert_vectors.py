@@ -10,14 +10,14 @@ from seqcli.interfaces import Reporter
 
 
 def applies(source: str) -> bool:
-    """Whether a source is a file of word vectors or a folder of embeddings."""
+    """Whether a source is a file or a folder of word vectors."""
     from seqcli.interop.vectors import is_vectors
     from seqcli.runs.model_folder import ModelFolder
-    from seqcli.tasks.embeddings.load import EMBEDDINGS
+    from seqcli.tasks.embeddings.load import is_of_words
 
     if os.path.isdir(source):
         try:
-            return ModelFolder.open(source).task == EMBEDDINGS
+            return is_of_words(ModelFolder.open(source))
         except ModelError:
             return False
     return is_vectors(source)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -64,6 +65,12 @@ class Config(TransformerConfig):
             self, layers=self.decoder_layers or self.layers, heads=self.decoder_heads or self.heads,
             hidden=self.decoder_hidden or self.hidden,
         )  # fmt: skip
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        decoder = self.of_decoder
+        own = {"decoder_layers": decoder.layers, "decoder_heads": decoder.heads, "decoder_hidden": decoder.inner}
+        return super().resolved | own
 
 
 class Body(nn.Module):

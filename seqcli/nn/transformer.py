@@ -104,13 +104,13 @@ class TransformerConfig:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """All settings, with what stands for each 0."""
+        """All settings, with what stands for each 0; embeddings of width D have width 0."""
         return asdict(self) | {
             "groups": self.groups or self.heads,
             "head_width": self.each_head,
             "hidden": self.inner,
             "epsilon": self.epsilon or _EPSILON[self.norm],
-            "embedding_width": self.embedding_width or self.width,
+            "embedding_width": 0 if self.embedding_width == self.width else self.embedding_width,
         }
 
 

@@ -65,6 +65,11 @@ class Marian(RenumberedTokenizer):
         self._written = re.compile("|".join(map(re.escape, names)))
         self.ends_rows = "<0x0A>" not in self._own
 
+    @property
+    def files(self) -> tuple[bytes, dict[str, int], tuple[str | None, ...], int]:
+        """What it is made of: the SentencePiece file, the vocabulary, its special tokens, the rows of the embedding."""
+        return self._model, self._ids, self._special_names, self._size or int(self.file_ids.max()) + 1
+
     @cached_property
     def _own(self) -> frozenset[str]:
         """The pieces of the SentencePiece model, where that is the vocabulary."""

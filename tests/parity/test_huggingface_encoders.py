@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from small_huggingface import ROBERTA, TEXTS, byte_level, saved, word_pieces
+from small_huggingface import ROBERTA, TEXTS, assert_same_tensors, byte_level, saved, word_pieces
 
 import seqcli
 from seqcli.errors import ModelError
@@ -214,6 +214,37 @@ def test_files_of_other_versions_hold_the_same_weights(case, head, tmp_path):
     assert before.keys() == after.keys()
     for name, array in before.items():
         np.testing.assert_array_equal(after[name], array)
+
+
+@ALL
+@pytest.mark.parametrize("head", ["ForMaskedLM", "ForSequenceClassification"])
+def test_theirs_become_ours_and_theirs_again_with_the_same_tensors(case, head, here, tmp_path):
+    tokenizer, model = made(tmp_path / "theirs", case, head)
+    assert here("convert", "theirs", "ours").code == 0
+    done = here("convert", "ours", "again", "--to", "hf")
+    assert done.code == 0, done.err
+    unused = {"cls.predictions.bias", "lm_head.bias"} if "untied" in case else ()
+    assert_same_tensors(tmp_path / "theirs", tmp_path / "again", but=unused)
+    kind = getattr(transformers, type(model).__name__)
+    again, loading = kind.from_pretrained(tmp_path / "again", output_loading_info=True)
+    assert not any(loading[name] for name in ("missing_keys", "unexpected_keys", "mismatched_keys")), loading
+    tokens = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
+    for text in TEXTS:
+        assert tokens(text).input_ids == tokenizer(text).input_ids
+        with torch.inference_mode():
+            found, wanted = (each(ids_of(tokenizer, text)).logits for each in (again.eval(), model))
+        torch.testing.assert_close(found, wanted)
+    (tmp_path / "theirs").rename(tmp_path / "gone")  # ours needs nothing of it
+    ours, same = (seqcli.load(tmp_path / name).opened for name in ("ours", "again"))
+    if head == "ForSequenceClassification":
+        assert np.array_equal(*(each.logits(f"{TEXTS[0]}\n".encode()) for each in (ours, same)))
+
+
+def test_an_encoder_without_a_head_is_not_written(here, tmp_path):
+    made(tmp_path / "theirs", "bert", "Model")
+    assert here("convert", "theirs", "ours").code == 0
+    done = here("convert", "ours", "again", "--to", "hf")
+    assert done.code == 4 and "encoders without a head cannot be written" in done.err and done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("change, found", [

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from conftest import LINES
-from small_huggingface import CASES, SAMPLES, TEXTS, language_model
+from small_huggingface import CASES, SAMPLES, TEXTS, assert_same_tensors, language_model
 
 import seqcli
 from seqcli.catalog import presets
@@ -103,16 +103,10 @@ def test_there_and_back_scores_are_the_same_bitwise(written, here, tmp_path):
 
 @pytest.mark.parametrize("case", CASES)
 def test_theirs_become_ours_and_theirs_again_with_the_same_tensors(case, here, tmp_path):
-    from safetensors.numpy import load_file
-
     tokenizer, _ = language_model(case, tmp_path / "theirs")
     assert here("convert", "theirs", "ours").code == 0
     assert here("convert", "ours", "again", "--to", "hf").code == 0
-    before = {
-        name: array for file in (tmp_path / "theirs").glob("*.safetensors") for name, array in load_file(file).items()
-    }
-    after = load_file(tmp_path / "again" / "model.safetensors")
-    assert before.keys() == after.keys() and all(np.array_equal(before[name], after[name]) for name in before)
+    assert_same_tensors(tmp_path / "theirs", tmp_path / "again")
     again = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
     assert [again(text).input_ids for text in TEXTS] == [tokenizer(text).input_ids for text in TEXTS]
     with (tmp_path / "theirs").joinpath("config.json").open() as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from seqcli.interop.huggingface.tokenizer_json import Written
@@ -14,17 +14,52 @@ _UNITS = {"line": "single lines", "document": "running text"}
 
 def of_language_model(run: ModelFolder, config: Mapping[str, Any], written: Written) -> str:
     """config: config.json, as it is written."""
+    masked = run.config["settings"].get("objective") == "masked"
+    kind, what = ("AutoModelForMaskedLM", "fill-mask") if masked else ("AutoModelForCausalLM", "text-generation")
+    return _card(
+        run, config, f"language model of {_UNITS[run.config['unit']]}", task=what, auto=kind,
+        ask=[
+            'ids = tokenizer("a text", return_tensors="pt")',
+            "logits = model(**ids).logits" if masked else
+            "log_probs = model(**ids).logits.log_softmax(-1)[0, :-1].gather(-1, ids.input_ids[0, 1:, None])",
+        ],
+        notes=[*_tokens(written), "", '`seqcli score -m DIR "a text"` gives the same log-probabilities.'],
+    )  # fmt: skip
+
+
+def of_classifier(run: ModelFolder, config: Mapping[str, Any], written: Written, labels: Sequence[str]) -> str:
+    return _card(
+        run, config, f"classifier ({', '.join(labels)})", task="text-classification",
+        auto="AutoModelForSequenceClassification", ask=['logits = model(**tokenizer("a text", return_tensors="pt")).logits'],
+        notes=[*_tokens(written), "", '`seqcli classify -m DIR "a text"` gives the same logits; its probabilities may be calibrated besides.'],
+    )  # fmt: skip
+
+
+def of_translator(run: ModelFolder, config: Mapping[str, Any]) -> str:
+    return _card(
+        run, config, "translator", task="translation", auto="AutoModelForSeq2SeqLM",
+        ask=[
+            'made = model.generate(**tokenizer("a text", return_tensors="pt"), num_beams=4)',
+            "print(tokenizer.decode(made[0], skip_special_tokens=True))",
+        ],
+        notes=[
+            "The tokenizer needs the package sentencepiece, and text in the Unicode form NFC, without the characters U+2581 and "
+            "U+001A. It is Marian's: where sacremoses is installed, it changes punctuation first, which this model was not "
+            "trained with.",
+        ],
+    )  # fmt: skip
+
+
+def _card(
+    run: ModelFolder, config: Mapping[str, Any], what: str, *, task: str, auto: str, ask: list[str], notes: list[str]
+) -> str:
     kind = config["architectures"][0]
     return "\n".join([
-        "---", "library_name: transformers", "pipeline_tag: text-generation", "---", "",
-        f"# A language model ({kind})", "",
-        f"Trained by seqcli on {_UNITS[run.config['unit']]}, written as {kind}.", "",
+        "---", "library_name: transformers", f"pipeline_tag: {task}", "---", "",
+        f"# {kind}", "", f"A {what}, written by seqcli.", "",
         *_facts(run.config), "", "## Use", "",
-        "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer", "",
-        'tokenizer = AutoTokenizer.from_pretrained("DIR")', 'model = AutoModelForCausalLM.from_pretrained("DIR")',
-        'ids = tokenizer("a text", return_tensors="pt")',
-        "log_probs = model(**ids).logits.log_softmax(-1)[0, :-1].gather(-1, ids.input_ids[0, 1:, None])", "```", "",
-        *_tokens(run, written), "", '`seqcli score -m DIR "a text"` gives the same log-probabilities.', "",
+        "```python", f"from transformers import {auto}, AutoTokenizer", "",
+        'tokenizer = AutoTokenizer.from_pretrained("DIR")', f'model = {auto}.from_pretrained("DIR")', *ask, "```", "", *notes, "",
     ])  # fmt: skip
 
 
@@ -38,19 +73,22 @@ def _facts(record: Mapping[str, Any]) -> Iterator[str]:
     if record.get("parameters"):
         yield f"- Parameters: {record['parameters']:,}"
     yield f"- Tokenizer: {record['tokenizer']}"
-    if valid and valid.get("perplexity"):
+    if valid and "bits_per_byte" in valid:
         yield f"- On held-out text: perplexity {valid['perplexity']:.4g}, {valid['bits_per_byte']:.4f} bits per byte"
+    if valid and "accuracy" in valid:
+        yield f"- On held-out texts: accuracy {100 * valid['accuracy']:.2f} %, macro F1 {valid['macro_f1']:.4f}"
+    if valid and "bleu" in valid:
+        yield f"- On held-out pairs: BLEU {valid['bleu']:.2f}, chrF {valid['chrf']:.2f}"
 
 
-def _tokens(run: ModelFolder, written: Written) -> Iterator[str]:
+def _tokens(written: Written) -> Iterator[str]:
     """What one has to know about the tokens."""
     bos, eos = written.names.get("bos"), written.names.get("eos")
-    if not written.plain:
-        yield f"A text begins with `{bos or eos}`, which the tokenizer may not put there itself."
-    elif run.config["unit"] == "line":
-        yield f"The tokenizer puts `{bos}` before a line and `{eos}` after it."
+    placed = written.library.encode("").tokens
+    if not placed:
+        yield f"A text begins with `{bos or eos}`, which the tokenizer does not put there itself."
     else:
-        yield f"The tokenizer puts `{bos}` before a text."
+        yield f"The tokenizer puts `{placed[0]}` before a text{f' and `{placed[1]}` after it' if placed[1:] else ''}."
     if written.plain and written.file_ids[BOS_ID] == written.file_ids[EOS_ID]:
         yield f"`{eos}` also begins a text; there is no `<s>`, so the ids from {written.id(EOS_ID)} on are one less than seqcli's."
     yield from written.notes

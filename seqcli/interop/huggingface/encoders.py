@@ -26,6 +26,16 @@ _POST_NORM = {
     "norm": "layer", "norm_place": "post", "bias": True, "embedding_norm": True, "positions": "learned",
 }  # fmt: skip
 _FILLS_IN = {"objective": "masked", "head_transform": True, "head_bias": True, "predicts_end": False}
+THEIRS = {
+    "gelu_exact": "gelu",
+    "gelu": "gelu_new",
+    "relu": "relu",
+    "silu": "silu",
+}  # activations, as config.json calls them
+_HOLDS: dict[str, tuple[Any, ...]] = {
+    "positions": ("learned",), "norm": ("layer",), "norm_place": ("post",), "bias": (True,), "embedding_norm": (True,),
+    "activation": tuple(THEIRS), "groups": (0,), "head_width": (0,), "scaled": (False,),
+}  # fmt: skip
 _POOLINGS = {  # what sentence-transformers calls them, in the order in which it puts several side by side
     "pooling_mode_cls_token": "first", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
     "pooling_mode_lasttoken": "last",
@@ -86,6 +96,19 @@ def settings(config: Config, task: str, after: Heads, **body: Any) -> dict[str, 
     return found | {"closed": True}
 
 
+def holds(*activations: str, **others: tuple[Any, ...]) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """HOLDS of a family whose heads that classify have one of these activations."""
+    fills_in = {name: (value,) for name, value in _FILLS_IN.items()}
+    classifies = {
+        "pooling": (("first",),),
+        "transform": activations,
+        "closed": (True,),
+        "causal": (False,),
+        "members": (1,),
+    }
+    return {LANGUAGE: _HOLDS | fills_in | others, CLASSIFICATION: _HOLDS | classifies | others}
+
+
 def _classifier(heads: Heads) -> dict[str, Any]:
     return {"pooling": ["first"], "transform": heads.activation}
 
@@ -117,8 +140,9 @@ def head_rules(settings: dict[str, Any], task: str, prefix: str, heads: Heads) -
         yield Rule("mask", (f"{prefix}embeddings.word_embeddings.weight",), of_mask=True)
         yield from linear("transform.linear", heads.transform, bias=True)
         yield from norm("transform.norm", heads.norm)
-        yield Rule("head.bias", (heads.bias if settings["tied"] else heads.decoder_bias,), tokens=True)
-        if not settings["tied"]:
+        yield Rule("head.bias", (heads.bias,), tokens=True, optional=not settings["tied"])
+        if not settings["tied"]:  # `bias` is there, but not used
+            yield Rule("head.bias", (heads.decoder_bias,), tokens=True)
             yield Rule("head.weight", (f"{heads.decoder}.weight",), tokens=True)
     elif task == CLASSIFICATION:
         yield from pooler_rules(heads)

@@ -43,6 +43,7 @@ class Written:
     names: dict[str, str]
     plain: bool  # special tokens written in a text are text
     notes: list[str] = field(default_factory=list)
+    mask: int | None = None  # the file's id of the token that hides another
 
     def config(self, *, window: int) -> dict[str, Any]:
         """tokenizer_config.json."""
@@ -59,13 +60,16 @@ class Written:
         return int(self.file_ids[special]) if self.file_ids[special] >= 0 else None
 
 
-def written(tokenizer: interfaces.Tokenizer, *, unit: str, impossible: Collection[int], where: str) -> Written:
-    """impossible: the tokens of ours that the model never predicts. where: the model, in errors.
+def written(
+    tokenizer: interfaces.Tokenizer, *, unit: str, impossible: Collection[int], where: str, masks: bool = False
+) -> Written:
+    """impossible: the tokens of ours that the model never predicts; masks: it has a token that hides another, which is added where
+    the tokenizer has none. where: the model, in errors.
 
     Raises ModelError for a tokenizer that cannot be held exactly.
     """
     if isinstance(tokenizer, HuggingFace):
-        return _of_library(tokenizer, impossible=impossible)
+        return _of_library(tokenizer, impossible=impossible, masks=masks)
     if tokenizer.KIND not in _MAKERS or tokenizer.specials != SPECIAL_IDS:
         raise ModelError(f"tokenizers of kind {tokenizer.KIND} cannot be written as {FILE}", where=where)
     if unit == "document" and tokenizer.ends_rows:
@@ -92,10 +96,27 @@ def written(tokenizer: interfaces.Tokenizer, *, unit: str, impossible: Collectio
     file_ids = np.arange(tokenizer.vocab_size)
     if shared:
         file_ids[EOS_ID:] -= 1
-    return Written(library, file_ids, len(pieces), names, True, notes)
+    made = Written(library, file_ids, len(pieces), names, True, notes)
+    if masks:
+        _add_mask(made)
+    return made
 
 
-def _of_library(tokenizer: HuggingFace, *, impossible: Collection[int]) -> Written:
+def _add_mask(made: Written) -> None:
+    """A token that is found in a text. transformers finds all special ones there, or none."""
+    taken = made.library.get_vocab(with_added_tokens=True)
+    name = next(name for name in _spellings("<mask>") if name not in taken)
+    made.library.add_special_tokens([AddedToken(name, special=True, normalized=False)])
+    mask = made.library.get_vocab(with_added_tokens=True)[name]
+    made.names["mask"], made.mask, made.rows = name, mask, max(made.rows, mask + 1)
+    if made.plain:
+        made.plain = False
+        made.notes.append(
+            f"Where a text has {', '.join(dict.fromkeys(made.names.values()))} written in it, that is the token."
+        )
+
+
+def _of_library(tokenizer: HuggingFace, *, impossible: Collection[int], masks: bool) -> Written:
     """As it is, with tokens of their own for those that the model predicts and the file does not tell apart."""
     opened = tokenizer.opened
     library = pipeline.from_json(opened.library.to_str().encode(), where=opened.where)
@@ -117,7 +138,10 @@ def _of_library(tokenizer: HuggingFace, *, impossible: Collection[int]) -> Writt
     }
     if opened.mask is not None and opened.mask in tokens:
         names["mask"] = tokens[opened.mask]
-    return Written(library, file_ids, rows, names, opened.plain)
+    made = Written(library, file_ids, rows, names, opened.plain, mask=opened.mask)
+    if masks and opened.mask is None:
+        _add_mask(made)
+    return made
 
 
 def _spellings(name: str) -> Iterator[str]:

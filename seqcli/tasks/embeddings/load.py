@@ -49,9 +49,14 @@ def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter 
         vectors = foreign.vectors_of(source, reporter=reporter)
         return OpenEmbeddings(name, foreign.ARCH, vectors, vectors.of_texts)
     run = folder_of(source)
-    if run.task == EMBEDDINGS and run.config.get("module") != "transformer_encoder":
+    if is_of_words(run):
         return opened(source, EMBEDDINGS, lambda run, module: _trained(run, module, name))
     return _of_network(run, name)
+
+
+def is_of_words(run: ModelFolder) -> bool:
+    """Whether a folder has vectors of words, not a network that makes those of texts."""
+    return run.task == EMBEDDINGS and run.config.get("module") != "transformer_encoder"
 
 
 def _trained(run: ModelFolder, module: ModuleType, name: str) -> OpenEmbeddings:

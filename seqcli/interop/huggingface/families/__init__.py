@@ -17,8 +17,8 @@ A family's file offers
 Rules are read in both directions: a folder is opened and written by the same list. A family whose models can be written offers
 besides
 
-    HOLDS = {"norm": ("layer",), ...}                  the values that our settings may have, the first of each the usual one
-    BARE = ("lm_head.",)                               how the names begin that do not get PREFIX
+    HOLDS = {"language": {"norm": ("layer",), ...}}    by task, the values that our settings may have, the first of each the usual one
+    BARE = ("lm_head.",)                               how the names begin that do not get PREFIX; "" where rules have whole names
     config_of(settings: dict, architecture: str | None) -> dict     config.json of settings that it holds
 """
 
@@ -161,33 +161,32 @@ def that_write() -> list[ModuleType]:
     return [family for family in all_families() if hasattr(family, "config_of")]
 
 
-def that_holds(settings: Mapping[str, Any], *, architecture: str | None, where: str) -> ModuleType:
+def that_holds(settings: Mapping[str, Any], *, task: str, architecture: str | None, where: str) -> ModuleType:
     """The family whose models these settings are. settings: all of them, resolved; architecture: what it was when it came from a
     Hugging Face folder. Raises ModelError with the settings to change in the nearest family, where none holds them."""
-    known = that_write()
+    known = [family for family in that_write() if task in family.HOLDS]
     known = [family for family in known if architecture in family.ARCHITECTURES] or known
-    others = {family.__name__: _not_held(settings, family.HOLDS) for family in known}
+    objective = settings.get("objective")  # what a model learns is not for its format to change, if any format holds it
+    known = [family for family in known if objective in family.HOLDS[task].get("objective", (objective,))] or known
+    others = {family.__name__: _not_held(settings, family.HOLDS[task]) for family in known}
     best = min(known, key=lambda family: len(others[family.__name__]))
     if wrong := others[best.__name__]:
         name = best.__name__.rpartition(".")[2]
         shown = ", ".join(f"{each}={_toml(settings[each])}" for each in wrong)
-        cure = " ".join(f"--set {each}={_toml(best.HOLDS[each][0])}" for each in wrong)
-        raise ModelError(
-            f"{shown} {'is' if len(wrong) == 1 else 'are'} not in {name}", where=where, cure=f"train with {cure}"
-        )
+        cure = " ".join(f"--set {each}={_toml(best.HOLDS[task][each][0])}" for each in wrong)
+        what = f"{shown} {'is' if len(wrong) == 1 else 'are'} not in {name}"
+        raise ModelError(what, where=where, cure=f"train with {cure}")
     return best
 
 
 def _not_held(settings: Mapping[str, Any], holds: Mapping[str, tuple]) -> list[str]:
     """The settings whose values are others. A width or a number of heads that is the usual one counts as 0."""
-    usual = {
-        "groups": settings["heads"],
-        "head_width": settings["width"] // settings["heads"],
-        "embedding_width": settings["width"],
-    }
+    usual = {"groups": settings["heads"], "head_width": settings["width"] // settings["heads"]}
     same = {name: 0 if usual.get(name) == value else value for name, value in settings.items()}
     return [name for name, values in holds.items() if same[name] not in values]
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(repr, value))}]".replace("'", '"')
     return str(value).lower() if isinstance(value, bool) else str(value)

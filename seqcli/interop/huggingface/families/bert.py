@@ -19,6 +19,10 @@ _TASKS = {"ForMaskedLM": LANGUAGE, "ForSequenceClassification": CLASSIFICATION, 
 ARCHITECTURES = {f"{name}{kind}": task for name in ("Bert", "Electra", *_ROBERTA) for kind, task in _TASKS.items()}
 ARCHITECTURES |= {"BertForPreTraining": LANGUAGE, "ElectraForPreTraining": EMBEDDINGS}
 MODULE, renamed = encoders.MODULE, encoders.renamed
+HOLDS, BARE = encoders.holds("tanh", "gelu_exact", token_types=(2, 1)), ("",)
+_TYPES = {
+    "Bert": "bert", "Electra": "electra", "Roberta": "roberta", "XLMRoberta": "xlm-roberta", "Camembert": "camembert",
+}  # fmt: skip
 PREFIX = ("bert.", "roberta.", "electra.")
 IGNORED = re.compile(
     r"embeddings\.(position_ids|token_type_ids)|pooler\..*"  # the pooler serves classifiers, and what was learnt for others
@@ -82,6 +86,30 @@ def beginning(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
     prefix = _prefix(architecture)
     yield from encoders.body_rules(settings, prefix, _LAYER)
     yield from encoders.pooler_rules(_HEADS[prefix])
+
+
+def config_of(settings: dict[str, Any], architecture: str | None) -> dict[str, Any]:
+    """BERT's, unless it came from another."""
+    task = LANGUAGE if "objective" in settings else CLASSIFICATION
+    name = (architecture or "Bert").partition("For")[0]
+    first = settings["first_position"]
+    found = {
+        "model_type": _TYPES[name],
+        "architectures": [f"{name}{next(kind for kind, of in _TASKS.items() if of == task)}"],
+        "hidden_size": settings["width"],
+        "num_hidden_layers": settings["layers"],
+        "num_attention_heads": settings["heads"],
+        "intermediate_size": settings["hidden"],
+        "max_position_embeddings": settings["window"] + first,
+        "type_vocab_size": settings["token_types"],
+        "hidden_act": encoders.THEIRS[settings["activation"]],
+        "layer_norm_eps": settings["epsilon"],
+        "hidden_dropout_prob": settings["dropout"],
+        "attention_probs_dropout_prob": settings["dropout"],
+        "tie_word_embeddings": settings.get("tied", True),
+        "pad_token_id": first - 1 if first else None,
+    }
+    return found | ({"embedding_size": settings["embedding_width"] or settings["width"]} if name == "Electra" else {})
 
 
 def _prefix(architecture: str) -> str:

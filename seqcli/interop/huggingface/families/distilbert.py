@@ -17,6 +17,10 @@ ARCHITECTURES = {
 }
 MODULE, renamed = encoders.MODULE, encoders.renamed
 PREFIX = "distilbert."
+HOLDS, BARE = (
+    encoders.holds("relu", token_types=(0,), epsilon=(1e-12,), embedding_width=(0,), first_position=(0,)),
+    ("",),
+)
 IGNORED = re.compile(r"embeddings\.position_ids|vocab_(transform|layer_norm|projector)\..*")
 _LAYER = Layer(
     "transformer.layer", "attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "sa_layer_norm", "ffn.lin1",
@@ -54,3 +58,21 @@ def rules(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
 def beginning(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
     yield from encoders.body_rules(settings, PREFIX, _LAYER)
     yield from encoders.pooler_rules(_HEADS)
+
+
+def config_of(settings: dict[str, Any], architecture: str | None) -> dict[str, Any]:
+    task = LANGUAGE if "objective" in settings else CLASSIFICATION
+    return {
+        "model_type": "distilbert",
+        "architectures": [next(name for name, of in ARCHITECTURES.items() if of == task)],
+        "dim": settings["width"],
+        "n_layers": settings["layers"],
+        "n_heads": settings["heads"],
+        "hidden_dim": settings["hidden"],
+        "max_position_embeddings": settings["window"],
+        "activation": encoders.THEIRS[settings["activation"]],
+        "dropout": settings["dropout"],
+        "attention_dropout": settings["dropout"],
+        "tie_word_embeddings": settings.get("tied", True),
+        "pad_token_id": None,
+    }

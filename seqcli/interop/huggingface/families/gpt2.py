@@ -15,11 +15,11 @@ IGNORED = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 _ACTIVATIONS = {"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "gelu": "gelu_exact", "relu": "relu", "silu": "silu"}
 _THEIRS = {"gelu": "gelu_new", "gelu_exact": "gelu", "relu": "relu", "silu": "silu"}
 BARE = ("lm_head.",)
-HOLDS: dict[str, tuple[Any, ...]] = {
+HOLDS: dict[str, dict[str, tuple[Any, ...]]] = {"language": {
     "positions": ("learned",), "norm": ("layer",), "norm_place": ("pre",), "bias": (True,), "activation": tuple(_THEIRS),
     "groups": (0,), "head_width": (0,), "embedding_width": (0,), "scaled": (False,), "embedding_norm": (False,),
     "token_types": (0,), "first_position": (0,), "objective": ("causal",), "head_transform": (False,), "head_bias": (False,),
-}  # fmt: skip
+}}  # fmt: skip
 
 
 def settings(config: Config) -> dict[str, Any]:

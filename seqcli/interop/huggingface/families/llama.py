@@ -18,11 +18,11 @@ IGNORED = re.compile(r"(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq")
 _SCALINGS = {"default": "none", "linear": "linear", "llama3": "llama3"}
 _TYPES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "Qwen2ForCausalLM": "qwen2"}
 BARE = ("lm_head.",)
-HOLDS: dict[str, tuple[Any, ...]] = {
+HOLDS: dict[str, dict[str, tuple[Any, ...]]] = {"language": {
     "positions": ("rotary",), "norm": ("rms",), "norm_place": ("pre",), "activation": ("swiglu",), "embedding_width": (0,),
     "scaled": (False,), "embedding_norm": (False,), "token_types": (0,), "objective": ("causal",), "head_transform": (False,),
     "head_bias": (False,),
-}  # fmt: skip
+}}  # fmt: skip
 
 
 def settings(config: Config) -> dict[str, Any]:

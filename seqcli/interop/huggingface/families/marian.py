@@ -15,12 +15,21 @@ from seqcli.metrics import signature
 from seqcli.text import BOS_ID
 from seqcli.tokenizers.marian import open_sides as tokenizers
 
-__all__ = ["ARCHITECTURES", "IGNORED", "MODULE", "PREFIX", "record", "rules", "settings", "tokenizers"]
+__all__ = [
+    "ARCHITECTURES", "BARE", "HOLDS", "IGNORED", "MODULE", "PREFIX", "config_of", "record", "rules", "settings", "tokenizers",
+]  # fmt: skip
 ARCHITECTURES = {"MarianMTModel": "translation"}
 MODULE = "transformer_translator"
 PREFIX = "model."
 IGNORED = re.compile(r"(encoder|decoder)\.embed_positions\.weight")
 _ACTIVATIONS = {"swish": "silu", "silu": "silu", "gelu": "gelu_exact", "gelu_new": "gelu", "relu": "relu"}
+_THEIRS = {"silu": "swish", "gelu_exact": "gelu", "gelu": "gelu_new", "relu": "relu"}
+BARE = ("final_logits_bias",)
+HOLDS: dict[str, dict[str, tuple[Any, ...]]] = {"translation": {
+    "positions": ("sinusoidal",), "norm": ("layer",), "norm_place": ("post",), "bias": (True,), "activation": tuple(_THEIRS),
+    "epsilon": (1e-5,), "groups": (0,), "head_width": (0,), "embedding_width": (0,), "embedding_norm": (False,),
+    "token_types": (0,), "tied": (True,),
+}}  # fmt: skip
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -52,7 +61,7 @@ def settings(config: Config) -> dict[str, Any]:
         "tied": True,
         "head_bias": True,
         "impossible": (),
-        "unsaid": (BOS_ID,),
+        "unsaid": tuple(config("seqcli", {}).get("unsaid", (BOS_ID,))),
         "joint": config("share_encoder_decoder_embeddings", True),
     }
 
@@ -76,6 +85,32 @@ def rules(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
     yield from _stack("encoder", settings["layers"], settings["width"], crossed=False)
     yield from _stack("decoder", settings["decoder_layers"], settings["width"], crossed=True)
     yield Rule("head.bias", ("final_logits_bias",), tokens=True, of_target=not joint, flat=True, optional=True)
+
+
+def config_of(settings: dict[str, Any], architecture: str | None) -> dict[str, Any]:
+    dropout = settings["dropout"]
+    return {
+        "model_type": "marian",
+        "architectures": ["MarianMTModel"],
+        "d_model": settings["width"],
+        "encoder_layers": settings["layers"],
+        "encoder_attention_heads": settings["heads"],
+        "encoder_ffn_dim": settings["hidden"],
+        "decoder_layers": settings["decoder_layers"],
+        "decoder_attention_heads": settings["decoder_heads"],
+        "decoder_ffn_dim": settings["decoder_hidden"],
+        "max_position_embeddings": settings["window"],
+        "activation_function": _THEIRS[settings["activation"]],
+        "scale_embedding": settings["scaled"],
+        "static_position_embeddings": True,
+        "share_encoder_decoder_embeddings": settings["joint"],
+        "tie_word_embeddings": True,
+        "normalize_before": False,
+        "normalize_embedding": False,
+        "add_final_layer_norm": False,
+        "dropout": dropout,
+        "is_encoder_decoder": True,
+    }
 
 
 def _stack(name: str, layers: int, width: int, *, crossed: bool) -> Iterator[Rule]:
