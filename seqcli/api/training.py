@@ -42,7 +42,6 @@ from seqcli.tasks.language.train_several import train_language_models
 from seqcli.tasks.trained import Trained
 from seqcli.tasks.training_options import TrainingOptions
 from seqcli.tasks.translation.data import PairFiles
-from seqcli.tasks.translation.train_several import default_arch as default_translator
 from seqcli.tasks.translation.train_several import train_translators
 
 AnyModel = TypeVar("AnyModel", LanguageModel, Classifier, Translator, Embeddings)
@@ -207,7 +206,7 @@ def train_translator(
         trained = train_translators(
             files,
             path_of(output),
-            _training_options(arch or default_translator(first), options),
+            _training_options(arch or default_arch(first, otherwise="transformer"), options),
             valid=files.held_out(_paths(valid), source=_path(valid_source), target=_path(valid_target)),
             metric=metric,
             init=first,

@@ -84,6 +84,12 @@ class InitialModel:
             return asdict(catalog.load("models", self.module).Config(**found))
         return {name: value for name, value in found.items() if not name.endswith("dropout")}
 
+    def shared(self, task: str, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
+        """Settings of another model of its task that begins with its weights, and of its training. Raises UsageError where they are
+        of another architecture."""
+        self.check(options.arch[0])
+        return [(self.source, self.settings(task)), *self.tuning(options)]
+
     def settings_of_body(self) -> dict[str, Any]:
         """Those that a classifier must share with it."""
         module = catalog.load("models", catalog.presets("classification", self.arch)[0])

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from small_huggingface import SAMPLES, saved
+from small_huggingface import SAMPLES, assert_same_tensors, saved
 from small_sentencepiece import trained
 
 import seqcli
@@ -139,6 +139,26 @@ def test_a_converted_folder_gives_the_same_translations(both, here, tmp_path):
         assert again.translate(text, beam_size=3).log_prob == ours.translate(text, beam_size=3).log_prob
 
 
+def test_theirs_become_ours_and_theirs_again_with_the_same_tensors(both, here, tmp_path):
+    folder, tokenizer, model, ours = both
+    assert here("convert", folder, "ours").code == 0
+    done = here("convert", "ours", "again", "--to", "hf")
+    assert done.code == 0, done.err
+    assert_same_tensors(folder, tmp_path / "again")
+    kind, loading = transformers.MarianMTModel.from_pretrained(tmp_path / "again", output_loading_info=True)
+    assert not any(loading[name] for name in ("missing_keys", "unexpected_keys", "mismatched_keys")), loading
+    tokens = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
+    same = seqcli.load(tmp_path / "again")
+    for text in TEXTS:
+        ids = tokenizer([text], return_tensors="pt")
+        assert tokens([text]).input_ids == ids["input_ids"].tolist()
+        made = [
+            each.generate(**ids, max_new_tokens=12, num_beams=2, do_sample=False).tolist() for each in (model, kind)
+        ]
+        assert made[0] == made[1]
+        assert same.translate(text, beam_size=2).log_prob == ours.translate(text, beam_size=2).log_prob
+
+
 def test_the_command(both, here):
     folder, *_ = both
     done = here("translate", "-m", folder, *TEXTS, "--n-best", "2", "--beam-size", "3")
@@ -155,3 +175,70 @@ def test_layers_that_the_file_does_not_have_are_not_counted(tmp_path, pieces, na
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: 10**9}))
     with pytest.raises(ModelError, match=rf"no tensor {name.partition('_')[0]}\.layers\.2\."):
         seqcli.load(tmp_path)
+
+
+# --- fine-tuning --------------------------------------------------------------------------------------------------------
+
+PAIRS = [("My computer is slow", "제 컴퓨터는 느려요"), ("I study", "나는 공부한다"), ("a good day", "좋은 날")]
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("source\ttarget\n" + "".join(f"{source}\t{target}\n" for source, target in PAIRS * 20))
+    return path
+
+
+@pytest.mark.parametrize("case", ["as opus-mt", "two vocabularies", "another decoder"])
+def test_a_translator_goes_on_from_the_folder_and_needs_it_no_more(case, tmp_path, pieces, pairs):
+    (tmp_path / "model").mkdir()
+    marian(tmp_path / "model", pieces, **CASES[case])
+    before = seqcli.load(tmp_path / "model")
+    still = {"steps": 1, "learning_rate": 1e-12, "threads": 1, "settings": {"weight_decay": 0.0}}
+    made = seqcli.train_translator(pairs, tmp_path / "out", init=tmp_path / "model", **still)
+    assert made.record["arch"] == "transformer" and made.record["settings"]["dropout"] == 0.1  # as the folder says
+    assert made.record["training"]["optimizer"] == "adamw"
+    (tmp_path / "model").rename(tmp_path / "gone")
+    again = seqcli.load(tmp_path / "out")
+    for source, target in PAIRS:
+        wanted = before.score(source, target).log_prob
+        assert made.score(source, target).log_prob == pytest.approx(wanted, abs=1e-3)
+        assert again.score(source, target).log_prob == made.score(source, target).log_prob
+        assert again.translate(source).translation == before.translate(source).translation
+
+
+def test_fine_tuning_a_translator_learns_and_goes_on(tmp_path, pieces, pairs, here):
+    (tmp_path / "model").mkdir()
+    marian(tmp_path / "model", pieces)
+    how = (
+        "--init",
+        tmp_path / "model",
+        "--valid",
+        pairs,
+        "--threads",
+        1,
+        "--metric",
+        "loss",
+        "--learning-rate",
+        "3e-3",
+    )
+    losses = []
+    for place, *budget in (("1", "--steps", 1), ("40", "--steps", 40), ("40", "--steps", 60, "--resume")):
+        done = here("train", "translator", pairs, "-o", tmp_path / place, *how, *budget)
+        assert done.code == 0, done.err
+        losses.append(json.loads(here("info", tmp_path / place, "--json").out)["valid"]["loss"])
+    assert losses[0] - 0.5 > losses[1] > losses[2]
+    done = here("train", "translator", pairs, "-o", tmp_path / "short", "--init", tmp_path / "model", "--minutes", 0.05)
+    assert done.code == 0 and "fine-tuning with learning rate 0.0003" in done.err
+
+
+def test_what_init_of_a_translator_cannot_take_is_named(tmp_path, pieces, pairs, here):
+    (tmp_path / "model").mkdir()
+    marian(tmp_path / "model", pieces)
+    train = ("train", "translator", pairs, "-o", tmp_path / "out", "--init", tmp_path / "model")
+    done = here(*train, "--arch", "gru")
+    assert done.code == 2 and "use --arch transformer" in done.err
+    done = here(*train, "--set", "width=64")
+    assert done.code == 4 and "has another shape" in done.err
+    done = here("train", "lm", pairs, "--text-column", "source", "-o", tmp_path / "out", "--init", tmp_path / "model")
+    assert done.code == 4 and "language model is needed" in done.err

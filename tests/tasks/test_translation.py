@@ -13,10 +13,12 @@ from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import drafting
 from seqcli.scoring.conditioned import Conditioned
+from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language.data import TokenizerChoice
+from seqcli.tasks.training_options import TrainingOptions
 from seqcli.tasks.translation.data import Encoded, split
 from seqcli.tasks.translation.load import TRANSLATION
-from seqcli.tasks.translation.train import TrainingPairs, settings_of_init, train_translator
+from seqcli.tasks.translation.train import TrainingPairs, train_translator
 from seqcli.text import EOS_ID
 from seqcli.token_batch import TokenBatch
 from seqcli.training.config import Request
@@ -49,7 +51,7 @@ HELD_OUT = sentences(40, 2)
 def trained(
     path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS, valid=HELD_OUT, metric="loss", **settings
 ):
-    shared = [(init, settings_of_init(init, arch))] if init else []
+    shared = InitialModel.open(init).shared(TRANSLATION, TrainingOptions([arch])) if init else []
     request = Request(
         TRANSLATION,
         arch,

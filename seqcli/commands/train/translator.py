@@ -140,14 +140,15 @@ def translator(
     from seqcli.commands.train.report import ask, best, report
     from seqcli.report import comparison
     from seqcli.report.progress import Console
+    from seqcli.tasks.initial_model import default_arch
     from seqcli.tasks.translation.data import PairFiles
     from seqcli.tasks.translation.evaluate import METRICS
     from seqcli.tasks.translation.load import TRANSLATION
-    from seqcli.tasks.translation.train_several import default_arch, train_translators
+    from seqcli.tasks.translation.train_several import train_translators
 
     tokenizer = located(tokenizer, weights=False, command="train translator", quiet=writing.quiet)
     init = located(init, command="train translator", quiet=writing.quiet)
-    archs = arch or [default_arch(init)]
+    archs = arch or [default_arch(init, otherwise="transformer")]
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
     writing.check(TRANSLATION, archs)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from seqcli import catalog, ranges
 from seqcli.errors import InputError, UsageError
@@ -82,7 +81,9 @@ def train_language_models(
         options.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
         if options.given_seed is not None:
             reporter.note("--seed has no effect: an n-gram model is counted")
-    requests = options.requests(LANGUAGE, given, shared=_beginning_with(init, options) if init else [])
+    requests = options.requests(
+        LANGUAGE, given, shared=InitialModel.open(init).shared(LANGUAGE, options) if init else []
+    )
     options.check_processes(len(requests))
     several = len(requests) > 1
     places = {Path(output) / request.arch if several else Path(output): request for request in requests}
@@ -99,13 +100,6 @@ def train_language_models(
     ):
         lines = tuple(summary_lines(trained.record, valid.paths if valid else ()))
         yield replace(trained, name=trained.opened.arch, several=several, summary=lines)
-
-
-def _beginning_with(init: str, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
-    """Settings of a language model that begins with another's weights, and of its training."""
-    first = InitialModel.open(init)
-    first.check(options.arch[0])
-    return [(init, first.settings(LANGUAGE)), *first.tuning(options)]
 
 
 def _has_objective(archs: Sequence[str]) -> bool:

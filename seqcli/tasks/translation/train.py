@@ -9,19 +9,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from seqcli.data.pairs import Pairs
 from seqcli.data.paths import recorded
-from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.errors import InputError
 from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
-from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks import initial_embeddings
+from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language import baseline
 from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
-from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.trained import Trained
 from seqcli.tasks.translation.data import Encoded
 from seqcli.tasks.translation.evaluate import HeldOut
@@ -59,9 +56,9 @@ def train_translator(
 
     begun = time.monotonic() if begun is None else begun
     _, _, plan = settings_of(request)
-    first = folder_of(init).expect(TRANSLATION) if init else None
+    first = InitialModel.open(init) if init else None
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
-    sides = first.tokenizers() if first else _tokenizers(given, choice, reporter)
+    sides = first.run.tokenizers() if first else _tokenizers(given, choice, reporter)
     placement = place(request.device, request.precision, threads=request.threads)
     encoded = _encoded(given.pairs, sides, given.threads, learning=True)
     label = " ".join(dict.fromkeys(map(signature.tokenizer_label, sides)))
@@ -93,8 +90,8 @@ def train_translator(
         "training": asdict(plan),
         "metric": given.metric,
         **initial_embeddings.record(request),
-        "init": first.path.name if first else None,
-        "init_weights": first.weights_checksum if first else None,
+        "init": first.name if first else None,
+        "init_weights": first.run.weights_checksum if first else None,
         "data": {
             "files": recorded(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
             "target_tokens": len(encoded.target.tokens), "left_out": {"blank": given.pairs.blank, **left_out},
@@ -113,21 +110,11 @@ def train_translator(
             encoded.source, encoded.target, batch_tokens=plan.batch_tokens, seed=plan.seed, changed=changed
         ),
         begin=initial_embeddings.beginning(
-            request, sides, reporter=reporter, first=partial(_begin, run=first, source=init) if first and init else None
+            request, sides, reporter=reporter, first=first.into if first else None
         ),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
     return Trained(draft.path, open_translator(str(draft.path), name=draft.path.name), record)
-
-
-def settings_of_init(source: str, arch: str) -> dict[str, Any]:
-    """The settings that a translator of this architecture must share with another whose weights it begins with."""
-    run = folder_of(source).expect(TRANSLATION)
-    if run.arch != arch:
-        raise UsageError(
-            f"has architecture {run.arch}, but --arch is {arch}", where=source, cure=f"use --arch {run.arch}"
-        )
-    return {name: value for name, value in run.config["settings"].items() if not name.endswith("dropout")}
 
 
 def _tokenizers(given: TrainingPairs, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
@@ -147,22 +134,6 @@ def _encoded(
     return Encoded(
         *(text.encoded(partial(side.encode, learning=learning), threads=threads) for text, side in zip(texts, sides))
     )
-
-
-def _begin(model: Any, run: ModelFolder, *, source: str) -> None:
-    """Puts another translator's weights in. Raises ModelError where the shapes differ."""
-    import torch
-
-    from seqcli.nn.weights import arrays
-
-    own, given = arrays(model), run.tensors(whole=True)
-    for name in own.keys() | given.keys():
-        if name not in own or name not in given or own[name].shape != given[name].shape:
-            raise ModelError(f"has another shape: {name}", where=source, cure="give the same --arch and settings")
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if name in given:  # others are tied to these
-                tensor.copy_(torch.from_numpy(np.array(given[name])))
 
 
 def _card(record: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ from seqcli import ranges
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, OpenTranslator, Reporter
 from seqcli.system import clock
+from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language.data import TokenizerChoice
-from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.outputs import drafts
 from seqcli.tasks.trained import EXAMPLES, Trained
 from seqcli.tasks.training_options import TrainingOptions
@@ -20,13 +20,8 @@ from seqcli.tasks.translation import summary
 from seqcli.tasks.translation.data import PairFiles, split
 from seqcli.tasks.translation.evaluate import METRICS
 from seqcli.tasks.translation.load import TRANSLATION
-from seqcli.tasks.translation.train import TrainingPairs, settings_of_init, train_translator
+from seqcli.tasks.translation.train import TrainingPairs, train_translator
 from seqcli.training import config
-
-
-def default_arch(init: str | None) -> str:
-    """The architecture where none is named. init: a translator to begin with."""
-    return folder_of(init).expect(TRANSLATION).arch if init else "transformer"
 
 
 def train_translators(
@@ -51,7 +46,7 @@ def train_translators(
     if init and (options.tokenizer or options.vocab_size or separate or len(options.arch) > 1):
         cure = "leave out --tokenizer, --vocab-size and --separate"
         raise UsageError("--init needs a single --arch and uses the tokenizers of its model", cure=cure)
-    shared = [(init, settings_of_init(init, options.arch[0]))] if init else []
+    shared = InitialModel.open(init).shared(TRANSLATION, options) if init else []
     given = {**options.budget, "seed": options.given_seed, "batch_tokens": options.batch_tokens}
     requests = options.requests(TRANSLATION, given, shared=shared)
     options.check_machine()
