@@ -21,6 +21,7 @@ from seqcli.results.inside import AttentionHead, AttentionLayer, AttentionStep, 
 
 _SCALE = 6  # digits of a weight
 _MOST = 16_000_000  # weights of a view, over all heads
+_GROUPS = 256  # of a side, where there are more: a picture of them fits a screen
 _MOST_STEPS = 4_000_000  # weights of a view whose computation can be shown
 _AT_ONCE = 4_000_000  # weights that are computed together
 
@@ -146,9 +147,7 @@ class _Weighed:
 def _view(kind: str, queries: Sequence[str], keys: Sequence[str], layers: Sequence[Any]) -> AttentionView:
     """layers: of a single text how each looks, `nn.attention.Projected` or `_Weighed`."""
     heads, size = sum(each.weights(slice(1)).shape[1] for each in layers), len(queries) * len(keys)
-    group = 1
-    while heads * -(-len(queries) // group) * -(-len(keys) // group) > _MOST:
-        group += 1
+    group = 1 if heads * size <= _MOST else -(-max(len(queries), len(keys)) // _GROUPS)
     shown = heads * size <= _MOST_STEPS
     made = [
         AttentionLayer(_heads(each, len(queries), within=kind != "cross", group=group, steps=shown)) for each in layers

@@ -107,7 +107,7 @@ def _words(model: Explained, text: str, how: How) -> WordInfluences:
     if not isinstance(model.opened, OpenClassifier):
         raise UsageError(f"{model.opened.name} is no classifier", where="--words", cure="give one")
     found = explain(model.opened, text)
-    return WordInfluences(found.label, found.probability, found.words)
+    return WordInfluences(found.label, found.probability, found.words, found.grouped)
 
 
 KINDS: dict[str, Callable[[Explained, str, How], Any]] = {

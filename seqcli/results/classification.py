@@ -37,12 +37,14 @@ class WordInfluence(Result):
 
 @dataclass(frozen=True)
 class Explanation(Result):
-    """The label of a text, and how much each of its words adds to the log-odds."""
+    """The label of a text, and how much each of its words adds to the log-odds. grouped: of a long text so many consecutive words
+    are as one."""
 
     text: str
     label: str
     probability: float
     words: list[WordInfluence]
+    grouped: int = 1
 
 
 @dataclass(frozen=True)

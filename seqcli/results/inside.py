@@ -229,9 +229,11 @@ class NgramPaths(Result):
 
 @dataclass(frozen=True)
 class WordInfluences(Result):
-    """Of a classifier: the change of the log-odds of the label that each word brings, found by leaving it out (nats)."""
+    """Of a classifier: the change of the log-odds of the label that each word brings, found by leaving it out (nats). grouped: of a
+    long text so many consecutive words are left out together."""
 
     label: str
     probability: float
     words: list[Any]
+    grouped: int = 1
     view: str = "words"

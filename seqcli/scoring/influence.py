@@ -1,5 +1,8 @@
 """The influence of each word on a label: the text is classified again without the word (leave one out; Li, Monroe and
-Jurafsky 2016)."""
+Jurafsky 2016).
+
+A text of n words is classified n times, n^2 words in all. Beyond `_MOST` characters in all consecutive words are left out together.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,20 @@ import numpy as np
 from seqcli.text import WORD, one_line
 
 _AT_ONCE = 1 << 20  # bytes of texts that lack a word
+_MOST = 1 << 23  # characters of all texts that lack a word: about 1,200 words are left out one by one
 _CERTAIN = 1e6  # nats: where all other labels are impossible
 
 
 @dataclass(frozen=True)
 class Influences:
     """changes: float64 [words], log-odds of the label (nats) with the word minus without it; positive values support
-    the label."""
+    the label. grouped: of a long text so many consecutive words are as one."""
 
     words: list[str]
     changes: np.ndarray
     best: int  # the label
     probability: float
+    grouped: int = 1
 
 
 def influences(
@@ -32,6 +37,10 @@ def influences(
     """logits: of lines, float64 [B, C]; probabilities: what is reported for such logits, float64 [B, C], None for the softmax
     at the temperature."""
     spans = [match.span() for match in WORD.finditer(text)]
+    grouped = max(1, -(-len(spans) * len(text) // _MOST))
+    if grouped > 1:
+        groups = [spans[begin : begin + grouped] for begin in range(0, len(spans), grouped)]
+        spans = [(group[0][0], group[-1][1]) for group in groups]
     whole = _line(text)
     given = logits(whole)
     reported = given[0] if probabilities is None else probabilities(given)[0]
@@ -44,7 +53,12 @@ def influences(
         without = [_line(_without(text, start, end)) for start, end in spans[begin : begin + step]]
         parts.append(_log_odds(logits(b"".join(without)) / temperature, best))
     changes = odds - np.concatenate([np.zeros(0), *parts])
-    return Influences([text[start:end] for start, end in spans], changes, best, float(probability))
+    return Influences([text[start:end] for start, end in spans], changes, best, float(probability), grouped)
+
+
+def grouping(size: int) -> str:
+    """What to say of a text whose words are left out in groups."""
+    return f"the text is long: {size} consecutive words are left out together"
 
 
 def _without(text: str, start: int, end: int) -> str:

@@ -162,8 +162,9 @@ def test_attention_of_a_long_text_is_that_of_groups_of_tokens(opened, monkeypatc
     size = len(whole.queries)
     monkeypatch.setattr(attention_view, "_MOST_STEPS", 0)
     monkeypatch.setattr(attention_view, "_AT_ONCE", 2 * size * 6)  # three passes or more
-    for most, group in ((4 * size**2, 1), (4 * size**2 - 1, 2), (4 * 5**2, 5)):
+    for most, groups, group in ((4 * size**2, 5, 1), (4 * size**2 - 1, size - 1, 2), (0, 5, 5)):
         monkeypatch.setattr(attention_view, "_MOST", most)
+        monkeypatch.setattr(attention_view, "_GROUPS", groups)
         (view,) = attention(model, text)
         assert view.grouped == group and len(view.queries) == -(-size // group)
         assert " ".join(view.queries) == " ".join(whole.queries)

@@ -78,3 +78,19 @@ def test_long_texts_are_asked_in_parts(monkeypatch):
     monkeypatch.setattr(influence, "_AT_ONCE", 1000)
     parts = influences(lambda lines: (asked.append(len(lines)), logits(lines))[1], text)
     assert np.array_equal(parts.changes, whole.changes) and max(asked) <= 1000 and len(asked) > 5
+
+
+@pytest.mark.parametrize("texts, grouped", [(60, 1), (59, 2), (30, 2), (5, 12), (1, 60)])
+def test_words_of_long_texts_are_left_out_in_groups(monkeypatch, texts, grouped):
+    from seqcli.scoring import influence
+
+    words, asked = ["good", "bad", "film"] * 20, []
+    text = " ".join(words)
+    monkeypatch.setattr(influence, "_MOST", texts * len(text))
+    found = influences(lambda lines: (asked.append(lines.count(b"\n")), logits(lines))[1], text)
+    assert found.grouped == grouped and sum(asked) == 1 + len(found.words) == 1 + 60 // grouped
+    assert " ".join(found.words) == text
+    whole = log_odds(logits(text.encode() + b"\n")[0], found.best)
+    for place, change in enumerate(found.changes):
+        without = " ".join(words[: place * grouped] + words[(place + 1) * grouped :])
+        assert change == pytest.approx(whole - log_odds(logits(without.encode() + b"\n")[0], found.best), abs=1e-6)

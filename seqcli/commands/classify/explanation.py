@@ -9,6 +9,7 @@ from seqcli.commands.classify.question import Question
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows, fields_of
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.classification import Explanation, WordInfluence
+from seqcli.scoring.influence import grouping
 
 
 def explain(question: Question) -> None:
@@ -24,6 +25,8 @@ def explain(question: Question) -> None:
             (opened,) = classifiers.of(block)
             for line, (text, read) in enumerate(zip(block.records(), block.data.decode().split("\n")), block.first):
                 found = classify.explain(opened, read)
+                if found.grouped > 1:
+                    question.reporter.note(f"line {line}: {grouping(found.grouped)}")
                 (label,) = question.names([found.label])
                 label = classify.decided(label, found.probability, threshold=question.threshold)
                 _show(replace(found, text=text, label=label), line, out)

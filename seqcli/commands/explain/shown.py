@@ -11,7 +11,8 @@ from seqcli.errors import UsageError
 from seqcli.explain.attention import steps
 from seqcli.explain.views import Explained, views
 from seqcli.report.output import JSON, Output, check_folder
-from seqcli.results.inside import AttentionSteps, AttentionView
+from seqcli.results.inside import AttentionSteps, AttentionView, WordInfluences
+from seqcli.scoring.influence import grouping
 
 
 class Chosen(NamedTuple):
@@ -64,6 +65,8 @@ def _views(model: Explained, text: str, question: Question, chosen: Chosen) -> I
     """Those of a text, after each attention how that of the chosen token is computed; a note says what was left out."""
     for view in views(model, text, kinds=question.kinds, how=question.how, note=question.reporter.note):
         yield view
+        if isinstance(view, WordInfluences) and view.grouped > 1:
+            question.reporter.note(f"{model.opened.name}: {grouping(view.grouped)}")
         if isinstance(view, AttentionView):
             if view.grouped > 1:
                 question.reporter.note(

@@ -82,4 +82,4 @@ def explain(opened: OpenClassifier, text: str) -> Explanation:
     """The label of a text, and the change of its log-odds that each word brings."""
     found = influences(opened.logits, text, temperature=opened.temperature, probabilities=opened.probabilities_of)
     words = [WordInfluence(word, change) for word, change in zip(found.words, found.changes.tolist())]
-    return Explanation(text, opened.labels[found.best], found.probability, words)
+    return Explanation(text, opened.labels[found.best], found.probability, words, found.grouped)
