@@ -15,10 +15,11 @@ import numpy as np
 from seqcli.decoding.policy import top
 from seqcli.errors import UsageError
 from seqcli.explain.reading import pieces_of, with_start
+from seqcli.explain.transitions import Transitions, discount_of, transitions
 from seqcli.interfaces import OpenModel
 from seqcli.models.ngram import NgramModel
 from seqcli.ngram.table import Table
-from seqcli.results.inside import BackoffStep, NgramPaths, TokenPath, Transition
+from seqcli.results.inside import BackoffStep, Context, NgramPaths, TokenPath, Transition
 
 
 def ngram_paths(opened: OpenModel, text: str, *, k: int = 10, record: dict[str, Any] | None = None) -> NgramPaths:
@@ -32,13 +33,34 @@ def ngram_paths(opened: OpenModel, text: str, *, k: int = 10, record: dict[str, 
         steps = _steps(table, ids[max(0, place - table.order + 1) : place], ids[place], vocabulary)
         total = sum(step.log_backoff for step in steps[:-1]) + (steps[-1].log_prob or 0.0)
         paths.append(TokenPath(names[place], total, steps))
+    discounts = (record or {}).get("discounts", [])
     context = ids[max(0, len(ids) - table.order) : -1]  # without `</s>`
     log_p = table.log_distributions(np.array([context], np.int64))[0]
+    while context and not _tells(table, context):
+        context = context[1:]
+    of_context = discounts[len(context)] if len(context) < len(discounts) else None
+    found = transitions(table, context, _row(table, context) if context else None, of_context)
     following = [
-        Transition(vocabulary[id], float(np.exp(log_p[id])), _steps(table, context, id, vocabulary)[-1].order)
+        _transition(
+            id, float(log_p[id]), _steps(table, context, id, vocabulary)[-1].order, found, vocabulary, of_context
+        )
         for id in top(log_p[None], k)[0].tolist()
     ]
-    return NgramPaths(table.order, paths, following, (record or {}).get("discounts", []))
+    about = Context([vocabulary[id] for id in context], found.total, found.log_backoff)
+    return NgramPaths(table.order, paths, following, discounts, about)
+
+
+def _transition(
+    id: int, log_p: float, order: int, found: Transitions, vocabulary: list[str], discounts: list[float] | None
+) -> Transition:
+    probability = float(np.exp(log_p))
+    (place,) = np.flatnonzero(found.ids == id).tolist() or (None,)
+    if place is None:  # by the back-off alone
+        return Transition(vocabulary[id], probability, order, None if found.counts is None else 0, lower=probability)
+    count = None if found.counts is None else int(found.counts[place])
+    discount = None if count is None or discounts is None else discount_of(count, discounts)
+    own, lower = float(found.own[place]), float(found.lower[place])
+    return Transition(vocabulary[id], probability, order, count, discount, own, lower)
 
 
 def _steps(table: Table, context: list[int], token: int, vocabulary: list[str]) -> list[BackoffStep]:
@@ -54,6 +76,15 @@ def _steps(table: Table, context: list[int], token: int, vocabulary: list[str]) 
         weight = 0.0 if before is None else float(table.log_backoff[len(shorter) - 1][before])
         steps.append(BackoffStep(order, names, False, None, weight))
     raise AssertionError("every token is a unigram")
+
+
+def _tells(table: Table, context: list[int]) -> bool:
+    """Whether the table says anything of what follows a context."""
+    row = _row(table, context)
+    if row is None:
+        return False
+    begin, end = (int(table.children[len(context) - 1][place]) for place in (row, row + 1))
+    return begin < end or float(table.log_backoff[len(context) - 1][row]) != 0.0
 
 
 def _row(table: Table, ids: list[int]) -> int | None:

@@ -242,17 +242,37 @@ def _ngram(view: NgramPaths, *, title: str, show: _Show) -> str:
     ]
     total = sum(path.log_prob for path in view.tokens)
     chain = " + ".join(f"{path.log_prob:.2f}" for path in view.tokens)
+    product = " · ".join(f"{math.exp(path.log_prob):.3g}" for path in view.tokens)
+    counted = view.context.total is not None
     following = [
         Column("next", [row.token for row in view.next]),
-        Column("probability", [row.probability for row in view.next], "%.4f"),
-        Column("", [bar(row.probability) for row in view.next]),
+        *([Column("count", [row.count for row in view.next], _WHOLE)] if counted else []),
+        *(
+            [
+                Column(
+                    "discount",
+                    ["" if row.discount is None else f"{row.discount:.2f}" for row in view.next],
+                    align="right",
+                )
+            ]
+            if counted
+            else []
+        ),
+        Column("(count - discount) / total" if counted else "own", [row.own for row in view.next], "%.4f"),
+        Column("+ back-off", [row.lower for row in view.next], "%.4f"),
+        Column("= p", [row.probability for row in view.next], "%.4f"),
         Column("order", [row.order for row in view.next], _WHOLE),
     ]
+    context = " ".join(map(printable, view.context.tokens)) or "(no context)"
+    about = f"what may come after {context}"
+    about += f": total {view.context.total:,}" if counted else ": the model keeps no counts of it"
+    if view.context.tokens:
+        about += f", back-off weight {math.exp(view.context.log_backoff):.4f}"
     heading = f"{title}: a Markov model of order {view.order - 1}, the n-gram that gives each token"
     return (
         show.table(columns, title=heading)
-        + show.text(Text(f"log p(text) = {chain} = {total:.2f}\n"))
-        + show.table(following, title="what may come next (the transition table of the last context)")
+        + show.text(Text(f"p(text) = {product} = {math.exp(total):.3g}\nlog p(text) = {chain} = {total:.2f}\n"))
+        + show.table(following, title=about)
     )
 
 

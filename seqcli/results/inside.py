@@ -208,22 +208,42 @@ class TokenPath(Result):
 
 @dataclass(frozen=True)
 class Transition(Result):
-    """A token that may follow, and the length of the n-gram that gives its probability."""
+    """A token that may follow, and the length of the n-gram that gives its probability:
+
+        probability = own + lower,  own = (count - discount) / total,  lower = back-off weight x p(token | shorter context)
+
+    total and the back-off weight are those of `Context`. count and discount are None where the model does not tell; own is 0 of an
+    n-gram that is not in the table."""
 
     token: str
     probability: float
     order: int
+    count: int | None = None
+    discount: float | None = None
+    own: float = 0.0
+    lower: float = 0.0
+
+
+@dataclass(frozen=True)
+class Context(Result):
+    """The context of a transition table: the longest end of the text that the table has. total: of the counts of all tokens that follow
+    it, None where the model does not tell; log_backoff: the logarithm of its back-off weight."""
+
+    tokens: list[str]
+    total: int | None
+    log_backoff: float
 
 
 @dataclass(frozen=True)
 class NgramPaths(Result):
-    """How an n-gram model arrives at each number: a Markov model of order N - 1. next: the transition table of what the text ends in;
-    discounts: of counts 1, 2 and more, per order."""
+    """How an n-gram model arrives at each number: a Markov model of order N - 1. next: the transition table of `context`, which the text
+    ends in; discounts: of counts 1, 2 and more, per order."""
 
     order: int
     tokens: list[TokenPath]
     next: list[Transition]
     discounts: list[list[float]]
+    context: Context
     view: str = "ngram"
 
 

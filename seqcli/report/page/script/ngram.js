@@ -20,10 +20,28 @@ VIEWS.ngram = (section, views) => {
           bars(view.next.map((next) =>
             [tokenText(next.token), next.probability / most, `${probability(next.probability)}  ${say("from_order", next.order)}`]))),
       ),
+      transitions(view),
       view.discounts.length ? table([say("order"), "D₁", "D₂", "D₃₊"],
         view.discounts.map((row, index) => [String(index + 1), ...row.map((number) => fixed(number, 3))]), say("discounts")) : null));
   }
 };
+
+/** The transition table of the context that the text ends in: of which count, discount and back-off each probability is made. */
+function transitions({ context, next }) {
+  const counted = context.total != null;
+  const number = (value, digits) => (value == null ? "–" : fixed(value, digits));
+  const rows = next.map((each) => [
+    tokenText(each.token), ...(counted ? [count(each.count), number(each.discount, 3)] : []),
+    fixed(each.own, 4), fixed(each.lower, 4), fixed(each.probability, 4),
+  ]);
+  const caption = el("span", {}, say("transitions_of"), " ", ...(context.tokens.length ? spaced(context.tokens) : [say("no_context")]));
+  const weight = probability(Math.exp(context.log_backoff));
+  return el("div", {},
+    table([say("token"), ...(counted ? [say("count"), say("discount")] : []),
+      counted ? say("own_counted", count(context.total)) : say("own"), say("lower"), say("probability")], rows, caption),
+    el("p", { class: "soft" }, say(counted ? "about_counts" : "about_no_counts"),
+      context.tokens.length ? ` ${say("weight_of", weight)}` : ""));
+}
 
 /** p(token | what the model looks back at), with its number. */
 function factor({ token, log_prob, steps }, place) {
