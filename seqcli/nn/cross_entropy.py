@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-_AT_ONCE = 1 << 21  # float32 logits per chunk, small enough for the cache
-KEPT = 1 << 27  # gradients of logits per chunk
+_AT_ONCE = 1 << 21  # float32 logits per chunk, small enough for the cache of a processor
+KEPT = 1 << 27  # gradients of logits per chunk; on a device also logits, since each chunk is a dozen kernels to start
+_ALIGNED = 64  # columns of a product on a device, whose kernels for half precision are made for multiples of 8 or more
 
 
 def linear_cross_entropy(
@@ -24,6 +26,13 @@ def linear_cross_entropy(
     2016)."""
     dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
     return _LinearCrossEntropy.apply(x, weight, bias, targets, smoothing, dtype)
+
+
+def _sizes(vocab: int, *, device: torch.device) -> tuple[int, int]:
+    """Logits at a time, and the columns of their products, at least V."""
+    if device.type == "cpu":
+        return _AT_ONCE, vocab
+    return KEPT, -(-vocab // _ALIGNED) * _ALIGNED
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -37,38 +46,44 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def _forward(ctx: Any, x, weight, bias, targets, smoothing, dtype):
         vocab = len(weight)
+        at_once, columns = _sizes(vocab, device=x.device)
         inner, table = x.to(dtype), weight.to(dtype)
+        if more := columns - vocab:
+            table = F.pad(table, (0, 0, 0, more))  # [columns, D]
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         grad_x = torch.empty_like(inner)
         grad_weight = torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
-        some, most = max(1, _AT_ONCE // vocab), max(1, KEPT // vocab)
+        some, most = max(1, at_once // columns), max(1, KEPT // columns)
         logits = torch.empty(
-            min(some, len(x)), vocab, device=x.device
+            min(some, len(x)), columns, device=x.device
         )  # reused: allocating memory costs more than the sums
-        grads = torch.empty(min(most, len(x)), vocab, dtype=dtype, device=x.device)
+        grads = torch.empty(min(most, len(x)), columns, dtype=dtype, device=x.device)
         for rows, wanted, out in zip(inner.split(most), targets.split(most), grad_x.split(most)):
             grad = grads[: len(rows)]
             for part, own, kept in zip(rows.split(some), wanted.split(some), grad.split(some)):
                 torch.mm(part, table.T, out=kept)
-                scores = logits[: len(part)].copy_(kept)  # [some, V]
+                scores = logits[: len(part)].copy_(kept)  # [some, columns]
+                real = scores[:, :vocab]
+                if more:
+                    scores[:, vocab:] = -torch.inf
                 if bias is not None:
-                    scores += bias
+                    real += bias
                 hit = scores.gather(-1, own[:, None])
                 if smoothing:
-                    total -= smoothing * (scores.mean(-1).sum() - hit.sum())
+                    total -= smoothing * (real.mean(-1).sum() - hit.sum())
                 peak = scores.amax(-1, keepdim=True)
                 sums = scores.sub_(peak).exp_().sum(-1, keepdim=True)
                 total += (sums.log() + peak - hit).sum()
                 share = scores.div_(sums)  # the gradient is the softmax minus the target
                 if smoothing:
-                    share -= smoothing / vocab
+                    real -= smoothing / vocab
                 share.scatter_add_(-1, own[:, None], torch.full_like(hit, smoothing - 1))
                 if grad_bias is not None:
-                    grad_bias += share.sum(0)
+                    grad_bias += real.sum(0)
                 kept.copy_(share)
             torch.mm(grad, table, out=out)
-            grad_weight += grad.T @ rows
+            grad_weight += (grad.T @ rows)[:vocab]
         ctx.save_for_backward(grad_x, grad_weight, grad_bias)
         ctx.dtype = x.dtype
         return total

@@ -47,6 +47,8 @@ def place(device: str = "auto", precision: str = "auto", *, threads: int | None 
         raise UsageError(
             f"no such device: {device!r} ({str(error).splitlines()[0]})", cure="use --device cpu"
         ) from None
+    if where.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # or recurrent layers multiply with 10 bits, and are not fp32
     if precision == "int8" and where.type != "cpu":
         raise UsageError(f"--precision int8 needs the CPU, not {where.type}", cure="use --precision bf16")
     if precision == "fp16" and where.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():

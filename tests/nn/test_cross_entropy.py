@@ -17,7 +17,10 @@ def parts(rows: int, vocab: int, *, bias: bool):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize(("at_once", "kept"), [(1 << 21, 1 << 27), (22, 55), (1, 1)])
-def test_it_is_pytorchs(bias, smoothing, at_once, kept, monkeypatch):
+@pytest.mark.parametrize("as_device", ["cpu", "cuda"])
+def test_it_is_pytorchs(bias, smoothing, at_once, kept, as_device, monkeypatch):
+    sizes = cross_entropy._sizes
+    monkeypatch.setattr(cross_entropy, "_sizes", lambda vocab, device: sizes(vocab, device=torch.device(as_device)))
     monkeypatch.setattr(cross_entropy, "_AT_ONCE", at_once)
     monkeypatch.setattr(cross_entropy, "KEPT", kept)
     x, weight, offset, targets = parts(17, 11, bias=bias)
