@@ -39,3 +39,12 @@ def check_logits(logits: np.ndarray) -> None:
             raise ModelError("the model's logits are not all finite", cure=_CURE)
         if best.min() == -math.inf:
             raise ModelError("all outputs of the model have probability zero", cure=_CURE)
+
+
+def check_normalisers(log_sums: np.ndarray) -> None:
+    """The same, by the logarithms of the sums of exp(logits), [...]."""
+    if log_sums.size:
+        if not log_sums.max() < math.inf:
+            raise ModelError("the model's logits are not all finite", cure=_CURE)
+        if log_sums.min() == -math.inf:
+            raise ModelError("all outputs of the model have probability zero", cure=_CURE)

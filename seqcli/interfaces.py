@@ -146,6 +146,53 @@ class Scorer(Protocol):
         """Scores every token of every row; `context` (int32 [C]) precedes each row and is not scored."""
 
 
+class Sampling(Protocol):
+    """How a distribution is changed before a token is drawn from it: `decoding.policy.Policy`."""
+
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def top_k(self) -> int | None: ...
+    @property
+    def top_p(self) -> float: ...
+    @property
+    def min_p(self) -> float: ...
+    @property
+    def repetition_penalty(self) -> float: ...
+
+
+class Best(NamedTuple):
+    """The most likely tokens of each row, most likely first, of equal ones the first: int64 [B, k]; their logits, [B, k]; and what
+    makes these log-probabilities when it is subtracted, float64 [B]."""
+
+    tokens: np.ndarray
+    logits: np.ndarray
+    normaliser: np.ndarray
+
+
+class Drawn(NamedTuple):
+    """A token of each row, int64 [B], and its natural log p under the model itself, float64 [B]."""
+
+    tokens: np.ndarray
+    log_prob: np.ndarray
+
+
+class Logits(Protocol):
+    """Of the next token of B rows, wherever they are. never: tokens that cannot come; forbidden: rows and tokens, int64 [n] each,
+    that cannot either. Both are left out of what is chosen, and count in log p."""
+
+    def best(
+        self, k: int, *, never: Sequence[int] = (), forbidden: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Best: ...
+
+    def draw(
+        self, policy: Any, u: np.ndarray, *, history: np.ndarray | None = None, never: Sequence[int] = (),
+        forbidden: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> Drawn:  # fmt: skip
+        """policy: a `Sampling`; u: [B], in [0, 1), the share of the total probability that lies before the token; history: int [B, T],
+        the tokens of each row so far."""
+
+
 class Stepper(Protocol):
     """Continues rows token by token: a language model, or a translator given its sources."""
 
@@ -158,6 +205,17 @@ class Stepper(Protocol):
         lengths: int64 [B], 0 is allowed; state: from an earlier call, None to begin new rows. The logit of `<s>` is
         -inf. The start of a text, a forced prefix and a step by one token are all calls of this method.
         """
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """A `Stepper` that may compute on a device from which logits should not be fetched."""
+
+    @property
+    def on_device(self) -> bool: ...
+
+    def step(self, tokens: np.ndarray, lengths: np.ndarray, state: Any = None) -> tuple[Logits, State]:
+        """As `extend`, but the logits stay where they are."""
 
 
 class LanguageModel(Scorer, Stepper, Protocol):

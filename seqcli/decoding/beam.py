@@ -26,9 +26,9 @@ from functools import partial
 
 import numpy as np
 
-from seqcli.decoding.model_log_prob import log_normaliser
-from seqcli.decoding.policy import forbid_repeats, top
-from seqcli.interfaces import State, Stepper
+from seqcli.decoding.logits import HostLogits, extended
+from seqcli.decoding.policy import repeats, top
+from seqcli.interfaces import Logits, State, Stepper
 
 _WIDEST = 1 << 24  # logits that a doubled beam may hold at a time: 64 MB
 
@@ -128,18 +128,21 @@ def _search(
     found: dict[int, list[Hypothesis]] = {source: [] for source in sources.tolist()}
     dropped = dict.fromkeys(found, False)
     ids = np.tile(np.asarray(prefix, np.int64), (len(sources), 1, 1))  # [B, live, length]
-    logits, total = log_prob.copy(), np.zeros((len(sources), 1))  # log p of an extension: a logit + its row's total
+    total = np.zeros((len(sources), 1))  # log p of an extension: a logit + its row's total
+    logits: Logits = HostLogits(log_prob.copy(), log_probs=True)
+    absent: list[int] = []  # tokens that none can be extended by
     while len(sources):
         # 1. The best of all extensions
-        forbid_repeats(logits, ids.reshape(len(logits), -1), n=no_repeat_ngram)
-        likeliest = top(logits, beam_size + 1)  # [B live, k + 1]
-        extended = np.take_along_axis(logits, likeliest, axis=1) + total.reshape(-1, 1)
+        repeated = repeats(ids.reshape(ids.shape[0] * ids.shape[1], -1), n=no_repeat_ngram)
+        likeliest, own, normaliser = logits.best(beam_size + 1, never=absent, forbidden=repeated)  # [B live, k + 1]
+        total -= normaliser.reshape(total.shape)
+        longer = own + total.reshape(-1, 1)
         width, each = ids.shape[1], likeliest.shape[1]
-        extended = extended.reshape(len(sources), width * each)
-        best = top(extended, 2 * beam_size)  # of which at most half end
-        total = np.take_along_axis(extended, best, axis=1)  # [B, 2 k]
+        longer = longer.reshape(len(sources), width * each)
+        best = top(longer, 2 * beam_size)  # of which at most half end
+        total = np.take_along_axis(longer, best, axis=1)  # [B, 2 k]
         parent = best // each
-        token = np.take_along_axis(likeliest.reshape(extended.shape), best, axis=1)
+        token = np.take_along_axis(likeliest.reshape(longer.shape), best, axis=1)
         ids = np.concatenate([np.take_along_axis(ids, parent[:, :, None], axis=1), token[:, :, None]], axis=2)
         for source in sources[(total[:, beam_size:] > -np.inf).any(axis=1)].tolist():
             dropped[source] = True
@@ -176,10 +179,8 @@ def _search(
         sources, longest, ids = sources[alive], longest[alive], ids[alive]
         total, token = total[alive], token[alive]
         # 5. The others read their last tokens
-        tokens = token.reshape(-1, 1).astype(np.int32)
-        logits, state = model.extend(tokens, np.ones(len(tokens), np.int64), state.reorder(rows))
-        total -= log_normaliser(model, logits).reshape(total.shape)
-        logits[:, never] = -np.inf
+        logits, state = extended(model, token.ravel(), state.reorder(rows))
+        absent = never
     return found, dropped
 
 

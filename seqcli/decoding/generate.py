@@ -14,13 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from seqcli.decoding import beam
+from seqcli.decoding.logits import HostLogits, extended
 from seqcli.decoding.model_log_prob import log_probs
-from seqcli.decoding.policy import Policy
+from seqcli.decoding.policy import Policy, draw
 from seqcli.decoding.prompt import Prompt, Prompter, Start, begin
-from seqcli.decoding.sampling import draw, numbers
+from seqcli.decoding.sampling import numbers
 from seqcli.decoding.text_stream import TextStream
 from seqcli.errors import UsageError
-from seqcli.interfaces import OpenModel, State
+from seqcli.interfaces import Logits, OpenModel, State
 from seqcli.ranges import BEAM, COUNT, SEED, check, ranged
 from seqcli.results.language import Continuation
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
@@ -136,15 +137,15 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
     random = [numbers(settings.seed, line=sample.line, sample=sample.number) for sample in samples]
     # 1. Every prompt is read once; a sample's first number says where in it the first token begins
     u = np.array([one.random() for one in random])
-    starts, logits, may, state = _begun(opened, samples, u=u, temperature=policy.temperature if policy.random else 0)
+    starts, first, may, state = _begun(opened, samples, u=u, temperature=policy.temperature if policy.random else 0)
+    logits: Logits = HostLogits(first, log_probs=opened.model.logits_are_log_probs, may=may)
     rows = [GrowingText(opened, sample, start, settings) for sample, start in zip(samples, starts)]
     history = padded([row.prompt.ids[: start.kept] for row, start in zip(rows, starts)], fill=BOS_ID)
-    alive = np.arange(len(rows))
+    alive, never = np.arange(len(rows)), _never(opened)
     while True:
         # 2. A token of each row
         u = np.array([random[row].random() for row in alive])
-        drawn = draw(policy.log_probs(np.where(may, logits, -np.inf), history=history), u)
-        log_prob = np.take_along_axis(log_probs(opened.model, logits), drawn[:, None], axis=1)[:, 0]
+        drawn, log_prob = logits.draw(policy, u, history=history, never=never)
         for row, token, value in zip(alive, drawn.tolist(), log_prob.tolist()):
             rows[row].add(token, value)
             yield rows[row]
@@ -154,9 +155,7 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
             return
         alive, drawn = alive[on], drawn[on, None]
         history = np.concatenate([history[on], drawn], axis=1) if policy.repetition_penalty != 1 else history[on]
-        logits, state = opened.model.extend(drawn.astype(np.int32), np.ones(len(on), np.int64), state.reorder(on))
-        may = np.ones(logits.shape, bool)
-        may[:, _never(opened)] = False
+        logits, state = extended(opened.model, drawn[:, 0], state.reorder(on))
 
 
 def _likeliest(

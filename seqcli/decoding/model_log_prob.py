@@ -15,9 +15,3 @@ from seqcli.interfaces import Stepper
 def log_probs(model: Stepper, logits: np.ndarray) -> np.ndarray:
     """Log-probabilities, float64 [B, V], of logits [B, V]."""
     return logits.astype(np.float64) if model.logits_are_log_probs else policy.log_softmax(logits)
-
-
-def log_normaliser(model: Stepper, logits: np.ndarray) -> np.ndarray:
-    """The constant that `log_probs` subtracts from each row, float64 [B]; faster if only a few entries of a row are
-    needed."""
-    return np.zeros(len(logits)) if model.logits_are_log_probs else policy.log_normaliser(logits)

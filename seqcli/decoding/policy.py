@@ -69,17 +69,30 @@ class Policy:
         return x
 
 
-def forbid_repeats(logits: np.ndarray, ids: np.ndarray, *, n: int) -> None:
-    """-inf, in place, for tokens that complete n tokens which stand in their row already (Paulus et al. 2018, section 2.5).
+def draw(log_prob: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """A token of each row: the first at which the sum of probabilities exceeds the share `u` of their total.
 
-    logits: [B, V]; ids: int [B, T]; n: 0 forbids nothing.
+    log_prob: [B, V]; u: [B], in [0, 1). Returns int64 [B]. Tokens of -inf are never drawn.
+    """
+    drawn = np.empty(len(log_prob), np.int64)
+    for row, (values, at) in enumerate(zip(log_prob, u)):
+        may = np.flatnonzero(values > -np.inf)
+        sums = np.exp(values[may]).cumsum()
+        drawn[row] = may[np.searchsorted(sums, at * sums[-1], side="right")]
+    return drawn
+
+
+def repeats(ids: np.ndarray, *, n: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Rows, and tokens that complete n tokens which stand in their row already (Paulus et al. 2018, section 2.5): int64 [m] each.
+
+    ids: int [B, T]; n: 0 forbids nothing.
     """
     if not n or ids.shape[1] < n:
-        return
+        return None
     grams = np.lib.stride_tricks.sliding_window_view(ids, n, axis=1)  # [B, T - n + 1, n]
     last = ids[:, None, ids.shape[1] - n + 1 :]  # the n - 1 tokens that end a row
     rows, places = np.nonzero((grams[:, :, :-1] == last).all(axis=2))
-    logits[rows, grams[rows, places, -1]] = -np.inf
+    return rows, grams[rows, places, -1].astype(np.int64)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

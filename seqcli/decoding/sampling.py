@@ -13,26 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from seqcli.decoding.beam import Hypothesis
-from seqcli.decoding.policy import Policy, forbid_repeats, log_softmax
-from seqcli.interfaces import State, Stepper
+from seqcli.decoding.logits import HostLogits, extended
+from seqcli.decoding.policy import Policy, repeats
+from seqcli.interfaces import Logits, State, Stepper
 
 
 def numbers(seed: int, *, line: int, sample: int) -> np.random.Generator:
     """The random numbers of one sample, in order."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, line, sample]))
-
-
-def draw(log_prob: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """A token of each row: the first at which the sum of probabilities exceeds the share `u` of their total.
-
-    log_prob: [B, V]; u: [B], in [0, 1). Returns int64 [B]. Tokens of -inf are never drawn.
-    """
-    drawn = np.empty(len(log_prob), np.int64)
-    for row, (values, at) in enumerate(zip(log_prob, u)):
-        may = np.flatnonzero(values > -np.inf)
-        sums = np.exp(values[may]).cumsum()
-        drawn[row] = may[np.searchsorted(sums, at * sums[-1], side="right")]
-    return drawn
 
 
 def sample(
@@ -52,14 +40,13 @@ def sample(
     """One sample for each of B rows; arguments as in `beam.search`, `random` [B] yields a number per token.
     `log_prob` of a hypothesis is that of the model itself, whatever the policy."""
     found: dict[int, Hypothesis] = {}
-    alive = np.arange(len(log_prob))
+    alive, total = np.arange(len(log_prob)), np.zeros(len(log_prob))
+    logits: Logits = HostLogits(log_prob.copy(), log_probs=True)
     ids = np.tile(np.asarray(prefix, np.int64), (len(alive), 1))  # [B, length]
     while len(alive):
-        may = log_prob.copy()
-        may[:, never] = -np.inf
-        forbid_repeats(may, ids, n=no_repeat_ngram)
-        token = draw(policy.log_probs(may), np.array([random[row].random() for row in alive.tolist()]))
-        total = log_prob[np.arange(len(alive)), token]
+        u = np.array([random[row].random() for row in alive.tolist()])
+        token, more = logits.draw(policy, u, never=never, forbidden=repeats(ids, n=no_repeat_ngram))
+        total = total + more
         ids = np.concatenate([ids, token[:, None]], axis=1)
         length = ids.shape[1]
         done = (token == end) | (length == len(prefix) + max_new_tokens[alive])
@@ -68,8 +55,6 @@ def sample(
             found[alive[row]] = Hypothesis(ids[row].tolist(), float(total[row]), score, bool(token[row] == end))
         on = np.flatnonzero(~done)
         if len(on):
-            tokens, state = token[on, None].astype(np.int32), state.reorder(on)
-            logits, state = model.extend(tokens, np.ones(len(on), np.int64), state)
-            log_prob = log_softmax(logits) + total[on, None]
-        alive, ids = alive[on], ids[on]
+            logits, state = extended(model, token[on], state.reorder(on))
+        alive, ids, total = alive[on], ids[on], total[on]
     return [found[row] for row in range(len(found))]

@@ -21,6 +21,8 @@ from seqcli.nn.linear import Linear, hold
 from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID
 
+_ON_DEVICE = 1 << 16  # tokens per pass at least, where the work of a few thousand is over before the next is started
+
 
 def chosen(targets: Tensor, counted: Tensor | None) -> Tensor:
     """Where the targets are that count, among all of them: int64 [n]."""
@@ -85,6 +87,11 @@ class Network(nn.Module):
         return next(self.body.parameters()).device  # of the embedding
 
     @property
+    def on_device(self) -> bool:
+        """Whether to leave logits where they are; not where that is the memory of the host, or has no float64."""
+        return self.device.type not in ("cpu", "mps")
+
+    @property
     def held(self) -> bool:
         """Whether its weights are laid out for inference, in a fixed dtype."""
         return self.head.held
@@ -95,7 +102,8 @@ class Network(nn.Module):
         self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
         self.precision = placement.precision
         hold(self, placement.dtype)
-        self.batch_tokens = batch_tokens or self.batch_tokens
+        least = 0 if placement.device.type == "cpu" else _ON_DEVICE
+        self.batch_tokens = batch_tokens or max(self.batch_tokens, least)
 
     def cast(self) -> torch.autocast:
         """Autocast of matrix products to its dtype, unless its weights are laid out in it; recurrent cells stay in
@@ -106,8 +114,8 @@ class Network(nn.Module):
 def extend(
     tokens: np.ndarray, lengths: np.ndarray, state: State | None, *,
     begin: Callable[[np.ndarray], Any], read: Callable[[Tensor, Any], tuple[Tensor, Any]], device: torch.device,
-) -> tuple[np.ndarray, Any]:  # fmt: skip
-    """See `interfaces.LanguageModel.extend`.
+) -> tuple[Tensor, Any]:  # fmt: skip
+    """See `interfaces.LanguageModel.extend`; the logits are where they were computed.
 
     begin: the state of these rows (int64) before their `<s>`; read: of tokens int64 [B, T] that follow a state the logits of
     what comes next, float32 [B, V], and the state after them, which has `joined(states)` besides.
@@ -123,17 +131,23 @@ def extend(
         part = to_device(tokens[rows, : lengths[rows[0]]].astype(np.int64), device)
         before = begin(rows) if state is None else state if len(groups) == 1 else state.reorder(rows)
         logits, after = read(part, before)
-        parts.append(to_host(logits))
-        finite.check_logits(parts[-1])
+        parts.append(logits)
         states.append(after)
     if len(groups) == 1:
         return parts[0], states[0]
     order = np.argsort(np.concatenate(groups))
-    return np.concatenate(parts)[order], states[0].joined(states).reorder(order)
+    return torch.cat(parts).index_select(0, to_device(order, device)), states[0].joined(states).reorder(order)
+
+
+def fetched(logits: Tensor) -> np.ndarray:
+    """float32 [B, V]. Raises ModelError where they are not finite."""
+    values = to_host(logits)
+    finite.check_logits(values)
+    return values
 
 
 _PRODUCT = 1 << 24  # logits per matrix product, which is faster with many rows
-_LOGITS = 1 << 21  # logits normalised at a time, small enough for the cache
+_LOGITS = 1 << 21  # logits normalised at a time, small enough for the cache of a processor
 
 
 def logits(model: Network, features: Tensor) -> Tensor:
@@ -148,7 +162,7 @@ def of_targets(
     log_probs, ranks = [], []
     head, size = model.head, model.head.out_features
     for part, wanted in zip(*(x.split(max(1, _PRODUCT // size)) for x in (features, targets))):
-        some = max(1, _LOGITS // size)
+        some = max(1, (_LOGITS if part.device.type == "cpu" else _PRODUCT) // size)
         for raw, token in zip(head(part).split(some), wanted[:, None].split(some)):
             values = _possible(raw, model.impossible)
             if rank:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from seqcli.interfaces import Scores, State
 from seqcli.nn import inference, threads
+from seqcli.nn.device_logits import DeviceLogits
 from seqcli.nn.inference import Network
 from seqcli.nn.transfer import to_device
 from seqcli.text import BOS_ID
@@ -142,9 +143,18 @@ class NeuralLanguageModel(Network):
 
     # Stepping
 
-    @inference_method
     def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[np.ndarray, State]:
         """See `interfaces.LanguageModel.extend`."""
+        logits, state = self._extended(tokens, lengths, state)
+        return inference.fetched(logits), state
+
+    def step(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None = None) -> tuple[DeviceLogits, State]:
+        """See `interfaces.OnDevice.step`."""
+        logits, state = self._extended(tokens, lengths, state)
+        return DeviceLogits(logits), state
+
+    @inference_method
+    def _extended(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None) -> tuple[Tensor, State]:
         return inference.extend(
             tokens, lengths, state, begin=lambda rows: self.beginning(len(rows)), read=self._next, device=self.device
         )

@@ -192,9 +192,9 @@ class MaskedLanguageModel(NeuralLanguageModel):
 
     # Stepping
 
-    def extend(self, tokens: np.ndarray, lengths: np.ndarray, state: Any = None) -> tuple[np.ndarray, Any]:
+    def _extended(self, tokens: np.ndarray, lengths: np.ndarray, state: Any) -> tuple[Tensor, Any]:
         """Of a hybrid model. Raises UsageError for one that fills in only: it has no next token."""
         if not self.hybrid:
             cure = "use `generate --fill`, or train with --objective hybrid"
             raise UsageError("a masked model does not predict the next token", cure=cure)
-        return super().extend(tokens, lengths, state)
+        return super()._extended(tokens, lengths, state)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from seqcli.interfaces import Scores
 from seqcli.nn import inference, recording, threads
+from seqcli.nn.device_logits import DeviceLogits
 from seqcli.nn.inference import Network
 from seqcli.nn.memory import Memory
 from seqcli.nn.transfer import to_device, to_host
@@ -101,11 +102,29 @@ class Given:
     def __init__(self, model: NeuralTranslator, memory: Memory):
         self._model, self._memory = model, memory
 
-    @torch.inference_mode()
     def extend(
         self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None = None
     ) -> tuple[np.ndarray, Conditioned]:
         """See `interfaces.LanguageModel.extend`; without a state row b begins the translation of source b."""
+        logits, state = self._extended(tokens, lengths, state)
+        return inference.fetched(logits), state
+
+    @property
+    def on_device(self) -> bool:
+        """See `interfaces.OnDevice`."""
+        return self._model.on_device
+
+    def step(
+        self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None = None
+    ) -> tuple[DeviceLogits, Conditioned]:
+        """See `interfaces.OnDevice.step`."""
+        logits, state = self._extended(tokens, lengths, state)
+        return DeviceLogits(logits), state
+
+    @torch.inference_mode()
+    def _extended(
+        self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None
+    ) -> tuple[Tensor, Conditioned]:
         return inference.extend(
             tokens, lengths, state, begin=self._beginning, read=self._next, device=self._model.device
         )

@@ -53,9 +53,15 @@ class _Timed:
         return _Timed(self._model.given(memory), self._until)
 
     def extend(self, *arguments: Any, **named: Any) -> Any:
+        return self._in_time().extend(*arguments, **named)
+
+    def step(self, *arguments: Any, **named: Any) -> Any:
+        return self._in_time().step(*arguments, **named)
+
+    def _in_time(self) -> Any:
         if time.monotonic() > self._until:
             raise TimeoutError
-        return self._model.extend(*arguments, **named)
+        return self._model
 
 
 def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequence[Sequence[str]]) -> str:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli.decoding.policy import Policy, log_normaliser, log_softmax, top, top_mask
-from seqcli.decoding.sampling import draw, numbers
+from seqcli.decoding.policy import Policy, draw, log_normaliser, log_softmax, top, top_mask
+from seqcli.decoding.sampling import numbers
 
 LOGITS = st.lists(
     st.lists(st.sampled_from([-math.inf, -3.0, -1.0, 0.0, 0.5, 0.5, 2.0, 700.0]), min_size=5, max_size=5).filter(

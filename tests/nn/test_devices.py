@@ -25,6 +25,7 @@ from seqcli.nn import states, transfer
 from seqcli.text import BOS_ID, EOS_ID
 from seqcli.token_batch import TokenBatch, padded_to_extend
 from seqcli.tokenizers.bytes import Bytes
+from seqcli.training.device import Placement
 
 V, C = Bytes.vocab_size, 3
 TOKENS = np.array([[BOS_ID, 5, 6, 7, EOS_ID], [BOS_ID, 8, EOS_ID, -1, -1]])
@@ -83,7 +84,7 @@ class Device(TorchDispatchMode):
                 )
             if wanted == "cpu" and tensor.device.type == "meta":
                 self.fetched.append(tuple(tensor.shape))
-                noise = torch.from_numpy(self._noise.normal(size=tuple(tensor.shape)))
+                noise = torch.from_numpy(self._noise.integers(3, V, tuple(tensor.shape)))  # which is tokens, too
                 return noise.to(kwargs.get("dtype") or tensor.dtype)
         else:
             assert len(devices) < 2, f"{func}: tensors on {devices}"
@@ -134,6 +135,15 @@ def there(task, arch, **settings):
 def test_faults_are_found(fault, inference, device):
     with torch.inference_mode(inference), pytest.raises((AssertionError, RuntimeError, NotImplementedError)):
         fault(torch.ones(4, 3, device="meta"))
+
+
+def test_a_pass_over_a_device_has_more_tokens():
+    passes = {}
+    for where in ("cpu", "meta"):
+        model = network("language", "transformer")
+        model.place(Placement(torch.device(where), torch.float32))
+        passes[where] = model.batch_tokens
+    assert passes["meta"] > passes["cpu"]
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -260,6 +270,8 @@ def test_texts_are_generated(arch, settings, device):
     opened = OpenModel("model", arch, "document", Bytes(), there("language", arch))
     texts = list(generate(opened, ["ab", "a longer prompt"], GenerationSettings(max_new_tokens=3, **settings)))
     assert len(texts) == 2 * settings.get("num_samples", 1)
+    prompts, *steps = device.fetched  # once a step
+    assert prompts == (2, V) and len(steps) == 2 and all(width < 10 for _, width in steps)
 
 
 @pytest.mark.parametrize("settings", [{"beam_size": 3, "n_best": 2, "no_repeat_ngram": 2}, {"num_samples": 2}])
@@ -268,10 +280,10 @@ def test_translations_are_found(arch, settings, device, monkeypatch):
     monkeypatch.setattr(translate, "_MORE", 2)
     opened = OpenTranslator("model", arch, Bytes(), Bytes(), there("translation", arch))
     lines = ["ab", "longer than it", "", "cd"]
-    assert (
-        len(list(translate.translate(opened, lines, TranslationSettings(max_length_ratio=0.1, prefix="x", **settings))))
-        == 4
-    )
+    how = TranslationSettings(max_length_ratio=0.1, prefix="x", **settings)
+    assert len(list(translate.translate(opened, lines, how))) == 4
+    steps = [shape for shape in device.fetched if len(shape) == 2 and shape[1] != V]
+    assert len(steps) > 3 and all(width < 10 for _, width in steps)
 
 
 @pytest.mark.parametrize("arch", TRANSLATION)

@@ -1,0 +1,112 @@
+"""Logits that stay on the device where they were computed: searches and draws choose there, and fetch what they chose.
+
+`interfaces.Logits` by PyTorch. `decoding/logits.py` and `decoding/policy.py` are the same in numpy, which is what is used on a processor
+and what this is tested against: ties are broken alike, and sums are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqcli import finite
+from seqcli.interfaces import Best, Drawn, Sampling
+from seqcli.nn.transfer import to_device, to_host
+
+
+class DeviceLogits:
+    """values: float32 [B, V]."""
+
+    def __init__(self, values: Tensor):
+        self._values = values
+
+    @torch.inference_mode()
+    def best(
+        self, k: int, *, never: Sequence[int] = (), forbidden: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Best:
+        """See `interfaces.Logits.best`."""
+        values = self._allowed(never, forbidden)
+        k = min(k, values.shape[1])
+        tokens = torch.arange(values.shape[1], device=values.device)
+        places = (_ordered(values) << 32 | (values.shape[1] - 1 - tokens)).topk(k, dim=1).indices
+        chosen = values.gather(1, places).double()
+        found = to_host(torch.cat([places.double(), chosen, self._normaliser()], dim=1))  # one wait
+        normaliser = found[:, -1]
+        finite.check_normalisers(normaliser)
+        return Best(found[:, :k].astype(np.int64), found[:, k:-1].astype(np.float32), normaliser)
+
+    @torch.inference_mode()
+    def draw(
+        self, policy: Sampling, u: np.ndarray, *, history: np.ndarray | None = None, never: Sequence[int] = (),
+        forbidden: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> Drawn:  # fmt: skip
+        """See `interfaces.Logits.draw`."""
+        values, normaliser = self._allowed(never, forbidden), self._normaliser()
+        if policy.repetition_penalty != 1 and history is not None:
+            values, there = values.double(), to_device(history.astype(np.int64), values.device)
+            old = values.gather(1, there)
+            penalised = torch.where(old > 0, old / policy.repetition_penalty, old * policy.repetition_penalty)
+            values = values.scatter(1, there, penalised)
+        if policy.temperature == 0:
+            token = values.argmax(1, keepdim=True)  # the first of equal ones
+        else:
+            token = _drawn(_log_probs(values, policy), to_device(u, values.device))
+        log_prob = self._values.gather(1, token).double() - normaliser
+        found = to_host(torch.cat([token.double(), log_prob, normaliser], dim=1))  # one wait
+        finite.check_normalisers(found[:, 2])
+        return Drawn(found[:, 0].astype(np.int64), found[:, 1])
+
+    def _normaliser(self) -> Tensor:
+        """float64 [B, 1]"""
+        return self._values.double().logsumexp(1, keepdim=True)
+
+    def _allowed(self, never: Sequence[int], forbidden: tuple[np.ndarray, np.ndarray] | None) -> Tensor:
+        """The values with -inf for what cannot come."""
+        values = self._values
+        if len(never):
+            values = values.index_fill(1, to_device(np.array(never, np.int64), values.device), -torch.inf)
+        if forbidden is not None and len(forbidden[0]):
+            rows, tokens = (to_device(each, values.device) for each in forbidden)
+            values = values.index_put((rows, tokens), values.new_full((), -torch.inf))
+        return values
+
+
+def _ordered(values: Tensor) -> Tensor:
+    """Whole numbers that are ordered as float32 values are: int64."""
+    bits = (values + 0.0).view(torch.int32)  # -0.0 becomes 0.0
+    return (bits ^ (bits >> 31 & 0x7FFFFFFF)).long()
+
+
+def _log_probs(values: Tensor, policy: Sampling) -> Tensor:
+    """`Policy.log_probs` after its first step, for a temperature above 0: float64 [B, V]."""
+    x = values - values.amax(1, keepdim=True).double()
+    x = x / policy.temperature
+    if policy.top_k is not None and policy.top_k < x.shape[1]:
+        edge = x.topk(policy.top_k, dim=1).values[:, -1:]
+        above, level = x > edge, x == edge
+        kept = above | (level & (level.cumsum(1) <= policy.top_k - above.sum(1, keepdim=True)))
+        x = x.masked_fill(~kept, -torch.inf)
+    x = x.log_softmax(1)
+    if policy.top_p < 1:
+        p, order = x.exp().sort(dim=1, descending=True, stable=True)
+        before = torch.cat([p.new_zeros(len(p), 1), p.cumsum(1)[:, :-1]], dim=1)  # the sum of those that come before
+        inside = before < policy.top_p
+        inside[:, 0] = True
+        x = x.masked_fill(~torch.empty_like(inside).scatter(1, order, inside), -torch.inf).log_softmax(1)
+    if policy.min_p > 0:
+        least = x.amax(1, keepdim=True) + float(np.log(policy.min_p))
+        x = x.masked_fill(x < least, -torch.inf).log_softmax(1)
+    return x
+
+
+def _drawn(log_prob: Tensor, u: Tensor) -> Tensor:
+    """`sampling.draw`: int64 [B, 1]. Sums that threads make together may fall by a rounding, so what is excluded is excluded here."""
+    sums, may = log_prob.exp().cumsum(1), log_prob > -torch.inf
+    beyond = may & (sums > u[:, None] * sums[:, -1:])
+    places = torch.arange(log_prob.shape[1], device=log_prob.device)
+    last = torch.where(may, places, -1).amax(1, keepdim=True)
+    first = torch.where(beyond, places, len(places)).amin(1, keepdim=True)
+    return torch.minimum(first, last).clamp_min(0)  # of NaN, which is refused once it is fetched
