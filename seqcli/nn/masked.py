@@ -127,19 +127,25 @@ class MaskedLanguageModel(NeuralLanguageModel):
         return Scores(log_prob, rank=ranks)
 
     def _views(self, row: np.ndarray, *, given: int) -> Iterator[tuple[_View, np.ndarray]]:
-        """What has to be seen to score the tokens of a row after the first `given`, and which of them each view scores."""
-        step = max(1, self.window // 2)
-        begins = [*range(0, max(len(row) - self.window, 0), step), max(len(row) - self.window, 0)]
-        middles = np.array(begins) + (min(self.window, len(row)) - 1) / 2
-        nearest = np.abs(np.arange(len(row))[:, None] - middles).argmin(1)
+        """What has to be seen to score the tokens of a row after the first `given`, and which of them each view scores. A model with
+        an end that it does not predict was trained on `<s>` and `</s>` around what it sees, so that every window of a long row has both."""
+        around = int(self.closed)
+        inner = row[around : len(row) - around]
+        room = max(1, self.window - 2 * around)
+        last = max(len(inner) - room, 0)
+        begins = [*range(0, last, max(1, room // 2)), last]
+        middles = np.array(begins) + (min(room, len(inner)) - 1) / 2
+        nearest = np.abs(np.arange(len(inner))[:, None] - middles).argmin(1)
         for number, begin in enumerate(begins):
-            tokens = row[begin : begin + self.window]
+            tokens = inner[begin : begin + room]
+            if around:
+                tokens = np.concatenate([[BOS_ID], tokens, [EOS_ID]])
             own = np.flatnonzero(nearest == number)
-            own = own[(own >= given) & (own < len(row) - (not self.predicts_end))]
+            own = own[own >= given - around]
             groups = own[:, None] if self._apart is None else [own[own % self._apart == k] for k in range(self._apart)]
             for hidden in groups:
                 if len(hidden):
-                    yield _View(tokens, hidden - begin), hidden
+                    yield _View(tokens, hidden - begin + around), hidden + around
 
     def _judge_views(
         self, views: Sequence[_View], places: Sequence[np.ndarray], log_prob: np.ndarray, ranks: np.ndarray | None

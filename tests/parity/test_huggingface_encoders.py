@@ -101,6 +101,26 @@ def test_pseudo_log_likelihoods_and_fillings_are_those_of_transformers(case, tmp
         np.testing.assert_allclose([token.probability for token in filling], row.topk(4).values.numpy(), atol=MOST)
 
 
+@pytest.mark.parametrize("case", ["bert", "roberta"])
+def test_every_window_of_a_long_text_has_both_ends(case, tmp_path):
+    """A token is predicted in the window, of those that overlap by half, where it is nearest to the middle."""
+    tokenizer, model = made(tmp_path, case, "ForMaskedLM")
+    text, ours = " ".join(TEXTS * 4), seqcli.load(tmp_path)
+    room = (64 if case == "bert" else 64 - tokenizer.pad_token_id - 1) - 2
+    inside = ids_of(tokenizer, text)[0, 1:-1].tolist()
+    assert len(inside) > 2 * room
+    begins = [*range(0, len(inside) - room, room // 2), len(inside) - room]
+    windows = [
+        pseudo(model, torch.tensor([[tokenizer.cls_token_id, *inside[begin : begin + room], tokenizer.sep_token_id]]), tokenizer.mask_token_id)
+        for begin in begins
+    ]  # fmt: skip
+    wanted = []
+    for place in range(len(inside)):
+        _, number = min((abs(place - begin - (room - 1) / 2), number) for number, begin in enumerate(begins))
+        wanted.append(windows[number][place - begins[number]])
+    np.testing.assert_allclose([token.log_prob for token in ours.tokens(text)], wanted, atol=MOST)
+
+
 def test_a_pseudo_log_likelihood_of_a_record_with_line_feeds_and_of_a_context(tmp_path):
     tokenizer, model = made(tmp_path, "roberta", "ForMaskedLM")
     ours = seqcli.load(tmp_path)

@@ -31,8 +31,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from seqcli.errors import ModelError, nearest
+from seqcli.errors import ModelError
 from seqcli.metrics import signature
+
+_HEADS = ("ForCausalLM", "ForMaskedLM", "ForSequenceClassification", "ForConditionalGeneration")  # each for one task
 
 
 class Rule(NamedTuple):
@@ -147,13 +149,25 @@ def all_families() -> list[ModuleType]:
 
 
 def of_architecture(architecture: str, *, where: str) -> ModuleType:
-    """The family of an architecture. Raises ModelError where it is not supported, with the nearest that is."""
+    """The family of an architecture. Raises ModelError where it is not supported, with what is nearest: of the same name, or with the
+    same head."""
     known = {name: family for family in all_families() for name in family.ARCHITECTURES}
     if architecture not in known:
-        kinds = sorted({re.sub(r"(For\w+|LMHeadModel|MTModel|Model)$", "", name) for name in known})
-        cure = f"{nearest(architecture, known)}; supported: {', '.join(kinds)}"
+        (name, head), parts = _parted(architecture), {each: _parted(each) for each in known}
+        alike = [each for each in known if parts[each][0] == name] or [
+            each for each in known if head in _HEADS and parts[each][1] == head
+        ]
+        cure = f"supported: {', '.join(sorted({each for each, _ in parts.values()}))}"
+        if alike:
+            cure = f"nearest: {', '.join(sorted(alike))}; {cure}"
         raise ModelError(f"architecture {_short(architecture)} is not supported", where=where, cure=cure)
     return known[architecture]
+
+
+def _parted(architecture: str) -> tuple[str, str]:
+    """The name of a family, and what its models are for: `GPT2LMHeadModel` is of GPT2, for causal language models."""
+    name, head = re.fullmatch(r"(.*?)(For\w+|LMHeadModel|MTModel|Model|)", architecture, re.DOTALL).groups()  # type: ignore[union-attr]
+    return name, {"LMHeadModel": "ForCausalLM", "MTModel": "ForConditionalGeneration"}.get(head, head)
 
 
 def that_write() -> list[ModuleType]:
