@@ -1,6 +1,7 @@
 """Translation of lines, in order: by beam search or sampling, lines of similar length together, long ones in windows.
 
-A blank line stays blank and is not given to the model. `<unk>` is never generated, since it is not text.
+A blank line stays blank and is not given to the model. Tokens that are not text are never
+generated (`unsaid` of the model): `<unk>`, or, in a model of Marian's, the padding with which translations begin, but not `<unk>`.
 """
 
 from __future__ import annotations

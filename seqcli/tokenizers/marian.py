@@ -65,6 +65,16 @@ class Marian(RenumberedTokenizer):
         self._written = re.compile("|".join(map(re.escape, names)))
         self.ends_rows = "<0x0A>" not in self._own
 
+    @cached_property
+    def languages(self) -> list[str]:
+        """The target languages that a source may begin with, such as `>>de<<`."""
+        return sorted(token for token in self._ids if _LANGUAGE.fullmatch(token))
+
+    def unknown_language(self, text: str) -> str | None:
+        """The target language that a text begins with, if the vocabulary does not have it."""
+        found = _LANGUAGE.match(text)
+        return found[0] if found and found[0] not in self._ids else None
+
     @property
     def files(self) -> tuple[bytes, dict[str, int], tuple[str | None, ...], int]:
         """What it is made of: the SentencePiece file, the vocabulary, its special tokens, the rows of the embedding."""

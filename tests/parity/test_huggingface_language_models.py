@@ -100,6 +100,19 @@ def test_what_the_engine_cannot_compute_is_named(tmp_path, change, found):
     assert found in str(error.value)
 
 
+@pytest.mark.parametrize("architecture, nearest", [
+    *((f"{name}ForConditionalGeneration", "MarianMTModel") for name in ("M2M100", "MBart", "T5", "Whisper")),
+    *((f"{name}ForCausalLM", "GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM") for name in ("GPTNeoX", "Gemma", "Phi")),
+    ("GPT2Model", "GPT2LMHeadModel"), ("BertForTokenClassification", "BertForMaskedLM, BertForPreTraining, BertForSequenceClassification, BertModel"),
+    ("FooBar", ""), ("", ""), ("T5\nFor", ""),
+])  # fmt: skip
+def test_an_architecture_that_is_not_supported_is_told_what_is(architecture, nearest, tmp_path, here):
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": [architecture], "model_type": "t5"}))
+    done = here("score", "-m", tmp_path, "a text")
+    assert done.code == 4 and done.err.count("\n") == 1 and "supported: Bert, Camembert," in done.err
+    assert (f"nearest: {nearest}; supported" if nearest else "is not supported; supported") in done.err
+
+
 def test_explain_shows_the_numbers_of_score(both, here):
     folder, _, _, ours = both
     done = here("explain", "-m", str(folder), "--surprisal", "--json", TEXTS[0])

@@ -167,6 +167,14 @@ def test_the_command(both, here):
     assert here("score", "-m", folder, TEXTS[0]).code == 4
 
 
+def test_target_languages_that_the_vocabulary_does_not_have_are_noted(both, here):
+    folder, *_ = both
+    done = here("translate", "-m", folder, ">>kor<< a day", ">>xyz<< a day", ">>xyz<< a night", "a >>xyz<< b")
+    assert "2 of 4 records begin with a target language that the translator does not know (>>xyz<<)" in done.err
+    assert "known: >>kor<<" in done.err
+    assert "target language" not in here("translate", "-m", folder, ">>kor<< a day").err
+
+
 @pytest.mark.parametrize("separate", [False, True])
 @pytest.mark.parametrize("name", ["encoder_layers", "decoder_layers"])
 def test_layers_that_the_file_does_not_have_are_not_counted(tmp_path, pieces, name, separate):

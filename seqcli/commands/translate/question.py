@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,9 +12,11 @@ from seqcli.data.pairs import SOURCE
 from seqcli.data.tables import TEXT_COLUMNS, ColumnSpec
 from seqcli.decoding.attention import AttentionMap, attentions
 from seqcli.decoding.translate import TranslatedLine, TranslationSettings, forced_by, translate
+from seqcli.errors import listed
 from seqcli.interfaces import OpenTranslator
 from seqcli.metrics import signature
 from seqcli.report.output import Output
+from seqcli.tokenizers.marian import Marian
 
 EXAMPLE = 'seqcli translate "I study machine learning"'
 _COLUMN = ColumnSpec("text", (*SOURCE.usual, *TEXT_COLUMNS))
@@ -74,16 +77,20 @@ class Question(session.Question):
         return " + ".join(signature.of_translator(each, **self.settings.how) for each in translators.all)
 
     def _noting(self, found: Iterator[Translated], translators: session.Models[OpenTranslator]) -> Iterator[Translated]:
-        """Prints notes at the end on sources that were too long, translations that were cut, and records with fewer
-        translations than requested."""
+        """Prints notes at the end on sources that were too long, target languages that are unknown, translations that were cut, and
+        records with fewer translations than requested."""
         reporter = self.reporter
         records = windowed = few = unended = 0
+        source = translators.all[0].source if translators.all else None
+        tags: Counter[str] = Counter()
         for each in found:
             reporter.clear()
             yield each
             records += len(each.block)
             for line in each.lines:
                 windowed += len(line.parts) > 1
+                if isinstance(source, Marian) and (tag := source.unknown_language(line.source)):
+                    tags[tag] += 1
                 few += bool(line.parts) and len(line.hypotheses) < self.settings.n_best
                 unended += sum(not hypothesis.ended for hypothesis in line.hypotheses)
             reporter.progress("records translated", records)
@@ -91,6 +98,12 @@ class Question(session.Question):
         if windowed:
             reporter.note(
                 f"{windowed:,} of {records:,} records had more than {translators.all[0].model.window:,} tokens and were translated in windows"
+            )
+        if tags and isinstance(source, Marian):
+            known = f"known: {listed(source.languages)}" if source.languages else "it knows none; leave it out"
+            reporter.note(
+                f"{tags.total():,} of {records:,} records begin with a target language that the translator does not know "
+                f"({listed(tags)}); {known}"
             )
         if few:
             reporter.note(
