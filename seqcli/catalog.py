@@ -25,7 +25,7 @@ FOREIGN_TOKENIZERS = ("huggingface", "marian")  # they come with models of other
 
 
 def names(folder: str) -> list[str]:
-    """The plug-ins of a folder of this package, in alphabetical order; what begins with an underscore is what they share."""
+    """The plug-ins of a folder of this package, such as "models" or "interop/formats", in alphabetical order; what begins with an underscore is what they share."""
     found = (module.name for module in pkgutil.iter_modules([str(place / folder) for place in PLACES]))
     return sorted(name for name in found if not name.startswith("_"))
 
@@ -34,12 +34,12 @@ def load(folder: str, name: str) -> ModuleType:
     """The plug-in's module. Raises UsageError with the nearest name for one that is not there."""
     known = names(folder)
     if name not in known:
-        raise UsageError(f"unknown {folder.removesuffix('s')} {name!r}", cure=nearest(name, known))
-    package = importlib.import_module(f"seqcli.{folder}")
+        raise UsageError(f"unknown {folder.rpartition('/')[2].removesuffix('s')} {name!r}", cure=nearest(name, known))
+    package = importlib.import_module(f"seqcli.{folder.replace('/', '.')}")
     for place in PLACES[1:]:
         if str(place / folder) not in package.__path__:
             package.__path__.append(str(place / folder))
-    return importlib.import_module(f"seqcli.{folder}.{name}")
+    return importlib.import_module(f"{package.__name__}.{name}")
 
 
 def trained_tokenizers() -> list[str]:

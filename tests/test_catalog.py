@@ -157,6 +157,57 @@ def build(config, **sizes):
 def load(settings, named, **sizes):
     return restored(lambda: build(Config(**settings), **sizes), named)
 ''',
+    "interop/formats/plain.py": '''
+"""n-gram models as JSON: what the tables and the vocabulary hold, as lists."""
+import json
+import numpy as np
+from seqcli import tokenizers
+from seqcli.runs.model_folder import ModelFolder
+
+TOOL = "plain JSON"
+
+class Plain(ModelFolder):
+    def tensors(self, *, whole=False):
+        return {name: np.array(values, dtype) for name, (dtype, values) in self.manifest["tensors"].items()}
+
+    def tokenizer(self):
+        return tokenizers.load(self.path / "words")
+
+    def tokenizers(self):
+        both = self.tokenizer()
+        return both, both
+
+    def verify(self):
+        pass
+
+    def bytes(self):
+        return (self.path / "model.json").stat().st_size
+
+def recognises(path):
+    return path.endswith(".plain")
+
+def open(path):
+    from pathlib import Path
+    content = json.loads((Path(path) / "model.json").read_text())
+    return Plain(Path(path), content, content["config"], Path(path))
+
+def write(model, folder):
+    tensors = {name: (array.dtype.str, array.tolist()) for name, array in model.tensors().items()}
+    content = {"format": TOOL, "task": model.task, "arch": model.arch, "config": model.config, "tensors": tensors}
+    (folder / "model.json").write_text(json.dumps(content))
+    (folder / "words").mkdir()
+    tokenizers.save(model.tokenizer(), folder / "words")
+
+def is_written(folder):
+    return {path.name for path in folder.iterdir()} == {"model.json", "words"}
+''',
+    "metrics/classifier/error_rate.py": '''
+"""The share of texts with another label."""
+LOWER_IS_BETTER = True
+
+def score(logits, targets):
+    return (logits.argmax(axis=1) != targets).mean()
+''',
     "presets/language/last.toml": 'module = "last_token"\n\n[small]\nwidth = 4\nlearning_rate = 0.1\n',
     "presets/classification/mean.toml": 'module = "mean_vector"\n\n[small]\nwidth = 4\nlearning_rate = 0.1\n',
     "presets/translation/shallow.toml": 'module = "one_layer_translator"\n\n[small]\nwidth = 16\nheads = 2\nlayers = 3\n',
@@ -167,10 +218,8 @@ def load(settings, named, **sizes):
 
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
-    for command in ("lm", "classifier", "translator"):
-        importlib.import_module(
-            f"seqcli.commands.train.{command}"
-        )  # their help lists what there is when they are imported
+    for command in ("train.lm", "train.classifier", "train.translator", "convert"):
+        importlib.import_module(f"seqcli.commands.{command}")  # their help lists what there is when they are imported
     for name, content in FILES.items():
         file = tmp_path / "plugins" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -242,6 +291,53 @@ def test_a_translator_is_a_file_and_its_presets(plugins, here, tmp_path):
     assert done.code == 0, done.err
     assert here("translate", "-m", "m", "one 3").code == 0
     assert json.loads(here("info", "m", "--json").out)["module"] == "one_layer_translator"
+
+
+def test_a_format_of_another_tool_is_a_file(plugins, here, corpus, tmp_path):
+    """Written, opened by the commands, and converted back, a model gives the same scores."""
+    assert here("train", "lm", corpus, "-o", "m", "--order", "2", "--tokenizer", "words").code == 0
+    done = here("convert", "m", "m.plain", "--to", "plain")
+    assert done.code == 0 and "m -> m.plain: ngram" in done.err, done.err
+    assert json.loads((tmp_path / "m.plain/model.json").read_text())["task"] == "language"
+    assert here("convert", "m.plain", "back").code == 0
+    asked = ("the cat sleeps", "a dog", "--json")
+    (want, plain, back) = (
+        [json.loads(line)["scores"][0]["log_prob"] for line in here("score", "-m", name, *asked).out.splitlines()]
+        for name in ("m", "m.plain", "back")
+    )
+    assert want == plain == back and len(want) == 2
+    assert json.loads(here("info", "m.plain", "--json").out)["arch"] == "ngram"
+    again = here("convert", "m", "m.plain", "--to", "plain")
+    assert again.code == 2 and "already contains a plain JSON folder" in again.err
+    assert here("convert", "m", "m.plain", "--to", "plain", "--force").code == 0
+    assert "plain" in here("convert", "m", "x", "--to", "plian").err
+
+
+def test_a_metric_is_a_file(plugins, here, tmp_path):
+    rows = "".join(f"{'good film' if k % 2 else 'bad plot'} {k}\t{k % 2}\n" for k in range(60))
+    (tmp_path / "texts.tsv").write_text("text\tlabel\n" + rows)
+    (tmp_path / "judged.tsv").write_text("text\tlabel\ngood film\t1\nbad plot\t0\ngood film\t0\nbad plot\t2\n")
+    how = (
+        "--valid",
+        "judged.tsv",
+        "--arch",
+        "bag",
+        "--arch",
+        "ngram",
+        "--metric",
+        "error_rate",
+        "--tokenizer",
+        "words",
+    )
+    done = here("train", "classifier", "texts.tsv", "-o", "models", *how)
+    assert done.code == 0 and "seqcli classify" in done.err, done.err
+    for arch in ("bag", "ngram"):
+        valid = json.loads(here("info", f"models/{arch}", "--json").out)["valid"]
+        assert valid["error_rate"] == 0.5 == 1 - valid["accuracy"]
+        judged = ("classify", "-m", f"models/{arch}", "--evaluate", "-i", "judged.tsv")
+        assert json.loads(here(*judged, "--json").out)["error_rate"] == 0.5
+        assert [row[3] for row in here(*judged).rows if row[1] == "error_rate"] == ["0.500000"]
+    assert "error_rate" in here("train", "classifier", "texts.tsv", "-o", "x", "--metric", "eror").err
 
 
 def test_lists_are_of_the_folders(plugins, here):

@@ -64,7 +64,7 @@ FILES = {  # files that may import more, or less, than their room
     "models/glove.py": "numpy torch",
     "interop/huggingface/hub.py": "huggingface_hub",
     "interop/huggingface/tokenizer_json.py": "numpy tokenizers",
-    "interop/ctranslate2.py": "ctranslate2 numpy",
+    "interop/formats/ctranslate2.py": "ctranslate2 numpy",
     "system/cluster/__init__.py": "cloudpickle",
     "system/cluster/bridge.py": "ray",
 }

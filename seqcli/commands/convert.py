@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqcli.commands import convert_huggingface
+from seqcli import catalog
 from seqcli.commands.options import QUANTIZE, with_options
 from seqcli.commands.parsers import choice
 from seqcli.errors import ModelError, UsageError
@@ -14,6 +14,7 @@ from seqcli.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from seqcli.runs.model_folder import ModelFolder
 
+_FOLDERS = "interop/formats"
 _VECTORS = ("word2vec-text", "word2vec-bin", "glove", "fasttext-bin")
 
 
@@ -36,9 +37,9 @@ def convert(
     to: Annotated[
         str | None,
         typer.Option(
-            parser=choice(*convert_huggingface.FORMATS, *_VECTORS),
+            parser=choice(lambda: [*catalog.names(_FOLDERS), *_VECTORS]),
             metavar="FORMAT",
-            help="Format of neural models: hf (Hugging Face) or ctranslate2; of word vectors: word2vec-text, word2vec-bin, glove or fasttext-bin.  [default: from the file name]",
+            help=f"Format of neural models: {catalog.listed(catalog.names(_FOLDERS))} (hf is Hugging Face); of word vectors: word2vec-text, word2vec-bin, glove or fasttext-bin.  [default: from the file name]",
         ),
     ] = None,
     quantize: QUANTIZE = None,
@@ -68,9 +69,9 @@ def convert(
     import numpy as np
 
     from seqcli import sources
-    from seqcli.commands import convert_vectors
+    from seqcli.commands import convert_folders, convert_vectors
     from seqcli.data.files import compression
-    from seqcli.interop import arpa, is_arpa
+    from seqcli.interop import arpa, formats, is_arpa
     from seqcli.report.progress import Console
     from seqcli.runs.model_writer import drafting
     from seqcli.tasks.language.load import open_model, table_of
@@ -79,8 +80,8 @@ def convert(
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
     given, source = source, sources.located(source, reporter=reporter)
-    vectors, foreign = convert_vectors.applies(source), convert_huggingface.reads(source)
-    neural = to if to in convert_huggingface.FORMATS else None
+    vectors, foreign = convert_vectors.applies(source), formats.reader(source)
+    neural = to if to in catalog.names(formats.FOLDER) else None
     if vectors or foreign or neural:
         if encoding:
             raise UsageError("--encoding applies to reading an ARPA file")
@@ -89,13 +90,13 @@ def convert(
     if neural and (vectors or is_arpa(source)):
         raise UsageError(f"--to {neural} applies to neural models", where=source, cure="leave it out")
     if neural:
-        return convert_huggingface.write(source, target, to=neural, force=force, reporter=reporter)
+        return convert_folders.write(source, target, to=neural, force=force, reporter=reporter)
     if vectors:
         return convert_vectors.convert(source, target, format=to, force=force, reporter=reporter)
     if to:
         raise UsageError(f"--to {to} applies to word vectors", where=source, cure="leave it out")
     if foreign:
-        return convert_huggingface.read(source, target, given=given, force=force, reporter=reporter)
+        return convert_folders.read(source, target, given=given, force=force, reporter=reporter)
     reads, writes = map(is_arpa, (source, target))
     if quantize and writes:
         raise UsageError("--quantize applies to model folders; an ARPA file holds decimal numbers", where=target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
@@ -60,11 +61,15 @@ memory_size.__name__ = "SIZE"
 
 
 class choice:
-    """A parser of one of a few names."""
+    """A parser of one of a few names, or of those of a registry, which a function lists when an option is given."""
 
-    def __init__(self, *known: str):
-        self.known = known
+    def __init__(self, *known: str | Callable[[], Sequence[str]]):
+        self._known = known
         self.__name__ = "NAME"  # the metavar
+
+    @property
+    def known(self) -> list[str]:
+        return [name for each in self._known for name in ([each] if isinstance(each, str) else each())]
 
     def __call__(self, text: str) -> str:
         if text not in self.known:

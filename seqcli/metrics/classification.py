@@ -38,6 +38,12 @@ def report(targets: np.ndarray, predicted: np.ndarray, *, classes: int) -> Repor
     return Report(confusion(targets, predicted, classes=classes), undecided(targets, predicted, classes=classes))
 
 
+def of_logits(logits: np.ndarray, targets: np.ndarray) -> Report:
+    """The report on the most probable labels. logits: float [N, C]; targets: int [N], C or more for a label that is not among them."""
+    classes = max(logits.shape[1], int(targets.max(initial=0)) + 1)
+    return report(targets, logits.argmax(axis=1), classes=classes)
+
+
 @dataclass(frozen=True, eq=False)
 class Report:
     """The figures of one classifier on labelled texts; the figures of no texts are nan.

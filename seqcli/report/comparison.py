@@ -32,12 +32,13 @@ def columns(records: Mapping[str, Mapping[str, Any]]) -> list[Column]:
 def of_classifiers(records: Sequence[Mapping[str, Any]], *, metric: str) -> list[Column]:
     """The table of classifiers: a row for each architecture, best first by `metric`; accuracy, macro F1 and seconds as mean
     and standard deviation over its runs."""
-    from seqcli.tasks.classification.evaluate import METRICS
+    from seqcli.metrics import classifier
 
     by_arch: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         by_arch.setdefault(record["arch"], []).append(record)
-    rows = sorted(by_arch.items(), key=lambda row: METRICS[metric] * _mean([r["valid"][metric] for r in row[1]]))
+    direction = classifier.directions()[metric]
+    rows = sorted(by_arch.items(), key=lambda row: direction * _mean([r["valid"][metric] for r in row[1]]))
 
     def figures(get: Callable[[Mapping[str, Any]], float]) -> list[list[float]]:
         return [[get(record) for record in of_arch] for _, of_arch in rows]

@@ -1,4 +1,4 @@
-"""Opens model folders for a task, ours and those of Hugging Face: finds the module of the architecture, reports damage, and
+"""Opens model folders for a task, ours and those of other tools: finds the module of the architecture, reports damage, and
 retries if the model is replaced meanwhile."""
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from seqcli import catalog
 from seqcli.errors import ModelError
+from seqcli.interop import formats
 from seqcli.runs.model_folder import ModelFolder, version_of
 
 Opened = TypeVar("Opened")
@@ -29,14 +30,9 @@ def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Ope
 
 
 def folder_of(source: str) -> ModelFolder:
-    """The model in a folder, ours or a Hugging Face one. Raises ModelError where there is none that is whole."""
-    from seqcli.interop.huggingface import files
-
-    if files.is_folder(source):
-        from seqcli.interop.huggingface.folder import HuggingFaceFolder
-
-        return HuggingFaceFolder.open(source)
-    return ModelFolder.open(source)
+    """The model in a folder, ours or in a format of another tool. Raises ModelError if there is no valid one."""
+    format = formats.reader(source)
+    return ModelFolder.open(source) if format is None else format.open(source)
 
 
 def verified_folder(source: str) -> ModelFolder:

@@ -71,12 +71,12 @@ def _show(
     evaluation = answers.evaluation(names)
     if out.mode == JSON:
         errors = {} if mistakes is None else {"errors": [row.to_dict() for row in mistakes]}
-        out.rows([], json=[{**evaluation.to_dict(), **errors}])
+        out.rows([], json=[{**evaluation.to_dict(), **answers.further(), **errors}])
     elif out.mode == TABLE:
         from seqcli.report import confusion
 
         signature = question.signature_in(out, evaluation.signature).strip()
-        out.rows(_summary(evaluation, signature), title=evaluation.model)
+        out.rows(_summary(evaluation, answers.further(), signature), title=evaluation.model)
         by_label = columns_of_rows(evaluation.labels, LabelFigures)
         out.rows([replace(column, name="F1") if column.name == "f1" else column for column in by_label])
         report = answers.report
@@ -87,12 +87,12 @@ def _show(
             _, *columns = columns_of_rows(mistakes, Mistake)
             out.rows([Column("line", [str(row.line) for row in mistakes]), *columns], title="most confident mistakes")
     else:
-        columns = _plain(evaluation, mistakes or [])
+        columns = _plain(evaluation, answers.further(), mistakes or [])
         out.begin([column.name for column in columns])
         out.rows(columns)
 
 
-def _summary(found: Evaluation, signature: str) -> list[Column]:
+def _summary(found: Evaluation, further: dict[str, float], signature: str) -> list[Column]:
     rows_ = {
         "texts": f"{found.texts:,}" + (f", {found.undecided:,} undecided" if found.undecided else ""),
         "accuracy": f"{100 * found.accuracy:.2f} % (95 % interval {100 * found.ci_low:.2f} to {100 * found.ci_high:.2f})",
@@ -100,16 +100,17 @@ def _summary(found: Evaluation, signature: str) -> list[Column]:
         "majority": f"{100 * found.majority_accuracy:.2f} % are {found.majority_label}",
         "loss": f"{found.loss:.4f} nats per text",
         "calibration": f"error {found.calibration_error:.4f} at temperature {found.temperature:.3f}",
+        **{name: f"{score:.4f}" for name, score in further.items()},
         **({"signature": signature} if signature else {}),
     }
     return [Column("what", list(rows_)), Column("value", list(rows_.values()))]
 
 
-def _plain(found: Evaluation, mistakes: list[Mistake]) -> list[Column]:
+def _plain(found: Evaluation, further: dict[str, float], mistakes: list[Mistake]) -> list[Column]:
     """For pipes: model, score, label, value; the value of a mistake is its text."""
     labels = [row.label for row in found.labels]
     rows_: list[tuple[str, str, object]] = []
-    for name, value in found.to_dict().items():
+    for name, value in {**found.to_dict(), **further}.items():
         if name == "labels":
             rows_ += [(key, row["label"], row[key]) for row in value for key in row if key != "label"]
         elif name == "confusion":

@@ -70,9 +70,9 @@ def classifier(
     metric: Annotated[
         str | None,
         typer.Option(
-            parser=choice("accuracy", "macro_f1", "loss"),
+            parser=choice(lambda: catalog.names("metrics/classifier")),
             metavar="NAME",
-            help="Metric that selects the best weights and the best classifier: accuracy, macro_f1 or loss.  [default: accuracy]",
+            help=f"Metric that selects the best weights and the best classifier: {catalog.listed(catalog.names('metrics/classifier'))}.  [default: accuracy]",
         ),
     ] = None,
     label_weights: Annotated[
@@ -121,10 +121,10 @@ def classifier(
     """
     from seqcli.commands.train.report import ask, best, report
     from seqcli.data.labelled import LabelMap
+    from seqcli.metrics import classifier as metrics
     from seqcli.report import comparison
     from seqcli.report.progress import Console
     from seqcli.tasks.classification.data import LabelledFiles
-    from seqcli.tasks.classification.evaluate import METRICS
     from seqcli.tasks.classification.load import CLASSIFICATION
     from seqcli.tasks.classification.train_several import train_classifiers
     from seqcli.tasks.initial_model import default_arch
@@ -153,7 +153,7 @@ def classifier(
     report(
         trainings,
         compared=lambda done: comparison.of_classifiers([each.record for each in done], metric=decisive),
-        follows=lambda done: ask("classify", [best(done, decisive, METRICS)]),
+        follows=lambda done: ask("classify", [best(done, decisive, metrics.directions())]),
         writing=writing,
         reporter=reporter,
     )

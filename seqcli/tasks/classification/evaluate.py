@@ -5,6 +5,7 @@ During training, held-out texts are read in parts of a few thousand tokens and i
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.metrics import calibration, classification
+from seqcli.metrics import calibration, classification, classifier
 from seqcli.metrics.classification import UNDECIDED, Report
 from seqcli.results.classification import Evaluation, Mistake
 from seqcli.tasks.classification.data import Texts
@@ -80,6 +81,12 @@ class Answers:
             temperature=self.opened.temperature, signature=self.opened.signed(texts=len(self.targets)),
         )  # fmt: skip
 
+    def further(self) -> dict[str, float]:
+        """Metrics that `Evaluation` does not have, by name."""
+        scores = classifier.scores(self.logits[:, : len(self.opened.labels)] / self.opened.temperature, self.targets)
+        known = {field.name for field in dataclasses.fields(Evaluation)}
+        return {name: score for name, score in scores.items() if name not in known}
+
     def mistakes(self, texts: Texts, names: Sequence[str], *, most: int) -> list[Mistake]:
         """The most confident ones, at most so many. texts: those that were answered."""
         wrong = (self.best != self.targets) & (self.best != UNDECIDED)
@@ -91,7 +98,6 @@ class Answers:
         ]
 
 
-METRICS = {"loss": 1, "accuracy": -1, "macro_f1": -1}  # and whether lower is better
 _PART = 8192  # tokens
 
 
@@ -119,4 +125,7 @@ class HeldOut:
         rows = np.concatenate(self._parts[: len(answers)])
         inverse = np.argsort(rows)  # of all texts the figures are those in their own order, to the last digit
         found = figures(np.concatenate(answers)[inverse], self._targets[rows[inverse]])
-        return METRICS[self._metric] * found[self._metric], {**found, "held_out_texts": len(self._targets)}
+        return classifier.directions()[self._metric] * found[self._metric], {
+            **found,
+            "held_out_texts": len(self._targets),
+        }

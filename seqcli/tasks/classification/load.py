@@ -128,23 +128,20 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
 
 
 def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """Of held-out texts: loss in nats per text, accuracy, macro F1, the temperature of `--calibrate` and the loss at it.
+    """Scores on held-out texts: all metrics, the temperature of `--calibrate` and the loss at it, in nats per text.
 
     logits: float64 [N, C]; targets: int [N]. Those of C or more are labels that the classifier does not have: they count as
-    wrong, and the loss is that of the other texts.
+    wrong, and losses and temperature are those of the other texts.
     """
-    from seqcli.metrics import calibration, classification
+    from seqcli.metrics import calibration, classifier
 
-    predicted = logits.argmax(axis=1)
-    report = classification.report(targets, predicted, classes=max(logits.shape[1], int(targets.max(initial=0)) + 1))
+    scores = classifier.scores(logits, targets)
     texts, known = len(targets), targets < logits.shape[1]
     logits, targets = logits[known], targets[known]
     temperature = calibration.temperature(logits, targets, pseudo_count=calibration.PSEUDO_COUNT)
     return {
         "texts": texts,
-        "loss": calibration.log_loss(logits, targets),
-        "accuracy": report.accuracy,
-        "macro_f1": report.macro_f1,
+        **scores,
         "temperature": temperature,
         "calibrated_loss": calibration.log_loss(logits, targets, temperature=temperature),
     }

@@ -11,10 +11,10 @@ from typing import Any
 from seqcli import catalog, ranges
 from seqcli.errors import InputError, UsageError, listed, nearest
 from seqcli.interfaces import SILENT, Reporter
+from seqcli.metrics import classifier
 from seqcli.system import clock
 from seqcli.tasks.classification import summary
 from seqcli.tasks.classification.data import LabelledFiles, split, weights_of_labels
-from seqcli.tasks.classification.evaluate import METRICS
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier
 from seqcli.tasks.classification.train import TrainingTexts, made_before, train_classifier
 from seqcli.tasks.initial_model import InitialModel
@@ -49,7 +49,7 @@ def train_classifiers(
     archs, training = list(options.arch), options.trains(CLASSIFICATION)
     ranges.checked("runs", runs, ranges.RUNS)
     if metric is not None:
-        ranges.chosen("metric", metric, tuple(METRICS))
+        ranges.chosen("metric", metric, tuple(classifier.names()))
     options.check(
         CLASSIFICATION,
         without_effect=_without_effect(options, order=order, runs=runs, metric=metric, init=init),

@@ -15,12 +15,13 @@ import numpy as np
 
 from seqcli.errors import ModelError, UsageError
 from seqcli.files import tensor_file
-from seqcli.interop.huggingface import files, tokenizer_json, writing
+from seqcli.interop.huggingface import files
 from seqcli.runs.model_folder import CARD, ModelFolder
 
+TOOL = "CTranslate2"
 _WEIGHTS = "model.bin"
 # not used by CTranslate2, but part of the model
-_COPIED = {tokenizer_json.FILE, tokenizer_json.CONFIG, "source.spm", "target.spm", CARD}
+_COPIED = {"tokenizer.json", "tokenizer_config.json", "source.spm", "target.spm", CARD}
 _FILES = {_WEIGHTS, files.CONFIG, "vocabulary.json", "shared_vocabulary.json"} | _COPIED
 _SHARED, _POSITIONS = "model.shared.weight", "model.decoder.embed_positions.weight"
 
@@ -42,6 +43,8 @@ def write(run: ModelFolder, folder: Path) -> None:
         raise UsageError(
             "--to ctranslate2 needs the package ctranslate2", cure="pip install 'seqcli[ctranslate2]'"
         ) from None
+    from seqcli.interop.huggingface import writing  # with much of `tokenizers/`, which opening a folder does not need
+
     with tempfile.TemporaryDirectory(prefix="seqcli-") as between:
         writing.write(run, Path(between))
         if run.task == "translation":

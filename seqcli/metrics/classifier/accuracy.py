@@ -1,0 +1,11 @@
+"""The share of texts whose label is the most probable one."""
+
+import numpy as np
+
+from seqcli.metrics import classification
+
+LOWER_IS_BETTER = False
+
+
+def score(logits: np.ndarray, targets: np.ndarray) -> float:
+    return classification.of_logits(logits, targets).accuracy
