@@ -9,6 +9,7 @@ from typing import Any
 from seqcli.errors import UsageError
 from seqcli.explain.attention import attention
 from seqcli.explain.attention import check_length as check_attention
+from seqcli.explain.embeddings import embeddings
 from seqcli.explain.gates import gates
 from seqcli.explain.ngram import ngram_paths
 from seqcli.explain.positions import positions
@@ -20,15 +21,17 @@ from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.models.ngram import NgramModel
 from seqcli.results.inside import WordInfluences
 from seqcli.tasks.classification.load import OpenClassifier
+from seqcli.tasks.embeddings.load import OpenEmbeddings, open_embeddings
 
 
 @dataclass(frozen=True)
 class Explained:
-    """An opened model, its record of training, and the same network with random weights (None for one that is counted)."""
+    """An opened model, its record of training, the same network with random weights (None for one that is counted), and its path."""
 
     opened: Any
     record: dict[str, Any] = field(default_factory=dict)
     untrained: Any = None
+    path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ def views(
     UsageError for a view that it cannot have, and before any is made for a text that is too long."""
     asked = bool(kinds)
     kinds = kinds or suited(model.opened)
+    if isinstance(model.opened, OpenEmbeddings) and kinds != ("embeddings",):
+        other = next(kind for kind in kinds if kind != "embeddings")
+        raise UsageError(f"{model.opened.name} holds embeddings", where=f"--{other}", cure="use --embeddings")
     too_long = {kind: error for kind in kinds if (error := _too_long(kind, model.opened, text))}
     if too_long and (asked or len(too_long) == len(kinds)):
         raise next(iter(too_long.values()))
@@ -77,6 +83,8 @@ def _too_long(kind: str, opened: Any, text: str) -> UsageError | None:
 
 def suited(opened: Any) -> tuple[str, ...]:
     """What shows best how a model works."""
+    if isinstance(opened, OpenEmbeddings):
+        return ("embeddings",)
     if isinstance(opened, OpenTranslator):
         return ("attention", "search")
     if isinstance(opened, OpenClassifier):
@@ -110,6 +118,17 @@ def _words(model: Explained, text: str, how: How) -> WordInfluences:
     return WordInfluences(found.label, found.probability, found.words, found.grouped)
 
 
+def _embeddings(model: Explained, text: str, how: How) -> Any:
+    opened = model.opened
+    if not isinstance(opened, OpenEmbeddings):
+        if model.path is None:
+            raise UsageError(
+                f"{opened.name} has no embeddings", where="--embeddings", cure="give embeddings or a neural model"
+            )
+        opened = open_embeddings(model.path, name=opened.name)
+    return embeddings(opened, text, k=how.top_k)
+
+
 KINDS: dict[str, Callable[[Explained, str, How], Any]] = {
     "surprisal": _language(lambda model, text, how: surprisal(model.opened, text, k=how.top_k), "surprisal"),
     "attention": lambda model, text, how: attention(model.opened, text),
@@ -121,4 +140,5 @@ KINDS: dict[str, Callable[[Explained, str, How], Any]] = {
     ),
     "ngram": _language(lambda model, text, how: ngram_paths(model.opened, text, record=model.record), "ngram"),
     "words": _words,
+    "embeddings": _embeddings,
 }

@@ -10,6 +10,7 @@ from typing import Any
 from seqcli.report.heatmap import fonts
 from seqcli.results.inside import (
     AttentionView,
+    Embeddings,
     Gates,
     NgramPaths,
     Positions,
@@ -144,6 +145,19 @@ def _words(part: Any, view: WordInfluences) -> None:
     _names(axes, [row.word for row in view.words], side="y")
 
 
+def _embeddings(part: Any, view: Embeddings) -> None:
+    axes = part.subplots()
+    for own, color in ((False, "0.6"), (True, "C3")):
+        chosen = [point for point in view.points if point.own == own]
+        axes.scatter([point.x for point in chosen], [point.y for point in chosen], s=10, color=color)
+        for point in chosen:
+            axes.annotate(
+                point.word, (point.x, point.y), xytext=(3, 3), textcoords="offset points", color=color, parse_math=False
+            )
+    first, second = (f"principal component {k} ({share:.1%} of the variance)" for k, share in enumerate(view.shares, 1))
+    axes.set(xlabel=first, ylabel=second)
+
+
 _DRAWN: dict[type, Callable[[Any, Any], None]] = {
     Surprisal: _surprisal,
     AttentionView: _attention,
@@ -153,11 +167,13 @@ _DRAWN: dict[type, Callable[[Any, Any], None]] = {
     Search: _search,
     NgramPaths: _ngram,
     WordInfluences: _words,
+    Embeddings: _embeddings,
 }
 _HEIGHTS: dict[type, Callable[[Any], float]] = {
     AttentionView: lambda view: 2.5 * -(-sum(len(layer.heads) for layer in view.layers) // _HEADS) + 0.5,
     Gates: lambda view: 1.5 * sum(len(layer.gates) for layer in view.layers) + 0.5,
     Positions: lambda view: 4.0,
+    Embeddings: lambda view: 6.0,
     Search: lambda view: 5.0,
     WordInfluences: lambda view: 0.25 * len(view.words) + 1.0,
 }

@@ -16,6 +16,7 @@ from seqcli.report.frame import Column, bar, render, shade, table
 from seqcli.results.inside import (
     AttentionSteps,
     AttentionView,
+    Embeddings,
     Gates,
     NgramPaths,
     Positions,
@@ -289,6 +290,17 @@ def _words(view: WordInfluences, *, title: str, show: _Show) -> str:
     )
 
 
+def _embeddings(view: Embeddings, *, title: str, show: _Show) -> str:
+    columns = [
+        Column("word", [word.word for word in view.words]),
+        Column("nearest", [
+            "no vector" if word.neighbours is None else ", ".join(f"{each.word} {each.similarity:.2f}" for each in word.neighbours)
+            for word in view.words
+        ]),
+    ]  # fmt: skip
+    return show.table(columns, title=f"{title}: the nearest words and their cosine similarities")
+
+
 _DRAWN: dict[type, Callable[..., str]] = {
     Surprisal: _surprisal,
     AttentionView: _attention,
@@ -299,4 +311,5 @@ _DRAWN: dict[type, Callable[..., str]] = {
     Search: _search,
     NgramPaths: _ngram,
     WordInfluences: _words,
+    Embeddings: _embeddings,
 }

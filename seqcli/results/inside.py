@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqcli.results.embeddings import Neighbour
 from seqcli.results.language import NextToken
 from seqcli.results.result import Result
 
@@ -245,6 +246,34 @@ class NgramPaths(Result):
     discounts: list[list[float]]
     context: Context
     view: str = "ngram"
+
+
+@dataclass(frozen=True)
+class EmbeddedWord(Result):
+    """neighbours: the words whose vectors are nearest, nearest first; None for a word without a vector."""
+
+    word: str
+    neighbours: list[Neighbour] | None
+
+
+@dataclass(frozen=True)
+class Point(Result):
+    """A word in the plane; own: whether the text has it."""
+
+    word: str
+    x: float
+    y: float
+    own: bool
+
+
+@dataclass(frozen=True)
+class Embeddings(Result):
+    """The words of a text among their neighbours. shares: of the variance, of the two directions of the plane."""
+
+    words: list[EmbeddedWord]
+    points: list[Point]
+    shares: list[float]
+    view: str = "embeddings"
 
 
 @dataclass(frozen=True)

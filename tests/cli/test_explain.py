@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from page_data import views_of
 
@@ -54,6 +55,36 @@ def test_json_has_the_names_of_the_contract(trained, model, translator, here):
     assert set(found["tokens"][0]["steps"][0]) == {"order", "context", "found", "log_prob", "log_backoff"}
     kinds = [each.get("kind") for each in objects(here("explain", "-m", str(translator), "I study", "--json"))]
     assert kinds == ["encoder", "decoder", "cross", None]
+
+
+def test_embeddings_of_a_model_a_file_and_a_network(trained, corpus, tmp_path, here):
+    """Neighbours are those of `embed`, the plane is scikit-learn's."""
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    api.train_embeddings(corpus, tmp_path / "words", epochs=1, dim=8, threads=1, min_count=1)
+    (tmp_path / "vectors.txt").write_text("2 3\nmy 1 0 0\ncomputer 1 1 0\n")
+    text = "my computer my"
+    for path, k in ((tmp_path / "words", 4), (tmp_path / "vectors.txt", 1), (trained / "lstm", 4)):
+        asked = ["explain", "-m", str(path), text, "--top-k", str(k), "--json", "-q"]
+        (found,) = objects(here(*asked, *(["--embeddings"] if path.name == "lstm" else [])))
+        assert found["view"] == "embeddings" and [each["word"] for each in found["words"]] == ["my", "computer"]
+        for word in found["words"]:
+            (near,) = objects(here("embed", "-m", str(path), "--neighbours", word["word"], "--top-k", str(k), "--json"))
+            assert word["neighbours"] == near["neighbours"]
+        if path.name == "words":
+            names = [point["word"] for point in found["points"]]
+            vectors = np.array([row["vector"] for row in objects(here("embed", "-m", str(path), *names, "--json"))])
+            pca = decomposition.PCA(2).fit(vectors)
+            points = np.array([[point["x"], point["y"]] for point in found["points"]])
+            np.testing.assert_allclose(np.abs(points), np.abs(pca.transform(vectors)), atol=1e-4)
+            np.testing.assert_allclose(found["shares"], pca.explained_variance_ratio_, atol=1e-4)
+    for asked in ("--surprisal", "--attention"):
+        done = here("explain", "-m", str(tmp_path / "words"), text, asked)
+        assert done.code == 2 and "--embeddings" in done.err
+    done = here("explain", "-m", str(tmp_path / "vectors.txt"), "unheard", "--json")
+    assert done.code == 3 and "no word" in done.err
+    assert here("explain", "-m", str(tmp_path / "words"), "", "--json").code == 0
+    drawn = here("explain", "-m", str(tmp_path / "words"), text)
+    assert drawn.code == 0 and "computer" in drawn.out
 
 
 def test_several_models_and_texts(trained, here):

@@ -16,16 +16,20 @@ from seqcli.explain.ngram import ngram_paths
 from seqcli.explain.surprisal import surprisal
 from seqcli.report.page import _DRAWING, _HERE, _VIEWS, packing, page
 from seqcli.results.classification import WordInfluence
+from seqcli.results.embeddings import Neighbour
 from seqcli.results.inside import (
     AttentionHead,
     AttentionLayer,
     AttentionView,
     ContextLoss,
     Cost,
+    EmbeddedWord,
+    Embeddings,
     Gate,
     GateLayer,
     Gates,
     GradientNorm,
+    Point,
     Positions,
     Reach,
     Search,
@@ -97,6 +101,11 @@ def a_search():
     )
 
 
+def an_embeddings():
+    words = [EmbeddedWord("나는", [Neighbour("너는", 0.75), Neighbour("매일", 0.5)]), EmbeddedWord("매일", None)]
+    return Embeddings(words, [Point("나는", 0.0, 0.0, True), Point("너는", 1.0, 2.0, False)], [0.75, 0.25])
+
+
 def everything(opened):
     return [
         of(surprisal(opened, TEXT), model="ngram"),
@@ -110,6 +119,7 @@ def everything(opened):
         of(a_reach(2.0), model="other"),
         of(a_search()),
         of(WordInfluences("good", 0.75, [WordInfluence("나는", 1.5), WordInfluence("매일", -0.5)])),
+        of(an_embeddings()),
     ]
 
 
@@ -411,6 +421,17 @@ def test_words_for_and_against_a_label_go_to_opposite_sides(shown):
     )
     assert sides == [[0, 0.5], [-0.25, 0]]
     assert texts(browser, ".influences .number") == ["+1.50", "−0.75"]
+
+
+def test_a_chosen_word_stands_out_among_its_neighbours(shown):
+    browser = shown([of(an_embeddings())])
+    assert texts(browser, ".embeddings .number") == ["0.750", "0.500"]
+    assert texts(browser, ".plane .chosen text") == ["나는"] and texts(browser, ".plane .near text") == ["너는"]
+    assert "75.0 %" in texts(browser, "figcaption")[0]
+    browser.evaluate("document.querySelector('.embeddings [data-pick]').focus()")
+    browser.press("ArrowRight")
+    assert "has no vector" in texts(browser, ".embeddings .readout")[0]
+    assert texts(browser, ".plane .chosen text") == []
 
 
 def test_a_long_text_is_shown_part_by_part(shown):

@@ -70,6 +70,14 @@ def explain(
     words: Annotated[
         bool, typer.Option("--words", help="What each word adds to the label (classifiers).", rich_help_panel=_VIEWS)
     ] = False,
+    embeddings: Annotated[
+        bool,
+        typer.Option(
+            "--embeddings",
+            help="The words nearest to each word, and all of them in a plane (embeddings, neural models).",
+            rich_help_panel=_VIEWS,
+        ),
+    ] = False,
     layer: Annotated[
         int | None,
         typer.Option(parser=number(ranges.COUNT), help="Layer of the attention to show large.  [default: the last]"),
@@ -83,7 +91,9 @@ def explain(
             parser=number(ranges.COUNT), help="Show how the attention of the Nth token is computed; 1 is <s>."
         ),
     ] = None,
-    top_k: Annotated[int, typer.Option(parser=number(ranges.TOP_K), help="Number of expected tokens to name.")] = 5,
+    top_k: Annotated[
+        int, typer.Option(parser=number(ranges.TOP_K), help="Number of expected tokens or nearest words to name.")
+    ] = 5,
     beam_size: Annotated[int, typer.Option(parser=number(ranges.BEAM), help="Number of hypotheses of --search.")] = 4,
     png: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the views as a .png picture.", rich_help_panel="Output")
@@ -118,7 +128,7 @@ def explain(
 
     asked = {
         "surprisal": surprisal, "attention": attention, "gates": gates, "reach": reach, "positions": positions, "search": search,
-        "ngram": ngram, "words": words,
+        "ngram": ngram, "words": words, "embeddings": embeddings,
     }  # fmt: skip
     kinds = tuple(name for name, wanted in asked.items() if wanted)
     if token is not None and kinds not in ((), ("attention",)):
@@ -127,7 +137,7 @@ def explain(
     shows_attention = not kinds or "attention" in kinds
     given.without_effect(reporter, {
         "--layer": not shows_attention and "without --attention", "--head": not shows_attention and "without --attention",
-        "--top-k": bool(kinds) and "surprisal" not in kinds and "without --surprisal",
+        "--top-k": bool(kinds) and not {"surprisal", "embeddings"} & set(kinds) and "without --surprisal or --embeddings",
         "--lang": html is None and "without --html",
         "--beam-size": bool(kinds) and "search" not in kinds and "without --search",
     })  # fmt: skip

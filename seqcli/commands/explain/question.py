@@ -9,8 +9,10 @@ from seqcli.commands import session
 from seqcli.data.lines import Block
 from seqcli.explain.views import Explained, How
 from seqcli.interop import is_arpa
+from seqcli.interop.vectors import is_vectors
 from seqcli.models.ngram import NgramModel
 from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
+from seqcli.tasks.embeddings.load import EMBEDDINGS, open_embeddings
 from seqcli.tasks.language.load import named, open_model, untrained
 from seqcli.tasks.model_names import folder_of
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
@@ -32,7 +34,8 @@ class Question(session.Question):
         def of_sample(language: str) -> Explained:
             from seqcli import samples
 
-            return Explained(samples.language_model_of(language, reporter=self.reporter))
+            sample = samples.language_model_of(language, reporter=self.reporter)
+            return opened(samples.folder_of(sample.name, reporter=self.reporter), name=sample.name)
 
         chosen = [opened(path, name=name, encoding=self.source.encoding) for name, path in named(self.sources)]
         place = session.Placement(self.machine, reporter=self.reporter, otherwise="models are read as they are")
@@ -47,12 +50,16 @@ def opened(path: str, *, name: str, encoding: str | None = None) -> Explained:
     """A model of any task. Networks stay as they are read: their weights are looked at and differentiated by."""
     if is_arpa(path):
         return Explained(open_model(path, name=name, encoding=encoding))
+    if is_vectors(path):
+        return Explained(open_embeddings(path, name=name))
     folder = folder_of(path)
+    if folder.task == EMBEDDINGS:
+        return Explained(open_embeddings(path, name=name), folder.config, path=path)
     if folder.task == CLASSIFICATION:
-        return Explained(open_classifier(path, name=name), folder.config)
+        return Explained(open_classifier(path, name=name), folder.config, path=path)
     if folder.task == TRANSLATION:
-        return Explained(open_translator(path, name=name), folder.config)
+        return Explained(open_translator(path, name=name), folder.config, path=path)
     model = open_model(path, name=name)
     if isinstance(model.model, NgramModel):
         return Explained(model, folder.config)
-    return Explained(model, folder.config, untrained(path))
+    return Explained(model, folder.config, untrained(path), path)

@@ -24,7 +24,7 @@ from seqcli.report.page.packing import packed
 _HERE = files(__name__)
 _DRAWING = ("dom", "colour", "heatmap", "chart", "tokens")
 # in the order of the page
-_VIEWS = "surprisal", "ngram", "attention", "gates", "positions", "reach", "search", "words"
+_VIEWS = "surprisal", "ngram", "attention", "gates", "positions", "reach", "search", "words", "embeddings"
 _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")  # characters that would end the element, or cannot be encoded
 
 

@@ -1,0 +1,38 @@
+"""The vectors of a text's words: which words are nearest to each, and all of them in a plane (the first two principal components).
+
+The vectors are those of embeddings, or of the table in which a network looks its tokens up.
+"""
+
+from __future__ import annotations
+
+from seqcli.embeddings.projection import pca
+from seqcli.errors import InputError, UsageError
+from seqcli.results.inside import EmbeddedWord, Embeddings, Point
+from seqcli.tasks.embeddings import ask
+from seqcli.tasks.embeddings.load import OpenEmbeddings
+from seqcli.text import WORD, one_line
+
+_MOST = 100  # words of a text: more cannot be told apart in a plane
+
+
+def embeddings(opened: OpenEmbeddings, text: str, *, k: int) -> Embeddings:
+    """k: neighbours of each word. Raises UsageError for a text of too many words, InputError where none has a vector."""
+    words = list(dict.fromkeys(WORD.findall(one_line(text))))
+    if len(words) > _MOST:
+        raise UsageError(f"{len(words):,} different words, {_MOST} at most in this view", cure="give a shorter text")
+    known = opened.vectors.of(words)[1]
+    if words and not known.any():
+        raise InputError(f"no word of the text has a vector in {opened.name}", cure="give other words")
+    found = [
+        EmbeddedWord(word, list(ask.neighbours(opened, word, k=k)) if has else None)
+        for word, has in zip(words, known.tolist())
+    ]
+    own = [word for word, has in zip(words, known.tolist()) if has]
+    others = dict.fromkeys(each.word for word in found for each in word.neighbours or [])
+    names = [*own, *(name for name in others if name not in own)]
+    points, shares = pca(opened.vectors.of(names)[0])
+    places = [
+        Point(name, round(x, 6), round(y, 6), place < len(own))
+        for place, (name, (x, y)) in enumerate(zip(names, points.tolist()))
+    ]
+    return Embeddings(found, places, [round(share, 6) for share in shares.tolist()])
