@@ -76,24 +76,44 @@ class Muon(AdamW):
     @torch.no_grad()
     def step(self, closure: Callable | None = None):
         for group in self.param_groups:
-            for weight in group["params"] if group.get("orthogonal") else ():
-                if weight.grad is not None and weight.ndim == 2:
-                    self._step(weight, weight.grad, group)
-                    weight.grad = None  # AdamW passes over it
+            found = [weight for weight in group["params"] if weight.grad is not None and weight.ndim == 2]
+            for weights in _together(found) if group.get("orthogonal") else ():
+                self._step(weights, group)
         return super().step(closure)
 
-    def _step(self, weight: nn.Parameter, grad: Tensor, group: dict) -> None:
+    def _step(self, weights: list[Tensor], group: dict) -> None:
+        """Of matrices of one shape."""
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        momenta = [self._momentum_of(weight) for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1 - self._momentum)
+        ahead = torch._foreach_lerp(gradients, momenta, self._momentum)  # Nesterov's
+        rows, columns = weights[0].shape
+        blocks = rows // columns if rows % columns == 0 else 1  # gates, heads: matrices of their own, stacked
+        parts = [each.view(blocks, rows // blocks, columns) for each in ahead]
+        stacked = torch.cat(parts) if len(parts) > 1 else parts[0]
+        steps = orthogonal(stacked, iterations=self._iterations).view(len(weights), rows, columns)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(
+            weights, list(steps.unbind()), alpha=-group["lr"] * _RMS * max(rows // blocks, columns) ** 0.5
+        )
+        for weight in weights:
+            weight.grad = None  # AdamW passes over it
+
+    def _momentum_of(self, weight: Tensor) -> Tensor:
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
             state["step"] = torch.zeros(())  # AdamW wants one of every state that is put back
-        momentum = state["momentum"].lerp_(grad, 1 - self._momentum)
-        ahead = grad.lerp(momentum, self._momentum)  # Nesterov's
-        rows, columns = weight.shape
-        blocks = rows // columns if rows % columns == 0 else 1  # gates, heads: matrices of their own, stacked
-        step = orthogonal(ahead.view(blocks, rows // blocks, columns), iterations=self._iterations)
-        weight.mul_(1 - group["lr"] * group["weight_decay"])
-        weight.add_(step.view_as(weight), alpha=-group["lr"] * _RMS * max(rows // blocks, columns) ** 0.5)
+        return state["momentum"]
+
+
+def _together(weights: list[Tensor]) -> list[list[Tensor]]:
+    """Which take their step at once: on a processor each by itself, in its cache; on a device those of a shape, since there are many
+    small kernels to start."""
+    alike: dict[object, list[Tensor]] = {}
+    for weight in weights:
+        alike.setdefault(id(weight) if weight.device.type == "cpu" else weight.shape, []).append(weight)
+    return list(alike.values())
 
 
 @cache

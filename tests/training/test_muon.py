@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from seqcli.training import optimizer
 from seqcli.training.optimizer import Muon, orthogonal
 
 
@@ -38,3 +39,31 @@ def test_vectors_step_as_in_adamw():
             weight.grad = gradient.clone()
             each.step()
     assert torch.equal(*weights)
+
+
+def test_matrices_of_a_shape_that_step_at_once_step_as_they_do_alone(monkeypatch):
+    """As on a device, where there is a kernel for all of them."""
+    generator = torch.Generator().manual_seed(2)
+    shapes = [(6, 4), (4, 6), (6, 4), (8, 4), (6, 4), (8, 4)]
+    start = [torch.randn(*shape, generator=generator) for shape in shapes]
+    gradients = [[torch.randn(*shape, generator=generator) for shape in shapes] for _ in range(3)]
+
+    def stepped() -> tuple[list[torch.Tensor], int]:
+        weights = [nn.Parameter(each.clone()) for each in start]
+        each = Muon([{"params": weights, "orthogonal": True, "weight_decay": 0.1}], lr=0.1)
+        monkeypatch.setattr(optimizer, "orthogonal", lambda x, **how: calls.append(len(x)) or orthogonal(x, **how))
+        calls: list[int] = []
+        for now in gradients:
+            for weight, gradient in zip(weights, now, strict=True):
+                weight.grad = gradient.clone()
+            each.step()
+        return [weight.data for weight in weights], len(calls)
+
+    alone, products = stepped()
+    monkeypatch.setattr(
+        optimizer, "_together", lambda weights: [[w for w in weights if w.shape == s] for s in dict.fromkeys(shapes)]
+    )
+    together, fewer = stepped()
+    assert (products, fewer) == (18, 9)
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other)
