@@ -21,7 +21,7 @@ from seqcli.errors import DivergedError
 from seqcli.interfaces import Reporter
 from seqcli.nn import threads
 from seqcli.nn.inference import Network
-from seqcli.nn.transfer import to_device
+from seqcli.nn.transfer import to_device, to_host
 from seqcli.nn.weights import whole
 from seqcli.training import state
 from seqcli.training.averaging import Average
@@ -218,9 +218,7 @@ def train(
             tokens = int(ranks.sums(tokens)[0])
             torch._foreach_mul_(gradients, plan.batch_tokens / max(tokens, 1))
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-            nats, size = torch.stack(
-                [total, whole(norm)]
-            ).tolist()  # the only point in a step where the CPU waits for the device
+            nats, size = to_host(torch.stack([total, whole(norm)])).tolist()  # here alone a step waits for the device
             if not (math.isfinite(nats) and math.isfinite(size)):
                 run.log({"event": "stopped", **_place(progress), "reason": "diverged"})
                 raise _diverged(progress.step + 1, loss=nats / max(tokens, 1), saved=saved)

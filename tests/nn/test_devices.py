@@ -14,18 +14,23 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from seqcli import catalog
-from seqcli.data.batches import Example
+from seqcli.data.batches import Example, Lanes, Windows
 from seqcli.decoding import translate
 from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import TranslationSettings
-from seqcli.interfaces import OpenModel, OpenTranslator
+from seqcli.interfaces import SILENT, OpenModel, OpenTranslator
 from seqcli.models import transformer_encoder
 from seqcli.nn import states, transfer
 from seqcli.text import BOS_ID, EOS_ID
 from seqcli.token_batch import TokenBatch, padded_to_extend
 from seqcli.tokenizers.bytes import Bytes
+from seqcli.training import loop
+from seqcli.training.budget import Budget
+from seqcli.training.config import Plan
 from seqcli.training.device import Placement
+from seqcli.training.distributed import Ranks
+from seqcli.training.optimizer import Muon
 
 V, C = Bytes.vocab_size, 3
 TOKENS = np.array([[BOS_ID, 5, 6, 7, EOS_ID], [BOS_ID, 8, EOS_ID, -1, -1]])
@@ -178,6 +183,8 @@ def test_a_step_of_training_does_not_wait_for_the_device(task, arch, device):
     assert total.device.type == "meta" and count == len(given.counted)
     assert all(p.grad is None or p.grad.device.type == "meta" for p in model.parameters())
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    matrices = [weight for weight in model.parameters() if weight.ndim == 2]
+    Muon([{"params": matrices, "orthogonal": True}]).step()
     assert not device.fetched
 
 
@@ -186,6 +193,34 @@ def test_nor_does_one_of_a_model_that_fills_in(objective, device):
     model = there("language", "transformer", objective=objective).train()
     assert step(model, example("language", model, masked=True))[1] == 6
     assert not device.fetched
+
+
+class Unjudged:
+    """A `Recorder` that keeps nothing."""
+
+    bytes_per_token, counted, resumable = None, "tokens", False
+
+    def evaluate(self, go_on):
+        return loop.Evaluation(0.0, None, 1, 1)
+
+    def log(self, event): ...
+
+    def best(self, progress): ...
+
+
+@pytest.mark.parametrize("carried", [False, True])
+@pytest.mark.parametrize("arch", LANGUAGE)
+def test_the_loop_waits_once_a_step(arch, carried, device):
+    model = there("language", arch)
+    plan = Plan(steps=3, accumulate=2, optimizer="sgd", ema=0.9, batch_tokens=16, evaluations=1)
+    batches = (Lanes if carried and model.carried else Windows)(
+        np.arange(3, 200, dtype=np.int32), width=8, batch_tokens=16, seed=0
+    )
+    loop.train(
+        model, batches, plan, Unjudged(), budget=Budget(plan, begun=0.0, used=0.0, size=0),
+        placement=Placement(torch.device("meta"), torch.float32), ranks=Ranks(0, 1), reporter=SILENT,
+    )  # fmt: skip
+    assert device.fetched == [(2,)] * 3
 
 
 @pytest.mark.parametrize("task, arch", NETWORKS)
