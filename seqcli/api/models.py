@@ -158,7 +158,7 @@ def _opened(
     elif folder and folder.task == TRANSLATION:
         answering = Translator(open_translator(path, name=name), record)
     elif folder and folder.task == EMBEDDINGS:
-        return Embeddings(open_embeddings(path, name=name or os.path.basename(path)), record)
+        answering = Embeddings(open_embeddings(path, name=name or os.path.basename(path)), record)
     else:
         answering = LanguageModel(open_model(path, name=name, encoding=encoding), record)
     network = answering.opened.model

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from small_huggingface import ROBERTA, TEXTS, assert_same_tensors, byte_level, saved, word_pieces
+from small_huggingface import ROBERTA, SAMPLES, TEXTS, assert_same_tensors, byte_level, saved, word_pieces
 
 import seqcli
 from seqcli.errors import ModelError
@@ -258,6 +258,35 @@ def test_theirs_become_ours_and_theirs_again_with_the_same_tensors(case, head, h
     ours, same = (seqcli.load(tmp_path / name).opened for name in ("ours", "again"))
     if head == "ForSequenceClassification":
         assert np.array_equal(*(each.logits(f"{TEXTS[0]}\n".encode()) for each in (ours, same)))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("case", ["bert", "roberta", "electra", "distilbert"])
+def test_lower_precision_changes_little(case, precision, tmp_path, here):
+    lines = (SAMPLES / "english.txt").read_text().splitlines()[:60]
+
+    def both(head):
+        made(tmp_path / head, case, head)
+        return [seqcli.load(tmp_path / head, precision=each, threads=1) for each in ("fp32", precision)]
+
+    exact, coarse = both("ForMaskedLM")
+    for text in TEXTS:
+        assert coarse.score(text).log_prob == pytest.approx(
+            exact.score(text).log_prob, abs=0.06 * len(exact.tokens(text))
+        )
+    assert coarse.score(TEXTS[0]).log_prob != exact.score(TEXTS[0]).log_prob  # it is not ignored
+    exact, coarse = both("ForSequenceClassification")
+    found, wanted = (
+        np.concatenate([one.opened.logits(f"{line}\n".encode()) for line in lines]) for one in (coarse, exact)
+    )
+    np.testing.assert_allclose(found, wanted, atol=0.08)
+    assert (found != wanted).any() and (found.argmax(1) == wanted.argmax(1)).mean() >= 0.9
+    exact, coarse = both("Model")
+    found, wanted = coarse.embed(lines), exact.embed(lines)
+    likeness = (found * wanted).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
+    assert likeness.min() > 0.999 and (found != wanted).any()
+    for verb, head in (("score", "ForMaskedLM"), ("classify", "ForSequenceClassification"), ("embed", "Model")):
+        assert here(verb, "-m", tmp_path / head, TEXTS[0], "--precision", precision).code == 0
 
 
 def test_an_encoder_without_a_head_is_not_written(here, tmp_path):
