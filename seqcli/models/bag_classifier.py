@@ -1,7 +1,7 @@
-"""Bag-of-n-grams classifier: fastText's idea (Joulin et al. 2017), hashed character and word n-grams (numpy; no torch).
+"""Bag-of-n-grams classifier, as in fastText (Joulin et al. 2017), with hashed character and word n-grams (numpy; no torch).
 
-It reads text, not tokens: `encoder` gives what turns lines into features, and there is no tokenizer. The engine is `bag/`;
-here it gets the interfaces of a model, and its defaults follow from how much text there is.
+It reads text rather than tokens: `encoder` returns the function that converts lines to features, and there is no tokenizer.
+The engine is `bag/`; this module provides the interface of a model, with defaults that depend on the amount of text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CURE = "restore the model or train again"
 
 @dataclass(frozen=True)
 class Config:
-    """What a bag holds, and how it is learnt."""
+    """Settings of the features and of the training."""
 
     buckets: int = within(1 << 8, 1 << 28, default=1 << 21, help="size of the hash table, a power of two")
     shortest: int = within(0, _LARGEST_ORDER, default=2, help="shortest character n-gram")
@@ -70,7 +70,7 @@ class BagClassifier:
 
 
 def encoder(settings: Mapping) -> Callable[[bytes], TokenBatch]:
-    """What turns lines (UTF-8, each ended by a line feed) into rows of features, ids below `buckets`."""
+    """The function that converts lines (UTF-8, each ended by a line feed) to rows of features, with ids below `buckets`."""
     config = _config(settings)
     longest = config.longest
     features = Features(
@@ -81,7 +81,7 @@ def encoder(settings: Mapping) -> Callable[[bytes], TokenBatch]:
 
 
 def features_label(config: Config) -> str:
-    """What is read, for a signature: `char2-4+word1-2/2^21`."""
+    """The features, for a signature: `char2-4+word1-2/2^21`."""
     characters = [f"char{config.shortest}-{config.longest}"] if config.longest else []
     words = [f"word1-{config.words}"] if config.words else []
     return (
@@ -92,7 +92,8 @@ def features_label(config: Config) -> str:
 
 
 def plan_for(config: Config, rows: int) -> Plan:
-    """Three passes over 140,000 texts, seven over 60,000, twenty over 5,000; batches of 16 to 256, 64 or more a pass."""
+    """The default schedule: three epochs over 140,000 texts, seven over 60,000, twenty over 5,000; batches of 16 to 256 texts,
+    at least 64 batches per epoch."""
     epochs = config.epochs or min(max(math.ceil(400_000 / max(rows, 1)), 2), 20)
     batch = config.batch_rows or min(max(rows // 64, 16), 256)
     return Plan(epochs=epochs, rate=config.learning_rate, rows=batch, seed=config.seed)
@@ -102,7 +103,7 @@ def estimate(
     batch: TokenBatch, targets: np.ndarray, config: Config, *,
     labels: int, weights: np.ndarray | None = None, reporter: Reporter,
 ) -> Counted:  # fmt: skip
-    """Learns from rows of features. targets: int [B]; weights: float [C], what the loss of each label's rows is times.
+    """Trains on rows of features. targets: int [B]; weights: float [C], factor of the loss of each label's rows.
 
     The same rows in the same order give the same arrays.
     """

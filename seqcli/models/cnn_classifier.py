@@ -1,4 +1,4 @@
-"""Convolutional classifier (Kim 2014): filters that look for short sequences of tokens, and of each its strongest match."""
+"""Convolutional classifier (Kim 2014): filters over short sequences of tokens, with max pooling over positions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TASK = "classification"
 
 @dataclass(frozen=True)
 class Config:
-    """Of a convolutional classifier."""
+    """Settings of a convolutional classifier."""
 
     embedding: int = within(1, 1 << 16, default=128, help="width of the token embeddings")
     filters: int = within(1, 1 << 16, default=128, help="filters of each width")

@@ -1,7 +1,7 @@
-"""Feed-forward language model over a fixed window of words (Bengio et al. 2003, "A neural probabilistic language model").
+"""Feed-forward language model over a fixed window of tokens (Bengio et al. 2003, "A neural probabilistic language model").
 
-Embeddings of the last W tokens, side by side, through a tanh layer; with `direct` also straight to the output
-(equation 1 of the paper). What is further back than W tokens is forgotten.
+The concatenated embeddings of the last W tokens pass through a tanh layer and, with `direct`, also directly to the output
+(equation 1 of the paper). Tokens before the window have no effect.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TASK = "language"
 
 @dataclass(frozen=True)
 class Config:
-    """Of a feed-forward language model."""
+    """Settings of a feed-forward language model."""
 
     embedding: int = within(1, 1 << 16, default=100, help="width of the token embeddings")
     context: int = within(1, 1 << 10, default=4, help="number of tokens seen")
@@ -74,7 +74,7 @@ class FeedForwardBody(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, tokens: Tensor, state: Window | None) -> tuple[Tensor, Window]:
-        """tokens [B, T] -> [B, T, E]: every position sees itself and the W - 1 before it; before a row stands `<s>`."""
+        """tokens [B, T] -> [B, T, E]: each position sees itself and the W - 1 tokens before it; a row is preceded by `<s>`."""
         if state is None:
             state = Window(tokens.new_full((len(tokens), self.context - 1), BOS_ID))
         known = torch.cat([state.tokens, tokens], dim=1)  # [B, W - 1 + T]

@@ -1,7 +1,7 @@
-"""Word embeddings by GloVe: a regression on the logarithm of how often words stand near each other (numpy to answer).
+"""GloVe word embeddings: a regression on the logarithm of co-occurrence counts (numpy for inference).
 
-Pennington et al. (2014). Counting is `embeddings/cooccurrence.py`, the regression `nn/cooccurrence_regression.py`
-(torch), one process a core. A word's vector is the sum of its vectors as word and as context.
+Pennington et al. (2014). Counting is `embeddings/cooccurrence.py`, the regression `nn/cooccurrence_regression.py` (torch),
+one process per core. A word's vector is the sum of its vectors as word and as context.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from seqcli.text import SPECIALS
 from seqcli.tokenizers.words import Words
 
 TASK = "embeddings"
-_PART = 1 << 16  # pairs that a process learns from before it asks for more
+_PART = 1 << 16  # number of pairs that a process trains on before it requests more
 
 
 @dataclass(frozen=True)
 class Config:
-    """How words are embedded."""
+    """Settings of the embeddings and of the training."""
 
     dim: int = ranged(DIM, 100, help="width of the vectors")
     window: int = ranged(CONTEXTS, 10, help="contexts on each side of a word")
@@ -51,7 +51,7 @@ class Config:
 def estimate(
     stream: np.ndarray, words: Words, config: Config, *, threads: int, ends: float = math.inf, reporter: Reporter
 ) -> Counted:
-    """Learns from a stream (int32 [T], `<s>` before each row, other specials left out); as `word2vec.estimate` has it."""
+    """Trains on a stream (int32 [T], `<s>` before each row, other special symbols left out); as for `word2vec.estimate`."""
     import torch
 
     from seqcli.nn import cooccurrence_regression as regression
@@ -77,7 +77,7 @@ def estimate(
     orders: dict[int, np.ndarray] = {}
 
     def learnt(item: tuple[int, int]) -> tuple[int, float]:
-        """Of a part of the pairs in the order of the epoch: how many, and the summed loss."""
+        """The number of pairs in a part of the epoch, and their summed loss."""
         epoch, part = item
         if epoch not in orders:
             orders.clear()
@@ -88,7 +88,7 @@ def estimate(
             i, j = (torch.from_numpy(side[some].astype(np.int64)) for side in (pairs.first, pairs.second))
             x = torch.from_numpy(pairs.weight[some])
             loss += regression.learn(as_word, as_context, i, j, x, rate=config.learning_rate, most=config.most)
-            other = i != j  # a pair is two: either word is the other's context
+            other = i != j  # a pair counts twice: each word is the other's context
             i, j, x = i[other], j[other], x[other]
             loss += regression.learn(as_word, as_context, j, i, x, rate=config.learning_rate, most=config.most)
         return len(chosen), loss
@@ -120,7 +120,7 @@ def load(settings: Mapping, tensors: Mapping[str, np.ndarray], *, words: Words) 
 
 
 def _table(size: int, config: Config, *, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors and biases drawn at random, and Adagrad's sums, which begin at 1: float32 [V, D + 1] each."""
+    """Randomly initialised vectors and biases, and Adagrad's accumulators, which begin at 1: float32 [V, D + 1] each."""
     values, squares = shared(size, config.dim + 1), shared(size, config.dim + 1)
     values[:] = (np.random.default_rng(seed).random(values.shape, np.float32) - np.float32(0.5)) / np.float32(
         config.dim

@@ -1,7 +1,7 @@
 """n-gram language models with interpolated modified Kneser-Ney smoothing (numpy; no torch).
 
-Counted, not trained: `estimate` reads the corpus once and is done. The engine is `ngram/`; here it gets the
-interfaces of a model.
+They are counted, not trained: `estimate` reads the corpus once. The engine is `ngram/`; this module provides the interface
+of a model.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LARGEST_ORDER = 10
 
 @dataclass(frozen=True)
 class Config:
-    """Of a Kneser-Ney model."""
+    """Settings of a Kneser-Ney model."""
 
     order: int = within(1, LARGEST_ORDER, default=5, help="length of the longest n-gram")
     prune: tuple[int, ...] = each(
@@ -52,7 +52,7 @@ class Config:
 
 @dataclass(frozen=True)
 class NgramState:
-    """The tokens that a model of order N still sees."""
+    """The context that a model of order N uses."""
 
     context: np.ndarray  # int32 [B, N - 1], right-aligned; -1 before `<s>`
 
@@ -62,9 +62,10 @@ class NgramState:
 
 @contextmanager
 def _sound_table() -> Iterator[None]:
-    """Large tables are not read whole before they are used: damage shows as a row that is none."""
+    """Converts errors of damaged tables: large ones are not read completely when they are opened, so damage shows as an
+    invalid row."""
     try:
-        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked
+        with np.errstate(over="ignore", invalid="ignore"):  # results are checked
             yield
     except IndexError:
         cure = "`seqcli info DIR --verify` says where; restore it or train again"
@@ -116,7 +117,7 @@ class NgramModel:
 
     @_sound_table()
     def next_distribution(self, context: np.ndarray) -> np.ndarray:
-        """p(token | `<s>` context), float64 [V]."""
+        """p(token | `<s>` context) for every token, float64 [V]."""
         p = self.table.distribution(np.concatenate([[BOS_ID], context]))
         finite.check_log_probs(p)
         return p
@@ -124,7 +125,7 @@ class NgramModel:
 
 @dataclass(frozen=True)
 class Counted:
-    """What `estimate` leaves: arrays to save, and what to tell."""
+    """The result of `estimate`: arrays to save, the record, and notes."""
 
     tensors: dict[str, np.ndarray]
     record: dict
@@ -137,8 +138,8 @@ class Counted:
 def estimate(
     stream: np.ndarray, config: Config, *, vocab_size: int, arena: Arena, reporter: Reporter, workers: int | None = None
 ) -> Counted:  # fmt: skip
-    """A model of `stream` (int32 [T], `<s>` before each row). Its arrays live as long as `arena`. workers: threads, None for
-    one per core."""
+    """Estimates a model of `stream` (int32 [T], `<s>` before each row). Its arrays exist as long as `arena`. workers: threads,
+    None for one per core."""
     if len(stream) == 0 or (int(stream.max()) <= EOS_ID and int(stream.min()) > UNK_ID):
         raise InputError("no text to train on", cure="give at least one line with a word")
     levels = counts.count(
@@ -148,7 +149,7 @@ def estimate(
 
 
 def smoothed(levels: list[Level], config: Config, *, arena: Arena, reporter: Reporter) -> Counted:
-    """A model of counted n-grams."""
+    """Estimates a model from counted n-grams."""
     made = kneser_ney.smooth(levels, arena=arena, prune=config.prune, reporter=reporter)
     fallback = [n for n, discounts in enumerate(made.discounts, 1) if discounts.fallback]
     if fallback:
@@ -167,7 +168,7 @@ def smoothed(levels: list[Level], config: Config, *, arena: Arena, reporter: Rep
 
 
 def load(config: Mapping, tensors: dict[str, np.ndarray], *, vocab_size: int) -> NgramModel:
-    made = {"quantize": 0, **config}  # folders of earlier versions do not say
+    made = {"quantize": 0, **config}  # missing in folders of earlier versions
     settings = Config(order=made["order"], prune=tuple(made["prune"]), quantize=made["quantize"])
     kind = QuantisedTable if settings.quantize else Table
     return NgramModel(kind.from_tensors(tensors, order=settings.order, vocab_size=vocab_size))

@@ -1,9 +1,9 @@
-"""n-gram classifier: a language model of each label's texts, and Bayes' rule (numpy; no torch).
+"""n-gram classifier: one language model per label, and Bayes' rule (numpy; no torch).
 
     log p(label | text) = log p(label) + log p(text | label) + constant
 
-Counted, not trained. With order 1 it is naive Bayes with Kneser-Ney's smoothing. Sums over many tokens that are not
-independent are too sure of themselves; the temperature of the opened classifier mends that.
+Counted, not trained. With order 1 it is naive Bayes with Kneser-Ney smoothing. Sums over many dependent tokens give
+overconfident probabilities, which the temperature of the opened classifier corrects.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from seqcli.ranges import within
 from seqcli.token_batch import TokenBatch, owners
 
 TASK = "classification"
-_LABELS = 10_000  # with a table each
-_LEAST = -99 * np.log(
-    10
-)  # log p of a token that a label's model has none of, so that a text impossible to all still has a label
+_LABELS = 10_000  # maximum number of labels, which have a table each
+# log p of a token that a label's model does not have, so that a text impossible for all labels still gets one
+_LEAST = -99 * np.log(10)
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Config(ngram.Config):
 
 
 class NgramClassifier:
-    """models: one a label; log_prior: float64 [C]."""
+    """models: one per label; log_prior: float64 [C]."""
 
     def __init__(self, models: list[NgramModel], log_prior: np.ndarray):
         self.models, self.log_prior = models, log_prior
@@ -48,7 +47,8 @@ class NgramClassifier:
             log_prob = np.maximum(model.score(batch).log_prob, _LEAST)
             logits[:, label] = np.bincount(row, log_prob, minlength=len(logits)) + self.log_prior[label]
         finite.check_logits(logits)
-        best = logits.max(axis=1, keepdims=True)  # taken off: a long text's sums differ in digits that float32 has not
+        # subtracted, since sums over a long text differ in digits that float32 does not have
+        best = logits.max(axis=1, keepdims=True)
         return (logits - best).astype(np.float32)
 
 
@@ -56,9 +56,9 @@ def estimate(
     batch: TokenBatch, targets: np.ndarray, config: Config, *, vocab_size: int, labels: int,
     weights: np.ndarray | None = None, arena: Callable[[int], Arena], reporter: Reporter,
 ) -> Counted:  # fmt: skip
-    """Counts the rows of each label. targets: int32 [B]; weights: float [C], of each label in the prior (None: 1).
+    """Counts the rows of each label. targets: int32 [B]; weights: float [C], factor of each label in the prior (None: 1).
 
-    arena: makes one for so many tokens.
+    arena: creates an arena for a given number of tokens.
     """
     tensors: dict[str, np.ndarray] = {}
     grams, fallback = [], []
@@ -74,7 +74,7 @@ def estimate(
             f"text too small to estimate some Kneser-Ney discounts of {sum(fallback)} labels; using 0.5, 1, 1.5"
         )
     counts = np.bincount(targets, minlength=labels) * (1.0 if weights is None else weights)
-    with np.errstate(divide="ignore"):  # a weight of 0: never that label
+    with np.errstate(divide="ignore"):  # a weight of 0 rules the label out
         tensors["log_prior"] = np.log(counts / counts.sum())
     return Counted(tensors, {"ngrams": [sum(of_order) for of_order in zip(*grams)]})
 
@@ -96,7 +96,7 @@ def load(config: Mapping, tensors: Mapping[str, np.ndarray], *, vocab_size: int,
 
 
 class _OnlyProgress:
-    """Passes no notes on: a hundred labels would say the same a hundred times."""
+    """Passes on progress, but not notes, which would be the same for each label."""
 
     def __init__(self, reporter: Reporter):
         self.progress = reporter.progress

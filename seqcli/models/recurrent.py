@@ -1,6 +1,7 @@
-"""Recurrent language model: cell rnn, lstm or gru. Any length of text, through a state of fixed size.
+"""Recurrent language model with rnn, lstm or gru cells, for texts of any length with a state of fixed size.
 
-Elman (1990), Mikolov et al. (2010); embeddings tied to the head (Inan et al. 2017), dropouts of AWD-LSTM (Merity et al. 2018).
+Elman (1990), Mikolov et al. (2010); embeddings tied to the head (Inan et al. 2017), dropouts of AWD-LSTM (Merity et al.
+2018).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ TASK = "language"
 
 @dataclass(frozen=True)
 class Config:
-    """Of a recurrent language model."""
+    """Settings of a recurrent language model."""
 
     cell: str = one_of(tuple(CELLS), default="lstm", help="recurrent cell; each --arch has its own")
     width: int = within(1, 1 << 16, default=256, help="width of the hidden layers")

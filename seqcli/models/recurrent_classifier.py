@@ -1,7 +1,7 @@
-"""Recurrent classifier, many to one: a hidden state sums up the row, in both directions; cell rnn, lstm or gru.
+"""Recurrent classifier, many to one, in one or both directions, with rnn, lstm or gru cells.
 
-Bidirectional (Schuster and Paliwal 1997), the two directions side by side as in ELMo (Peters et al. 2018): each is a stack
-of its own, so the forward one has the shape of a language model's body and may begin as one.
+Bidirectional (Schuster and Paliwal 1997), with separate stacks for the two directions as in ELMo (Peters et al. 2018), so
+that the forward one has the shape of a language model's body and may be initialised with one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TASK = "classification"
 
 @dataclass(frozen=True)
 class Config:
-    """Of a recurrent classifier."""
+    """Settings of a recurrent classifier."""
 
     cell: str = one_of(tuple(CELLS), default="lstm", help="recurrent cell; each --arch has its own")
     width: int = within(1, 1 << 16, default=128, help="width of the hidden layers of one direction")
@@ -86,7 +86,8 @@ class RecurrentClassifier(NeuralClassifier):
         pooled = self.pooling(self.body.run(embedded)[0], real)
         if self.back is None or self.back_pooling is None:
             return pooled
-        back, _ = self.back(backwards(embedded, real.sum(dim=1)))  # in its own order: its last has read the first token
+        # in reading order: the last state of the backward direction has read the first token
+        back, _ = self.back(backwards(embedded, real.sum(dim=1)))
         return torch.cat([pooled, self.back_pooling(back, real)], dim=-1)
 
 

@@ -1,8 +1,8 @@
-"""Recurrent translator with attention: cell rnn, lstm or gru; the encoder reads the source in both directions.
+"""Recurrent translator with attention and rnn, lstm or gru cells; the encoder is bidirectional.
 
 additive: attention of Bahdanau et al. (2015), v tanh(W s + U h). multiplicative: of Luong et al. (2015, "general"), s W h.
-Both by the decoder's new state, whose output with what was attended to makes the token's features (Luong et al., equation 5)
-and, by input feeding (section 3.3), a part of the next input.
+Both use the decoder's new state. Its output and the attended context make the features of the token (Luong et al., equation
+5) and, with input feeding (section 3.3), a part of the next input.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ATTENTIONS = ("additive", "multiplicative")
 
 @dataclass(frozen=True)
 class Config:
-    """Of a recurrent encoder and decoder."""
+    """Settings of a recurrent encoder and decoder."""
 
     cell: str = one_of(tuple(CELLS), default="gru", help="recurrent cell; each --arch has its own")
     width: int = within(
@@ -57,7 +57,7 @@ class Config:
 
 
 class Encoder(nn.Module):
-    """Source tokens [B, S] to states [B, S, D]."""
+    """Encodes source tokens [B, S] as states [B, S, D]."""
 
     def __init__(self, config: Config, *, source_size: int):
         super().__init__()
@@ -82,7 +82,7 @@ class Encoder(nn.Module):
 
 @dataclass(frozen=True)
 class Said:
-    """After the last token: of each layer the cell's state, [B, D] each, and the features [B, E] that are fed to the next step."""
+    """The decoder state: the cell state of each layer, [B, D] each, and the features [B, E] that are fed into the next step."""
 
     cells: list[tuple[Tensor, ...]]
     fed: Tensor
@@ -119,7 +119,8 @@ class Decoder(nn.Module):
 
     def remember(self, states: Tensor, real: Tensor) -> Memory:
         weights = real[..., None] / real.sum(dim=1)[:, None, None]
-        first = torch.tanh(self.begin((states * weights).sum(dim=1))).float()  # [B, D], of the mean of all states
+        # [B, D], initialised with the mean of all encoder states
+        first = torch.tanh(self.begin((states * weights).sum(dim=1))).float()
         return Memory(real, [(states, self.keys(states).float())], extra=(first,))
 
     def beginning(self, memory: Memory) -> Said:
@@ -147,7 +148,7 @@ class Decoder(nn.Module):
         return self.dropout(torch.stack(made, dim=1)), Said(cells, fed)
 
     def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """What rows [B k, D] attend to in sources [B, S, D]: [B k, D], and the weights [B k, S]."""
+        """Attention of rows [B k, D] over sources [B, S, D]: context [B k, D], and weights [B k, S]."""
         states, keys = memory.keys[0]
         rows = state.view(len(keys), memory.each, -1)  # [B, k, D]
         if self.additive:
@@ -159,14 +160,14 @@ class Decoder(nn.Module):
         return seen.reshape(state.shape).to(state.dtype), weights.reshape(len(state), -1)
 
     def _masks(self, state: Said) -> list[Tensor] | None:
-        """Of each layer's output, one for all steps (Gal and Ghahramani 2016)."""
+        """Dropout masks for the output of each layer, the same for all steps (Gal and Ghahramani 2016)."""
         if not (self.training and self.share):
             return None
         return [dropout(torch.ones_like(cell[0]), self.share) for cell in state.cells]
 
 
 class Body(nn.Module):
-    """joint: encoder and decoder share their embedding."""
+    """Encoder and decoder. joint: they share their embedding."""
 
     def __init__(self, config: Config, *, source_size: int, vocab_size: int, joint: bool):
         super().__init__()

@@ -33,7 +33,7 @@ _ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache hol
 
 @dataclass(frozen=True)
 class Config(TransformerConfig):
-    """Of the stack, the head and what it learns to predict."""
+    """Settings of the stack, the head and the objective."""
 
     tied: bool = setting(True, help="share the output matrix with the embedding")
     objective: str = one_of(OBJECTIVES, default=CAUSAL, help="predict the next token, hidden tokens, or both")
@@ -51,7 +51,7 @@ class Config(TransformerConfig):
 
 
 class HeadTransform(nn.Module):
-    """What BERT has before its output matrix: a linear layer, the activation, a norm (Devlin et al. 2019)."""
+    """The transformation before BERT's output matrix: a linear layer, the activation, a norm (Devlin et al. 2019)."""
 
     def __init__(self, config: Config, *, width: int):
         super().__init__()
@@ -83,7 +83,7 @@ class Transformer(NeuralLanguageModel):
             self.head.weight = self.body.embedding.weight
 
     def features(self, tokens: Tensor, state: KVCache | None = None) -> tuple[Tensor, Any]:
-        features, state = self.body(tokens, state)  # without a cache none comes back
+        features, state = self.body(tokens, state)  # without a cache as input there is none in the output
         return self.before_head(features), state
 
     def before_head(self, features: Tensor) -> Tensor:
@@ -94,7 +94,8 @@ class Transformer(NeuralLanguageModel):
         return self.body.beginning(rows, products=self.products)
 
     def read(self, tokens: Tensor, state: KVCache) -> tuple[Tensor, KVCache]:
-        """In steps of at most half a window; before a window is full, its later half is read again as a new one."""
+        """Reads in steps of at most half a window; when the window is full, its later half is read again as the beginning of a
+        new one."""
         half = max(1, self.window // 2)
         for part in tokens.split(half, dim=1):
             if state.longest + part.shape[1] > self.window:
@@ -105,7 +106,7 @@ class Transformer(NeuralLanguageModel):
 
 
 class MaskedTransformer(MaskedLanguageModel, Transformer):
-    """hybrid: it predicts the next token, too."""
+    """A model that fills in masked tokens. hybrid: it also predicts the next token."""
 
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__(config, vocab_size=vocab_size)
@@ -115,7 +116,7 @@ class MaskedTransformer(MaskedLanguageModel, Transformer):
         )
 
     def states(self, tokens: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """Of a model that fills in, all states that have seen the text, those of `<s>` and `</s>` too."""
+        """The final states of all tokens, which have seen the whole text, including those of `<s>` and `</s>`."""
         return super().states(tokens, real) if self.hybrid else (self.body(tokens, real=real)[0], real)
 
     def seen(self, tokens: Tensor, *, masked: Tensor, real: Tensor) -> Tensor:

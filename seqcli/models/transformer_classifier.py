@@ -1,6 +1,7 @@
-"""Transformer encoder classifier: every token sees all others, then the row is pooled (Vaswani et al. 2017, Devlin et al. 2019).
+"""Transformer encoder classifier: every token attends to all others, then the row is pooled (Vaswani et al. 2017, Devlin et
+al. 2019).
 
-Its body has the shape of the Transformer language model's and may begin as one.
+Its body has the shape of the Transformer language model's and may be initialised with it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TRANSFORMS = ("none", "tanh", "relu", "gelu", "gelu_exact")
 
 @dataclass(frozen=True)
 class Config(TransformerConfig):
-    """Of the stack and the pooling."""
+    """Settings of the stack and the pooling."""
 
     window: int = within(
         2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
@@ -52,7 +53,7 @@ class Config(TransformerConfig):
 
 
 class Transform(nn.Module):
-    """A linear layer and an activation: what BERT has between pooling and labels (Devlin et al. 2019)."""
+    """A linear layer and an activation, as in BERT between pooling and labels (Devlin et al. 2019)."""
 
     def __init__(self, inputs: int, width: int, *, activation: str):
         super().__init__()

@@ -1,6 +1,6 @@
-"""Transformer encoder without a head: vectors of texts, pooled from the states of their tokens (Reimers and Gurevych 2019).
+"""Transformer encoder without a head: text vectors, pooled from the final states of the tokens (Reimers and Gurevych 2019).
 
-Such models come from elsewhere; a classifier may begin with their body.
+Such models are not trained by seqcli; a classifier may be initialised with their body.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TASK = "embeddings"
 
 @dataclass(frozen=True)
 class Config(TransformerConfig):
-    """Of the stack and the pooling."""
+    """Settings of the stack and the pooling."""
 
     longest: int = within(
         0, 1 << 20, default=0, help="tokens of a text that are read at once, at most the window (0: the window)"

@@ -1,6 +1,7 @@
-"""Transformer translator: an encoder reads the source, a decoder attends to it and to what it has said (Vaswani et al. 2017).
+"""Transformer translator: an encoder reads the source, and a decoder attends to it and to the translation so far (Vaswani et
+al. 2017).
 
-The original is norm_place="post", norm="layer", activation="relu", positions="sinusoidal", scaled=True, bias=True. The keys
+The original has norm_place="post", norm="layer", activation="relu", positions="sinusoidal", scaled=True, bias=True. Keys
 and values of the source are computed once.
 """
 
@@ -29,7 +30,7 @@ TASK = "translation"
 
 @dataclass(frozen=True)
 class Config(TransformerConfig):
-    """Of both stacks; `layers` is the encoder's, as are `heads` and `hidden` where the decoder has its own."""
+    """Settings of both stacks; `layers`, `heads` and `hidden` are the encoder's unless the decoder has its own."""
 
     window: int = within(
         1, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
@@ -60,7 +61,7 @@ class Config(TransformerConfig):
 
     @property
     def of_decoder(self) -> Config:
-        """The settings of the decoder's stack."""
+        """The settings of the decoder stack."""
         return replace(
             self, layers=self.decoder_layers or self.layers, heads=self.decoder_heads or self.heads,
             hidden=self.decoder_hidden or self.hidden,
@@ -74,7 +75,7 @@ class Config(TransformerConfig):
 
 
 class Body(nn.Module):
-    """joint: encoder and decoder share their embedding."""
+    """Encoder and decoder. joint: they share their embedding."""
 
     def __init__(self, config: Config, *, source_size: int, vocab_size: int, joint: bool):
         super().__init__()
@@ -99,7 +100,7 @@ class TransformerTranslator(NeuralTranslator):
         self.body = Body(config, source_size=source_size, vocab_size=vocab_size, joint=joint)
         self.head = Linear(config.width, vocab_size, bias=config.head_bias)
         initialise(self, depth=config.layers)
-        if config.norm_place == "post":  # nothing scales residual sums down: begin as Glorot and Bengio (2010)
+        if config.norm_place == "post":  # residual sums are not scaled, so initialise as Glorot and Bengio (2010)
             for stack in (self.body.encoder, self.body.decoder):
                 for part in stack.layers.modules():
                     if isinstance(part, nn.Linear):

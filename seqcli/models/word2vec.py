@@ -1,6 +1,6 @@
-"""Word embeddings by skip-gram or continuous bag of words, with character n-grams (word2vec, fastText; numpy to answer).
+"""Skip-gram and continuous-bag-of-words embeddings, with character n-grams (word2vec, fastText; numpy for inference).
 
-Mikolov et al. (2013), Bojanowski et al. (2017). Training takes torch (`nn/negative_sampling.py`), one process a core.
+Mikolov et al. (2013), Bojanowski et al. (2017). Training uses torch (`nn/negative_sampling.py`), one process per core.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from seqcli.tokenizers.words import Words
 
 TASK = "embeddings"
 OBJECTIVES = ("skipgram", "cbow")
-_PART = 20_000  # words of the text that a process learns from before it asks for more
+_PART = 20_000  # number of words that a process trains on before it requests more
 _MOST_BUCKETS = 1 << 21
 
 
 @dataclass(frozen=True)
 class Config:
-    """How words are embedded."""
+    """Settings of the embeddings and of the training."""
 
     objective: str = one_of(OBJECTIVES, default="skipgram", help="what is predicted; each --arch has its own")
     dim: int = ranged(DIM, 100, help="width of the vectors")
@@ -65,10 +65,10 @@ class Config:
 def estimate(
     stream: np.ndarray, words: Words, config: Config, *, threads: int, ends: float = math.inf, reporter: Reporter
 ) -> Counted:
-    """Learns from a stream (int32 [T], `<s>` before each row, other specials left out).
+    """Trains on a stream (int32 [T], `<s>` before each row, other special symbols left out).
 
-    threads: processes that learn at once; with one the same text gives the same vectors to the last bit. ends: by
-    `time.monotonic`, when to stop. Raises DivergedError.
+    threads: number of training processes; with a single one, results are exactly reproducible. ends: when to stop, on the
+    scale of `time.monotonic`. Raises DivergedError.
     """
     import torch
 
@@ -96,7 +96,7 @@ def estimate(
                 done += 1
 
     def learnt(item: tuple[int, int, float]) -> tuple[int, float, int]:
-        """Of a part: its words, the summed loss, and what that is a sum over."""
+        """The words of a part, the summed loss, and the number of terms in it."""
         epoch, number, rate = item
         part = parts[number]
         tokens = stream[part]
@@ -130,7 +130,7 @@ def estimate(
     if subwords:
         grams = inputs[len(counts) :]
         unseen = np.bincount(rows.tokens, minlength=len(inputs))[len(counts) :] == 0
-        grams[unseen] = 0  # n-grams of no word: they would be noise in the vectors of unknown words
+        grams[unseen] = 0  # n-grams that occur in no word would add noise to the vectors of unknown words
         tensors["buckets"] = grams
     record = {
         "epochs": round(done / max(len(stream), 1), 3),
@@ -144,7 +144,8 @@ def estimate(
 
 
 def subwords_for(words: Words, config: Config) -> Subwords | None:
-    """The n-grams of these settings, None where there are none; without a number of buckets about twice as many as n-grams."""
+    """The n-grams of these settings, None for none; without a given number of buckets, there are about twice as many as
+    n-grams."""
     if not config.longest:
         return None
     if config.buckets:
@@ -163,7 +164,7 @@ def load(settings: Mapping, tensors: Mapping[str, np.ndarray], *, words: Words) 
 
 
 def _rows(words: Words, subwords: Subwords | None) -> TokenBatch:
-    """For each word the rows of the input table that make its vector: its own, then its n-grams'."""
+    """The rows of the input table that make the vector of each word: its own, then its n-grams'."""
     data, ends = words.joined()
     own = TokenBatch(np.arange(len(ends), dtype=np.int32), np.ones(len(ends), np.int64))
     if subwords is None:
@@ -174,7 +175,7 @@ def _rows(words: Words, subwords: Subwords | None) -> TokenBatch:
 
 
 def _tables(inputs: int, outputs: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Both tables, in memory that forked processes share. Raises OutputError where there is not enough."""
+    """Both tables, in memory shared with forked processes. Raises OutputError if there is not enough."""
     needed, free = 4 * config.dim * (2 * inputs + outputs), memory.available()
     if free is not None and needed > free:
         raise OutputError(
@@ -191,7 +192,7 @@ def _tables(inputs: int, outputs: int, config: Config) -> tuple[np.ndarray, np.n
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch computes in one thread: there is a process for each core, and threads would wait for each other."""
+    """Restricts PyTorch to one thread: there is a process for each core."""
     import torch
 
     before = torch.get_num_threads()
@@ -203,11 +204,11 @@ def one_thread() -> Iterator[None]:
 
 
 def shared(rows: int, width: int) -> np.ndarray:
-    """float32 [rows, width] of zeros, in memory that forked processes share."""
+    """A table of zeros, float32 [rows, width], in memory shared with forked processes."""
     return np.frombuffer(mmap.mmap(-1, max(4 * rows * width, 1)), np.float32, rows * width).reshape(rows, width)
 
 
 def _parts(stream: np.ndarray) -> list[slice]:
-    """The stream in parts of about `_PART` tokens; a row that is cut loses the pairs across the cut."""
+    """Splits the stream into parts of about `_PART` tokens; a row that is cut loses the pairs across the cut."""
     edges = np.linspace(0, len(stream), max(1, round(len(stream) / _PART)) + 1).astype(int).tolist()
     return [slice(begin, end) for begin, end in pairwise(edges)]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FILE = "tokenizer.json"
 CURE = "restore the file or train again"
-_QUICKLY_READ = 4 << 20  # bytes that are verified at every start
+_QUICKLY_READ = 4 << 20  # bytes up to which files are verified whenever they are opened
 _FOREIGN_FILES = (
     ("vocab.json", "merges.txt"),
     ("vocab.txt",),
@@ -44,7 +44,7 @@ _LIBRARY = re.compile(rb'"(truncation|padding|added_tokens|normalizer|pre_tokeni
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:
-    """Writes the tokenizer into an existing folder."""
+    """Writes a tokenizer into an existing folder."""
     tokenizer.save(folder)
     about = {
         "kind": tokenizer.KIND,
@@ -64,7 +64,7 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
     try:
         about = regular.read_json(folder / FILE)
         kind, vocab_size, fingerprint = (about[name] for name in ("kind", "vocab_size", "fingerprint"))
-        normalisation = Normalisation(about.get("normalisation", "nfc"))  # older folders do not name it
+        normalisation = Normalisation(about.get("normalisation", "nfc"))  # missing in folders of earlier versions
     except (ValueError, KeyError, TypeError):
         raise ModelError("damaged tokenizer", where=str(folder / FILE), cure=CURE) from None
     if kind not in (known := catalog.names("tokenizers")):
@@ -82,7 +82,7 @@ def load(folder: Path, *, verify: bool = False) -> Tokenizer:
 
 
 def foreign(path: Path) -> bool:
-    """Whether a folder, or a file such as tokenizer.json, has a tokenizer of a Hugging Face model rather than one of ours."""
+    """Whether a folder, or a file such as tokenizer.json, contains the tokenizer of a Hugging Face model."""
     if path.is_dir():
         if (path / FILE).is_file():
             return foreign(path / FILE)
@@ -96,13 +96,13 @@ def foreign(path: Path) -> bool:
 
 
 def open_foreign(path: Path) -> Tokenizer:
-    """The tokenizer of a Hugging Face model in a folder or a file. Raises ModelError."""
+    """Opens the tokenizer of a Hugging Face model in a folder or file. Raises ModelError."""
     module = catalog.load("tokenizers", "huggingface")
     return module.open_folder(path) if path.is_dir() else module.open_file(path)
 
 
 def digest(*contents: bytes | memoryview) -> str:
-    """A fingerprint: the first 16 hexadecimal digits of the SHA-256 of a tokenizer's contents."""
+    """The fingerprint of a tokenizer: the first 16 hexadecimal digits of the SHA-256 of its contents."""
     sha = hashlib.sha256()
     for content in contents:
         sha.update(content)
@@ -124,7 +124,7 @@ def read_file(path: Path) -> bytes:
 
 
 def rows_ended_at(line_feeds: np.ndarray, tokens: np.ndarray, *, unit: str) -> TokenBatch:
-    """Rows of tokens that stand for single bytes or characters. line_feeds: bool [P]; by line each becomes a row's `</s>`."""
+    """Rows of byte or character tokens. line_feeds: bool [P]; with unit "line", each becomes the `</s>` of a row."""
     if unit == "document":
         return TokenBatch.one(tokens)
     ends = np.flatnonzero(line_feeds)
@@ -133,9 +133,10 @@ def rows_ended_at(line_feeds: np.ndarray, tokens: np.ndarray, *, unit: str) -> T
 
 
 def lines_of(ids: Iterable[int], *, end: int = EOS_ID) -> list[list[int]]:
-    """Token ids line by line: `</s>` ends each but perhaps the last. Ids 5 6 2 7 2 are the lines [5, 6] and [7]."""
+    """Splits token ids into lines: each ends with `</s>`, except possibly the last. Ids 5 6 2 7 2 are the lines [5, 6] and
+    [7]."""
     lines: list[list[int]] = [[]]
-    same: dict[int, int] = {}  # one object for each id: of a long line's, an object each would take most of the memory
+    same: dict[int, int] = {}  # share one object per id: separate ones for a long line would take most of the memory
     for id in ids:
         if id == end:
             lines.append([])
@@ -145,7 +146,7 @@ def lines_of(ids: Iterable[int], *, end: int = EOS_ID) -> list[list[int]]:
 
 
 def span(origin: Sequence[int], start: int, end: int) -> tuple[int, int]:
-    """Where characters `[start, end)` of a normalised text stand in the text as given (see `Normalisation.spans`)."""
+    """The positions of characters `[start, end)` of a normalised text in the text as given (see `Normalisation.spans`)."""
     if start < end:
         last = origin[end - 1]
         while end < len(origin) - 1 and origin[end] == last:
@@ -154,7 +155,7 @@ def span(origin: Sequence[int], start: int, end: int) -> tuple[int, int]:
 
 
 def lowered(asked: int | None, got: int) -> list[str]:
-    """The note on a vocabulary that is smaller than requested, since the text has too few words or subwords."""
+    """The note on a vocabulary smaller than requested because the text has too few words or subwords."""
     if asked is None or got >= asked:
         return []
     return [f"vocabulary lowered from {asked:,} to {got:,}: the text is too small for more"]

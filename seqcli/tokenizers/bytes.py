@@ -38,7 +38,7 @@ class Bytes:
         return cls()
 
     def save(self, folder: Path) -> None:
-        """There is nothing to save."""
+        """Does nothing: there is nothing to save."""
 
     def encode(self, lines: bytes, *, unit: str = "line", learning: bool = False) -> TokenBatch:
         data = np.frombuffer(self.normalisation.lines(lines), np.uint8)
@@ -47,7 +47,7 @@ class Bytes:
         return rows_ended_at(data == _LINE_FEED, tokens, unit=unit)
 
     def pieces(self, text: str) -> Iterator[Piece]:
-        """Every byte of a character has the whole character's span."""
+        """The span of every byte of a character is the whole character."""
         same, origin = self.normalisation.spans(text)
         for i, char in enumerate(same):
             for byte in char.encode():

@@ -28,7 +28,7 @@ _AT_ONCE = 1 << 12  # characters
 
 
 def code_points(text: str) -> np.ndarray:
-    """uint32, one a character: "aé" gives [97, 233]."""
+    """The code points of a text, uint32: "aé" gives [97, 233]."""
     return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
 
@@ -44,7 +44,7 @@ class Characters:
         points = code_points(characters)
         self._characters = characters
         self.vocab_size = len(points) + len(SPECIALS)
-        self._ids = np.full(int(points.max(initial=_LINE_FEED)) + 2, UNK_ID, np.int32)  # what lies beyond is clipped
+        self._ids = np.full(int(points.max(initial=_LINE_FEED)) + 2, UNK_ID, np.int32)  # larger code points are clipped
         self._ids[points] = np.arange(len(SPECIALS), self.vocab_size)
 
     @cached_property
@@ -95,7 +95,7 @@ load = Characters.load
 def train(
     blocks: Iterable[bytes], *, vocab_size: int | None = None, min_count: int = 1, unit: str = "line"
 ) -> tuple[Characters, list[str]]:
-    """The characters of a text, at most `vocab_size` with the specials; the line feed only of documents."""
+    """Learns the characters of a text, at most `vocab_size` with the special symbols; the line feed only for documents."""
     counts = np.zeros(0x110000, np.int64)
     seen: list[np.ndarray] = []  # in the order of first appearance
     for block in blocks:

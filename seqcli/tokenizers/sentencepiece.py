@@ -37,25 +37,26 @@ from seqcli.tokenizers.characters import code_points
 
 KIND = "sentencepiece"
 FILE = "tokenizer.model"
-VOCAB_SIZE = 8000  # where none is asked for
+VOCAB_SIZE = 8000  # default vocabulary size
 
-_ESCAPES = {"\x1a": "\x1a0", SPACE_MARK: "\x1a1"}  # in this order; taken back in the other
+_ESCAPES = {"\x1a": "\x1a0", SPACE_MARK: "\x1a1"}  # in this order; reversed in the opposite order
 _RESERVED = f"\0\x1a{SPACE_MARK}\u2585"  # never in a piece: the library's end of string, ours, its space, its unknown
 _LEAST = len(SPECIALS) + 256 + 1  # specials, bytes, the space
 _MOST = 1 << 20  # the library considers a million candidates
-_COVERAGE = 0.9995  # of the text's characters have a piece of their own
+_COVERAGE = 0.9995  # share of the text's characters that get a piece of their own
 ENOUGH = 6_000_000  # characters
-_LONGEST = 1000  # characters of a line that the trainer sees at once
+_LONGEST = 1000  # number of characters of a line that the trainer sees at a time
 _DRAWN_FROM = 64
-_WINDOW, _OVERLAP = 1 << 16, 1 << 12  # characters that the library reads at once, and that two windows share
+# number of characters that the library encodes at a time, and the overlap of two windows
+_WINDOW, _OVERLAP = 1 << 16, 1 << 12
 _CUT = re.compile(rb"[^ ] (?=.)", re.DOTALL)
-_THREADS = 8  # of training: the sums depend on it in their last digits, so it is the same everywhere
+_THREADS = 8  # number of training threads: sums depend on it in their last digits, so it is the same everywhere
 
 sentencepiece.set_min_log_level(3)  # errors arrive as exceptions
 
 
 class SentencePiece:
-    """A tokenizer given as the contents of a `.model` file; `where` is its name in errors."""
+    """A tokenizer from the contents of a `.model` file; `where` is its name in errors."""
 
     KIND = KIND
     ends_rows = True
@@ -76,10 +77,8 @@ class SentencePiece:
             raise ModelError("not a SentencePiece model, or damaged", where=where, cure=CURE) from None
         self.specials = self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()
         word = self._processor.normalize("a")  # the library may put a space before it or after it
-        self._spaces_lead, self.spaces_follow = (
-            word.startswith(SPACE_MARK),
-            word.endswith(SPACE_MARK),
-        )  # they begin or end pieces
+        # characters that begin or end pieces
+        self._spaces_lead, self.spaces_follow = word.startswith(SPACE_MARK), word.endswith(SPACE_MARK)
         self._bytes = frozenset(id for id in range(self.vocab_size) if self._processor.is_byte(id))
 
     @cached_property
@@ -92,7 +91,7 @@ class SentencePiece:
 
     @classmethod
     def open_file(cls, path: Path) -> SentencePiece:
-        """A `.model` file of another tool, which reads text as given."""
+        """Opens a `.model` file of another tool, which reads text as given."""
         tokenizer = cls(read_file(path), where=str(path))
         tokenizer.normalisation = Normalisation.NONE
         return tokenizer
@@ -125,34 +124,34 @@ class SentencePiece:
         return TokenBatch.one(batch.tokens) if unit == "document" else batch
 
     def pieces(self, text: str) -> Iterator[Piece]:
-        """A token of several bytes' character has the whole character's span; the space put first has none."""
+        """Spans of tokens: a byte token has the span of its whole character; a space added at the beginning has none."""
         text, origin = self._escaped_spans(text)
         for piece, id, start, end in windowed(self._placed, text, window=_WINDOW, overlap=_OVERLAP):
             yield Piece(piece, id, *span(origin, start, end))
 
     def _placed(self, text: str) -> list[Token]:
-        """The library's tokens with their places."""
+        """The library's tokens with their positions."""
         found = self._processor.encode(text, return_type="offset_mapping")
         tokens: list[Token] = []
         following = len(text)
         for piece, id, (start, end) in zip(
             *(reversed(found[name]) for name in ("pieces", "ids", "offsets")), strict=True
         ):
-            if start == end and id in self._bytes:  # the library gives the character to its last byte
+            if start == end and id in self._bytes:  # the library assigns the character to its last byte
                 end = following
             following = end
             tokens.append((piece, id, start, end))
         return tokens[::-1]
 
     def _parts(self, text: str) -> Iterator[bytes]:
-        """The parts of a line as given, as the library reads them."""
+        """The parts of a line, as the library reads them."""
         return self._parts_of(self._escaped(self.normalisation.text(text)).encode())
 
     def _parts_of(self, line: bytes) -> Iterator[bytes]:
-        """A line that is longer than a window in parts that are tokenized apart.
+        """Splits a line longer than a window into parts that are tokenized separately.
 
-        No piece of ours goes on after a space, so the line is cut before the first space after a word, which the library
-        puts back.
+        Pieces do not continue after a space, so the line is cut before the first space that follows a word; the library
+        adds that space again.
         """
         end = -1
         while end < len(line):
@@ -162,7 +161,7 @@ class SentencePiece:
             yield line[start:end]
 
     def _ids_of_long(self, line: bytes) -> np.ndarray:
-        """The ids of a line that is longer than a window, int32."""
+        """The ids of a line longer than a window, int32."""
         parts = []
         for part in self._parts_of(line):
             if len(part) <= _WINDOW:
@@ -173,8 +172,8 @@ class SentencePiece:
         return np.concatenate(parts)
 
     def nbest(self, text: str, *, k: int) -> list[tuple[Sequence[int], float]]:
-        """The k best segmentations: token ids and the sum of their pieces' log-probabilities (bytes count 0). Those of a line
-        that is longer than a window are the best choices of one for each of its parts."""
+        """The k best segmentations: token ids and the sum of the log-probabilities of the pieces (0 for bytes). Those of a
+        line longer than a window are the best combinations of the segmentations of its parts."""
         parts = [[(score, ids) for ids, score in self._nbest(part, k=k)] for part in self._parts(text)]
         return [(array("i", chain.from_iterable(ids)), score) for score, ids in best(parts, n=k)]
 
@@ -191,10 +190,10 @@ class SentencePiece:
         return [(array("i", ids), sum(map(self._processor.get_score, ids))) for ids in found]
 
     def sample(self, text: str, *, alpha: float, seed: int | str) -> Sequence[int]:
-        """A random one of the `_DRAWN_FROM` best segmentations, by p^alpha (Kudo 2018, section 3.2); of a line that is longer
-        than a window, one of each part.
+        """A random segmentation among the `_DRAWN_FROM` best, by p^alpha (Kudo 2018, section 3.2); for a line longer than a
+        window, one for each part.
 
-        Not the library's own sampling: what that draws from a seed differs from process to process.
+        Not the library's own sampling, which depends on the process and not only on the seed.
         """
         chance, ids = random.Random(seed), array("i")
         for part in self._parts(text):
@@ -205,7 +204,7 @@ class SentencePiece:
         return ids
 
     def join(self, pieces: Iterable[str]) -> str:
-        return self._text_of([self._own.get(piece, piece) for piece in pieces])  # not a string of its own for each
+        return self._text_of([self._own.get(piece, piece) for piece in pieces])  # without a string object for each
 
     def decode(self, ids: Iterable[int]) -> str:
         lines = lines_of(ids, end=self.specials[2])
@@ -222,7 +221,7 @@ class SentencePiece:
         return "\n".join(map(self._written, text.split("\n")))
 
     def _written(self, line: str) -> str:
-        """Of one line; blanks at its ends stay, which the library may take for those of a whole text."""
+        """Decodes one line, keeping blanks at its ends, which the library may remove."""
         text = self._processor.normalize(line)
         text = (
             text.removesuffix(SPACE_MARK)
@@ -245,22 +244,22 @@ class SentencePiece:
 
     @property
     def escapes(self) -> dict[str, str]:
-        """What is written for characters that the library keeps for itself, in this order; of ours alone: another tool's model
-        reads text as given."""
+        """Replacements, in this order, for characters reserved by the library; only for models trained here: a model of
+        another tool reads text as given."""
         return _ESCAPES if self._ours else {}
 
     @property
     def model(self) -> bytes:
-        """The contents of its `.model` file."""
+        """The contents of the `.model` file."""
         return self._model
 
     @cached_property
     def scores(self) -> list[float]:
-        """Of all pieces: log-probabilities (unigram), or by their merges' order (BPE)."""
+        """Scores of all pieces: log-probabilities (unigram), or the order of their merges (BPE)."""
         return [self._processor.get_score(id) for id in range(self.vocab_size)]
 
     def is_special(self, piece: str) -> bool:
-        """Whether a piece stands for a byte or is a special symbol, which text is never taken for."""
+        """Whether a piece stands for a byte or is a special symbol, which never matches text."""
         id = self._processor.piece_to_id(piece)
         return id in self._bytes or id in self.specials or self._processor.is_control(id)
 
@@ -295,10 +294,10 @@ def train(
     algorithm: str = "unigram",
     characters: int = ENOUGH,
 ) -> tuple[SentencePiece, list[str]]:
-    """Subwords of a text by `algorithm`: "unigram" or "bpe". characters: of the text that are learnt from, at most.
+    """Learns subwords with `algorithm`: "unigram" or "bpe". characters: maximum number of characters to train on.
 
-    A vocabulary that the text does not fill is lowered. One too small for the text's alphabet gives half of its
-    places to the most frequent characters.
+    If the text has too few subwords, the vocabulary size is lowered. If it is too small for the text's alphabet, half of it
+    is used for the most frequent characters.
     """
     asked = VOCAB_SIZE if vocab_size is None else vocab_size
     if asked < _LEAST:
@@ -314,7 +313,7 @@ def train(
         except RuntimeError as error:
             raise InputError(f"sentencepiece cannot be trained on this text ({error})") from None
         tokenizer = SentencePiece(model)
-        free = asked - tokenizer.vocab_size if spelled else 0  # places that the text does not fill with longer pieces
+        free = asked - tokenizer.vocab_size if spelled else 0  # entries that the text has too few longer pieces for
         room += free
     notes = lowered(vocab_size, tokenizer.vocab_size)
     if step > 1:
@@ -327,7 +326,8 @@ def train(
 
 
 def _learnt(text: str, *, vocab_size: int, algorithm: str) -> bytes:
-    """The contents of a `.model` file. The library hears no signals, and aborts its process where memory is exhausted."""
+    """Trains in a child process and returns the contents of the `.model` file: the library ignores signals, and aborts its
+    process if memory is exhausted."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(text.split("\n")),
@@ -349,7 +349,7 @@ def _learnt(text: str, *, vocab_size: int, algorithm: str) -> bytes:
 
 
 def _sample(blocks: Iterable[bytes], enough: int) -> tuple[list[str], int]:
-    """Every k-th line, at most `enough` characters in all, long lines in pieces; and k, a power of two."""
+    """A sample of every k-th line with at most `enough` characters in all, long lines in pieces; and k, a power of two."""
     kept: list[str] = []
     size, seen, step = 0, 0, 1
     for block in blocks:

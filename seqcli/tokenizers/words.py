@@ -30,7 +30,7 @@ from seqcli.tokenizers import CURE, digest, lines_of, lowered, span
 
 KIND = "words"
 FILE = "words.safetensors"
-MAPPED = True  # a large vocabulary is not read whole
+MAPPED = True  # a large vocabulary is not read completely
 
 _KEEP = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a little-endian 8
 _AT_ONCE = 1 << 12  # words
@@ -49,9 +49,9 @@ def _mix(h: np.ndarray) -> np.ndarray:
 
 
 def hashes(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """64-bit hashes of the words `data[starts : starts + lengths]`, eight bytes of all words a step.
+    """64-bit hashes of the words `data[starts : starts + lengths]`, by eight bytes of all words per step.
 
-    data: uint8, at least 8 bytes longer than the last word's end. Returns uint64, one a word, never 0.
+    data: uint8, at least 8 bytes longer than the end of the last word. Returns uint64, one per word, never 0.
     """
     eights = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
     h = (eights[starts] & _KEEP[np.minimum(lengths, 8)]) + lengths.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -75,9 +75,9 @@ _SPECIAL_HASHES = np.array(
 
 
 class Split:
-    """The words of a block of lines: where they stand, their hashes, and how many each line has.
+    """The words of a block of lines: their positions, their hashes, and the number of words of each line.
 
-    skipped: the hashes of words that count as blanks.
+    skipped: hashes of words that count as blanks.
     """
 
     def __init__(self, lines: bytes, *, skipped: np.ndarray = _SPECIAL_HASHES):
@@ -90,7 +90,7 @@ class Split:
         self.starts = edges[0::2]  # lines end in "\n": edges are pairs
         self.lengths = edges[1::2] - self.starts
         self.hashes = hashes(self.data, self.starts, self.lengths)
-        self.symbols = 0  # specials written in the text
+        self.symbols = 0  # special symbols written in the text
         special = np.isin(self.hashes, skipped) if len(lines) and b"<" in lines else np.zeros(0, bool)
         if special.any():
             self.symbols = int(special.sum())
@@ -153,7 +153,7 @@ class Words:
         return cls(words, ends, keys, ids)
 
     def hashes(self) -> np.ndarray:
-        """uint64 [V - 3], of the words by id."""
+        """Hashes of the words by id, uint64 [V - 3]."""
         found = np.empty(len(self._ends), np.uint64)
         taken = self._ids >= len(SPECIALS)
         found[self._ids[taken] - len(SPECIALS)] = self._keys[taken]
@@ -164,7 +164,7 @@ class Words:
         tensor_file.write(folder / FILE, {name: tensor_file.tensor(array) for name, array in arrays.items()})
 
     def ids_of(self, hashes: np.ndarray) -> np.ndarray:
-        """int32 ids of hashed words; `<unk>` where a word is not in the vocabulary."""
+        """Ids of hashed words, int32; `<unk>` for words that are not in the vocabulary."""
         place = (hashes >> self._shift).astype(np.int64)
         found = self._keys[place]
         ids = np.where(found == hashes, self._ids[place], np.int32(UNK_ID))
@@ -202,7 +202,8 @@ class Words:
 
     def join(self, pieces: Iterable[str]) -> str:
         pieces, parts = iter(pieces), []
-        while some := list(islice(pieces, _AT_ONCE)):  # not all: a string takes 50 bytes more than its characters
+        # only a part at a time: a string object takes 50 bytes more than its characters
+        while some := list(islice(pieces, _AT_ONCE)):
             parts.append(" ".join(some))
         return " ".join(parts)
 
@@ -213,7 +214,7 @@ class Words:
         return [*SPECIALS, *(self._piece(i) for i in range(len(SPECIALS), self.vocab_size))]
 
     def joined(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pieces without copying: uint8 bytes of all words from id 3 on, and where each ends."""
+        """The pieces without copying: uint8 bytes of all words from id 3 on, and the end of each."""
         return self._words, self._ends
 
     def _piece(self, id: int) -> str:
@@ -228,7 +229,7 @@ load = Words.load
 
 
 def written(lines: bytes, symbols: Iterable[str] = SPECIALS) -> int:
-    """How often these specials are written as words in a text."""
+    """How often these special symbols are written as words in a text."""
     found = [symbol.encode() for symbol in symbols if symbol.encode() in lines]
     if not found:
         return 0
@@ -238,7 +239,7 @@ def written(lines: bytes, symbols: Iterable[str] = SPECIALS) -> int:
 
 
 def _parts(lines: bytes) -> Iterator[bytes]:
-    """The text cut after blanks, to bound the memory of `Split`; a long word is one part."""
+    """Splits the text after blanks, to bound the memory of `Split`; a long word is one part."""
     start = 0
     while start < len(lines):
         end = start + _PART
@@ -246,21 +247,21 @@ def _parts(lines: bytes) -> Iterator[bytes]:
             end = max(lines.rfind(blank, start, end) for blank in (b" ", b"\n", b"\t")) + 1
             if end <= start:
                 found = (lines.find(blank, start + _PART) for blank in (b" ", b"\n", b"\t"))
-                end = min(at for at in found if at >= 0) + 1  # the last line feed, if no other
+                end = min(at for at in found if at >= 0) + 1  # at the last line feed if there is no other blank
         yield lines[start:end]
         start = end
 
 
 def _home_bits(size: int) -> int:
-    """Twice as many homes as words, or more."""
+    """At least twice as many slots as words."""
     return max(4, (2 * size - 1).bit_length() if size else 4)
 
 
 class Distinct:
-    """The distinct words of one block of lines, as `Learner` collects them.
+    """The distinct words of one block of lines, for `Learner`.
 
-    hashes: uint64 [d] in order; counts: int64 [d]; first: int64 [d], the index of the word's first token in the
-    block; words, ends: their bytes; index: uint32 [tokens], the token's place among the distinct; line_words: [lines].
+    hashes: uint64 [d], sorted; counts: int64 [d]; first: int64 [d], the index of the word's first token in the block;
+    words, ends: their bytes; index: uint32 [tokens], the index of each token's word; line_words: [lines].
     """
 
     __slots__ = ("hashes", "counts", "first", "words", "ends", "index", "line_words", "symbols")
@@ -284,7 +285,7 @@ class Distinct:
 
 
 class Learner:
-    """Collects the vocabulary of blocks of lines; ids go to the frequent words first, then to the earlier ones."""
+    """Collects the vocabulary of blocks of lines; ids are assigned by decreasing frequency, then by first occurrence."""
 
     def __init__(self) -> None:
         self._hashes, self._counts, self._first = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -299,8 +300,7 @@ class Learner:
         self._add(block.hashes, block.counts, block.first, block.words, block.ends, tokens=len(block.index))
 
     def add_vocabulary(self, words: Words, counts: np.ndarray, first: np.ndarray, *, tokens: int) -> None:
-        """What was learnt from the next `tokens` of the text. counts, first: int64 [V - 3], how often and where first each
-        word stands in them."""
+        """Adds the next `tokens` of the text. counts, first: int64 [V - 3], the count and first position of each word in them."""
         self._add(words.hashes(), counts, first, *words.joined(), tokens=tokens)
 
     def _add(self, hashes, counts, first, words, ends, *, tokens: int) -> None:
@@ -330,9 +330,10 @@ class Learner:
         self._waiting, self._waiting_words = [], 0
 
     def finish(self, *, size: int | None = None, min_count: int = 1, only: Words | None = None) -> Words:
-        """The vocabulary of all that was added.
+        """The vocabulary of all text that was added.
 
-        size: at most so many entries, specials counted; min_count: of words kept; only: keep words of this one.
+        size: maximum number of entries, including special symbols; min_count: minimum count of a word; only: keep only
+        words of this vocabulary.
         """
         self._merge()
         keep = np.flatnonzero(self._counts >= min_count)
@@ -354,7 +355,7 @@ class Learner:
 def train(
     blocks: Iterable[bytes], *, vocab_size: int | None = None, min_count: int = 1, unit: str = "line"
 ) -> tuple[Words, list[str]]:
-    """The words of a text that stand in it `min_count` times, at most `vocab_size` with the specials."""
+    """Learns the words that occur at least `min_count` times, at most `vocab_size` with the special symbols."""
     learner = Learner()
     for block in blocks:
         learner.add(Distinct(Words.normalisation.lines(block)))
