@@ -265,7 +265,7 @@ def _of_language(language: str, arch: str | None = None) -> Sample:
 
     return Sample(
         f"{PREFIX}{language}" if whole else f"{PREFIX}{language}-{arch}", "language", language, arch, f"language-{language}-{arch}",
-        f"{TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ", source, train, f"the sample {arch} model for {language}",
+        f"{TOKENIZER} {VOCAB_SIZE} {PRESET} {settings} {whole} ", source, train, f"the sample {arch} model for {language.capitalize()}",
     )  # fmt: skip
 
 
@@ -288,7 +288,7 @@ def _of_sentiment(language: str) -> Sample:
 
     return Sample(
         f"{PREFIX}sentiment-{language}", "classification", language, CLASSIFIER, f"sentiment-{language}-{CLASSIFIER}",
-        f"{CLASSIFIER} {PRESET} {CLASSIFYING}", source, train, f"the sample {CLASSIFIER} model of sentiment for {language}",
+        f"{CLASSIFIER} {PRESET} {CLASSIFYING}", source, train, f"the sample {CLASSIFIER} model of sentiment for {language.capitalize()}",
     )  # fmt: skip
 
 
@@ -314,7 +314,7 @@ def _of_translation(language: str, other: str) -> Sample:
     return Sample(
         f"{PREFIX}{language}-{other}", "translation", language, TRANSLATOR, f"{language}-{other}-{TRANSLATOR}",
         f"{TRANSLATOR} {PRESET} {TRANSLATING} {TRANSLATED}", source, train,
-        f"the sample {TRANSLATOR} model from {language} to {other}",
+        f"the sample {TRANSLATOR} model from {language.capitalize()} to {other.capitalize()}",
     )  # fmt: skip
 
 
@@ -335,7 +335,7 @@ def _of_words(language: str) -> Sample:
 
     return Sample(
         f"{PREFIX}words-{language}", "embeddings", language, EMBEDDER, f"words-{language}-{EMBEDDER}",
-        f"{EMBEDDER} {PRESET} {EMBEDDING}", source, train, f"the sample {EMBEDDER} embeddings for {language}",
+        f"{EMBEDDER} {PRESET} {EMBEDDING}", source, train, f"the sample {EMBEDDER} embeddings for {language.capitalize()}",
     )  # fmt: skip
 
 

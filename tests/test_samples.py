@@ -198,10 +198,10 @@ def test_two_first_uses_at_once_build_it_once(environment, tmp_path):
     assert [process.returncode for process in both] == [0, 0], answers
     assert answers[0][0] == answers[1][0] and json.loads(answers[0][0])["scores"][0]["model"] == "sample-english"
     notes = sorted(error.splitlines()[0] for _, error in answers)
-    assert notes[0].startswith("seqcli score: no model given; building the sample ngram model for english (a toy")
+    assert notes[0].startswith("seqcli score: no model given; building the sample ngram model for English (a toy")
     assert (
         notes[1]
-        == "seqcli score: no model given; using the sample ngram model for english (a toy); for a real model, try -m hf:distilgpt2"
+        == "seqcli score: no model given; using the sample ngram model for English (a toy); for a real model, try -m hf:distilgpt2"
     )
     (folder,) = (tmp_path / "seqcli").glob("language-*")
     ModelFolder.open(folder).verify()
@@ -240,7 +240,7 @@ def test_korean_text_gets_the_korean_model(cache, opened, here):
     done = here("score", LANGUAGES["korean"], "--json")
     assert json.loads(done.out)["scores"][0]["model"] == "sample-korean"
     assert (
-        "using the sample ngram model for korean (a toy); for a real model, try -m hf:skt/kogpt2-base-v2\n" in done.err
+        "using the sample ngram model for Korean (a toy); for a real model, try -m hf:skt/kogpt2-base-v2\n" in done.err
     )
 
 

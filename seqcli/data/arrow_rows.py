@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
-from seqcli.data.columns import MISSING, Asked, Rows, cells_of, field_of, numbered, place_of, places_of, wanted
+from seqcli.data.columns import MISSING, ColumnChoice, Rows, cells_of, field_of, numbered, place_of, places_of, spec_of
 from seqcli.data.files import ByteFile, opened
 from seqcli.data.lines import Block, read_table_lines
 from seqcli.errors import InputError, UsageError, nearest
@@ -21,14 +21,14 @@ _LARGEST_CSV_ROW = 1 << 24  # bytes
 Part = tuple[list[str], list[list[object]]]  # a batch of rows: the names of the requested columns, and their values
 
 
-def read_csv(path: str, columns: Sequence[Asked], **reading) -> Iterator[Rows]:
+def read_csv(path: str, columns: Sequence[ColumnChoice], **reading) -> Iterator[Rows]:
     text = _Text(read_table_lines(path, **reading))
     for rows in _rows(path, "CSV", lambda: _csv(text, columns, path)):
         yield rows._replace(replaced=text.replaced)
         text.replaced = 0
 
 
-def read_parquet(path: str, columns: Sequence[Asked]) -> Iterator[Rows]:
+def read_parquet(path: str, columns: Sequence[ColumnChoice]) -> Iterator[Rows]:
     with opened(path) as file:
         if file.seekable():
             yield from _rows(path, "Parquet", lambda: _parquet(file, columns, path))
@@ -101,17 +101,19 @@ class _Text(io.RawIOBase):
         return size
 
 
-def _delimiter(file: _Text, columns: Sequence[Asked]) -> str:
+def _delimiter(file: _Text, columns: Sequence[ColumnChoice]) -> str:
     """The delimiter: the comma or, if the header has none, a semicolon, a tab or a vertical bar.
 
     In a file without a header, only the comma is considered unless a column other than the first is requested.
     """
-    if len(file.first_row(",")) > 1 or (numbered(columns) and not any(place_of(wanted(c).name or "") for c in columns)):
+    if len(file.first_row(",")) > 1 or (
+        numbered(columns) and not any(place_of(spec_of(c).name or "") for c in columns)
+    ):
         return ","
     return next((mark for mark in ";\t|" if len(file.first_row(mark)) > 1), ",")
 
 
-def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
+def _csv(file: _Text, columns: Sequence[ColumnChoice], path: str) -> Iterator[Part]:
     import pyarrow
     from pyarrow import csv
 
@@ -147,7 +149,7 @@ def _csv(file: _Text, columns: Sequence[Asked], path: str) -> Iterator[Part]:
         raise pyarrow.ArrowInvalid("a quote is not closed")
 
 
-def _parquet(file: ByteFile, columns: Sequence[Asked], path: str) -> Iterator[Part]:
+def _parquet(file: ByteFile, columns: Sequence[ColumnChoice], path: str) -> Iterator[Part]:
     from pyarrow import parquet
 
     table = parquet.ParquetFile(file)
@@ -187,7 +189,7 @@ def _leaves(fields) -> Iterator[str]:
 
 
 def nested_columns(
-    columns: Sequence[Asked], names: Sequence[str], leaves: Sequence[str], path: str
+    columns: Sequence[ColumnChoice], names: Sequence[str], leaves: Sequence[str], path: str
 ) -> list[tuple[int, str]]:
     """The position of each requested column among the table's `names`, and its own name, dotted for a nested field.
 
@@ -195,7 +197,7 @@ def nested_columns(
     """
     found = []
     for column in columns:
-        name = wanted(column).found(leaves, where=path)
+        name = spec_of(column).found(leaves, where=path)
         if place_of(name) is not None or name in names:
             (place,) = places_of([name], names, path)
             found.append((place, names[place]))

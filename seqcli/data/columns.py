@@ -60,7 +60,7 @@ def matching(name: str, names: Sequence[str]) -> str | None:
 
 
 TEXT = ColumnSpec("text", TEXT_COLUMNS)
-Asked = str | ColumnSpec | None  # a name or `#N`; None is TEXT
+ColumnChoice = str | ColumnSpec | None  # a name or `#N`; None is TEXT
 
 
 class Rows(NamedTuple):
@@ -75,13 +75,13 @@ class Rows(NamedTuple):
     replaced: int = 0
 
 
-def wanted(column: Asked) -> ColumnSpec:
+def spec_of(column: ColumnChoice) -> ColumnSpec:
     return TEXT if column is None else ColumnSpec("text", (), name=column) if isinstance(column, str) else column
 
 
-def numbered(columns: Sequence[Asked]) -> bool:
+def numbered(columns: Sequence[ColumnChoice]) -> bool:
     """Whether all columns are given as `#N`, so that the file has no header."""
-    return all((wanted(column).name or "").startswith("#") for column in columns)
+    return all((spec_of(column).name or "").startswith("#") for column in columns)
 
 
 def place_of(column: str) -> int | None:
@@ -94,11 +94,11 @@ def place_of(column: str) -> int | None:
     )
 
 
-def places_of(columns: Sequence[Asked], names: Sequence[str], path: str) -> list[int]:
+def places_of(columns: Sequence[ColumnChoice], names: Sequence[str], path: str) -> list[int]:
     """The indices of the columns among all `names`, the first of which is `#1`. Raises UsageError for an unknown column."""
     places = []
     for column in columns:
-        name = wanted(column).found(names, where=path)
+        name = spec_of(column).found(names, where=path)
         place = place_of(name)
         if place is None and name not in names:
             raise UsageError(f"no column {name!r}", where=path, cure=_other_format(names) or nearest(name, names))

@@ -15,7 +15,7 @@ from functools import cache
 from typing import NamedTuple
 
 from seqcli.data.arrow_rows import inner, nested_columns
-from seqcli.data.columns import Asked, Rows, cells_of
+from seqcli.data.columns import ColumnChoice, Rows, cells_of
 from seqcli.errors import InputError, SeqcliError
 
 SCHEME = "hf:"
@@ -33,7 +33,7 @@ def check(path: str) -> None:
     _opened(path)
 
 
-def read_rows(path: str, columns: Sequence[Asked]) -> Iterator[Rows]:
+def read_rows(path: str, columns: Sequence[ColumnChoice]) -> Iterator[Rows]:
     """The requested columns of a data set; None requests the text column."""
     first = 1
     for cells in _batches(path, columns):
@@ -88,7 +88,7 @@ def _opened(path: str):
         raise _bad_input(error, path) from None
 
 
-def _batches(path: str, columns: Sequence[Asked]) -> Iterator[list[tuple[str, ...]]]:
+def _batches(path: str, columns: Sequence[ColumnChoice]) -> Iterator[list[tuple[str, ...]]]:
     dataset = _opened(path)
     try:
         names = dataset.column_names or list(next(iter(dataset), {}))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
-from seqcli.data.columns import MISSING, Asked, ColumnSpec, Rows, cells_of, field_names, field_of, wanted
+from seqcli.data.columns import MISSING, ColumnChoice, ColumnSpec, Rows, cells_of, field_names, field_of, spec_of
 from seqcli.data.lines import LONE_SURROGATE, Block, read_blocks, without_blank_end
 from seqcli.errors import InputError, nearest
 
@@ -20,7 +20,7 @@ _LARGEST = 1 << 26  # characters of one object
 
 
 def read_rows(
-    path: str, columns: Sequence[Asked], *, strict: bool = False, array: bool = False,
+    path: str, columns: Sequence[ColumnChoice], *, strict: bool = False, array: bool = False,
     blank_end: Callable[[int], None] | None = None, **reading,
 ) -> Iterator[Rows]:  # fmt: skip
     """Rows of the requested fields. array: the file may contain one array of objects; blank_end: as for
@@ -135,8 +135,8 @@ def _elements(path: str, blocks: Iterator[Block], replaced: list[int]) -> Iterat
 class _Fields:
     """Extracts the requested fields of objects; which of the usual names is used follows from the first object."""
 
-    def __init__(self, columns: Sequence[Asked], *, strict: bool):
-        self._wanted = list(map(wanted, columns))
+    def __init__(self, columns: Sequence[ColumnChoice], *, strict: bool):
+        self._wanted = list(map(spec_of, columns))
         self._names: list[str] = []  # empty before the first object
         self._strict, self._replaced = strict, 0
         self.blank = ("",) * len(self._wanted)

@@ -163,7 +163,7 @@ def _without_label(block: LabelledBlock, rest: Iterator[tuple[Block, list[str]]]
         texts = more.data.split(b"\n")
         number += sum(not label.strip() and bool(texts[k].strip()) for k, label in enumerate(labels))
     rows = "lines" if block.header is not None else "rows"
-    what = f"{number:,} {rows} have no label, the first one here" if number > 1 else "no label"
+    what = f"{number:,} {rows} have no label, beginning with this one" if number > 1 else "no label"
     if records.has_columns(block.path):
         return InputError(what, where=where, cure="add the missing labels or remove these rows")
     cure = f"begin every line with {PREFIX}NAME and a space, or use {tables.NAMED}"

@@ -16,8 +16,8 @@ def has_columns(path: str, format: str | None = None) -> bool:
 def read_blocks(
     path: str,
     *,
-    column: tables.Asked = None,
-    keep: Sequence[tables.Asked] = (),
+    column: tables.ColumnChoice = None,
+    keep: Sequence[tables.ColumnChoice] = (),
     size: int = BLOCK_BYTES,
     format: str | None = None,
     blank_end: Callable[[int], None] | None = None,
@@ -37,7 +37,7 @@ def read_blocks(
     return lines.read_blocks(path, size=size, **reading)
 
 
-def check_lines(path: str, column: tables.Asked, keep: Sequence[tables.Asked] = ()) -> None:
+def check_lines(path: str, column: tables.ColumnChoice, keep: Sequence[tables.ColumnChoice] = ()) -> None:
     """Raises UsageError if a column of a file of lines is requested by name."""
     wanted = tables.ColumnSpec("text", (), name=column) if isinstance(column, str) else column
     if keep or (wanted and wanted.name is not None):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 
 from seqcli.data import arrow_rows, json_rows, tsv
-from seqcli.data.columns import TEXT, TEXT_COLUMNS, Asked, ColumnSpec, Rows
+from seqcli.data.columns import TEXT, TEXT_COLUMNS, ColumnChoice, ColumnSpec, Rows
 from seqcli.data.files import SPREADSHEETS, compression, unpacked_name
 from seqcli.data.lines import Block, block_of
 from seqcli.errors import InputError
@@ -21,7 +21,7 @@ __all__ = [
     "LINES",
     "TEXT",
     "TEXT_COLUMNS",
-    "Asked",
+    "ColumnChoice",
     "ColumnSpec",
     "Rows",
     "blocks_of",
@@ -55,7 +55,9 @@ def is_table(path: str, format: str | None = None) -> bool:
     return kind_of(path, format) is not None
 
 
-def read_blocks(path: str, *, column: Asked = None, keep: Sequence[Asked] = (), **reading) -> Iterator[Block]:
+def read_blocks(
+    path: str, *, column: ColumnChoice = None, keep: Sequence[ColumnChoice] = (), **reading
+) -> Iterator[Block]:
     """The records of a text column, with the columns to keep.
 
     column: None takes the first of text, sentence, document, review that the file has.
@@ -78,7 +80,7 @@ def blocks_of(rows: Iterator[Rows]) -> Iterator[Block]:
 
 
 def read_rows(
-    path: str, columns: Sequence[Asked], *, format: str | None = None, encoding: str | None = None, strict: bool = False,
+    path: str, columns: Sequence[ColumnChoice], *, format: str | None = None, encoding: str | None = None, strict: bool = False,
     blank_end: Callable[[int], None] | None = None,
 ) -> Iterator[Rows]:  # fmt: skip
     """The requested columns of `path`; None requests the text column. blank_end: as for `lines.read_table_lines`.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from seqcli.data.columns import Asked, Rows, numbered, places_of
+from seqcli.data.columns import ColumnChoice, Rows, numbered, places_of
 from seqcli.data.lines import read_table_lines
 from seqcli.errors import InputError
 
 _NO_BREAKS = bytes(byte for byte in range(256) if byte not in b"\t\n")
 
 
-def read_rows(path: str, columns: Sequence[Asked], **reading) -> Iterator[Rows]:
+def read_rows(path: str, columns: Sequence[ColumnChoice], **reading) -> Iterator[Rows]:
     for first, found, replaced in read_columns(path, columns, **reading):
         yield Rows(first, list(zip(*map(records, found))), replaced)
 
@@ -20,7 +20,7 @@ def records(column: bytes) -> list[str]:
     return column.decode().split("\n")[:-1]
 
 
-def read_columns(path: str, columns: Sequence[Asked], **reading) -> Iterator[tuple[int, list[bytes], int]]:
+def read_columns(path: str, columns: Sequence[ColumnChoice], **reading) -> Iterator[tuple[int, list[bytes], int]]:
     """Like `Rows`, with each requested column as lines.
 
     Raises InputError for a row whose number of fields differs from that of the header or, without one, of the first row. A

@@ -81,19 +81,19 @@ class Encoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class Said:
+class DecoderState:
     """The decoder state: the cell state of each layer, [B, D] each, and the features [B, E] that are fed into the next step."""
 
     cells: list[tuple[Tensor, ...]]
     fed: Tensor
 
-    def reorder(self, rows: np.ndarray) -> Said:
+    def reorder(self, rows: np.ndarray) -> DecoderState:
         where = to_device(np.asarray(rows, np.int64), self.fed.device)
-        return Said([tuple(part[where] for part in layer) for layer in self.cells], self.fed[where])
+        return DecoderState([tuple(part[where] for part in layer) for layer in self.cells], self.fed[where])
 
-    def joined(self, states: list[Said]) -> Said:
+    def joined(self, states: list[DecoderState]) -> DecoderState:
         layers = zip(*(state.cells for state in states))
-        return Said(
+        return DecoderState(
             [tuple(map(torch.cat, zip(*parts))) for parts in layers], torch.cat([state.fed for state in states])
         )
 
@@ -123,12 +123,12 @@ class Decoder(nn.Module):
         first = torch.tanh(self.begin((states * weights).sum(dim=1))).float()
         return Memory(real, [(states, self.keys(states).float())], extra=(first,))
 
-    def beginning(self, memory: Memory) -> Said:
+    def beginning(self, memory: Memory) -> DecoderState:
         first = memory.extra[0].repeat_interleave(memory.each, dim=0)
         more = (torch.zeros_like(first),) if self.cells[0].kind == "lstm" else ()
-        return Said([(first, *more)] * len(self.cells), first.new_zeros(len(first), self.out.out_features))
+        return DecoderState([(first, *more)] * len(self.cells), first.new_zeros(len(first), self.out.out_features))
 
-    def forward(self, tokens: Tensor, memory: Memory, state: Said) -> tuple[Tensor, Said]:
+    def forward(self, tokens: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, DecoderState]:
         inputs = self.input(self.locked(self.embedding(tokens)))  # [B, T, G D]
         cells, fed, made, looked = list(state.cells), state.fed, [], []
         masks = self._masks(state)
@@ -145,7 +145,7 @@ class Decoder(nn.Module):
             looked.append(weights)
         if recording.wanted(recording.CROSS):
             recording.add(recording.CROSS, torch.stack(looked, dim=1)[:, None].float())
-        return self.dropout(torch.stack(made, dim=1)), Said(cells, fed)
+        return self.dropout(torch.stack(made, dim=1)), DecoderState(cells, fed)
 
     def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Attention of rows [B k, D] over sources [B, S, D]: context [B k, D], and weights [B k, S]."""
@@ -159,7 +159,7 @@ class Decoder(nn.Module):
         seen = weights.to(states.dtype) @ states
         return seen.reshape(state.shape).to(state.dtype), weights.reshape(len(state), -1)
 
-    def _masks(self, state: Said) -> list[Tensor] | None:
+    def _masks(self, state: DecoderState) -> list[Tensor] | None:
         """Dropout masks for the output of each layer, the same for all steps (Gal and Ghahramani 2016)."""
         if not (self.training and self.share):
             return None
@@ -196,10 +196,12 @@ class RecurrentTranslator(NeuralTranslator):
     def remember(self, source: Tensor, real: Tensor) -> Memory:
         return self.body.decoder.remember(self.states(source, real), real)
 
-    def beginning(self, memory: Memory) -> Said:
+    def beginning(self, memory: Memory) -> DecoderState:
         return self.body.decoder.beginning(memory)
 
-    def features(self, tokens: Tensor, memory: Memory, state: Said | None = None) -> tuple[Tensor, Said]:
+    def features(
+        self, tokens: Tensor, memory: Memory, state: DecoderState | None = None
+    ) -> tuple[Tensor, DecoderState]:
         return self.body.decoder(tokens, memory, state or self.beginning(memory))
 
 

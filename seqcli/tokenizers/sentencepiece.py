@@ -319,7 +319,7 @@ def train(
     if step > 1:
         notes.append(f"subwords learnt from every {step}th line")
     if spelled:
-        notes.append(f"{spelled:,} rare characters are spelled in bytes; a larger vocabulary has room for them")
+        notes.append(f"{spelled:,} rare characters are encoded as bytes; a larger vocabulary would include them")
     if min_count > 1:
         notes.append("sentencepiece has no least count of words: --min-count ignored")
     return tokenizer, notes

@@ -228,7 +228,7 @@ def test_a_renaming_is_learnt_from_the_texts(here, tmp_path):
     for name, valid, more in (("named", "named", []), ("numbered", "numbered", mapped)):
         command = ["train", "classifier", f"{name}.tsv", "--valid", f"{valid}.tsv", "-o", f"m-{name}", *more]
         assert (done := here(*command)).code == 0, done.err
-    assert "--label-map: the texts do not have 7" in done.err
+    assert "--label-map: no text has the label 7" in done.err
     named, numbered = (json.loads(here("info", f"m-{name}", "--json").out) for name in ("named", "numbered"))
     assert numbered["labels"] == named["labels"] == ["bad", "good"] and numbered["valid"] == named["valid"]
     assert here("classify", *ASKED, "-m", "m-numbered").out == here("classify", *ASKED, "-m", "m-named").out

@@ -163,7 +163,7 @@ def test_classes_of_a_data_set_have_names(tmp_path, monkeypatch):
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "test.parquet")
     assert pairs(f"hf:{tmp_path}") == [("pos", "a"), ("neg", "b"), ("pos", "c")]
     assert [label for label, _ in pairs(f"hf:{tmp_path}", label_column="n")] == ["4", "5", "6"]
-    with pytest.raises(InputError, match=r"^hf:.*@test, row 2: 2 rows have no label, the first one here"):
+    with pytest.raises(InputError, match=r"^hf:.*@test, row 2: 2 rows have no label, beginning with this one"):
         pairs(f"hf:{tmp_path}@test")
 
 
@@ -181,7 +181,7 @@ def test_lines_with_several_labels_or_none(write):
             pairs(write("a.txt", "__label__a x\n" + text))
     with pytest.raises(InputError, match=r"a\.txt, line 2: no label; begin every line with __label__NAME"):
         pairs(write("a.txt", "__label__a x\ny\n"))
-    with pytest.raises(InputError, match=r"a\.txt, line 2: 2 lines have no label, the first one here"):
+    with pytest.raises(InputError, match=r"a\.txt, line 2: 2 lines have no label, beginning with this one"):
         pairs(write("a.txt", "__label__a x\ny\n\n__label__ x\n"))
 
 
@@ -209,7 +209,7 @@ def test_missing_labels_are_counted(write, monkeypatch):
         pairs(path)
     assert (
         str(refusal.value)
-        == f"{path}, line 9: 11 lines have no label, the first one here; add the missing labels or remove these rows"
+        == f"{path}, line 9: 11 lines have no label, beginning with this one; add the missing labels or remove these rows"
     )
     with pytest.raises(InputError, match=r"line 1: 2 lines have no label"):
         pairs(write("a.jsonl", '{"text": "x", "label": null}\n{"text": "y"}\n{"text": "y", "label": "a"}\n'))

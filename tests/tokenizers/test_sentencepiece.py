@@ -62,7 +62,7 @@ def test_vocabularies_fit_the_text(algorithm):
     assert made.vocab_size < 1000
     for size in (260, 261, 262, 265, 275):  # no room for 40 characters
         made, notes = train([TEXT], vocab_size=size, algorithm=algorithm)
-        assert made.vocab_size <= size and "rare characters are spelled in bytes" in notes[-1]
+        assert made.vocab_size <= size and "rare characters are encoded as bytes" in notes[-1]
         assert made.decode(made.encode(TEXT).tokens) == nfc(TEXT.decode()).removesuffix("\n")
     with pytest.raises(UsageError, match="259 is too small; use 260 or more"):
         train([TEXT], vocab_size=259, algorithm=algorithm)
@@ -234,7 +234,7 @@ def test_free_places_go_to_characters():
     """Where long pieces do not fill the vocabulary, no character with a place in it is spelled in bytes."""
     few = b"the cat sat on a mat\na dog ran far off\ntwo red cars ran near a dog\n"
     tokenizer, notes = train([few], vocab_size=270)
-    assert tokenizer.vocab_size == 270 and len(notes) == 1 and "spelled in bytes" in notes[0]
+    assert tokenizer.vocab_size == 270 and len(notes) == 1 and "encoded as bytes" in notes[0]
     tokenizer, notes = train([few], vocab_size=400)
     assert tokenizer.vocab_size < 400 and len(notes) == 1 and "lowered" in notes[0]
 

@@ -81,7 +81,8 @@ def plain(value: object) -> str:
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     """The same for a terminal."""
     return {
-        name: ", ".join(map(_text, value)) if isinstance(value, list) else _text(value) for name, value in flat(values)
+        name: (", ".join(map(_text, value)) or "none") if isinstance(value, list) else _text(value)
+        for name, value in flat(values)
     }
 
 

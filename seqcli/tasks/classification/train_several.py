@@ -156,7 +156,7 @@ def _read(
         texts, judged = split(texts, seed=options.given_seed or 0, reporter=reporter)
     reporter.note(summary.texts(texts, judged))
     if files.label_map and files.label_map.unused:
-        reporter.note(f"--label-map: the texts do not have {listed(files.label_map.unused)}")
+        reporter.note(f"--label-map: no text has the label {listed(files.label_map.unused)}")
     weights = weights_of_labels(label_weights, texts)
     if deadline.passed:
         read = f"{len(texts) + len(judged):,} texts"
