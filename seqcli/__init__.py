@@ -26,6 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from seqcli.adaptation import Cache, Dynamic
     from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator, load
     from seqcli.api.training import (
         Progress,
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Cache",
     "Classifier",
+    "Dynamic",
     "Embeddings",
     "LanguageModel",
     "Progress",
@@ -60,6 +63,8 @@ def __getattr__(name: str):
         raise AttributeError(f"module 'seqcli' has no attribute {name!r}")
     if name == "SeqcliError":
         module = "seqcli.errors"
+    elif name in ("Cache", "Dynamic"):
+        module = "seqcli.adaptation"
     else:
         module = f"seqcli.api.{'training' if name.startswith(('train', 'Progress')) else 'models'}"
     return getattr(import_module(module), name)

@@ -249,6 +249,18 @@ class MaskFiller(Protocol):
         """As `score`, but the pseudo-log-likelihood."""
 
 
+@runtime_checkable
+class Adaptive(Protocol):
+    """A scorer that adapts to the text that it has scored, so that the order of texts matters."""
+
+    @property
+    def adaptation(self) -> dict[str, str]:
+        """What the signature says of it."""
+
+    def restart(self) -> None:
+        """Forgets the text so far."""
+
+
 def is_pseudo(model: Scorer) -> bool:
     """Whether the scores of a model are pseudo-log-likelihoods, which do not compare with log p(text)."""
     return isinstance(model, MaskFiller) and model.pseudo

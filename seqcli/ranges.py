@@ -108,6 +108,13 @@ NO_REPEAT_NGRAM = Range(0, 1000, whole=True)
 ORDERINGS = Range(2, 1_000_000, whole=True)
 SEED = Range(0, LARGEST_SEED, whole=True)
 
+# Of scores that adapt to the text
+LAMBDA = Range(0, 1, open_high=True)  # weight of the cache
+THETA = Range(0, 1_000_000)
+CACHE_WINDOW = Range(1, 1 << 24, whole=True)  # tokens
+DECAY = Range(0, 1)
+SEGMENT = Range(1, 1 << 20, whole=True)  # tokens
+
 # Of training: options, and arguments of the same names in Python
 EPOCHS = Range(0, 1e9)
 STEPS = Range(0, 10**12, whole=True)

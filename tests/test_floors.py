@@ -24,6 +24,7 @@ ROOMS = {  # room: floor, packages imported anywhere, packages imported inside f
     "token_batch": (0, "numpy", ""),
     "decimals": (0, "numpy", ""),
     "finite": (0, "", ""),
+    "adaptation": (0, "numpy", ""),
     "results": (0, "", ""),
     "ranges": (0, "", ""),
     "system": (0, "", ""),

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from seqcli import ranges, sources
+from seqcli.adaptation import Cache, Dynamic
 from seqcli.data.labelled import unlabelled, without_labels
 from seqcli.data.lines import as_record, block_of
 from seqcli.data.record_reader import RecordReader
@@ -63,6 +64,7 @@ from seqcli.tasks.classification.evaluate import Answers
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
 from seqcli.tasks.embeddings import ask
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
+from seqcli.tasks.language.adaptive import adapting
 from seqcli.tasks.language.load import named, open_model
 from seqcli.tasks.language.tokenize import shown_pieces
 from seqcli.tasks.model_names import folder_of
@@ -161,12 +163,16 @@ def _opened(
         answering = Embeddings(open_embeddings(path, name=name or os.path.basename(path)), record)
     else:
         answering = LanguageModel(open_model(path, name=name, encoding=encoding), record)
-    network = answering.opened.model
-    if isinstance(network, Placeable):
+    _place(answering.opened.model, {"device": device, "precision": precision, "threads": threads})
+    return answering
+
+
+def _place(model: object, settings: Mapping[str, Any]) -> None:
+    """Moves a neural model to the device and precision of `load`."""
+    if isinstance(model, Placeable):
         from seqcli.training.device import place  # torch
 
-        network.place(place(device, precision, threads=threads))
-    return answering
+        model.place(place(settings["device"], settings["precision"], threads=settings["threads"]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,22 +192,46 @@ class LanguageModel(_Pickled):
         """The signature, which says how the scores are computed."""
         return signature.of_language_model(self.opened)
 
-    def score(self, texts: Texts, *, contexts: Texts | None = None) -> Answer[SentenceScore]:
+    def score(
+        self, texts: Texts, *, contexts: Texts | None = None, cache: Cache | bool = False, dynamic: Dynamic | bool = False
+    ) -> Answer[SentenceScore]:  # fmt: skip
         """The log-probability and other scores of each text. contexts: text before each text that is not scored, one
-        per text or one string for all."""
+        per text or one string for all; cache, dynamic: adapt to the texts before each text, with these settings or, if True, the
+        usual ones (`seqcli score --cache`, `--dynamic`)."""
+        opened = self._adapted(cache, dynamic)
+        if opened is not self.opened and contexts is not None:
+            raise UsageError("contexts cannot be combined with cache or dynamic", cure="put them before the texts")
 
         def scored(texts: list[str]) -> list[SentenceScore]:
             given = [contexts] * len(texts) if isinstance(contexts, str) else contexts
             if given is not None:
                 given = _aligned(given, texts, "contexts")
-            return _scores(self.opened, texts, contexts=given)
+            return _scores(opened, texts, contexts=given)
 
         return _answered(scored, texts)
 
-    def corpus(self, texts: Texts) -> CorpusScore:
-        """The scores of all texts together."""
-        totals = score_block(self.opened, block_of(_listed(texts))).totals
-        return CorpusScore.of(self.opened.name, totals, signature=self.signature)
+    def corpus(self, texts: Texts, *, cache: Cache | bool = False, dynamic: Dynamic | bool = False) -> CorpusScore:
+        """The scores of all texts together. cache, dynamic: as for `score`."""
+        opened = self._adapted(cache, dynamic)
+        totals = score_block(opened, block_of(_listed(texts))).totals
+        return CorpusScore.of(opened.name, totals, signature=signature.of_language_model(opened))
+
+    def _adapted(self, cache: Cache | bool, dynamic: Dynamic | bool) -> OpenScorer:
+        """The model as one that adapts to lines of text, which has seen none. Weights that change are read again."""
+        if cache is False and dynamic is False:
+            return self.opened
+        opened, settings = self.opened, {} if self.opening is None else self.opening.settings
+        neural = isinstance(opened.model, Placeable)
+        if neural and dynamic is not False:
+            if self.opening is None:
+                raise UsageError("dynamic needs a model from a file", cure="save it, and open it with seqcli.load")
+            path = sources.located(self.opening.source, reporter=SILENT)
+            opened = open_model(path, name=opened.name, encoding=settings.get("encoding"))
+        adapt = adapting(cache=_settings(cache, Cache), dynamic=_settings(dynamic, Dynamic), document=False)
+        adapted = adapt(opened)
+        if neural and dynamic is not False:
+            _place(adapted.model, settings)
+        return adapted
 
     def pairs(self, pairs: Sequence[tuple[str, ...]]) -> Results[PairAccuracy]:
         """How often the good sentence of each minimal pair, (good, bad) or (good, bad, tag), is more probable: a row
@@ -476,6 +506,13 @@ def _scores(opened: OpenScorer, texts: list[str], *, contexts: list[str] | None 
     sums = score_block(opened, block_of(texts), contexts=contexts)
     figures = (sums.log_prob, sums.perplexity, sums.bits_per_byte, sums.tokens, sums.unknown)
     return [SentenceScore(*row) for row in zip(*(figure.tolist() for figure in figures), texts, strict=True)]
+
+
+def _settings(given: Any, kind: type[T]) -> T | None:
+    """What is given, the usual settings for True, None for False."""
+    if not isinstance(given, bool | kind):
+        raise UsageError(f"{type(given).__name__} is not seqcli.{kind.__name__}", cure="give that or True")
+    return given if isinstance(given, kind) else kind() if given else None
 
 
 def _answered(answers: Callable[[list[str]], list[T]], texts: Texts) -> Answer[T]:

@@ -214,24 +214,26 @@ class Models(Generic[Model]):
 
 
 def open_language_models(
-    question: Question, *, beginning: str = "", mix: list[float] | str | None = None, whole: bool = False
-) -> Models[OpenModel]:
+    question: Question, *, beginning: str = "", mix: list[float] | str | None = None, whole: bool = False,
+    adapt: Callable[[OpenModel], Any] = lambda opened: opened,
+) -> Models[Any]:  # fmt: skip
     """Opens language models given as `DIR` or `NAME=DIR`. beginning: of the texts; mix: weights, or a text to fit them to; all
-    models are then interpolated into one."""
+    models are then interpolated into one; adapt: what is made of each model before it is placed."""
     from seqcli import samples
     from seqcli.tasks.language import load, mixture
 
     reporter = question.reporter
     place = Placement(question.machine, reporter=reporter, otherwise="n-gram models run on the CPU")
-    chosen = place.all(load.open_models(question.sources, encoding=question.source.encoding, reporter=reporter))
+    models = load.open_models(question.sources, encoding=question.source.encoding, reporter=reporter)
+    chosen = place.all([adapt(opened) for opened in models])
     if isinstance(mix, str):
         mix = mixture.fitted_weights(chosen, mix, reporter=reporter)
     if mix is not None:
         chosen = [mixture.mixed(chosen, mix)]
     again = partial(open_language_models, question, mix=mix)
     return Models(
-        chosen, place, again=again, open_sample=lambda language: place(samples.language_model_of(language, reporter=reporter)), kind="language",
-        beginning=beginning, reporter=reporter, whole=whole,
+        chosen, place, again=again, open_sample=lambda language: place(adapt(samples.language_model_of(language, reporter=reporter))),
+        kind="language", beginning=beginning, reporter=reporter, whole=whole,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 lm:ngram|tok:words-1107269#1f3a|unit:line|bos:y|eos:y|base:e|prec:fp32|v:0.1.0
 lm:transformer|score:pll|tok:sentencepiece-8000#1f3a|...  (a masked model: the pseudo-log-likelihood, not p(text))
+lm:lstm|cache:continuous,lambda=0.1,theta=0.3,window=2000|tok:...  (adapted to the text so far: `score --cache`, `--dynamic`)
 clf:lstm|tok:sentencepiece-8000#1f3a|norm:nfc|labels:2|temp:1.25|prec:fp32|n:10000|v:0.1.0
 mt:transformer|tok:sentencepiece-8000#1f3a|beam:5|penalty:1|prec:fp32|v:0.1.0
 lm:gpt2|hub:org/name@607a30d783df|...  (a model of the Hugging Face hub: the first digits of the commit)
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seqcli import __version__
-from seqcli.interfaces import OpenScorer, OpenTranslator, is_pseudo
+from seqcli.interfaces import Adaptive, OpenScorer, OpenTranslator, is_pseudo
 from seqcli.text import Normalisation
 
 
@@ -27,6 +28,7 @@ def of_language_model(opened: OpenScorer, *, unit: str = "line", base: str = "e"
         "lm": opened.arch,
         **_hub(opened.hub),
         **({"score": "pll"} if is_pseudo(opened.model) else {}),
+        **(opened.model.adaptation if isinstance(opened.model, Adaptive) else {}),
         "tok": tokenizer_label(opened.tokenizer),
         "unit": unit,
         "bos": "y",

@@ -25,14 +25,21 @@ from seqcli.text import BOS_ID
 from seqcli.token_batch import TokenBatch, of_like_length, owners, padded, places
 
 
+@contextmanager
+def asked(model: NeuralLanguageModel) -> Iterator[None]:
+    """A context that keeps no gradients, with matrix products in the model's `products`."""
+    cast = model.linear and model.head.held  # by the products themselves
+    exact = cast or model.products == torch.float32  # within an autocast of training nothing is changed
+    with torch.inference_mode(), nullcontext() if exact else torch.autocast(model.device.type, model.products):
+        yield
+
+
 def inference_method(method: Callable) -> Callable:
-    """A method that keeps no gradients, with matrix products in the model's `products`."""
+    """A method within `asked`."""
 
     @functools.wraps(method)
     def run(self, *arguments, **named):
-        cast = self.linear and self.head.held  # by the products themselves
-        exact = cast or self.products == torch.float32  # within an autocast of training nothing is changed
-        with torch.inference_mode(), nullcontext() if exact else torch.autocast(self.device.type, self.products):
+        with asked(self):
             return method(self, *arguments, **named)
 
     return run

@@ -10,6 +10,7 @@ from seqcli import ranges
 from seqcli.commands.machine import BatchMachine
 from seqcli.commands.options import SEED, SIGNATURE, Given, MixOption, ModelOption, Results, TextInput, with_options
 from seqcli.commands.parsers import choice, number
+from seqcli.commands.score.adaptation import Adaptation
 from seqcli.errors import UsageError
 
 MODES = ("scramble", "choices", "pairs")
@@ -89,6 +90,7 @@ def score(
     signature: SIGNATURE = False,
     seed: SEED = 0,
     *,
+    adaptation: Adaptation,
     results: Results,
     machine: BatchMachine,
     given_options: Given,
@@ -135,6 +137,14 @@ def score(
             else "--unit document"
         )
         raise UsageError(f"--source cannot be combined with {other}")
+    adaptation.check(given_options)
+    if adaptation.name:
+        against = [
+            f"--{asked[0]}" if asked else conditional,
+            given is not None and "--source", mix is not None and "--mix", rank and adaptation.cache and "--rank",
+        ]  # fmt: skip
+        if clash := next(filter(None, against), None):
+            raise UsageError(f"{adaptation.name} cannot be combined with {clash}")
     if source_column is not None and given is None:
         raise UsageError("--source-column needs --source")
     if source.keep and (asked or level != "sentence"):
@@ -142,7 +152,13 @@ def score(
     if pairs is not None and (source.given or source.text_column):
         raise UsageError("--pairs reads its own FILE; leave out other texts and --text-column")
     machine.check_ray(
-        model, alone={f"--{name}": name in asked for name in MODES} | {"--unit document": unit == "document"}
+        model,
+        alone={
+            **{f"--{name}": name in asked for name in MODES},
+            "--unit document": unit == "document",
+            "--cache": adaptation.cache,
+            "--dynamic": adaptation.dynamic,
+        },
     )
     reporter = results.reporter("score", machine)
     compared = (
@@ -165,6 +181,8 @@ def score(
         seed=seed,
         translated=given,
         source_column=source_column,
+        adaptation=adaptation,
+        document=unit == "document",
     )
     contexts = Contexts(context, context_file, source=source, reporter=reporter)
     if pairs is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from seqcli.commands import session
 from seqcli.commands.aligned import AlignedFile
 from seqcli.commands.options import TextInput
+from seqcli.commands.score.adaptation import Adaptation
 from seqcli.data.lines import Block, block_of, note_replaced
 from seqcli.data.pairs import SOURCE
 from seqcli.data.records import has_columns
@@ -26,13 +27,15 @@ _UNITS = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
 @dataclass(frozen=True)
 class Question(session.Question):
     """The command line. mix: weights, or a text to fit them to; translated: file of sources, one per record, for
-    translators; source_column: their column in a table."""
+    translators; source_column: their column in a table; document: texts are documents."""
 
     mix: list[float] | str | None = None
     base: str = "e"
     seed: int = 0
     translated: str | None = None
     source_column: str | None = None
+    adaptation: Adaptation = field(default_factory=Adaptation)
+    document: bool = False
 
     @property
     def unit(self) -> float:
@@ -52,8 +55,20 @@ class Question(session.Question):
         """Opens the models. whole: without -m, use one sample model for the whole input."""
         if self.translated is not None:
             return TranslationScorer(self, self.translated, records)
+        if self.adaptation.name:
+            return AdaptiveScorer(self, self._open_adaptive(records.beginning, whole=whole), records)
         models = session.open_language_models(self, beginning=records.beginning, mix=self.mix, whole=whole)
         return Scorer(self, models, records)
+
+    def _open_adaptive(self, beginning: str, *, whole: bool) -> session.Models:
+        from seqcli.tasks.language.adaptive import adapting
+
+        cache, dynamic = self.adaptation.settings()
+        statistics = self.adaptation.statistics
+        adapt = adapting(
+            cache=cache, dynamic=dynamic, document=self.document, statistics=statistics, reporter=self.reporter
+        )
+        return session.open_language_models(self, beginning=beginning, whole=whole, adapt=adapt)
 
     def open_translators(self, beginning: str = "") -> session.Models[OpenTranslator]:
         """Opens the translators of -m, or the sample models. beginning: of the sources."""
@@ -115,6 +130,23 @@ class Scorer:
 
     def finish(self, records: int) -> None:
         """Called at the end with the number of scored records."""
+
+
+class AdaptiveScorer(Scorer):
+    """Models that adapt to the lines of a file one after another, so that one process scores them in order."""
+
+    _file = 0
+
+    def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
+        return map(ask, self.alone().blocks)
+
+    def of(self, block: Block) -> Sequence[OpenScorer]:
+        models = self.models.of(block)
+        if block.file != self._file:
+            self._file = block.file
+            for opened in self.models.all:
+                opened.model.restart()
+        return models
 
 
 class TranslationScorer(Scorer):

@@ -1,0 +1,75 @@
+"""Settings of models that adapt to the text that they have scored so far: `score --cache` and `score --dynamic`.
+
+Left out: what adapts, `nn/adaptive.py` for networks and `scoring/unigram_cache.py` for counted models.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from seqcli import ranges
+from seqcli.ranges import check, ranged
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A cache of the latest tokens, mixed into each prediction: p = (1 - lambda) p_model + lambda p_cache.
+
+    In the continuous cache of Grave, Joulin and Usunier (2017, equations 2 and 3) a network's state h_t is compared with the
+    states h_i before each of the tokens x_{i+1}: p_cache(w) is proportional to the sum of exp(theta h_t h_i) over the i whose
+    x_{i+1} is w. A counted model has no states; its cache is the share of w among the latest tokens (Kuhn and De Mori 1990).
+    """
+
+    weight: float = ranged(ranges.LAMBDA, 0.1)  # lambda, which Python reserves
+    theta: float = ranged(ranges.THETA, 0.3)  # how much likeness counts; no effect in a counted model
+    window: int = ranged(ranges.CACHE_WINDOW, 2000)  # tokens that the cache holds
+
+    KEY: ClassVar = "cache"
+
+    def __post_init__(self):
+        check(self)
+
+    def mixed(self, log_prob: np.ndarray, cached: np.ndarray) -> np.ndarray:
+        """Natural log p of tokens, float64 [n], from log p_model and log p_cache; where the cache is empty, which nan says, p is
+        the model's. (Equation 3 of the paper.)"""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            both = np.logaddexp(math.log1p(-self.weight) + log_prob.astype(np.float64), np.log(self.weight) + cached)
+        return np.where(np.isnan(cached), log_prob, both)
+
+    def label(self, *, neural: bool) -> str:
+        """For the signature: its kind and settings."""
+        if not neural:
+            return f"unigram,lambda={self.weight:g},window={self.window}"
+        return f"continuous,lambda={self.weight:g},theta={self.theta:g},window={self.window}"
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """Dynamic evaluation (Krause et al. 2018): after each segment of text a step of gradient descent on it.
+
+    Of the mean loss of a segment, with a decay towards the trained weights (equation 5); with statistics of the gradients on
+    training text the steps are scaled by their root mean square, and the decay by it (equations 6 and 7).
+    """
+
+    learning_rate: float = ranged(ranges.LEARNING_RATE, 0.05)
+    decay: float = ranged(ranges.DECAY, 0.001)  # share of the way back to the trained weights, after each segment
+    segment: int = ranged(ranges.SEGMENT, 32)  # tokens; the end of a row ends one, too
+
+    KEY: ClassVar = "dynamic"
+
+    def __post_init__(self):
+        check(self)
+
+    @classmethod
+    def of(cls, *, scaled: bool, **given: Any) -> Dynamic:
+        """With the default learning rate of steps that are scaled, or are not."""
+        return cls(**{"learning_rate": 0.001} | given) if scaled else cls(**given)
+
+    def label(self, *, scaled: bool) -> str:
+        """For the signature: its kind and settings."""
+        kind = "rms" if scaled else "sgd"
+        return f"{kind},rate={self.learning_rate:g},decay={self.decay:g},segment={self.segment}"

@@ -1,0 +1,104 @@
+"""The options of `score --cache` and `score --dynamic`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seqcli import ranges
+from seqcli.commands.parsers import number
+from seqcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from seqcli.adaptation import Cache, Dynamic
+
+
+@dataclass
+class Adaptation:
+    """How models adapt to the text that they have scored so far."""
+
+    HELP_GROUP = "Adaptation"
+
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache",
+            help="Mix in a cache of the latest tokens: the continuous cache of a neural model, the unigram cache of an n-gram model. "
+            "Lines continue each other; every file, or every document, starts afresh.",
+        ),
+    ] = False
+    weight: Annotated[
+        float | None,
+        typer.Option("--lambda", parser=number(ranges.LAMBDA), help="Weight of the cache.  [default: 0.1]"),
+    ] = None
+    theta: Annotated[
+        float | None,
+        typer.Option(
+            parser=number(ranges.THETA),
+            help="How much the likeness of states counts in the cache of a neural model.  [default: 0.3]",
+        ),
+    ] = None
+    window: Annotated[
+        int | None,
+        typer.Option(parser=number(ranges.CACHE_WINDOW), help="Number of tokens in the cache.  [default: 2000]"),
+    ] = None
+    dynamic: Annotated[
+        bool,
+        typer.Option(
+            "--dynamic",
+            help="Dynamic evaluation: a neural model takes a step of gradient descent on each segment that it has scored. The model on disk does not change.",
+        ),
+    ] = False
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            parser=number(ranges.LEARNING_RATE),
+            help="Learning rate of --dynamic.  [default: 0.05; with --statistics 0.001]",
+        ),
+    ] = None
+    decay: Annotated[
+        float | None,
+        typer.Option(
+            parser=number(ranges.DECAY), help="Decay of --dynamic towards the trained weights.  [default: 0.001]"
+        ),
+    ] = None
+    segment: Annotated[
+        int | None,
+        typer.Option(parser=number(ranges.SEGMENT), help="Number of tokens per step of --dynamic.  [default: 32]"),
+    ] = None
+    statistics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Scale the steps of --dynamic by the gradients on FILE, part of the training text."
+        ),
+    ] = None
+
+    @property
+    def name(self) -> str | None:
+        """The option that asks for it."""
+        return "--cache" if self.cache else "--dynamic" if self.dynamic else None
+
+    def settings(self) -> tuple[Cache | None, Dynamic | None]:
+        from seqcli.adaptation import Cache, Dynamic  # numpy
+
+        cache = _given(weight=self.weight, theta=self.theta, window=self.window)
+        dynamic = _given(learning_rate=self.learning_rate, decay=self.decay, segment=self.segment)
+        return (
+            Cache(**cache) if self.cache else None,
+            Dynamic.of(scaled=self.statistics is not None, **dynamic) if self.dynamic else None,
+        )
+
+    def check(self, given: frozenset[str]) -> None:
+        """Raises UsageError for options without the one that they belong to. given: the options of the command line."""
+        for wanted, there, options in (
+            ("--cache", self.cache, ("--lambda", "--theta", "--window")),
+            ("--dynamic", self.dynamic, ("--learning-rate", "--decay", "--segment", "--statistics")),
+        ):
+            if not there and (option := next((option for option in options if option in given), None)):
+                raise UsageError(f"{option} needs {wanted}")
+
+
+def _given(**options: float | None) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
