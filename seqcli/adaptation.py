@@ -24,8 +24,8 @@ class Cache:
     x_{i+1} is w. A counted model has no states; its cache is the share of w among the latest tokens (Kuhn and De Mori 1990).
     """
 
-    weight: float = ranged(ranges.LAMBDA, 0.1)  # lambda, which Python reserves
-    theta: float = ranged(ranges.THETA, 0.3)  # how much likeness counts; no effect in a counted model
+    weight: float = ranged(ranges.LAMBDA, 0.15)  # lambda, which Python reserves
+    theta: float = ranged(ranges.THETA, 0.5)  # how much likeness counts; no effect in a counted model
     window: int = ranged(ranges.CACHE_WINDOW, 2000)  # tokens that the cache holds
 
     KEY: ClassVar = "cache"
@@ -56,8 +56,8 @@ class Dynamic:
     """
 
     learning_rate: float = ranged(ranges.LEARNING_RATE, 0.05)
-    decay: float = ranged(ranges.DECAY, 0.001)  # share of the way back to the trained weights, after each segment
-    segment: int = ranged(ranges.SEGMENT, 32)  # tokens; the end of a row ends one, too
+    decay: float = ranged(ranges.DECAY, 0.0005)  # share of the way back to the trained weights, after each segment
+    segment: int = ranged(ranges.SEGMENT, 64)  # tokens; the end of a row ends one, too
 
     KEY: ClassVar = "dynamic"
 

@@ -36,7 +36,7 @@ def test_scores_adapt_and_say_so(here, network, options):
     plain, adapted = (corpus_of(here, *TEXT, "-m", network, *some) for some in ([], options))
     assert adapted["log_prob"] != plain["log_prob"]
     signature = adapted["signature"]
-    assert ("|cache:continuous,lambda=0.1,theta=" in signature) == ("--cache" in options)
+    assert ("|cache:continuous,lambda=0.15,theta=" in signature) == ("--cache" in options)
     assert ("|dynamic:sgd,rate=" in signature) == ("--dynamic" in options)
     assert "cache" not in plain["signature"] and "dynamic" not in plain["signature"]
     assert digest(network) == before
@@ -58,7 +58,7 @@ def test_an_ngram_model_has_a_unigram_cache(here, model):
     again = ["the cat sleeps"] * 3
     rows = [row.split("\t")[0] for row in here("score", *again, "-m", model, "--cache").out.splitlines()]
     assert len(set(rows)) > 1
-    assert "|cache:unigram,lambda=0.1,window=2000|" in corpus_of(here, *again, "-m", model, "--cache")["signature"]
+    assert "|cache:unigram,lambda=0.15,window=2000|" in corpus_of(here, *again, "-m", model, "--cache")["signature"]
     tokens = here("score", *again, "-m", model, "--cache", "--level", "token").out.splitlines()
     sums = sum(float(row.split("\t")[3]) for row in tokens)
     assert sums == pytest.approx(sum(map(float, rows)), abs=1e-3)
@@ -104,3 +104,14 @@ def test_python_gives_the_same_numbers(here, network, model):
 def test_what_does_not_go_together(here, model, options, message):
     done = here("score", "the cat", "-m", model, *options)
     assert done.code == 2 and message in done.err.replace("'", "") and done.err.count("\n") == 1
+
+
+def test_the_help_tells_the_defaults(here):
+    shown = " ".join(here("score", "--help").out.split())
+    for kind, options in (
+        (seqcli.Cache(), {"lambda": "weight", "theta": "theta", "window": "window"}),
+        (seqcli.Dynamic(), {"decay": "decay", "segment": "segment", "learning-rate": "learning_rate"}),
+    ):
+        for option, name in options.items():
+            text = shown.split(f" --{option} N")[1]
+            assert text.split("[default: ")[1].split("]")[0].split(";")[0] == f"{getattr(kind, name):g}", option

@@ -31,13 +31,13 @@ class Adaptation:
     ] = False
     weight: Annotated[
         float | None,
-        typer.Option("--lambda", parser=number(ranges.LAMBDA), help="Weight of the cache.  [default: 0.1]"),
+        typer.Option("--lambda", parser=number(ranges.LAMBDA), help="Weight of the cache.  [default: 0.15]"),
     ] = None
     theta: Annotated[
         float | None,
         typer.Option(
             parser=number(ranges.THETA),
-            help="How much the likeness of states counts in the cache of a neural model.  [default: 0.3]",
+            help="How much the likeness of states counts in the cache of a neural model.  [default: 0.5]",
         ),
     ] = None
     window: Annotated[
@@ -61,12 +61,12 @@ class Adaptation:
     decay: Annotated[
         float | None,
         typer.Option(
-            parser=number(ranges.DECAY), help="Decay of --dynamic towards the trained weights.  [default: 0.001]"
+            parser=number(ranges.DECAY), help="Decay of --dynamic towards the trained weights.  [default: 0.0005]"
         ),
     ] = None
     segment: Annotated[
         int | None,
-        typer.Option(parser=number(ranges.SEGMENT), help="Number of tokens per step of --dynamic.  [default: 32]"),
+        typer.Option(parser=number(ranges.SEGMENT), help="Number of tokens per step of --dynamic.  [default: 64]"),
     ] = None
     statistics: Annotated[
         str | None,
