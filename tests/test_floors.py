@@ -5,6 +5,7 @@ time (`catalog`) is not seen here; `TYPE_CHECKING` blocks go down like all other
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,3 +188,21 @@ def test_the_rule_lets_pass(file, source):
 )
 def test_the_rule_complains(file, source):
     assert complaints(file, source)
+
+
+def test_docstrings_name_modules_that_exist():
+    """`data/lines` and `training.recorder.HeldOut` in a docstring or comment lead to a file, and to a name in it."""
+    folders = "|".join(sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "nn"))
+    wrong, seen = [], 0
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text("utf-8")
+        for name in re.findall(rf"`((?:{folders})(?:/[a-z_0-9]+)+)(?:\.py)?`", text):
+            seen += 1
+            if not ((PACKAGE / f"{name}.py").exists() or (PACKAGE / name).exists()):
+                wrong.append(f"{path.relative_to(PACKAGE)}: {name}")
+        for module, name in re.findall(rf"`((?:{folders})(?:\.[a-z_0-9]+)+)\.([A-Z]\w+)`", text):
+            seen += 1
+            file = PACKAGE / f"{module.replace('.', '/')}.py"
+            if not file.exists() or not re.search(rf"\b{name}\b", file.read_text("utf-8")):
+                wrong.append(f"{path.relative_to(PACKAGE)}: {module}.{name}")
+    assert not wrong and seen > 30

@@ -23,7 +23,7 @@ _WINDOW = 1024  # in which running text is judged, where the network has no wind
 
 
 class HeldOut:
-    """A `training.keeping.HeldOut`. rows: lines, or documents, all of whose `tokens` are kept, int32 [T]; bytes, characters: of
+    """A `training.recorder.HeldOut`. rows: lines, or documents, all of whose `tokens` are kept, int32 [T]; bytes, characters: of
     each row, line ends counted, int64 [B].
 
     products: the dtype of matrix products; seed: of the order of the parts; ends: `</s>` is predicted, and counts.

@@ -33,7 +33,7 @@ class Answer:
 
 
 class HeldOut:
-    """A `training.keeping.HeldOut`: some pairs at a time, in a seeded order.
+    """A `training.recorder.HeldOut`: some pairs at a time, in a seeded order.
 
     pairs: held-out ones; encoded: the same as tokens of the two tokenizers `sides`; products: the dtype of matrix products.
     """

@@ -32,7 +32,7 @@ _RATIO = 3.0  # of tokens of the two sides, beyond which they are no translation
 @dataclass(frozen=True)
 class TrainingPairs:
     """What every architecture learns from. files: for the record; separate: a tokenizer for each side; metric: what decides
-    which weights are best, of `judging.METRICS`."""
+    which weights are best, of `evaluate.METRICS`."""
 
     pairs: Pairs
     valid: Pairs
