@@ -15,6 +15,7 @@ import numpy as np
 
 from seqcli.data.parallel import ordered_map
 from seqcli.embeddings import cooccurrence
+from seqcli.embeddings.progress import Keeper
 from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import DivergedError, InputError
 from seqcli.interfaces import Reporter
@@ -49,7 +50,14 @@ class Config:
 
 
 def estimate(
-    stream: np.ndarray, words: Words, config: Config, *, threads: int, ends: float = math.inf, reporter: Reporter
+    stream: np.ndarray,
+    words: Words,
+    config: Config,
+    *,
+    threads: int,
+    ends: float = math.inf,
+    keeper: Keeper,
+    reporter: Reporter,
 ) -> Counted:
     """Trains on a stream (int32 [T], `<s>` before each row, other special symbols left out); as for `word2vec.estimate`."""
     import torch
@@ -61,18 +69,25 @@ def estimate(
     pairs = cooccurrence.count(stream, size=size, window=config.window)
     if not len(pairs.weight):
         raise InputError("no word has a neighbour to train on", cure="give more text, or a smaller --min-count")
-    as_word, as_context = (
-        regression.Table(*map(torch.from_numpy, _table(size, config, seed=[config.seed, number])))
-        for number in range(2)
-    )
+    arrays = [_table(size, config, seed=[config.seed, number]) for number in range(2)]
+    as_word, as_context = (regression.Table(*map(torch.from_numpy, each)) for each in arrays)
+    learning = {
+        f"{side}.{name}": array
+        for side, each in zip(("words", "contexts"), arrays)
+        for name, array in zip(("values", "squares"), each)
+    }
     parts = max(1, len(pairs.weight) // _PART)
+    progress = keeper.restored(learning)
+    begun -= progress.seconds
+    resumed = progress.parts
 
     def schedule() -> Iterator[tuple[int, int]]:
         for epoch in range(config.epochs):
             for part in range(parts):
                 if time.monotonic() >= ends:
                     return
-                yield epoch, part
+                if epoch * parts + part >= resumed:
+                    yield epoch, part
 
     orders: dict[int, np.ndarray] = {}
 
@@ -93,23 +108,24 @@ def estimate(
             loss += regression.learn(as_word, as_context, j, i, x, rate=config.learning_rate, most=config.most)
         return len(chosen), loss
 
-    done, losses = 0, [(0, 0.0)]
-    with one_thread():
+    with one_thread(), keeper:
         for count, loss in ordered_map(learnt, schedule(), workers=threads):
-            done += count
+            progress.add(count, loss, count, kept=parts)
             if not math.isfinite(loss):
-                where = f"epoch {done / len(pairs.weight):.2f}"
+                where = f"epoch {progress.units / len(pairs.weight):.2f}"
                 raise DivergedError("the loss is not finite", where=where, cure="try a smaller --learning-rate")
-            losses = [*losses[-parts + 1 :], (count, loss)] if parts > 1 else [(count, loss)]
-            reporter.progress("learning", done, config.epochs * len(pairs.weight))
+            reporter.progress("learning", progress.units, config.epochs * len(pairs.weight))
+            progress.seconds = time.monotonic() - begun
+            if keeper.keep(learning, progress):
+                break
     vectors = (as_word.values[:, :-1] + as_context.values[:, :-1]).numpy()
-    epochs, seconds = done / len(pairs.weight), time.monotonic() - begun
+    epochs, seconds = progress.units / len(pairs.weight), time.monotonic() - begun
     counts = np.bincount(stream, minlength=words.vocab_size)[len(SPECIALS) :].astype(np.int64)
     record = {
         "epochs": round(epochs, 3),
         "pairs": len(pairs.weight),
         "words_per_second": round(epochs * len(stream) / max(seconds, 1e-9)),
-        "loss": sum(loss for _, loss in losses) / max(sum(count for count, _ in losses), 1),
+        "loss": progress.loss,
         "subwords": None,
     }
     return Counted({"vectors": np.ascontiguousarray(vectors), "counts": counts}, record)

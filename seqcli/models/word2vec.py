@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from seqcli.data.parallel import ordered_map
+from seqcli.embeddings.progress import Keeper
 from seqcli.embeddings.subwords import Subwords
 from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import DivergedError, OutputError
@@ -63,12 +64,20 @@ class Config:
 
 
 def estimate(
-    stream: np.ndarray, words: Words, config: Config, *, threads: int, ends: float = math.inf, reporter: Reporter
+    stream: np.ndarray,
+    words: Words,
+    config: Config,
+    *,
+    threads: int,
+    ends: float = math.inf,
+    keeper: Keeper,
+    reporter: Reporter,
 ) -> Counted:
     """Trains on a stream (int32 [T], `<s>` before each row, other special symbols left out).
 
     threads: number of training processes; with a single one, results are exactly reproducible. ends: when to stop, on the
-    scale of `time.monotonic`. Raises DivergedError.
+    scale of `time.monotonic`. keeper: saves checkpoints, and restores the one that training resumes from. Raises
+    DivergedError.
     """
     import torch
 
@@ -82,7 +91,9 @@ def estimate(
     drawing = sampling.Sampling.of(counts, window=config.window, negatives=config.negatives, subsample=config.subsample)
     learn = sampling.skipgram if config.objective == "skipgram" else sampling.cbow
     parts = _parts(stream)
-    begun, total = time.monotonic(), config.epochs * len(parts)
+    learning = {"inputs": inputs, "outputs": outputs}
+    progress = keeper.restored(learning)
+    begun, total, resumed = time.monotonic() - progress.seconds, config.epochs * len(parts), progress.parts
 
     def schedule() -> Iterator[tuple[int, int, float]]:
         """(epoch, part, learning rate)"""
@@ -92,7 +103,8 @@ def estimate(
                 now = time.monotonic()
                 if now >= ends:
                     return
-                yield epoch, part, config.learning_rate * (1 - max(done / total, (now - begun) / (ends - begun)))
+                if done >= resumed:
+                    yield epoch, part, config.learning_rate * (1 - max(done / total, (now - begun) / (ends - begun)))
                 done += 1
 
     def learnt(item: tuple[int, int, float]) -> tuple[int, float, int]:
@@ -108,18 +120,19 @@ def estimate(
             loss, count = loss + of_step, count + pairs
         return len(tokens), loss, count
 
-    done, losses = 0, [(0.0, 1)]
-    with one_thread():
+    with one_thread(), keeper:
         for size, loss, count in ordered_map(learnt, schedule(), workers=threads):
-            done += size
+            progress.add(size, loss, count, kept=len(parts))
             if not math.isfinite(loss):
                 raise DivergedError(
                     "the loss is not finite",
-                    where=f"epoch {done / len(stream):.2f}",
+                    where=f"epoch {progress.units / len(stream):.2f}",
                     cure="try a smaller --learning-rate",
                 )
-            losses = [*losses[len(losses) - len(parts) + 1 :], (loss, count)] if len(parts) > 1 else [(loss, count)]
-            reporter.progress("learning", done, config.epochs * len(stream))
+            reporter.progress("learning", progress.units, config.epochs * len(stream))
+            progress.seconds = time.monotonic() - begun
+            if keeper.keep(learning, progress):
+                break
     seconds = time.monotonic() - begun
     vectors = np.empty((len(counts), config.dim), np.float32)
     for first in range(0, len(counts), 1 << 14):
@@ -133,9 +146,9 @@ def estimate(
         grams[unseen] = 0  # n-grams that occur in no word would add noise to the vectors of unknown words
         tensors["buckets"] = grams
     record = {
-        "epochs": round(done / max(len(stream), 1), 3),
-        "words_per_second": round(done / max(seconds, 1e-9)),
-        "loss": sum(loss for loss, _ in losses) / max(sum(count for _, count in losses), 1),
+        "epochs": round(progress.units / max(len(stream), 1), 3),
+        "words_per_second": round(progress.units / max(seconds, 1e-9)),
+        "loss": progress.loss,
         "subwords": {"shortest": config.shortest, "longest": config.longest, "buckets": subwords.buckets}
         if subwords
         else None,

@@ -138,7 +138,7 @@ class TrainingOptions:
         """Raises UsageError for options that do not go together. without_effect: those that say nothing to these architectures, None
         where one was not given; tokenizer: the kind where none is named."""
         refuse_without_effect(self.arch, without_effect)
-        if self.resume and (self.force or not self.trains(task)):
+        if self.resume and (self.force or not (self.trains(task) or task == "embeddings")):
             raise UsageError(
                 f"--resume cannot be combined with {'--force' if self.force else '--arch ' + self.arch[0]}"
             )

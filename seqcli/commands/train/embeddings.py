@@ -58,6 +58,12 @@ def embeddings(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an existing model.", rich_help_panel="Output")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Continue an interrupted training from its newest checkpoint.", rich_help_panel="Output"
+        ),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="Do not print notes and progress.", rich_help_panel="General")
     ] = False,
@@ -68,7 +74,8 @@ def embeddings(
 
     skipgram and cbow also learn vectors of character n-grams (3 to 6 characters, as fastText does), of which the vectors of
     unknown words are composed; --set longest=0 leaves them out. All cores train at once, and the result then differs a
-    little from run to run; with --threads 1 the same text and seed give identical vectors.
+    little from run to run; with --threads 1 the same text and seed give identical vectors, also if the training was
+    interrupted and resumed.
 
     Examples:
       seqcli train embeddings text.txt -o model
@@ -81,7 +88,7 @@ def embeddings(
     from seqcli.tasks.language.data import Corpus
 
     vocabulary = Vocabulary(None, vocab_size, min_count, None)
-    writing = Writing(force=force, quiet=quiet)
+    writing = Writing(force=force, resume=resume, quiet=quiet)
     options = training_options([arch], preset, budget, settings, vocabulary, writing, machine)
     reporter = Console(prefix="seqcli train embeddings", quiet=quiet, verbose=machine.verbose)
     corpus = Corpus(tuple(data), **vars(reading))

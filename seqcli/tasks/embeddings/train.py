@@ -19,6 +19,7 @@ from seqcli.metrics import signature
 from seqcli.runs.model_writer import ModelWriter, drafting
 from seqcli.system import clock, cpu
 from seqcli.tasks.embeddings import summary
+from seqcli.tasks.embeddings.keeper import Checkpoints
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, read
 from seqcli.tasks.trained import Trained
@@ -45,7 +46,7 @@ def train(
     options.check(
         EMBEDDINGS,
         without_effect={
-            "steps": options.steps, "resume": options.resume or None, "tensorboard": options.tensorboard or None,
+            "steps": options.steps, "tensorboard": options.tensorboard or None,
             "tokenizer": options.tokenizer,
         },
         tokenizer="words",
@@ -60,9 +61,15 @@ def train(
     given = {**budget, "epochs": epochs, "dim": dim, "window": window, "seed": options.given_seed}
     (request,) = options.requests(EMBEDDINGS, given)
     check_readable(corpus.paths, text_column=corpus.text_column, format=corpus.format)
-    with drafting(output, force=options.force) as draft:
+    with drafting(output, force=options.force, resume=options.resume) as draft:
         record = train_embeddings(
-            draft, corpus, options.choice("words"), request, begun=clock.began(), reporter=reporter
+            draft,
+            corpus,
+            options.choice("words"),
+            request,
+            resume=options.resume,
+            begun=clock.began(),
+            reporter=reporter,
         )
     path = Path(output)
     opened = open_embeddings(output, name=path.name)
@@ -70,11 +77,11 @@ def train(
 
 
 def train_embeddings(
-    draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *, begun: float | None = None,
-    reporter: Reporter,
+    draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *, resume: bool = False,
+    begun: float | None = None, reporter: Reporter,
 ) -> dict[str, Any]:  # fmt: skip
-    """Learns into `draft`, and returns what it wrote down. choice: of words; begun: when a budget in minutes began, by
-    `time.monotonic`, None for now."""
+    """Learns into `draft`, and returns what it wrote down. choice: of words; resume: go on from the newest checkpoint; begun: when a
+    budget in minutes began, by `time.monotonic`, None for now."""
     begun = time.monotonic() if begun is None else begun
     module, settings, _ = settings_of(request)
     until = begun + 60 * settings.minutes if settings.minutes else math.inf
@@ -86,30 +93,36 @@ def train_embeddings(
             f"no word occurs {choice.min_count} times", where=", ".join(corpus.paths),
             cure="give more text, or a smaller --min-count",
         )  # fmt: skip
+    data = {
+        "files": [Path(path).name for path in corpus.paths], "rows": reading.rows,
+        "tokens": len(reading.stream) - count_rows(reading.stream), "min_count": choice.min_count,
+        "fingerprint": resuming.fingerprint(reading.stream),
+    }  # fmt: skip
+    asked = {
+        "arch": request.arch,
+        "settings": asdict(settings),
+        "tokenizer": signature.tokenizer_label(words),
+        "data": data,
+    }
+    keeper = Checkpoints(draft, asked, resume=resume, reporter=reporter)
     saving = _EXIT + 4.0 * settings.dim * 2 * words.vocab_size / _WRITTEN
     begun_learning = time.monotonic()
     counted = module.estimate(
-        np.asarray(reading.stream), words, settings, threads=request.threads or cpu.allowed(), ends=until - saving,
-        reporter=reporter,
+        np.asarray(reading.stream), words, settings, threads=request.threads or cpu.allowed(), ends=until - saving - keeper.seconds,
+        keeper=keeper, reporter=reporter,
     )  # fmt: skip
     record = {
-        "arch": request.arch,
+        **asked,
         "module": module.__name__.rpartition(".")[2],
-        "settings": asdict(settings),
         "vocab_size": words.vocab_size - len(SPECIALS),
         "dim": settings.dim,
-        "tokenizer": signature.tokenizer_label(words),
-        "data": {
-            "files": [Path(path).name for path in corpus.paths], "rows": reading.rows,
-            "tokens": len(reading.stream) - count_rows(reading.stream), "min_count": choice.min_count,
-            "fingerprint": resuming.fingerprint(reading.stream),
-        },
         **counted.record,
         "parameters": counted.parameters,
         "seconds": round(time.monotonic() - begun_learning, 3),
     }  # fmt: skip
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
     draft.save(task=EMBEDDINGS, arch=request.arch, config=record, tensors=tensors, tokenizer=words, card=_card(record))
+    keeper.done()
     draft.log({"event": "trained", **record})
     return record
 
