@@ -29,6 +29,7 @@ GROUPS = (
     "Model",
     "Views",
     "Scoring",
+    "Adaptation",
     "Decoding",
     "Classification",
     "Embeddings",
