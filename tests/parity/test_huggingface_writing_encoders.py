@@ -209,6 +209,30 @@ def test_what_no_family_holds_is_refused_with_what_to_change(task, preset, chang
     assert done.code == 4 and told in done.err and [path.name for path in tmp_path.iterdir()] == ["ours"]
 
 
+@pytest.mark.parametrize("task, preset, family", [
+    ("language", "tiny", "bert"), ("classification", "tiny", "bert"), ("translation", "tiny", "marian"),
+])  # fmt: skip
+def test_where_many_settings_differ_the_preset_is_named(task, preset, family, here, tmp_path, tokenizers):
+    tokenizer, more = tokenizers["both"], {"objective": "masked"} if task == "language" else {}
+    sizes = {
+        "language": {}, "classification": {"labels": 3},
+        "translation": {"source_size": tokenizer.vocab_size, "joint": True},
+    }[task] | {"vocab_size": tokenizer.vocab_size}  # fmt: skip
+    save(tmp_path / "ours", task, preset, tokenizer, {"unit": "line", "labels": LABELS}, sizes=sizes, **more)
+    done = here("convert", "ours", "theirs", "--to", "hf")
+    assert done.code == 4 and done.err.endswith(f"are not in {family}; train with --preset {family}\n")
+
+
+@pytest.mark.parametrize("task", ["language", "classification"])
+def test_ctranslate2_has_no_models_that_fill_in_or_classify(task, here, tmp_path, tokenizers):
+    pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
+    tokenizer = tokenizers["both"]
+    sizes = {"vocab_size": tokenizer.vocab_size} | ({"labels": 3} if task == "classification" else {})
+    save(tmp_path / "ours", task, "bert", tokenizer, {"unit": "line", "labels": LABELS}, sizes=sizes)
+    done = here("convert", "ours", "theirs", "--to", "ctranslate2")
+    assert done.code == 4 and done.err.endswith("use --to hf\n") and not (tmp_path / "theirs").exists()
+
+
 def test_the_card_says_how_it_is_opened(translator):
     card = (translator / "theirs" / "README.md").read_text()
     assert "AutoModelForSeq2SeqLM" in card and "NFC" in card

@@ -19,6 +19,7 @@ from seqcli.interop.huggingface import files
 from seqcli.runs.model_folder import CARD, ModelFolder
 
 TOOL = "CTranslate2"
+_TASKS = ("language", "translation")
 _WEIGHTS = "model.bin"
 # not used by CTranslate2, but part of the model
 _COPIED = {"tokenizer.json", "tokenizer_config.json", "source.spm", "target.spm", CARD}
@@ -45,6 +46,9 @@ def write(run: ModelFolder, folder: Path) -> None:
         ) from None
     from seqcli.interop.huggingface import writing  # with much of `tokenizers/`, which opening a folder does not need
 
+    if run.task not in _TASKS or run.config["settings"].get("objective") == "masked":
+        what = "only translators and language models that predict the next token can be written for CTranslate2"
+        raise ModelError(what, where=str(run.path), cure="use --to hf")
     with tempfile.TemporaryDirectory(prefix="seqcli-") as between:
         writing.write(run, Path(between))
         if run.task == "translation":

@@ -31,9 +31,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from seqcli import catalog
 from seqcli.errors import ModelError
 from seqcli.metrics import signature
 
+_FEW = 3  # settings that are named one by one, where a preset has them all
 _HEADS = ("ForCausalLM", "ForMaskedLM", "ForSequenceClassification", "ForConditionalGeneration")  # each for one task
 
 
@@ -188,6 +190,8 @@ def that_holds(settings: Mapping[str, Any], *, task: str, architecture: str | No
         name = best.__name__.rpartition(".")[2]
         shown = ", ".join(f"{each}={_toml(settings[each])}" for each in wrong)
         cure = " ".join(f"--set {each}={_toml(best.HOLDS[task][each][0])}" for each in wrong)
+        if len(wrong) > _FEW and name in catalog.presets(task, "transformer")[1]:
+            cure = f"--preset {name}"
         what = f"{shown} {'is' if len(wrong) == 1 else 'are'} not in {name}"
         raise ModelError(what, where=where, cure=f"train with {cure}")
     return best
