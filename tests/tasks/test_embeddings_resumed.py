@@ -78,6 +78,17 @@ def test_an_interrupted_training_is_saved_first(train, tmp_path, monkeypatch):
     assert found(train("stopped", resume=True)) == found(train("whole"))
 
 
+@pytest.mark.parametrize("arch", ["skipgram", "glove"])
+def test_tables_that_several_processes_change_are_saved_sound(train, tmp_path, monkeypatch, arch):
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        calls_after(patched, 8, kill)
+        train("killed", arch, threads=2, epochs=8)
+    with monkeypatch.context() as patched:
+        done = calls_after(patched, 0)
+        train("killed", arch, threads=2, epochs=8, resume=True)
+    assert done[0] == 8
+
+
 def test_a_resumed_training_has_the_settings_and_the_text_that_it_began_with(train, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Killed):
         calls_after(patched, 3, kill)

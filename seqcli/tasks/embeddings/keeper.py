@@ -70,7 +70,8 @@ class Checkpoints:
         stops = bool(self._asked)
         if stops or time.monotonic() - self._last >= _EVERY:
             saved = {"record": dict(self._record), "progress": asdict(progress)}
-            self._draft.checkpoint(step=progress.parts, tensors=tables, progress=saved)
+            still = {name: table.copy() for name, table in tables.items()}  # other processes go on learning meanwhile
+            self._draft.checkpoint(step=progress.parts, tensors=still, progress=saved)
             self._last = time.monotonic()
         if stops:
             self._reporter.note("stopped and saved; to continue, run the same command with --resume")
