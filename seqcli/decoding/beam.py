@@ -7,7 +7,9 @@ that drops nothing is exhaustive. Hypotheses compare by
     score = log p / length ^ length_penalty        (length: tokens, `</s>` too; 0 compares probabilities)
 
 Longer is never likelier, so what a live hypothesis can still reach is log p / longest ^ length_penalty, `longest` being
-its own source's: a source is done when no live one can reach its worst kept one, and nothing better is lost by that.
+its own source's: a source is done when no live one can reach the worst of its `n_best`, and nothing better is lost by that.
+It is also done when `beam_size` are complete and no live one is better than the worst of them as it stands, which takes half
+the steps. These are the rules of transformers (`early_stopping=False`).
 
 A hypothesis's extensions differ by their logits alone, and one of them ends: so the best of all that go on are among the
 `beam_size` + 1 best of each.
@@ -127,6 +129,7 @@ def _search(
     their indices among all sources; longest: maximum number of tokens, including the prefix; both [B]."""
     found: dict[int, list[Hypothesis]] = {source: [] for source in sources.tolist()}
     dropped = dict.fromkeys(found, False)
+    complete = np.full((len(sources), beam_size), -np.inf)  # scores of the best, [B, k]
     ids = np.tile(np.asarray(prefix, np.int64), (len(sources), 1, 1))  # [B, live, length]
     total = np.zeros((len(sources), 1))  # log p of an extension: a logit + its row's total
     logits: Logits = HostLogits(log_prob.copy(), log_probs=True)
@@ -154,10 +157,12 @@ def _search(
         if spelling.stops:
             for b, k in np.argwhere(possible & ~done):
                 done[b, k] = spelling.stops(int(sources[b]), ids[b, k].tolist())
-        complete = done[:, :beam_size]
-        for b, k in np.argwhere(complete):
+        kept = done[:, :beam_size]
+        for b, k in np.argwhere(kept):
             score = float(total[b, k]) / length**length_penalty
             found[int(sources[b])].append(Hypothesis(ids[b, k].tolist(), float(total[b, k]), score, bool(ended[b, k])))
+        scores = np.where(kept, total[:, :beam_size], -np.inf) / length**length_penalty
+        complete = -np.sort(-np.concatenate([complete, scores], axis=1), axis=1)[:, :beam_size]
         if watch := _WATCH.get():
             watch(_step(parent[0], token[0], total[0], done[0], beam_size=beam_size, first=length == first))
         # 3. The best that have not go on
@@ -166,17 +171,18 @@ def _search(
         total, parent, token = (np.take_along_axis(each, going, axis=1) for each in (total, parent, token))
         ids = np.take_along_axis(ids, going[:, :, None], axis=1)
         # 4. Sources that can find no better one leave
-        reach = total.max(axis=1) / longest**length_penalty
-        if beam_size == 1:
-            reach[done[:, 0]] = -np.inf
-        for source in sources[complete.any(axis=1)].tolist():
+        for source in sources[kept.any(axis=1)].tolist():
             found[source] = _best(found[source], n_best, text=partial(spelling.text, source))
         worst = np.array([found[s][-1].score if len(found[s]) == n_best else -np.inf for s in sources.tolist()])
-        alive = np.flatnonzero(reach > worst)
+        leader = total.max(axis=1)
+        over = (complete[:, -1] >= leader / length**length_penalty) & (worst > -np.inf)
+        if beam_size == 1:
+            over = done[:, 0]
+        alive = np.flatnonzero((leader / longest**length_penalty > worst) & ~over)
         if not len(alive):
             break
         rows = (alive[:, None] * width + parent[alive]).ravel()
-        sources, longest, ids = sources[alive], longest[alive], ids[alive]
+        sources, longest, complete, ids = sources[alive], longest[alive], complete[alive], ids[alive]
         total, token = total[alive], token[alive]
         # 5. The others read their last tokens
         logits, state = extended(model, token.ravel(), state.reorder(rows))
