@@ -244,23 +244,32 @@ def _joined(
 ) -> TranslatedLine:
     """The translations of a line from those of its windows: the best combinations, or the k-th samples of all
     windows."""
-    windows_ = [found for _, found in parts]
-    if settings.num_samples is None:
-        scored = [[(hypothesis.score, hypothesis) for hypothesis in found] for found in windows_]
-        chosen = [each for _, each in combinations.best(scored, n=settings.n_best)]
-    else:
-        chosen = list(zip(*windows_)) or [()]
-    hypotheses: dict[object, LineHypothesis] = {}
-    for number, each in enumerate(chosen):
-        texts = [_text(opened, hypothesis) for hypothesis in each]
-        if len(texts) > 1:
-            texts = list(filter(None, map(str.strip, texts)))
-        joined = LineHypothesis(
-            " ".join(texts), [hypothesis.ids for hypothesis in each], sum((hypothesis.log_prob for hypothesis in each), 0.0),
-            sum((hypothesis.score for hypothesis in each), 0.0), all(hypothesis.ended for hypothesis in each),
-        )  # fmt: skip
-        hypotheses.setdefault(number if settings.num_samples else _words(joined.text), joined)
-    return TranslatedLine(line, text, [tokens for tokens, _ in parts], list(hypotheses.values()))
+    found, tokens = [found for _, found in parts], [tokens for tokens, _ in parts]
+    if settings.num_samples is not None:
+        drawn = [_combined(opened, each) for each in list(zip(*found)) or [()]]
+        return TranslatedLine(line, text, tokens, drawn)
+    scored = [[(hypothesis.score, hypothesis) for hypothesis in each] for each in found]
+    wanted = asked = settings.n_best
+    while True:  # several combinations may make one text
+        chosen = combinations.best(scored, n=asked)
+        different: dict[str, LineHypothesis] = {}
+        for _, each in chosen:
+            combined = _combined(opened, each)
+            different.setdefault(_words(combined.text), combined)
+        if len(different) >= wanted or len(chosen) < asked:
+            return TranslatedLine(line, text, tokens, list(different.values())[:wanted])
+        asked *= 2
+
+
+def _combined(opened: OpenTranslator, each: Sequence[beam.Hypothesis]) -> LineHypothesis:
+    """The translation of a line from one of each window."""
+    texts = [_text(opened, hypothesis) for hypothesis in each]
+    if len(texts) > 1:
+        texts = list(filter(None, map(str.strip, texts)))
+    return LineHypothesis(
+        " ".join(texts), [hypothesis.ids for hypothesis in each], sum((hypothesis.log_prob for hypothesis in each), 0.0),
+        sum((hypothesis.score for hypothesis in each), 0.0), all(hypothesis.ended for hypothesis in each),
+    )  # fmt: skip
 
 
 def _text(opened: OpenTranslator, hypothesis: beam.Hypothesis) -> str:
