@@ -143,10 +143,11 @@ def test_the_process_ends_with_the_one_that_was_killed(fake_ray):
     code = (
         "import time; from seqcli.system import cluster; cluster.check_installed = lambda: None\n"
         "import os\n"
+        "make = cluster.tempfile.mkdtemp; cluster.tempfile.mkdtemp = lambda **how: make(dir=os.environ['HERE'])\n"
         "for n in cluster.ordered_map(lambda n: os.getpid(), range(9), address='local'): print(n, flush=True); time.sleep(60)"
     )
     path = os.pathsep.join([str(Path(cluster.__file__).parents[3]), os.environ["PYTHONPATH"]])
-    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(fake_ray)}
+    environment = {**os.environ, "PYTHONPATH": path, "HERE": str(fake_ray)}
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
     watchdog = threading.Timer(20, process.kill)
     watchdog.start()

@@ -170,6 +170,7 @@ def _bridge(request: Request) -> Iterator[Connection]:
     # so that other users of this machine cannot connect, and no token is stored in the home folder
     if request.address == LOCAL:
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        environment.setdefault("RAY_worker_niceness", "0")  # as nice as this process; Ray's own default is 15
     with ExitStack() as stack:
         with signals.held():
             ours, theirs = Pipe()
