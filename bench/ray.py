@@ -2,8 +2,8 @@
 
     python bench/ray.py MODEL TEXT [--address HOST:PORT] [--workers 1 2]
 
-MODEL should compute for a while (a Transformer), and TEXT take it a minute on one core. The time of a run on the first lines, a block
-for each worker, is subtracted: starting Ray and opening the model do not grow with the text. Whole times are printed beside. Needs `pip
+MODEL should compute for a while (a Transformer), and TEXT take it a minute on one core. The time of a run on the first lines
+is subtracted: starting Ray and opening the model do not grow with the text. Whole times are printed beside. Needs `pip
 install 'seqcli[ray]'`.
 """
 
