@@ -17,7 +17,7 @@ from seqcli import finite
 from seqcli.interfaces import State
 from seqcli.nn import threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
-from seqcli.nn.linear import Linear, hold
+from seqcli.nn.linear import Linear, hold, multiplied_in
 from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID
 
@@ -99,7 +99,7 @@ class Network(nn.Module):
     def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
         """Moves it to a `training.device.Placement` for inference; it cannot be trained any more."""
         self.to(placement.device)
-        self.products = torch.bfloat16 if placement.dtype == torch.int8 else placement.dtype
+        self.products = multiplied_in(placement.dtype)
         self.precision = placement.precision
         hold(self, placement.dtype)
         least = 0 if placement.device.type == "cpu" else _ON_DEVICE

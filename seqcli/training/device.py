@@ -7,16 +7,19 @@ from dataclasses import dataclass
 import torch
 
 from seqcli.errors import UsageError
+from seqcli.nn.linear import INT4
 from seqcli.nn.threads import choose as choose_threads
 from seqcli.system import torchrun
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
+PRECISIONS = {
+    "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8, "int4": INT4,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Placement:
     """Device, dtype and threads. autocast computes matrix products in `dtype`; weights and sums stay in float32. int8
-    is for inference only."""
+    and int4 are for inference only."""
 
     device: torch.device
     dtype: torch.dtype
@@ -49,8 +52,8 @@ def place(device: str = "auto", precision: str = "auto", *, threads: int | None 
         ) from None
     if where.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # or recurrent layers multiply with 10 bits, and are not fp32
-    if precision == "int8" and where.type != "cpu":
-        raise UsageError(f"--precision int8 needs the CPU, not {where.type}", cure="use --precision bf16")
+    if precision in ("int8", "int4") and where.type != "cpu":
+        raise UsageError(f"--precision {precision} needs the CPU, not {where.type}", cure="use --precision bf16")
     if precision == "fp16" and where.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():
         raise UsageError(
             "--precision fp16 is not supported by this CPU", cure="use --precision bf16"

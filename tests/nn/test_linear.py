@@ -8,7 +8,7 @@ import torch
 
 from seqcli import catalog
 from seqcli.errors import UsageError
-from seqcli.nn.linear import Linear, _rounded
+from seqcli.nn.linear import INT4, Linear, _rounded, grouped_in_4_bits
 from seqcli.token_batch import TokenBatch
 from seqcli.training.device import place
 
@@ -18,7 +18,9 @@ NETWORKS = [arch for arch in catalog.architectures("language") if arch != "ngram
 @pytest.mark.parametrize("width, out", [(64, 48), (24, 5), (8, 3)])
 @pytest.mark.parametrize("rows", [1, 3, 40])
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("dtype, error", [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.int8, 3e-2)])
+@pytest.mark.parametrize(
+    "dtype, error", [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.int8, 3e-2), (INT4, 0.15)]
+)
 def test_a_held_product_is_the_product(dtype, error, bias, rows, width, out):
     torch.manual_seed(0)
     linear, x = Linear(width, out, bias=bias), torch.randn(2, rows, width)
@@ -47,18 +49,19 @@ def test_a_row_is_the_same_among_any_number():
         assert linear(x[:0]).shape == (0, 40) and linear(x.reshape(7, 11, 24)).shape == (7, 11, 40)
 
 
-def test_a_channel_of_zeros_stays_zero_in_int8():
-    linear = Linear(16, 4, bias=False)
+@pytest.mark.parametrize("dtype", [torch.int8, INT4])
+def test_a_channel_of_zeros_stays_zero(dtype):
+    linear = Linear(32, 4, bias=False)
     with torch.no_grad():
         linear.weight[2] = 0
-    linear.hold(torch.int8)
+    linear.hold(dtype)
     with torch.inference_mode():
-        y = linear(torch.randn(3, 16))
+        y = linear(torch.randn(3, 32))
     assert (y[:, 2] == 0).all() and torch.isfinite(y).all()
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
-@pytest.mark.parametrize("precision, error", [("fp32", 1e-5), ("bf16", 0.1), ("int8", 0.1)])
+@pytest.mark.parametrize("precision, error", [("fp32", 1e-5), ("bf16", 0.1), ("int8", 0.1), ("int4", 0.4)])
 def test_a_placed_network_scores_and_steps_as_before(arch, precision, error):
     name, presets = catalog.presets("language", arch)
     module = catalog.load("models", name)
@@ -77,6 +80,32 @@ def test_a_placed_network_scores_and_steps_as_before(arch, precision, error):
     np.testing.assert_allclose(model.extend(prompts, np.array([4, 4]))[0], logits, rtol=0, atol=error)
 
 
-def test_int8_is_for_processors():
-    with pytest.raises(UsageError, match="int8"):
-        place("meta", "int8")
+@pytest.mark.parametrize("outside", [1, 16, 35])
+def test_int4_multiplies_by_what_its_numbers_stand_for(outside):
+    """The kernel, against its numbers, scales and offsets one by one; and no weight is further off than half a step of the
+    unclipped range, but for those that were clipped for the sake of the others."""
+    torch.manual_seed(0)
+    weight, x = torch.randn(outside, 96), torch.randn(5, 96).bfloat16()
+    quantised, scale, offset = grouped_in_4_bits(weight)
+    assert quantised.min() >= 0 and quantised.max() <= 15
+    meant = torch.zeros(outside, 96)
+    for row in range(outside):
+        for column in range(96):
+            of = row, column // 32
+            meant[row, column] = float(scale[of]) * (int(quantised[row, column]) - 8) + float(offset[of])
+    linear = Linear(96, outside, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(weight)
+    linear.hold(INT4)
+    with torch.inference_mode():
+        torch.testing.assert_close(linear(x).float(), x.float() @ meant.T, rtol=2e-2, atol=6e-2)
+    groups = weight.view(outside, 3, 32)
+    step = (groups.amax(-1) - groups.amin(-1)) / 15
+    rounded = (meant - weight).view(outside, 3, 32).square().mean(-1).sqrt()
+    assert (rounded <= step / 12**0.5 * 1.2).all()  # of a uniform error, and clipping has not made it worse
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_integers_are_for_processors(precision):
+    with pytest.raises(UsageError, match=precision):
+        place("meta", precision)
