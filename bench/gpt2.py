@@ -32,10 +32,14 @@ NAMES = {
 }  # fmt: skip
 
 
-def options(description: str) -> argparse.Namespace:
+def options(
+    description: str, more: Callable[[argparse.ArgumentParser], object] = lambda parser: None
+) -> argparse.Namespace:
+    """more: adds options."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--runs", type=int, default=3)
+    more(parser)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     return given
