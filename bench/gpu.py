@@ -255,8 +255,10 @@ def of_translator(run: Run, name: str, here: Any, there: Any, rough: Any, arch: 
     from seqcli.tokenizers.bytes import Bytes
 
     sources, targets = batch_of(texts(20, longest=10)), batch_of(texts(20, longest=12))
-    given = [model.given(model.encode(sources)).score(targets).log_prob for model in (here, there, rough)]
-    compared(run, f"{name}, log p", *given)
+    conditioned = [
+        model.conditioned_on(model.encode(sources)).score(targets).log_prob for model in (here, there, rough)
+    ]
+    compared(run, f"{name}, log p", *conditioned)
     for way, settings in {"beam 5": {}, "sampled": {"num_samples": 2}}.items():
         found = [
             list(translate(OpenTranslator(arch, arch, Bytes(), Bytes(), model), texts(8, longest=5), TranslationSettings(**settings)))

@@ -193,7 +193,7 @@ class Logits(Protocol):
         the tokens of each row so far."""
 
 
-class Stepper(Protocol):
+class AutoregressiveModel(Protocol):
     """Continues rows token by token: a language model, or a translator given its sources."""
 
     logits_are_log_probs: bool  # whether logits of `extend` are log-probabilities, not shifted by a constant per row
@@ -209,7 +209,7 @@ class Stepper(Protocol):
 
 @runtime_checkable
 class OnDevice(Protocol):
-    """A `Stepper` that may compute on a device from which logits should not be fetched."""
+    """An `AutoregressiveModel` that may compute on a device from which logits should not be fetched."""
 
     @property
     def on_device(self) -> bool: ...
@@ -218,7 +218,7 @@ class OnDevice(Protocol):
         """As `extend`, but the logits stay where they are."""
 
 
-class LanguageModel(Scorer, Stepper, Protocol):
+class LanguageModel(Scorer, AutoregressiveModel, Protocol):
     """p(token | preceding tokens), for n-gram and neural models alike."""
 
     @property
@@ -284,7 +284,7 @@ class Classifier(Protocol[Batch]):
         """Logits of every row, float32 [B, C]: natural log p(label | row) up to a constant per row."""
 
 
-class Given(Stepper, Protocol):
+class ConditionedTranslator(AutoregressiveModel, Protocol):
     """A translator given B sources: p(token | preceding tokens, source b), which is a language model of their
     translations. Without a state, row b begins the translation of source b; `State.reorder` reorders the sources too.
     """
@@ -312,9 +312,9 @@ class Translator(Protocol):
         """Size of the target vocabulary."""
 
     def encode(self, batch: TokenBatch) -> Any:
-        """The encoded sources, for `given`. sources: rows that end in `</s>`, none longer than `window`."""
+        """The encoded sources, for `conditioned_on`. sources: rows that end in `</s>`, none longer than `window`."""
 
-    def given(self, memory: Any) -> Given: ...
+    def conditioned_on(self, memory: Any) -> ConditionedTranslator: ...
 
 
 @runtime_checkable

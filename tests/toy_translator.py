@@ -36,8 +36,8 @@ class Toy:
         self.seen += [bytes((row[:-1] - 3).tolist()) for row in rows]
         return rows
 
-    def given(self, memory: list[np.ndarray]) -> "Given":
-        return Given(self, memory)
+    def conditioned_on(self, memory: list[np.ndarray]) -> "ConditionedTranslator":
+        return ConditionedTranslator(self, memory)
 
     def logits(self, source: np.ndarray, prefix: tuple[int, ...]) -> np.ndarray:
         key = zlib.crc32(source.astype(np.int32).tobytes() + np.array(prefix, np.int32).tobytes())
@@ -59,7 +59,7 @@ class Rows:
 
 
 @dataclass
-class Given:
+class ConditionedTranslator:
     logits_are_log_probs = False
     model: Toy
     sources: list[np.ndarray]

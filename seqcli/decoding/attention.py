@@ -63,7 +63,7 @@ def attentions(opened: OpenTranslator, translations: Sequence[TranslatedLine]) -
         batch = [parts[row] for row in rows]
         sources = TokenBatch.of([translations[t].parts[k] for t, k in batch])
         targets = TokenBatch.of([translations[t].best.parts[k] for t, k in batch])
-        found |= zip(batch, opened.model.given(opened.model.encode(sources)).attention(targets), strict=True)
+        found |= zip(batch, opened.model.conditioned_on(opened.model.encode(sources)).attention(targets), strict=True)
     return [
         _whole(opened, translation, [found[t, k] for k in range(len(translation.parts))])
         for t, translation in enumerate(translations)

@@ -30,7 +30,7 @@ import numpy as np
 
 from seqcli.decoding.logits import HostLogits, extended
 from seqcli.decoding.policy import repeats, top
-from seqcli.interfaces import Logits, State, Stepper
+from seqcli.interfaces import AutoregressiveModel, Logits, State
 
 _WIDEST = 1 << 24  # logits that a doubled beam may hold at a time: 64 MB
 
@@ -81,7 +81,7 @@ class Spelling:
 
 
 def search(
-    model: Stepper,
+    model: AutoregressiveModel,
     log_prob: np.ndarray,
     state: State,
     *,
@@ -122,7 +122,7 @@ def search(
 
 
 def _search(
-    model: Stepper, log_prob: np.ndarray, state: State, *, sources: np.ndarray, longest: np.ndarray, beam_size: int, n_best: int,
+    model: AutoregressiveModel, log_prob: np.ndarray, state: State, *, sources: np.ndarray, longest: np.ndarray, beam_size: int, n_best: int,
     length_penalty: float, no_repeat_ngram: int, prefix: Sequence[int] | np.ndarray, end: int | None, never: list[int], spelling: Spelling,
 ) -> tuple[dict[int, list[Hypothesis]], dict[int, bool]]:  # fmt: skip
     """Search with a beam of fixed width: the hypotheses of each source, and whether others were dropped. sources:

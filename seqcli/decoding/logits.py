@@ -11,7 +11,7 @@ import numpy as np
 
 from seqcli.decoding import policy as policies
 from seqcli.decoding.policy import Policy
-from seqcli.interfaces import Best, Drawn, Logits, OnDevice, State, Stepper
+from seqcli.interfaces import AutoregressiveModel, Best, Drawn, Logits, OnDevice, State
 
 
 class HostLogits:
@@ -49,7 +49,7 @@ def _strike(values: np.ndarray, never: Sequence[int], forbidden: tuple[np.ndarra
         values[forbidden] = -np.inf
 
 
-def extended(model: Stepper, tokens: np.ndarray, state: State) -> tuple[Logits, State]:
+def extended(model: AutoregressiveModel, tokens: np.ndarray, state: State) -> tuple[Logits, State]:
     """The logits after a token more of each row, int [B], and the state there."""
     step, lengths = tokens.reshape(-1, 1).astype(np.int32), np.ones(len(tokens), np.int64)
     if isinstance(model, OnDevice) and model.on_device:

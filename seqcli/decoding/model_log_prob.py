@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from seqcli.decoding import policy
-from seqcli.interfaces import Stepper
+from seqcli.interfaces import AutoregressiveModel
 
 
-def log_probs(model: Stepper, logits: np.ndarray) -> np.ndarray:
+def log_probs(model: AutoregressiveModel, logits: np.ndarray) -> np.ndarray:
     """Log-probabilities, float64 [B, V], of logits [B, V]."""
     return logits.astype(np.float64) if model.logits_are_log_probs else policy.log_softmax(logits)

@@ -15,7 +15,7 @@ import numpy as np
 from seqcli.decoding.beam import Hypothesis
 from seqcli.decoding.logits import HostLogits, extended
 from seqcli.decoding.policy import Policy, repeats
-from seqcli.interfaces import Logits, State, Stepper
+from seqcli.interfaces import AutoregressiveModel, Logits, State
 
 
 def numbers(seed: int, *, line: int, sample: int) -> np.random.Generator:
@@ -24,7 +24,7 @@ def numbers(seed: int, *, line: int, sample: int) -> np.random.Generator:
 
 
 def sample(
-    model: Stepper,
+    model: AutoregressiveModel,
     log_prob: np.ndarray,
     state: State,
     *,

@@ -206,20 +206,20 @@ def _decoded(
     opened: OpenTranslator, parts: list[_Part], settings: TranslationSettings, *, prefix: np.ndarray
 ) -> list[list[beam.Hypothesis]]:
     sources = TokenBatch.of([part.tokens for part in parts])
-    given = opened.model.given(opened.model.encode(sources))
+    conditioned = opened.model.conditioned_on(opened.model.encode(sources))
     rows = len(parts)
     begun = np.tile(prefix.astype(np.int32), (rows, 1))  # [B, P]
-    logits, state = given.extend(begun, np.full(rows, len(prefix), np.int64))
+    logits, state = conditioned.extend(begun, np.full(rows, len(prefix), np.int64))
     log_prob = log_softmax(logits)
     never = list(opened.model.unsaid)
     log_prob[:, never] = -np.inf
     if len(prefix):
-        forced = given.score(TokenBatch.of(list(begun))).log_prob
+        forced = conditioned.score(TokenBatch.of(list(begun))).log_prob
         log_prob += forced.reshape(begun.shape).sum(axis=1, dtype=np.float64)[:, None]
     longest = np.ceil(settings.max_length_ratio * sources.lengths).astype(np.int64) + _MORE
     if settings.num_samples is None:
         return beam.search(
-            given, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest,
+            conditioned, log_prob, state, beam_size=settings.beam_size, n_best=settings.n_best, max_new_tokens=longest,
             length_penalty=settings.length_penalty, no_repeat_ngram=settings.no_repeat_ngram, prefix=prefix, end=EOS_ID, never=never,
             spelling=beam.Spelling(text=lambda _, ids: _words(opened.target.decode(ids))),
         )  # fmt: skip
@@ -229,7 +229,7 @@ def _decoded(
     ]
     copies = np.repeat(np.arange(rows), each)
     drawn = sample(
-        given, log_prob[copies], state.reorder(copies), policy=settings.policy, random=random, max_new_tokens=longest[copies],
+        conditioned, log_prob[copies], state.reorder(copies), policy=settings.policy, random=random, max_new_tokens=longest[copies],
         length_penalty=settings.length_penalty, no_repeat_ngram=settings.no_repeat_ngram, prefix=prefix, end=EOS_ID, never=never,
     )  # fmt: skip
     return [drawn[row * each : (row + 1) * each] for row in range(rows)]

@@ -117,14 +117,14 @@ def _of_translator(opened: OpenTranslator, text: str) -> list[AttentionView]:
     batch = TokenBatch.of([np.array(line.best.parts[0], np.int32)])
     with torch.inference_mode(), recorded(SELF) as encoder:
         memory = opened.model.encode(TokenBatch.of([line.parts[0]]))
-    given = opened.model.given(memory)
+    conditioned = opened.model.conditioned_on(memory)
     with (
         torch.inference_mode(),
         recorded(SELF) as decoder,
         recorded(CROSS) as cross,
         recorded(CROSS_PROJECTED) as projected,
     ):
-        given.score(batch)
+        conditioned.score(batch)
         views = []
         if encoder:
             views.append(_view("encoder", source, source, encoder))

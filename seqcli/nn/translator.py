@@ -60,8 +60,8 @@ class NeuralTranslator(Network):
         with self.cast():
             return self.remember(tokens.clamp_min(0), tokens != PAD)
 
-    def given(self, memory: Memory) -> Given:
-        return Given(self, memory)
+    def conditioned_on(self, memory: Memory) -> ConditionedTranslator:
+        return ConditionedTranslator(self, memory)
 
     def loss(
         self,
@@ -93,9 +93,9 @@ class Conditioned:
         return Conditioned(self.own.joined([s.own for s in states]), self.memory.joined([s.memory for s in states]))
 
 
-class Given:
+class ConditionedTranslator:
     """A translator given its sources: a language model, row b of which is a translation of source b. Implements
-    `interfaces.Given`."""
+    `interfaces.ConditionedTranslator`."""
 
     logits_are_log_probs = False
 

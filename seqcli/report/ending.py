@@ -49,8 +49,8 @@ class _Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def given(self, memory: Any) -> _Timed:
-        return _Timed(self._model.given(memory), self._until)
+    def conditioned_on(self, memory: Any) -> _Timed:
+        return _Timed(self._model.conditioned_on(memory), self._until)
 
     def extend(self, *arguments: Any, **named: Any) -> Any:
         return self._in_time().extend(*arguments, **named)

@@ -45,8 +45,10 @@ class Conditioned:
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
         lengths = np.maximum(batch.lengths, [len(source) for source in self._sources])
         for rows in of_like_length(lengths, budget=budget, most=budget):
-            given = self._model.given(self._model.encode(TokenBatch.of([self._sources[row] for row in rows])))
-            scores = given.score(batch.at(rows), rank=rank)
+            conditioned = self._model.conditioned_on(
+                self._model.encode(TokenBatch.of([self._sources[row] for row in rows]))
+            )
+            scores = conditioned.score(batch.at(rows), rank=rank)
             theirs = np.concatenate([np.arange(batch.lengths[row]) + batch.starts[row] for row in rows])
             log_prob[theirs] = scores.log_prob
             if ranks is not None and scores.rank is not None:

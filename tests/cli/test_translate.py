@@ -301,8 +301,8 @@ def test_the_score_of_a_search_is_that_of_forced_decoding(translator):
     for found in translate(opened, SOURCES, TranslationSettings(n_best=2, prefix="저는")):
         for hypothesis in found.hypotheses[: len(found.parts)]:
             (source,), (ids,) = found.parts, hypothesis.parts
-            given = opened.model.given(opened.model.encode(TokenBatch(source, np.array([len(source)]))))
-            forced = given.score(TokenBatch(np.array(ids, np.int32), np.array([len(ids)]))).log_prob
+            conditioned = opened.model.conditioned_on(opened.model.encode(TokenBatch(source, np.array([len(source)]))))
+            forced = conditioned.score(TokenBatch(np.array(ids, np.int32), np.array([len(ids)]))).log_prob
             assert hypothesis.log_prob == pytest.approx(forced.sum(dtype=np.float64), abs=1e-5 * len(ids))
 
 

@@ -59,54 +59,58 @@ def model(request):
 
 
 def test_scores_do_not_depend_on_the_other_rows(model):
-    together = model.given(model.encode(SOURCES)).score(TARGETS, rank=True)
-    alone = [model.given(model.encode(only(SOURCES, b))).score(only(TARGETS, b), rank=True) for b in range(5)]
+    together = model.conditioned_on(model.encode(SOURCES)).score(TARGETS, rank=True)
+    alone = [model.conditioned_on(model.encode(only(SOURCES, b))).score(only(TARGETS, b), rank=True) for b in range(5)]
     np.testing.assert_allclose(together.log_prob, np.concatenate([each.log_prob for each in alone]), atol=1e-5)
     assert np.array_equal(together.rank, np.concatenate([each.rank for each in alone]))
 
 
 def test_scores_are_the_sums_of_single_steps_and_the_cache_changes_nothing(model):
-    given = model.given(model.encode(SOURCES))
-    scores = given.score(TARGETS).log_prob
+    conditioned = model.conditioned_on(model.encode(SOURCES))
+    scores = conditioned.score(TARGETS).log_prob
     for b in range(5):
         tokens = only(TARGETS, b).tokens
-        logits, state = model.given(model.encode(only(SOURCES, b))).extend(
+        logits, state = model.conditioned_on(model.encode(only(SOURCES, b))).extend(
             np.zeros((1, 0), np.int32), np.zeros(1, np.int64)
         )
         for t, token in enumerate(tokens):
             log_p = logits[0] - np.logaddexp.reduce(logits[0].astype(np.float64))
             assert log_p[token] == pytest.approx(scores[TARGETS.starts[b] + t], abs=1e-5)
-            logits, state = model.given(None).extend(np.array([[token]], np.int32), np.ones(1, np.int64), state)
+            logits, state = model.conditioned_on(None).extend(
+                np.array([[token]], np.int32), np.ones(1, np.int64), state
+            )
 
 
 def test_rows_that_are_reordered_keep_their_source(model):
-    given = model.given(model.encode(SOURCES))
+    conditioned = model.conditioned_on(model.encode(SOURCES))
     prefix = np.array([[4, 5], [6, 7], [3, 4], [5, 5], [8, 3]], np.int32)
-    _, state = given.extend(prefix, np.full(5, 2))
+    _, state = conditioned.extend(prefix, np.full(5, 2))
     for order in ([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4], [1, 1, 3, 3], [4, 2, 0], [0, 3, 3, 1]):
         order = np.array(order)
         step = np.full((len(order), 1), 9, np.int32)
-        logits, after = given.extend(step, np.ones(len(order), np.int64), state.reorder(order))
+        logits, after = conditioned.extend(step, np.ones(len(order), np.int64), state.reorder(order))
         fresh = np.concatenate([prefix[order], step], axis=1)
         for row, source in enumerate(order):
-            alone = model.given(model.encode(only(SOURCES, source))).extend(fresh[row : row + 1], np.full(1, 3))[0]
+            alone = model.conditioned_on(model.encode(only(SOURCES, source))).extend(
+                fresh[row : row + 1], np.full(1, 3)
+            )[0]
             np.testing.assert_allclose(logits[row], alone[0], atol=1e-4)
         twice = after.reorder(np.arange(len(order))[::-1].copy())
-        logits, _ = given.extend(step, np.ones(len(order), np.int64), twice)
+        logits, _ = conditioned.extend(step, np.ones(len(order), np.int64), twice)
         for row, source in enumerate(order[::-1]):
             whole = np.concatenate([fresh[::-1][row : row + 1], step[:1]], axis=1)
-            alone = model.given(model.encode(only(SOURCES, source))).extend(whole, np.full(1, 4))[0]
+            alone = model.conditioned_on(model.encode(only(SOURCES, source))).extend(whole, np.full(1, 4))[0]
             np.testing.assert_allclose(logits[row], alone[0], atol=1e-4)
 
 
 def test_rows_of_different_lengths_begin_together(model):
-    given = model.given(model.encode(SOURCES))
+    conditioned = model.conditioned_on(model.encode(SOURCES))
     lengths = np.array([2, 0, 3, 2, 0])
     tokens = np.array([[4, 5, 1], [1, 1, 1], [3, 4, 6], [5, 5, 1], [1, 1, 1]], np.int32)
-    logits, state = given.extend(tokens, lengths)
-    further, _ = given.extend(np.full((5, 1), 7, np.int32), np.ones(5, np.int64), state)
+    logits, state = conditioned.extend(tokens, lengths)
+    further, _ = conditioned.extend(np.full((5, 1), 7, np.int32), np.ones(5, np.int64), state)
     for b in range(5):
-        own = model.given(model.encode(only(SOURCES, b)))
+        own = model.conditioned_on(model.encode(only(SOURCES, b)))
         alone, _ = own.extend(tokens[b : b + 1, : lengths[b]], lengths[b : b + 1])
         np.testing.assert_allclose(logits[b], alone[0], atol=1e-4)
         alone, _ = own.extend(np.append(tokens[b, : lengths[b]], 7)[None].astype(np.int32), lengths[b : b + 1] + 1)
@@ -114,11 +118,11 @@ def test_rows_of_different_lengths_begin_together(model):
 
 
 def test_attention_is_a_distribution_over_the_own_source(model):
-    looked = model.given(model.encode(SOURCES)).attention(TARGETS)
+    looked = model.conditioned_on(model.encode(SOURCES)).attention(TARGETS)
     for b, weights in enumerate(looked):
         assert weights.shape == (TARGETS.lengths[b], SOURCES.lengths[b])
         np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
-        alone = model.given(model.encode(only(SOURCES, b))).attention(only(TARGETS, b))[0]
+        alone = model.conditioned_on(model.encode(only(SOURCES, b))).attention(only(TARGETS, b))[0]
         np.testing.assert_allclose(weights, alone, atol=1e-5)
 
 
@@ -128,16 +132,16 @@ def test_placed_it_says_nearly_the_same(arch, precision, atol):
     from seqcli.training.device import place
 
     model = made(arch, {"width": 32, "embedding": 32, "hidden": 32})
-    before = model.given(model.encode(SOURCES)).score(TARGETS).log_prob
+    before = model.conditioned_on(model.encode(SOURCES)).score(TARGETS).log_prob
     model.place(place("cpu", precision, threads=1))
-    given = model.given(model.encode(SOURCES))
-    after = given.score(TARGETS).log_prob
+    conditioned = model.conditioned_on(model.encode(SOURCES))
+    after = conditioned.score(TARGETS).log_prob
     assert after.dtype == np.float32
     np.testing.assert_allclose(after, before, atol=max(atol * np.ptp(before), 1e-5))
-    for weights in given.attention(TARGETS):
+    for weights in conditioned.attention(TARGETS):
         np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
-    logits, state = given.extend(np.full((5, 1), 4, np.int32), np.ones(5, np.int64))
-    again, after = given.extend(np.full((5, 1), 5, np.int32), np.ones(5, np.int64), state)
+    logits, state = conditioned.extend(np.full((5, 1), 4, np.int32), np.ones(5, np.int64))
+    again, after = conditioned.extend(np.full((5, 1), 5, np.int32), np.ones(5, np.int64), state)
     assert logits.dtype == again.dtype == np.float32
     for layer in () if arch == "transformer" else after.own.cells:
         assert all(str(part.dtype) == "torch.float32" for part in layer)  # what is carried on is not rounded
@@ -170,13 +174,14 @@ def test_a_later_token_changes_no_earlier_score_and_the_source_changes_all(model
     changed[TARGETS.starts[4] + 3] = 5 if changed[TARGETS.starts[4] + 3] != 5 else 6
     memory = model.encode(SOURCES)
     before, after = (
-        model.given(memory).score(TokenBatch(tokens, TARGETS.lengths)).log_prob for tokens in (TARGETS.tokens, changed)
+        model.conditioned_on(memory).score(TokenBatch(tokens, TARGETS.lengths)).log_prob
+        for tokens in (TARGETS.tokens, changed)
     )
     place = slice(int(TARGETS.starts[4]), int(TARGETS.starts[4]) + 3)
     np.testing.assert_allclose(before[place], after[place], atol=1e-6)
     other = SOURCES.tokens.copy()
     other[SOURCES.starts[4]] = 4 if other[SOURCES.starts[4]] != 4 else 5
-    elsewhere = model.given(model.encode(TokenBatch(other, SOURCES.lengths))).score(TARGETS).log_prob
+    elsewhere = model.conditioned_on(model.encode(TokenBatch(other, SOURCES.lengths))).score(TARGETS).log_prob
     assert abs(elsewhere[place] - before[place]).max() > 1e-4
 
 
@@ -198,7 +203,7 @@ def test_the_loss_is_the_sum_of_the_scores(model):
     said = target[:, 1:]
     expected = -log_p.gather(-1, said.clamp(min=0)[..., None])[..., 0][said != PAD].sum()
     assert total.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert total.item() >= -model.given(model.encode(SOURCES)).score(TARGETS).log_prob.sum() - 1e-3
+    assert total.item() >= -model.conditioned_on(model.encode(SOURCES)).score(TARGETS).log_prob.sum() - 1e-3
     total.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 

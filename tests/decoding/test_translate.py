@@ -63,7 +63,7 @@ def test_the_score_is_that_of_forced_decoding(how):
             total = score = 0.0
             for source, ids in zip(translation.parts, h.parts, strict=True):
                 forced = (
-                    opened.model.given([source])
+                    opened.model.conditioned_on([source])
                     .score(TokenBatch(np.array(ids, np.int32), np.array([len(ids)])))
                     .log_prob
                 )

@@ -324,8 +324,8 @@ def test_translations_are_found(arch, settings, device, monkeypatch):
 @pytest.mark.parametrize("arch", TRANSLATION)
 def test_translations_are_scored_and_attend(arch, device):
     model = there("translation", arch)
-    given = model.given(model.encode(TokenBatch.of(ROWS[:2])))
+    conditioned = model.conditioned_on(model.encode(TokenBatch.of(ROWS[:2])))
     targets = TokenBatch.of([np.array([5, 6, EOS_ID], np.int32), np.array([7, EOS_ID], np.int32)])
-    given.score(targets, rank=True)
+    conditioned.score(targets, rank=True)
     assert device.fetched == [(5,), (5,)]
-    given.extend(*padded_to_extend([ROWS[0][:2], ROWS[1][:1]]))  # beginnings of several lengths
+    conditioned.extend(*padded_to_extend([ROWS[0][:2], ROWS[1][:1]]))  # beginnings of several lengths

@@ -32,9 +32,9 @@ def sources(rows, rng):
 def test_any_order_of_rows_gives_what_is_read_from_the_beginning(model, seed):
     """Rows are reordered within their group (the step of a beam), groups leave, and now and then no groups are left."""
     rng = np.random.default_rng(seed)
-    given = model.given(model.encode(sources(5, rng)))
+    conditioned = model.conditioned_on(model.encode(sources(5, rng)))
     source, said = np.arange(5), np.zeros((5, 0), np.int32)
-    _, state = given.extend(said, np.zeros(5, np.int64))
+    _, state = conditioned.extend(said, np.zeros(5, np.int64))
     kinds = set()
     for step in range(90):
         if step == 60:  # any rows
@@ -46,7 +46,7 @@ def test_any_order_of_rows_gives_what_is_read_from_the_beginning(model, seed):
             rows = np.concatenate([np.sort(rng.choice(np.flatnonzero(source == group), 4)) for group in groups])
         tokens = rng.integers(3, V, (len(rows), 1)).astype(np.int32)
         source, said = source[rows], np.concatenate([said[rows], tokens], axis=1)
-        logits, state = given.extend(tokens, np.ones(len(rows), np.int64), state.reorder(rows))
+        logits, state = conditioned.extend(tokens, np.ones(len(rows), np.int64), state.reorder(rows))
         kinds.add(type(state.own))
         assert state.own.longest == step + 2 and state.own.lengths.tolist() == [step + 2] * len(rows)
         np.testing.assert_array_equal(state.own.last(min(step + 1, 3)).numpy(), said[:, -3:])
@@ -61,27 +61,27 @@ def test_any_order_of_rows_gives_what_is_read_from_the_beginning(model, seed):
 
 
 def test_a_state_can_be_continued_twice(model):
-    given = model.given(model.encode(sources(2, np.random.default_rng(0))))
-    _, begun = given.extend(np.zeros((2, 0), np.int32), np.zeros(2, np.int64))
+    conditioned = model.conditioned_on(model.encode(sources(2, np.random.default_rng(0))))
+    _, begun = conditioned.extend(np.zeros((2, 0), np.int32), np.zeros(2, np.int64))
     shared = begun.reorder(np.array([0, 0, 1, 1]))
     first, second = (np.full((4, 1), token, np.int32) for token in (5, 6))
     one = np.ones(4, np.int64)
-    expected, _ = given.extend(second, one, shared)
-    _, other = given.extend(first, one, shared)
-    given.extend(first, one, other)
-    again, _ = given.extend(second, one, shared)
+    expected, _ = conditioned.extend(second, one, shared)
+    _, other = conditioned.extend(first, one, shared)
+    conditioned.extend(first, one, other)
+    again, _ = conditioned.extend(second, one, shared)
     np.testing.assert_array_equal(again, expected)
 
 
 @pytest.mark.parametrize("beam_size", [2, 5])
 def test_beam_search_finds_what_it_finds_when_every_row_has_its_own_space(model, beam_size, monkeypatch):
     def found():
-        given = model.given(model.encode(sources(6, np.random.default_rng(3))))
-        logits, state = given.extend(np.zeros((6, 0), np.int32), np.zeros(6, np.int64))
+        conditioned = model.conditioned_on(model.encode(sources(6, np.random.default_rng(3))))
+        logits, state = conditioned.extend(np.zeros((6, 0), np.int32), np.zeros(6, np.int64))
         return [
             [(hypothesis.ids, pytest.approx(hypothesis.log_prob, abs=1e-4)) for hypothesis in each]
             for each in beam.search(
-                given, log_softmax(logits), state, beam_size=beam_size, n_best=2, max_new_tokens=40, end=2, never=[0, 1],
+                conditioned, log_softmax(logits), state, beam_size=beam_size, n_best=2, max_new_tokens=40, end=2, never=[0, 1],
                 length_penalty=1.0,
             )
         ]  # fmt: skip

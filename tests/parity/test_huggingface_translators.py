@@ -98,13 +98,13 @@ def test_log_probabilities_and_attention_are_those_of_transformers(both):
             maps = model(**batch, decoder_input_ids=read, output_attentions=True).cross_attentions
             model.set_attn_implementation("sdpa")
         wanted = out.logits.log_softmax(-1)[0].gather(-1, labels[0, :, None])[:, 0].numpy()
-        given, row = (
-            opened.model.given(opened.model.encode(source)),
+        conditioned, row = (
+            opened.model.conditioned_on(opened.model.encode(source)),
             TokenBatch.of([np.array([ours_of[id] for id in labels[0].tolist()], np.int32)]),
         )
-        np.testing.assert_allclose(given.score(row).log_prob, wanted, atol=MOST)
+        np.testing.assert_allclose(conditioned.score(row).log_prob, wanted, atol=MOST)
         mean = torch.stack([each[0].mean(0) for each in maps]).mean(0).numpy()
-        np.testing.assert_allclose(given.attention(row)[0], mean, atol=1e-5)
+        np.testing.assert_allclose(conditioned.attention(row)[0], mean, atol=1e-5)
 
 
 @pytest.mark.parametrize("beams, penalty", [(1, 1.0), (4, 1.0), (6, 1.0), (6, 0.0), (4, 0.6)])

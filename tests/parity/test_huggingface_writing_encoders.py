@@ -142,8 +142,8 @@ def test_a_translator_is_written_as_marian(translator):
             out = model(**batch, decoder_input_ids=read).logits.log_softmax(-1)
         wanted = out[0].gather(-1, labels[0, :, None])[:, 0].numpy()
         source, target = (side.encode(f"{each}\n".encode()) for side, each in ((ours.opened.source, text), (ours.opened.target, other)))  # fmt: skip
-        given = ours.opened.model.given(ours.opened.model.encode(source))
-        np.testing.assert_allclose(given.score(TokenBatch.of([target.tokens])).log_prob, wanted, atol=MOST)
+        conditioned = ours.opened.model.conditioned_on(ours.opened.model.encode(source))
+        np.testing.assert_allclose(conditioned.score(TokenBatch.of([target.tokens])).log_prob, wanted, atol=MOST)
 
 
 @pytest.mark.filterwarnings("ignore:Recommended")
@@ -188,8 +188,10 @@ def test_ctranslate2_gives_the_scores_of_a_translator(joint, here, tmp_path, tok
         source, target = ([piece.text for piece in sides[0].pieces(each)] for each in (text, other))
         (scored,) = model.score_batch([[*source, "</s>"]], [target])
         ids, row = (sides[0].encode(f"{each}\n".encode()) for each in (text, other))
-        given = ours.opened.model.given(ours.opened.model.encode(ids))
-        assert scored.log_probs == pytest.approx(given.score(TokenBatch.of([row.tokens])).log_prob.tolist(), abs=1e-3)
+        conditioned = ours.opened.model.conditioned_on(ours.opened.model.encode(ids))
+        assert scored.log_probs == pytest.approx(
+            conditioned.score(TokenBatch.of([row.tokens])).log_prob.tolist(), abs=1e-3
+        )
 
 
 @pytest.mark.parametrize("task, preset, changed, told", [

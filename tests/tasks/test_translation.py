@@ -85,7 +85,7 @@ def test_it_learns_to_translate(tmp_path, arch, settings):
     assert made.record["valid"]["pairs"] == 40 and "tok:13a" in made.record["valid"]["bleu_signature"]
     source = made.opened.source.encode(b"one two three\n")
     target = made.opened.target.encode(b"tre due uno\n")
-    looked = made.opened.model.given(made.opened.model.encode(source)).attention(target)[0]
+    looked = made.opened.model.conditioned_on(made.opened.model.encode(source)).attention(target)[0]
     if arch == "gru":  # it has one map; of several layers and heads the mean says less
         assert looked.argmax(axis=1)[:3].tolist() == [2, 1, 0]
 
@@ -187,7 +187,7 @@ def test_held_out_sources_that_are_too_long_are_read_up_to_their_end():
             read.update(zip(batch.tokens[batch.starts].tolist(), batch.lengths.tolist()))
             assert (batch.tokens[batch.lengths.cumsum() - 1] == EOS_ID).all()
 
-        def given(self, memory):
+        def conditioned_on(self, memory):
             return self
 
         def score(self, batch, *, rank):
