@@ -63,11 +63,11 @@ class Decoding(TypedDict):
     strict: bool
 
 
-class Given(frozenset):
+class GivenOptions(frozenset):
     """The options given on the command line, as they are written: `--top-k`."""
 
     @classmethod
-    def of(cls, context) -> Given:
+    def of(cls, context) -> GivenOptions:
         sources = ((option, context.get_parameter_source(option.name)) for option in context.command.params)
         return cls(
             name for option, source in sources if source and source.name == "COMMANDLINE" for name in option.opts
@@ -95,7 +95,7 @@ def _flattened(group: str, command: Callable) -> Callable:
     given = None
     for name, parameter in inspect.signature(command).parameters.items():
         kind = hints[name]
-        if kind is Given:
+        if kind is GivenOptions:
             given = name
             parameters.append(inspect.Parameter("invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
         elif dataclasses.is_dataclass(kind):
@@ -121,7 +121,7 @@ def _flattened(group: str, command: Callable) -> Callable:
         for name, kind in groups.items():
             values[name] = kind(**{f.name: values.pop(f.name) for f in dataclasses.fields(kind)})
         if given:
-            values[given] = Given.of(values.pop("invocation"))
+            values[given] = GivenOptions.of(values.pop("invocation"))
         return command(**values)
 
     # typing.get_type_hints and inspect.signature must both see the flat form

@@ -6,7 +6,7 @@ with results.opened() as out:
     for row in answers(ask, models.route(records), ...):
         out.write(row)
 
-With --ray it is workers on other machines that call `ask`. What it closes over is pickled: a question without what only concerns this
+With --ray it is workers on other machines that call `ask`. What it closes over is pickled: arguments without what only concerns this
 process, models as the call that opens them.
 """
 
@@ -37,7 +37,7 @@ _NETWORK_OPTIONS = ("device", "precision", "batch_tokens")
 
 
 @dataclass(frozen=True)
-class Question:
+class Arguments:
     """The common part of a command line: input, output and machine. model: as given by -m."""
 
     source: TextInput
@@ -88,16 +88,16 @@ class Records:
 
 
 def open_records(
-    question: Question, *, example: str, source: TextInput | None = None, out: Output | None = None, size: int | None = None,
+    arguments: Arguments, *, example: str, source: TextInput | None = None, out: Output | None = None, size: int | None = None,
     column: ColumnSpec | None = None, clean: Callable[[Block], Block] | None = None,
 ) -> Records:  # fmt: skip
-    """Opens the input. source: where the records come from, if not from the question's own source; out: an output
+    """Opens the input. source: where the records come from, if not from the command's own source; out: an output
     whose rows should appear as they are computed; size: of blocks, in bytes; column: column of the texts, if not the
     usual one; clean: applied to blocks of lines."""
-    source = source or question.source
-    source.encoding_is_of_model = is_encoding_of_model(source, question.model)
+    source = source or arguments.source
+    source.encoding_is_of_model = is_encoding_of_model(source, arguments.model)
     size = SOON if out is not None and out.mode == TABLE else size
-    return Records(source.blocks(example=example, reporter=question.reporter, size=size, usual=column, clean=clean))
+    return Records(source.blocks(example=example, reporter=arguments.reporter, size=size, usual=column, clean=clean))
 
 
 def is_encoding_of_model(source: TextInput, sources: Sequence[str]) -> bool:
@@ -214,7 +214,7 @@ class Models(Generic[Model]):
 
 
 def open_language_models(
-    question: Question, *, beginning: str = "", mix: list[float] | str | None = None, whole: bool = False,
+    arguments: Arguments, *, beginning: str = "", mix: list[float] | str | None = None, whole: bool = False,
     adapt: Callable[[OpenModel], Any] = lambda opened: opened,
 ) -> Models[Any]:  # fmt: skip
     """Opens language models given as `DIR` or `NAME=DIR`. beginning: of the texts; mix: weights, or a text to fit them to; all
@@ -222,15 +222,15 @@ def open_language_models(
     from seqcli import samples
     from seqcli.tasks.language import load, mixture
 
-    reporter = question.reporter
-    place = Placement(question.machine, reporter=reporter, otherwise="n-gram models run on the CPU")
-    models = load.open_models(question.sources, encoding=question.source.encoding, reporter=reporter)
+    reporter = arguments.reporter
+    place = Placement(arguments.machine, reporter=reporter, otherwise="n-gram models run on the CPU")
+    models = load.open_models(arguments.sources, encoding=arguments.source.encoding, reporter=reporter)
     chosen = place.all([adapt(opened) for opened in models])
     if isinstance(mix, str):
         mix = mixture.fitted_weights(chosen, mix, reporter=reporter)
     if mix is not None:
         chosen = [mixture.mixed(chosen, mix)]
-    again = partial(open_language_models, question, mix=mix)
+    again = partial(open_language_models, arguments, mix=mix)
     return Models(
         chosen, place, again=again, open_sample=lambda language: place(adapt(samples.language_model_of(language, reporter=reporter))),
         kind="language", beginning=beginning, reporter=reporter, whole=whole,
@@ -238,7 +238,7 @@ def open_language_models(
 
 
 def answers(
-    question: Question,
+    arguments: Arguments,
     ask: Callable[[Block], Answer],
     blocks: Iterable[Block],
     models: Models,
@@ -247,32 +247,32 @@ def answers(
 ) -> Iterator[Answer]:
     """ask(block) for every block, in order, on all cores if `models` may be used in several processes, or with --ray on a cluster.
     out: an output that gets each result as it comes; if its reader waits for rows, a single process is used."""
-    machine = question.machine
+    machine = arguments.machine
     if machine.ray:
         from seqcli.system import cluster
 
         device = machine.device if models.networks else None
         gpu = {"cuda": True, "auto": None}.get(device or "cpu", False)
         return cluster.ordered_map(
-            ask, blocks, address=machine.ray, workers=machine.threads, gpu=gpu, note=question.reporter.note
+            ask, blocks, address=machine.ray, workers=machine.threads, gpu=gpu, note=arguments.reporter.note
         )
     alone = not models.may_fork or (out is not None and out.awaited)
     return ordered_map(ask, blocks, workers=1 if alone else machine.threads)
 
 
 def rows_of_answers(
-    question: Question, ask: Callable[[Block], Iterator[Answer]], blocks: Iterable[Block], models: Models
+    arguments: Arguments, ask: Callable[[Block], Iterator[Answer]], blocks: Iterable[Block], models: Models
 ) -> Iterator[Answer]:
     """The rows that ask(block) gives, one by one as they are made; with --ray the rows of a block at a time."""
-    if not question.machine.ray:
+    if not arguments.machine.ray:
         return chain.from_iterable(map(ask, blocks))
-    return chain.from_iterable(answers(question, lambda block: list(ask(block)), blocks, models))
+    return chain.from_iterable(answers(arguments, lambda block: list(ask(block)), blocks, models))
 
 
-def note_threads(question: Question, models: Models) -> None:
+def note_threads(arguments: Arguments, models: Models) -> None:
     """Prints a note on --threads, for modes that use one process."""
-    if question.machine.threads is not None and not models.networks:
-        question.reporter.note("--threads has no effect: this mode uses one process")
+    if arguments.machine.threads is not None and not models.networks:
+        arguments.reporter.note("--threads has no effect: this mode uses one process")
 
 
 def noting_unknown(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, SIGNATURE, Given, MixOption, Results, TextInput, with_options
+from seqcli.commands.options import SEED, SIGNATURE, GivenOptions, MixOption, Results, TextInput, with_options
 from seqcli.commands.parsers import label_names, real, whole
 from seqcli.errors import UsageError
 
@@ -70,7 +70,7 @@ def classify(
     *,
     results: Results,
     machine: BatchMachine,
-    given: Given,
+    given: GivenOptions,
 ) -> None:
     """Label texts by sentiment, topic or whatever the classifier was trained on.
 
@@ -84,7 +84,7 @@ def classify(
       seqcli classify -m model -i reviews.csv --evaluate
     """
     from seqcli.commands.classify import evaluation, explanation, rows
-    from seqcli.commands.classify.question import Question
+    from seqcli.commands.classify.arguments import Arguments
     from seqcli.commands.session import check_mix
     from seqcli.data.labelled import LabelMap
 
@@ -106,15 +106,15 @@ def classify(
     reporter = results.reporter("classify", machine)
     given.without_effect(reporter, {"--seed": "here: nothing is random"})
     check_mix(mix, model or [])
-    question = Question(
+    arguments = Arguments(
         source, results, reporter, machine, model or [], mix=mix, threshold=threshold, prefix=label_prefix, calibrate=calibrate,
         temperature=temperature, label_column=label_column, signed=signature,
         label_map=LabelMap.of(label_map),
     )  # fmt: skip
     if evaluate:
-        evaluation.evaluate(question, errors=errors)
+        evaluation.evaluate(arguments, errors=errors)
     elif explain:
-        explanation.explain(question)
+        explanation.explain(arguments)
     else:
-        rows.rows(question, top_k=top_k)
-    question.note_unused_labels()
+        rows.rows(arguments, top_k=top_k)
+    arguments.note_unused_labels()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seqcli.commands.classify.question import Question
+from seqcli.commands.classify.arguments import Arguments
 from seqcli.commands.session import Models
 from seqcli.data import lines
 from seqcli.data.files import STDIN
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     from seqcli.tasks.classification.load import OpenClassifier
 
 
-def evaluate(question: Question, *, errors: int) -> None:
+def evaluate(arguments: Arguments, *, errors: int) -> None:
     """Reports on each classifier; on several, with a paired test against the first. Without -m, there is one report
     per script."""
     from seqcli.tasks.classification.evaluate import Answers
 
-    if STDIN in question.source.paths and lines.is_interactive():
+    if STDIN in arguments.source.paths and lines.is_interactive():
         raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
-    reporter = question.reporter
-    classifiers = question.open_classifiers()
-    workers = question.machine.threads if classifiers.may_fork else 1
+    reporter = arguments.reporter
+    classifiers = arguments.open_classifiers()
+    workers = arguments.machine.threads if classifiers.may_fork else 1
     known = classifiers.chosen[0].labels if classifiers.chosen else []
-    texts = question.read_labelled_input(labels=known)
+    texts = arguments.read_labelled_input(labels=known)
     answers = []
-    with question.results.opened() as out:
+    with arguments.results.opened() as out:
         for opened, asked in _asked(classifiers, texts):
             own = asked.with_labels(opened.labels)
-            logits = question.logits(opened, own, workers=workers)
-            answers.append(Answers.to(opened, own, logits, threshold=question.threshold))
+            logits = arguments.logits(opened, own, workers=workers)
+            answers.append(Answers.to(opened, own, logits, threshold=arguments.threshold))
             reporter.clear()
             own.note_unknown(
                 len(opened.labels), to="it", effect="counted as wrong", where=opened.name, reporter=reporter
             )
-            names = question.names(own.labels)
-            _show(question, out, answers[-1], names, answers[-1].mistakes(own, names, most=errors) if errors else None)
+            names = arguments.names(own.labels)
+            _show(arguments, out, answers[-1], names, answers[-1].mistakes(own, names, most=errors) if errors else None)
     for other in answers[1:] if classifiers.chosen else ():
         reporter.note(_difference(answers[0], other))
 
@@ -65,7 +65,7 @@ def _asked(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[
 
 
 def _show(
-    question: Question, out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mistake] | None
+    arguments: Arguments, out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mistake] | None
 ) -> None:
     """names: of the labels; mistakes: None if they are not shown."""
     evaluation = answers.evaluation(names)
@@ -75,7 +75,7 @@ def _show(
     elif out.mode == TABLE:
         from seqcli.report import confusion
 
-        signature = question.signature_in(out, evaluation.signature).strip()
+        signature = arguments.signature_in(out, evaluation.signature).strip()
         out.rows(_summary(evaluation, answers.further(), signature), title=evaluation.model)
         by_label = columns_of_rows(evaluation.labels, LabelFigures)
         out.rows([replace(column, name="F1") if column.name == "f1" else column for column in by_label])

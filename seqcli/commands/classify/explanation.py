@@ -5,30 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqcli.commands import session
-from seqcli.commands.classify.question import Question
+from seqcli.commands.classify.arguments import Arguments
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows, fields_of
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.classification import Explanation, WordInfluence
 from seqcli.scoring.influence import grouping
 
 
-def explain(question: Question) -> None:
+def explain(arguments: Arguments) -> None:
     """Leaves out one word at a time and shows how much the log-odds of the label fall."""
     from seqcli.tasks.classification import classify
 
-    with question.results.opened() as out:
-        records = question.open_records(out)
-        classifiers = question.open_classifiers(records.beginning)
-        session.note_threads(question, classifiers)
+    with arguments.results.opened() as out:
+        records = arguments.open_records(out)
+        classifiers = arguments.open_classifiers(records.beginning)
+        session.note_threads(arguments, classifiers)
         out.begin([Column("line", (), WHOLE), Column("index", (), WHOLE), "label", *fields_of(WordInfluence)])
         for block in classifiers.route(records):
             (opened,) = classifiers.of(block)
             for line, (text, read) in enumerate(zip(block.records(), block.data.decode().split("\n")), block.first):
                 found = classify.explain(opened, read)
                 if found.grouped > 1:
-                    question.reporter.note(f"line {line}: {grouping(found.grouped)}")
-                (label,) = question.names([found.label])
-                label = classify.decided(label, found.probability, threshold=question.threshold)
+                    arguments.reporter.note(f"line {line}: {grouping(found.grouped)}")
+                (label,) = arguments.names([found.label])
+                label = classify.decided(label, found.probability, threshold=arguments.threshold)
                 _show(replace(found, text=text, label=label), line, out)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from seqcli.commands import session
-from seqcli.commands.classify.question import Question
+from seqcli.commands.classify.arguments import Arguments
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, columns_of, fields_of, kept_columns, with_kept
 from seqcli.report.output import JSON, TABLE, Shown
@@ -15,21 +15,23 @@ from seqcli.results.result import formats
 from seqcli.tasks.classification.classify import Classified
 
 
-def rows(question: Question, *, top_k: int | None) -> None:
-    keep = question.source.keep or ()
-    with question.results.opened() as out:
-        texts = question.open_records(out)
-        classifiers = question.open_classifiers(texts.beginning)
+def rows(arguments: Arguments, *, top_k: int | None) -> None:
+    keep = arguments.source.keep or ()
+    with arguments.results.opened() as out:
+        texts = arguments.open_records(out)
+        classifiers = arguments.open_classifiers(texts.beginning)
         *figures, text = fields_of(Classification)
         out.begin([*figures, *kept_columns(keep, (), beside=formats(Classification)), text])
         if top_k and out.tabular:
-            question.reporter.note(
+            arguments.reporter.note(
                 f"--top-k has no effect on {out.name}, which has one label for each text; use --json"
             )
 
         def classify(block: Block) -> tuple[Shown, int]:
             (opened,) = classifiers.of(block)
-            found = Classified(question.names(opened.labels), opened.probabilities(block), threshold=question.threshold)
+            found = Classified(
+                arguments.names(opened.labels), opened.probabilities(block), threshold=arguments.threshold
+            )
             if out.mode == JSON:
                 return out.shown([], json=_objects(block, found, keep, top_k=top_k)), len(block.data)
             values: dict[str, Any] = {
@@ -44,11 +46,11 @@ def rows(question: Question, *, top_k: int | None) -> None:
             return out.shown([*columns, *kept, text]), len(block.data)
 
         done = 0
-        for shown, size in session.answers(question, classify, classifiers.route(texts), classifiers, out=out):
+        for shown, size in session.answers(arguments, classify, classifiers.route(texts), classifiers, out=out):
             out.write(shown)
             done += size
-            question.reporter.progress("bytes classified", done)
-    question.reporter.clear()
+            arguments.reporter.progress("bytes classified", done)
+    arguments.reporter.clear()
 
 
 def _others(found: Classified, top_k: int) -> list[Column]:

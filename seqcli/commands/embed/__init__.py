@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, Given, Results, TextInput, with_options
+from seqcli.commands.options import SEED, GivenOptions, Results, TextInput, with_options
 from seqcli.commands.parsers import whole
 from seqcli.errors import UsageError
 
@@ -57,7 +57,7 @@ def embed(
     *,
     results: Results,
     machine: BatchMachine,
-    given: Given = Given(),  # noqa: B008 - empty and immutable
+    given: GivenOptions = GivenOptions(),  # noqa: B008 - empty and immutable
 ) -> None:
     """Turn texts into vectors.
 
@@ -71,7 +71,7 @@ def embed(
       seqcli embed -m model -i text.txt -o text.npy
     """
     from seqcli.commands.embed import pairs, plane, rows, words
-    from seqcli.commands.session import Question
+    from seqcli.commands.session import Arguments
 
     modes = {"--neighbours": neighbours, "--analogy": analogy, "--similarity": similarity, "--map": map_}
     chosen = [name for name, value in modes.items() if value is not None]
@@ -95,14 +95,14 @@ def embed(
             ),
         },
     )
-    question = Question(source, results, reporter, machine, [model] if model else [])
+    arguments = Arguments(source, results, reporter, machine, [model] if model else [])
     if neighbours is not None:
-        words.neighbours(question, neighbours, k=top_k)
+        words.neighbours(arguments, neighbours, k=top_k)
     elif analogy is not None:
-        words.analogy(question, analogy, k=top_k)
+        words.analogy(arguments, analogy, k=top_k)
     elif similarity is not None:
-        pairs.similarity(question, similarity)
+        pairs.similarity(arguments, similarity)
     elif map_ is not None:
-        plane.draw(question, map_, projection=projection, seed=seed)
+        plane.draw(arguments, map_, projection=projection, seed=seed)
     else:
-        rows.rows(question)
+        rows.rows(arguments)

@@ -1,4 +1,4 @@
-"""The embeddings that a question is about."""
+"""The embeddings that a command line names."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from seqcli.tasks.embeddings.load import OpenEmbeddings
 EXAMPLE = 'seqcli embed "I study machine learning"'
 
 
-def opened(question: session.Question, *, beginning: str = "") -> OpenEmbeddings:
+def opened(arguments: session.Arguments, *, beginning: str = "") -> OpenEmbeddings:
     """Those of -m, or the sample model of the script of `beginning`."""
-    (found,) = models(question, beginning=beginning).chosen
+    (found,) = models(arguments, beginning=beginning).chosen
     return found
 
 
-def models(question: session.Question, *, beginning: str = "") -> session.Models[OpenEmbeddings]:
+def models(arguments: session.Arguments, *, beginning: str = "") -> session.Models[OpenEmbeddings]:
     """The same as the only models of a session."""
     from seqcli import samples
     from seqcli.tasks.embeddings.load import open_embeddings
     from seqcli.tasks.language.load import named
 
-    reporter = question.reporter
-    place = session.Placement(question.machine, reporter=reporter, otherwise="word vectors are looked up, not computed")
-    if question.model:
-        ((name, path),) = named(question.sources)
+    reporter = arguments.reporter
+    place = session.Placement(
+        arguments.machine, reporter=reporter, otherwise="word vectors are looked up, not computed"
+    )
+    if arguments.model:
+        ((name, path),) = named(arguments.sources)
         found = place(open_embeddings(path, name=name, reporter=reporter))
     else:
         found = place(samples.embeddings(beginning, reporter=reporter))
     return session.Models(
         [found], place, open_sample=lambda language: found, kind="language", beginning=beginning, reporter=reporter,
-        again=partial(models, question),
+        again=partial(models, arguments),
     )  # fmt: skip
 
 
-def records(question: session.Question, **how) -> session.Records:
-    return session.open_records(question, example=EXAMPLE, **how)
+def records(arguments: session.Arguments, **how) -> session.Records:
+    return session.open_records(arguments, example=EXAMPLE, **how)

@@ -9,17 +9,17 @@ from seqcli.report.output import JSON
 from seqcli.results.embeddings import Similarity
 
 
-def similarity(question: session.Question, path: str) -> None:
+def similarity(arguments: session.Arguments, path: str) -> None:
     from seqcli.tasks.embeddings import ask
 
     pairs = ask.read_pairs(path)
-    opened = embeddings.opened(question, beginning=" ".join(pair.first for pair in pairs))
+    opened = embeddings.opened(arguments, beginning=" ".join(pair.first for pair in pairs))
     row = ask.similarity(opened, pairs)
-    with question.results.opened() as out:
+    with arguments.results.opened() as out:
         columns = columns_of_rows([row], Similarity)
         out.begin(columns)
         out.rows(columns, json=[row.to_dict()] if out.mode == JSON else None)
     if row.missing:
         words = "1 word has" if row.missing == 1 else f"{row.missing:,} words have"
         of = "1 pair is" if row.missing_pairs == 1 else f"{row.missing_pairs:,} pairs are"
-        question.reporter.note(f"{words} no vector: {of} left out")
+        arguments.reporter.note(f"{words} no vector: {of} left out")

@@ -6,14 +6,14 @@ from seqcli.commands import session
 from seqcli.commands.embed import embeddings
 
 
-def draw(question: session.Question, path: str, *, projection: str, seed: int) -> None:
+def draw(arguments: session.Arguments, path: str, *, projection: str, seed: int) -> None:
     import numpy as np
 
     from seqcli.report import vector_map
 
     vector_map.check(path, projection)
-    texts = embeddings.records(question)
-    opened = embeddings.opened(question, beginning=texts.beginning)
+    texts = embeddings.records(arguments)
+    opened = embeddings.opened(arguments, beginning=texts.beginning)
     labels: list[str] = []
     parts = []
     for block in texts:
@@ -22,4 +22,4 @@ def draw(question: session.Question, path: str, *, projection: str, seed: int) -
         parts.append(opened.texts(block.data)[0])
     vectors = np.concatenate([np.zeros((0, opened.vectors.dim), np.float32), *parts]) if parts else np.zeros((0, 1))
     vector_map.save(path, vectors, labels, projection=projection, seed=seed, title=opened.name)
-    question.reporter.note(f"{len(labels):,} points drawn: {path}")
+    arguments.reporter.note(f"{len(labels):,} points drawn: {path}")

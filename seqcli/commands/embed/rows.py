@@ -22,13 +22,13 @@ Answer = TypeVar("Answer")
 _SHOWN = 6  # numbers on a terminal
 
 
-def rows(question: session.Question) -> None:
-    if PurePath(question.results.output or "").suffix.lower() in SUFFIXES:
-        return _matrix(question)
-    keep = question.source.keep or ()
-    with question.results.opened() as out:
-        texts = embeddings.records(question, out=out)
-        models = embeddings.models(question, beginning=texts.beginning)
+def rows(arguments: session.Arguments) -> None:
+    if PurePath(arguments.results.output or "").suffix.lower() in SUFFIXES:
+        return _matrix(arguments)
+    keep = arguments.source.keep or ()
+    with arguments.results.opened() as out:
+        texts = embeddings.records(arguments, out=out)
+        models = embeddings.models(arguments, beginning=texts.beginning)
 
         def shown(block: Block, vectors: np.ndarray) -> tuple[int, Shown]:
             """The width of the vectors, and their rows."""
@@ -39,29 +39,29 @@ def rows(question: session.Question) -> None:
             kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(keep)]
             return width, out.shown([*numbers, *kept, Column("text", block.records())])
 
-        for width, row in _answers(question, models, texts, shown, out=out):
+        for width, row in _answers(arguments, models, texts, shown, out=out):
             out.begin([*map(_number, range(width)), *keep, "text"])
             out.write(row)
-    question.reporter.clear()
+    arguments.reporter.clear()
 
 
-def _matrix(question: session.Question) -> None:
+def _matrix(arguments: session.Arguments) -> None:
     from seqcli.errors import UsageError
 
-    path = question.results.output
+    path = arguments.results.output
     assert path is not None
-    if question.results.json or question.source.keep:
-        option = "--json" if question.results.json else "--keep"
+    if arguments.results.json or arguments.source.keep:
+        option = "--json" if arguments.results.json else "--keep"
         raise UsageError(f"{option} cannot be combined with a file of numbers alone", where=path)
-    texts = embeddings.records(question)
-    models = embeddings.models(question, beginning=texts.beginning)
+    texts = embeddings.records(arguments)
+    models = embeddings.models(arguments, beginning=texts.beginning)
     with matrix_file(path) as file:
-        for vectors in _answers(question, models, texts, lambda block, vectors: vectors):
+        for vectors in _answers(arguments, models, texts, lambda block, vectors: vectors):
             file.add(vectors)
 
 
 def _answers(
-    question: session.Question, models: session.Models[OpenEmbeddings], texts: session.Records,
+    arguments: session.Arguments, models: session.Models[OpenEmbeddings], texts: session.Records,
     show: Callable[[Block, np.ndarray], Answer], *, out: Output | None = None,
 ) -> Iterator[Answer]:  # fmt: skip
     """show(block, vectors) for every block; at the end a note on unknown words. out: an output whose reader may wait for rows."""
@@ -72,12 +72,12 @@ def _answers(
         return show(block, vectors), int(unknown.sum()), len(block.data)
 
     done = missing = 0
-    for answer, unknown, size in session.answers(question, embedded, texts, models, out=out):
+    for answer, unknown, size in session.answers(arguments, embedded, texts, models, out=out):
         yield answer
         done, missing = done + size, missing + unknown
-        question.reporter.progress("bytes embedded", done)
+        arguments.reporter.progress("bytes embedded", done)
     if missing:
-        question.reporter.note(
+        arguments.reporter.note(
             f"{'1 word has' if missing == 1 else f'{missing:,} words have'} no vector; left out of the mean"
         )
 

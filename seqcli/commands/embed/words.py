@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from seqcli.results.result import Results
 
 
-def neighbours(question: session.Question, word: str, *, k: int) -> None:
+def neighbours(arguments: session.Arguments, word: str, *, k: int) -> None:
     from seqcli.tasks.embeddings import ask
 
-    found = ask.neighbours(embeddings.opened(question, beginning=word), word, k=k)
-    _show(question, {"word": word}, found, title=f"Words similar to {word}")
+    found = ask.neighbours(embeddings.opened(arguments, beginning=word), word, k=k)
+    _show(arguments, {"word": word}, found, title=f"Words similar to {word}")
 
 
-def analogy(question: session.Question, expression: str, *, k: int) -> None:
+def analogy(arguments: session.Arguments, expression: str, *, k: int) -> None:
     from seqcli.tasks.embeddings import ask
 
     ask.terms(expression)  # before a model is opened
-    found = ask.analogy(embeddings.opened(question, beginning=expression), expression, k=k)
-    _show(question, {"analogy": expression}, found, title=expression)
+    found = ask.analogy(embeddings.opened(arguments, beginning=expression), expression, k=k)
+    _show(arguments, {"analogy": expression}, found, title=expression)
 
 
-def _show(question: session.Question, about: dict[str, Any], found: Results[Neighbour], *, title: str) -> None:
-    with question.results.opened() as out:
+def _show(arguments: session.Arguments, about: dict[str, Any], found: Results[Neighbour], *, title: str) -> None:
+    with arguments.results.opened() as out:
         columns = columns_of_rows(found, Neighbour)
         out.begin(columns)
         if out.mode == JSON:

@@ -8,7 +8,7 @@ import typer
 
 from seqcli import ranges
 from seqcli.commands.machine import Machine
-from seqcli.commands.options import Given, ModelOption, Results, TextInput, with_options
+from seqcli.commands.options import GivenOptions, ModelOption, Results, TextInput, with_options
 from seqcli.commands.parsers import choice, number
 from seqcli.errors import UsageError
 
@@ -110,7 +110,7 @@ def explain(
     ] = "en",
     *,
     results: Results,
-    given: Given,
+    given: GivenOptions,
 ) -> None:
     """Show what a model does with a text; without a view, what suits the model.
 
@@ -122,7 +122,7 @@ def explain(
       seqcli explain -m sample-english "My computer is very slow" --ngram --reach
       seqcli explain -m model "I study mathematics" --surprisal --html page.html
     """
-    from seqcli.commands.explain.question import Question
+    from seqcli.commands.explain.arguments import Arguments
     from seqcli.commands.explain.shown import Chosen, explained
     from seqcli.explain.views import How
 
@@ -141,5 +141,5 @@ def explain(
         "--lang": html is None and "without --html",
         "--beam-size": bool(kinds) and "search" not in kinds and "without --search",
     })  # fmt: skip
-    question = Question(source, results, reporter, Machine(), model or [], kinds=kinds, how=How(top_k, beam_size))
-    explained(question, Chosen(layer, head, token), png=png, html=html, language=lang)
+    arguments = Arguments(source, results, reporter, Machine(), model or [], kinds=kinds, how=How(top_k, beam_size))
+    explained(arguments, Chosen(layer, head, token), png=png, html=html, language=lang)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from seqcli.commands.explain.question import Question
+from seqcli.commands.explain.arguments import Arguments
 from seqcli.errors import UsageError
 from seqcli.explain.attention import steps
 from seqcli.explain.views import Explained, views
@@ -23,22 +23,22 @@ class Chosen(NamedTuple):
     token: int | None = None
 
 
-def explained(question: Question, chosen: Chosen, *, png: str | None, html: str | None, language: str) -> None:
+def explained(arguments: Arguments, chosen: Chosen, *, png: str | None, html: str | None, language: str) -> None:
     """png, html: files for all views together; language: of the page."""
     from seqcli.report import view_figures
     from seqcli.report.views import picture
 
-    _check(question, png=png, html=html)
-    color = sys.stdout.isatty() and not question.results.no_color
+    _check(arguments, png=png, html=html)
+    color = sys.stdout.isatty() and not arguments.results.no_color
     objects: list[dict[str, Any]] = []
     panels: list[tuple[str, Any]] = []
-    with question.results.opened() as out:
-        models, blocks = question.open()
+    with arguments.results.opened() as out:
+        models, blocks = arguments.open()
         for block in blocks:
             for line, text in enumerate(block.records(), block.first):
                 for model in models.of(block):
                     name = model.opened.name
-                    for view in _views(model, text, question, chosen):
+                    for view in _views(model, text, arguments, chosen):
                         record = {"line": line, "text": text, "model": name, **view.to_dict()}
                         if out.mode == JSON:
                             out.rows([], json=[record])
@@ -54,35 +54,35 @@ def explained(question: Question, chosen: Chosen, *, png: str | None, html: str 
         drawn, complete = view_figures.png(panels)
         _write(png, drawn)
         if not complete:
-            question.reporter.note(f"{png}: the fonts of this machine lack some characters")
+            arguments.reporter.note(f"{png}: the fonts of this machine lack some characters")
     if html:
         from seqcli.report.page import page
 
         _write(html, page(objects, title="seqcli explain", language="ko" if language == "ko" else "en").encode())
 
 
-def _views(model: Explained, text: str, question: Question, chosen: Chosen) -> Iterator[Any]:
+def _views(model: Explained, text: str, arguments: Arguments, chosen: Chosen) -> Iterator[Any]:
     """Those of a text, after each attention how that of the chosen token is computed; a note says what was left out."""
-    for view in views(model, text, kinds=question.kinds, how=question.how, note=question.reporter.note):
+    for view in views(model, text, kinds=arguments.kinds, how=arguments.how, note=arguments.reporter.note):
         yield view
         if isinstance(view, WordInfluences) and view.grouped > 1:
-            question.reporter.note(f"{model.opened.name}: {grouping(view.grouped)}")
+            arguments.reporter.note(f"{model.opened.name}: {grouping(view.grouped)}")
         if isinstance(view, AttentionView):
             if view.grouped > 1:
-                question.reporter.note(
+                arguments.reporter.note(
                     f"{model.opened.name}: the text is long: {view.grouped} consecutive tokens are shown as one in the attention"
                 )
             if chosen.token:
                 yield steps(view, layer=chosen.layer, head=chosen.head, query=chosen.token)
 
 
-def _check(question: Question, *, png: str | None, html: str | None) -> None:
+def _check(arguments: Arguments, *, png: str | None, html: str | None) -> None:
     """Before any work."""
     from seqcli.report import curves
 
-    if question.results.output and question.results.format not in ("json", "tsv"):
+    if arguments.results.output and arguments.results.format not in ("json", "tsv"):
         raise UsageError(
-            "explain writes JSON Lines or text", where=question.results.output, cure="name a .jsonl or a .txt"
+            "explain writes JSON Lines or text", where=arguments.results.output, cure="name a .jsonl or a .txt"
         )
     if png:
         curves.check(png)

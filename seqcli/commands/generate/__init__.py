@@ -8,7 +8,16 @@ import typer
 
 from seqcli import ranges
 from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, Given, MixOption, ModelOption, Results, TextInput, as_options, with_options
+from seqcli.commands.options import (
+    SEED,
+    GivenOptions,
+    MixOption,
+    ModelOption,
+    Results,
+    TextInput,
+    as_options,
+    with_options,
+)
 from seqcli.commands.parsers import number
 from seqcli.commands.sampling_options import Temperature, TopK, TopP
 from seqcli.errors import UsageError
@@ -65,7 +74,7 @@ def generate(
     *,
     results: Results,
     machine: BatchMachine,
-    given: Given,
+    given: GivenOptions,
 ) -> None:
     """Generate text from each prompt, one text per record and sample, in order; without a prompt, from the beginning.
 
@@ -78,9 +87,9 @@ def generate(
       seqcli generate "I study" --num-samples 3 --temperature 0.8
       seqcli generate "My computer is" --next 5
     """
+    from seqcli.commands.generate.arguments import Arguments
     from seqcli.commands.generate.fillings import fillings
     from seqcli.commands.generate.next_tokens import next_tokens
-    from seqcli.commands.generate.question import Question
     from seqcli.commands.generate.texts import texts
     from seqcli.commands.session import check_mix
     from seqcli.data.lines import is_interactive
@@ -126,10 +135,10 @@ def generate(
         **dict.fromkeys(("--top-p", "--min-p"), one), "--top-k": one == "with --temperature 0" and one,
         "--no-prompt": results.as_json and "in JSON, where text never has the prompt",
     })  # fmt: skip
-    question = Question(source, results, reporter, machine, model or [], mix=mix)
+    arguments = Arguments(source, results, reporter, machine, model or [], mix=mix)
     if fill:
-        fillings(question, k=top_k or 10)
+        fillings(arguments, k=top_k or 10)
     elif next_ is not None:
-        next_tokens(question, k=next_)
+        next_tokens(arguments, k=next_)
     else:
-        texts(question, settings, prompted=not no_prompt)
+        texts(arguments, settings, prompted=not no_prompt)

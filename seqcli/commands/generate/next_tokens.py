@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from seqcli.commands import session
-from seqcli.commands.generate.question import Question
+from seqcli.commands.generate.arguments import Arguments
 from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.interfaces import OpenModel
 from seqcli.report.frame import WHOLE, Column, bar, columns_of, fields_of, fits
@@ -16,10 +16,10 @@ from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.language import NextToken
 
 
-def next_tokens(question: Question, *, k: int) -> None:
-    with question.results.opened() as out:
-        models, prompts = question.open_prompts()
-        session.note_threads(question, models)
+def next_tokens(arguments: Arguments, *, k: int) -> None:
+    with arguments.results.opened() as out:
+        models, prompts = arguments.open_prompts()
+        session.note_threads(arguments, models)
         prefixes = [f"{opened.name}." for opened in models.chosen] if models.several else [""]
         of_models = chain.from_iterable(fields_of(NextToken, prefix=prefix) for prefix in prefixes)
         out.begin([Column("line", (), WHOLE), Column("rank", (), WHOLE), *of_models])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seqcli.commands import session
-from seqcli.commands.generate.question import Question
+from seqcli.commands.generate.arguments import Arguments
 from seqcli.data.lines import Block
 from seqcli.decoding.generate import GenerationSettings, GrowingText, generate, grow, samples_of
 from seqcli.interfaces import OpenModel
@@ -16,13 +16,13 @@ from seqcli.text import printable
 _TOGETHER = 1 << 13  # bytes of prompts: a few hundred
 
 
-def texts(question: Question, settings: GenerationSettings, *, prompted: bool) -> None:
+def texts(arguments: Arguments, settings: GenerationSettings, *, prompted: bool) -> None:
     """prompted: whether the prompt is shown with the text."""
-    keep = question.source.keep or ()
-    with question.results.opened() as out:
-        models, prompts = question.open_prompts(out=out, size=_TOGETHER)
+    keep = arguments.source.keep or ()
+    with arguments.results.opened() as out:
+        models, prompts = arguments.open_prompts(out=out, size=_TOGETHER)
         out.begin([*kept_columns(keep, (), beside=["text"]), "text"])
-        if out.mode == TABLE and not question.machine.ray:
+        if out.mode == TABLE and not arguments.machine.ray:
             for block in prompts:
                 _stream(models.of(block)[0], out, block, settings, prompted=prompted)
             return
@@ -39,9 +39,9 @@ def texts(question: Question, settings: GenerationSettings, *, prompted: bool) -
                 else:
                     yield out.shown([*kept_columns(keep, [kept], beside=["text"]), Column("text", [text])])
 
-        for done, row in enumerate(session.rows_of_answers(question, rows, prompts, models), 1):
+        for done, row in enumerate(session.rows_of_answers(arguments, rows, prompts, models), 1):
             out.write(row)
-            question.reporter.progress("texts generated", done)
+            arguments.reporter.progress("texts generated", done)
 
 
 def _stream(opened: OpenModel, out: Output, block: Block, settings: GenerationSettings, *, prompted: bool) -> None:

@@ -8,7 +8,16 @@ import typer
 
 from seqcli import ranges
 from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, SIGNATURE, Given, MixOption, ModelOption, Results, TextInput, with_options
+from seqcli.commands.options import (
+    SEED,
+    SIGNATURE,
+    GivenOptions,
+    MixOption,
+    ModelOption,
+    Results,
+    TextInput,
+    with_options,
+)
 from seqcli.commands.parsers import choice, number
 from seqcli.commands.score.adaptation import Adaptation
 from seqcli.errors import UsageError
@@ -93,7 +102,7 @@ def score(
     adaptation: Adaptation,
     results: Results,
     machine: BatchMachine,
-    given_options: Given,
+    given_options: GivenOptions,
 ) -> None:
     """Score texts by log-probability, perplexity and bits per byte, or compare orderings, choices and minimal pairs.
 
@@ -107,7 +116,7 @@ def score(
     """
     from seqcli.commands.score import comparisons, corpus, sentences, tokens
     from seqcli.commands.score import pairs as minimal_pairs
-    from seqcli.commands.score.question import Contexts, Question
+    from seqcli.commands.score.arguments import Arguments, Contexts
     from seqcli.commands.session import check_mix
 
     asked = [name for name, given in zip(MODES, (scramble, choices, pairs is not None)) if given]
@@ -169,7 +178,7 @@ def score(
         "--base": pairs is not None and "with --pairs, which shows no logarithms",
     })  # fmt: skip
     check_mix(mix, model or [])
-    question = Question(
+    arguments = Arguments(
         source,
         results,
         reporter,
@@ -186,16 +195,16 @@ def score(
     )
     contexts = Contexts(context, context_file, source=source, reporter=reporter)
     if pairs is not None:
-        minimal_pairs.pairs(question, pairs)
+        minimal_pairs.pairs(arguments, pairs)
     elif scramble:
-        comparisons.scramble(question, sample=orderings or 1000)
+        comparisons.scramble(arguments, sample=orderings or 1000)
     elif choices:
-        comparisons.choices(question)
+        comparisons.choices(arguments)
     elif level in ("token", "word"):
-        tokens.tokens(question, words=level == "word", contexts=contexts, rank=rank)
+        tokens.tokens(arguments, words=level == "word", contexts=contexts, rank=rank)
     elif level == "corpus":
-        corpus.corpus(question, document=unit == "document")
+        corpus.corpus(arguments, document=unit == "document")
     elif unit == "document":
-        sentences.documents(question)
+        sentences.documents(arguments)
     else:
-        sentences.sentences(question, contexts=contexts)
+        sentences.sentences(arguments, contexts=contexts)

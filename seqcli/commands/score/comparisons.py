@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from seqcli.commands.score.question import Question
+from seqcli.commands.score.arguments import Arguments
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenScorer
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows, fields_of
@@ -15,16 +15,16 @@ from seqcli.results.language import Choice, ScrambleRank
 from seqcli.scoring import comparisons
 
 
-def scramble(question: Question, *, sample: int) -> None:
-    with question.results.opened() as out:
-        scorer = question.open_scorer(question.open_records()).alone()
+def scramble(arguments: Arguments, *, sample: int) -> None:
+    with arguments.results.opened() as out:
+        scorer = arguments.open_scorer(arguments.open_records()).alone()
         several = scorer.models.several
         out.begin([*(["model"] if several else []), Column("line", (), WHOLE), *fields_of(ScrambleRank)])
         for block in scorer.blocks:
             models = scorer.of(block)
             for line, text in enumerate(block.records(), block.first):
                 ranks = [
-                    _in_unit(comparisons.scramble(m, text, sample=sample, seed=question.seed), question.unit)
+                    _in_unit(comparisons.scramble(m, text, sample=sample, seed=arguments.seed), arguments.unit)
                     for m in models
                 ]
                 if out.mode == JSON:
@@ -69,16 +69,16 @@ def _show_best(out: Output, models: Sequence[OpenScorer], ranks: list[ScrambleRa
         )
 
 
-def choices(question: Question) -> None:
-    with question.results.opened() as out:
-        scorer = question.open_scorer(question.open_records()).alone()
+def choices(arguments: Arguments) -> None:
+    with arguments.results.opened() as out:
+        scorer = arguments.open_scorer(arguments.open_records()).alone()
         several = scorer.models.several
         out.begin([*(["model"] if several else []), Column("line", (), WHOLE), *fields_of(Choice)])
         for block in scorer.blocks:
             for line, template in enumerate(block.records(), block.first):
                 for opened in scorer.of(block):
                     found = _choices(opened, template, line=line)
-                    rows = [replace(choice, log_prob=choice.log_prob / question.unit) for choice in found]
+                    rows = [replace(choice, log_prob=choice.log_prob / arguments.unit) for choice in found]
                     columns = [Column("line", [line] * len(rows), WHOLE), *columns_of_rows(rows, Choice)]
                     if out.mode == TABLE:
                         columns.insert(3, Column("", [bar(row.share or 0) for row in rows]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from seqcli.commands.score.arguments import Arguments
 from seqcli.commands.score.differences import Differences
-from seqcli.commands.score.question import Question
 from seqcli.commands.score.sentences import Tally, scored_documents
 from seqcli.data.lines import Block
 from seqcli.report.frame import columns_of_rows, fields_of, turned
@@ -12,15 +12,15 @@ from seqcli.results.language import CorpusScore
 from seqcli.scoring.sentences import Sentences, score_block
 
 
-def corpus(question: Question, *, document: bool) -> None:
+def corpus(arguments: Arguments, *, document: bool) -> None:
     unit = "document" if document else "line"
-    with question.results.opened() as out:
-        scorer = question.open_scorer(question.open_records(), whole=document and not question.apart)
+    with arguments.results.opened() as out:
+        scorer = arguments.open_scorer(arguments.open_records(), whole=document and not arguments.apart)
         out.begin(fields_of(CorpusScore))
-        totals, differences = Tally(), Differences(question, scorer)
+        totals, differences = Tally(), Differences(arguments, scorer)
         if document:
             scorer.alone()
-            for _, scored in scored_documents(question, scorer):
+            for _, scored in scored_documents(arguments, scorer):
                 totals.add(scored)
         else:
 
@@ -30,19 +30,19 @@ def corpus(question: Question, *, document: bool) -> None:
             for scored, count in scorer.answers(score, out=out):
                 totals.add(scored, records=count)
                 differences.add(list(scored.values()))
-                question.reporter.progress("records scored", totals.records)
+                arguments.reporter.progress("records scored", totals.records)
             scorer.finish(totals.records)
         models = scorer.models.all
         rows = [
-            CorpusScore.of(m.name, totals.of(m), signature=scorer.signature(m, unit=unit), unit=question.unit)
+            CorpusScore.of(m.name, totals.of(m), signature=scorer.signature(m, unit=unit), unit=arguments.unit)
             for m in models
         ]
         columns = columns_of_rows(rows, CorpusScore)
         if out.mode == TABLE:
             out.rows(turned(columns[:-1]))
             for row in rows:
-                if signature := question.signature_in(out, row.signature):
-                    question.reporter.note(f"{row.model}:{signature}")
+                if signature := arguments.signature_in(out, row.signature):
+                    arguments.reporter.note(f"{row.model}:{signature}")
         else:
             out.rows(columns)
     if not document:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from seqcli.commands.score.question import Question, Scorer
+from seqcli.commands.score.arguments import Arguments, Scorer
 from seqcli.interfaces import is_pseudo
 from seqcli.metrics.bootstrap import RESAMPLES, PairedBootstrap
 from seqcli.metrics.perplexity import Totals
@@ -16,8 +16,8 @@ from seqcli.scoring.sentences import Sentences
 class Differences:
     """Collects the scores of the models of -m block by block."""
 
-    def __init__(self, question: Question, scorer: Scorer):
-        self._note, self._seed = question.reporter.note, question.seed
+    def __init__(self, arguments: Arguments, scorer: Scorer):
+        self._note, self._seed = arguments.reporter.note, arguments.seed
         self._names = [opened.name for opened in scorer.models.chosen]
         self._pairs = [PairedBootstrap() for _ in self._names[1:]]
         self._pseudo = [is_pseudo(opened.model) for opened in scorer.models.chosen]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from seqcli.commands import session
 from seqcli.commands.by_script import ByScript
-from seqcli.commands.score.question import Question
+from seqcli.commands.score.arguments import Arguments
 from seqcli.data.lines import block_of
 from seqcli.metrics import minimal_pairs
 from seqcli.report.frame import Column, columns_of_rows, fields_of
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def pairs(question: Question, path: str) -> None:
+def pairs(arguments: Arguments, path: str) -> None:
     from seqcli.tokenizers import words
 
-    batches = read_pairs(path, format=question.source.format, **question.source.reading)
+    batches = read_pairs(path, format=arguments.source.format, **arguments.source.reading)
     first = next(batches, [])
-    with question.results.opened() as out:
-        scorer = question.open_scorer(session.Records([block_of([first[0].good])] if first else [])).alone()
+    with arguments.results.opened() as out:
+        scorer = arguments.open_scorer(session.Records([block_of([first[0].good])] if first else [])).alone()
         several, samples = scorer.models.several, scorer.models.samples
         out.begin([*(["model"] if several else []), *fields_of(PairAccuracy)])
         unknown = 0
@@ -46,7 +46,7 @@ def pairs(question: Question, path: str) -> None:
             scorer.models.note_samples()
         else:
             results, names = judge_pairs(scorer.models.chosen, batches), scorer.names
-        session.note_unknown(unknown, scorer.models, reporter=question.reporter)
+        session.note_unknown(unknown, scorer.models, reporter=arguments.reporter)
         rows = [
             (name, accuracy_of(tag, tally))
             for tag, tallies in results.tallies.items()
@@ -57,12 +57,12 @@ def pairs(question: Question, path: str) -> None:
             columns.insert(0, Column("model", [name for name, _ in rows]))
         out.rows(columns)
     for opened in scorer.models.all:
-        if signature := question.signature_in(sys.stderr, scorer.signature(opened)):
-            question.reporter.note(signature.strip())
+        if signature := arguments.signature_in(sys.stderr, scorer.signature(opened)):
+            arguments.reporter.note(signature.strip())
     if len(names) == 2:
         only_first, only_second = results.only
         p = minimal_pairs.mcnemar(only_first, only_second)
-        question.reporter.note(
+        arguments.reporter.note(
             f"correct only by {names[0]}: {only_first}, only by {names[1]}: {only_second}; exact McNemar test p = {p:.4g}"
         )
 

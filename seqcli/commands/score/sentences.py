@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from typing import Any
 
+from seqcli.commands.score.arguments import Arguments, Contexts, Scorer
 from seqcli.commands.score.differences import Differences
-from seqcli.commands.score.question import Contexts, Question, Scorer
 from seqcli.data import records
 from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel
@@ -23,30 +23,30 @@ from seqcli.text import counted, significant
 FIGURES = tuple(name for name in formats(SentenceScore) if name != "text")
 
 
-def sentences(question: Question, *, contexts: Contexts) -> None:
-    with question.results.opened() as out:
-        scorer = question.open_scorer(question.open_records(out))
-        _begin(question, scorer, out)
+def sentences(arguments: Arguments, *, contexts: Contexts) -> None:
+    with arguments.results.opened() as out:
+        scorer = arguments.open_scorer(arguments.open_records(out))
+        _begin(arguments, scorer, out)
 
         def score(block: Block) -> tuple[Shown, dict[str, Sentences], int, int]:
             scored = {
                 opened.name: score_block(opened, block, contexts=contexts.of(block)) for opened in scorer.of(block)
             }
             return (
-                _shown(question, block, scored, out, several=scorer.models.several),
+                _shown(arguments, block, scored, out, several=scorer.models.several),
                 scored,
                 len(block),
                 len(block.data),
             )
 
-        totals, differences = Tally(), Differences(question, scorer)
+        totals, differences = Tally(), Differences(arguments, scorer)
         done = 0
         for text, scored, count, size in scorer.answers(score, out=out, by_record=True):
             out.write(text)
             totals.add(scored, records=count)
             differences.add(list(scored.values()))
             done += size
-            question.reporter.progress("bytes scored", done)
+            arguments.reporter.progress("bytes scored", done)
         contexts.finish(totals.records)
         scorer.finish(totals.records)
     for opened in scorer.models.all:
@@ -54,36 +54,36 @@ def sentences(question: Question, *, contexts: Contexts) -> None:
     differences.report([totals.of(opened) for opened in scorer.models.all])
 
 
-def documents(question: Question) -> None:
+def documents(arguments: Arguments) -> None:
     """One row per document: an argument, a row of a table, or all lines of a file."""
-    with question.results.opened() as out:
-        scorer = question.open_scorer(question.open_records(), whole=not question.apart).alone()
-        _begin(question, scorer, out)
+    with arguments.results.opened() as out:
+        scorer = arguments.open_scorer(arguments.open_records(), whole=not arguments.apart).alone()
+        _begin(arguments, scorer, out)
         totals = Tally()
-        for block, scored in scored_documents(question, scorer):
-            out.write(_shown(question, block, scored, out, several=scorer.models.several))
+        for block, scored in scored_documents(arguments, scorer):
+            out.write(_shown(arguments, block, scored, out, several=scorer.models.several))
             totals.add(scored)
         scorer.models.note_samples()
     for opened in scorer.models.all:
         summarise(scorer, opened, totals.of(opened), unit="document")
 
 
-def scored_documents(question: Question, scorer: Scorer) -> Iterator[tuple[Block, dict[str, Sentences]]]:
+def scored_documents(arguments: Arguments, scorer: Scorer) -> Iterator[tuple[Block, dict[str, Sentences]]]:
     """The scores of documents by all models; a document that is a file is named by its path. An empty file counts as
     a document."""
-    files = [] if question.source.text else question.source.paths
+    files = [] if arguments.source.text else arguments.source.paths
     done = 0
 
     def of_file(number: int, blocks: Iterable[Block]) -> Iterator[tuple[Block, dict[str, Sentences]]]:
         def asked(block: Block | None) -> Sequence[OpenModel]:
-            return scorer.models.of(block) if block is not None and question.apart else scorer.models.all
+            return scorer.models.of(block) if block is not None and arguments.apart else scorer.models.all
 
         for block, scored in score_documents(asked, blocks):
             yield block or Block(number + 1, files[number].encode("utf-8", "replace") + b"\n"), scored
 
     def empty(numbers: range) -> Iterator[tuple[Block, dict[str, Sentences]]]:
         for number in numbers:
-            if not records.has_columns(files[number], question.source.format):
+            if not records.has_columns(files[number], arguments.source.format):
                 yield from of_file(number, ())
 
     for number, blocks in groupby(scorer.blocks, key=lambda block: block.file):
@@ -111,8 +111,8 @@ class Tally:
 
 def summarise(scorer: Scorer, opened: OpenModel, total: Totals, *, unit: str = "line") -> None:
     """Prints a note on all records scored by one model."""
-    note = scorer.question.reporter.note
-    signature = scorer.question.signature_in(sys.stderr, scorer.signature(opened, unit=unit))
+    note = scorer.arguments.reporter.note
+    signature = scorer.arguments.signature_in(sys.stderr, scorer.signature(opened, unit=unit))
     if not total.sentences:
         note(f"{opened.name}: no records{signature}")
         return
@@ -126,17 +126,17 @@ def summarise(scorer: Scorer, opened: OpenModel, total: Totals, *, unit: str = "
     note(f"{opened.name}: {records}, {tokens}, {total.unknown:,} unknown{unknown}{figures}{signature}")
 
 
-def _begin(question: Question, scorer: Scorer, out: Output) -> None:
+def _begin(arguments: Arguments, scorer: Scorer, out: Output) -> None:
     prefixes = [f"{name}." for name in scorer.names] if scorer.models.several else [""]
     figures = chain.from_iterable(fields_of(SentenceScore, prefix=prefix, without={"text"}) for prefix in prefixes)
-    out.begin([*figures, *kept_columns(question.source.keep or (), (), beside=formats(SentenceScore)), "text"])
+    out.begin([*figures, *kept_columns(arguments.source.keep or (), (), beside=formats(SentenceScore)), "text"])
 
 
-def _shown(question: Question, block: Block, scored: dict[str, Sentences], out: Output, *, several: bool) -> Shown:
-    figures = {name: _figures(sums, question.unit) for name, sums in scored.items()}
+def _shown(arguments: Arguments, block: Block, scored: dict[str, Sentences], out: Output, *, several: bool) -> Shown:
+    figures = {name: _figures(sums, arguments.unit) for name, sums in scored.items()}
     if out.mode == JSON:
-        return out.shown([], json=_objects(question, block, figures))
-    kept = kept_columns(question.source.keep or (), block.kept, beside=formats(SentenceScore))
+        return out.shown([], json=_objects(arguments, block, figures))
+    kept = kept_columns(arguments.source.keep or (), block.kept, beside=formats(SentenceScore))
     others = [*kept, Column("text", block.records())]
     tall = several and out.mode == TABLE  # a row per record and model, instead of five columns per model
     prefixed = several and not tall
@@ -165,8 +165,8 @@ def _by_model(names: list[str], figures: list[list[Column]], others: list[Column
     return tall
 
 
-def _objects(question: Question, block: Block, figures: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    keep = question.source.keep or ()
+def _objects(arguments: Arguments, block: Block, figures: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    keep = arguments.source.keep or ()
     by_model = {name: zip(*(values[figure].tolist() for figure in FIGURES)) for name, values in figures.items()}
     for k, text in enumerate(block.records()):
         scores = [{"model": name, **dict(zip(FIGURES, next(rows)))} for name, rows in by_model.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqcli.commands.score.question import Contexts, Question
+from seqcli.commands.score.arguments import Arguments, Contexts
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, columns_of, fields_of
 from seqcli.report.output import Shown
@@ -11,11 +11,11 @@ from seqcli.results.result import formats
 from seqcli.scoring.tokens import score_tokens, score_words
 
 
-def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -> None:
+def tokens(arguments: Arguments, *, words: bool, contexts: Contexts, rank: bool) -> None:
     """Writes one row per token, or per word. The order of matched n-grams is shown only in JSON and on a terminal."""
     result = WordScore if words else TokenScore
-    with question.results.opened() as out:
-        scorer = question.open_scorer(question.open_records(out))
+    with arguments.results.opened() as out:
+        scorer = arguments.open_scorer(arguments.open_records(out))
         several = scorer.models.several
         hidden = {"order"} | (set() if rank else {"rank"})
         out.begin([*(["model"] if several else []), *fields_of(result, without=hidden)])
@@ -38,7 +38,7 @@ def tokens(question: Question, *, words: bool, contexts: Contexts, rank: bool) -
             left_out = hidden - ({"order"} if with_order else set())
             shown = [name for name in formats(result) if name not in left_out]
             values = {name: [getattr(row, name) for _, row in rows] for name in shown}
-            values["log_prob"] = [value / question.unit for value in values["log_prob"]]
+            values["log_prob"] = [value / arguments.unit for value in values["log_prob"]]
             names = [Column("model", [name for name, _ in rows])] if several else []
             return out.shown([*names, *columns_of(result, values)]), len(block)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, Given, Results, TextInput, with_options
+from seqcli.commands.options import SEED, GivenOptions, Results, TextInput, with_options
 from seqcli.commands.parsers import real, whole
 from seqcli.errors import UsageError
 
@@ -56,7 +56,7 @@ def tokenize(
     *,
     results: Results,
     machine: BatchMachine,
-    given: Given,
+    given: GivenOptions,
 ) -> None:
     """Split text into tokens, separated by spaces, one row per record, in order.
 
@@ -69,7 +69,7 @@ def tokenize(
     """
     from seqcli.commands.session import is_encoding_of_model
     from seqcli.commands.tokenize import rows, segmentations, summaries
-    from seqcli.commands.tokenize.question import Question
+    from seqcli.commands.tokenize.arguments import Arguments
 
     modes_ = {
         "--count": count, "--offsets": offsets, "--decode": decode, "--n-best": n_best is not None,
@@ -98,20 +98,20 @@ def tokenize(
         **dict.fromkeys(reading, vocab and "with --vocab, which reads no text"),
         "--seed": sample is None and "without --sample", "--header": offsets and not results.as_json and "with --offsets, which is JSON",
     })  # fmt: skip
-    question = Question(source, results, reporter, machine, model or [], ids=ids)
+    arguments = Arguments(source, results, reporter, machine, model or [], ids=ids)
     if vocab:
-        summaries.vocabulary(question)
+        summaries.vocabulary(arguments)
     elif stats:
-        summaries.statistics(question)
+        summaries.statistics(arguments)
     elif decode:
-        rows.decoded(question)
+        rows.decoded(arguments)
     elif n_best is not None:
-        segmentations.n_best(question, k=n_best)
+        segmentations.n_best(arguments, k=n_best)
     elif sample is not None:
-        segmentations.sampled(question, alpha=sample, seed=seed)
+        segmentations.sampled(arguments, alpha=sample, seed=seed)
     elif count:
-        rows.counts(question)
+        rows.counts(arguments)
     elif offsets:
-        rows.places(question)
+        rows.places(arguments)
     else:
-        rows.pieces(question)
+        rows.pieces(arguments)

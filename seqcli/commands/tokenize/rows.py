@@ -8,8 +8,8 @@ from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from seqcli.commands import session
+from seqcli.commands.tokenize.arguments import Arguments, NamedReader, only
 from seqcli.commands.tokenize.escapes import escaped, pieces_in
-from seqcli.commands.tokenize.question import NamedReader, Question, only
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.report.frame import Column, json_line, kept_columns, with_kept
@@ -26,53 +26,53 @@ _LONG = 1 << 18  # bytes of a record beyond which its result is written in parts
 _AT_ONCE = 1 << 12  # values of a list per part
 
 
-def pieces(question: Question) -> None:
-    if question.ids:
-        rows(question, "ids", lambda named, block: map(_numbers, ids_of(named.reader, block)), show=str)
+def pieces(arguments: Arguments) -> None:
+    if arguments.ids:
+        rows(arguments, "ids", lambda named, block: map(_numbers, ids_of(named.reader, block)), show=str)
     else:
-        rows(question, "pieces", lambda named, block: map(_texts, block.records(), repeat(named.reader)), show=escaped)
+        rows(arguments, "pieces", lambda named, block: map(_texts, block.records(), repeat(named.reader)), show=escaped)
 
 
-def counts(question: Question) -> None:
+def counts(arguments: Arguments) -> None:
     def count(named: NamedReader, block: Block) -> list[int]:
         return named.reader.rows(block, whole=False).lengths.tolist()
 
-    rows(question, "count", count, show=str, format=WHOLE)
+    rows(arguments, "count", count, show=str, format=WHOLE)
 
 
-def places(question: Question) -> None:
+def places(arguments: Arguments) -> None:
     """JSON only."""
-    question.results.require_json("--offsets")
+    arguments.results.require_json("--offsets")
 
     def place(named: NamedReader, block: Block) -> Iterator[Iterator[dict[str, Any]]]:
         for record in block.records():
             yield (piece.to_dict() for piece in shown_pieces(named.reader, record))
 
-    rows(question, "pieces", place, show=str)
+    rows(arguments, "pieces", place, show=str)
 
 
-def decoded(question: Question) -> None:
+def decoded(arguments: Arguments) -> None:
     """In TSV only line feeds are escaped, so that the text equals the tokenized one; CSV and Parquet have it as it
     is."""
 
     def decode(named: NamedReader, block: Block) -> Iterator[str]:
         reader, decoder = named.reader, Decoder(named.reader)
         for line, record in enumerate(block.records(), block.first):
-            if question.ids:
+            if arguments.ids:
                 fields = (match[0] for match in _FIELD.finditer(record))
                 yield decoder.text(fields, where=f"record {line}")
             else:
                 yield reader.join(pieces_in(record))
 
-    if question.results.format != TSV:
+    if arguments.results.format != TSV:
         show: Callable[[str], str] = str
     else:
-        show = tsv_field if question.source.keep else lambda text: text.replace("\n", "\\n")
-    rows(question, "text", decode, show=show, of_words=False)
+        show = tsv_field if arguments.source.keep else lambda text: text.replace("\n", "\\n")
+    rows(arguments, "text", decode, show=show, of_words=False)
 
 
 def rows(
-    question: Question,
+    arguments: Arguments,
     name: str,
     answer: Callable[[NamedReader, Block], Iterable[Any]],
     *,
@@ -86,10 +86,10 @@ def rows(
     longer than memory holds. format: of the column, WHOLE if the result is a number; of_words: the records are text
     whose words a sample model may not know.
     """
-    keep = question.source.keep or ()
-    with question.results.opened() as out:
-        records = question.open_records(out)
-        readers = question.open_readers(records.beginning)
+    keep = arguments.source.keep or ()
+    with arguments.results.opened() as out:
+        records = arguments.open_records(out)
+        readers = arguments.open_readers(records.beginning)
         if readers.samples and not of_words:
             readers.samples.noting = False
         out.begin([*kept_columns(keep, (), beside=[name]), Column(name, (), format)])
@@ -115,7 +115,7 @@ def rows(
                 return block
             return list(shown(block)) if out.mode == PARQUET else ["".join(map(str, shown(block)))]
 
-        for done in session.answers(question, written, readers.route(records), readers, out=out):
+        for done in session.answers(arguments, written, readers.route(records), readers, out=out):
             for part in shown(done) if isinstance(done, Block) else done:
                 out.write(part)
 

@@ -8,8 +8,8 @@ from itertools import repeat
 from typing import Any
 
 from seqcli.commands import session
+from seqcli.commands.tokenize.arguments import Arguments, NamedReader, only
 from seqcli.commands.tokenize.escapes import escaped
-from seqcli.commands.tokenize.question import NamedReader, Question, only
 from seqcli.commands.tokenize.rows import between_spaces, rows
 from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError
@@ -19,32 +19,32 @@ from seqcli.results.result import LOG, TEXT, WHOLE
 from seqcli.tasks.language.tokenize import Segmenter, shown_ids
 
 
-def sampled(question: Question, *, alpha: float, seed: int) -> None:
+def sampled(arguments: Arguments, *, alpha: float, seed: int) -> None:
     def draw(named: NamedReader, block: Block) -> Iterator[Iterator[Any]]:
-        segmenter, values = Segmenter(named.reader, where=named.path), _values(question, named)
+        segmenter, values = Segmenter(named.reader, where=named.path), _values(arguments, named)
         for line, text in enumerate(block.records(), block.first):
             with _record(line):
                 ids = segmenter.sample(text, alpha=alpha, seed=seed, line=line)
             yield values(ids)
 
-    name, show = _column(question)
-    rows(question, name, draw, show=show)
+    name, show = _column(arguments)
+    rows(arguments, name, draw, show=show)
 
 
-def n_best(question: Question, *, k: int) -> None:
-    if question.source.keep:
+def n_best(arguments: Arguments, *, k: int) -> None:
+    if arguments.source.keep:
         raise UsageError("--keep cannot be combined with --n-best")
-    name, show = _column(question)
-    with question.results.opened() as out:
-        records = question.open_records(out)
-        readers = question.open_readers(records.beginning)
-        session.note_threads(question, readers)
+    name, show = _column(arguments)
+    with arguments.results.opened() as out:
+        records = arguments.open_records(out)
+        readers = arguments.open_readers(records.beginning)
+        session.note_threads(arguments, readers)
         formats = (WHOLE, WHOLE, "%.2f" if out.mode == TABLE else LOG, TEXT)
         names = ("line", "rank", "log_prob", name)
         out.begin([Column(*column) for column in zip(names, repeat(()), formats)])
         for block in readers.route(records):
             named = only(readers, block)
-            segmenter, values = Segmenter(named.reader, where=named.path), _values(question, named)
+            segmenter, values = Segmenter(named.reader, where=named.path), _values(arguments, named)
             table: list[tuple[int, int, float, str]] = []
             for line, text in enumerate(block.records(), block.first):
                 with _record(line):
@@ -63,14 +63,14 @@ def n_best(question: Question, *, k: int) -> None:
                 out.rows([Column(*column) for column in zip(names, zip(*table), formats)])
 
 
-def _column(question: Question) -> tuple[str, Callable[[Any], str]]:
+def _column(arguments: Arguments) -> tuple[str, Callable[[Any], str]]:
     """The name of the column of segmentations, and the format of its values."""
-    return ("ids", str) if question.ids else ("pieces", escaped)
+    return ("ids", str) if arguments.ids else ("pieces", escaped)
 
 
-def _values(question: Question, named: NamedReader) -> Callable[[Sequence[int]], Iterator[Any]]:
+def _values(arguments: Arguments, named: NamedReader) -> Callable[[Sequence[int]], Iterator[Any]]:
     """The token ids themselves, or their tokens."""
-    if question.ids:
+    if arguments.ids:
         return lambda ids: iter(shown_ids(named.reader, ids).tolist())
     names = named.reader.tokenizer.vocabulary()
     return lambda ids: (names[id] for id in ids)

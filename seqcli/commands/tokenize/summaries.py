@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqcli.commands import session
-from seqcli.commands.tokenize.question import Question
+from seqcli.commands.tokenize.arguments import Arguments
 from seqcli.report.frame import columns_of, columns_of_rows, fields_of, turned
 from seqcli.report.output import TABLE
 from seqcli.results.tokenization import TokenizerStatistics, VocabularyEntry
 from seqcli.tasks.language.tokenize import Tally, shown_vocabulary
 
 
-def statistics(question: Question) -> None:
+def statistics(arguments: Arguments) -> None:
     """Writes a row per tokenizer; on a terminal a column each, side by side."""
-    with question.results.opened() as out:
-        records = question.open_records()
-        readers = question.open_readers(records.beginning)
-        session.note_threads(question, readers)
+    with arguments.results.opened() as out:
+        records = arguments.open_records()
+        readers = arguments.open_readers(records.beginning)
+        session.note_threads(arguments, readers)
         out.begin(fields_of(TokenizerStatistics))
         tallies: dict[str, Tally] = {}
         for block in readers.route(records):
@@ -31,11 +31,11 @@ def statistics(question: Question) -> None:
         out.rows(columns)
 
 
-def vocabulary(question: Question) -> None:
+def vocabulary(arguments: Arguments) -> None:
     """Writes the vocabulary of -m, or of the English sample model; reads no input."""
-    with question.results.opened() as out:
-        readers = question.open_readers()
-        session.note_threads(question, readers)
+    with arguments.results.opened() as out:
+        readers = arguments.open_readers()
+        session.note_threads(arguments, readers)
         out.begin(fields_of(VocabularyEntry))
         (named,) = readers.all
         ids, names = shown_vocabulary(named.reader.tokenizer)

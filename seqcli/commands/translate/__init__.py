@@ -8,7 +8,7 @@ import typer
 
 from seqcli import ranges
 from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, SIGNATURE, Given, Results, TextInput, as_options, with_options
+from seqcli.commands.options import SEED, SIGNATURE, GivenOptions, Results, TextInput, as_options, with_options
 from seqcli.commands.parsers import choice, number, whole
 from seqcli.commands.sampling_options import Temperature, TopK, TopP
 from seqcli.errors import UsageError
@@ -123,7 +123,7 @@ def translate(
     *,
     results: Results,
     machine: BatchMachine,
-    given: Given,
+    given: GivenOptions,
 ) -> None:
     """Translate texts, one translation per record, in order.
 
@@ -140,7 +140,7 @@ def translate(
     from contextlib import ExitStack
 
     from seqcli.commands.translate import rows
-    from seqcli.commands.translate.question import Question
+    from seqcli.commands.translate.arguments import Arguments
     from seqcli.commands.translate.references import References
     from seqcli.decoding import translate as decoding
 
@@ -181,7 +181,7 @@ def translate(
         "--length-penalty": settings.beam_size == 1 and "with --beam-size 1",
         "--with-scores": results.as_json and "in JSON, which always has log_prob",
     })  # fmt: skip
-    question = Question(source, results, reporter, machine, model or [], settings, signed=signature)
+    arguments = Arguments(source, results, reporter, machine, model or [], settings, signed=signature)
     shown = rows.Shown(
         scores=with_scores,
         n_best=several,
@@ -193,7 +193,7 @@ def translate(
         listeners: list[rows.Listener] = []
         if reference is not None:
             references = References(
-                question,
+                arguments,
                 reference,
                 column=reference_column,
                 tokenize=bleu_tokenize,
@@ -206,4 +206,4 @@ def translate(
             from seqcli.commands.translate.attention_file import AttentionFile  # brings rich
 
             listeners.append(files.enter_context(AttentionFile(attention_output, reporter=reporter)))
-        rows.rows(question, shown, listeners)
+        rows.rows(arguments, shown, listeners)

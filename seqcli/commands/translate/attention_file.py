@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seqcli.commands.session import Models
-from seqcli.commands.translate.question import Translated
+from seqcli.commands.translate.arguments import Translated
 from seqcli.commands.translate.rows import as_json
 from seqcli.interfaces import OpenTranslator, Reporter
 from seqcli.report import heatmap

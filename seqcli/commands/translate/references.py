@@ -9,7 +9,7 @@ from typing import Any
 
 from seqcli.commands.aligned import AlignedFile
 from seqcli.commands.session import Models
-from seqcli.commands.translate.question import Question, Translated
+from seqcli.commands.translate.arguments import Arguments, Translated
 from seqcli.data.pairs import REFERENCE
 from seqcli.interfaces import OpenTranslator
 from seqcli.report.frame import json_line
@@ -23,17 +23,17 @@ class References:
     sentences to show."""
 
     def __init__(
-        self, question: Question, paths: list[str], *, column: str | None, tokenize: str | None, lowercase: bool,
+        self, arguments: Arguments, paths: list[str], *, column: str | None, tokenize: str | None, lowercase: bool,
         metrics: str | None, worst: int,
     ):  # fmt: skip
-        self._question = question
+        self._arguments = arguments
         self._references = [
             AlignedFile(
                 path,
                 what="references",
                 column=replace(REFERENCE, name=column),
-                source=question.source,
-                reporter=question.reporter,
+                source=arguments.source,
+                reporter=arguments.reporter,
             )
             for path in paths
         ]
@@ -62,8 +62,8 @@ class References:
     def finish(self, translators: Models[OpenTranslator]) -> None:
         for references in self._references:
             references.check(len(self._said))
-        figures, note = self._figures(translators), self._question.reporter.note
-        signed = partial(self._question.signature_in, sys.stderr)
+        figures, note = self._figures(translators), self._arguments.reporter.note
+        signed = partial(self._arguments.signature_in, sys.stderr)
         note(f"{figures['model']}: {counted(figures['records'], 'record')}{signed(figures['signature'])}")
         for metric, shown in (("bleu", "BLEU"), ("chrf", "chrF")):
             if metric in figures:
@@ -79,7 +79,7 @@ class References:
 
         figures: dict[str, Any] = {
             "model": "+".join(opened.name for opened in translators.all), "records": len(self._said),
-            "signature": self._question.signature(translators),
+            "signature": self._arguments.signature(translators),
         }  # fmt: skip
         if not self._said:
             return figures

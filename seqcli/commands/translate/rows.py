@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from seqcli.commands.session import Models
-from seqcli.commands.translate.question import Question, Translated
+from seqcli.commands.translate.arguments import Arguments, Translated
 from seqcli.data.lines import Block
 from seqcli.decoding.attention import AttentionMap
 from seqcli.interfaces import OpenTranslator
@@ -44,16 +44,16 @@ class Listener(Protocol):
     def finish(self, translators: Models[OpenTranslator]) -> None: ...
 
 
-def rows(question: Question, shown: Shown, listeners: Sequence[Listener]) -> None:
-    keep = question.source.keep or ()
-    with question.results.opened() as out:
-        records = question.open_records(out)
-        translators = question.open_translators(records.beginning)
+def rows(arguments: Arguments, shown: Shown, listeners: Sequence[Listener]) -> None:
+    keep = arguments.source.keep or ()
+    with arguments.results.opened() as out:
+        records = arguments.open_records(out)
+        translators = arguments.open_translators(records.beginning)
         moses = shown.n_best and out.mode == TSV
         if not moses:
             nothing = Translated(Block(1, b""), [], [])
             out.begin(_several(nothing) if shown.n_best else _columns(nothing, shown, keep, sources=out.mode == TABLE))
-        for found in question.translations(records, translators, attending=shown.attending, out=out):
+        for found in arguments.translations(records, translators, attending=shown.attending, out=out):
             for listener in listeners:
                 listener.add(found)
             if out.mode == JSON:
@@ -65,7 +65,7 @@ def rows(question: Question, shown: Shown, listeners: Sequence[Listener]) -> Non
             else:
                 out.rows(_columns(found, shown, keep, sources=out.mode == TABLE))
             if shown.attention and out.mode != JSON:
-                _pictures(question, out, found.attentions)
+                _pictures(arguments, out, found.attentions)
         for listener in listeners:
             listener.finish(translators)
 
@@ -120,12 +120,12 @@ def _objects(found: Translated, shown: Shown, keep: Sequence[str]) -> Iterator[d
         yield with_kept(row, keep, found.block.kept_of(k))
 
 
-def _pictures(question: Question, out: Output, maps: Sequence[AttentionMap]) -> None:
+def _pictures(arguments: Arguments, out: Output, maps: Sequence[AttentionMap]) -> None:
     """Heat maps: on a terminal below the translations, otherwise on standard error, since standard output has one row
     per record."""
     from seqcli.report import heatmap  # brings rich
 
-    if out.mode != TABLE and (question.results.quiet or sys.stderr is None):
+    if out.mode != TABLE and (arguments.results.quiet or sys.stderr is None):
         return
     color = out.color and (out.mode == TABLE or sys.stderr.isatty())
     drawn = "".join(
@@ -135,5 +135,5 @@ def _pictures(question: Question, out: Output, maps: Sequence[AttentionMap]) -> 
     if out.mode == TABLE:
         out.write(drawn)
     else:
-        question.reporter.clear()
+        arguments.reporter.clear()
         sys.stderr.write(drawn)

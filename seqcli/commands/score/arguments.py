@@ -25,8 +25,8 @@ _UNITS = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
 
 
 @dataclass(frozen=True)
-class Question(session.Question):
-    """The command line. mix: weights, or a text to fit them to; translated: file of sources, one per record, for
+class Arguments(session.Arguments):
+    """The command line of `seqcli score`. mix: weights, or a text to fit them to; translated: file of sources, one per record, for
     translators; source_column: their column in a table; document: texts are documents."""
 
     mix: list[float] | str | None = None
@@ -93,15 +93,15 @@ class Scorer:
 
     def __init__(
         self,
-        question: Question,
+        arguments: Arguments,
         models: session.Models,
         records: session.Records,
         *,
         texts: Callable[[Block], list[str]] = Block.records,
     ):
         """texts: the texts that determine the script of each record."""
-        self.question, self.models = question, models
-        self.blocks = session.noting_unknown(models.route(records, texts=texts), models, reporter=question.reporter)
+        self.arguments, self.models = arguments, models
+        self.blocks = session.noting_unknown(models.route(records, texts=texts), models, reporter=arguments.reporter)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the blocks, which a worker on another machine gets one by one."""
@@ -117,16 +117,16 @@ class Scorer:
 
     def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
         """ask(block) for every block, in order. by_record: a reader of `out` waits for each row."""
-        return session.answers(self.question, ask, self.blocks, self.models, out=out if by_record else None)
+        return session.answers(self.arguments, ask, self.blocks, self.models, out=out if by_record else None)
 
     def alone(self) -> Scorer:
         """Itself, for modes that use one process."""
-        session.note_threads(self.question, self.models)
+        session.note_threads(self.arguments, self.models)
         return self
 
     def signature(self, opened: Any, *, unit: str = "line") -> str:
         """The signature of the scores. opened: one of `models`; unit: unit of text that was scored."""
-        return signature.of_language_model(opened, unit=unit, base=self.question.base)
+        return signature.of_language_model(opened, unit=unit, base=self.arguments.base)
 
     def finish(self, records: int) -> None:
         """Called at the end with the number of scored records."""
@@ -152,15 +152,15 @@ class AdaptiveScorer(Scorer):
 class TranslationScorer(Scorer):
     """Translators that are given one source per record, and so are language models of translations."""
 
-    def __init__(self, question: Question, path: str, records: session.Records):
+    def __init__(self, arguments: Arguments, path: str, records: session.Records):
         """path: the file of sources."""
-        column = replace(SOURCE, name=question.source_column)
+        column = replace(SOURCE, name=arguments.source_column)
         self._sources = AlignedFile(
-            path, what="sources", column=column, source=question.source, reporter=question.reporter
+            path, what="sources", column=column, source=arguments.source, reporter=arguments.reporter
         )
         self._cut = 0  # number of truncated sources
-        models = question.open_translators(self._sources.beginning)
-        super().__init__(question, models, records, texts=self._sources.of)
+        models = arguments.open_translators(self._sources.beginning)
+        super().__init__(arguments, models, records, texts=self._sources.of)
 
     def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
         def counted(block: Block) -> tuple[Result, int]:
@@ -182,13 +182,13 @@ class TranslationScorer(Scorer):
         return given
 
     def signature(self, opened: Any, *, unit: str = "line") -> str:
-        return signature.of_translator(opened, unit=unit, base=self.question.base)
+        return signature.of_translator(opened, unit=unit, base=self.arguments.base)
 
     def finish(self, records: int) -> None:
         """Raises InputError if there were more sources than records."""
         self._sources.check(records)
         if self._cut:
-            self.question.reporter.note(f"sources longer than the model can read were truncated: {self._cut:,}")
+            self.arguments.reporter.note(f"sources longer than the model can read were truncated: {self._cut:,}")
 
 
 class Contexts:

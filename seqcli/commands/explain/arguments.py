@@ -1,4 +1,4 @@
-"""What `seqcli explain` is asked, and the models of any task that it opens."""
+"""The command line of `seqcli explain`, and the models of any task that it opens."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ EXAMPLE = 'seqcli explain "I study machine learning"'
 
 
 @dataclass(frozen=True)
-class Question(session.Question):
-    """kinds: the views that are asked for, none for what suits each model."""
+class Arguments(session.Arguments):
+    """The command line of `seqcli explain`. kinds: the requested views; empty: those that suit each model."""
 
     kinds: tuple[str, ...] = ()
     how: How = field(default_factory=How)

@@ -14,8 +14,8 @@ EXAMPLE = 'seqcli generate "I study"'
 
 
 @dataclass(frozen=True)
-class Question(session.Question):
-    """The command line. mix: weights, or a text to fit them to."""
+class Arguments(session.Arguments):
+    """The command line of `seqcli generate`. mix: weights, or a text to fit them to."""
 
     mix: list[float] | str | None = None
 

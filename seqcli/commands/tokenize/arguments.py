@@ -22,8 +22,8 @@ class NamedReader(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question(session.Question):
-    """The command line. ids: read or write token ids instead of tokens."""
+class Arguments(session.Arguments):
+    """The command line of `seqcli tokenize`. ids: read or write token ids instead of tokens."""
 
     needs_weights: ClassVar[bool] = False
     ids: bool = False

@@ -33,7 +33,7 @@ class Translated:
 
 
 @dataclass(frozen=True)
-class Question(session.Question):
+class Arguments(session.Arguments):
     """The command line; -m names at most one model."""
 
     settings: TranslationSettings
