@@ -60,7 +60,7 @@ from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.classification import foreign
 from seqcli.tasks.classification.classify import Classified, explain
 from seqcli.tasks.classification.data import Texts as LabelledTexts
-from seqcli.tasks.classification.evaluate import Answers
+from seqcli.tasks.classification.evaluate import Predictions
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
 from seqcli.tasks.embeddings import ask
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
@@ -357,7 +357,7 @@ class Classifier(_Pickled):
         classifier count as wrong."""
         labels = _aligned(labels, texts := _listed(texts), "labels")
         logits = self.opened.logits(unlabelled(block_of(texts)))
-        return Answers.to(self.opened, LabelledTexts.listed(texts, labels), logits).evaluation()
+        return Predictions.of(self.opened, LabelledTexts.listed(texts, labels), logits).evaluation()
 
     def explain(self, texts: Texts) -> Answer[Explanation]:
         """The label of each text, and the change of its log-odds by each word (nats)."""

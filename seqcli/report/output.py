@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from seqcli.report.parquet import ParquetRows, ParquetShards
 
 TABLE, TSV, CSV, JSON, PARQUET = "table", "tsv", "csv", "json", "parquet"
-Shown = str | list[Column]  # formatted rows: text or, for PARQUET, the columns themselves
+FormattedRows = str | list[Column]  # formatted rows: text or, for PARQUET, the columns themselves
 _SUFFIXES = {".tsv": TSV, ".csv": CSV, ".jsonl": JSON, ".ndjson": JSON, ".json": JSON, ".parquet": PARQUET}
 _NAMES = {TSV: "TSV", CSV: "CSV", PARQUET: "Parquet"}
 
@@ -121,8 +121,8 @@ class Output:
                 self._parquet.discard()
             raise
 
-    def write(self, rows: Shown | bytes) -> None:
-        """Writes text, or what `shown` returned."""
+    def write(self, rows: FormattedRows | bytes) -> None:
+        """Writes text, or what `formatted` returned."""
         try:
             if isinstance(rows, list):
                 assert self._parquet is not None, "the columns come first: begin"
@@ -147,9 +147,11 @@ class Output:
 
     def rows(self, columns: list[Column], *, title: str | None = None, json: Iterable[object] | None = None) -> None:
         """Writes columns in this output's mode. json: objects to write instead, if JSON has more than the columns."""
-        self.write(self.shown(columns, title=title, json=json))
+        self.write(self.formatted(columns, title=title, json=json))
 
-    def shown(self, columns: list[Column], *, title: str | None = None, json: Iterable[object] | None = None) -> Shown:
+    def formatted(
+        self, columns: list[Column], *, title: str | None = None, json: Iterable[object] | None = None
+    ) -> FormattedRows:
         """Formats columns for `write`; may run in another process."""
         if self.mode == PARQUET:
             return columns

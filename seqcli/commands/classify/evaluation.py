@@ -18,14 +18,14 @@ from seqcli.results.classification import Evaluation, LabelFigures, Mistake
 
 if TYPE_CHECKING:
     from seqcli.tasks.classification.data import Texts
-    from seqcli.tasks.classification.evaluate import Answers
+    from seqcli.tasks.classification.evaluate import Predictions
     from seqcli.tasks.classification.load import OpenClassifier
 
 
 def evaluate(arguments: Arguments, *, errors: int) -> None:
     """Reports on each classifier; on several, with a paired test against the first. Without -m, there is one report
     per script."""
-    from seqcli.tasks.classification.evaluate import Answers
+    from seqcli.tasks.classification.evaluate import Predictions
 
     if STDIN in arguments.source.paths and lines.is_interactive():
         raise UsageError("nothing to read", cure="for example\n  seqcli classify -m DIR --evaluate -i FILE.tsv")
@@ -34,20 +34,26 @@ def evaluate(arguments: Arguments, *, errors: int) -> None:
     workers = arguments.machine.threads if classifiers.may_fork else 1
     known = classifiers.chosen[0].labels if classifiers.chosen else []
     texts = arguments.read_labelled_input(labels=known)
-    answers = []
+    predictions = []
     with arguments.results.opened() as out:
         for opened, asked in _asked(classifiers, texts):
             own = asked.with_labels(opened.labels)
             logits = arguments.logits(opened, own, workers=workers)
-            answers.append(Answers.to(opened, own, logits, threshold=arguments.threshold))
+            predictions.append(Predictions.of(opened, own, logits, threshold=arguments.threshold))
             reporter.clear()
             own.note_unknown(
                 len(opened.labels), to="it", effect="counted as wrong", where=opened.name, reporter=reporter
             )
             names = arguments.names(own.labels)
-            _show(arguments, out, answers[-1], names, answers[-1].mistakes(own, names, most=errors) if errors else None)
-    for other in answers[1:] if classifiers.chosen else ():
-        reporter.note(_difference(answers[0], other))
+            _show(
+                arguments,
+                out,
+                predictions[-1],
+                names,
+                predictions[-1].mistakes(own, names, most=errors) if errors else None,
+            )
+    for other in predictions[1:] if classifiers.chosen else ():
+        reporter.note(_difference(predictions[0], other))
 
 
 def _asked(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[OpenClassifier, Texts]]:
@@ -65,21 +71,21 @@ def _asked(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[
 
 
 def _show(
-    arguments: Arguments, out: Output, answers: Answers, names: Sequence[str], mistakes: list[Mistake] | None
+    arguments: Arguments, out: Output, predictions: Predictions, names: Sequence[str], mistakes: list[Mistake] | None
 ) -> None:
     """names: of the labels; mistakes: None if they are not shown."""
-    evaluation = answers.evaluation(names)
+    evaluation = predictions.evaluation(names)
     if out.mode == JSON:
         errors = {} if mistakes is None else {"errors": [row.to_dict() for row in mistakes]}
-        out.rows([], json=[{**evaluation.to_dict(), **answers.further(), **errors}])
+        out.rows([], json=[{**evaluation.to_dict(), **predictions.further(), **errors}])
     elif out.mode == TABLE:
         from seqcli.report import confusion
 
         signature = arguments.signature_in(out, evaluation.signature).strip()
-        out.rows(_summary(evaluation, answers.further(), signature), title=evaluation.model)
+        out.rows(_summary(evaluation, predictions.further(), signature), title=evaluation.model)
         by_label = columns_of_rows(evaluation.labels, LabelFigures)
         out.rows([replace(column, name="F1") if column.name == "f1" else column for column in by_label])
-        report = answers.report
+        report = predictions.report
         out.write(
             confusion.picture(report.confusion, names, undecided=report.undecided_by_label, color=out.color) + "\n"
         )
@@ -87,7 +93,7 @@ def _show(
             _, *columns = columns_of_rows(mistakes, Mistake)
             out.rows([Column("line", [str(row.line) for row in mistakes]), *columns], title="most confident mistakes")
     else:
-        columns = _plain(evaluation, answers.further(), mistakes or [])
+        columns = _plain(evaluation, predictions.further(), mistakes or [])
         out.begin([column.name for column in columns])
         out.rows(columns)
 
@@ -127,7 +133,7 @@ def _plain(found: Evaluation, further: dict[str, float], mistakes: list[Mistake]
     ]  # fmt: skip
 
 
-def _difference(first: Answers, other: Answers) -> str:
+def _difference(first: Predictions, other: Predictions) -> str:
     import numpy as np
 
     from seqcli.metrics import classification

@@ -9,7 +9,7 @@ from seqcli.commands import session
 from seqcli.commands.classify.arguments import Arguments
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, columns_of, fields_of, kept_columns, with_kept
-from seqcli.report.output import JSON, TABLE, Shown
+from seqcli.report.output import JSON, TABLE, FormattedRows
 from seqcli.results.classification import Classification
 from seqcli.results.result import formats
 from seqcli.tasks.classification.classify import Classified
@@ -27,13 +27,13 @@ def rows(arguments: Arguments, *, top_k: int | None) -> None:
                 f"--top-k has no effect on {out.name}, which has one label for each text; use --json"
             )
 
-        def classify(block: Block) -> tuple[Shown, int]:
+        def classify(block: Block) -> tuple[FormattedRows, int]:
             (opened,) = classifiers.of(block)
             found = Classified(
                 arguments.names(opened.labels), opened.probabilities(block), threshold=arguments.threshold
             )
             if out.mode == JSON:
-                return out.shown([], json=_objects(block, found, keep, top_k=top_k)), len(block.data)
+                return out.formatted([], json=_objects(block, found, keep, top_k=top_k)), len(block.data)
             values: dict[str, Any] = {
                 "label": found.label,
                 "probability": found.probability,
@@ -43,7 +43,7 @@ def rows(arguments: Arguments, *, top_k: int | None) -> None:
             if top_k and out.mode == TABLE:
                 columns += _others(found, top_k)
             kept = kept_columns(keep, block.kept, beside=formats(Classification))
-            return out.shown([*columns, *kept, text]), len(block.data)
+            return out.formatted([*columns, *kept, text]), len(block.data)
 
         done = 0
         for shown, size in session.answers(arguments, classify, classifiers.route(texts), classifiers, out=out):

@@ -11,7 +11,7 @@ from seqcli.commands.embed import embeddings
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, with_kept
 from seqcli.report.matrix_file import SUFFIXES, matrix_file
-from seqcli.report.output import JSON, TABLE, Output, Shown
+from seqcli.report.output import JSON, TABLE, FormattedRows, Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,16 +30,16 @@ def rows(arguments: session.Arguments) -> None:
         texts = embeddings.records(arguments, out=out)
         models = embeddings.models(arguments, beginning=texts.beginning)
 
-        def shown(block: Block, vectors: np.ndarray) -> tuple[int, Shown]:
+        def formatted(block: Block, vectors: np.ndarray) -> tuple[int, FormattedRows]:
             """The width of the vectors, and their rows."""
             width = vectors.shape[1]
             if out.mode == JSON:
-                return width, out.shown([], json=_objects(block, vectors, keep))
+                return width, out.formatted([], json=_objects(block, vectors, keep))
             numbers = _numbers(vectors[:, :_SHOWN] if out.mode == TABLE else vectors)
             kept = [Column(name, [row[k] for row in block.kept]) for k, name in enumerate(keep)]
-            return width, out.shown([*numbers, *kept, Column("text", block.records())])
+            return width, out.formatted([*numbers, *kept, Column("text", block.records())])
 
-        for width, row in _answers(arguments, models, texts, shown, out=out):
+        for width, row in _answers(arguments, models, texts, formatted, out=out):
             out.begin([*map(_number, range(width)), *keep, "text"])
             out.write(row)
     arguments.reporter.clear()

@@ -10,7 +10,7 @@ from seqcli.data.lines import Block
 from seqcli.decoding.generate import GenerationSettings, GrowingText, generate, grow, samples_of
 from seqcli.interfaces import OpenModel
 from seqcli.report.frame import Column, json_line, kept_columns, with_kept
-from seqcli.report.output import JSON, TABLE, Output, Shown
+from seqcli.report.output import JSON, TABLE, FormattedRows, Output
 from seqcli.text import printable
 
 _TOGETHER = 1 << 13  # bytes of prompts: a few hundred
@@ -27,7 +27,7 @@ def texts(arguments: Arguments, settings: GenerationSettings, *, prompted: bool)
                 _stream(models.of(block)[0], out, block, settings, prompted=prompted)
             return
 
-        def rows(block: Block) -> Iterator[Shown]:
+        def rows(block: Block) -> Iterator[FormattedRows]:
             for grown in generate(models.of(block)[0], block.records(), settings, first=block.first):
                 result, kept = grown.result, block.kept_of(grown.line - block.first)
                 if out.mode == JSON:
@@ -37,7 +37,7 @@ def texts(arguments: Arguments, settings: GenerationSettings, *, prompted: bool)
                 if out.mode == TABLE:
                     yield _printable("  ".join([*kept, text])) + "\n"
                 else:
-                    yield out.shown([*kept_columns(keep, [kept], beside=["text"]), Column("text", [text])])
+                    yield out.formatted([*kept_columns(keep, [kept], beside=["text"]), Column("text", [text])])
 
         for done, row in enumerate(session.rows_of_answers(arguments, rows, prompts, models), 1):
             out.write(row)

@@ -14,7 +14,7 @@ from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel
 from seqcli.metrics.perplexity import Totals
 from seqcli.report.frame import Column, columns_of, fields_of, kept_columns, with_kept
-from seqcli.report.output import JSON, TABLE, Output, Shown
+from seqcli.report.output import JSON, TABLE, FormattedRows, Output
 from seqcli.results.language import SentenceScore
 from seqcli.results.result import formats
 from seqcli.scoring.sentences import Sentences, score_block, score_documents
@@ -28,12 +28,12 @@ def sentences(arguments: Arguments, *, contexts: Contexts) -> None:
         scorer = arguments.open_scorer(arguments.open_records(out))
         _begin(arguments, scorer, out)
 
-        def score(block: Block) -> tuple[Shown, dict[str, Sentences], int, int]:
+        def score(block: Block) -> tuple[FormattedRows, dict[str, Sentences], int, int]:
             scored = {
                 opened.name: score_block(opened, block, contexts=contexts.of(block)) for opened in scorer.of(block)
             }
             return (
-                _shown(arguments, block, scored, out, several=scorer.models.several),
+                _formatted(arguments, block, scored, out, several=scorer.models.several),
                 scored,
                 len(block),
                 len(block.data),
@@ -61,7 +61,7 @@ def documents(arguments: Arguments) -> None:
         _begin(arguments, scorer, out)
         totals = Tally()
         for block, scored in scored_documents(arguments, scorer):
-            out.write(_shown(arguments, block, scored, out, several=scorer.models.several))
+            out.write(_formatted(arguments, block, scored, out, several=scorer.models.several))
             totals.add(scored)
         scorer.models.note_samples()
     for opened in scorer.models.all:
@@ -132,10 +132,12 @@ def _begin(arguments: Arguments, scorer: Scorer, out: Output) -> None:
     out.begin([*figures, *kept_columns(arguments.source.keep or (), (), beside=formats(SentenceScore)), "text"])
 
 
-def _shown(arguments: Arguments, block: Block, scored: dict[str, Sentences], out: Output, *, several: bool) -> Shown:
+def _formatted(
+    arguments: Arguments, block: Block, scored: dict[str, Sentences], out: Output, *, several: bool
+) -> FormattedRows:
     figures = {name: _figures(sums, arguments.unit) for name, sums in scored.items()}
     if out.mode == JSON:
-        return out.shown([], json=_objects(arguments, block, figures))
+        return out.formatted([], json=_objects(arguments, block, figures))
     kept = kept_columns(arguments.source.keep or (), block.kept, beside=formats(SentenceScore))
     others = [*kept, Column("text", block.records())]
     tall = several and out.mode == TABLE  # a row per record and model, instead of five columns per model
@@ -143,7 +145,9 @@ def _shown(arguments: Arguments, block: Block, scored: dict[str, Sentences], out
     columns = [
         columns_of(SentenceScore, values, prefix=f"{name}." if prefixed else "") for name, values in figures.items()
     ]
-    return out.shown(_by_model(list(figures), columns, others) if tall else [*chain.from_iterable(columns), *others])
+    return out.formatted(
+        _by_model(list(figures), columns, others) if tall else [*chain.from_iterable(columns), *others]
+    )
 
 
 def _figures(sums: Sentences, unit: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seqcli.commands.score.arguments import Arguments, Contexts
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, columns_of, fields_of
-from seqcli.report.output import Shown
+from seqcli.report.output import FormattedRows
 from seqcli.results.language import TokenScore, WordScore
 from seqcli.results.result import formats
 from seqcli.scoring.tokens import score_tokens, score_words
@@ -20,7 +20,7 @@ def tokens(arguments: Arguments, *, words: bool, contexts: Contexts, rank: bool)
         hidden = {"order"} | (set() if rank else {"rank"})
         out.begin([*(["model"] if several else []), *fields_of(result, without=hidden)])
 
-        def score(block: Block) -> tuple[Shown, int]:
+        def score(block: Block) -> tuple[FormattedRows, int]:
             given = contexts.of(block)
             rows: list[tuple[str, TokenScore | WordScore]] = []
             for opened in scorer.of(block):
@@ -40,7 +40,7 @@ def tokens(arguments: Arguments, *, words: bool, contexts: Contexts, rank: bool)
             values = {name: [getattr(row, name) for _, row in rows] for name in shown}
             values["log_prob"] = [value / arguments.unit for value in values["log_prob"]]
             names = [Column("model", [name for name, _ in rows])] if several else []
-            return out.shown([*names, *columns_of(result, values)]), len(block)
+            return out.formatted([*names, *columns_of(result, values)]), len(block)
 
         records = 0
         for text, count in scorer.answers(score, out=out, by_record=True):

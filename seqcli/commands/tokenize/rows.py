@@ -13,7 +13,7 @@ from seqcli.commands.tokenize.escapes import escaped, pieces_in
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.report.frame import Column, json_line, kept_columns, with_kept
-from seqcli.report.output import JSON, PARQUET, TSV, Shown
+from seqcli.report.output import JSON, PARQUET, TSV, FormattedRows
 from seqcli.results.result import TEXT, WHOLE
 from seqcli.tasks.language.tokenize import Decoder, ids_of, shown_pieces
 from seqcli.text import tsv_field
@@ -94,7 +94,7 @@ def rows(
             readers.samples.noting = False
         out.begin([*kept_columns(keep, (), beside=[name]), Column(name, (), format)])
 
-        def shown(block: Block) -> Iterator[Shown]:
+        def formatted(block: Block) -> Iterator[FormattedRows]:
             kept, answers = block.kept if keep else [()] * len(block), answer(only(readers, block), block)
             if out.mode == JSON:
                 lines = range(block.first, block.first + len(block))
@@ -102,21 +102,21 @@ def rows(
                     yield from _json_row({"line": line, "text": text}, name, each, keep, cells)
             elif out.mode != TSV:
                 given = list(answers) if format != TEXT else ["".join(between_spaces(each, show)) for each in answers]
-                yield out.shown([*kept_columns(keep, kept, beside=[name]), Column(name, given, format)])
+                yield out.formatted([*kept_columns(keep, kept, beside=[name]), Column(name, given, format)])
             else:
                 for cells, each in zip(kept, answers, strict=True):
                     yield "".join(tsv_field(cell) + "\t" for cell in cells)
                     yield from between_spaces(each, show)
                     yield "\n"
 
-        def written(block: Block) -> Sequence[Shown] | Block:
+        def written(block: Block) -> Sequence[FormattedRows] | Block:
             """A block of long records comes back as it is."""
             if len(block.data) > _LONG * len(block):
                 return block
-            return list(shown(block)) if out.mode == PARQUET else ["".join(map(str, shown(block)))]
+            return list(formatted(block)) if out.mode == PARQUET else ["".join(map(str, formatted(block)))]
 
         for done in session.answers(arguments, written, readers.route(records), readers, out=out):
-            for part in shown(done) if isinstance(done, Block) else done:
+            for part in formatted(done) if isinstance(done, Block) else done:
                 out.write(part)
 
 

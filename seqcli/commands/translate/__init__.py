@@ -182,7 +182,7 @@ def translate(
         "--with-scores": results.as_json and "in JSON, which always has log_prob",
     })  # fmt: skip
     arguments = Arguments(source, results, reporter, machine, model or [], settings, signed=signature)
-    shown = rows.Shown(
+    display = rows.DisplayOptions(
         scores=with_scores,
         n_best=several,
         alignment=alignment,
@@ -206,4 +206,4 @@ def translate(
             from seqcli.commands.translate.attention_file import AttentionFile  # brings rich
 
             listeners.append(files.enter_context(AttentionFile(attention_output, reporter=reporter)))
-        rows.rows(arguments, shown, listeners)
+        rows.rows(arguments, display, listeners)

@@ -20,7 +20,7 @@ from seqcli.text import printable, tsv_field
 
 
 @dataclass(frozen=True)
-class Shown:
+class DisplayOptions:
     """What is shown with a translation. n_best: several per record, in the format of Moses; attention_elsewhere:
     attention is written to a file."""
 
@@ -44,37 +44,39 @@ class Listener(Protocol):
     def finish(self, translators: Models[OpenTranslator]) -> None: ...
 
 
-def rows(arguments: Arguments, shown: Shown, listeners: Sequence[Listener]) -> None:
+def rows(arguments: Arguments, display: DisplayOptions, listeners: Sequence[Listener]) -> None:
     keep = arguments.source.keep or ()
     with arguments.results.opened() as out:
         records = arguments.open_records(out)
         translators = arguments.open_translators(records.beginning)
-        moses = shown.n_best and out.mode == TSV
+        moses = display.n_best and out.mode == TSV
         if not moses:
             nothing = Translated(Block(1, b""), [], [])
-            out.begin(_several(nothing) if shown.n_best else _columns(nothing, shown, keep, sources=out.mode == TABLE))
-        for found in arguments.translations(records, translators, attending=shown.attending, out=out):
+            out.begin(
+                _several(nothing) if display.n_best else _columns(nothing, display, keep, sources=out.mode == TABLE)
+            )
+        for found in arguments.translations(records, translators, attending=display.attending, out=out):
             for listener in listeners:
                 listener.add(found)
             if out.mode == JSON:
-                out.rows([], json=_objects(found, shown, keep))
+                out.rows([], json=_objects(found, display, keep))
             elif moses:
                 out.write("".join(_moses(found)))
-            elif shown.n_best:
+            elif display.n_best:
                 out.rows(_several(found))
             else:
-                out.rows(_columns(found, shown, keep, sources=out.mode == TABLE))
-            if shown.attention and out.mode != JSON:
+                out.rows(_columns(found, display, keep, sources=out.mode == TABLE))
+            if display.attention and out.mode != JSON:
                 _pictures(arguments, out, found.attentions)
         for listener in listeners:
             listener.finish(translators)
 
 
-def _columns(found: Translated, shown: Shown, keep: Sequence[str], *, sources: bool) -> list[Column]:
-    left_out = {"source": not sources, "log_prob": not shown.scores}
+def _columns(found: Translated, display: DisplayOptions, keep: Sequence[str], *, sources: bool) -> list[Column]:
+    left_out = {"source": not sources, "log_prob": not display.scores}
     columns = columns_of_rows([line.result for line in found.lines], Translation)
     columns = [column for column in columns if not left_out.get(column.name)]
-    if shown.alignment:
+    if display.alignment:
         columns.append(Column("alignment", [pharaoh(each) for each in found.attentions]))
     return columns + kept_columns(keep, found.block.kept, beside=[column.name for column in columns])
 
@@ -109,13 +111,13 @@ def as_json(attention: AttentionMap) -> dict[str, Any]:
     return {"source": source, "target": target, "weights": weights}
 
 
-def _objects(found: Translated, shown: Shown, keep: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _objects(found: Translated, display: DisplayOptions, keep: Sequence[str]) -> Iterator[dict[str, Any]]:
     for k, line in enumerate(found.lines):
         row = {
             "line": line.line,
             **line.result.to_dict(),
-            **({"alignment": pharaoh(found.attentions[k])} if shown.alignment else {}),
-            **({"attention": as_json(found.attentions[k])} if shown.attention else {}),
+            **({"alignment": pharaoh(found.attentions[k])} if display.alignment else {}),
+            **({"attention": as_json(found.attentions[k])} if display.attention else {}),
         }
         yield with_kept(row, keep, found.block.kept_of(k))
 

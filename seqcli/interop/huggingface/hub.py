@@ -64,11 +64,11 @@ def folder_of(source: str, *, weights: bool = True, reporter: Reporter) -> str:
 
     Raises ModelError where there is no such model, or none that is read here, OutputError where the disk is full.
     """
-    return _Asked(source, weights, reporter).folder()
+    return _HubModel(source, weights, reporter).folder()
 
 
-class _Asked:
-    """One model that was asked for."""
+class _HubModel:
+    """A model on the hub, at a revision."""
 
     def __init__(self, source: str, weights: bool, reporter: Reporter):
         address = _ADDRESS.fullmatch(source)

@@ -23,7 +23,7 @@ from seqcli.token_batch import TokenBatch, in_parts
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """targets: int [N], of `labels`; logits: float64 [N, C]; threshold: labels less probable are left undecided.
 
     Labels that the classifier does not know may follow its own, with logits of -inf.
@@ -36,7 +36,7 @@ class Answers:
     threshold: float = 0.0
 
     @classmethod
-    def to(cls, opened: OpenClassifier, texts: Texts, logits: np.ndarray, *, threshold: float = 0.0) -> Answers:
+    def of(cls, opened: OpenClassifier, texts: Texts, logits: np.ndarray, *, threshold: float = 0.0) -> Predictions:
         """logits: float64 [N, C] of its own labels; what the classifier has no label for is impossible to it."""
         own = texts.with_labels(opened.labels)
         logits = np.pad(logits, ((0, 0), (0, len(own.labels) - logits.shape[1])), constant_values=-np.inf)
