@@ -107,7 +107,7 @@ def main() -> None:
         tool, text, place, epochs, threads = options.learn
         return learn(tool, text, place, int(epochs), int(threads))
     from seqcli.system import cpu
-    from seqcli.tasks.embeddings import ask
+    from seqcli.tasks.embeddings import queries
     from seqcli.tasks.embeddings.load import open_embeddings
 
     threads = cpu.allowed()
@@ -148,8 +148,8 @@ def main() -> None:
         for name, row in rows.items():
             opened = row.pop("opened")
             for path in options.similarity:
-                pairs = [pair for pair in ask.read_pairs(path) if {pair.first, pair.second} <= known]
-                found = ask.similarity(opened, pairs)
+                pairs = [pair for pair in queries.read_pairs(path) if {pair.first, pair.second} <= known]
+                found = queries.similarity(opened, pairs)
                 row[Path(path).stem] = (
                     f"{found.spearman:.3f} ({found.ci_low:.3f} to {found.ci_high:.3f}, {found.pairs} pairs)"
                 )

@@ -62,7 +62,7 @@ from seqcli.tasks.classification.classify import Classified, explain
 from seqcli.tasks.classification.data import Texts as LabelledTexts
 from seqcli.tasks.classification.evaluate import Predictions
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
-from seqcli.tasks.embeddings import ask
+from seqcli.tasks.embeddings import queries
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
 from seqcli.tasks.language.adaptive import adapting
 from seqcli.tasks.language.load import named, open_model
@@ -480,7 +480,7 @@ class Embeddings(_Pickled):
 
     def vector(self, word: str) -> np.ndarray:
         """Of a word, float32 [D]; of an unknown one that of its n-grams. Raises InputError where it has none."""
-        return ask.vectors(self.opened, [word])[0]
+        return queries.vectors(self.opened, [word])[0]
 
     def embed(self, texts: Texts) -> np.ndarray:
         """The mean of the vectors of each text's words: float32 [D] of one text, [n, D] of several."""
@@ -490,16 +490,16 @@ class Embeddings(_Pickled):
     def neighbours(self, word: str, *, k: int = 10) -> Results[Neighbour]:
         """The k words most similar to a word."""
         ranges.checked("k", k, ranges.COUNT)
-        return ask.neighbours(self.opened, word, k=k)
+        return queries.neighbours(self.opened, word, k=k)
 
     def analogy(self, expression: str, *, k: int = 10) -> Results[Neighbour]:
         """The k words most similar to a sum such as `king - man + woman`."""
         ranges.checked("k", k, ranges.COUNT)
-        return ask.analogy(self.opened, expression, k=k)
+        return queries.analogy(self.opened, expression, k=k)
 
     def similarity(self, pairs: Iterable[tuple[str, str, float]]) -> Similarity:
         """How the similarities agree with those of pairs (word, word, score)."""
-        return ask.similarity(self.opened, [ask.Pair(*pair) for pair in pairs])
+        return queries.similarity(self.opened, [queries.Pair(*pair) for pair in pairs])
 
 
 def _scores(opened: OpenScorer, texts: list[str], *, contexts: list[str] | None = None) -> list[SentenceScore]:

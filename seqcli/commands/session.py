@@ -3,10 +3,10 @@
 with results.opened() as out:
     records = open_records(source, ...)        # a missing file is an error before any model is opened
     models = open_models(sources, ...)         # those of -m, or the sample models
-    for row in answers(ask, models.route(records), ...):
+    for row in map_blocks(function, models.route(records), ...):
         out.write(row)
 
-With --ray it is workers on other machines that call `ask`. What it closes over is pickled: arguments without what only concerns this
+With --ray it is workers on other machines that call `function`. What it closes over is pickled: arguments without what only concerns this
 process, models as the call that opens them.
 """
 
@@ -237,15 +237,15 @@ def open_language_models(
     )  # fmt: skip
 
 
-def answers(
+def map_blocks(
     arguments: Arguments,
-    ask: Callable[[Block], Answer],
+    function: Callable[[Block], Answer],
     blocks: Iterable[Block],
     models: Models,
     *,
     out: Output | None = None,
 ) -> Iterator[Answer]:
-    """ask(block) for every block, in order, on all cores if `models` may be used in several processes, or with --ray on a cluster.
+    """function(block) for every block, in order, on all cores if `models` may be used in several processes, or with --ray on a cluster.
     out: an output that gets each result as it comes; if its reader waits for rows, a single process is used."""
     machine = arguments.machine
     if machine.ray:
@@ -254,19 +254,19 @@ def answers(
         device = machine.device if models.networks else None
         gpu = {"cuda": True, "auto": None}.get(device or "cpu", False)
         return cluster.ordered_map(
-            ask, blocks, address=machine.ray, workers=machine.threads, gpu=gpu, note=arguments.reporter.note
+            function, blocks, address=machine.ray, workers=machine.threads, gpu=gpu, note=arguments.reporter.note
         )
     alone = not models.may_fork or (out is not None and out.awaited)
-    return ordered_map(ask, blocks, workers=1 if alone else machine.threads)
+    return ordered_map(function, blocks, workers=1 if alone else machine.threads)
 
 
-def rows_of_answers(
-    arguments: Arguments, ask: Callable[[Block], Iterator[Answer]], blocks: Iterable[Block], models: Models
+def map_rows(
+    arguments: Arguments, function: Callable[[Block], Iterator[Answer]], blocks: Iterable[Block], models: Models
 ) -> Iterator[Answer]:
-    """The rows that ask(block) gives, one by one as they are made; with --ray the rows of a block at a time."""
+    """The rows that function(block) gives, one by one as they are made; with --ray the rows of a block at a time."""
     if not arguments.machine.ray:
-        return chain.from_iterable(map(ask, blocks))
-    return chain.from_iterable(answers(arguments, lambda block: list(ask(block)), blocks, models))
+        return chain.from_iterable(map(function, blocks))
+    return chain.from_iterable(map_blocks(arguments, lambda block: list(function(block)), blocks, models))
 
 
 def note_threads(arguments: Arguments, models: Models) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from seqcli.embeddings.projection import pca
 from seqcli.errors import InputError, UsageError
 from seqcli.results.inside import EmbeddedWord, Embeddings, Point
-from seqcli.tasks.embeddings import ask
+from seqcli.tasks.embeddings import queries
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 from seqcli.text import WORD, one_line
 
@@ -24,7 +24,7 @@ def embeddings(opened: OpenEmbeddings, text: str, *, k: int) -> Embeddings:
     if words and not known.any():
         raise InputError(f"no word of the text has a vector in {opened.name}", cure="give other words")
     found = [
-        EmbeddedWord(word, list(ask.neighbours(opened, word, k=k)) if has else None)
+        EmbeddedWord(word, list(queries.neighbours(opened, word, k=k)) if has else None)
         for word, has in zip(words, known.tolist())
     ]
     own = [word for word, has in zip(words, known.tolist()) if has]

@@ -19,7 +19,7 @@ from seqcli.interfaces import Scores
 from seqcli.nn import inference, threads
 from seqcli.nn.continuous_cache import ContinuousCache
 from seqcli.nn.dynamic_evaluation import DynamicWeights
-from seqcli.nn.language_model import NeuralLanguageModel, asked
+from seqcli.nn.language_model import NeuralLanguageModel, inference_mode
 from seqcli.text import BOS_ID
 from seqcli.token_batch import TokenBatch
 
@@ -88,7 +88,7 @@ class AdaptiveNetwork:
             self.restart()
         weights = self._dynamic_weights()
         for features, targets in self._pieces(row):
-            with torch.no_grad() if weights else asked(self._model):
+            with torch.no_grad() if weights else inference_mode(self._model):
                 log_prob, ranks = inference.of_targets(self._model, features.detach(), targets, rank=rank)
             yield self._mixed(log_prob, features.detach(), targets), ranks
             if weights is not None:
@@ -101,7 +101,7 @@ class AdaptiveNetwork:
         tokens = torch.from_numpy(np.concatenate([[BOS_ID], row]).astype(np.int64)).to(model.device)
         for begin, first, end in pieces(len(row), window=model.window, segment=self._segment):
             threads.adapt()
-            with torch.enable_grad() if learning else asked(model):
+            with torch.enable_grad() if learning else inference_mode(model):
                 features, after = model.features(tokens[None, begin:end], state)
             state = after.detached() if model.window is None else None
             yield features[0, first - begin :], tokens[first + 1 : end + 1]

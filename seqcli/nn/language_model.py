@@ -26,7 +26,7 @@ from seqcli.token_batch import TokenBatch, of_like_length, owners, padded, place
 
 
 @contextmanager
-def asked(model: NeuralLanguageModel) -> Iterator[None]:
+def inference_mode(model: NeuralLanguageModel) -> Iterator[None]:
     """A context that keeps no gradients, with matrix products in the model's `products`."""
     cast = model.linear and model.head.held  # by the products themselves
     exact = cast or model.products == torch.float32  # within an autocast of training nothing is changed
@@ -35,11 +35,11 @@ def asked(model: NeuralLanguageModel) -> Iterator[None]:
 
 
 def inference_method(method: Callable) -> Callable:
-    """A method within `asked`."""
+    """A method within `inference_mode`."""
 
     @functools.wraps(method)
     def run(self, *arguments, **named):
-        with asked(self):
+        with inference_mode(self):
             return method(self, *arguments, **named)
 
     return run

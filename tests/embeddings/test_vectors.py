@@ -5,7 +5,7 @@ import pytest
 
 from seqcli.embeddings.subwords import Subwords
 from seqcli.embeddings.vectors import WordVectors, vocabulary
-from seqcli.tasks.embeddings import ask
+from seqcli.tasks.embeddings import queries
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 
 NAMES = ["king", "queen", "man", "woman", "New York", "</s>", "한국", "zero"]
@@ -53,10 +53,10 @@ def test_neighbours_and_analogies_are_those_of_gensim(vectors):
     words, _ = vocabulary([name.encode() for name in NAMES[:-1]])
     own = WordVectors.checked(words, vectors.vectors[:-1])
     opened = OpenEmbeddings("m", "skipgram", own, own.of_texts)
-    found = [(each.word, each.similarity) for each in ask.neighbours(opened, "king", k=4)]
+    found = [(each.word, each.similarity) for each in queries.neighbours(opened, "king", k=4)]
     for (word, similarity), (expected, cosine) in zip(found, keyed.most_similar("king", topn=4), strict=True):
         assert word == expected and similarity == pytest.approx(cosine, abs=1e-5)
-    found = [each.word for each in ask.analogy(opened, "king - man + woman", k=4)]
+    found = [each.word for each in queries.analogy(opened, "king - man + woman", k=4)]
     assert found == [word for word, _ in keyed.most_similar(positive=["king", "woman"], negative=["man"], topn=4)]
 
 

@@ -46,7 +46,7 @@ def rows(arguments: Arguments, *, top_k: int | None) -> None:
             return out.formatted([*columns, *kept, text]), len(block.data)
 
         done = 0
-        for shown, size in session.answers(arguments, classify, classifiers.route(texts), classifiers, out=out):
+        for shown, size in session.map_blocks(arguments, classify, classifiers.route(texts), classifiers, out=out):
             out.write(shown)
             done += size
             arguments.reporter.progress("bytes classified", done)

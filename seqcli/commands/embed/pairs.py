@@ -10,11 +10,11 @@ from seqcli.results.embeddings import Similarity
 
 
 def similarity(arguments: session.Arguments, path: str) -> None:
-    from seqcli.tasks.embeddings import ask
+    from seqcli.tasks.embeddings import queries
 
-    pairs = ask.read_pairs(path)
+    pairs = queries.read_pairs(path)
     opened = embeddings.opened(arguments, beginning=" ".join(pair.first for pair in pairs))
-    row = ask.similarity(opened, pairs)
+    row = queries.similarity(opened, pairs)
     with arguments.results.opened() as out:
         columns = columns_of_rows([row], Similarity)
         out.begin(columns)

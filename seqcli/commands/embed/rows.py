@@ -72,7 +72,7 @@ def _answers(
         return show(block, vectors), int(unknown.sum()), len(block.data)
 
     done = missing = 0
-    for answer, unknown, size in session.answers(arguments, embedded, texts, models, out=out):
+    for answer, unknown, size in session.map_blocks(arguments, embedded, texts, models, out=out):
         yield answer
         done, missing = done + size, missing + unknown
         arguments.reporter.progress("bytes embedded", done)

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def neighbours(arguments: session.Arguments, word: str, *, k: int) -> None:
-    from seqcli.tasks.embeddings import ask
+    from seqcli.tasks.embeddings import queries
 
-    found = ask.neighbours(embeddings.opened(arguments, beginning=word), word, k=k)
+    found = queries.neighbours(embeddings.opened(arguments, beginning=word), word, k=k)
     _show(arguments, {"word": word}, found, title=f"Words similar to {word}")
 
 
 def analogy(arguments: session.Arguments, expression: str, *, k: int) -> None:
-    from seqcli.tasks.embeddings import ask
+    from seqcli.tasks.embeddings import queries
 
-    ask.terms(expression)  # before a model is opened
-    found = ask.analogy(embeddings.opened(arguments, beginning=expression), expression, k=k)
+    queries.terms(expression)  # before a model is opened
+    found = queries.analogy(embeddings.opened(arguments, beginning=expression), expression, k=k)
     _show(arguments, {"analogy": expression}, found, title=expression)
 
 

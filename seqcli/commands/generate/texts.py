@@ -39,7 +39,7 @@ def texts(arguments: Arguments, settings: GenerationSettings, *, prompted: bool)
                 else:
                     yield out.formatted([*kept_columns(keep, [kept], beside=["text"]), Column("text", [text])])
 
-        for done, row in enumerate(session.rows_of_answers(arguments, rows, prompts, models), 1):
+        for done, row in enumerate(session.map_rows(arguments, rows, prompts, models), 1):
             out.write(row)
             arguments.reporter.progress("texts generated", done)
 

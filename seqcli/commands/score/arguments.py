@@ -115,9 +115,11 @@ class Scorer:
         """The models for the records of a block."""
         return self.models.of(block)
 
-    def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
-        """ask(block) for every block, in order. by_record: a reader of `out` waits for each row."""
-        return session.answers(self.arguments, ask, self.blocks, self.models, out=out if by_record else None)
+    def map_blocks(
+        self, function: Callable[[Block], Result], *, out: Output, by_record: bool = False
+    ) -> Iterator[Result]:
+        """function(block) for every block, in order. by_record: a reader of `out` waits for each row."""
+        return session.map_blocks(self.arguments, function, self.blocks, self.models, out=out if by_record else None)
 
     def alone(self) -> Scorer:
         """Itself, for modes that use one process."""
@@ -137,8 +139,10 @@ class AdaptiveScorer(Scorer):
 
     _file = 0
 
-    def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
-        return map(ask, self.alone().blocks)
+    def map_blocks(
+        self, function: Callable[[Block], Result], *, out: Output, by_record: bool = False
+    ) -> Iterator[Result]:
+        return map(function, self.alone().blocks)
 
     def of(self, block: Block) -> Sequence[OpenScorer]:
         models = self.models.of(block)
@@ -162,13 +166,15 @@ class TranslationScorer(Scorer):
         models = arguments.open_translators(self._sources.beginning)
         super().__init__(arguments, models, records, texts=self._sources.of)
 
-    def answers(self, ask: Callable[[Block], Result], *, out: Output, by_record: bool = False) -> Iterator[Result]:
+    def map_blocks(
+        self, function: Callable[[Block], Result], *, out: Output, by_record: bool = False
+    ) -> Iterator[Result]:
         def counted(block: Block) -> tuple[Result, int]:
             self._cut = 0
-            return ask(block), self._cut
+            return function(block), self._cut
 
         cut = 0
-        for result, of_block in super().answers(counted, out=out, by_record=by_record):
+        for result, of_block in super().map_blocks(counted, out=out, by_record=by_record):
             cut += of_block
             yield result
         self._cut = cut

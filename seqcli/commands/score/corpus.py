@@ -27,7 +27,7 @@ def corpus(arguments: Arguments, *, document: bool) -> None:
             def score(block: Block) -> tuple[dict[str, Sentences], int]:
                 return {opened.name: score_block(opened, block) for opened in scorer.of(block)}, len(block)
 
-            for scored, count in scorer.answers(score, out=out):
+            for scored, count in scorer.map_blocks(score, out=out):
                 totals.add(scored, records=count)
                 differences.add(list(scored.values()))
                 arguments.reporter.progress("records scored", totals.records)

@@ -41,7 +41,7 @@ def sentences(arguments: Arguments, *, contexts: Contexts) -> None:
 
         totals, differences = Tally(), Differences(arguments, scorer)
         done = 0
-        for text, scored, count, size in scorer.answers(score, out=out, by_record=True):
+        for text, scored, count, size in scorer.map_blocks(score, out=out, by_record=True):
             out.write(text)
             totals.add(scored, records=count)
             differences.add(list(scored.values()))

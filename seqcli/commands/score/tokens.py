@@ -43,7 +43,7 @@ def tokens(arguments: Arguments, *, words: bool, contexts: Contexts, rank: bool)
             return out.formatted([*names, *columns_of(result, values)]), len(block)
 
         records = 0
-        for text, count in scorer.answers(score, out=out, by_record=True):
+        for text, count in scorer.map_blocks(score, out=out, by_record=True):
             out.write(text)
             records += count
         contexts.finish(records)

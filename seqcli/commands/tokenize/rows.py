@@ -115,7 +115,7 @@ def rows(
                 return block
             return list(formatted(block)) if out.mode == PARQUET else ["".join(map(str, formatted(block)))]
 
-        for done in session.answers(arguments, written, readers.route(records), readers, out=out):
+        for done in session.map_blocks(arguments, written, readers.route(records), readers, out=out):
             for part in formatted(done) if isinstance(done, Block) else done:
                 out.write(part)
 

@@ -119,7 +119,7 @@ def classifier(
       seqcli train classifier reviews.csv -o cnn --arch cnn --minutes 5
       seqcli train classifier reviews.csv -o models --arch ngram --arch bag
     """
-    from seqcli.commands.train.report import ask, best, report
+    from seqcli.commands.train.report import best, report, usage_example
     from seqcli.data.labelled import LabelMap
     from seqcli.metrics import classifier as metrics
     from seqcli.report import comparison
@@ -153,7 +153,7 @@ def classifier(
     report(
         trainings,
         compared=lambda done: comparison.of_classifiers([each.record for each in done], metric=decisive),
-        follows=lambda done: ask("classify", [best(done, decisive, metrics.directions())]),
+        follows=lambda done: usage_example("classify", [best(done, decisive, metrics.directions())]),
         writing=writing,
         reporter=reporter,
     )

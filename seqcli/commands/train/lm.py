@@ -132,7 +132,7 @@ def lm(
       seqcli train lm text.txt -o lstm --arch lstm --minutes 10
       seqcli train lm text.txt -o models --arch ngram --arch transformer
     """
-    from seqcli.commands.train.report import ask, report
+    from seqcli.commands.train.report import report, usage_example
     from seqcli.ranges import exclusive
     from seqcli.report import comparison
     from seqcli.report.progress import Console
@@ -172,7 +172,7 @@ def lm(
     report(
         trainings,
         compared=lambda done: comparison.columns({each.name: each.record for each in done}),
-        follows=lambda done: ask("score", done),
+        follows=lambda done: usage_example("score", done),
         writing=writing,
         reporter=reporter,
     )

@@ -39,7 +39,7 @@ def report(
     return done
 
 
-def ask(command: str, trained: Iterable[Trained[Any]]) -> str:
+def usage_example(command: str, trained: Iterable[Trained[Any]]) -> str:
     """A command that uses these models on a sentence."""
     models = " ".join(f"-m {shlex.quote(str(each.path))}" for each in trained)
     return f'seqcli {command} {models} "a sentence"'

@@ -137,7 +137,7 @@ def translator(
       seqcli train translator --source en.txt --target ko.txt -o gru --arch gru
       seqcli train translator pairs.tsv -o finetuned --init model --epochs 3
     """
-    from seqcli.commands.train.report import ask, best, report
+    from seqcli.commands.train.report import best, report, usage_example
     from seqcli.report import comparison
     from seqcli.report.progress import Console
     from seqcli.tasks.initial_model import default_arch
@@ -176,7 +176,7 @@ def translator(
     report(
         trainings,
         compared=lambda done: comparison.of_translators([each.record for each in done], metric=metric),
-        follows=lambda done: ask("translate", [best(done, metric, METRICS)]),
+        follows=lambda done: usage_example("translate", [best(done, metric, METRICS)]),
         writing=writing,
         reporter=reporter,
     )

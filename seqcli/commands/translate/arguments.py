@@ -70,7 +70,7 @@ class Arguments(session.Arguments):
             return Translated(block, found, attentions(opened, found) if attending else [])
 
         blocks = translators.route(records)
-        return self._noting(session.answers(self, translated, blocks, translators, out=out), translators)
+        return self._noting(session.map_blocks(self, translated, blocks, translators, out=out), translators)
 
     def signature(self, translators: session.Models[OpenTranslator]) -> str:
         """The signature of the translations."""

@@ -1,4 +1,4 @@
-"""What embeddings are asked: neighbours of words, analogies, agreement with people."""
+"""Queries of embeddings: neighbours of words, analogies, agreement with people."""
 
 from __future__ import annotations
 
