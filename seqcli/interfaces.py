@@ -302,7 +302,7 @@ class Translator(Protocol):
 
     window: int  # maximum length of a source in tokens, including `</s>`
     batch_tokens: int  # tokens of the sources in one pass, including padding
-    unsaid: tuple[int, ...]  # tokens that no translation has
+    suppress_tokens: tuple[int, ...]  # tokens that are never generated
 
     @property
     def precision(self) -> str: ...

@@ -23,7 +23,7 @@ class Toy:
     certainty: float = 16.0
     window: int = 64
     batch_tokens: int = 4096
-    unsaid: tuple[int, ...] = (0,)
+    suppress_tokens: tuple[int, ...] = (0,)
     precision: str = "fp32"
     vocab_size: int = V
 

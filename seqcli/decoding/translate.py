@@ -1,7 +1,7 @@
 """Translation of lines, in order: by beam search or sampling, lines of similar length together, long ones in windows.
 
 A blank line stays blank and is not given to the model. Tokens that are not text are never
-generated (`unsaid` of the model): `<unk>`, or, in a model of Marian's, the padding with which translations begin, but not `<unk>`.
+generated (`suppress_tokens` of the model): `<unk>`, or, in a model of Marian's, the padding with which translations begin, but not `<unk>`.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _decoded(
     begun = np.tile(prefix.astype(np.int32), (rows, 1))  # [B, P]
     logits, state = conditioned.extend(begun, np.full(rows, len(prefix), np.int64))
     log_prob = log_softmax(logits)
-    never = list(opened.model.unsaid)
+    never = list(opened.model.suppress_tokens)
     log_prob[:, never] = -np.inf
     if len(prefix):
         forced = conditioned.score(TokenBatch.of(list(begun))).log_prob

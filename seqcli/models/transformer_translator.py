@@ -46,12 +46,12 @@ class Config(TransformerConfig):
     joint: bool = setting(False, help="share the embedding of two tokenizers that have one vocabulary")
     head_bias: bool = setting(False, help="a bias for each token of the output")
     impossible: tuple[int, ...] = each(0, 1 << 31, default=(BOS_ID,), help="tokens that are never predicted")
-    unsaid: tuple[int, ...] = each(
-        0, 1 << 31, default=(UNK_ID,), help="tokens that no translation has, although predicted"
+    suppress_tokens: tuple[int, ...] = each(
+        0, 1 << 31, default=(UNK_ID,), help="tokens that have a probability but are never generated"
     )
 
     def __post_init__(self):
-        for name in ("impossible", "unsaid"):  # lists, where they come from a file
+        for name in ("impossible", "suppress_tokens"):  # lists, where they come from a file
             object.__setattr__(self, name, tuple(getattr(self, name)))
         super().__post_init__()
         if self.positions == "learned":
@@ -94,9 +94,9 @@ class TransformerTranslator(NeuralTranslator):
         joint = joint or config.joint
         if joint and source_size != vocab_size:
             raise ValueError(f"a joint embedding of {source_size:,} and {vocab_size:,} tokens")
-        if max((*config.impossible, *config.unsaid), default=0) >= vocab_size:
-            raise ValueError(f"impossible or unsaid tokens beyond {vocab_size:,}")
-        self.window, self.impossible, self.unsaid = config.window, config.impossible, config.unsaid
+        if max((*config.impossible, *config.suppress_tokens), default=0) >= vocab_size:
+            raise ValueError(f"impossible or suppressed tokens beyond {vocab_size:,}")
+        self.window, self.impossible, self.suppress_tokens = config.window, config.impossible, config.suppress_tokens
         self.body = Body(config, source_size=source_size, vocab_size=vocab_size, joint=joint)
         self.head = Linear(config.width, vocab_size, bias=config.head_bias)
         initialise(self, depth=config.layers)

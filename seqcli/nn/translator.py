@@ -28,7 +28,7 @@ class NeuralTranslator(Network):
     window: maximum length of a source in tokens, including `</s>`; longer sources have to be cut."""
 
     window: int = 512
-    unsaid: tuple[int, ...] = (UNK_ID,)
+    suppress_tokens: tuple[int, ...] = (UNK_ID,)
 
     def states(self, source: Tensor, real: Tensor) -> Tensor:
         """[B, S, D] of the encoder. source: int64 [B, S], including `</s>`; real: bool [B, S], False for padding."""

@@ -59,6 +59,9 @@ class _File(NamedTuple):
     xxh3: str | None = None
 
 
+_RENAMED = {"unsaid": "suppress_tokens"}  # settings: the names in folders of earlier versions, and those of today
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """An opened model folder: its JSON files have been read and the file sizes checked, nothing else."""
@@ -110,7 +113,10 @@ class ModelFolder:
                 raise ModelError(
                     f"manifest does not list {needed}", where=str(path), cure="restore the file or train again"
                 )
-        return cls(path, manifest, regular.read_json(state / CONFIG, sha256=files[CONFIG].sha256), state)
+        config = regular.read_json(state / CONFIG, sha256=files[CONFIG].sha256)
+        if isinstance(settings := config.get("settings"), dict):
+            config["settings"] = {_RENAMED.get(name, name): value for name, value in settings.items()}
+        return cls(path, manifest, config, state)
 
     @property
     def task(self) -> str:

@@ -70,6 +70,16 @@ def test_a_saved_model_is_found_again(tmp_path):
         ModelFolder.open(tmp_path / "new/er/m").expect("classification")
 
 
+def test_settings_of_earlier_versions_have_todays_names(tmp_path):
+    with drafting(tmp_path / "m", force=False) as draft:
+        config = {"settings": {"unsaid": [0], "width": 8}}
+        tensors = {"x": tensor_file.tensor(np.zeros(1, np.float32))}
+        draft.save(
+            task="translation", arch="transformer", config=config, tensors=tensors, tokenizer=VOCABULARY, card=""
+        )
+    assert ModelFolder.open(tmp_path / "m").config["settings"] == {"suppress_tokens": [0], "width": 8}
+
+
 def test_only_force_replaces_a_model(tmp_path):
     save(tmp_path / "m", 1)
     with pytest.raises(UsageError, match=r"already contains a model.*--force"):

@@ -80,10 +80,10 @@ def write(folder: Path, source: Side, target: Side, *, window: int) -> None:
     write_json(folder / CONFIG, about)
 
 
-def specials(target: Side, unsaid: Collection[int]) -> dict[str, Any]:
+def specials(target: Side, suppress_tokens: Collection[int]) -> dict[str, Any]:
     """Ids for config.json and generation_config.json: translations begin with the padding, which they never have."""
     start, end = int(target.file_ids[BOS_ID]), int(target.file_ids[EOS_ID])
     return {
         "bos_token_id": None, "eos_token_id": end, "pad_token_id": start, "decoder_start_token_id": start,
-        "forced_eos_token_id": None, "bad_words_ids": [[int(target.file_ids[id])] for id in sorted({BOS_ID, *unsaid})],
+        "forced_eos_token_id": None, "bad_words_ids": [[int(target.file_ids[id])] for id in sorted({BOS_ID, *suppress_tokens})],
     }  # fmt: skip

@@ -154,10 +154,10 @@ def _translator(run: ModelFolder, config: Any, family: ModuleType) -> Parts:
     about = {
         "vocab_size": source.rows,
         "decoder_vocab_size": target.rows,
-        "seqcli": {"unsaid": sorted({*config.unsaid, *config.impossible})},
+        "seqcli": {"suppress_tokens": sorted({*config.suppress_tokens, *config.impossible})},
     }
     return Parts(
-        settings, tensors, (source, target), translator_files.specials(target, config.unsaid),
+        settings, tensors, (source, target), translator_files.specials(target, config.suppress_tokens),
         lambda folder: translator_files.write(folder, source, target, window=settings["window"]),
         lambda about: cards.of_translator(run, about), {int(target.file_ids[id]) for id in config.impossible}, about=about,
     )  # fmt: skip

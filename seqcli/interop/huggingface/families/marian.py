@@ -42,6 +42,7 @@ def settings(config: Config) -> dict[str, Any]:
         ("tie_word_embeddings", True),
     ):
         config.must_be(name, expected)
+    ours = config("seqcli", {})  # of a folder that seqcli wrote; earlier versions wrote `unsaid`
     return {
         "width": config.whole("d_model", "hidden_size"),
         "layers": config.whole("encoder_layers", "num_hidden_layers"),
@@ -61,7 +62,7 @@ def settings(config: Config) -> dict[str, Any]:
         "tied": True,
         "head_bias": True,
         "impossible": (),
-        "unsaid": tuple(config("seqcli", {}).get("unsaid", (BOS_ID,))),
+        "suppress_tokens": tuple(ours.get("suppress_tokens", ours.get("unsaid", (BOS_ID,)))),
         "joint": config("share_encoder_decoder_embeddings", True),
     }
 
