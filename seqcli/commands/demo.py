@@ -37,7 +37,7 @@ def demo(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Where to write the report, an .html page.  [default: the cache of seqcli]",
+            help="Write the report, an .html page, to FILE.  [default: the cache of seqcli]",
             rich_help_panel="Output",
         ),
     ] = None,
@@ -57,8 +57,8 @@ def demo(
     """Take a guided tour: word order, word choice, tokens, the next word, sentiment and translation.
 
     The demo trains small models on the sample data: all architectures for English, from n-grams to the Transformer, and
-    n-grams for Korean (with --lang ko the other way around). It ends with a report, a page that shows what each of them does
-    with a sentence. The first run takes two or three minutes.
+    n-grams for Korean (with --lang ko the other way around). At the end it writes a report, a page that shows how each of
+    them processes a sentence. The first run takes two or three minutes.
 
     Examples:
       seqcli demo

@@ -74,7 +74,7 @@ class BatchMachine(Machine):
             "--ray",
             parser=ray_cluster,
             metavar="ADDRESS",
-            help="Compute on the cores or GPUs of the Ray cluster at HOST:PORT, or of this machine (local), one worker each (--threads: their number); the output is the same.",
+            help="Run on the Ray cluster at HOST:PORT, or on this machine (local), with one worker per core or GPU (--threads: number of workers). The output is the same.",
         ),
     ] = None
 

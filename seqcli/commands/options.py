@@ -152,7 +152,7 @@ SIGNATURE = Annotated[
     bool,
     typer.Option(
         "--signature",
-        help="Show on a terminal, too, how each figure was computed; files and JSON always say it. -v does the same.",
+        help="Show how each figure was computed on a terminal as well; files and JSON always include it. Implied by -v.",
         rich_help_panel="Output",
     ),
 ]
@@ -204,7 +204,7 @@ class TextInput:
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help=f"Column with the text of a table: {COLUMN} Null, in every format, is an empty text.",
+            help=f"Column with the text of a table: {COLUMN} A null value is an empty text in every format.",
         ),
     ] = None
     keep: Annotated[
@@ -309,7 +309,7 @@ class Results:
             "-o",
             "--output",
             metavar="FILE",
-            help="Write to FILE instead of standard output, in the format of its suffix: .tsv, .csv, .jsonl, .json or .parquet, compressed with .gz, .bz2, .xz or .zst; TSV for any other name. A name that ends in a slash is a new folder of Parquet files.",
+            help="Write to FILE instead of standard output, in the format of its suffix: .tsv, .csv, .jsonl, .json or .parquet, compressed with .gz, .bz2, .xz or .zst; TSV for any other name. A name that ends in a slash creates a folder of Parquet files.",
         ),
     ] = None
     json: Annotated[bool, typer.Option("--json", help="Write JSON Lines.")] = False

@@ -32,7 +32,7 @@ class Config:
     word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
     members: int = within(1, 1000, default=1, help="number of networks in the ensemble")
     window: int = within(
-        2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
+        2, 1 << 20, default=512, help="maximum number of tokens read at once; longer texts are read in windows"
     )
 
     def __post_init__(self):

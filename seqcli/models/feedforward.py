@@ -30,7 +30,7 @@ class Config:
     """Settings of a feed-forward language model."""
 
     embedding: int = within(1, 1 << 16, default=100, help="width of the token embeddings")
-    context: int = within(1, 1 << 10, default=4, help="number of tokens seen")
+    context: int = within(1, 1 << 10, default=4, help="number of preceding tokens that the model reads")
     width: int = within(1, 1 << 16, default=256, help="width of the hidden layer")
     direct: bool = setting(True, help="add a linear path from the embeddings to the output")
     dropout: float = fraction(0.0, help="dropout probability")

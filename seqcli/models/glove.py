@@ -34,16 +34,16 @@ class Config:
     """Settings of the embeddings and of the training."""
 
     dim: int = ranged(DIM, 100, help="width of the vectors")
-    window: int = ranged(CONTEXTS, 10, help="contexts on each side of a word")
+    window: int = ranged(CONTEXTS, 10, help="number of context words on each side")
     most: float = within(
         0, 1e9, default=10.0, open_low=True, help="co-occurrences from which on a pair has full weight"
     )
     epochs: int = within(0, 1_000_000, default=15, help="passes over the co-occurrences")
     minutes: float = within(
-        0, 1e7, default=0.0, help="minutes from start to exit (0: no limit); what ends first counts"
+        0, 1e7, default=0.0, help="minutes from start to exit (0: no limit); training ends at the first limit reached"
     )
     learning_rate: float = within(0, 1000, default=0.05, open_low=True, help="learning rate of Adagrad")
-    seed: int = within(0, LARGEST_SEED, default=0, help="seed of everything random")
+    seed: int = within(0, LARGEST_SEED, default=0, help="random seed")
 
     def __post_init__(self):
         check(self)

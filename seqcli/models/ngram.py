@@ -34,7 +34,7 @@ class Config:
 
     order: int = within(1, LARGEST_ORDER, default=5, help="length of the longest n-gram")
     prune: tuple[int, ...] = each(
-        0, 1 << 31, default=(), help="per order, drop n-grams seen this often or less (as lmplz --prune)"
+        0, 1 << 31, default=(), help="for each order, drop n-grams that occur at most this often (as lmplz --prune)"
     )
     quantize: int = within(0, 8, default=0, help="bits of a probability in the model: 8, or 0 for float32")
 

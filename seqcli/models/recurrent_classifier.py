@@ -36,7 +36,8 @@ class Config:
     layers: int = within(1, 64, default=1, help="number of layers")
     bidirectional: bool = setting(True, help="read in both directions")
     tied: bool = setting(
-        False, help="end in the width of the embedding, as a language model with a tied head does (for --init)"
+        False,
+        help="project the output to the width of the embedding, as a language model with a tied head does (for --init)",
     )
     pooling: tuple[str, ...] = setting(
         ("max",), help="how token features become one vector: max, mean, last, attention, or several"
@@ -46,7 +47,7 @@ class Config:
     word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
     members: int = within(1, 1000, default=1, help="number of networks in the ensemble")
     window: int = within(
-        2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
+        2, 1 << 20, default=512, help="maximum number of tokens read at once; longer texts are read in windows"
     )
 
     def __post_init__(self):

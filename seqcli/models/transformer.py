@@ -42,7 +42,7 @@ class Config(TransformerConfig):
     causal_share: float = fraction(0.5, help="share of the batches that predict the next token (hybrid)")
     head_transform: bool = setting(False, help="a linear layer, the activation and a norm before the output matrix")
     head_bias: bool = setting(False, help="a bias for each token of the output")
-    predicts_end: bool = setting(True, help="predict the </s> of a text, too, not only see it (masked)")
+    predicts_end: bool = setting(True, help="also predict the </s> of a text (masked)")
     impossible: tuple[int, ...] = each(0, 1 << 31, default=(BOS_ID,), help="tokens that are never predicted")
 
     def __post_init__(self):

@@ -31,7 +31,7 @@ class Config(TransformerConfig):
     """Settings of the stack and the pooling."""
 
     window: int = within(
-        2, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
+        2, 1 << 20, default=512, help="maximum number of tokens read at once; longer texts are read in windows"
     )
     pooling: tuple[str, ...] = setting(
         ("mean",), help="how token features become one vector: max, mean, first, last, attention, or several"
@@ -41,8 +41,8 @@ class Config(TransformerConfig):
         default="none",
         help="what follows the pooling: nothing, or a linear layer of width D with this activation",
     )
-    closed: bool = setting(False, help="end every piece of a text that is longer than the window in </s>")
-    causal: bool = setting(False, help="let tokens see only earlier ones, as in a language model")
+    closed: bool = setting(False, help="end each window of a text longer than the window with </s>")
+    causal: bool = setting(False, help="causal attention, as in a language model")
     word_dropout: float = fraction(0.0, help="share of training tokens replaced by <unk>")
     members: int = within(1, 1000, default=1, help="number of networks in the ensemble")
 

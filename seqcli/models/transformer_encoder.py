@@ -31,8 +31,8 @@ class Config(TransformerConfig):
     pooling: tuple[str, ...] = setting(
         ("mean",), help="how token features become one vector: max, mean, first, last, or several"
     )
-    normalised: bool = setting(False, help="vectors of length 1")
-    closed: bool = setting(False, help="end every piece of a longer text in </s>")
+    normalised: bool = setting(False, help="normalize the vectors to length 1")
+    closed: bool = setting(False, help="end each window of a longer text with </s>")
 
     def __post_init__(self):
         object.__setattr__(self, "pooling", tuple(self.pooling))  # a list, where it comes from a file

@@ -33,7 +33,7 @@ class Config(TransformerConfig):
     """Settings of both stacks; `layers`, `heads` and `hidden` are the encoder's unless the decoder has its own."""
 
     window: int = within(
-        1, 1 << 20, default=512, help="longest stretch of tokens seen at once; longer texts are read in windows"
+        1, 1 << 20, default=512, help="maximum number of tokens read at once; longer texts are read in windows"
     )
     decoder_layers: int = within(0, 1 << 10, default=0, help="layers of the decoder (0: as many as the encoder)")
     decoder_heads: int = within(

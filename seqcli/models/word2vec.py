@@ -38,24 +38,26 @@ _MOST_BUCKETS = 1 << 21
 class Config:
     """Settings of the embeddings and of the training."""
 
-    objective: str = one_of(OBJECTIVES, default="skipgram", help="what is predicted; each --arch has its own")
+    objective: str = one_of(OBJECTIVES, default="skipgram", help="training objective; each --arch has its own")
     dim: int = ranged(DIM, 100, help="width of the vectors")
-    window: int = ranged(CONTEXTS, 5, help="contexts on each side of a word, at most; drawn from 1 to it")
+    window: int = ranged(
+        CONTEXTS, 5, help="maximum number of context words on each side, drawn uniformly from 1 to window"
+    )
     negatives: int = within(1, 1000, default=5, help="negative samples per pair")
-    subsample: float = within(0, 1, default=1e-4, help="words more frequent than this share are thinned out (0: none)")
+    subsample: float = within(0, 1, default=1e-4, help="threshold for subsampling frequent words (0: no subsampling)")
     shortest: int = within(1, 100, default=3, help="shortest character n-gram")
     longest: int = within(0, 100, default=6, help="longest character n-gram (0: none)")
     buckets: int = within(
-        0, 1 << 28, default=0, help="size of the n-grams' hash table (0: by the vocabulary, at most 2^21)"
+        0, 1 << 28, default=0, help="size of the n-gram hash table (0: chosen by the vocabulary size, at most 2^21)"
     )
     epochs: int = within(0, 1_000_000, default=5, help="passes over the text")
     minutes: float = within(
-        0, 1e7, default=0.0, help="minutes from start to exit (0: no limit); what ends first counts"
+        0, 1e7, default=0.0, help="minutes from start to exit (0: no limit); training ends at the first limit reached"
     )
     learning_rate: float = within(
         0, 1000, default=0.05, open_low=True, help="learning rate of the first step; falls to 0"
     )
-    seed: int = within(0, LARGEST_SEED, default=0, help="seed of everything random")
+    seed: int = within(0, LARGEST_SEED, default=0, help="random seed")
 
     def __post_init__(self):
         check(self)

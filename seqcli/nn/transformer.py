@@ -43,7 +43,7 @@ class TransformerConfig:
     groups: int = within(0, 1 << 10, default=0, help="key-value heads (0: one per query head)")
     hidden: int = within(0, 1 << 18, default=0, help="width inside the feed-forward networks (0: 4 D; swiglu: 8/3 D)")
     window: int = within(
-        1, 1 << 20, default=256, help="longest stretch of tokens seen at once; longer texts are read in windows"
+        1, 1 << 20, default=256, help="maximum number of tokens read at once; longer texts are read in windows"
     )
     positions: str = one_of(POSITIONS, default="rotary", help="position encoding")
     activation: str = one_of(ACTIVATIONS, default="swiglu", help="activation of the feed-forward networks")
@@ -57,19 +57,27 @@ class TransformerConfig:
     # What pretrained models need besides
     head_width: int = within(0, 1 << 12, default=0, help="width of a head (0: width / heads)")
     attention_bias: str = one_of(
-        BIASES, default="as_bias", help="biases in attention: as `bias` says, of queries, keys and values, or of all"
+        BIASES,
+        default="as_bias",
+        help="biases in attention: as set by `bias`, in the queries, keys and values only, or in all projections",
     )
-    epsilon: float = within(0, 1, default=0.0, help="what norms add to the variance (0: 1e-6 for rms, 1e-5 for layer)")
+    epsilon: float = within(
+        0, 1, default=0.0, help="epsilon that the norms add to the variance (0: 1e-6 for rms, 1e-5 for layer)"
+    )
     embedding_width: int = within(0, 1 << 16, default=0, help="width of the token embeddings (0: width D)")
     embedding_norm: bool = setting(False, help="LayerNorm after the embeddings")
-    token_types: int = within(0, 1 << 10, default=0, help="number of segment embeddings; every token has the first")
-    first_position: int = within(0, 1 << 10, default=0, help="number of the first learned position")
+    token_types: int = within(0, 1 << 10, default=0, help="number of segment embeddings; all tokens use the first")
+    first_position: int = within(0, 1 << 10, default=0, help="index of the first learned position")
     rotary_base: float = within(1, 1e12, default=10000.0, help="base of the rotary frequencies")
     rotary_scaling: str = one_of(SCALINGS, default="none", help="scaling of the rotary frequencies")
-    rotary_factor: float = within(1, 1e6, default=1.0, help="how far frequencies are scaled")
-    rotary_low: float = within(1e-6, 1e6, default=1.0, help="turns in rotary_window below which llama3 scales fully")
-    rotary_high: float = within(1e-6, 1e6, default=4.0, help="turns in rotary_window above which llama3 does not scale")
-    rotary_window: int = within(0, 1 << 24, default=0, help="window for which the frequencies were made (llama3)")
+    rotary_factor: float = within(1, 1e6, default=1.0, help="factor by which the frequencies are divided")
+    rotary_low: float = within(
+        1e-6, 1e6, default=1.0, help="rotations within rotary_window below which a frequency is fully scaled (llama3)"
+    )
+    rotary_high: float = within(
+        1e-6, 1e6, default=4.0, help="rotations within rotary_window above which a frequency is not scaled (llama3)"
+    )
+    rotary_window: int = within(0, 1 << 24, default=0, help="window that the model was first trained with (llama3)")
 
     def __post_init__(self):
         check(self)

@@ -136,43 +136,51 @@ class Plan:
     optimizer: str = one_of(
         tuple(OPTIMIZERS),
         default="adamw",
-        help="AdamW, Muon (matrices by orthogonal steps, all else by AdamW) or plain SGD",
+        help="AdamW, Muon (orthogonalized updates of matrices, AdamW for the rest) or plain SGD",
     )
     learning_rate: float = within(0, 1e6, default=1e-3, open_low=True, help="peak learning rate")
     batch_tokens: int = within(
-        0, 1 << 30, default=0, help="tokens per batch (0: a hundredth of the text, 256 to 4,096)"
+        0, 1 << 30, default=0, help="tokens per batch (0: 1 % of the text, between 256 and 4,096)"
     )
     accumulate: int = within(1, 1 << 20, default=1, help="batches per step")
-    bptt: int = within(1, 1 << 20, default=128, help="tokens of back-propagation through time in running text")
+    bptt: int = within(
+        1, 1 << 20, default=128, help="length of back-propagation through time on running text, in tokens"
+    )
     epochs: float = within(0, _MOST, default=0.0, help="passes over the text (0: no limit)")
     steps: int = within(0, _MOST, default=0, help="updates (0: no limit)")
     minutes: float = within(
         0,
         _MOST,
         default=0.0,
-        help="minutes from start to exit, reading and saving included (0: no limit); what ends first counts",
+        help="minutes from start to exit, including reading and saving (0: no limit); training ends at the first limit reached",
     )
     warmup: int = within(0, _MOST, default=100, help="steps of linear warm-up, at most a tenth of the budget")
-    schedule: str = one_of(SCHEDULES, default="cosine", help="course of the learning rate after the warm-up")
+    schedule: str = one_of(SCHEDULES, default="cosine", help="learning rate schedule after the warm-up")
     floor: float = fraction(
-        0.05, help="share of the peak rate at which cosine, linear and wsd end; least factor of plateau"
+        0.05, help="final learning rate of cosine, linear and wsd as a share of the peak; minimum factor of plateau"
     )
-    cooldown: float = fraction(0.2, help="share of the budget in which wsd falls")
-    decay: float = fraction(0.5, help="factor of the rate when an evaluation is not better (plateau)")
-    weight_decay: float = within(0, 1e6, default=0.1, help="decoupled weight decay of the matrices")
+    cooldown: float = fraction(0.2, help="share of the budget in which wsd decays")
+    decay: float = fraction(0.5, help="factor applied to the learning rate when an evaluation is not better (plateau)")
+    weight_decay: float = within(0, 1e6, default=0.1, help="decoupled weight decay of the weight matrices")
     beta1: float = fraction(0.9, help="decay of the first moment")
     beta2: float = fraction(0.99, help="decay of the second moment")
-    clip: float = within(0, 1e9, default=1.0, open_low=True, help="largest norm of the gradient")
+    clip: float = within(0, 1e9, default=1.0, open_low=True, help="maximum norm of the gradient")
     label_smoothing: float = fraction(0.0, help="share of the target probability spread over all classes")
     piece_dropout: float = fraction(
-        0.0, help="share of pieces split into smaller ones, anew in each epoch (classifiers, translators)"
+        0.0,
+        help="share of pieces that are split into smaller ones, drawn anew in each epoch (classifiers, translators)",
     )
     ema: float = fraction(
-        0.0, help="decay of a moving average of the weights, which is what is evaluated and saved (0: none)"
+        0.0,
+        help="decay of an exponential moving average of the weights, which is evaluated and saved instead of them (0: none)",
     )
-    average: float = fraction(0.0, help="last share of the budget over which weights are averaged uniformly (0: none)")
-    evaluations: int = within(0, _MOST, default=4, help="evaluations over the whole budget, the last at its end")
-    evaluate_every: int = within(0, _MOST, default=0, help="steps between evaluations instead")
+    average: float = fraction(
+        0.0, help="share of the budget, at its end, over which the weights are averaged uniformly (0: none)"
+    )
+    evaluations: int = within(
+        0, _MOST, default=4, help="number of evaluations over the whole budget, the last at its end"
+    )
+    evaluate_every: int = within(0, _MOST, default=0, help="steps between evaluations; overrides evaluations")
     patience: int = within(0, _MOST, default=0, help="stop after this many evaluations without improvement (0: never)")
     save_minutes: float = within(
         0, _MOST, default=10.0, open_low=True, help="minutes between checkpoints; one is also saved at each evaluation"

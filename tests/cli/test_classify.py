@@ -209,9 +209,9 @@ def test_a_word_is_worth_what_goes_with_it(here, places, arch):
     ]
     assert [float(row[4]) for row in done.rows[1:]] == pytest.approx(want, abs=2e-4)
     value, empty = in_json(here("classify", text, "", "-m", place, "--explain", "--json"))
-    assert list(value) == ["line", "text", "label", "probability", "words"] and value["probability"] == pytest.approx(
-        p.max(), rel=1e-5
-    )
+    assert list(value) == ["line", "text", "label", "probability", "words", "grouped"] and value[
+        "probability"
+    ] == pytest.approx(p.max(), rel=1e-5)
     assert [(row["word"], row["change"]) for row in value["words"]] == [
         (w, pytest.approx(c, abs=2e-4)) for w, c in zip(words, want)
     ]

@@ -52,7 +52,7 @@ OPTIONS = {
     "classify --model-path model hello": "--model model",
     "score --ppl hello": "--level corpus",
     "score --workers 2 hello": "--threads 2",
-    "classify --lr 0.1 hello": "--learning-rate is an option of `seqcli train lm`",
+    "classify --lr 0.1 hello": "--learning-rate is an option of `seqcli score`, `seqcli train lm`",
     "info -m model": "give the folder of the model without an option",
     "--model model score hello": "it is an option of `seqcli tokenize`",
 }

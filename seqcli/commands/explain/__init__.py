@@ -22,14 +22,14 @@ def explain(
     surprisal: Annotated[
         bool,
         typer.Option(
-            "--surprisal", help="How much each token surprises the model, and what it expected.", rich_help_panel=_VIEWS
+            "--surprisal", help="Surprisal of each token, and the tokens that were expected.", rich_help_panel=_VIEWS
         ),
     ] = False,
     attention: Annotated[
         bool,
         typer.Option(
             "--attention",
-            help="Where each token looks, by layer and head (transformers, translators).",
+            help="Attention weights of each layer and head (transformers, translators).",
             rich_help_panel=_VIEWS,
         ),
     ] = False,
@@ -37,7 +37,7 @@ def explain(
         bool,
         typer.Option(
             "--gates",
-            help="What the gates and the hidden state do at each token (rnn, lstm, gru).",
+            help="Gates and hidden state at each token (rnn, lstm, gru).",
             rich_help_panel=_VIEWS,
         ),
     ] = False,
@@ -45,14 +45,14 @@ def explain(
         bool,
         typer.Option(
             "--reach",
-            help="How far back the model remembers: loss by context, gradients, cost.",
+            help="How much earlier tokens matter: loss by length of the context, gradients, cost.",
             rich_help_panel=_VIEWS,
         ),
     ] = False,
     positions: Annotated[
         bool,
         typer.Option(
-            "--positions", help="How alike the encodings of positions are (transformers).", rich_help_panel=_VIEWS
+            "--positions", help="Similarity of the position encodings (transformers).", rich_help_panel=_VIEWS
         ),
     ] = False,
     search: Annotated[
@@ -64,26 +64,27 @@ def explain(
     ngram: Annotated[
         bool,
         typer.Option(
-            "--ngram", help="The n-gram and the back-offs behind each number (ngram).", rich_help_panel=_VIEWS
+            "--ngram", help="The matched n-gram and the back-offs of each probability (ngram).", rich_help_panel=_VIEWS
         ),
     ] = False,
     words: Annotated[
-        bool, typer.Option("--words", help="What each word adds to the label (classifiers).", rich_help_panel=_VIEWS)
+        bool,
+        typer.Option("--words", help="Contribution of each word to the label (classifiers).", rich_help_panel=_VIEWS),
     ] = False,
     embeddings: Annotated[
         bool,
         typer.Option(
             "--embeddings",
-            help="The words nearest to each word, and all of them in a plane (embeddings, neural models).",
+            help="Nearest neighbours of each word, and a plot of all words (embeddings, neural models).",
             rich_help_panel=_VIEWS,
         ),
     ] = False,
     layer: Annotated[
         int | None,
-        typer.Option(parser=number(ranges.COUNT), help="Layer of the attention to show large.  [default: the last]"),
+        typer.Option(parser=number(ranges.COUNT), help="Attention layer to enlarge.  [default: the last]"),
     ] = None,
     head: Annotated[
-        int | None, typer.Option(parser=number(ranges.COUNT), help="Attention head to show large.  [default: 1]")
+        int | None, typer.Option(parser=number(ranges.COUNT), help="Attention head to enlarge.  [default: 1]")
     ] = None,
     token: Annotated[
         int | None,
@@ -92,7 +93,7 @@ def explain(
         ),
     ] = None,
     top_k: Annotated[
-        int, typer.Option(parser=number(ranges.TOP_K), help="Number of expected tokens or nearest words to name.")
+        int, typer.Option(parser=number(ranges.TOP_K), help="Number of expected tokens or nearest words to show.")
     ] = 5,
     beam_size: Annotated[int, typer.Option(parser=number(ranges.BEAM), help="Number of hypotheses of --search.")] = 4,
     png: Annotated[
@@ -112,7 +113,7 @@ def explain(
     results: Results,
     given: GivenOptions,
 ) -> None:
-    """Show what a model does with a text; without a view, what suits the model.
+    """Show how a model processes a text; by default, in the views that suit the model.
 
     The views appear as tables and pictures. --json writes their numbers, --png a picture, and --html a
     page that needs no network.

@@ -55,7 +55,7 @@ def score(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Compare the minimal pairs in FILE: tab-separated good, bad and tag, JSON Lines as of BLiMP, or a .csv, .json or .parquet table with columns of these names.",
+            help="Compare the minimal pairs in FILE: tab-separated good, bad and tag, JSON Lines as in BLiMP, or a .csv, .json or .parquet table with columns of these names.",
         ),
     ] = None,
     base: Annotated[

@@ -26,7 +26,7 @@ class Adaptation:
         typer.Option(
             "--cache",
             help="Mix in a cache of the latest tokens: the continuous cache of a neural model, the unigram cache of an n-gram model. "
-            "Lines continue each other; every file, or every document, starts afresh.",
+            "The cache is kept from line to line and emptied before each file, or each document.",
         ),
     ] = False
     weight: Annotated[
@@ -37,7 +37,7 @@ class Adaptation:
         float | None,
         typer.Option(
             parser=number(ranges.THETA),
-            help="How much the likeness of states counts in the cache of a neural model.  [default: 0.5]",
+            help="Sharpness of a neural model's cache: how strongly similar hidden states are preferred.  [default: 0.5]",
         ),
     ] = None
     window: Annotated[

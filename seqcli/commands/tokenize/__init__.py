@@ -47,7 +47,9 @@ def tokenize(
             help="Sample a segmentation, with probability proportional to p^ALPHA.",
         ),
     ] = None,
-    vocab: Annotated[bool, typer.Option("--vocab", help="List the vocabulary with its ids; reads no text.")] = False,
+    vocab: Annotated[
+        bool, typer.Option("--vocab", help="List the vocabulary with its ids, without reading any text.")
+    ] = False,
     stats: Annotated[
         bool,
         typer.Option("--stats", help="Show bytes per token, tokens per word and other statistics, one row per -m."),

@@ -54,7 +54,7 @@ def classifier(
         typer.Option(
             parser=label_names,
             metavar="LABEL=NAME,...",
-            help="Rename labels of the texts, such as 0=negative,1=positive; labels with one name become one.",
+            help="Rename labels of the texts, such as 0=negative,1=positive; labels with the same name are merged.",
             rich_help_panel="Input",
         ),
     ] = None,
@@ -65,7 +65,9 @@ def classifier(
     settings: Settings,
     runs: Annotated[
         int,
-        typer.Option(parser=number(ranges.RUNS), help="Train so many, with seeds one after another, into DIR/seed-N."),
+        typer.Option(
+            parser=number(ranges.RUNS), help="Number of runs, each with the next seed, written to DIR/seed-N."
+        ),
     ] = 1,
     metric: Annotated[
         str | None,
@@ -85,7 +87,7 @@ def classifier(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Initialize the body from this model, ours (rnn, lstm, gru, transformer) or of Hugging Face (folder or hf:NAME); sets --arch.",
+            help="Initialize the body from this model (rnn, lstm, gru or transformer), a seqcli or Hugging Face folder or hf:NAME; sets --arch.",
         ),
     ] = None,
     tokenizer: Annotated[

@@ -38,7 +38,7 @@ def embeddings(
     ] = "skipgram",
     preset: Preset = None,
     dim: Annotated[
-        int | None, typer.Option(parser=number(ranges.DIM), help="Width of the vectors.  [default: 100]")
+        int | None, typer.Option(parser=number(ranges.DIM), help="Dimension of the vectors.  [default: 100]")
     ] = None,
     window: Annotated[
         int | None,
@@ -70,11 +70,11 @@ def embeddings(
     machine: Machine,
     debug: Debug = False,
 ) -> None:
-    """Train word embeddings: vectors of words, close together where words occur in similar contexts.
+    """Train word embeddings: words that occur in similar contexts get similar vectors.
 
-    skipgram and cbow also learn vectors of character n-grams (3 to 6 characters, as fastText does), of which the vectors of
-    unknown words are composed; --set longest=0 leaves them out. All cores train at once, and the result then differs a
-    little from run to run; with --threads 1 the same text and seed give identical vectors, also if the training was
+    skipgram and cbow also learn vectors of character n-grams (3 to 6 characters, as fastText does), from which the
+    vectors of unknown words are computed; --set longest=0 disables them. All cores train in parallel, so the result differs
+    slightly from run to run; with --threads 1 the same text and seed give identical vectors, even if the training was
     interrupted and resumed.
 
     Examples:

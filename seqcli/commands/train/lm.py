@@ -70,7 +70,7 @@ def lm(
         int | None,
         typer.Option(
             parser=memory_size,
-            help="Memory limit for counting, then disk: 500M, 2G (ngram).  [default: half of the memory]",
+            help="Memory limit for counting, such as 500M or 2G; beyond it, disk is used (ngram).  [default: half of the memory]",
         ),
     ] = None,
     *,
@@ -87,7 +87,7 @@ def lm(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Initialize the weights from this language model, ours or of Hugging Face (folder or hf:NAME); sets --arch.",
+            help="Initialize the weights from this language model, a seqcli or Hugging Face folder or hf:NAME; sets --arch.",
         ),
     ] = None,
     tokenizer: Annotated[
@@ -124,8 +124,8 @@ def lm(
     compared in a table, best first. A setting applies to the architectures that have it; --resume continues the unfinished
     ones.
 
-    A corpus too large for one machine is counted in parts, each with --counts-only, and made a model of with --merge: the
-    one that a single run would make (docs/scale.md).
+    A corpus too large for one machine is counted in parts, each with --counts-only, and the counts are merged into a model
+    with --merge: the same as that of a single run (docs/scale.md).
 
     Examples:
       seqcli train lm text.txt -o model

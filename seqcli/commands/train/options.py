@@ -45,7 +45,7 @@ Preset = Annotated[
 ]
 Order = Annotated[
     int | None,
-    typer.Option(parser=number(ranges.ORDER), help="Order of the n-grams, the length of the longest (ngram)."),
+    typer.Option(parser=number(ranges.ORDER), help="Length of the longest n-grams (ngram)."),
 ]
 Valid = Annotated[
     list[str] | None,
