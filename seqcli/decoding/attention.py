@@ -18,7 +18,7 @@ from seqcli.text import EOS, EOS_ID, WORD, one_line
 from seqcli.token_batch import TokenBatch
 
 _AT_ONCE = 64  # translations
-_UNFINISHED = ("\ufffd", "\x1a")  # how a text ends whose last character has not all its tokens
+_UNFINISHED = ("\ufffd", "\x1a")  # ends of a text whose last character is still incomplete
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ def _source_pieces(opened: OpenTranslator, translation: TranslatedLine) -> Itera
     at = 0
     for tokens in translation.parts:
         for token in tokens[:-1].tolist():
-            piece = next(piece for piece in pieces if piece.id == token)  # those of blank windows are passed over
+            piece = next(piece for piece in pieces if piece.id == token)  # pieces of blank windows are skipped
             at = piece.end
             yield piece
         yield Piece(EOS, EOS_ID, at, at)
 
 
 def _target_pieces(opened: OpenTranslator, translation: TranslatedLine) -> Iterator[Piece]:
-    """The tokens of each window's translation with their places in the text, by how far those before them reach."""
+    """The tokens of each window's translation with their offsets in the text, from the decoded length of each prefix."""
     vocabulary, text, at = opened.target.vocabulary(), translation.best.text, 0
     for ids in translation.best.parts:
         said = opened.target.decode(ids)

@@ -1,21 +1,22 @@
-"""Beam search: the likeliest continuations, for every model that can extend a state and reorder it.
+"""Beam search: the most likely continuations, for every model that can extend a state and reorder it.
 
-A step extends the `beam_size` hypotheses of each source by every token. Those of the `beam_size` best of all extensions
-that end are complete; the `beam_size` best that do not end go on. A beam of 1 is greedy: it ends with its first end. One
-that drops nothing is exhaustive. Hypotheses compare by
+Each step extends the `beam_size` hypotheses of each source by every token. Of the `beam_size` best extensions, those that
+end are complete; the `beam_size` best that do not end stay live. With a beam of 1 the search is greedy and stops at the first
+end; if nothing is ever dropped, it is exhaustive. Hypotheses are compared by
 
-    score = log p / length ^ length_penalty        (length: tokens, `</s>` too; 0 compares probabilities)
+    score = log p / length ^ length_penalty        (length: tokens, including `</s>`; 0 compares probabilities)
 
-Longer is never likelier, so what a live hypothesis can still reach is log p / longest ^ length_penalty, `longest` being
-its own source's: a source is done when no live one can reach the worst of its `n_best`, and nothing better is lost by that.
-It is also done when `beam_size` are complete and no live one is better than the worst of them as it stands, which takes half
-the steps. These are the rules of transformers (`early_stopping=False`).
+log p never increases with length, so the best score that a live hypothesis can still reach is
+log p / longest ^ length_penalty, where `longest` is the maximum length for its source. A source is done when no live
+hypothesis can reach the worst of its `n_best`; this never loses a better one. It is also done when `beam_size` hypotheses are
+complete and no live one has a better score than the worst of them, which halves the number of steps. These are the rules of
+transformers (`early_stopping=False`).
 
-A hypothesis's extensions differ by their logits alone, and one of them ends: so the best of all that go on are among the
-`beam_size` + 1 best of each.
+The extensions of a hypothesis differ only in their logits, and at most one of them ends with `</s>`, so the best live extensions are
+among the `beam_size` + 1 best of each hypothesis.
 
-A text may have several segmentations: of the hypotheses that spell one text only the best is kept, and a beam that ends with
-fewer texts than were asked for, although it has dropped hypotheses, is doubled.
+A text may have several segmentations: of the hypotheses with the same text only the best is kept. If the search finds fewer
+texts than requested but has dropped hypotheses, it is repeated with a beam twice as wide.
 """
 
 from __future__ import annotations
@@ -32,23 +33,23 @@ from seqcli.decoding.logits import HostLogits, extended
 from seqcli.decoding.policy import repeats, top
 from seqcli.interfaces import AutoregressiveModel, Logits, State
 
-_WIDEST = 1 << 24  # logits that a doubled beam may hold at a time: 64 MB
+_WIDEST = 1 << 24  # maximum number of logits at a time with a doubled beam: 64 MB
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    ids: list[int]  # `</s>` too, where it has `ended`
+    ids: list[int]  # including `</s>` if it has `ended`
     log_prob: float  # natural, of all ids
     score: float
-    ended: bool  # False: cut at the greatest length
+    ended: bool  # False: cut at the maximum length
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the search for one source: the extensions that it keeps, best first.
+    """A step of the search for one source: the extensions that are kept, best first.
 
-    first: whether a search begins; parent: among the hypotheses of the step before that go on; log_prob: of all tokens; done:
-    whether it is complete, or as long as it may be.
+    first: whether this is the first step of a search; parent: index among the live hypotheses of the previous step; log_prob:
+    of all tokens; done: whether the hypothesis is complete or has its maximum length.
     """
 
     first: bool
@@ -63,7 +64,7 @@ _WATCH: ContextVar[Callable[[Step], None] | None] = ContextVar("watch", default=
 
 @contextmanager
 def watched(watch: Callable[[Step], None]) -> Iterator[None]:
-    """Searches for one source, inside, tell `watch` of every step; the result does not change."""
+    """A context in which `watch` is called with every step of a search for one source. Results do not change."""
     token = _WATCH.set(watch)
     try:
         yield
@@ -73,8 +74,8 @@ def watched(watch: Callable[[Step], None]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Spelling:
-    """The text of a hypothesis. Both functions get the index of the source and all token ids. text: hypotheses with
-    the same text count as one; stops: whether the text ends here, without `</s>`."""
+    """The text of a hypothesis. Both functions take the index of the source and all token ids. text: hypotheses with
+    the same text count as one; stops: whether the text ends here without `</s>`."""
 
     text: Callable[[int, list[int]], Hashable] = lambda source, ids: tuple(ids)
     stops: Callable[[int, list[int]], bool] | None = None
@@ -95,12 +96,13 @@ def search(
     never: list[int],
     spelling: Spelling = Spelling(),
 ) -> list[list[Hypothesis]]:
-    """The `n_best` best hypotheses of each of B sources that spell different texts, best first; fewer only where there are no
-    more, or none were found by the widest beam that memory allows.
+    """The `n_best` best hypotheses with different texts for each of B sources, best first; fewer only if there are no
+    more, or if the widest beam that memory allows finds no more.
 
-    log_prob: [B, V] of the first token, -inf for what it cannot be; state: of the same B rows; prefix: tokens that all
-    hypotheses begin with, read by `state` and counted in `log_prob`; max_new_tokens: after them, of all or of each source
-    [B]; no_repeat_ngram: no n tokens of a hypothesis occur twice in it (0: they may); never: tokens that no later token can be.
+    log_prob: [B, V] of the first token, -inf for tokens that are not allowed; state: of the same B rows; prefix: tokens that all
+    hypotheses begin with, already read by `state` and counted in `log_prob`; max_new_tokens: maximum number of tokens after the
+    prefix, for all sources or for each [B]; no_repeat_ngram: size of the n-grams that may occur only once (0: no limit); never:
+    tokens that are not allowed after the first.
     """
     assert 1 <= n_best <= beam_size and length_penalty >= 0 and np.min(max_new_tokens, initial=1) >= 1
     longest = np.broadcast_to(len(prefix) + np.asarray(max_new_tokens), len(log_prob))
@@ -131,9 +133,9 @@ def _search(
     dropped = dict.fromkeys(found, False)
     complete = np.full((len(sources), beam_size), -np.inf)  # scores of the best, [B, k]
     ids = np.tile(np.asarray(prefix, np.int64), (len(sources), 1, 1))  # [B, live, length]
-    total = np.zeros((len(sources), 1))  # log p of an extension: a logit + its row's total
+    total = np.zeros((len(sources), 1))  # log p of an extension: its log-probability + the total of its row
     logits: Logits = HostLogits(log_prob.copy(), log_probs=True)
-    absent: list[int] = []  # tokens that none can be extended by
+    absent: list[int] = []  # tokens that are not allowed
     while len(sources):
         # 1. The best of all extensions
         repeated = repeats(ids.reshape(ids.shape[0] * ids.shape[1], -1), n=no_repeat_ngram)
@@ -149,7 +151,7 @@ def _search(
         ids = np.concatenate([np.take_along_axis(ids, parent[:, :, None], axis=1), token[:, :, None]], axis=2)
         for source in sources[(total[:, beam_size:] > -np.inf).any(axis=1)].tolist():
             dropped[source] = True
-        # 2. Those of the best that have ended are complete
+        # 2. The best extensions that have ended are complete
         length, first = ids.shape[2], len(prefix) + 1
         possible = total > -np.inf
         ended = token == end if end is not None else np.zeros(token.shape, bool)
@@ -165,12 +167,12 @@ def _search(
         complete = -np.sort(-np.concatenate([complete, scores], axis=1), axis=1)[:, :beam_size]
         if watch := _WATCH.get():
             watch(_step(parent[0], token[0], total[0], done[0], beam_size=beam_size, first=length == first))
-        # 3. The best that have not go on
+        # 3. The best that have not ended stay live
         going = np.argsort(done | ~possible, axis=1, kind="stable")[:, :beam_size]
         total[done] = -np.inf
         total, parent, token = (np.take_along_axis(each, going, axis=1) for each in (total, parent, token))
         ids = np.take_along_axis(ids, going[:, :, None], axis=1)
-        # 4. Sources that can find no better one leave
+        # 4. Remove the sources that are done
         for source in sources[kept.any(axis=1)].tolist():
             found[source] = _best(found[source], n_best, text=partial(spelling.text, source))
         worst = np.array([found[s][-1].score if len(found[s]) == n_best else -np.inf for s in sources.tolist()])
@@ -184,7 +186,7 @@ def _search(
         rows = (alive[:, None] * width + parent[alive]).ravel()
         sources, longest, complete, ids = sources[alive], longest[alive], complete[alive], ids[alive]
         total, token = total[alive], token[alive]
-        # 5. The others read their last tokens
+        # 5. Read the last token of the others
         logits, state = extended(model, token.ravel(), state.reorder(rows))
         absent = never
     return found, dropped
@@ -193,7 +195,7 @@ def _search(
 def _step(
     parent: np.ndarray, token: np.ndarray, log_prob: np.ndarray, done: np.ndarray, *, beam_size: int, first: bool
 ) -> Step:
-    """What is kept of the best extensions, [2 k]."""
+    """The step, from the best extensions, [2 k]."""
     going = ~done & (np.cumsum(~done) <= beam_size)
     kept = (log_prob > -np.inf) & (going | (done & (np.arange(len(done)) < beam_size)))
     return Step(first, *(each[kept].tolist() for each in (parent, token, log_prob, done)))

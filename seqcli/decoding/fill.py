@@ -1,9 +1,9 @@
-"""Filling in `[MASK]`: what a masked model expects where a text hides a word (Devlin et al. 2019).
+"""Fill-mask: the tokens that a masked model predicts for each `[MASK]` of a text (Devlin et al. 2019).
 
-A mask is one token. Between pieces of words it stands for a whole piece with the space before it, between whole words for a word, so
-that `very [MASK].` is `very`, a mask and `.` to the former, and to the latter `very` and a mask: their words end at blanks.
+A mask is one token. With a subword tokenizer it stands for a piece including the space before it, so `very [MASK].` becomes
+`very`, a mask and `.`. With the words tokenizer, whose words end at blanks, it stands for a word: `very` and a mask.
 
-A tokenizer of another tool has a mask of its own, such as `<mask>`, which stands in a text as that tool writes it.
+The tokenizer of another tool has its own mask token, such as `<mask>`, which may also be written in the text.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from seqcli.text import SPACE_MARK
 
 MASK = "[MASK]"
 _HIDDEN = "\ufffc"  # stands for the mask while the text is tokenized: "object replacement character"
-_AT_ONCE = 1 << 22  # so many logits are held at a time
+_AT_ONCE = 1 << 22  # maximum number of logits held at a time
 
 
 def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling]:
-    """The k most likely tokens for each mask of each text, all masks of a text at once. Raises UsageError for a model
-    that is not masked, InputError for a text without a mask."""
+    """The k most likely tokens for each mask of each text; all masks of a text are predicted at once. Raises UsageError
+    for a model that is not masked, InputError for a text without a mask."""
     model, reader, names = opened.model, RecordReader.of(opened), opened.tokenizer.vocabulary()
     if not isinstance(model, MaskFiller):
         cure = "give one trained with --objective masked or hybrid"
@@ -45,7 +45,7 @@ def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling
 
 
 def _masked(reader: RecordReader, text: str, names: Sequence[str]) -> np.ndarray:
-    """The tokens of a text, each of its masks as the token V. names: of the V tokens."""
+    """The token ids of a text, with V as the id of each mask. names: of the V tokens."""
     own = _own_mask(reader.tokenizer)
     if MASK not in text and not (own and own in text):
         raise InputError(f"no {MASK} in {text!r}", cure=f"write {MASK} for each word to fill in")
@@ -53,7 +53,7 @@ def _masked(reader: RecordReader, text: str, names: Sequence[str]) -> np.ndarray
         return _with_own_mask(reader, text.replace(MASK, own), size=len(names))
     hidden = text.replace(_HIDDEN, " ").replace(MASK, _HIDDEN)
     ids: list[int] = []
-    covered = 0  # masks that have their token
+    covered = 0  # number of masks that already have their token
     for piece in reader.pieces(hidden, whole=True):
         masks = hidden.count(_HIDDEN, piece.start, piece.end)
         first = hidden.count(_HIDDEN, 0, piece.start)
@@ -69,14 +69,14 @@ def _masked(reader: RecordReader, text: str, names: Sequence[str]) -> np.ndarray
 
 
 def _own_mask(tokenizer: Tokenizer) -> str | None:
-    """How a tokenizer writes its own mask, where it has one."""
+    """The tokenizer's own mask token, or None."""
     if not isinstance(tokenizer, Renumbered) or tokenizer.mask_id is None:
         return None
     return tokenizer.file_vocabulary()[tokenizer.mask_id]
 
 
 def _with_own_mask(reader: RecordReader, text: str, *, size: int) -> np.ndarray:
-    """The same of a text with the tokenizer's own masks."""
+    """As `_masked`, for a text with the tokenizer's own mask token."""
     assert isinstance(reader.tokenizer, Renumbered)
     mask = int(np.flatnonzero(reader.tokenizer.file_ids == reader.tokenizer.mask_id)[0])
     ids = np.array([piece.id for piece in reader.pieces(text, whole=True)], np.int64)

@@ -27,10 +27,14 @@ from seqcli.results.language import Continuation
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 from seqcli.token_batch import padded
 
-_AT_ONCE = 1 << 22  # so many logits are held at a time
-_REMEMBERED = 1 << 13  # hypotheses whose texts are kept to grow others from
+_AT_ONCE = 1 << 22  # maximum number of logits held at a time
+_REMEMBERED = 1 << 13  # hypotheses whose texts are cached, to be extended by others
 
-END, STOP, LENGTH = "end", "stop", "length"  # `</s>` came, or a stop string, or as many tokens as asked for
+END, STOP, LENGTH = (
+    "end",
+    "stop",
+    "length",
+)  # `</s>` was generated, a stop string was found, or the maximum number of tokens was reached
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,8 @@ class Sample(NamedTuple):
 
 class GrowingText:
     """The continuation of a prompt while it is generated. ids: generated tokens, including `</s>`; log_prob: natural,
-    of all of them under the model itself, whatever the policy; text: the continuation so far; finish_reason: END,
-    STOP or LENGTH, None while it grows."""
+    of all of them under the model itself, before the policy is applied; text: the continuation so far; finish_reason:
+    END, STOP or LENGTH, None until it is finished."""
 
     def __init__(self, opened: OpenModel, sample: Sample, start: Start, settings: GenerationSettings):
         self.line, self.number, self.prompt = sample
@@ -135,7 +139,7 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
     """Generates all samples together; yields a row each time it has grown by a token."""
     policy = settings.policy
     random = [numbers(settings.seed, line=sample.line, sample=sample.number) for sample in samples]
-    # 1. Every prompt is read once; a sample's first number says where in it the first token begins
+    # 1. Read every prompt once; the first random number of a sample chooses where the first token begins
     u = np.array([one.random() for one in random])
     starts, first, may, state = _begun(opened, samples, u=u, temperature=policy.temperature if policy.random else 0)
     logits: Logits = HostLogits(first, log_probs=opened.model.logits_are_log_probs, may=may)
@@ -143,13 +147,13 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
     history = padded([row.prompt.ids[: start.kept] for row, start in zip(rows, starts)], fill=BOS_ID)
     alive, never = np.arange(len(rows)), _never(opened)
     while True:
-        # 2. A token of each row
+        # 2. Draw a token for each row
         u = np.array([random[row].random() for row in alive])
         drawn, log_prob = logits.draw(policy, u, history=history, never=never)
         for row, token, value in zip(alive, drawn.tolist(), log_prob.tolist()):
             rows[row].add(token, value)
             yield rows[row]
-        # 3. Those that go on read it
+        # 3. Extend the rows that are not finished
         on = np.flatnonzero([rows[row].finish_reason is None for row in alive])
         if not len(on):
             return

@@ -1,6 +1,6 @@
-"""The logits of a step, for searches and draws: in numpy, or on the device of the network that computed them.
+"""The logits of a decoding step, for search and sampling: in numpy, or on the device of the network that computed them.
 
-On a device [B, V] logits would have to be fetched at every step; `nn/device_logits.py` chooses there.
+Copying [B, V] logits from a device at every step would be slow, so `nn/device_logits.py` selects tokens on the device.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from seqcli.interfaces import AutoregressiveModel, Best, Drawn, Logits, OnDevice
 
 
 class HostLogits:
-    """values: float [B, V], which are asked once and may be changed; log_probs: whether they are log-probabilities, of which nothing
-    is to be subtracted; may: bool [B, V], tokens that can be drawn, None for all."""
+    """Logits in numpy, for a single call of `best` or `draw`. values: float [B, V], may be overwritten; log_probs: whether they
+    are log-probabilities, which need no normalisation; may: bool [B, V], tokens that can be drawn, None for all."""
 
     def __init__(self, values: np.ndarray, *, log_probs: bool, may: np.ndarray | None = None):
         self._values, self._log_probs, self._may = values, log_probs, may
@@ -43,14 +43,14 @@ class HostLogits:
 
 
 def _strike(values: np.ndarray, never: Sequence[int], forbidden: tuple[np.ndarray, np.ndarray] | None) -> None:
-    """-inf, in place, for what cannot come."""
+    """Sets the logits of tokens that are not allowed to -inf, in place."""
     values[:, list(never)] = -np.inf
     if forbidden is not None:
         values[forbidden] = -np.inf
 
 
 def extended(model: AutoregressiveModel, tokens: np.ndarray, state: State) -> tuple[Logits, State]:
-    """The logits after a token more of each row, int [B], and the state there."""
+    """The logits after one more token of each row, int [B], and the new state."""
     step, lengths = tokens.reshape(-1, 1).astype(np.int32), np.ones(len(tokens), np.int64)
     if isinstance(model, OnDevice) and model.on_device:
         return model.step(step, lengths, state)

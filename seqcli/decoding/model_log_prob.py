@@ -1,7 +1,7 @@
 """Natural log p of the next token, from the logits that a model's `extend` gives.
 
 A network's logits are log-probabilities up to a constant, so they are normalised. An n-gram model's logits are its
-log-probabilities: the p of an ARPA file need not sum to one, and what `generate` reports has to be what `score` gives.
+log-probabilities: the probabilities of an ARPA file need not sum to 1, and `generate` has to report the same values as `score`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The distribution of the next token after a text.
 
-If the text ends inside a token, the rest of that token counts: after "I stu" come "dy" and "dent". The probability of
-a piece that can be reached in both ways is their sum.
+If the text ends inside a token, the rest of that token is a candidate: "I stu" may be followed by "dy" and "dent". The
+probability of a piece that can be reached both ways is the sum of the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from seqcli.decoding.policy import top
 from seqcli.decoding.prompt import Prompt, Prompter, begin
 from seqcli.interfaces import OpenModel
 
-_AT_ONCE = 1 << 22  # so many logits are held at a time
+_AT_ONCE = 1 << 22  # maximum number of logits held at a time
 
 
 class NextTokenPredictor:
@@ -39,7 +39,7 @@ class NextTokenPredictor:
                 yield self._likeliest(prompt, np.exp(begun.log_prob[rows]), k)
 
     def _likeliest(self, prompt: Prompt, p: np.ndarray, k: int) -> list[tuple[str, float]]:
-        """p: [starts, V]; its last row are whole tokens."""
+        """p: [starts, V]; the last row is for whole tokens."""
         found = {self._names[id]: float(p[-1, id]) for id in top(p[-1:], k)[0]}
         for start, row in zip(prompt.starts[:-1], p):
             for id in () if start.only is None else start.only:

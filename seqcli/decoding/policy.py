@@ -1,15 +1,15 @@
-"""How a model's next-token distribution is changed before a token is drawn from it.
+"""Sampling settings: how the next-token distribution of a model is modified before a token is drawn.
 
-In this order, each step on what the one before left (the order of Hugging Face's transformers):
+The steps are applied in this order, each to the result of the one before (the order of Hugging Face's transformers):
 
-1. repetition penalty (Keskar et al. 2019, section 4.1): logits of tokens already there are divided by it where they
-   are positive and multiplied where they are negative. The logits of an n-gram model are log-probabilities: p^penalty.
-2. temperature: logits are divided by it; 0 leaves the likeliest token alone.
-3. top-k: the k likeliest tokens stay.
-4. top-p (Holtzman et al. 2020, equation 2): the fewest likeliest tokens whose probabilities sum to p stay.
-5. min-p (Nguyen et al. 2024): tokens at least min-p times as probable as the likeliest stay.
+1. repetition penalty (Keskar et al. 2019, section 4.1): positive logits of tokens that already occur are divided by it,
+   negative ones multiplied. The logits of an n-gram model are log-probabilities: p^penalty.
+2. temperature: logits are divided by it; 0 keeps only the most likely token.
+3. top-k: only the k most likely tokens are kept.
+4. top-p (Holtzman et al. 2020, equation 2): only the smallest set of most likely tokens whose probabilities sum to p is kept.
+5. min-p (Nguyen et al. 2024): only tokens at least min-p times as probable as the most likely one are kept.
 
-Of equally likely tokens the one with the smaller id comes first, so that exactly k stay. What stays is normalised.
+Ties are broken by the smaller id, so that exactly k tokens are kept. The kept probabilities are renormalised.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 
 from seqcli.ranges import REPETITION_PENALTY, SHARE, TEMPERATURE, TOP_K, check, ranged
 
-_BLOCK = 128  # values that are compared as one
-_ROWS = 16  # that stay in a core's cache
+_BLOCK = 128  # size of the blocks that are compared by their maximum
+_ROWS = 16  # rows per pass, so that they fit a core's cache
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def draw(log_prob: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 def repeats(ids: np.ndarray, *, n: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Rows, and tokens that complete n tokens which stand in their row already (Paulus et al. 2018, section 2.5): int64 [m] each.
+    """The tokens that would repeat an n-gram of their row (Paulus et al. 2018, section 2.5): row and token, int64 [m] each.
 
-    ids: int [B, T]; n: 0 forbids nothing.
+    ids: int [B, T]; n: size of the n-grams, 0 for none.
     """
     if not n or ids.shape[1] < n:
         return None
@@ -116,7 +116,7 @@ def log_normaliser(logits: np.ndarray) -> np.ndarray:
 
 
 def top_mask(values: np.ndarray, k: int) -> np.ndarray:
-    """The k largest entries of each row, the first of equal ones: bool [B, V]."""
+    """The k largest entries of each row, ties broken by position: bool [B, V]."""
     if k >= values.shape[1]:
         return np.ones(values.shape, bool)
     edge = np.partition(values, -k, axis=1)[:, -k, None]
@@ -125,9 +125,9 @@ def top_mask(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def top(values: np.ndarray, k: int) -> np.ndarray:
-    """Where the k largest of each row are, largest first, of equal ones the first: int64 [B, min(k, V)].
+    """Indices of the k largest entries of each row, largest first, ties broken by position: int64 [B, min(k, V)].
 
-    They lie in the k blocks whose largest are largest, of equal ones the first: each of those comes before all of any other.
+    The k largest entries lie in the k blocks with the largest maxima, so only those are searched.
     """
     rows, size = values.shape
     blocks = size // _BLOCK
@@ -142,7 +142,7 @@ def top(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def _sorted_top(values: np.ndarray, k: int) -> np.ndarray:
-    """`top` by its definition."""
+    """`top` without blocks."""
     kept = np.nonzero(top_mask(values, k))[1].reshape(len(values), -1)
     order = np.argsort(-np.take_along_axis(values, kept, axis=1), axis=1, kind="stable")
     return np.take_along_axis(kept, order, axis=1)
@@ -152,7 +152,7 @@ def _nucleus(p: np.ndarray, mass: float) -> np.ndarray:
     """The fewest most likely tokens whose probabilities sum to `mass`, at least one: bool [B, V]."""
     order = np.argsort(-p, axis=1, kind="stable")
     before = np.take_along_axis(p, order, axis=1).cumsum(axis=1)
-    before = np.concatenate([np.zeros((len(p), 1)), before[:, :-1]], axis=1)  # the sum of those that come before
+    before = np.concatenate([np.zeros((len(p), 1)), before[:, :-1]], axis=1)  # the sum of the preceding probabilities
     inside = before < mass
     inside[:, 0] = True
     kept = np.empty(p.shape, bool)

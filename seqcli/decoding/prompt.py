@@ -1,14 +1,15 @@
-"""Prompts as tokens, and where the first new token begins.
+"""Tokenizes prompts, and decides where the first new token begins.
 
-A text may end inside a token. "I stu" is `▁I ▁st u` to a sentencepiece tokenizer, but where a text goes on with "dy" the
-model has read `▁I ▁study`; "I study " ends in a lone `▁`, but a word brings its own; "학습" goes on as the one token
-`▁학습을`. Taken as they are, such tokens lead nowhere. So the first new token may begin inside the prompt, at each place
-from the last word's beginning on, if it begins with the rest of the prompt and goes beyond it:
+A prompt may end inside a token. A sentencepiece tokenizer splits "I stu" into `▁I ▁st u`, but the model was trained on texts in
+which "I study" is `▁I ▁study`; "I study " ends in a lone `▁`, although the next word includes its own; "학습" may be
+continued to the single token `▁학습을`. A model assigns little probability to the continuations of such tokens. The first new
+token may therefore begin inside the prompt, at any token from the beginning of its last word on, if it starts with the rest of
+the prompt and is longer than it:
 
-    p(it begins after i tokens, it is t | the text)  ~  p(the first i tokens) p(t | them)
+    p(token t begins after i tokens | the text)  ~  p(the first i tokens) p(t | the first i tokens)
 
-A start after all tokens is among them, with any t. Words, characters and bytes have no other; nor has a model of another tool,
-which continues the tokens of a prompt as they are, as that tool does.
+One of the starts is after all tokens of the prompt, with any t. It is the only one for the words, characters and bytes
+tokenizers, and for models of other tools, which continue the tokens of a prompt as they are.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Start:
     """A position where the first new token may begin."""
 
     kept: int  # tokens of the prompt before it
-    rest: str  # the prompt's text after it, as in pieces
+    rest: str  # the text of the prompt after it, as written in pieces
     only: np.ndarray | None  # int64, tokens that may begin here; None for all
 
 
@@ -47,16 +48,18 @@ class Prompt:
     text: str
     ids: np.ndarray  # int32 [T]
     starts: tuple[Start, ...]
-    spaced: bool = False  # it ends in a blank that no token stands for: the space that the next word brings
+    spaced: bool = (
+        False  # the prompt ends in a blank that is not part of any token: the space that the next word includes
+    )
 
 
 class Prompter:
-    """Reads texts as prompts of a model."""
+    """Turns texts into prompts for a model."""
 
     def __init__(self, opened: OpenModel):
         self._reader = RecordReader.of(opened)
         tokenizer, self._follow, self._mark = opened.tokenizer, False, SPACE_MARK
-        self._names: list[str] = []  # pieces that a text may end inside of, in order
+        self._names: list[str] = []  # pieces inside of which a text may end, sorted
         if isinstance(tokenizer, Subwords) and not isinstance(tokenizer, Renumbered):
             self._vocabulary = opened.tokenizer.vocabulary()
             self._follow, self._mark = tokenizer.spaces_follow, tokenizer.space
@@ -67,12 +70,12 @@ class Prompter:
             self._longest = max(map(len, self._names), default=0)
 
     def read(self, text: str) -> Prompt:
-        """The start of a record, read as the model reads its records."""
+        """The prompt for a text, which is tokenized like the beginning of a record."""
         text = text.encode("utf-8", "replace").decode()
         ids = self._tokens(text)
         spaced = self._ends_in_no_token(text, ids)
         if self._follow and ids[-1:].tolist() == [self._space] and text[-1:] not in BLANKS:
-            ids = ids[:-1]  # the space that the tokenizer puts after a text, which may go on without it
+            ids = ids[:-1]  # the space that the tokenizer adds after a text, which the continuation may not have
         inside = [] if self._follow and text[-1:] in BLANKS else self._inside(ids.tolist())
         return Prompt(text, ids, (*inside, Start(len(ids), "", None)), spaced)
 
@@ -80,14 +83,14 @@ class Prompter:
         return self._reader.rows(block_of([text]), whole=False).tokens
 
     def _ends_in_no_token(self, text: str, ids: np.ndarray) -> bool:
-        """Whether a text ends in a blank, without which its tokens would be the same; unknown ones are told apart by their text."""
+        """Whether a text ends in a blank that does not change its tokens; unknown tokens are compared by their text."""
         if not text[-1:].isspace() or not np.array_equal(self._tokens(text[:-1]), ids):
             return False
         whole, rest = ([piece.text for piece in self._reader.pieces(part)] for part in (text, text[:-1]))
         return whole == rest
 
     def _inside(self, ids: list[int]) -> list[Start]:
-        """The starts before the last token, from the first on at which a token can go beyond the prompt."""
+        """The starts inside the prompt, from the first one at which some token is longer than the rest of the prompt."""
         starts: list[Start] = []
         rest = ""
         for kept in range(len(ids) - 1, -1, -1):
@@ -110,7 +113,7 @@ class Prompter:
         return self._vocabulary[ids[at]].startswith(self._mark)
 
     def _beyond(self, rest: str) -> np.ndarray:
-        """The tokens that begin with `rest` and go on, by more than the space that ends a word."""
+        """The tokens that start with `rest` and are longer, by more than the space at the end of a word."""
         begin, end = bisect_left(self._names, rest + "\0"), bisect_left(self._names, rest + _LAST)
         on = [name != rest + self._mark for name in self._names[begin:end]] if self._follow else slice(None)
         return self._ids[begin:end][on]
@@ -118,7 +121,7 @@ class Prompter:
 
 @dataclass(frozen=True)
 class Beginning:
-    """The model's output at every start of some prompts, S starts in all."""
+    """The output of a model at every start of several prompts, S starts in total."""
 
     logits: np.ndarray  # float32 [S, V], as the model gives them
     log_prob: np.ndarray  # float64 [S, V], natural log p(start, token | the prompt's text)
@@ -126,12 +129,12 @@ class Beginning:
     rows: list[slice]  # of each prompt
 
     def log_shares(self, rows: slice) -> np.ndarray:
-        """log p(start | the prompt's text) of a prompt's starts: float64 [starts]."""
+        """log p(start | text of the prompt) of the starts of a prompt: float64 [starts]."""
         return np.logaddexp.reduce(self.log_prob[rows], axis=1)
 
 
 def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
-    """Reads prompts, each once for every start."""
+    """Reads each prompt once for every start."""
     starts = [(prompt.ids, start) for prompt in prompts for start in prompt.starts]
     ends = np.cumsum([len(prompt.starts) for prompt in prompts])
     rows = [slice(int(end) - len(prompt.starts), int(end)) for prompt, end in zip(prompts, ends)]
@@ -139,17 +142,17 @@ def begin(model: LanguageModel, prompts: Sequence[Prompt]) -> Beginning:
     log_p = log_probs(model, logits)
     joint = np.full(log_p.shape, -np.inf)
     for prompt, at in zip(prompts, rows):
-        path = 0.0  # log p of the prompt's tokens from its first start on
+        path = 0.0  # log p of the tokens of the prompt from the first start on
         for row, start in enumerate(prompt.starts, at.start):
             only = slice(None) if start.only is None else start.only
             joint[row, only] = path + log_p[row, only]
             if start.only is not None:
                 path += log_p[row, prompt.ids[start.kept]]
-        # p(the prompt's text): after all of its tokens any token may come, with a probability of 1 whatever the model's
-        # p sum to, so that a prompt with one start keeps the model's p
+        # p(text of the prompt). After all of its tokens any token may follow, so that start counts with a probability of 1,
+        # even if the probabilities of the model do not sum to 1: with a single start they are then unchanged
         text = np.logaddexp(np.logaddexp.reduce(joint[at.start : at.stop - 1].ravel()), path)
         if text > -np.inf:
             joint[at] -= text
-        else:  # a text that is impossible to the model goes on after all of its tokens
+        else:  # a text with probability 0 is continued after all of its tokens
             joint[at.stop - 1] = log_p[at.stop - 1]
     return Beginning(logits, joint, state, rows)

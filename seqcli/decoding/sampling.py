@@ -1,9 +1,9 @@
-"""Seeded draws: the n-th number of a sample is a function of (seed, line, sample, n), of no batch and no order.
+"""Reproducible sampling: the n-th random number of a sample depends only on (seed, line, sample, n), not on batches or order.
 
-Philox (Salmon et al. 2011) is a generator whose n-th number is a function of a key and a counter: the seed is the key,
-line and sample are the upper half of the counter.
+Philox (Salmon et al. 2011) is a counter-based generator: its n-th number is a function of a key and a counter. The seed is the
+key; line and sample are the upper half of the counter.
 
-Drawn translations take the place of what beam search finds, each row with random numbers of its own.
+`sample` returns hypotheses like those of beam search, each row sampled with its own random numbers.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def sample(
     end: int,
     never: list[int],
 ) -> list[Hypothesis]:
-    """One sample for each of B rows; arguments as in `beam.search`, `random` [B] yields a number per token.
-    `log_prob` of a hypothesis is that of the model itself, whatever the policy."""
+    """One sample for each of B rows. Arguments are as in `beam.search`; random [B] yields a number per token.
+    `log_prob` of a hypothesis is that of the model itself, before the policy is applied."""
     found: dict[int, Hypothesis] = {}
     alive, total = np.arange(len(log_prob)), np.zeros(len(log_prob))
     logits: Logits = HostLogits(log_prob.copy(), log_probs=True)

@@ -1,7 +1,7 @@
-"""The text of new tokens while they arrive: final text at once, text that may still change later.
+"""Incremental detokenization: text is emitted as soon as later tokens can no longer change it.
 
-A character may be spelled by several tokens, a stop string may span them, and the space before a word may belong to
-the prompt.
+A character may consist of several tokens, a stop string may span several tokens, and the space before the first word may
+already be in the prompt.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from seqcli.decoding.prompt import Prompt, Start
 from seqcli.interfaces import Tokenizer
 from seqcli.text import EOS_ID
 
-_WINDOW = 8  # tokens that are decoded together, so that spaces and bytes fit: more than a character has
-_UNFINISHED = ("\ufffd", "\x1a")  # how a character ends whose other bytes are missing; sentencepiece's escapes begin so
+_WINDOW = 8  # number of tokens decoded together, so that spaces and bytes are right: more than a character has
+_UNFINISHED = (
+    "\ufffd",
+    "\x1a",
+)  # end of a text whose last character is incomplete; sentencepiece's escapes begin with \x1a
 
 
 class TextStream:
@@ -26,10 +29,12 @@ class TextStream:
         ids = prompt.ids.tolist()
         window = max(0, start.kept - _WINDOW)
         self._ids = ids[window : start.kept]
-        self._before = len(self._decoded(ids[window:]))  # characters of the window that are the prompt's or in `text`
-        self._fresh = 0  # tokens that are not yet text
-        self._given = " " if prompt.spaced else ""  # the next word's space, which the prompt has already
-        self._held = ""  # may be the beginning of a stop string
+        self._before = len(
+            self._decoded(ids[window:])
+        )  # number of characters of the window that are in the prompt or in `text`
+        self._fresh = 0  # number of tokens that are not yet in the text
+        self._given = " " if prompt.spaced else ""  # the space before the next word, if the prompt already has it
+        self._held = ""  # text that may be the beginning of a stop string
         self.text = ""
 
     def copy(self) -> TextStream:
@@ -55,7 +60,7 @@ class TextStream:
             self.text += self._held
 
     def _decoded(self, ids: list[int]) -> str:
-        """With the line feed of a `</s>` at the end, which in a document does not end the text."""
+        """The text of ids, with a line feed for `</s>` at the end, which in a document does not end the text."""
         return self._tokenizer.decode(ids) + "\n" * (ids[-1:] == [EOS_ID])
 
     def _append(self, decoded: str) -> bool:

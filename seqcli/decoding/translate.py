@@ -1,7 +1,7 @@
 """Translation of lines, in order: by beam search or sampling, lines of similar length together, long ones in windows.
 
-A blank line stays blank and is not given to the model. Tokens that are not text are never
-generated (`suppress_tokens` of the model): `<unk>`, or, in a model of Marian's, the padding with which translations begin, but not `<unk>`.
+A blank line stays blank and is not given to the model. The model's `suppress_tokens` are never generated: `<unk>`, or, for a
+Marian model, the padding token with which translations begin, but not `<unk>`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from seqcli.results.translation import Hypothesis, Translation
 from seqcli.text import EOS_ID, UNK_ID, one_line
 from seqcli.token_batch import TokenBatch, of_like_length
 
-_READ = 1024  # lines among which those of like length are found
-_AT_ONCE = 1 << 22  # so many logits are held at a time
+_READ = 1024  # number of lines that are sorted by length
+_AT_ONCE = 1 << 22  # maximum number of logits held at a time
 
-_MORE = 10  # tokens of a translation beside `max_length_ratio` of the source's
+_MORE = 10  # tokens that a translation may have in addition to `max_length_ratio`
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,16 @@ class TranslationSettings:
 
     def __post_init__(self):
         check(self)
-        object.__setattr__(self, "prefix", self.prefix.strip())  # whole words: white space around them says nothing
+        object.__setattr__(self, "prefix", self.prefix.strip())  # whole words, so surrounding white space is ignored
         if self.n_best > self.beam_size:
             cure = f"use beam size {self.n_best}"
             raise UsageError(f"beam size {self.beam_size} is too small for {self.n_best} translations", cure=cure)
 
     @property
     def how(self) -> dict[str, object]:
-        """In a signature: how, and what is not as usual."""
+        """The part of the signature for these settings: the method, and the values that are not the default."""
         how: dict[str, object]
-        unusual: dict[str, tuple[object, object]]  # with what is usual
+        unusual: dict[str, tuple[object, object]]  # values and defaults
         if self.num_samples is None:
             how = {"beam": self.beam_size, "penalty": f"{self.length_penalty:g}"}
             unusual = {"norepeat": (self.no_repeat_ngram, 0)}
@@ -91,9 +91,9 @@ def settings(*, searching: Mapping[str, Any], drawing: Mapping[str, Any], **othe
 
 @dataclass(frozen=True)
 class LineHypothesis:
-    """parts: token ids of each window's translation, `</s>` too where it has an end; log_prob: natural, of all of them;
-    score: what hypotheses compare by, summed over windows; ended: False where a part was cut at its greatest length, so that
-    log_prob has no `</s>`."""
+    """parts: token ids of the translation of each window, including `</s>` if it has ended; log_prob: natural, of all of
+    them; score: by which hypotheses are ranked, summed over windows; ended: False if a part was cut at its maximum length, so
+    that log_prob does not include `</s>`."""
 
     text: str
     parts: list[list[int]]
@@ -155,11 +155,11 @@ def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_P
     """The windows of each line."""
     block = block_of(text for _, text in lines)
     batch = opened.source.encode(block.data)
-    room = opened.model.window - 1  # beside `</s>`
+    room = opened.model.window - 1  # without `</s>`
     parts = []
     for (line, text), tokens in zip(lines, batch.rows):
         spans: Iterable[tuple[int, int]]
-        if len(tokens) == 1 or text.isspace():  # nothing but `</s>`
+        if len(tokens) == 1 or text.isspace():  # only `</s>`
             spans = []
         elif len(tokens) <= opened.model.window:
             spans = [(0, len(tokens) - 1)]
@@ -250,7 +250,7 @@ def _joined(
         return TranslatedLine(line, text, tokens, drawn)
     scored = [[(hypothesis.score, hypothesis) for hypothesis in each] for each in found]
     wanted = asked = settings.n_best
-    while True:  # several combinations may make one text
+    while True:  # several combinations may have the same text
         chosen = combinations.best(scored, n=asked)
         different: dict[str, LineHypothesis] = {}
         for _, each in chosen:
@@ -273,11 +273,11 @@ def _combined(opened: OpenTranslator, each: Sequence[beam.Hypothesis]) -> LineHy
 
 
 def _text(opened: OpenTranslator, hypothesis: beam.Hypothesis) -> str:
-    """What it says; the first bytes of a character that was cut at the length limit are no text."""
+    """The text of a hypothesis, without the first bytes of a character that was cut at the length limit."""
     text = opened.target.decode(hypothesis.ids)
     return text if hypothesis.ended else text.rstrip("\ufffd")
 
 
 def _words(text: str) -> str:
-    """The words of a text: translations that differ in white space alone count as one."""
+    """The text with normalised white space: translations that differ only in white space count as one."""
     return " ".join(text.split())

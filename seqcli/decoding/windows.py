@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 _ENDS = ".!?…。！？"
-_CLOSING = " \t\"'”’»)]』」"  # may follow the mark that ends a sentence
-_NEAR = 8  # characters before a cut, in which that mark is looked for
+_CLOSING = " \t\"'”’»)]』」"  # characters that may follow the mark at the end of a sentence
+_NEAR = 8  # number of characters before a cut that are searched for that mark
 
 
 def windows(text: str, starts: Sequence[int], *, most: int) -> Iterator[tuple[int, int]]:
     """The tokens [begin, end) of each window, none of more than `most` tokens and none blank.
 
-    starts: where in `text` each token begins. A window is cut in its second half, as late as can be.
+    starts: offset in `text` of each token. A window ends in the second half of its maximum length, at the last of the best cuts.
     """
     begin = 0
     while begin < len(starts):
         end = len(starts)
         if end - begin > most:
             places = range(begin + most, begin + most // 2, -1)
-            end = max(places, key=lambda place: _worth(text, starts, place))  # the first of the best: the latest
+            end = max(places, key=lambda place: _worth(text, starts, place))  # the first maximum is the latest place
         last = starts[end] if end < len(starts) else len(text)
         if not text[starts[begin] : max(last, starts[end - 1] + 1)].isspace():
             yield begin, end

@@ -1,7 +1,7 @@
-"""How often words stand near each other: for each pair the sum of 1 / distance over its occurrences (Pennington et al. 2014).
+"""Co-occurrence counts of words: for each pair the sum of 1 / distance over its occurrences (Pennington et al. 2014).
 
 In "a b a c" with a window of 2, a and b are neighbours twice (1 + 1), a and a at distance 2 (1/2), a and c at 1 (1),
-b and c at 2 (1/2). A pair is counted once, the smaller number first; contexts stay in their row.
+b and c at 2 (1/2). A pair is counted once, with the smaller id first; contexts do not cross rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from seqcli.text import BOS_ID, SPECIALS
 
-_TOKENS = 1 << 20  # of the text, whose pairs are sorted together
+_TOKENS = 1 << 20  # tokens of the text whose pairs are sorted together
 
 
 class Cooccurrence(NamedTuple):
@@ -24,7 +24,8 @@ class Cooccurrence(NamedTuple):
 
 
 def count(stream: np.ndarray, *, size: int, window: int) -> Cooccurrence:
-    """Of a stream (int32 [T], `<s>` before each row); words are numbered from 0 after the specials, `size` in all."""
+    """The co-occurrences in a stream (int32 [T], `<s>` before each row). Words are numbered from 0, without the special tokens, `size` in
+    total."""
     keys, weights = np.zeros(0, np.int64), np.zeros(0)
     waiting: list[tuple[np.ndarray, np.ndarray]] = []
     for begin in range(0, len(stream), _TOKENS):
@@ -37,7 +38,7 @@ def count(stream: np.ndarray, *, size: int, window: int) -> Cooccurrence:
 
 
 def _of_part(part: np.ndarray, before: int, size: int, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs whose later word comes after the first `before` tokens."""
+    """The pairs whose second word is after the first `before` tokens."""
     row, word = np.cumsum(part == BOS_ID), part.astype(np.int64) - len(SPECIALS)
     keys, weights = [np.zeros(0, np.int64)], [np.zeros(0)]
     for distance in range(1, min(window, len(part) - 1) + 1):

@@ -1,4 +1,4 @@
-"""What a training of embeddings needs to go on: its tables, and how many parts of its schedule they have learnt from."""
+"""What is needed to resume the training of embeddings: the tables, and how many parts of the schedule are done."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 @dataclass
 class Progress:
-    """parts: of the schedule, that are done; units: words or pairs in them; losses: of the last parts, sums and what they are sums over;
-    seconds: of learning so far."""
+    """parts: number of parts of the schedule that are done; units: words or pairs in them; losses: (sum, count) of the last parts;
+    seconds: of training so far."""
 
     parts: int = 0
     units: int = 0
@@ -21,7 +21,7 @@ class Progress:
     seconds: float = 0.0
 
     def add(self, units: int, loss: float, count: int, *, kept: int) -> None:
-        """One more part. kept: losses of so many parts."""
+        """Adds a part. kept: number of parts whose losses are kept."""
         self.parts, self.units = self.parts + 1, self.units + units
         self.losses = [*self.losses, (loss, count)][-kept:]
 
@@ -31,10 +31,10 @@ class Progress:
 
 
 class Keeper(AbstractContextManager[object], Protocol):
-    """Saves a training now and then; signals that come inside its block wait for the part at hand."""
+    """Saves a training at intervals; signals inside its block take effect after the current part."""
 
     def restored(self, tables: Mapping[str, np.ndarray]) -> Progress:
-        """Fills the tables with what was saved; a new progress where nothing was."""
+        """Fills the tables from the checkpoint and returns its progress; a new progress if there is none."""
 
     def keep(self, tables: Mapping[str, np.ndarray], progress: Progress) -> bool:
-        """Saves where it is time to; whether the training has to stop."""
+        """Saves if a checkpoint is due; returns whether the training has to stop."""

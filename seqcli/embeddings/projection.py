@@ -1,4 +1,4 @@
-"""Vectors in two dimensions: principal components, or t-SNE and UMAP by their libraries."""
+"""Projects vectors to two dimensions: by principal components, or by the t-SNE and UMAP of their libraries."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Character n-grams of words, each known by the number of a hash bucket, exactly as in fastText (Bojanowski et al. 2017).
+"""Character n-grams of words as hash buckets, exactly as in fastText (Bojanowski et al. 2017).
 
 A word is wrapped in `<` and `>`; "cat" with n-grams of 3 to 4 characters has `<ca cat at> <cat cat>`. The bucket is the
-32-bit FNV-1a hash of the n-gram's UTF-8 bytes modulo the number of buckets. fastText reads bytes as signed, so that a
-byte above 127 is extended by ones before it is mixed in; Hangul has only such bytes.
+32-bit FNV-1a hash of the n-gram's UTF-8 bytes modulo the number of buckets. fastText reads bytes as signed, so a byte
+above 127 is sign-extended before it is mixed in; Hangul has only such bytes.
 
-Everything is a handful of vector operations over many words, without a loop over words.
+Everything is computed by vector operations over many words, without a loop over words.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Subwords:
         return TokenBatch(joined(tokens, np.int32), total)
 
     def parts(self, data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[int, TokenBatch]]:
-        """The same for a few words at a time, with the number of the first: a long word may have its n-grams in several parts."""
+        """As `of`, for some of the words at a time, with the index of the first: the n-grams of a long word may be in several parts."""
         if not len(starts):
             return
         wrapped, begins = _wrapped(data, starts, lengths)
@@ -96,9 +96,9 @@ def _wrapped(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple
 
 
 def fnv(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """FNV-1a over signed bytes of `data[starts : starts + lengths]`: uint32, one per piece, a byte of all pieces per step."""
+    """FNV-1a over the signed bytes of `data[starts : starts + lengths]`: uint32, one per piece; each step reads one byte of all pieces."""
     signed = _signed(data)
-    order = np.argsort(-lengths)  # the longest first, so that those which have another byte are the first of an array
+    order = np.argsort(-lengths)  # longest first, so that the pieces with another byte are the first of the array
     at = starts[order]
     active = len(lengths) - np.searchsorted(lengths[order[::-1]], np.arange(lengths.max(initial=0)), side="right")
     h = np.full(len(starts), _BASIS)
@@ -116,10 +116,10 @@ def _hashes(data: np.ndarray, edges: np.ndarray, longest: int) -> Iterator[np.nd
     until the next. Character i is `data[edges[i] : edges[i + 1]]`."""
     starts, sizes = edges[:-1] - edges[0], np.diff(edges)
     signed = _signed(data[edges[0] : edges[-1]])
-    steps: list[tuple[np.ndarray, np.ndarray]] = []  # bytes to mix in, and what to multiply by: 0 and 1 change nothing
+    steps: list[tuple[np.ndarray, np.ndarray]] = []  # bytes to mix in and factors; 0 and 1 change nothing
     rare: list[
         tuple[np.ndarray, np.ndarray]
-    ] = []  # where bytes are mixed in, and which: after the fourth, of malformed text
+    ] = []  # positions and bytes after the fourth of a character, in malformed text
     for k in range(int(sizes.max(initial=0))):
         has = sizes > k
         if k < _LONGEST_CHARACTER:

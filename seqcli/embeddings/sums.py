@@ -8,14 +8,14 @@ import numpy as np
 
 from seqcli.token_batch import TokenBatch
 
-_LONGEST = 32  # rows that one step after another adds; longer bags are summed in parts
+_LONGEST = 32  # maximum number of rows added one by one; longer bags are summed in parts
 
 
 def sums(take: Callable[[np.ndarray], np.ndarray], bags: TokenBatch, *, dim: int) -> np.ndarray:
-    """The sum of the rows that each bag names: float32 [B, D], 0 for an empty bag.
+    """The sum of the rows of each bag: float32 [B, D], 0 for an empty bag.
 
-    take: gives the rows of a table by their numbers, int [n] -> float32 [n, D]. A step adds one row to every bag, the largest
-    bags first, so that those which have another row are the first of an array: three times as fast as `np.add.reduceat`.
+    take: returns rows of a table by index, int [n] -> float32 [n, D]. Each step adds one row to every bag. Bags are sorted by size, so
+    that those with another row are the first of the array: three times as fast as `np.add.reduceat`.
     """
     lengths, starts = bags.lengths, bags.starts
     if lengths.max(initial=0) > _LONGEST:
@@ -38,8 +38,8 @@ def sums(take: Callable[[np.ndarray], np.ndarray], bags: TokenBatch, *, dim: int
 
 
 def means(table: np.ndarray, bags: TokenBatch) -> np.ndarray:
-    """The mean of the rows of `table` [n, D] that each bag names: float32 [B, D], 0 for an empty bag."""
+    """The mean of the rows of `table` [n, D] in each bag: float32 [B, D], 0 for an empty bag."""
     total = sums(
         lambda ids: table[ids], bags, dim=table.shape[1]
-    )  # `take` would copy all of a mapped table that is not aligned
+    )  # `take` would copy the whole table if it is mapped and not aligned
     return total / np.maximum(bags.lengths, 1)[:, None].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The embeddings of a network's tokens as vectors of words: a word of several tokens has the mean of theirs."""
+"""The token embeddings of a network as word vectors: the vector of a word is the mean of those of its tokens."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from seqcli.token_batch import TokenBatch
 
 @dataclass(frozen=True)
 class TokenVectors(WordVectors):
-    """tokenizer: what splits words; table: float32 [vocabulary, D], of all tokens."""
+    """tokenizer: splits words into tokens; table: float32 [vocabulary, D], the embeddings of all tokens."""
 
     tokenizer: Tokenizer | None = None
     table: np.ndarray | None = None
 
     @classmethod
     def of_tokens(cls, tokenizer: Tokenizer, table: np.ndarray) -> TokenVectors:
-        """table: float32 [V, D] of the tokenizer's vocabulary, whose first three are no words."""
+        """table: float32 [V, D] for the vocabulary of the tokenizer, whose first three tokens are not words."""
         pieces = [piece.encode("utf-8", "surrogateescape") for piece in tokenizer.vocabulary()[len(SPECIALS) :]]
         words, first = vocabulary(pieces)
         made = WordVectors.checked(words, np.ascontiguousarray(table[len(SPECIALS) :][first]))
         return cls(made.words, made.vectors, tokenizer=tokenizer, table=table)
 
     def of(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """As `WordVectors.of`; a word has a vector where none of its tokens is `<unk>`."""
+        """As `WordVectors.of`; a word has a vector if none of its tokens is `<unk>`."""
         assert self.tokenizer is not None and self.table is not None
         tokens = self._tokens(words)
         known = np.array([len(row) > 0 and UNK_ID not in row for row in tokens.rows], bool)
@@ -46,7 +46,7 @@ class TokenVectors(WordVectors):
         return np.where([name != "" for name in single], super().index(single), -1)
 
     def _tokens(self, words: Sequence[str]) -> TokenBatch:
-        """Without the `</s>` after each word."""
+        """The tokens of each word, without `</s>`."""
         assert self.tokenizer is not None
         lines = "".join(word.replace("\n", " ") + "\n" for word in words).encode()
         return self.tokenizer.encode(lines).without_last() if words else TokenBatch.of([])

@@ -1,6 +1,6 @@
-"""Word vectors: looked up, composed of character n-grams where a word is unknown, and compared by cosine similarity.
+"""Word vectors: lookup, composition of unknown words from character n-grams, and cosine similarity.
 
-Vectors may be mapped into memory; what is asked of one word reads a few rows of them, neighbours read all.
+The vectors may be mapped into memory: a lookup reads only a few rows, a search for neighbours reads all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AT_ONCE = 1 << 14  # rows
 
 @dataclass(frozen=True)
 class WordVectors:
-    """vectors: float32 [V, D], of the words of `words` from its first after the specials; buckets: float32 [n, D], of n-grams."""
+    """vectors: float32 [V, D], of the words of `words` after its special tokens; buckets: float32 [n, D], of n-grams."""
 
     words: Words
     vectors: np.ndarray
@@ -35,7 +35,7 @@ class WordVectors:
     def checked(
         cls, words: Words, vectors: np.ndarray, *, subwords: Subwords | None = None, buckets: np.ndarray | None = None
     ) -> WordVectors:
-        """Raises ModelError where the arrays do not fit each other."""
+        """Raises ModelError if the shapes do not match."""
         size = words.vocab_size - len(SPECIALS)
         sound = vectors.ndim == 2 and vectors.dtype == np.float32 and len(vectors) == size and vectors.shape[1] > 0
         if subwords is not None:
@@ -60,7 +60,7 @@ class WordVectors:
         return data[ends[index - 1] if index else 0 : ends[index]].tobytes().decode("utf-8", "replace")
 
     def index(self, words: Sequence[str]) -> np.ndarray:
-        """Rows of words, int64 [n]; -1 where one is unknown. A word may hold blanks."""
+        """Rows of words, int64 [n]; -1 for unknown words. A word may contain blanks."""
         texts = [self.words.normalisation.text(word).encode() for word in words]
         lengths = np.array([len(text) for text in texts], np.int64)
         data = np.frombuffer(b"".join(texts) + bytes(8), np.uint8)
@@ -71,8 +71,8 @@ class WordVectors:
         return np.where(ids == UNK_ID, -1, ids - len(SPECIALS))
 
     def of(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors of words, float32 [n, D], and whether each has one: unknown words are composed of their n-grams, if there
-        are any; else 0."""
+        """Vectors of words, float32 [n, D], and whether each has one: unknown words are composed of their n-grams, if the
+        model has them; otherwise they are 0."""
         texts = [self.words.normalisation.text(word).encode() for word in words]
         lengths = np.array([len(text) for text in texts], np.int64)
         data = np.frombuffer(b"".join(texts) + bytes(8), np.uint8)
@@ -144,9 +144,9 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def vocabulary(words: Sequence[bytes] | np.ndarray, *, ends: np.ndarray | None = None) -> tuple[Words, np.ndarray]:
-    """Words in their order, and which of them are the first of their kind, bool [n]: only those are kept.
+    """The distinct words in their order, and a mask of their first occurrences, bool [n].
 
-    words: bytes each, or all of them joined (uint8) with their `ends`. Text is read as given.
+    words: a list of bytes, or all of them joined (uint8) with their `ends`. The text is not normalised.
     """
     if ends is None:
         data = np.frombuffer(b"".join(words), np.uint8)

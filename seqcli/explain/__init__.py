@@ -1,4 +1,4 @@
-"""What a model does with a text, one view a file: each gives a typed result (`results/inside.py`) of an opened model.
+"""Views of how a model processes a text, one per file; each returns a typed result (`results/inside.py`) for an opened model.
 
-A view that a model cannot have raises UsageError. Networks are asked in float32, on the processor, as they are opened.
+A view raises UsageError for a model to which it does not apply. Networks run in float32 on the CPU, as they are opened.
 """

@@ -1,10 +1,11 @@
-"""Where each token looks, in every layer and head (Vaswani et al. 2017, section 3.2).
+"""Attention weights of every layer and head (Vaswani et al. 2017, section 3.2).
 
-Computed from the queries and keys that are recorded while the network reads: of a text in itself, of a translation in its source.
-Heads are summed up by how much they look at the token before, the first token and the token itself (Clark et al. 2019, section 3).
+Computed from the queries and keys that are recorded during a forward pass: self-attention for a text, also cross-attention for a
+translation. Each head is summarised by its mean attention to the previous token, the first token and the token itself (Clark et al.
+2019, section 3).
 
-The weights of a long text are more than can be looked at or kept: T x S in each head, 100 million for 10,000 tokens. They are computed
-for some queries at a time, and consecutive tokens become one group.
+A long text has too many weights to display or keep: T x S in each head, 100 million for 10,000 tokens. They are computed for a part of
+the queries at a time, and consecutive tokens are grouped.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from seqcli.explain.reading import check_window, classified_pieces, closed, netw
 from seqcli.interfaces import OpenModel, OpenTranslator, is_pseudo, predicts_end
 from seqcli.results.inside import AttentionHead, AttentionLayer, AttentionStep, AttentionSteps, AttentionView
 
-_SCALE = 6  # digits of a weight
-_MOST = 16_000_000  # weights of a view, over all heads
-_GROUPS = 256  # of a side, where there are more: a picture of them fits a screen
-_MOST_STEPS = 4_000_000  # weights of a view whose computation can be shown
-_AT_ONCE = 4_000_000  # weights that are computed together
+_SCALE = 6  # decimal places of a weight
+_MOST = 16_000_000  # maximum number of weights in a view, over all heads
+_GROUPS = 256  # number of groups per side of a larger view, so that a picture fits the screen
+_MOST_STEPS = 4_000_000  # maximum number of weights in a view that shows their computation
+_AT_ONCE = 4_000_000  # number of weights computed at a time
 
 
 def attention(opened: Any, text: str) -> list[AttentionView]:
-    """Of a Transformer language model or classifier its self-attention; of a translator, which translates the text, that of its
-    encoder and decoder, and between them. Raises UsageError for a model without attention."""
+    """The self-attention of a Transformer language model or classifier; for a translator, which translates the text, that of its
+    encoder and decoder, and the cross-attention. Raises UsageError for a model without attention."""
     if isinstance(opened, OpenTranslator):
         return _of_translator(opened, text)
     return [_of_text(opened, text)]
 
 
 def steps(view: AttentionView, *, layer: int | None, head: int | None, query: int) -> AttentionSteps:
-    """How the token `query` weighs each token that it sees, in a layer and head, all from 1 (the token 1 is `<s>`); without a layer in
-    the last one, without a head in the first."""
+    """How the attention weights of one token are computed. layer, head, query: numbered from 1 (token 1 is `<s>`); by default the last
+    layer and the first head. Raises UsageError if there is no such layer, head or token."""
     layer, head = layer or len(view.layers), head or 1
     heads = len(view.layers[0].heads)
     if not (layer <= len(view.layers) and head <= heads and query <= len(view.queries)):
@@ -74,7 +75,7 @@ def _read(opened: Any, text: str) -> tuple[list[str], list[int]]:
     pieces = pieces_of(opened, text)
     if not predicts_end(opened.model):
         return with_start(closed(pieces, text))
-    return with_start(pieces if is_pseudo(opened.model) else pieces[:-1])  # `</s>` is predicted, not read
+    return with_start(pieces if is_pseudo(opened.model) else pieces[:-1])  # `</s>` is predicted but not read
 
 
 def _of_text(opened: Any, text: str) -> AttentionView:
@@ -135,7 +136,7 @@ def _of_translator(opened: OpenTranslator, text: str) -> list[AttentionView]:
 
 
 class _Weighed:
-    """Weights that come of no queries and keys: of a recurrent translator."""
+    """Attention weights of a recurrent translator, which are not computed from queries and keys."""
 
     def __init__(self, maps: Any):
         self._maps = maps  # float [B, H, T, S]
@@ -145,7 +146,7 @@ class _Weighed:
 
 
 def _view(kind: str, queries: Sequence[str], keys: Sequence[str], layers: Sequence[Any]) -> AttentionView:
-    """layers: of a single text how each looks, `nn.attention.Projected` or `_Weighed`."""
+    """layers: the attention of each layer to a single text, `nn.attention.Projected` or `_Weighed`."""
     heads, size = sum(each.weights(slice(1)).shape[1] for each in layers), len(queries) * len(keys)
     group = 1 if heads * size <= _MOST else -(-max(len(queries), len(keys)) // _GROUPS)
     shown = heads * size <= _MOST_STEPS
@@ -161,10 +162,10 @@ def _grouped(names: Sequence[str], group: int) -> list[str]:
 
 
 def _heads(looked: Any, count: int, *, within: bool, group: int, steps: bool) -> list[AttentionHead]:
-    """The heads of a layer. count: of queries; within: queries and keys are the same tokens; group: tokens that are as one; steps:
-    whether the computation is kept."""
+    """The heads of a layer. count: number of queries; within: whether queries and keys are the same tokens; group: number of tokens
+    per group; steps: whether to keep the intermediate values."""
     heads, size = looked.weights(slice(1)).shape[1], looked.weights(slice(1)).shape[3]
-    sums = np.zeros((4, heads))  # of previous, first, own, entropy
+    sums = np.zeros((4, heads))  # previous, first, own, entropy
     rows = []
     step = max(1, _AT_ONCE // (heads * size * group)) * group
     for begin in range(0, count, step):

@@ -1,6 +1,6 @@
-"""The vectors of a text's words: which words are nearest to each, and all of them in a plane (the first two principal components).
+"""The vectors of the words of a text: the nearest neighbours of each, and all of them in two dimensions (principal components).
 
-The vectors are those of embeddings, or of the table in which a network looks its tokens up.
+The vectors are word embeddings, or the token embeddings of a network.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from seqcli.tasks.embeddings import queries
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 from seqcli.text import WORD, one_line
 
-_MOST = 100  # words of a text: more cannot be told apart in a plane
+_MOST = 100  # maximum number of words, so that they can be told apart in a plot
 
 
 def embeddings(opened: OpenEmbeddings, text: str, *, k: int) -> Embeddings:
-    """k: neighbours of each word. Raises UsageError for a text of too many words, InputError where none has a vector."""
+    """k: number of neighbours of each word. Raises UsageError for a text of too many words, InputError if none of them has a vector."""
     words = list(dict.fromkeys(WORD.findall(one_line(text))))
     if len(words) > _MOST:
         raise UsageError(f"{len(words):,} different words, {_MOST} at most in this view", cure="give a shorter text")

@@ -1,10 +1,10 @@
-"""What the gates of a recurrent cell do at each token, by the equations of PyTorch's RNN, LSTM and GRU.
+"""The values of the gates of a recurrent cell at each token, by the equations of PyTorch's RNN, LSTM and GRU.
 
     rnn    h' = tanh(W x + U h)                                                            (Elman 1990)
     lstm   i, f, o = sigmoid(...), g = tanh(...), c' = f c + i g, h' = o tanh(c')          (Hochreiter and Schmidhuber 1997)
     gru    r, z = sigmoid(...), n = tanh(W x + r (U h)), h' = (1 - z) n + z h              (Cho et al. 2014)
 
-The fused kernels show the last state only: here the cells are computed again, gate by gate.
+PyTorch's fused kernels return only the states, so the cells are computed again here, gate by gate.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from seqcli.results.inside import Gate, GateLayer, Gates
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NEAR = 0.1  # to an end of its range a value is saturated
-_MOVING = 8  # units that are named
+_NEAR = 0.1  # a value this close to an end of its range is saturated
+_MOVING = 8  # number of units to report, those that change most
 _DIGITS = 6
 _SIGMOID = ("input", "forget", "output", "reset", "update")
 
 
 def gates(opened: Any, text: str) -> Gates:
-    """Of a recurrent language model or classifier. Raises UsageError for another model."""
+    """The gates of a recurrent language model or classifier. Raises UsageError for another model."""
     import torch
 
     from seqcli.nn.recurrent import RecurrentStack
@@ -51,7 +51,7 @@ def gates(opened: Any, text: str) -> Gates:
 
 
 def _run(layer: Any, x: Tensor) -> Mapping[str, Tensor]:
-    """Every gate and state of a layer (PyTorch's RNN, LSTM or GRU) that reads x [T, D]: [T, units] each, by name."""
+    """Every gate and state of a layer (PyTorch's RNN, LSTM or GRU) for inputs x [T, D]: [T, units] each, by name."""
     import torch
 
     inputs = x @ layer.weight_ih_l0.T + layer.bias_ih_l0  # [T, gates x units]

@@ -1,9 +1,9 @@
-"""Which n-gram gave each number, and by which back-off: an n-gram model seen as a Markov model of order N - 1.
+"""The n-gram and the back-offs behind each probability of an n-gram model, a Markov model of order N - 1.
 
     log p(w | context) = log_prob(context w)                                     where `context w` is in the table
                        = log_backoff(context) + log p(w | shorter context)       else
 
-A context that is not in the table has the weight 0.
+A context that is not in the table has log_backoff 0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from seqcli.results.inside import BackoffStep, Context, NgramPaths, TokenPath, T
 
 
 def ngram_paths(opened: OpenModel, text: str, *, k: int = 10, record: dict[str, Any] | None = None) -> NgramPaths:
-    """k: rows of the transition table; record: what the training wrote down. Raises UsageError for another model."""
+    """k: number of rows of the transition table; record: of the training, for the discounts. Raises UsageError for another model."""
     if not isinstance(opened.model, NgramModel):
         raise UsageError(f"{opened.name} ({opened.arch}) is no n-gram model", cure="give one, or use --surprisal")
     table, vocabulary = opened.model.table, opened.tokenizer.vocabulary()
@@ -55,7 +55,7 @@ def _transition(
 ) -> Transition:
     probability = float(np.exp(log_p))
     (place,) = np.flatnonzero(found.ids == id).tolist() or (None,)
-    if place is None:  # by the back-off alone
+    if place is None:  # from the back-off only
         return Transition(vocabulary[id], probability, order, None if found.counts is None else 0, lower=probability)
     count = None if found.counts is None else int(found.counts[place])
     discount = None if count is None or discounts is None else discount_of(count, discounts)
@@ -64,7 +64,7 @@ def _transition(
 
 
 def _steps(table: Table, context: list[int], token: int, vocabulary: list[str]) -> list[BackoffStep]:
-    """From the longest context to the n-gram that is in the table; a unigram always is."""
+    """The steps from the longest context to the first n-gram that is in the table; every unigram is."""
     steps: list[BackoffStep] = []
     for begin in range(len(context) + 1):
         shorter = context[begin:]
@@ -79,7 +79,7 @@ def _steps(table: Table, context: list[int], token: int, vocabulary: list[str]) 
 
 
 def _tells(table: Table, context: list[int]) -> bool:
-    """Whether the table says anything of what follows a context."""
+    """Whether the table has n-grams or a back-off weight for a context."""
     row = _row(table, context)
     if row is None:
         return False

@@ -18,7 +18,7 @@ _MOST = 64
 
 
 def positions(opened: Any, *, most: int = _MOST) -> Positions:
-    """Of the first `most` positions of a Transformer. Raises UsageError for a model without positions."""
+    """The similarity of the first `most` positions of a Transformer. Raises UsageError for a model without positions."""
     import torch
 
     from seqcli.nn.positions import angles

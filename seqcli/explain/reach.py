@@ -1,13 +1,13 @@
-"""How far back a model remembers, measured in three ways.
+"""How far back a model uses its context, measured in three ways.
 
-Loss against context: the same tokens, predicted from the last 1, 2, 4 ... tokens alone. An n-gram model gains nothing beyond N - 1.
+Loss by context: the same tokens predicted from only the last 1, 2, 4 ... tokens. For an n-gram model it is constant beyond N - 1.
 
-Gradients: how much the loss at a token changes with the input some tokens before, || d loss(t) / d x(t - d) ||. Where it falls
-exponentially in d, gradients vanish; where it grows, they explode (Bengio et al. 1994, Pascanu et al. 2013). Beside it the same
-network with random weights, as it was before training.
+Gradients: the norm of the gradient of the loss at a token with respect to an earlier input, || d loss(t) / d x(t - d) ||. If it falls
+exponentially with d, gradients vanish; if it grows, they explode (Bengio et al. 1994, Pascanu et al. 2013). For comparison, the same
+is computed for the network with random weights, as before training.
 
-Cost: seconds and multiply-adds of reading a text, and how many steps must follow one another: a Transformer reads all tokens at
-once, a recurrent network one after another.
+Cost: seconds and multiply-adds of reading a text, and the number of sequential steps: a Transformer reads all tokens at once, a
+recurrent network one after another.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from seqcli.token_batch import TokenBatch
 
 _CONTEXTS = tuple(2**k for k in range(11))
 _LENGTHS = (16, 32, 64, 128, 256)
-_PLACES = 32  # tokens whose gradients are averaged
-_PASSES = 3  # of which the fastest counts
+_PLACES = 32  # number of tokens over which gradients are averaged
+_PASSES = 3  # of which the fastest is reported
 
 
 def reach(opened: OpenModel, text: str, *, untrained: Any = None) -> Reach:
@@ -44,8 +44,8 @@ def reach(opened: OpenModel, text: str, *, untrained: Any = None) -> Reach:
 
 
 def context_losses(opened: OpenModel, ids: Sequence[int]) -> list[ContextLoss]:
-    """The mean loss of all tokens of a text where at most 1, 2, 4 ... tokens before each are seen, read as the beginning of a text;
-    the last is all of it. Empty for a masked model, which sees both sides."""
+    """The mean loss of all tokens of a text if the model reads at most 1, 2, 4 ... tokens before each, as the beginning of a text;
+    the last entry is for the whole text. Empty for a masked model, which reads both sides."""
     if is_pseudo(opened.model):
         return []
     row, found = np.array(ids, np.int32), []
@@ -59,7 +59,7 @@ def context_losses(opened: OpenModel, ids: Sequence[int]) -> list[ContextLoss]:
 
 def gradients(model: Any, ids: Sequence[int]) -> list[GradientNorm]:
     """The mean norm of d loss(t) / d x(t - d) for d = 0, 1 ... over the last tokens t of a text; x: the embedded inputs, d = 0 is the
-    token right before the one that is predicted. Of a text that is longer than the window its beginning."""
+    token immediately before the predicted one. Only the beginning of a text that is longer than the window is used."""
     import torch
     from torch.nn import functional as F
 
@@ -74,17 +74,17 @@ def gradients(model: Any, ids: Sequence[int]) -> list[GradientNorm]:
         losses = F.cross_entropy(logits, wanted, reduction="none")
         for place in range(max(0, length - _PLACES), length):
             (grad,) = torch.autograd.grad(losses[place], x, retain_graph=True)
-            own = grad[0, -length:][: place + 1]  # a fixed window is filled up with `<s>` before the text
+            own = grad[0, -length:][: place + 1]  # a fixed window is padded with `<s>` before the text
             sums[: place + 1] += own.norm(dim=-1).flip(0).double().numpy()
             counts[: place + 1] += 1
     return [GradientNorm(d, float(total / count)) for d, (total, count) in enumerate(zip(sums, counts)) if count]
 
 
 def _embedded(model: Any, tokens: Any) -> tuple[Any, Any]:
-    """The embedded inputs [1, T, D], of which gradients are taken, and the features made of them."""
+    """The embedded inputs [1, T, D], for which gradients are computed, and the features."""
     from seqcli.nn.recurrent import RecurrentStack
 
-    if isinstance(model.body, RecurrentStack):  # it looks its embedding up itself
+    if isinstance(model.body, RecurrentStack):  # its kernels embed the tokens themselves
         x = model.body.embedded(tokens).detach().requires_grad_()
         return x, model.body.run(x)[0]
     kept: list[Any] = []
@@ -102,7 +102,7 @@ def _embedded(model: Any, tokens: Any) -> tuple[Any, Any]:
 
 
 def costs(opened: OpenModel) -> list[Cost]:
-    """Of scoring one text of 16 to 256 tokens."""
+    """The cost of scoring one text of 16 to 256 tokens."""
     rng, found = np.random.default_rng(0), []
     for length in _LENGTHS:
         row = rng.integers(3, max(4, opened.model.vocab_size), length).astype(np.int32)
@@ -118,9 +118,9 @@ def costs(opened: OpenModel) -> list[Cost]:
 
 
 def _operations(opened: OpenModel, length: int) -> tuple[int, int]:
-    """Multiply-adds of the matrix products, attention's included, and the steps that follow one another."""
+    """The number of multiply-adds of the matrix products, including attention, and the number of sequential steps."""
     if not hasattr(opened.model, "body"):
-        return 0, 1  # an n-gram is looked up
+        return 0, 1  # a lookup without matrix products
     from seqcli.nn.recurrent import RecurrentStack
     from seqcli.nn.transformer import TransformerStack
 
@@ -131,5 +131,7 @@ def _operations(opened: OpenModel, length: int) -> tuple[int, int]:
     operations = matrices * length
     if isinstance(model.body, TransformerStack):
         width = model.body.heads * model.body.head_width
-        operations += len(model.body.layers) * length * length * width  # scores and sums, of half of the pairs each
+        operations += (
+            len(model.body.layers) * length * length * width
+        )  # scores and weighted sums, for half of the pairs each
     return operations, length if isinstance(model.body, RecurrentStack) else 1

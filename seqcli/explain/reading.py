@@ -1,4 +1,4 @@
-"""A text as a network reads it: its tokens with their names, and the part of the network that a view looks at."""
+"""The tokens of a text as a model reads them, and the network of an opened model."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from seqcli.text import BOS, BOS_ID, EOS, EOS_ID, one_line
 
 
 def pieces_of(opened: OpenScorer, text: str) -> list[Piece]:
-    """The tokens of a text as `score` counts them: with the one that ends it, where there is one."""
+    """The tokens of a text as `score` counts them, including `</s>` if it is scored."""
     return list(RecordReader.of(opened).pieces(text, whole=opened.ends))
 
 
 def classified_pieces(tokenizer: Any, text: str) -> list[Piece]:
-    """Those that a classifier reads."""
+    """The tokens that a classifier reads."""
     return closed(tokenizer.pieces(one_line(text)), text)
 
 
 def closed(pieces: Iterable[Piece], text: str) -> list[Piece]:
-    """With the `</s>` that ends them."""
+    """The pieces followed by `</s>`."""
     return [*pieces, Piece(EOS, EOS_ID, len(text), len(text))]
 
 
 def with_start(pieces: Sequence[Piece]) -> tuple[list[str], list[int]]:
-    """Names and ids after `<s>`."""
+    """Names and ids, with `<s>` before them."""
     return [BOS, *(piece.text for piece in pieces)], [BOS_ID, *(piece.id for piece in pieces)]
 
 
 def network_of(opened: Any) -> Any:
-    """The network of an opened model, of an ensemble its first member. Raises UsageError for a model that is counted."""
+    """The network of an opened model, or the first member of an ensemble. Raises UsageError for a counted model."""
     model = getattr(opened.model, "members", [opened.model])[0]
     if not hasattr(model, "body"):
         raise UsageError(
@@ -42,7 +42,7 @@ def network_of(opened: Any) -> Any:
 
 
 def check_window(count: int, window: int | None, *, name: str) -> None:
-    """Raises UsageError for more tokens than a model sees at once."""
+    """Raises UsageError for more tokens than the window of a model."""
     if window is not None and count > window:
         raise UsageError(
             f"{count:,} tokens, and {name} sees {window:,} at once", cure="give a shorter text, or use another view"

@@ -1,4 +1,4 @@
-"""A beam search as a tree: which hypotheses were extended, which fell out of the beam, which ended (`decoding/beam.py`)."""
+"""A beam search as a tree: which hypotheses were extended, dropped from the beam or ended (`decoding/beam.py`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqcli.results.inside import Search, SearchNode
 
 
 def search(opened: Any, text: str, *, beam_size: int = 4, max_new_tokens: int = 20) -> Search:
-    """How a language model continues a text, or a translator translates it. Raises UsageError for another model."""
+    """The search by which a language model continues a text or a translator translates it. Raises UsageError for another model."""
     tree = _Tree()
     with beam.watched(tree.add):
         if isinstance(opened, OpenTranslator):
@@ -33,7 +33,7 @@ def search(opened: Any, text: str, *, beam_size: int = 4, max_new_tokens: int = 
 
 
 class _Tree:
-    """Grows step by step. The beam of a step are its nodes that go on, best first."""
+    """Collects the steps of a search. The beam of a step is the list of its live nodes, best first."""
 
     def __init__(self) -> None:
         self._steps: list[tuple[int | None, int, float, bool]] = []  # parent, token, log p, whether it is done
@@ -41,7 +41,7 @@ class _Tree:
 
     def add(self, step: beam.Step) -> None:
         if step.first:
-            self._steps, self._beam = [], []  # it may begin again with a wider beam
+            self._steps, self._beam = [], []  # the search may be repeated with a wider beam
         nodes = []
         for parent, token, log_prob, done in zip(step.parent, step.token, step.log_prob, step.done):
             self._steps.append((self._beam[parent] if self._beam else None, token, log_prob, done))
@@ -50,7 +50,7 @@ class _Tree:
         self._beam = nodes
 
     def nodes(self, vocabulary: list[str], *, results: int) -> list[SearchNode]:
-        """results: how many of the complete hypotheses have a rank."""
+        """results: number of complete hypotheses that get a rank."""
         extended = {parent for parent, *_ in self._steps}
         done = sorted(
             (node for node, step in enumerate(self._steps) if step[3]), key=lambda node: -self._steps[node][2]

@@ -1,6 +1,6 @@
-"""How much each token surprises a language model, and what it expected instead.
+"""The surprisal of each token under a language model, and the tokens that it expected.
 
-The log-probabilities are those of `score --level token`; what was expected comes from the distribution of which each is a part.
+The log-probabilities are those of `score --level token`; the expected tokens are the most likely ones of the same distribution.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seqcli.scoring.tokens import score_tokens
 
 
 def surprisal(opened: OpenModel, text: str, *, k: int = 5) -> Surprisal:
-    """k: how many of the expected tokens are named."""
+    """k: number of expected tokens to return for each token."""
     names = opened.tokenizer.vocabulary()
     scores = list(score_tokens(opened, block_of([text])))
     ids = [piece.id for piece in pieces_of(opened, text)]
@@ -32,14 +32,14 @@ def surprisal(opened: OpenModel, text: str, *, k: int = 5) -> Surprisal:
 
 
 def check_length(opened: OpenModel, text: str) -> None:
-    """Raises UsageError for a text that a masked model cannot see at once; one that reads on has no limit."""
+    """Raises UsageError for a text longer than the window of a masked model; causal models have no limit."""
     if is_pseudo(opened.model):
         ends = 1 + (not predicts_end(opened.model))
         check_window(ends + len(pieces_of(opened, text)), getattr(opened.model, "window", None), name=opened.name)
 
 
 def _distributions(model: LanguageModel, ids: list[int]) -> Iterator[np.ndarray]:
-    """Natural log p of every token [V] at each place of a text."""
+    """Natural log p of every token, [V], at each position of a text."""
     if isinstance(model, MaskFiller) and is_pseudo(model):
         for place in range(len(ids)):
             row = np.array(ids)

@@ -1,11 +1,11 @@
-"""The transition table of a context: what may follow it, with which count, discount and back-off (Chen and Goodman 1998, equation 24).
+"""The transition table of a context: the tokens after it, with count, discount and back-off (Chen and Goodman 1998, equation 24).
 
     p(w | c) = (a(c w) - D(a)) / A + gamma(c) p(w | shorter c),    A = a(c w1) + a(c w2) + ...
 
-A model folder keeps p and gamma, and in its record the discounts, but no counts. They follow from these: the tokens whose count is the
-smallest give A, and with it every count is a whole number. Counts are given only if all of them are, and if they sum up to A: of models
-that were pruned, rounded to 8 bits or made without this smoothing there are none. Counts below the highest order are adjusted: in how
-many different contexts to the left the n-gram was seen.
+A model folder contains p and gamma, and the discounts in its record, but no counts. They are recovered: the tokens with the smallest
+count determine A, and with the right A every count is a whole number. Counts are returned only if all of them are whole and sum to A; for
+models that were pruned, rounded to 8 bits or smoothed in another way there are none. Counts below the highest order are adjusted counts:
+the number of different words to the left of the n-gram.
 
 Of "a b a b c" with discounts of 0.5, 1 and 1.5, after `a`: a(a b) = 2 = A, gamma = 1 / 2, p(b | a) = (2 - 1) / 2 + p(b) / 2.
 """
@@ -20,13 +20,13 @@ import numpy as np
 from seqcli.ngram.table import Table
 from seqcli.text import BOS_ID, UNK_ID
 
-_WHOLE = 0.02  # a count is not farther from a whole number
-_LARGEST = 50  # of the smallest counts that are tried
+_WHOLE = 0.02  # maximum distance of a count from a whole number
+_LARGEST = 50  # largest value that is tried for the smallest count
 
 
 class Transitions(NamedTuple):
-    """ids [n]: the tokens that the table has after a context; own, lower: float64 [n], the two terms of each probability; counts: int64 [n]
-    and total, None where the model does not tell; log_backoff: of the context."""
+    """ids [n]: the tokens after a context in the table; own, lower: float64 [n], the two terms of each probability; counts: int64 [n],
+    and total, their sum, or None if they cannot be recovered; log_backoff: of the context."""
 
     ids: np.ndarray
     own: np.ndarray
@@ -39,14 +39,15 @@ class Transitions(NamedTuple):
 def transitions(
     table: Table, context: Sequence[int], row: int | None, discounts: Sequence[float] | None
 ) -> Transitions:
-    """context: ids; row: of the context in its order, None of the empty one; discounts: of counts 1, 2 and more of the order after."""
+    """context: ids; row: of the context in its order, None for the empty context; discounts: of the counts 1, 2 and 3 or more of the next
+    order."""
     order = len(context) + 1
     if row is None:
         ids = np.array([id for id in range(table.vocab_size) if id != BOS_ID])
         log_p, log_backoff = np.asarray(table.log_prob[0], np.float64)[ids], 0.0
         lower = np.full(
             len(ids), np.exp(float(table.log_prob[0][UNK_ID]))
-        )  # an unseen token has the uniform share alone
+        )  # an unseen token has only the uniform share
         gamma = float(lower.sum())
     else:
         begin, end = (int(table.children[order - 2][place]) for place in (row, row + 1))
@@ -61,9 +62,9 @@ def transitions(
 
 
 def counted(own: np.ndarray, gamma: float, discounts: Sequence[float]) -> np.ndarray | None:
-    """The counts of which (count - discount) / total is `own` and the discounts / total sum up to gamma, int64 [n]; None if there are none.
+    """The counts for which (count - discount) / total is `own` and the sum of discount / total is gamma, int64 [n]; None if there are none.
 
-    The lowered counts of 1, 2, 3 ... are 1 - D1, 2 - D2, 3 - D3 ...; one of them belongs to the smallest of `own`.
+    The discounted counts are 1 - D1, 2 - D2, 3 - D3, 4 - D3 ...; one of them belongs to the smallest of `own`.
     """
     lowered = np.array([0.0, *(count - discount_of(count, discounts) for count in range(1, _LARGEST + 1))])
     seen = own > 1e-12 + 1e-6 * own.max(initial=0.0)
@@ -86,7 +87,7 @@ def counted(own: np.ndarray, gamma: float, discounts: Sequence[float]) -> np.nda
 
 
 def _nearest(values: np.ndarray, seen: np.ndarray, discounts: Sequence[float]) -> np.ndarray:
-    """The counts whose lowered values are nearest, at least 1 where one was seen."""
+    """The counts whose discounted values are nearest, at least 1 for a token that was seen."""
     large = np.maximum(np.rint(values + discounts[2]), 3).astype(np.int64)
     choices = np.stack([np.full(len(values), 1), np.full(len(values), 2), large])
     lowered = choices - np.stack(

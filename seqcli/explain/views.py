@@ -1,4 +1,4 @@
-"""Which views suit a model, and how each is made."""
+"""The views of `seqcli explain`: which suit a model, and how each is computed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from seqcli.tasks.embeddings.load import OpenEmbeddings, open_embeddings
 
 @dataclass(frozen=True)
 class Explained:
-    """An opened model, its record of training, the same network with random weights (None for one that is counted), and its path."""
+    """An opened model; record: of its training; untrained: the same network with random weights, None for a counted model; path: of its
+    folder."""
 
     opened: Any
     record: dict[str, Any] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Explained:
 
 @dataclass(frozen=True)
 class How:
-    """top_k: tokens that are named as expected; beam_size, max_new_tokens: of a search."""
+    """top_k: number of expected tokens to show; beam_size, max_new_tokens: of the search."""
 
     top_k: int = 5
     beam_size: int = 4
@@ -51,8 +52,9 @@ def views(
     how: How | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Any]:
-    """The views of these kinds, or those that suit the model and the length of the text; note: is told what was left out. Raises
-    UsageError for a view that it cannot have, and before any is made for a text that is too long."""
+    """The views of these kinds, or those that suit the model and the length of the text; note: called with a line about each view
+    that is left out. Raises UsageError for a view that does not apply to the model, and, before any is computed, for a text that is
+    too long."""
     asked = bool(kinds)
     kinds = kinds or suited(model.opened)
     if isinstance(model.opened, OpenEmbeddings) and kinds != ("embeddings",):
@@ -82,7 +84,7 @@ def _too_long(kind: str, opened: Any, text: str) -> UsageError | None:
 
 
 def suited(opened: Any) -> tuple[str, ...]:
-    """What shows best how a model works."""
+    """The views that suit a model."""
     if isinstance(opened, OpenEmbeddings):
         return ("embeddings",)
     if isinstance(opened, OpenTranslator):
@@ -99,7 +101,7 @@ def suited(opened: Any) -> tuple[str, ...]:
 
 
 def _language(view: Callable[..., Any], name: str) -> Callable[[Explained, str, How], Any]:
-    """A view of language models alone."""
+    """A view that only language models have."""
 
     def made(model: Explained, text: str, how: How) -> Any:
         if not isinstance(model.opened, OpenModel):

@@ -19,7 +19,7 @@ from seqcli.tasks.language.data import Corpus
 from seqcli.token_batch import TokenBatch
 
 NAME = "mix"
-_AT_ONCE = 1 << 22  # so many logits are held at a time
+_AT_ONCE = 1 << 22  # maximum number of logits held at a time
 _STEADY, _MOST = 1e-7, 10_000  # a fit ends when no weight moves by more, or after so many rounds
 
 
