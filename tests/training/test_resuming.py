@@ -123,6 +123,7 @@ CHANGED = {  # option: what is given instead, and what the refusal names
     "seed": ({"--seed": 1}, "seed was 0, now 1"),
     "config": ({"--config": "c.toml"}, "clip was 1.0, now 2.0"),
     "set_": ({"--set": ["width=8", "layers=2"]}, "layers was 1, now 2"),
+    "label_map": ({"--label-map": "x=w"}, "the list of labels was ['x', 'y'], now ['w', 'y']"),
     "label_weights": ({"--label-weights": "x=1000"}, "--label-weights was None, now ["),
     "metric": ({"--metric": "macro_f1"}, "metric was"),
     "tokenizer": ({"--tokenizer": "characters"}, "tokenizer was"),
