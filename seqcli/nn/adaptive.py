@@ -1,7 +1,7 @@
 """A neural language model that adapts to the text that it scores, piece by piece: the continuous cache, dynamic evaluation, or both.
 
-Each token is scored before anything is learnt from it, so the scores are log p of a text like any others. Positions are read with
-the context that plain scoring gives them, and without a cache and with a learning rate of 0 the scores are the plain ones.
+Each token is scored before the model adapts to it, so the scores are log p of the text as usual. Positions have the same context as in
+plain scoring: without a cache and with a learning rate of 0 the scores are those of plain scoring.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from seqcli.nn.language_model import NeuralLanguageModel, inference_mode
 from seqcli.text import BOS_ID
 from seqcli.token_batch import TokenBatch
 
-_PIECE = 256  # tokens read at a time where nothing is learnt from them
+_PIECE = 256  # tokens read at a time if no weights are updated
 
 
 class AdaptiveNetwork:
-    """Scores rows one after another as the lines of a running text, or, if `apart`, as documents that have nothing to do with each
-    other. cache, dynamic: how it adapts, None: not so."""
+    """Scores rows in order as the lines of a running text, or, if `apart`, as independent documents. cache, dynamic: settings of the
+    adaptation, None if it is not used."""
 
     horizon: int | None = None  # a document is scored as one row
 
@@ -36,11 +36,11 @@ class AdaptiveNetwork:
         self, model: NeuralLanguageModel, *, cache: Cache | None, dynamic: Dynamic | None, apart: bool,
         training_rows: list[np.ndarray] | None = None,
     ):  # fmt: skip
-        """training_rows: of training text, to scale the steps of `dynamic` by its gradients."""
+        """training_rows: rows of training text, whose gradients scale the steps of `dynamic`."""
         self._model, self._settings, self._apart = model, (cache, dynamic), apart
         self._training_rows = training_rows
         self._cache = ContinuousCache(theta=cache.theta, window=cache.window) if cache else None
-        self._weights: DynamicWeights | None = None  # after they are where they are used
+        self._weights: DynamicWeights | None = None  # made when the weights are on their device
         self._segment = dynamic.segment if dynamic else _PIECE
 
     @property
@@ -53,13 +53,13 @@ class AdaptiveNetwork:
 
     @property
     def adaptation(self) -> dict[str, str]:
-        """What the signature says of it."""
+        """The part of the signature for the adaptation."""
         cache, dynamic = self._settings
         labels = {} if cache is None else {cache.KEY: cache.label(neural=True)}
         return labels if dynamic is None else {**labels, dynamic.KEY: dynamic.label(scaled=bool(self._training_rows))}
 
     def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
-        """See `interfaces.Placeable`. Weights that change are not laid out for inference."""
+        """See `interfaces.Placeable`. Weights that are updated are not packed for inference."""
         if self._settings[1] is None:
             self._model.place(placement, batch_tokens=batch_tokens)
         elif placement.dtype != torch.float32:
@@ -75,7 +75,7 @@ class AdaptiveNetwork:
             self._weights.restart()
 
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
-        """Natural log p of every token given those before it in its row, and what was learnt from the text before it."""
+        """Natural log p of every token given those before it in its row, after adapting to the text before it."""
         assert context is None or not len(context), "a running text is its own context"
         parts = [part for row in batch.rows for part in self._row(row, rank)]
         log_prob = np.concatenate([part[0] for part in parts]) if parts else np.zeros(0)
@@ -95,7 +95,7 @@ class AdaptiveNetwork:
                 weights.step(self._loss(features, targets))
 
     def _pieces(self, row: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
-        """Features [n, D] and targets [n] of the next tokens of a row, with gradients where something is learnt from them."""
+        """Features [n, D] and targets [n] of the next tokens of a row, with gradients if the weights are updated."""
         model, state = self._model, None
         learning = self._settings[1] is not None
         tokens = torch.from_numpy(np.concatenate([[BOS_ID], row]).astype(np.int64)).to(model.device)
@@ -134,7 +134,7 @@ class AdaptiveNetwork:
 
 
 class Piece(NamedTuple):
-    """Positions `begin` to `end` are read, those from `first` on are new."""
+    """Positions `begin` to `end` are read; those from `first` on are scored."""
 
     begin: int
     first: int

@@ -1,7 +1,7 @@
-"""Multi-head attention (Vaswani et al. 2017, section 3.2): of a text to itself, heads of keys shared in groups (Ainslie et al. 2023),
-and to the memory of a source.
+"""Multi-head attention (Vaswani et al. 2017, section 3.2): self-attention, with grouped key-value heads (Ainslie et al. 2023), and
+cross-attention to the memory of a source.
 
-Computed by PyTorch's fused scaled dot-product attention, but for training on a processor in bfloat16 or with dropout.
+Uses PyTorch's fused scaled dot-product attention, except for training on the CPU in bfloat16 or with dropout.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seqcli.nn.positions import rotate
 
 
 def attended_in(products: torch.dtype, *, device: torch.device) -> torch.dtype:
-    """The dtype of queries, keys and values: on a CPU, PyTorch's fused attention is 4 to 14 times slower in bfloat16
+    """The dtype of queries, keys and values. On a CPU, PyTorch's fused attention is 4 to 14 times slower in bfloat16
     for a single row."""
     return torch.float32 if device.type == "cpu" else products
 
@@ -54,7 +54,7 @@ class SelfAttention(nn.Module):
         q, k = qk.split([self.heads, self.groups], dim=2)  # [B, T, H, K], [B, T, G, K]
         if cache is not None:
             k, v = cache.add(layer, k, v)  # [B, S, G, K]
-            q = q.reshape(len(k), -1, self.heads, self.head_width)  # rows that share keys are as one
+            q = q.reshape(len(k), -1, self.heads, self.head_width)  # rows that share keys are merged
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
         causal = mask is None and count > 1
         if recording.wanted(recording.SELF):
@@ -96,8 +96,8 @@ class CrossAttention(nn.Module):
 
 
 class Projected(NamedTuple):
-    """What `attend` is given, from which the weights follow that it does not show: q [B, H, T, K], k and v [B, G, S, K]; mask:
-    bool [B or 1, 1, 1 or T, S], None where every key is seen; causal: the first query sees the first key, the next one more."""
+    """The arguments of `attend`, from which the attention weights can be computed: q [B, H, T, K], k and v [B, G, S, K]; mask:
+    bool [B or 1, 1, 1 or T, S], None if all keys are attended to; causal: query t attends to keys 0 to t."""
 
     q: Tensor
     k: Tensor
@@ -133,7 +133,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool
 
 
 def _by_products(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, dropped: float) -> Tensor:
-    """The same as matrix products, for training on a CPU in bfloat16, where the fused kernel's backward pass takes 2
+    """`attend` as matrix products, for training on a CPU in bfloat16, where the fused kernel's backward pass takes 2
     to 15 times as long, and with dropout, for which PyTorch has no fused kernel there."""
     k, v = (each.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for each in (k, v))
     scores = (q * q.shape[-1] ** -0.5) @ k.mT  # [B, H, T, S]

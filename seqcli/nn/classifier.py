@@ -1,13 +1,11 @@
 """What all neural classifiers share: features of a whole row, a head, the loss, and the border to numpy.
 
 An architecture says how a row becomes features (`features`). Letters as in `interfaces.py`, and C labels. Rows are padded
-on the right with PAD, which every architecture keeps out of its features.
+on the right with PAD, which every architecture masks out.
 
-An ensemble is several networks of one shape as one classifier: they begin differently and learn side by side, and their
-answers are averaged.
-
-What each gets wrong by chance the others outvote (Hansen and Salamon 1990): usually a point of accuracy, for as many times the
-work.
+An ensemble is several networks of one shape used as one classifier: they are initialised differently and trained together, and
+their probabilities are averaged. This reduces the variance of the predictions (Hansen and Salamon 1990) and usually gains about a
+point of accuracy, at a cost proportional to the number of networks.
 """
 
 from __future__ import annotations
@@ -30,16 +28,16 @@ from seqcli.token_batch import TokenBatch
 
 
 class NeuralClassifier(NeuralEncoder):
-    """log p(label | tokens) up to a constant. Weights are named `body.*`, as those of a language model of the same
-    shape, and others. The logits of a row that is longer than the window are the mean of those of its pieces, weighted by
-    their tokens. word_dropout: share of tokens replaced by `<unk>` in training, anew in each step."""
+    """log p(label | tokens) up to a constant. Weights are named `body.*`, as in a language model of the same
+    shape, and others. The logits of a row longer than the window are the mean of those of its pieces, weighted by their
+    number of tokens. word_dropout: share of tokens replaced by `<unk>` in training, anew in each step."""
 
     word_dropout = 0.0
     label_weights: Tensor | None = None  # [C], weight of each label in the loss
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens int64 [B, T], PAD on the right -> logits float32 [B, C]."""
-        tokens = tokens[:, : self.window]  # beyond is padding: batch lengths are rounded up for the kernels
+        tokens = tokens[:, : self.window]  # the rest is padding: batch lengths are rounded up for the kernels
         real = tokens != PAD
         if self.training and self.word_dropout:
             dropped = (torch.rand(tokens.shape, device=tokens.device) < self.word_dropout) & (tokens > EOS_ID)

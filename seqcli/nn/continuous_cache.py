@@ -1,7 +1,7 @@
 """The continuous cache of Grave, Joulin and Usunier (2017, "Improving neural language models with a continuous cache").
 
-A memory of pairs: the state of a network, and the token that followed it. What followed like states is likely to follow
-again. Nothing is trained.
+The cache holds pairs of a hidden state and the token that followed it. A token is likely after a state if it followed similar states
+before. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class ContinuousCache:
-    """theta: flatness; window: number of pairs that a state is compared with, the latest."""
+    """theta: flatness; window: number of most recent pairs that a state is compared with."""
 
     def __init__(self, *, theta: float, window: int):
         self._theta, self._window = theta, window
@@ -23,8 +23,8 @@ class ContinuousCache:
         self._tokens: Tensor | None = None
 
     def log_prob(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """Natural log p_cache of each token int64 [n] after its state [n, D], given the pairs before it; float32 [n], nan where
-        there are none. The pairs are remembered. (Equation 2 of the paper.)"""
+        """Natural log p_cache of each token int64 [n] after its state [n, D], given the pairs before it: float32 [n], NaN if
+        there are none. The new pairs are added to the cache. (Equation 2 of the paper.)"""
         states = states.float()
         if self._states is None or self._tokens is None:
             known, followers = states, tokens

@@ -2,8 +2,8 @@
 
     loss = 1/2 sum over i, j of min(1, x_ij / most)^(3/4) (w_i . c_j + b_i + d_j - log x_ij)^2
 
-A step takes many pairs at once; a row that is in several of them moves by the sum of its gradients. Biases are the last
-column of their tables. Tables lie in shared memory, and several processes update them without locks.
+A step processes many pairs at once; a row that is in several of them is updated by the sum of its gradients. Biases are the last
+column of their tables. Tables are in shared memory, and several processes update them without locks.
 """
 
 from __future__ import annotations
@@ -43,6 +43,6 @@ def learn(words: Table, contexts: Table, i: Tensor, j: Tensor, x: Tensor, *, rat
 
 
 def errors(one: Tensor, other: Tensor, x: Tensor, *, most: float) -> tuple[Tensor, Tensor]:
-    """How far the prediction is from log x, and the weight of the pair: float32 [P] each. one, other: [P, D + 1]."""
+    """The error of the prediction of log x, and the weight of the pair: float32 [P] each. one, other: [P, D + 1]."""
     product = (one[:, :-1] * other[:, :-1]).sum(1) + one[:, -1] + other[:, -1]
     return product - x.log(), (x / most).clamp(max=1) ** POWER

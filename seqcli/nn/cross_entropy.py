@@ -1,8 +1,8 @@
-"""Cross-entropy of a linear head, without ever holding all its logits.
+"""Cross-entropy of a linear head, without holding all logits at once.
 
-Plainly, [tokens, V] logits are written, widened to float32, turned into log-probabilities and kept for the backward pass: for
-4,096 tokens and 17,907 words 0.3 GB each. Here a few rows at a time become their share of the loss and, in the same
-visit, their gradient; what is kept is the gradient of the logits in the precision of the matrix products.
+A plain implementation writes [tokens, V] logits, casts them to float32, computes log-probabilities and keeps them for the backward
+pass: 0.3 GB each for 4,096 tokens and 17,907 words. Here the loss and the gradient are computed together for a few rows at a time;
+only the gradient of the logits is kept, in the precision of the matrix products.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_AT_ONCE = 1 << 21  # float32 logits per chunk, small enough for the cache of a processor
-KEPT = 1 << 27  # gradients of logits per chunk; on a device also logits, since each chunk is a dozen kernels to start
-_ALIGNED = 64  # columns of a product on a device, whose kernels for half precision are made for multiples of 8 or more
+_AT_ONCE = 1 << 21  # float32 logits per chunk, which fit the CPU cache
+KEPT = 1 << 27  # gradients of logits per chunk; on a GPU also logits, since each chunk launches a dozen kernels
+_ALIGNED = 64  # columns of a product on a GPU, whose half-precision kernels need multiples of 8 or more
 
 
 def linear_cross_entropy(
@@ -57,7 +57,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         some, most = max(1, at_once // columns), max(1, KEPT // columns)
         logits = torch.empty(
             min(some, len(x)), columns, device=x.device
-        )  # reused: allocating memory costs more than the sums
+        )  # reused, since allocating memory takes longer than the sums
         grads = torch.empty(min(most, len(x)), columns, dtype=dtype, device=x.device)
         for rows, wanted, out in zip(inner.split(most), targets.split(most), grad_x.split(most)):
             grad = grads[: len(rows)]

@@ -1,7 +1,7 @@
-"""Logits that stay on the device where they were computed: searches and draws choose there, and fetch what they chose.
+"""Logits that stay on their device: search and sampling select tokens there, and only the selected ones are copied to the host.
 
-`interfaces.Logits` by PyTorch. `decoding/logits.py` and `decoding/policy.py` are the same in numpy, which is what is used on a processor
-and what this is tested against: ties are broken alike, and sums are float64.
+Implements `interfaces.Logits` in PyTorch. `decoding/logits.py` and `decoding/policy.py` are the same in numpy, for the CPU; the tests
+compare the two. Ties are broken in the same way, and sums are float64.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class DeviceLogits:
         tokens = torch.arange(values.shape[1], device=values.device)
         places = (_ordered(values) << 32 | (values.shape[1] - 1 - tokens)).topk(k, dim=1).indices
         chosen = values.gather(1, places).double()
-        found = to_host(torch.cat([places.double(), chosen, self._normaliser()], dim=1))  # one wait
+        found = to_host(torch.cat([places.double(), chosen, self._normaliser()], dim=1))  # a single synchronisation
         normaliser = found[:, -1]
         finite.check_normalisers(normaliser)
         return Best(found[:, :k].astype(np.int64), found[:, k:-1].astype(np.float32), normaliser)
@@ -51,11 +51,11 @@ class DeviceLogits:
             penalised = torch.where(old > 0, old / policy.repetition_penalty, old * policy.repetition_penalty)
             values = values.scatter(1, there, penalised)
         if policy.temperature == 0:
-            token = values.argmax(1, keepdim=True)  # the first of equal ones
+            token = values.argmax(1, keepdim=True)  # ties: the first
         else:
             token = _drawn(_log_probs(values, policy), to_device(u, values.device))
         log_prob = self._values.gather(1, token).double() - normaliser
-        found = to_host(torch.cat([token.double(), log_prob, normaliser], dim=1))  # one wait
+        found = to_host(torch.cat([token.double(), log_prob, normaliser], dim=1))  # a single synchronisation
         finite.check_normalisers(found[:, 2])
         return Drawn(found[:, 0].astype(np.int64), found[:, 1])
 
@@ -64,7 +64,7 @@ class DeviceLogits:
         return self._values.double().logsumexp(1, keepdim=True)
 
     def _allowed(self, never: Sequence[int], forbidden: tuple[np.ndarray, np.ndarray] | None) -> Tensor:
-        """The values with -inf for what cannot come."""
+        """The values with -inf for tokens that are not allowed."""
         values = self._values
         if len(never):
             values = values.index_fill(1, to_device(np.array(never, np.int64), values.device), -torch.inf)
@@ -75,7 +75,7 @@ class DeviceLogits:
 
 
 def _ordered(values: Tensor) -> Tensor:
-    """Whole numbers that are ordered as float32 values are: int64."""
+    """Integers in the same order as float32 values: int64."""
     bits = (values + 0.0).view(torch.int32)  # -0.0 becomes 0.0
     return (bits ^ (bits >> 31 & 0x7FFFFFFF)).long()
 
@@ -105,10 +105,10 @@ def _log_probs(values: Tensor, policy: Sampling) -> Tensor:
 
 
 def _drawn(log_prob: Tensor, u: Tensor) -> Tensor:
-    """`sampling.draw`: int64 [B, 1]. Sums that threads make together may fall by a rounding, so what is excluded is excluded here."""
+    """`policy.draw`: int64 [B, 1]. Parallel cumulative sums may decrease by rounding, so excluded tokens are also excluded here."""
     sums, may = log_prob.exp().cumsum(1), log_prob > -torch.inf
     beyond = may & (sums > u[:, None] * sums[:, -1:])
     places = torch.arange(log_prob.shape[1], device=log_prob.device)
     last = torch.where(may, places, -1).amax(1, keepdim=True)
     first = torch.where(beyond, places, len(places)).amin(1, keepdim=True)
-    return torch.minimum(first, last).clamp_min(0)  # of NaN, which is refused once it is fetched
+    return torch.minimum(first, last).clamp_min(0)  # for NaN, which raises an error when it is fetched

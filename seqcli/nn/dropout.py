@@ -1,7 +1,7 @@
-"""Dropout (Srivastava et al. 2014), whose masks are drawn four numbers at a time on a processor.
+"""Dropout (Srivastava et al. 2014) with faster random masks on the CPU.
 
-PyTorch draws a number of its generator for each element there, which is a third of a small Transformer's training step. Here
-a 64-bit number is four of 16 bits: the share that is dropped is rounded to 1 / 65,536, and what stays is scaled by just that.
+PyTorch draws a random number for each element there, which takes a third of the training step of a small Transformer. Here each
+64-bit number is used as four 16-bit ones: the dropout probability is rounded to a multiple of 1 / 65,536, and the scale matches it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _STEPS = 1 << 16
 
 
 def dropout(x: Tensor, share: float) -> Tensor:
-    """x with about `share` of its elements set to 0 and the others scaled up, so that the mean stays; x itself if
+    """x with about `share` of its elements set to 0 and the others scaled up to keep the mean; x itself if
     share is 0."""
     if not share:
         return x

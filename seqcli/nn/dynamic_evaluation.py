@@ -17,7 +17,7 @@ _EPSILON = 1e-5
 
 
 class DynamicWeights:
-    """The weights of a network, which it changes; `restart` brings the trained ones back."""
+    """Updates the weights of a network; `restart` restores the trained ones."""
 
     def __init__(self, network: nn.Module, *, learning_rate: float, decay: float):
         self._rate, self._decay = learning_rate, decay
@@ -28,7 +28,9 @@ class DynamicWeights:
         self._scales: list[Tensor] | None = None  # rms
         self._decays: list[Tensor] | None = None
         for part in network.modules():
-            if isinstance(part, nn.RNNBase):  # cuDNN has gradients only in training; these layers have no dropout
+            if isinstance(
+                part, nn.RNNBase
+            ):  # cuDNN computes gradients only in training mode; these layers have no dropout
                 part.train()
 
     @property
@@ -37,11 +39,11 @@ class DynamicWeights:
 
     @torch.no_grad()
     def restart(self) -> None:
-        """Brings back the trained weights."""
+        """Restores the trained weights."""
         torch._foreach_copy_(self._weights, self._trained)
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
-        """Of all weights; zeros for one that had no part in the loss."""
+        """The gradients of all weights; zeros for a weight that does not affect the loss."""
         found = torch.autograd.grad(loss, self._weights, allow_unused=True)
         return [torch.zeros_like(w) if g is None else g for w, g in zip(self._weights, found)]
 
@@ -54,7 +56,7 @@ class DynamicWeights:
         self._segments += 1
 
     def scale(self) -> None:
-        """Scales steps from now on by what was collected."""
+        """Scales further steps by the collected statistics."""
         assert self._squares is not None, "statistics need training text"
         self._scales = [(square / self._segments).sqrt_() for square in self._squares]
         mean = sum(float(rms.sum(dtype=torch.float64)) for rms in self._scales) / sum(map(Tensor.numel, self._scales))
@@ -63,7 +65,7 @@ class DynamicWeights:
         self._squares = None
 
     def step(self, loss: Tensor) -> None:
-        """Changes the weights. loss: the mean of a segment, [] with gradients."""
+        """Updates the weights. loss: mean loss of a segment, [] with gradients."""
         grads = self.gradients(loss)
         with torch.no_grad():
             if self._scales is not None:

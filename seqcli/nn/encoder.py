@@ -1,6 +1,6 @@
-"""What gives one vector per row of tokens: classifiers, before their head, and encoders without one.
+"""The base class of networks that compute one vector per row of tokens: classifiers before their head, and encoders without a head.
 
-A row that is longer than the window is read in pieces.
+A row longer than the window is read in pieces.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from seqcli.token_batch import TokenBatch, of_like_length, padded
 
 
 class NeuralEncoder(Network):
-    """window: maximum number of tokens read at once; closed: every piece of a longer row ends in `</s>`, as the whole does;
-    normalised: vectors have length 1."""
+    """window: maximum number of tokens read at once; closed: every piece of a longer row ends in `</s>`; normalised: vectors
+    have length 1."""
 
     window: int = 512
     closed = False
@@ -32,8 +32,8 @@ class NeuralEncoder(Network):
 
 
 def pieces_of(batch: TokenBatch, *, longest: int, closed: bool) -> tuple[list[np.ndarray], np.ndarray]:
-    """Rows cut after `longest` tokens: the pieces, and the row of each, int64. closed: a row that is cut has its last token, `</s>`,
-    at the end of every piece."""
+    """Rows cut after `longest` tokens: the pieces, and the row of each, int64. closed: every piece of a row that is cut ends in its last token,
+    `</s>`."""
     pieces: list[np.ndarray] = []
     owners: list[int] = []
     for number, row in enumerate(batch.rows):
@@ -52,7 +52,7 @@ def pieces_of(batch: TokenBatch, *, longest: int, closed: bool) -> tuple[list[np
 def in_groups(
     pieces: Sequence[np.ndarray], *, budget: int, start: bool, device: torch.device
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Pieces of like length together: their numbers, and their tokens, int64 [B, T], PAD on the right. start: after `<s>`."""
+    """Batches of pieces of similar length: their indices and tokens, int64 [B, T], PAD on the right. start: whether to prepend `<s>`."""
     for group in of_like_length(np.array(list(map(len, pieces)), np.int64), budget=budget, most=budget):
         threads.adapt()
         table = padded([pieces[i] for i in group], fill=PAD)
@@ -62,7 +62,7 @@ def in_groups(
 
 
 def mean_of_pieces(values: np.ndarray, pieces: Sequence[np.ndarray], owners: np.ndarray, *, rows: int) -> np.ndarray:
-    """Values of pieces [P, D], to means over those of each row, weighted by their tokens: float64 [rows, D]."""
+    """The means of the values of the pieces, [P, D], over each row, weighted by their number of tokens: float64 [rows, D]."""
     weights = np.maximum(np.array(list(map(len, pieces)), np.int64), 1)
     total = np.zeros((rows, values.shape[1]))
     np.add.at(total, owners, values * weights[:, None])

@@ -1,4 +1,4 @@
-"""What all networks share when they are asked, not trained: where they are, in what they multiply, how much at a time.
+"""The base class of all networks: device, precision and batch size of inference, and log-probabilities of tokens.
 
 `extend` reads rows of one length together, then joins their states; log-probabilities of tokens are computed from features and a
 head, a bounded number of logits at a time.
@@ -21,11 +21,11 @@ from seqcli.nn.linear import Linear, hold, multiplied_in
 from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID
 
-_ON_DEVICE = 1 << 16  # tokens per pass at least, where the work of a few thousand is over before the next is started
+_ON_DEVICE = 1 << 16  # minimum number of tokens per pass on a GPU, which a few thousand do not keep busy
 
 
 def chosen(targets: Tensor, counted: Tensor | None) -> Tensor:
-    """Where the targets are that count, among all of them: int64 [n]."""
+    """Indices of the targets that are counted: int64 [n]."""
     return (targets.reshape(-1) >= 0).nonzero()[:, 0] if counted is None else counted
 
 
@@ -55,8 +55,8 @@ class Network(nn.Module):
     ) -> tuple[Tensor, int, Any]:
         """Summed cross-entropy in nats of an `Example` of its task, the number of targets, and the new state.
 
-        counted: where its targets are, int64 [n], from `Example.counted`: found on the host, so that it does not wait for the
-        device. Without it they are looked for.
+        counted: indices of its targets, int64 [n], from `Example.counted`, which is computed on the host to avoid a synchronisation;
+        by default they are computed on the device.
         """
         raise NotImplementedError
 
@@ -70,7 +70,7 @@ class Network(nn.Module):
         state: Any = None,
         smoothing: float = 0.0,
     ) -> tuple[Tensor, int, Any]:
-        """As `loss`, of an example some of whose inputs are hidden, for models that fill in."""
+        """As `loss`, for an example with masked inputs, for masked models."""
         raise NotImplementedError
 
     def cross_entropy(
@@ -84,20 +84,20 @@ class Network(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.body.parameters()).device  # of the embedding
+        return next(self.body.parameters()).device  # the device of the embedding
 
     @property
     def on_device(self) -> bool:
-        """Whether to leave logits where they are; not where that is the memory of the host, or has no float64."""
+        """Whether to keep logits on the device; False for the CPU, and for devices without float64."""
         return self.device.type not in ("cpu", "mps")
 
     @property
     def held(self) -> bool:
-        """Whether its weights are laid out for inference, in a fixed dtype."""
+        """Whether the weights are packed for inference, in a fixed dtype."""
         return self.head.held
 
     def place(self, placement: Any, *, batch_tokens: int | None = None) -> None:
-        """Moves it to a `training.device.Placement` for inference; it cannot be trained any more."""
+        """Moves the network to a `training.device.Placement` for inference. It cannot be trained afterwards."""
         self.to(placement.device)
         self.products = multiplied_in(placement.dtype)
         self.precision = placement.precision
@@ -106,7 +106,7 @@ class Network(nn.Module):
         self.batch_tokens = batch_tokens or max(self.batch_tokens, least)
 
     def cast(self) -> torch.autocast:
-        """Autocast of matrix products to its dtype, unless its weights are laid out in it; recurrent cells stay in
+        """Autocast of matrix products to its dtype, unless the weights are packed in it. Recurrent cells stay in
         float32."""
         return torch.autocast(self.device.type, self.products, enabled=self.products != torch.float32 and not self.held)
 
@@ -115,10 +115,10 @@ def extend(
     tokens: np.ndarray, lengths: np.ndarray, state: State | None, *,
     begin: Callable[[np.ndarray], Any], read: Callable[[Tensor, Any], tuple[Tensor, Any]], device: torch.device,
 ) -> tuple[Tensor, Any]:  # fmt: skip
-    """See `interfaces.LanguageModel.extend`; the logits are where they were computed.
+    """See `interfaces.LanguageModel.extend`; the logits stay on the device.
 
-    begin: the state of these rows (int64) before their `<s>`; read: of tokens int64 [B, T] that follow a state the logits of
-    what comes next, float32 [B, V], and the state after them, which has `joined(states)` besides.
+    begin: returns the state of these rows (int64) before their `<s>`; read: takes tokens, int64 [B, T], and the state before them, and
+    returns the logits of the next token, float32 [B, V], and the new state, which also has `joined(states)`.
     """
     if state is None:
         tokens = np.concatenate([np.full((len(tokens), 1), BOS_ID), tokens], axis=1)
@@ -140,14 +140,14 @@ def extend(
 
 
 def fetched(logits: Tensor) -> np.ndarray:
-    """float32 [B, V]. Raises ModelError where they are not finite."""
+    """The logits on the host, float32 [B, V]. Raises ModelError if they are not finite."""
     values = to_host(logits)
     finite.check_logits(values)
     return values
 
 
-_PRODUCT = 1 << 24  # logits per matrix product, which is faster with many rows
-_LOGITS = 1 << 21  # logits normalised at a time, small enough for the cache of a processor
+_PRODUCT = 1 << 24  # logits per matrix product, which is more efficient with many rows
+_LOGITS = 1 << 21  # logits normalised at a time, which fit the CPU cache
 
 
 def logits(model: Network, features: Tensor) -> Tensor:
@@ -158,7 +158,7 @@ def logits(model: Network, features: Tensor) -> Tensor:
 def of_targets(
     model: Network, features: Tensor, targets: Tensor, *, rank: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Natural log p (float32 [n]) of targets [n] from features [n, D], and their ranks (int64 [n]) where they are asked."""
+    """Natural log p (float32 [n]) of targets [n] from features [n, D], and their ranks (int64 [n]) if requested."""
     log_probs, ranks = [], []
     head, size = model.head, model.head.out_features
     for part, wanted in zip(*(x.split(max(1, _PRODUCT // size)) for x in (features, targets))):
@@ -169,7 +169,7 @@ def of_targets(
                 ranks.append(1 + (values > values.gather(-1, token)).sum(-1))
             log_probs.append(
                 values.log_softmax(-1).gather(-1, token)[:, 0]
-            )  # a fused kernel, where logsumexp takes five passes
+            )  # a fused kernel, while logsumexp makes five passes
     empty = np.zeros(0, np.float32)
     lp = to_host(torch.cat(log_probs)) if log_probs else empty
     return lp, (to_host(torch.cat(ranks)) if ranks else empty.astype(np.int64)) if rank else None

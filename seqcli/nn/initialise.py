@@ -23,7 +23,7 @@ def initialise(module: nn.Module, *, deviation: float = 0.02, depth: int = 0) ->
 
 
 def initialise_recurrent(layers: Iterable[nn.RNNBase]) -> None:
-    """Initialises recurrent layers. The forget gate bias of an LSTM is 1, so that it remembers at first (Jozefowicz
+    """Initialises recurrent layers. The forget gate bias of an LSTM is 1, so that it remembers at the beginning of training (Jozefowicz
     et al. 2015)."""
     for layer in layers:
         with _one_thread():

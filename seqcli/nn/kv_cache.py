@@ -1,9 +1,9 @@
 """The keys and values that a causal Transformer has computed, for use by later tokens. Rows may differ in length;
 positions beyond a row's length are never attended to.
 
-Hypotheses of one text differ in their last tokens. In a beam search they are consecutive rows, which share the space of that
-text (`SharedKVCache`): each attends to the slots of its own tokens among those of all, so that nothing is copied when hypotheses
-are dropped and extended. Copying all keys and values at every step took a fifth of the time of a search.
+The hypotheses of one text differ only in their last tokens. In beam search they are consecutive rows that share a buffer
+(`SharedKVCache`): each row attends only to the slots of its own tokens, so nothing is copied when hypotheses are dropped and
+extended. Copying all keys and values at every step took a fifth of the time of a search.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor
 
 from seqcli.nn.transfer import to_device
 
-_FEW = 4  # positions allocated beside those that are kept for other rows
-_ROOM = 64  # positions allocated at a time, at least half as many as there are
-_CLEARED = 2048  # of all rows together: of many rows fewer, since their space is cleared
-_SHARING = 16  # rows at most that share space: each attends to the tokens of all
+_FEW = 4  # additional positions allocated when rows are selected
+_ROOM = 64  # minimum number of positions allocated at a time; at least half of those in use
+_CLEARED = 2048  # maximum number of positions over all rows, since new buffers are cleared
+_SHARING = 16  # maximum number of rows that share a buffer
 
 
 class _Room:
-    """Space for S positions of B rows, shared by a state and the states that continue it. parts: tokens int64 [B, S];
+    """A buffer for S positions of B rows, shared by a state and the states that continue it. parts: tokens int64 [B, S];
     keys, then values of each layer [B, S, G, K]. written: number of positions used."""
 
     def __init__(self, parts: list[Tensor], written: int):
@@ -34,13 +34,13 @@ class _Room:
         return self.parts[0].shape[1]
 
     def moved(self, kept: int, *, need: int) -> _Room:
-        """The first `kept` positions, in new space for `need` and some more."""
+        """The first `kept` positions, copied to a new buffer for at least `need` positions."""
         size = need + max(min(_ROOM, _CLEARED // len(self.parts[0])), need // 2)
         return _Room([_padded(part[:, :kept], size) for part in self.parts], kept)
 
     def chosen(self, rows: Tensor, kept: int) -> _Room:
-        """The first `kept` positions of these rows, in new space with room for a few more: beam search reorders at nearly every
-        step, and to clear space that is given up again costs more than the copy."""
+        """The first `kept` positions of these rows, copied to a new buffer with a few more positions: beam search reorders at nearly
+        every step, and clearing a large buffer that is soon discarded takes longer than the copy."""
         size, parts = min(self.size, kept + _FEW), []
         for part in self.parts:
             new = part.new_zeros(len(rows), size, *part.shape[2:])
@@ -51,7 +51,7 @@ class _Room:
 
 class KVCache:
     """lengths: int64 [B], tokens read by each row, on the CPU; longest: their maximum; even: whether all are equal. A
-    state is immutable: if another state has already continued it in the same room, the next one takes a copy."""
+    state is immutable: if another state has already continued it in the same buffer, the next one gets a copy."""
 
     def __init__(self, room: _Room, lengths: np.ndarray, *, new: int = 0):
         self.lengths, self.longest = lengths, int(lengths.max())
@@ -69,7 +69,7 @@ class KVCache:
         )
 
     def after(self, tokens: Tensor) -> KVCache:
-        """The state after tokens [B, T] more, to which every layer still has to `add` their keys and values."""
+        """The state after more tokens, [B, T], to which every layer still has to `add` their keys and values."""
         room, count = self._room, tokens.shape[1]
         need = self.longest + count
         if room.written != self.longest or room.size < need:
@@ -85,7 +85,7 @@ class KVCache:
         return self._write(1 + 2 * layer, keys), self._write(2 + 2 * layer, values)
 
     def mask(self) -> Tensor | None:
-        """bool [B or 1, 1, T, S]: a new token attends to positions up to its own. None where that is all of them, or
+        """bool [B or 1, 1, T, S]: a new token attends to positions up to its own. None if that is all of them, or
         plain causal attention."""
         if self.even and self._new in (1, self.longest):
             return None
@@ -135,9 +135,9 @@ class KVCache:
 
 
 class SharedKVCache:
-    """Rows that share space: `each` consecutive ones of every group. A row has one token per step after the sharing began.
+    """A cache in which `each` consecutive rows form a group with one buffer. Every step adds one token per row.
 
-    slots: int64 [groups, each, T], where the tokens of each row are in the room of its group; written: number of slots used.
+    slots: int64 [groups, each, T], the slots of the tokens of each row in the buffer of its group; written: number of slots used.
     """
 
     even = True
@@ -148,7 +148,7 @@ class SharedKVCache:
         self.lengths = np.full(len(slots) * self.each, self.longest, np.int64)
 
     def of(self, groups: np.ndarray) -> SharedKVCache:
-        """Moved to the room of these groups, int64 [B], where the slots are those of."""
+        """The tokens of each row from the buffer of these groups, int64 [B]."""
         if np.array_equal(groups, np.arange(len(self._room.parts[0]))):
             return self
         return self._moved(groups, need=0)
@@ -207,11 +207,11 @@ class SharedKVCache:
         return apart[0].joined(apart)
 
     def separate(self) -> KVCache:
-        """With space of its own for each row."""
+        """A cache with a buffer for each row."""
         return KVCache(_Room([self._at(part, self._slots) for part in self._room.parts], self.longest), self.lengths)
 
     def _at(self, part: Tensor, slots: np.ndarray) -> Tensor:
-        """[groups, S, ...] -> [B, T, ...], what is in these slots of each row, int64 [groups, each, T]."""
+        """[groups, S, ...] -> [B, T, ...], the contents of these slots of each row, int64 [groups, each, T]."""
         where = to_device(slots, part.device).flatten(1)
         return (
             part[torch.arange(len(part), device=part.device)[:, None], where]
@@ -220,11 +220,11 @@ class SharedKVCache:
         )
 
     def _moved(self, groups: np.ndarray, *, need: int) -> SharedKVCache:
-        """Groups of the room, in a new one with the slots that their rows have and some more, at least `need`."""
+        """The buffer of these groups, copied to a new one with the slots that their rows use and more, at least `need`."""
         used = np.zeros((len(groups), self._written), bool)
         np.put_along_axis(used, self._slots.reshape(len(groups), -1), True, axis=1)
         written = int(used.sum(axis=1).max())
-        kept = np.argsort(~used, axis=1, kind="stable")[:, :written]  # and others, where a group has fewer
+        kept = np.argsort(~used, axis=1, kind="stable")[:, :written]  # padded with unused ones if a group has fewer
         slots = np.take_along_axis(used.cumsum(axis=1) - 1, self._slots.reshape(len(groups), -1), axis=1)
         where, whose = (to_device(each, self._device) for each in (kept, groups[:, None]))
         size = written + max(_ROOM, written // 2, need)
@@ -237,7 +237,7 @@ class SharedKVCache:
 
 
 def _runs(rows: np.ndarray) -> np.ndarray | None:
-    """Where each run of equal ones begins, if all runs have the same number, 2 to `_SHARING`; otherwise None."""
+    """The first row of each run of equal rows, if all runs have the same length from 2 to `_SHARING`; otherwise None."""
     begins = np.flatnonzero(np.diff(rows, prepend=-1))
     each, rest = divmod(len(rows), max(len(begins), 1))
     shared = not rest and 1 < each <= _SHARING and np.array_equal(np.repeat(rows[begins], each), rows)

@@ -28,8 +28,8 @@ from seqcli.token_batch import TokenBatch, of_like_length, owners, padded, place
 @contextmanager
 def inference_mode(model: NeuralLanguageModel) -> Iterator[None]:
     """A context that keeps no gradients, with matrix products in the model's `products`."""
-    cast = model.linear and model.head.held  # by the products themselves
-    exact = cast or model.products == torch.float32  # within an autocast of training nothing is changed
+    cast = model.linear and model.head.held  # the products cast by themselves
+    exact = cast or model.products == torch.float32  # an autocast of training is left as it is
     with torch.inference_mode(), nullcontext() if exact else torch.autocast(model.device.type, model.products):
         yield
 
@@ -50,7 +50,7 @@ class NeuralLanguageModel(Network):
     maximum number of tokens read at once (None: any number, with a recurrent state); longer rows are scored in
     overlapping windows, so that each token has at least half a window of context."""
 
-    linear = False  # all its matrix products are `Linear`s, which once held know their dtype: no autocast
+    linear = False  # whether all matrix products are `Linear`s, which cast by themselves once packed, so no autocast is needed
     horizon: int | None = None  # a document is scored as one row
 
     def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -59,10 +59,10 @@ class NeuralLanguageModel(Network):
         raise NotImplementedError
 
     def states(self, tokens: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """What a vector of a text is the mean of: states [B, T, D] of tokens int64 [B, T], `<s>` first, and those that count, bool
-        [B, T]. real: bool [B, T], False for padding."""
+        """The states whose mean is the vector of a text, [B, T, D], for tokens int64 [B, T], `<s>` first, and which of them are counted,
+        bool [B, T]. real: bool [B, T], False for padding."""
         counted = real.clone()
-        counted[:, 0] = False  # the state after `<s>` alone has seen nothing of the text
+        counted[:, 0] = False  # the state after `<s>` does not depend on the text
         return self.features(tokens)[0], counted
 
     def beginning(self, rows: int) -> Any:
@@ -116,7 +116,7 @@ class NeuralLanguageModel(Network):
         tokens = padded([np.concatenate([start, row]) for row in rows], fill=0)
         features, _ = self.features(to_device(tokens[:, :-1], self.device))
         lengths = np.array([len(row) for row in rows], np.int64)
-        kept = owners(lengths) * features.shape[1] + places(lengths) + len(start) - 1  # in rows one after another
+        kept = owners(lengths) * features.shape[1] + places(lengths) + len(start) - 1  # rows one after another
         some = features.flatten(0, 1).index_select(0, to_device(kept, self.device))
         lp, rk = self._judge(some, to_device(np.concatenate(rows).astype(np.int64), self.device), rank)
         cuts = np.cumsum(lengths)[:-1]
@@ -145,7 +145,7 @@ class NeuralLanguageModel(Network):
         return inference.of_targets(self, features, targets, rank=rank)
 
     def logits(self, features: Tensor) -> Tensor:
-        """float32 [..., V]; -inf for what is impossible, such as `<s>`."""
+        """float32 [..., V]; -inf for tokens that are never predicted, such as `<s>`."""
         return inference.logits(self, features)
 
     # Stepping

@@ -1,13 +1,13 @@
-"""The one place where features are multiplied by weights: which kernel, and how the weights are held, is decided here.
+"""Linear layers: which kernel multiplies by the weights, and how the weights are stored, is decided only here.
 
-While it learns, a `Linear` is PyTorch's. A network that is only asked holds its weights as they are read best (`hold`):
+In training, a `Linear` is PyTorch's. For inference its weights are packed (`hold`):
 
-- On a processor oneDNN lays them out for its own kernels, once. For one row these read weights at the speed of memory,
-  2 to 2.5 times as fast as PyTorch's product of a matrix and a vector; for many rows float32 gains as much where that
-  product is MKL's and the processor not Intel's, bfloat16 a tenth (docs/LOG.md has the figures).
-- int8 are weights alone: w = scale of the output channel x whole number in [-127, 127]. Products are bfloat16.
-- int4 are weights alone, too: w = scale of its group x (whole number in [0, 15] - 8) + offset of its group, which is 32 weights of one
-  output channel. What is read, not what is computed, takes the time of one row, so it is twice as fast as int8; of many rows it is
+- On a CPU, oneDNN packs them once for its own kernels. For one row these run at memory bandwidth, 2 to 2.5 times as fast as PyTorch's
+  matrix-vector product; for many rows float32 gains as much on non-Intel processors with MKL, and bfloat16 10 % (docs/LOG.md has the
+  figures).
+- int8 quantizes only the weights: w = scale of the output channel x integer in [-127, 127]. Products are computed in bfloat16.
+- int4 also quantizes only the weights: w = scale of its group x (integer in [0, 15] - 8) + offset of its group, where a group is 32
+  weights of one output channel. A single row is limited by memory bandwidth, so int4 is twice as fast as int8; for many rows it is
   slower than bfloat16.
 """
 
@@ -19,14 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_FEW = 16  # rows up to which multiplying by int8 weights is faster than widening them first
-_GROUP, _PANEL = 32, 16  # weights that share a scale, and output channels that PyTorch's int4 kernel computes together
-_CLIPPED = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # shares of the range of a group that are tried
-INT4: torch.dtype = torch.int4  # type: ignore[attr-defined]  # which PyTorch's stubs lack
-WEIGHTS_ALONE = (torch.int8, INT4)  # dtypes of weights whose products are bfloat16
-_STRIDE = (
-    16  # numbers that PyTorch's int8 kernel reads at a time: a row that is no multiple of it is read beyond its end
-)
+_FEW = 16  # maximum number of rows for which an int8 product is faster than casting the weights first
+_GROUP, _PANEL = 32, 16  # weights per scale, and output channels per block of PyTorch's int4 kernel
+_CLIPPED = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # fractions of the range of a group that are tried
+INT4: torch.dtype = torch.int4  # type: ignore[attr-defined]  # missing in PyTorch's stubs
+WEIGHTS_ALONE = (torch.int8, INT4)  # dtypes of weights with products in bfloat16
+_STRIDE = 16  # PyTorch's int8 kernel reads this many numbers at a time, beyond the end of a row that is not a multiple
 
 
 class Linear(nn.Linear):
@@ -42,7 +40,7 @@ class Linear(nn.Linear):
         return F.linear(x, self.weight, self.bias) if self._product is None else self._product(x)
 
     def hold(self, dtype: torch.dtype) -> None:
-        """Lays out the weights for inference in `dtype`. They cannot change any more, and the original ones are
+        """Packs the weights for inference in `dtype`. They can no longer be changed, and the original weights are
         freed."""
         assert not self.held, "weights are held once"
         weight = self.weight.detach()
@@ -99,7 +97,7 @@ def _rounded(rows: int) -> int:
 
 
 def _laid_out(dtype: torch.dtype) -> bool:
-    """Whether oneDNN is available and multiplies in `dtype` natively."""
+    """Whether oneDNN is available and supports `dtype` natively."""
     if not torch.backends.mkldnn.is_available():
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -121,7 +119,7 @@ class _Int8:
 
 
 class _Int4:
-    """Weights whose width is a multiple of `_GROUP`."""
+    """Weights with a width that is a multiple of `_GROUP`."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
         self._outside, self._bias = len(weight), bias
@@ -138,7 +136,7 @@ class _Int4:
 def grouped_in_4_bits(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """int32 [out, D] in [0, 15], and the scales and offsets of groups of `_GROUP`, bfloat16 [out, D / _GROUP], of weights [out, D].
 
-    The range of a group is cut where the sum of squared errors is least: a few large weights would make all others coarse.
+    The range of a group is clipped to minimise the sum of squared errors: a few large weights would reduce the precision of all others.
     """
     groups = weight.unflatten(1, (-1, _GROUP))  # [out, groups, _GROUP]
     low, high = groups.amin(-1), groups.amax(-1)

@@ -1,16 +1,15 @@
-"""Masked language models: every token sees all others, and hidden ones are filled in (BERT, Devlin et al. 2019).
+"""Masked language models: every token attends to all others, and masked tokens are predicted (BERT, Devlin et al. 2019).
 
-Such a model has no p(text). Instead each token of a text is hidden in turn and predicted from all others; the sum of the
+Such a model does not define p(text). Instead each token of a text is masked in turn and predicted from all others; the sum of the
 log-probabilities is the pseudo-log-likelihood (PLL; Salazar et al. 2020):
 
     PLL(w1 ... wn) = log p(w1 | w2 ... wn) + log p(w2 | w1, w3 ... wn) + ... + log p(wn | w1 ... wn-1)
 
-A hybrid model learns both from batches of either kind (GPT-BERT, Charpentier and Samuel 2024): with a causal mask it predicts the
-next token, and its log p(text) is that of any language model; with all tokens in view it fills in hidden ones. For the two to share
-their weights a hidden token is predicted, as the next token is, at the place before it.
+A hybrid model is trained on batches of both kinds (GPT-BERT, Charpentier and Samuel 2024): with a causal mask it predicts the next
+token, and its log p(text) is that of any language model; with full attention it predicts masked tokens. To share the weights, a
+masked token is predicted at the position before it, as the next token is.
 
-A model that was trained with an end of the text that was never hidden (BERT's [SEP]) has it in view and does not predict it: it is no
-part of the sum.
+A model trained with an end token that was never masked (BERT's [SEP]) reads it but does not predict it, so it is not part of the sum.
 """
 
 from __future__ import annotations
@@ -30,30 +29,30 @@ from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID, EOS_ID, PAD
 from seqcli.token_batch import TokenBatch, of_like_length, padded
 
-_APART = 7  # in training a pass over a row hides every 7th token, about as many as a batch of training hides
+_APART = 7  # during training, evaluation masks every 7th token at once, about the share that training masks
 
 
 class _View(NamedTuple):
-    """A stretch of a row, and which of its tokens are hidden."""
+    """A window of a row, and which of its tokens are masked."""
 
     tokens: np.ndarray
     hidden: np.ndarray
 
 
 class MaskedLanguageModel(NeuralLanguageModel):
-    """A network that sees a window of tokens at once, some of them hidden. The token `vocab_size` is the mask.
+    """A network that reads a window of tokens, some of them masked. The mask token has the id `vocab_size`.
 
-    predicts_end: rows end in `</s>`, which is predicted; else they come without, and it is in view after each of them.
+    predicts_end: whether rows end in `</s>`, which is predicted; otherwise rows come without it, and it is appended but not predicted.
     """
 
     hybrid: bool
     predicts_end = True
     window: int
-    _apart: int | None = None  # hidden tokens of one pass are so far apart; None: one is hidden
+    _apart: int | None = None  # distance between the masked tokens of a pass; None: one masked token
 
     def seen(self, tokens: Tensor, *, masked: Tensor, real: Tensor) -> Tensor:
-        """Features [B, T, D] of tokens int64 [B, T], all of which see each other. masked, real: bool [B, T]; what is masked is
-        hidden, what is not real is padding."""
+        """Features [B, T, D] of tokens int64 [B, T], all of which attend to each other. masked, real: bool [B, T]: masked
+        tokens are replaced by the mask, tokens that are not real are padding."""
         raise NotImplementedError
 
     @property
@@ -63,11 +62,11 @@ class MaskedLanguageModel(NeuralLanguageModel):
 
     @property
     def closed(self) -> bool:
-        """Whether every piece of a long row has an end, where vectors are made of it."""
+        """Whether every piece of a long row ends in `</s>` when it is embedded."""
         return not self.predicts_end
 
     def _whole(self, *parts: np.ndarray | Sequence[int]) -> np.ndarray:
-        """A row as it is seen, with the end that is not predicted."""
+        """A row as the network reads it, including an end that is not predicted."""
         return np.concatenate([*parts, [EOS_ID] * (not self.predicts_end)]).astype(np.int64)
 
     # Training
@@ -81,7 +80,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
         state: Any = None,
         smoothing: float = 0.0,
     ) -> tuple[Tensor, int, Any]:
-        """As `loss`, of a batch in which tokens are hidden."""
+        """As `loss`, for a batch with masked tokens."""
         features = self._features(tokens, tokens == self.vocab_size)
         return *self.cross_entropy(features, targets, counted, smoothing=smoothing), None
 
@@ -93,7 +92,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
 
     @contextmanager
     def quickly(self, *, window: int, products: torch.dtype) -> Iterator[int]:
-        """As for others; several tokens of a row are hidden at once: an estimate by seven passes instead of one per token."""
+        """As for other models. Several tokens of a row are masked at once: an estimate with seven passes instead of one per token."""
         with super().quickly(window=window, products=products) as own:
             self._apart = _APART
             try:
@@ -103,15 +102,15 @@ class MaskedLanguageModel(NeuralLanguageModel):
 
     @inference_method
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
-        """log p of a hybrid model; else each token's share of the pseudo-log-likelihood. context: in view before each row."""
+        """log p for a hybrid model; otherwise the pseudo-log-likelihood of each token. context: precedes each row and is not scored."""
         if self.hybrid:
             return super().score(batch, context=context, rank=rank)
         return self.pseudo_scores(batch, context=context, rank=rank)
 
     @inference_method
     def pseudo_scores(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
-        """Natural log p of every token given all others of its row. A row that is longer than the window is seen in windows that
-        overlap by half, each token in the one where it is nearest to the middle."""
+        """Natural log p of every token given all others of its row. A row longer than the window is read in windows that overlap by
+        half; each token is scored in the one where it is nearest to the middle."""
         start = np.array([BOS_ID]) if context is None else np.concatenate([[BOS_ID], context])
         log_prob = np.empty(len(batch.tokens), np.float32)
         ranks = np.empty(len(batch.tokens), np.int64) if rank else None
@@ -127,8 +126,8 @@ class MaskedLanguageModel(NeuralLanguageModel):
         return Scores(log_prob, rank=ranks)
 
     def _views(self, row: np.ndarray, *, given: int) -> Iterator[tuple[_View, np.ndarray]]:
-        """What has to be seen to score the tokens of a row after the first `given`, and which of them each view scores. A model with
-        an end that it does not predict was trained on `<s>` and `</s>` around what it sees, so that every window of a long row has both."""
+        """The views needed to score the tokens of a row after the first `given`, and which tokens each of them scores. A model that does
+        not predict the end was trained with `<s>` and `</s>` around its input, so every window of a long row has both."""
         around = int(self.closed)
         inner = row[around : len(row) - around]
         room = max(1, self.window - 2 * around)
@@ -150,7 +149,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
     def _judge_views(
         self, views: Sequence[_View], places: Sequence[np.ndarray], log_prob: np.ndarray, ranks: np.ndarray | None
     ) -> None:
-        """Scores of what is hidden, put into their places."""
+        """Writes the scores of the masked tokens to their positions."""
         lengths = np.array([len(view.tokens) for view in views], np.int64)
         for group in of_like_length(lengths, budget=self.batch_tokens, most=self.window):
             some = [views[n] for n in group]
@@ -163,7 +162,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
                 ranks[where] = rk
 
     def _of_hidden(self, views: Sequence[_View]) -> Tensor:
-        """Features [n, D] at which the hidden tokens of the views are predicted, in order."""
+        """Features [n, D] from which the masked tokens of the views are predicted, in order."""
         rows = [view.tokens.copy() for view in views]
         for row, view in zip(rows, views):
             row[view.hidden] = self.vocab_size
@@ -177,8 +176,8 @@ class MaskedLanguageModel(NeuralLanguageModel):
 
     @inference_method
     def fill(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Natural log p of what is hidden in each row (int [T], without `<s>`; the mask is the token `vocab_size`), all masks of a
-        row at once: float32 [masks, V]. Raises UsageError for a row that is longer than the window."""
+        """Natural log p at the masks of each row (int [T], without `<s>`; the mask has the id `vocab_size`), all masks of a row at
+        once: float32 [masks, V]. Raises UsageError for a row longer than the window."""
         views = []
         for row in rows:
             tokens = self._whole([BOS_ID], row)
@@ -199,7 +198,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
     # Stepping
 
     def _extended(self, tokens: np.ndarray, lengths: np.ndarray, state: Any) -> tuple[Tensor, Any]:
-        """Of a hybrid model. Raises UsageError for one that fills in only: it has no next token."""
+        """`extend` of a hybrid model. Raises UsageError for a masked model, which does not predict next tokens."""
         if not self.hybrid:
             cure = "use `generate --fill`, or train with --objective hybrid"
             raise UsageError("a masked model does not predict the next token", cure=cure)

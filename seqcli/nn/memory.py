@@ -49,7 +49,7 @@ class Memory:
         )  # fmt: skip
 
     def _at(self, sources: np.ndarray) -> Memory:
-        """Copies of these sources, int64 [B'], a row each."""
+        """A copy with these sources, int64 [B'], one row each."""
         where = to_device(sources, self.real.device)
         return Memory(
             self.real[where], [tuple(part[where] for part in layer) for layer in self.keys], tuple(part[where] for part in self.extra)

@@ -1,19 +1,19 @@
 """Skip-gram and continuous bag of words with negative sampling (Mikolov et al. 2013), many words per step.
 
-Running text is cut into chunks of T words, each of which sees up to `window` words on both sides. Instead of one word
-pair at a time, a chunk multiplies all its words by all their possible contexts and by negatives that the chunk shares
-(Ji et al. 2016, "Parallelizing word2vec in shared and distributed memory"), and a mask of 0 and 1 says which products are
-pairs: the same sums, at the speed of matrix products. A word's vector is the mean of its own row and those of its
+Running text is cut into chunks of T words with up to `window` context words on both sides. Instead of processing one word
+pair at a time, all words of a chunk are multiplied by all their possible contexts and by negatives that the chunk shares
+(Ji et al. 2016, "Parallelizing word2vec in shared and distributed memory"), and a mask selects the products
+that are pairs: the same sums, computed by matrix products. A word's vector is the mean of its own row and those of its
 character n-grams (Bojanowski et al. 2017) and is computed once per step, however often the word occurs.
 
-The gradients are those of the loss, written out and applied at once by plain SGD, as in word2vec:
+The gradients of the loss are computed explicitly and applied by plain SGD, as in word2vec:
 
     loss = - sum over pairs (log sigmoid(h . o) + sum over its negatives log sigmoid(-h . n))
 
-Gradients of a step are all taken at its beginning. A row that is in very many of its pairs would overshoot, so its change is
-limited to that of `_FARTHEST` / rate pairs: this concerns small vocabularies and frequent n-grams.
+All gradients of a step are computed from the weights at its beginning. A row that is in very many pairs would overshoot, so its
+update is limited to that of `_FARTHEST` / rate pairs; this affects small vocabularies and frequent n-grams.
 
-Tables lie in shared memory, and several processes update them without locks (Recht et al. 2011, Hogwild).
+Tables are in shared memory, and several processes update them without locks (Recht et al. 2011, Hogwild).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from torch.nn import functional as F
 
 from seqcli.token_batch import TokenBatch
 
-CHUNK = 32  # words of a chunk (T)
-TOGETHER = 8  # chunks of a step: larger steps are faster, and their gradients staler
-SHARED = 32  # negatives of a chunk (K)
-_OUTSIDE = -1  # no row of the text
-_FARTHEST = 1.0  # learning rate times the pairs by which a row moves in one step
+CHUNK = 32  # words per chunk (T)
+TOGETHER = 8  # chunks per step: larger steps are faster, but their gradients are more stale
+SHARED = 32  # negatives per chunk (K)
+_OUTSIDE = -1  # outside of the text
+_FARTHEST = 1.0  # maximum of learning rate x pairs in one update of a row
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """What is drawn at random. keep: float64 [V], the probability that an occurrence of a word is kept; negatives: how many
-    per pair; cumulative: float64 [V], the distribution of negatives summed up; window: the largest."""
+    """The random choices. keep: float64 [V], the probability that an occurrence of a word is kept; negatives: number per pair;
+    cumulative: float64 [V], the cumulative distribution of negatives; window: its maximum."""
 
     keep: np.ndarray
     cumulative: np.ndarray
@@ -47,7 +47,7 @@ class Sampling:
 
     @classmethod
     def of(cls, counts: np.ndarray, *, window: int, negatives: int, subsample: float, power: float = 0.5) -> Sampling:
-        """counts: of each word. subsample: the frequency above which words are thinned out (0: none)."""
+        """counts: of each word. subsample: frequency above which words are subsampled (0: none)."""
         share = counts / max(counts.sum(), 1)
         ratio = subsample / np.maximum(share, 1e-300)
         keep = np.minimum(1, np.sqrt(ratio) + ratio) if subsample else np.ones(len(counts))
@@ -57,7 +57,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Tables:
-    """What is learnt. inputs: float32 [V + buckets, D], words and then n-grams; outputs: float32 [V, D].
+    """The parameters. inputs: float32 [V + buckets, D], words and then n-grams; outputs: float32 [V, D].
 
     rows: for each word the rows of `inputs` whose mean is its vector, its own first.
     """
@@ -87,7 +87,7 @@ def steps(
     words: np.ndarray, row: np.ndarray, sampling: Sampling, rng: np.random.Generator, *, chunk: int = CHUNK,
     together: int = TOGETHER, shared: int = SHARED,
 ) -> Iterator[Step]:  # fmt: skip
-    """The text in steps, chunks in random order. words: int64 [n]; row: int64 [n], of each word; contexts stay in their row."""
+    """The text in steps, chunks in random order. words: int64 [n]; row: int64 [n], of each word; contexts do not cross rows."""
     kept = rng.random(len(words)) < sampling.keep[words]
     words, row = words[kept], row[kept]
     if not len(words):
@@ -143,7 +143,7 @@ def cbow(tables: Tables, step: Step, *, rate: float, negatives: int) -> tuple[fl
         own = torch.eye(step.pairs.shape[1]) * some
         weight = some * (negatives / step.negatives.shape[1])
         loss, change = _judged(scores, own, weight, rate=rate)
-        moves = torch.bmm(change, targets)  # of the mean; each context moves by all of it, as in word2vec
+        moves = torch.bmm(change, targets)  # update of the mean, which word2vec applies in full to each context
         counts = torch.cat([some[:, :, 0], weight.sum(1).expand(step.negatives.shape)], dim=1)
         _add(tables.outputs, others, torch.bmm(change.mT, hidden), counts, rate=rate)
         back(torch.bmm(pairs.mT, moves), pairs.sum(1), rate=rate)
@@ -151,8 +151,8 @@ def cbow(tables: Tables, step: Step, *, rate: float, negatives: int) -> tuple[fl
 
 
 def _judged(scores: Tensor, positive: Tensor, weight: Tensor, *, rate: float) -> tuple[float, Tensor]:
-    """The loss and `-rate` times its derivative. scores: [C, T, n + K], the last K of negatives; positive: [C, T, n] of 0 and
-    1; weight: [C, T, 1], how often each negative counts. The scores are overwritten."""
+    """The loss and `-rate` times its derivative. scores: [C, T, n + K], the last K for negatives; positive: [C, T, n] of 0 and
+    1; weight: [C, T, 1], the weight of each negative. The scores are overwritten."""
     n = positive.shape[2]
     loss = -(F.logsigmoid(scores[:, :, :n]) * positive).sum() + (F.softplus(scores[:, :, n:]) * weight).sum()
     change = scores.sigmoid_()
@@ -162,7 +162,7 @@ def _judged(scores: Tensor, positive: Tensor, weight: Tensor, *, rate: float) ->
 
 
 def _vectors(tables: Tables, words: np.ndarray):
-    """float32 [n, D], the vectors of words (flattened), and what adds their changes to the rows that they are made of."""
+    """The vectors of words (flattened), float32 [n, D], and a function that applies their updates to the rows they consist of."""
     rows = tables.rows
     distinct, place = np.unique(words.ravel(), return_inverse=True)
     used = rows.at(distinct)
@@ -170,12 +170,12 @@ def _vectors(tables: Tables, words: np.ndarray):
     composed = F.embedding_bag(ids, tables.inputs, torch.from_numpy(used.starts), mode="mean")
 
     def back(moves: Tensor, counts: Tensor, *, rate: float) -> None:
-        """counts: of each word [n], the pairs that moved it."""
+        """counts: number of pairs behind the update of each word, [n]."""
         of_words = torch.zeros_like(composed)
         _scatter(of_words, index, moves.reshape(len(place), -1))
         pairs = torch.zeros(len(composed)).scatter_add_(0, index, counts.reshape(-1))
         sizes = torch.from_numpy(used.lengths)
-        # A row moves by all of its word's change, not by its share of the mean, as in fastText.
+        # As in fastText, each row gets the full update of its word, not its share of the mean.
         _add(tables.inputs, ids, of_words.repeat_interleave(sizes, 0), pairs.repeat_interleave(sizes), rate=rate)
 
     return composed.index_select(0, index), back
@@ -186,7 +186,7 @@ def _rows(table: Tensor, index: Tensor) -> Tensor:
 
 
 def _add(table: Tensor, index: Tensor, values: Tensor, counts: Tensor, *, rate: float) -> None:
-    """table[index] += values, repeats summed up and limited. counts: like index, the pairs behind each value."""
+    """table[index] += values, with repeated indices summed and limited. counts: shaped like index, the pairs behind each value."""
     values, flat = values.reshape(-1, table.shape[1]), index.reshape(-1)
     pairs = torch.zeros(len(table)).scatter_add_(0, flat, counts.reshape(-1))[flat]
     if float(pairs.max()) * rate > _FARTHEST:
@@ -195,5 +195,5 @@ def _add(table: Tensor, index: Tensor, values: Tensor, counts: Tensor, *, rate: 
 
 
 def _scatter(table: Tensor, index: Tensor, values: Tensor) -> None:
-    """table[index] += values, repeats summed up; faster than `index_add_`."""
+    """table[index] += values, with repeated indices summed; faster than `index_add_`."""
     table.scatter_add_(0, index[:, None].expand(values.shape), values)

@@ -19,9 +19,8 @@ SCALINGS = ("none", "linear", "llama3")
 class Rotary:
     """The frequencies of rotary positions: base^(-2i / K).
 
-    scaling, for windows longer than the one that was trained first: "linear" divides all frequencies by `factor` (Chen et al.
-    2023); "llama3" those whose wavelength is above window / low, leaves those below window / high, and interpolates between
-    (Llama 3.1).
+    scaling, for windows longer than in pretraining: "linear" divides all frequencies by `factor` (Chen et al. 2023); "llama3"
+    divides those with a wavelength above window / low, keeps those below window / high, and interpolates in between (Llama 3.1).
     """
 
     base: float = 10000.0
@@ -29,7 +28,7 @@ class Rotary:
     factor: float = 1.0
     low: float = 1.0
     high: float = 4.0
-    window: int = 0  # that was trained first
+    window: int = 0  # window of the pretraining
 
     def frequencies(self, width: int, *, device: torch.device) -> Tensor:
         """float32 [width / 2]"""
@@ -38,7 +37,7 @@ class Rotary:
             return plain
         if self.scaling == "linear":
             return plain / self.factor
-        turns = self.window * plain / (2 * math.pi)  # within the window
+        turns = self.window * plain / (2 * math.pi)  # rotations within the window
         kept = ((turns - self.low) / (self.high - self.low)).clamp(0, 1)
         return kept * plain + (1 - kept) * plain / self.factor
 

@@ -1,10 +1,10 @@
-"""What happens inside a network, for those who ask: layers add what they compute while `recorded` is open for it.
+"""Records intermediate values of a network: layers add what they compute while a `recorded` context is open.
 
 with recorded(SELF) as looked:
     model.features(tokens)
 looked[0].weights()  # of the first layer: float [B, H, T, S]
 
-Recording changes no result: what the network's own kernels do not show is computed beside them.
+Recording does not change results: values that fused kernels do not return are computed in addition.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
 
-SELF = "self"  # how a text looks at itself: `nn.attention.Projected`
-CROSS = "cross"  # where a translation looks in its source: float [B, H, T, S], rows over S sum to 1
-CROSS_PROJECTED = "cross projected"  # how, of a Transformer: `nn.attention.Projected`
+SELF = "self"  # self-attention: `nn.attention.Projected`
+CROSS = "cross"  # cross-attention weights: float [B, H, T, S], rows over S sum to 1
+CROSS_PROJECTED = "cross projected"  # cross-attention of a Transformer: `nn.attention.Projected`
 
 _OPEN: ContextVar[Mapping[str, list[Any]]] = ContextVar("open", default=MappingProxyType({}))
 
 
 @contextmanager
 def recorded(kind: str) -> Iterator[list[Any]]:
-    """What is added of this kind, in order."""
+    """A context that collects the values of this kind, in order."""
     added: list[Any] = []
     token = _OPEN.set({**_OPEN.get(), kind: added})
     try:

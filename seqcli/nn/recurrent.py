@@ -1,4 +1,4 @@
-"""Recurrent layers with the dropouts of AWD-LSTM: a hidden state that sums up what was read.
+"""Recurrent layers with the dropout of AWD-LSTM.
 
 Cells are PyTorch's fused kernels: rnn (Elman 1990), lstm (Hochreiter and Schmidhuber 1997), gru (Cho et al. 2014).
 Dropout (Merity et al. 2018, sections 2 and 4): of recurrent weights, of layer outputs with one mask for all steps
@@ -6,8 +6,8 @@ Dropout (Merity et al. 2018, sections 2 and 4): of recurrent weights, of layer o
 
 Cells are also stepped one token at a time, for decoders whose next input depends on the last output.
 
-The equations and the order of gates are those of PyTorch's `RNNCell`, `LSTMCell` and `GRUCell`; what comes of the input is
-given, for it can be computed for all steps at once.
+The equations and the order of gates are those of PyTorch's `RNNCell`, `LSTMCell` and `GRUCell`. The projections of the inputs are
+passed in, since they can be computed for all steps at once.
 """
 
 from __future__ import annotations

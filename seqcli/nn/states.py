@@ -1,8 +1,8 @@
-"""One vector per row of tokens from any network: the mean of its states before the head.
+"""Text embeddings from any network: one vector per row of tokens.
 
-Of a language model the mean over the features of the row's tokens; of a classifier or an encoder without a head what it pools; of a
-translator the mean over its encoder's states. A row longer than the window is the mean of its windows, weighted by their
-tokens.
+For a language model, the mean of the features of the tokens; for a classifier or an encoder without a head, the pooled features; for
+a translator, the mean of the states of the encoder. The vector of a row longer than the window is the mean over its windows,
+weighted by their number of tokens.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seqcli.nn.transfer import to_host
 from seqcli.text import PAD
 from seqcli.token_batch import TokenBatch
 
-_LONGEST = 1024  # tokens at a time, of networks without a window
+_LONGEST = 1024  # tokens per window for networks without a maximum length
 
 
 @torch.inference_mode()

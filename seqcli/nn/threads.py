@@ -1,13 +1,13 @@
-"""How many threads PyTorch computes with: as many as other processes leave cores for, unless a number is asked for.
+"""The number of PyTorch's threads: as many as there are free cores, unless a number is given.
 
-PyTorch's OpenMP threads meet after every operation and spin until the last one arrives. One that has lost its core to another
-process holds up all the others for a time slice, thousands of times a second: beside a single busy process two threads on two
-cores are several times slower than one. Waiting passively is no cure: on a quiet machine sleeping and waking costs more than
-the second thread gives (docs/LOG.md has the figures). So the free cores are counted now and then (`cores.Usage`), between
-two steps, and the number of threads follows.
+PyTorch's OpenMP threads synchronise after every operation and spin until the last one arrives. A thread that has lost its core to
+another process holds up the others for a time slice, thousands of times a second: beside a single busy process, two threads on two
+cores are several times slower than one. Waiting passively does not help: on an idle machine, sleeping and waking take longer than
+the second thread saves (docs/LOG.md has the figures). So the free cores are counted at intervals (`cores.Usage`), between two steps,
+and the number of threads is adapted.
 
-The results hardly do: where it was tried (docs/LOG.md), training in bfloat16 gave the same weights for any number of threads; in
-float32 they differ by rounding.
+In the measurements of docs/LOG.md, training in bfloat16 gave the same weights for any number of threads; in float32 they differ by
+rounding.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch
 
 from seqcli.system import cpu
 
-_EVERY = 0.25  # seconds between counts: the kernel counts in hundredths
-_MISSED = 1 / 3  # of a core: with less missing, as many threads as cores are still quicker than one thread fewer
+_EVERY = 0.25  # seconds between measurements; the kernel counts in hundredths of a second
+_MISSED = 1 / 3  # of a core: if less is missing, using all cores is still faster than one thread fewer
 
 
 class Threads:
@@ -40,7 +40,7 @@ class Threads:
             return
         seen = min(self.most, max(1, int(now.free(self._before) + _MISSED)))
         threads = torch.get_num_threads()
-        wanted = seen if seen < threads else min(seen, self._last)  # more threads only after two such counts
+        wanted = seen if seen < threads else min(seen, self._last)  # more threads only after two such measurements
         if wanted != threads:
             torch.set_num_threads(wanted)
         self._before, self._last = now, seen
@@ -64,6 +64,6 @@ def choose(number: int | None) -> None:
 
 
 def adapt() -> None:
-    """Between steps of work: uses as many threads as other processes leave cores for, unless a number was given."""
+    """Adapts the number of threads to the free cores, unless a number was given. Call it between steps."""
     if _threads is not None:
         _threads.adapt()

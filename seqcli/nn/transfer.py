@@ -1,10 +1,9 @@
-"""The two ways between numpy on the host and tensors on a device: all that crosses goes through here.
+"""Transfers between numpy arrays on the host and tensors on a device; all of them are made here.
 
-A device works through a queue while the host goes on. `to_host` waits until the queue is done, so it is called once for
-what several passes have computed, or once per step of decoding. `to_device` does not wait: PyTorch copies from ordinary memory
-only after it has waited for the queue, from page-locked memory in its turn.
+A device runs asynchronously. `to_host` synchronises, so it is called once for the results of several passes, or once per decoding
+step. `to_device` does not: it copies from page-locked memory, since a copy from pageable memory would wait for the device.
 
-tests/nn/test_devices.py holds that nothing crosses elsewhere.
+tests/nn/test_devices.py checks that there are no transfers elsewhere.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch import Tensor
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """The array as a tensor there; on a processor in the same memory."""
+    """The array as a tensor on the device; on the CPU it shares memory."""
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
@@ -23,5 +22,5 @@ def to_device(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 def to_host(tensor: Tensor) -> np.ndarray:
-    """The tensor as an array, once it is computed; on a processor in the same memory."""
+    """The tensor as an array, after synchronisation; on the CPU it shares memory."""
     return tensor.cpu().numpy()

@@ -1,8 +1,8 @@
 """A stack of Transformer layers, causal or not: attention and a feed-forward network, each around a residual connection.
 
-With a memory, between them, attention to the states of a source. Pre-norm (Xiong et al. 2020), or post-norm (Vaswani et al. 2017); GELU, or SwiGLU (Shazeer 2020); LayerNorm, or RMSNorm (Zhang and Sennrich 2019).
-GPT-2 is norm="layer", bias=True, activation="gelu", positions="learned"; BERT besides norm_place="post", activation="gelu_exact",
-embedding_norm=True, token_types=2.
+With a memory, cross-attention to the states of a source is between them. Pre-norm (Xiong et al. 2020) or post-norm (Vaswani et al.
+2017); GELU or SwiGLU (Shazeer 2020); LayerNorm or RMSNorm (Zhang and Sennrich 2019). GPT-2 is norm="layer", bias=True,
+activation="gelu", positions="learned"; BERT also has norm_place="post", activation="gelu_exact", embedding_norm=True, token_types=2.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TransformerConfig:
     scaled: bool = setting(False, help="multiply embeddings by sqrt(D)")
     bias: bool = setting(False, help="biases in the linear layers")
     dropout: float = fraction(0.0, help="dropout probability")
-    # What pretrained models need besides
+    # Settings of pretrained models
     head_width: int = within(0, 1 << 12, default=0, help="width of a head (0: width / heads)")
     attention_bias: str = one_of(
         BIASES,
@@ -112,7 +112,7 @@ class TransformerConfig:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """All settings, with what stands for each 0; embeddings of width D have width 0."""
+        """All settings, with each 0 replaced by the value it stands for, except embedding_width for embeddings of width D."""
         return asdict(self) | {
             "groups": self.groups or self.heads,
             "head_width": self.each_head,
@@ -141,7 +141,7 @@ class FeedForward(nn.Module):
 
 
 def activated(x: Tensor, activation: str) -> Tensor:
-    """gelu is Hendrycks and Gimpel's (2016) approximation by tanh, as GPT-2 has it; gelu_exact is BERT's."""
+    """gelu is the tanh approximation (Hendrycks and Gimpel 2016), as in GPT-2; gelu_exact is as in BERT."""
     if activation in ("gelu", "gelu_exact"):
         return F.gelu(x, approximate="tanh" if activation == "gelu" else "none")
     if activation == "silu":
@@ -190,7 +190,7 @@ class Layer(nn.Module):
 
 class TransformerStack(nn.Module):
     """Token embeddings, positions, `layers` layers and a final norm: tokens [B, T] to features [B, T, D]. Tokens of a
-    decoder attend to themselves and earlier tokens, and to a memory if `crossed`; those of an encoder, where `real`
+    decoder attend to themselves and earlier tokens, and to a memory if `crossed`; those of an encoder, if `real`
     is given, to all real tokens. embedding: shared with another stack, if given."""
 
     def __init__(
@@ -218,10 +218,10 @@ class TransformerStack(nn.Module):
         self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None, memory: Memory | None = None,
         masked: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, KVCache | None]:  # fmt: skip
-        """tokens int64 [B, T] -> [B, T, D]; with a cache, tokens follow what it holds, and it is written.
+        """tokens int64 [B, T] -> [B, T, D]; with a cache, the tokens follow those in it, and it is updated.
 
-        real: bool [B, T], the tokens that all tokens see; memory: of the sources, B rows; masked: bool [B, T], the tokens that are
-        hidden, and the embedding [D] that stands for them.
+        real: bool [B, T], the tokens that are attended to; memory: of the sources, B rows; masked: bool [B, T], the masked tokens,
+        and the embedding [D] of the mask.
         """
         if cache is None:
             mask = None if real is None else real[:, None, None]  # [B, 1, 1, T]

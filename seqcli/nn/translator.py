@@ -1,4 +1,4 @@
-"""What all neural translators share: a source becomes a memory, given which they are language models of its translations.
+"""The base class of neural translators: encoders of a source, conditioned on which they are language models of its translations.
 
 An architecture says how a source is read (`remember`) and how a translation goes on (`features`). Letters as in
 `interfaces.py`; rows are padded on the right, sources with PAD.
@@ -35,7 +35,7 @@ class NeuralTranslator(Network):
         raise NotImplementedError
 
     def remember(self, source: Tensor, real: Tensor) -> Memory:
-        """The memory of a source, made of its states."""
+        """The memory of a source, computed from its states."""
         raise NotImplementedError
 
     def features(self, tokens: Tensor, memory: Memory, state: Any = None) -> tuple[Tensor, Any]:

@@ -50,8 +50,8 @@ def outline(make: Callable[[], Model]) -> Model:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Skips weight initialisation: to draw random numbers on the meta device, torch would import its compiler, which
-    takes a second."""
+    """Skips weight initialisation: random numbers on the meta device make torch import its compiler, which takes a
+    second."""
 
     def __torch_function__(self, function, types, arguments=(), named=None):
         if getattr(function, "__module__", None) == "torch.nn.init" or function in (Tensor.normal_, Tensor.uniform_):
@@ -60,8 +60,8 @@ class _Undrawn(TorchFunctionMode):
 
 
 def restored(make: Callable[[], Model], named: Mapping[str, np.ndarray]) -> Model:
-    """The model built by `make`, with these weights. Raises ModelError if names or shapes differ. It is first built
-    without memory, so that wrong settings cost nothing."""
+    """The model built by `make`, with these weights. Raises ModelError if names or shapes differ. The model is first
+    built without memory, so that wrong settings do not allocate any."""
     model = outline(make)
     expected = model.state_dict(keep_vars=True)
     twins: dict[int, str] = {}
