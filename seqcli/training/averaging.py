@@ -1,9 +1,8 @@
-"""An average of the weights over the steps, which is evaluated and saved instead of the last weights.
+"""An average of the weights over the steps, which is evaluated and saved instead of the current weights.
 
-`ema` is an exponential moving average; `average` is the plain mean over the end of training (Polyak and Juditsky
-1992; with plain gradient descent the ASGD of Merity et al. 2018). Both move a part of the way to the new weights:
-with n averaged so far the mean moves by 1 / (n + 1), and the moving average by 1 - ema, or like the mean while n is
-small.
+`ema` is an exponential moving average; `average` is the uniform mean over the end of training (Polyak and Juditsky
+1992; with plain gradient descent the ASGD of Merity et al. 2018). Both interpolate towards the new weights: after n updates
+the mean by 1 / (n + 1), and the moving average by 1 - ema, or like the mean while n is small.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from seqcli.training.config import Plan
 
 
 class Average:
-    """The average of a model's weights; empty until it begins, and always empty if the plan has none."""
+    """The average of a model's weights; empty before averaging begins, and if the plan has none."""
 
     def __init__(self, model: nn.Module, plan: Plan):
         self._weights = dict(model.named_parameters())
@@ -41,7 +40,7 @@ class Average:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Context in which the model has the averaged weights; afterwards it has its own again, bit for bit."""
+        """Context in which the model has the averaged weights; afterwards its own weights are restored exactly."""
         self._swap()
         try:
             yield

@@ -1,7 +1,7 @@
-"""A budget in minutes, divided into evaluations, the end of the training, and steps.
+"""Divides a budget in minutes between training steps, evaluations and saving.
 
-The budget counts from the start of the command, so it includes reading and tokenizing. Costs are measured as they
-occur, since a busy machine is slow at everything. Without a budget in minutes nothing here is limited.
+The budget counts from the start of the command, so it includes reading and tokenizing. Times are measured during training,
+since they depend on the load of the machine. Without a budget in minutes nothing is limited.
 """
 
 from __future__ import annotations
@@ -14,23 +14,25 @@ from seqcli.data.deadline import Deadline
 from seqcli.runs.model_folder import beginning
 from seqcli.training.config import Plan
 
-_READING = 0.25  # of the budget at most: text is read and tokenized; the rest of a larger text is left out
-_JUDGING = 0.1  # of what is left after reading: all evaluations, half of it for the one at the end
-_WRITTEN = 100e6  # bytes a second, until a save has been measured
-_FEWEST, _PER_MINUTE, _MOST = 200_000, 1_000_000, 6_000_000  # characters that subwords are learnt from
-_EXIT = 0.5  # seconds: opening the saved model, leaving
+_READING = 0.25  # maximum share of the budget for reading and tokenizing; the rest of a larger text is left out
+_JUDGING = 0.1  # share of the remaining budget for all evaluations, half of it for the last one
+_WRITTEN = 100e6  # bytes per second, until a save has been measured
+_FEWEST, _PER_MINUTE, _MOST = 200_000, 1_000_000, 6_000_000  # characters on which subwords are trained
+_EXIT = 0.5  # seconds for opening the saved model and exiting
 
 
 def reading(minutes: float, *, begun: float, passes: int = 1, resumed: Path | None = None) -> Deadline:
-    """The deadline for reading text; none without a budget in minutes. passes: over the text until it is tokenized;
-    resumed: folder of a run to continue, which reads as much as its first part did, however long that takes."""
-    if resumed and (begun_with := beginning(resumed)) is not None:  # else that is said where the folder is locked
+    """The deadline for reading text; none without a budget in minutes. passes: number of passes over the text until it
+    is tokenized; resumed: folder of a run to continue, which reads the same text as before, however long that takes."""
+    if (
+        resumed and (begun_with := beginning(resumed)) is not None
+    ):  # otherwise the error is raised when the folder is locked
         return Deadline(items=begun_with.get("data", {}).get("blocks"))
     return Deadline(begun + _READING * 60 * minutes / passes if minutes else math.inf)
 
 
 def characters(minutes: float) -> int | None:
-    """Number of characters to train subwords on, about a twentieth of the budget; None for as many as are useful."""
+    """Number of characters to train subwords on, in about 5 % of the budget; None for as many as are useful."""
     return max(_FEWEST, min(int(_PER_MINUTE * minutes), _MOST)) if minutes else None
 
 
@@ -41,9 +43,9 @@ class Budget:
     def __init__(self, plan: Plan, *, begun: float, used: float, size: float):
         self._ends = begun + 60 * plan.minutes - used if plan.minutes else math.inf
         self._judging = _JUDGING * max(0.0, self._ends - time.monotonic())
-        self._spent = 0.0  # on evaluations before the last, and what they saved
-        self._save, self._part, self._step = size / _WRITTEN, 0.0, 0.0  # seconds that one takes
-        self._parts = 0  # of the held-out text, as far as they are known
+        self._spent = 0.0  # seconds spent on evaluations before the last, including saving
+        self._save, self._part, self._step = size / _WRITTEN, 0.0, 0.0  # seconds that each takes
+        self._parts = 0  # number of parts of the held-out text, 0 if unknown
 
     @property
     def left(self) -> float:
@@ -59,8 +61,8 @@ class Budget:
         return min(share, 1.2 * self._part * self._parts) if self._parts else share
 
     def until(self, share: float, *, last: bool) -> float:
-        """When an evaluation has to end, `share` of the training being done; a time in the past if there is no time
-        for one."""
+        """When an evaluation has to end, after `share` of the training; a time in the past if there is no time for
+        one."""
         now = time.monotonic()
         if math.isinf(self._ends):
             return math.inf

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 from seqcli.ranges import LARGEST_SEED, check, fraction, one_of, setting, within
 
 EPOCHS = 10  # where no budget is given
-OPTIMIZERS = {"adamw": 2, "muon": 2, "sgd": 0}  # and how many numbers each keeps per weight
+OPTIMIZERS = {"adamw": 2, "muon": 2, "sgd": 0}  # and the number of values that each stores per weight
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt", "wsd", "plateau")  # of the learning rate
 DEFAULT = "small"  # the preset before the data is known (see `defaults`)
 
@@ -42,7 +42,7 @@ class Request:
     threads: int | None = None
     tensorboard: bool = False
     resumable: bool = True
-    embeddings: Any = None  # `tasks.initial_embeddings.InitialEmbeddings` that the network begins with
+    embeddings: Any = None  # `tasks.initial_embeddings.InitialEmbeddings` of the network
 
 
 def kinds_of(task: str, arch: str) -> list[type]:
@@ -202,8 +202,8 @@ class Plan:
 
 @dataclass
 class Progress:
-    """The progress of a run: saved with each checkpoint, and together with the arrays of `training/state` all that
-    resuming needs."""
+    """The progress of a run: saved with each checkpoint. Together with the arrays of `training/state` it is all that
+    is needed to resume."""
 
     step: int = 0
     epoch: int = 0
@@ -212,7 +212,7 @@ class Progress:
     seconds: float = 0.0
     factor: float = 1.0  # of the learning rate, by the schedule plateau
     judged: int = -1  # the step after which it was evaluated last
-    due: bool = False  # a signal came before the evaluation after this step was done
+    due: bool = False  # a signal interrupted the evaluation after this step
     best: float = math.inf
     best_step: int = 0
     since_best: int = 0

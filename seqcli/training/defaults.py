@@ -17,11 +17,11 @@ from seqcli.runs.model_folder import beginning
 from seqcli.training.config import DEFAULT, Request
 
 FINE_TUNING = "fine-tuning"  # the source of these settings
-EPOCHS_TUNING = 3.0  # of a model of others
+EPOCHS_TUNING = 3.0  # of a pretrained model
 _BASE = 768  # width of the models for which the rates below were published
 _SINGLE = ("characters", "bytes")  # tokenizers with single-character tokens
 _NARROW = ("rnn", "lstm", "gru", "feedforward")
-_FEW = 500_000  # tokens of labelled text that a minute reads so often that a larger network learns more
+_FEW = 500_000  # tokens of labelled text: smaller texts are read often enough in a minute for a larger network
 _SHORT = 2  # minutes on a CPU that are too short for the small presets; measured at 1
 
 
@@ -48,7 +48,7 @@ def preset(task: str, arch: str, presets: Collection[str], situation: Situation)
     signs = situation.kind in _SINGLE
     if task == "language" and "char" in presets and (signs or short):
         if short and signs and arch in _NARROW:
-            return "tiny"  # a narrow network sees three times the text in the same time
+            return "tiny"  # a narrow network reads three times as much text in the same time
         return "char"  # small batches and many steps
     few = task == "classification" and situation.tokens < _FEW
     if short and not few and "tiny" in presets:
@@ -57,9 +57,9 @@ def preset(task: str, arch: str, presets: Collection[str], situation: Situation)
 
 
 def fine_tuning(width: int) -> dict[str, Any]:
-    """Settings of a training that begins with a pretrained Transformer: those of Devlin et al. (2019), section A.3.
+    """Settings for fine-tuning a pretrained Transformer, as in Devlin et al. (2019), section A.3.
 
-    The rate falls with the width, as it does from BERT-tiny to Llama: 3e-5 at 768.
+    The learning rate decreases with the width, as published from BERT-tiny to Llama: 3e-5 at 768.
     """
     return {
         "optimizer": "adamw", "learning_rate": min(max(3e-5 * _BASE / max(width, 1), 1e-5), 3e-4), "schedule": "linear", "floor": 0.0,
@@ -68,8 +68,8 @@ def fine_tuning(width: int) -> dict[str, Any]:
 
 
 def completed(request: Request, situation: Situation, *, resumed: Path | None, reporter: Reporter) -> Request:
-    """The request with a preset, and a note that names it. resumed: folder of a run to continue, which keeps the
-    preset it began with, whatever the budget is now."""
+    """The request with a preset, and a note that names it. resumed: folder of a run to continue, which keeps its
+    preset even if the budget has changed."""
     if request.preset:
         return request
     _, presets = catalog.presets(request.task, request.arch)

@@ -33,7 +33,7 @@ class Placement:
 
 
 def place(device: str = "auto", precision: str = "auto", *, threads: int | None = None) -> Placement:
-    """Chooses a placement. auto: a GPU if there is one, one per rank under torchrun; bfloat16 if the processor
+    """Chooses a placement. auto: a GPU if there is one, one per rank under torchrun; bfloat16 if the device
     supports it natively."""
     choose_threads(threads)
     if device == "auto":
@@ -51,7 +51,7 @@ def place(device: str = "auto", precision: str = "auto", *, threads: int | None 
             f"no such device: {device!r} ({str(error).splitlines()[0]})", cure="use --device cpu"
         ) from None
     if where.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False  # or recurrent layers multiply with 10 bits, and are not fp32
+        torch.backends.cudnn.allow_tf32 = False  # otherwise recurrent layers would multiply in TF32 instead of fp32
     if precision in ("int8", "int4") and where.type != "cpu":
         raise UsageError(f"--precision {precision} needs the CPU, not {where.type}", cure="use --precision bf16")
     if precision == "fp16" and where.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():

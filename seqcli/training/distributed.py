@@ -1,11 +1,11 @@
-"""The processes that torchrun started to train one network: which rows each takes, and their sums.
+"""Data parallel training under torchrun: which rows each process takes, and the sums over processes.
 
 Every rank reads the same batches and takes every world-th row of each; gradients, losses and counts are summed, never
-averaged, so a step is that of one process with the whole batch. With one process nothing here does anything.
+averaged, so a step is that of one process with the whole batch. With a single process all methods are no-ops.
 
-Gradients are summed here, after the last batch of a step, and not by DistributedDataParallel. That one sums while it goes
-back, which saves the time of the summing; but it wants to be called as the module is (our loss is a method of its own),
-divides by the ranks, and stops where a rank runs a layer less than the others. Ours costs 0.5 GB to send for GPT-2.
+Gradients are summed here, after the last batch of a step, and not by DistributedDataParallel, which overlaps the communication
+with the backward pass, but requires calls of the module's forward (our loss is a method of its own), averages over the ranks, and
+hangs if a rank does not use a layer. For GPT-2 this sends 0.5 GB per step.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
 
 _PATIENCE = timedelta(minutes=10)  # while rank 0 saves, the others wait
-_BUCKET = 1 << 24  # numbers summed at a time
+_BUCKET = 1 << 24  # number of elements summed at a time
 _OWN = ("random.", "carried.")  # tensors of a checkpoint that differ between ranks
 
 
@@ -58,8 +58,8 @@ class Ranks:
         self._sharded: FSDPModule | None = None
 
     def rows(self, example: Example) -> Example:
-        """The rows of this rank; if there are too few, one row that is not counted, so that all ranks do the same
-        work."""
+        """The rows of this rank; if there are too few, one row that is not counted, so that all ranks run the same
+        operations."""
         inputs, targets = (part[self.rank :: self.world] for part in (example.inputs, example.targets))
         if not len(inputs):
             inputs, targets = example.inputs[:1], np.full_like(example.targets[:1], NOT_COUNTED)
@@ -82,13 +82,15 @@ class Ranks:
 
         if self.world == 1:
             raise UsageError("needs several processes", where="shard", cure="start several with torchrun")
-        if not isinstance(model.body, TransformerStack):  # others use weights outside of the layers that own them
+        if not isinstance(
+            model.body, TransformerStack
+        ):  # other networks use weights outside of the layers that own them
             raise UsageError("only transformers can be sharded", where="shard", cure="leave it out")
         mesh = init_device_mesh(model.device.type, (self.world,))
         for part in (*model.body.layers, model):
-            self._sharded = fully_shard(part, mesh=mesh)  # the last of them is the model
+            self._sharded = fully_shard(part, mesh=mesh)  # the last one is the model
             self._sharded.set_gradient_divide_factor(1.0)
-            self._sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no other
+            self._sharded.set_force_sum_reduction_for_comms(True)  # gloo supports no other
         for method in ("loss", "score"):
             register_fsdp_forward_method(model, method)
 
@@ -108,7 +110,7 @@ class Ranks:
         return self.firsts(number)[0]
 
     def firsts(self, *numbers: float) -> list[float]:
-        """The same for several values, in one exchange."""
+        """As `first`, for several values in one communication."""
         return self.sums(*(0.0 if self.rank else number for number in numbers))
 
     def agree(self, value: str, *, what: str) -> None:

@@ -1,7 +1,7 @@
-"""PyTorch's optimizers without what `torch.compile` needs of them.
+"""PyTorch's optimizers without the decorators for `torch.compile`.
 
-Their methods carry decorators that import the compiler when they are first called: 800 modules and a second of a processor's
-time at the start of every training, for nothing, since no step is compiled here. The methods below those decorators compute the same.
+The decorators import the compiler when a method is first called: 800 modules and a second at the start of every training, although
+no step is compiled here. The undecorated methods compute the same.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _DECORATED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
 def eager(kind: Kind) -> Kind:
-    """The same class of optimizers, its methods as they are below their decorators."""
+    """The optimizer class with undecorated methods."""
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in _DECORATED}
-    methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))  # one of the decorators had turned gradients off
+    methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))  # one of the removed decorators disabled gradients
     for name, method in methods.items():
         setattr(kind, name, method)
     return kind

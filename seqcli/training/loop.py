@@ -1,7 +1,7 @@
-"""The training loop: batch, loss, backward, clip, step; every so often evaluate, log, save.
+"""The training loop: batch, loss, backward, clip, step; at intervals evaluate, log, save.
 
-It knows no task: it is given batches, a loss and an evaluation, and reports to those who save and show. A run that is
-stopped and resumed takes the same steps: what comes next depends on `Progress` and on the tensors of `training/state` alone.
+It is independent of the task: batches, loss and evaluation are passed in, and events go to a `Recorder`. A run that is stopped
+and resumed takes the same steps, since they depend only on `Progress` and the tensors of `training/state`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from seqcli.training.meter import Meter
 from seqcli.training.optimizer import learning_rate, make_optimizer
 from seqcli.training.signals import collected
 
-_LOGGED = 100  # lines of the log over the budget
+_LOGGED = 100  # number of log lines over the whole budget
 
 
 class Evaluation(NamedTuple):
@@ -54,8 +54,8 @@ class Recorder(Protocol):
     """Receives the events of the training loop."""
 
     bytes_per_token: float | None
-    counted: str  # what the loss is a sum over: tokens, texts
-    resumable: bool  # checkpoints are saved; else a signal ends the training at once
+    counted: str  # unit of the loss: tokens or texts
+    resumable: bool  # whether checkpoints are saved; otherwise a signal ends the training at once
 
     def evaluate(self, go_on: Callable[[], bool]) -> Evaluation:
         """Evaluates on the held-out text part by part; after each part `go_on` says whether there is time for
@@ -78,7 +78,7 @@ def train(
     resumed: tuple[Progress, Mapping[str, np.ndarray]] | None = None,
 ) -> Progress:  # fmt: skip
     """Trains `model`, which is on the placement's device. resumed: the arguments of an earlier `Recorder.checkpoint`.
-    Raises DivergedError before a non-finite update, and SystemExit after a signal, once the step is done and saved."""
+    Raises DivergedError before a non-finite update, and SystemExit after a signal, when the step is done and saved."""
     progress, saved_tensors = resumed or (Progress(), None)
     optimizer, average, carried = make_optimizer(model, plan), Average(model, plan), None
     if saved_tensors is not None:
@@ -98,16 +98,16 @@ def train(
             model.train()
 
     def spent() -> float:
-        """The share of the budget that is spent by now, by rank 0's clock."""
+        """The share of the budget spent so far, by the clock of rank 0."""
         progress.seconds, left = ranks.firsts(before + time.monotonic() - begun, budget.left)
         return progress.spent(plan, batches, left)
 
     def stopping() -> int:
-        """How many signals the ranks have seen."""
+        """The number of signals that the ranks have received."""
         return int(ranks.sums(len(signalled))[0])
 
     def evaluate(until: float) -> Evaluation:
-        """Of as much held-out text as there is time for. Raises _Stopped where a signal comes."""
+        """Evaluates on as much held-out text as there is time for. Raises _Stopped after a signal."""
 
         def go_on() -> bool:
             if stopping():
@@ -125,7 +125,7 @@ def train(
         return found._replace(value=ranks.first(found.value), better=better)
 
     def save(*, better: bool) -> None:
-        """A checkpoint, then the model if it is better: one that replaces another training's model can then be resumed."""
+        """Saves a checkpoint, then the model if it is better, so that a run that replaces another model can be resumed."""
         nonlocal saved, saved_at
         if run.resumable:
             run.checkpoint(progress, ranks.gathered(state.arrays(model, optimizer, average, carried)))
@@ -139,7 +139,7 @@ def train(
             run.best(progress)
 
     def look(share: float, *, last: bool = False) -> None:
-        """Evaluates and saves, if the budget has time for it; a signal leaves the evaluation to the resumed run."""
+        """Evaluates and saves, if there is time; after a signal the evaluation is left to the resumed run."""
         until = ranks.first(budget.until(share, last=last))
         if until < time.monotonic() and not last:
             return
@@ -167,29 +167,31 @@ def train(
         if stopping():
             if progress.due or saved != progress.step:
                 save(better=False)
-            number = signalled[0] if signalled else signal.SIGTERM  # another rank's
+            number = signalled[0] if signalled else signal.SIGTERM  # received by another rank
             run.log({"event": "stopped", **_place(progress), "reason": number.name})
             reporter.note(f"stopped at step {progress.step} and saved; to continue, run the same command with --resume")
             raise SystemExit(128 + number)
 
     def exhausted() -> bool:
-        """Whether it was judged just now, and has not become better for as long as the plan has patience."""
+        """Whether the model was just evaluated and has not improved within the plan's patience."""
         return progress.judged == progress.step and 0 < plan.patience <= progress.since_best
 
     model.train()
     listening: AbstractContextManager[list[signal.Signals]] = collected() if run.resumable else nullcontext([])
     with listening as signalled:
         if resumed and progress.best_step == progress.step and not ranks.first(run.holds_best(progress)):
-            with suppress(_Stopped):  # it ended after the checkpoint and before the model, which records the figures
+            with suppress(
+                _Stopped
+            ):  # the run ended after saving the checkpoint and before saving the model with its figures
                 evaluate(ranks.first(budget.until(1.0, last=True)))
                 save_best()
             leave_if_stopped()
-        if progress.due:  # a signal came before this evaluation
+        if progress.due:  # a signal interrupted this evaluation
             look(now := spent(), last=now >= 1)
             leave_if_stopped()
         share = spent()
         while share < 1 and not exhausted():
-            # 1. The gradient of a step, summed over its batches
+            # 1. Compute the gradient of the step, summed over its batches
             threads.adapt()
             started = time.monotonic()
             optimizer.zero_grad(set_to_none=True)
@@ -208,21 +210,23 @@ def train(
                         state=carried if own.carries else None,
                         smoothing=plan.label_smoothing,
                     )
-                (loss / plan.batch_tokens).backward()  # the sum, scaled; its true size is known after the last batch
+                (
+                    loss / plan.batch_tokens
+                ).backward()  # scaled provisionally: the number of tokens is known after the last batch
                 carried = after.detached() if after is not None else None
                 total, tokens = total + loss.detach(), tokens + count
                 progress.advance(batches)
-            # 2. Its true size over all ranks, clipped
+            # 2. Normalise by the number of tokens of all ranks, and clip
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
             ranks.sum_([*gradients, total])
             tokens = int(ranks.sums(tokens)[0])
             torch._foreach_mul_(gradients, plan.batch_tokens / max(tokens, 1))
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-            nats, size = to_host(torch.stack([total, whole(norm)])).tolist()  # here alone a step waits for the device
+            nats, size = to_host(torch.stack([total, whole(norm)])).tolist()  # the only synchronisation of a step
             if not (math.isfinite(nats) and math.isfinite(size)):
                 run.log({"event": "stopped", **_place(progress), "reason": "diverged"})
                 raise _diverged(progress.step + 1, loss=nats / max(tokens, 1), saved=saved)
-            # 3. The update
+            # 3. Update the weights
             for group in optimizer.param_groups:
                 group["lr"] = plan.learning_rate * learning_rate(progress.step, share, plan) * progress.factor
             optimizer.step()
@@ -232,7 +236,7 @@ def train(
             seconds = time.monotonic() - started
             meter.add(nats, tokens, seconds)
             budget.stepped(seconds)
-            # 4. Now and then: show, log, evaluate, save
+            # 4. If due: show progress, log, evaluate, save
             now = spent()
             meter.show(progress.step, now)
             if _is_due(plan, progress.step, share, now):
@@ -241,7 +245,7 @@ def train(
                 run.log({"event": "progress", **_place(progress), **meter.taken(), "rate": _rate(optimizer)})
             if progress.seconds - saved_at > 60 * plan.save_minutes:
                 save(better=False)
-            # 5. Reasons to stop early
+            # 5. Stop early
             leave_if_stopped()
             share = spent() if _took_time(progress, saved) else now
         if exhausted():
@@ -254,19 +258,19 @@ def train(
 
 
 def _took_time(progress: Progress, saved: int) -> bool:
-    """Whether it was evaluated or saved after this step; else rank 0's clock need not be asked twice."""
+    """Whether an evaluation or a save followed this step; otherwise the clock of rank 0 need not be read again."""
     return progress.step in (progress.judged, saved)
 
 
 def _is_due(plan: Plan, step: int, before: float, after: float) -> bool:
-    """Whether to evaluate after this step, of which the budget went from `before` to `after`."""
+    """Whether to evaluate after this step. before, after: spent share of the budget before and after it."""
     if plan.evaluate_every:
         return step % plan.evaluate_every == 0
     return _passes(before, after, plan.evaluations)
 
 
 def _passes(before: float, after: float, parts: int) -> bool:
-    """Whether a share that went from `before` to `after` passed a 1 / parts, the end aside."""
+    """Whether a multiple of 1 / parts, other than the end, lies between the shares `before` and `after`."""
     return after < 1 and int(after * parts) > int(before * parts)
 
 
@@ -275,7 +279,7 @@ def _rate(optimizer: torch.optim.Optimizer) -> float:
 
 
 def _place(progress: Progress) -> dict[str, Any]:
-    """Where an event happened, for the log."""
+    """The step and epoch of an event, for the log."""
     return {
         "step": progress.step,
         "epoch": progress.epoch,

@@ -10,12 +10,12 @@ import torch
 from seqcli.interfaces import Reporter
 from seqcli.system import memory
 
-_EVERY = 0.1  # seconds between two lines: making one takes as long as some tiny models take for a step
-_SMOOTH = 0.02  # part of the newest step in what is shown
+_EVERY = 0.1  # seconds between two updates: each takes as long as a training step of a tiny model
+_SMOOTH = 0.02  # weight of the latest step in the displayed averages
 
 
 class Meter:
-    """bytes_per_token: of the training text, for bits per byte; None where that does not apply; counted: the unit of
+    """bytes_per_token: of the training text, for bits per byte; None if that does not apply; counted: the unit of
     the loss, such as tokens."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Meter:
         )
 
     def _bits(self, nats: float) -> float | None:
-        """Per byte, of nats per token."""
+        """Bits per byte, from nats per token."""
         return nats / math.log(2) / self._bytes if self._bytes else None
 
     def _memory(self) -> str:
@@ -69,7 +69,7 @@ class Meter:
 
 
 def _short(number: float) -> str:
-    """In four characters or so: 950, 9.5k, 950k, 9.5M."""
+    """A number in about four characters: 950, 9.5k, 950k, 9.5M."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.1f}{letter}" if number < 10 * size else f"{number / size:.0f}{letter}"

@@ -1,10 +1,10 @@
-"""Optimizers by name, and the course of the learning rate.
+"""Optimizers and learning rate schedules.
 
-Muon (Jordan et al. 2024): gradient descent with momentum whose steps are made orthogonal; AdamW for what is no matrix.
+Muon (Jordan et al. 2024): gradient descent with momentum and orthogonalized updates for matrices; AdamW for all other weights.
 
-A step along U V^T instead of U S V^T moves every direction of a weight alike, where AdamW follows the few that dominate.
-The product is approximated by Newton-Schulz iterations, in bfloat16 where that is fast. Steps have the size that AdamW's would have
-(Liu et al. 2025, "Muon is scalable", equation 4), so that one learning rate serves both.
+An update U V^T instead of U S V^T has the same size in every direction of a weight, while AdamW is dominated by a few. It is
+approximated by Newton-Schulz iterations, in bfloat16 where that is fast. Updates are scaled to the size of AdamW's (Liu et al. 2025,
+"Muon is scalable", equation 4), so that both use the same learning rate.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from seqcli.training.eager import SGD, AdamW
 if TYPE_CHECKING:
     from seqcli.training.config import Plan
 
-_RISING = 0.1  # of the budget is warm-up at most
+_RISING = 0.1  # maximum share of the budget for the warm-up
 
 
 def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019), Muon, or plain gradient descent. Weight decay applies to matrices only, not
-    to biases and gains."""
+    to biases and norms."""
     weights = [p for p in model.parameters() if p.requires_grad]
     named = [(name.rpartition(".")[2], part) for name, part in model.named_modules()]
     tables = {
@@ -47,8 +47,8 @@ def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 
 
 def learning_rate(step: int, share: float, plan: Plan) -> float:
-    """Factor of the learning rate at `step`, `share` of the budget being spent. The schedule plateau also has
-    `Progress.factor`."""
+    """Factor of the learning rate at `step`, when `share` of the budget is spent. The schedule plateau is also
+    multiplied by `Progress.factor`."""
     rise = min(1.0, max((step + 1) / max(1, plan.warmup), share / _RISING))
     left, floor = max(0.0, 1 - share), plan.floor
     if plan.schedule == "cosine":
@@ -62,8 +62,12 @@ def learning_rate(step: int, share: float, plan: Plan) -> float:
     return rise
 
 
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, as published: singular values end between 0.7 and 1.2
-_RMS = 0.2  # of AdamW's steps, in learning rates
+_COEFFICIENTS = (
+    3.4445,
+    -4.7750,
+    2.0315,
+)  # of the quintic polynomial, as published: singular values converge to 0.7 to 1.2
+_RMS = 0.2  # RMS of AdamW's updates, in units of the learning rate
 
 
 class Muon(AdamW):
@@ -82,13 +86,13 @@ class Muon(AdamW):
         return super().step(closure)
 
     def _step(self, weights: list[Tensor], group: dict) -> None:
-        """Of matrices of one shape."""
+        """One step for matrices of the same shape."""
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         momenta = [self._momentum_of(weight) for weight in weights]
         torch._foreach_lerp_(momenta, gradients, 1 - self._momentum)
         ahead = torch._foreach_lerp(gradients, momenta, self._momentum)  # Nesterov's
         rows, columns = weights[0].shape
-        blocks = rows // columns if rows % columns == 0 else 1  # gates, heads: matrices of their own, stacked
+        blocks = rows // columns if rows % columns == 0 else 1  # stacked gates or heads are separate matrices
         parts = [each.view(blocks, rows // blocks, columns) for each in ahead]
         stacked = torch.cat(parts) if len(parts) > 1 else parts[0]
         steps = orthogonal(stacked, iterations=self._iterations).view(len(weights), rows, columns)
@@ -97,19 +101,19 @@ class Muon(AdamW):
             weights, list(steps.unbind()), alpha=-group["lr"] * _RMS * max(rows // blocks, columns) ** 0.5
         )
         for weight in weights:
-            weight.grad = None  # AdamW passes over it
+            weight.grad = None  # so that AdamW skips it
 
     def _momentum_of(self, weight: Tensor) -> Tensor:
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
-            state["step"] = torch.zeros(())  # AdamW wants one of every state that is put back
+            state["step"] = torch.zeros(())  # AdamW expects it in every restored state
         return state["momentum"]
 
 
 def _together(weights: list[Tensor]) -> list[list[Tensor]]:
-    """Which take their step at once: on a processor each by itself, in its cache; on a device those of a shape, since there are many
-    small kernels to start."""
+    """Weights that are updated together: on the CPU each by itself, so that it fits the cache; on a GPU all of the same shape, to launch
+    fewer kernels."""
     alike: dict[object, list[Tensor]] = {}
     for weight in weights:
         alike.setdefault(id(weight) if weight.device.type == "cpu" else weight.shape, []).append(weight)
@@ -118,8 +122,8 @@ def _together(weights: list[Tensor]) -> list[list[Tensor]]:
 
 @cache
 def _products(device: str) -> torch.dtype:
-    """dtype of the products: bfloat16 is precise enough, but ten times as slow as float32 on a processor without
-    native support."""
+    """dtype of the products: bfloat16 is precise enough, but ten times slower than float32 on a CPU without native
+    support."""
     return torch.bfloat16 if device != "cpu" or torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 

@@ -1,8 +1,8 @@
-"""What the loop reports to: judges the network on held-out text, logs, keeps the best weights and checkpoints.
+"""Records a training: evaluates the network on held-out text, logs, saves the best weights and checkpoints.
 
-Of several ranks all judge (each on all of the text: no rank waits, none is quicker for it), and rank 0 alone writes.
+All ranks evaluate, each on the whole text, so that none has to wait; only rank 0 writes.
 
-`TensorBoard` shows the events that `metrics.jsonl` has too.
+`TensorBoard` writes the same events as `metrics.jsonl`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from seqcli.training.loop import Evaluation
 
 
 class HeldOut(Protocol):
-    """Held-out text in parts, in a seeded order, so that the first few are a sample of all."""
+    """Held-out text in parts, shuffled by a seed so that the first few are a random sample."""
 
     def __len__(self) -> int:
         """The number of parts."""
@@ -134,10 +134,10 @@ def check_tensorboard() -> None:
 
 
 class TensorBoard:
-    """The events of one run for TensorBoard, in a folder of its own."""
+    """Writes the events of a run for TensorBoard, into its own folder."""
 
     def __init__(self, folder: Path):
-        from torch.utils.tensorboard import SummaryWriter  # an extra, and a second
+        from torch.utils.tensorboard import SummaryWriter  # an optional package; takes a second
 
         self._writer = SummaryWriter(str(folder))
 

@@ -1,4 +1,4 @@
-"""Checks before the first step that there is enough disk for what training saves and enough memory for what it holds."""
+"""Checks before the first step that there is enough disk and memory for a training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARGIN = 1.1
 
 def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int, folder: Path) -> None:
     """Raises OutputError if disk or memory is too small. model: may be on the meta device; folder: where it will be
-    saved. The memory is a lower bound without the activations, so whatever is refused could not run."""
+    saved. The memory is a lower bound without activations, so only trainings that cannot run are refused."""
     weights, checkpoint = _size_of(model), checkpoint_size(model, plan)
     logits = min(plan.batch_tokens * vocab_size, KEPT) * placement.dtype.itemsize
     parts = torchrun.world() if plan.shard else 1
@@ -31,7 +31,7 @@ def check(model: nn.Module, plan: Plan, placement: Placement, *, vocab_size: int
         )  # fmt: skip
     needed = int(_MARGIN * (3 * checkpoint + 2 * weights)) - _occupied(
         folder
-    )  # the two newest, the best, and the next of each
+    )  # the two newest, the best, and a new one of each
     if needed > (free := shutil.disk_usage(folder).free):
         raise OutputError(
             f"not enough disk: checkpoints and the model need {_size(needed)}, but {_size(free)} is free",

@@ -1,8 +1,8 @@
-"""Checks that a training is resumed with the settings and data it began with.
+"""Checks that a training is resumed with its original settings and data.
 
-A record is what a task stores of a training before its first step: settings, labels, tokenizer, text. Everything in
-it is compared, except what is listed below with the reason. (No torch: counted models are compared too, which are not
-continued once they are done.)
+A record is what a task stores about a training before its first step: settings, labels, tokenizer, text. Everything in it
+is compared, except the values listed below with the reason. (Without torch, since the records of counted models are compared too,
+which are not continued once they are done.)
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter
 
 BUDGET = frozenset({"epochs", "steps", "minutes", "patience"})
-LOOKING = frozenset({"evaluations", "evaluate_every", "save_minutes"})  # when to look, and to save; not what is learnt
+LOOKING = frozenset(
+    {"evaluations", "evaluate_every", "save_minutes"}
+)  # when to evaluate and save; no effect on the steps
 MACHINE = frozenset({"precision", "device", "shard"})  # the same steps up to rounding
-NAMES = frozenset({"files", "init"})  # files may be moved: what they hold is compared by fingerprints
+NAMES = frozenset({"files", "init"})  # files may be moved: their contents are compared by fingerprints
 FOLLOWING = frozenset({  # from the text and the settings
     "parameters", "vocab_size", "rows", "tokens", "source_tokens", "target_tokens", "held_out", "counts", "left_out",
     "unigram", "uniform", "majority", "accuracy", "prior_loss",
 })  # fmt: skip
 MAY_CHANGE = BUDGET | LOOKING | MACHINE | NAMES | FOLLOWING
-_PARTS = ("settings", "training", "data", "baseline")  # of a record, which hold others
+_PARTS = ("settings", "training", "data", "baseline")  # parts of a record with values of their own
 _TEXTS = {"fingerprint": "training text", "held_out_fingerprint": "held-out text"}
 _CALLED = {
     **_TEXTS,
@@ -35,11 +37,11 @@ _CALLED = {
     "embeddings": "--embeddings",
     "labels": "the list of labels",
 }
-_SHOWN = 60  # characters of a value
+_SHOWN = 60  # maximum length of a displayed value
 
 
 def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """All values in a record by name, as they come back from JSON."""
+    """All values of a record by name, converted as by JSON."""
     flat = {name: value for name, value in record.items() if name not in _PARTS}
     for part in _PARTS:
         flat |= record.get(part) or {}
@@ -51,10 +53,14 @@ def check(begun: Mapping[str, Any], now: Mapping[str, Any], *, done: bool = Fals
     only one of them has come from another version of seqcli. A change of precision or device is noted. done: the
     training is not continued, so its budget may not change either."""
     may_change = MAY_CHANGE - (BUDGET if done else frozenset())
-    may_change -= LOOKING if begun.get("schedule") == "plateau" else frozenset()  # whose rate falls by what it sees
+    may_change -= (
+        LOOKING if begun.get("schedule") == "plateau" else frozenset()
+    )  # whose learning rate depends on the evaluations
     different = [name for name in now if name in begun and now[name] != begun[name]]
     wrong = [name for name in different if name not in may_change]
-    wrong = [name for name in wrong if name not in ("tokenizer", *_TEXTS)] or wrong  # these follow from a seed, a unit
+    wrong = [
+        name for name in wrong if name not in ("tokenizer", *_TEXTS)
+    ] or wrong  # these depend on the seed and the unit
     if wrong:
         what = ", ".join(
             f"{_CALLED.get(name, name)} was {_shown(begun[name])}, now {_shown(now[name])}" for name in wrong

@@ -1,4 +1,4 @@
-"""Settings as rows for readers: name, default, allowed values and meaning, from the dataclasses that hold them.
+"""Settings as rows of a table: name, default, allowed values and meaning, from their dataclasses.
 
 `seqcli help settings` prints them and docs/generate.py writes them into the reference.
 """
@@ -13,7 +13,7 @@ from seqcli import catalog
 
 
 class Setting(NamedTuple):
-    """default, values: as text; values: the allowed ones, empty where any of the type are."""
+    """default, values: as text; values: the allowed values, empty if any value of the type is allowed."""
 
     name: str
     default: str
@@ -42,7 +42,7 @@ def settings(kind: type, defaults: Mapping[str, Any] | None = None) -> list[Sett
 
 
 def defaults(task: str, arch: str) -> dict[str, Any]:
-    """The values that all presets of an architecture have, such as cell = "gru": they apply unless --set says otherwise."""
+    """The values that all presets of an architecture have, such as cell = "gru": they apply unless overridden by --set."""
     first, *others = catalog.presets(task, arch)[1].values()
     return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
 

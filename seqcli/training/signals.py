@@ -1,4 +1,4 @@
-"""Signals that ask training to stop: collected, so that the step at hand can be finished and saved."""
+"""Collects the signals that stop a training, so that the current step can be finished and saved."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from seqcli.system import signals, torchrun
 
 @contextmanager
 def collected() -> Iterator[list[signal.Signals]]:
-    """Collects SIGINT and SIGTERM; a second SIGINT interrupts at once (torchrun sends one after that of the
-    terminal). A signal that came too late for the last step raises at the end of the block, when the training is
-    saved."""
+    """Collects SIGINT and SIGTERM; a second SIGINT interrupts at once (torchrun sends one in addition to the
+    terminal's). A signal after the last step raises at the end of the block, when the training is saved."""
     seen: list[signal.Signals] = []
 
     def note(number, frame):

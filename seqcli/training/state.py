@@ -19,7 +19,7 @@ from seqcli.training.averaging import Average
 
 
 def arrays(model: Network, optimizer: torch.optim.Optimizer, average: Average, carried: Any) -> dict[str, np.ndarray]:
-    """Names begin with what they are of: `weight.`, `optimizer.`, `average.`, `random.`, `carried.`"""
+    """All tensors by name, with the prefix `weight.`, `optimizer.`, `average.`, `random.` or `carried.`"""
     tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
     if model.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
@@ -78,6 +78,6 @@ def _restored(
 
 
 def _compare(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    """Raises ValueError where names or shapes differ."""
+    """Raises ValueError if names or shapes differ."""
     if different := saved.keys() ^ own.keys() or {name for name in own if saved[name].shape != own[name].shape}:
         raise ValueError(f"{min(different)} is missing or has another shape")

@@ -24,10 +24,11 @@ from seqcli.training.recorder import FolderRecorder, HeldOut
 
 @dataclass(frozen=True)
 class Work:
-    """What a task hands over. `make` builds the network, outlined or with weights; the others are asked once it is there.
+    """The task-specific parts of a training. `make` builds the network, with or without memory for its weights; the others are called
+    afterwards.
 
-    record: what is written down besides parameters, precision and device; outputs: the width of the head, for the memory of
-    its logits; counted: what the loss is a sum over; begin: puts weights in that were learnt before.
+    record: what is recorded besides parameters, precision and device; outputs: the width of the head, for the memory of its logits;
+    counted: the unit of the loss; begin: loads pretrained weights.
     """
 
     task: str
@@ -56,7 +57,7 @@ def fit(
         work.begin(model)
     model.to(placement.device)
     if torchrun.rank():
-        torch.manual_seed(plan.seed + torchrun.rank())  # the same weights, another dropout
+        torch.manual_seed(plan.seed + torchrun.rank())  # the ranks have the same weights but different dropout
     record = {
         **work.record, "parameters": sum(p.numel() for p in model.parameters()), "precision": placement.precision,
         "device": placement.device.type,
