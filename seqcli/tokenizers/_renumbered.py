@@ -1,6 +1,6 @@
-"""What tokenizers of other tools' models share: the ids of a file, renumbered so that `<unk>`, `<s>`, `</s>` come first.
+"""The base class of tokenizers of other tools: the ids of a file, renumbered so that `<unk>`, `<s>`, `</s>` come first.
 
-Text is read as given. `file_ids` has the file's id of each of ours, which is what users see.
+Text is not normalised. `file_ids` is the id in the file of each of our ids, which is what users see.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from seqcli.tokenizers import digest, lines_of, write_file
 
 
 class RenumberedTokenizer:
-    """FILE: its name in a tokenizer folder; names: of the file's ids. A subclass offers `_saved` (what that file holds), `_rows`,
-    `_documents` and `text_of`."""
+    """FILE: its name in a tokenizer folder; names: of the file's ids. A subclass implements `_saved` (the contents of that file),
+    `_rows`, `_documents` and `text_of`."""
 
     KIND: str
     FILE: str
@@ -27,8 +27,8 @@ class RenumberedTokenizer:
     ends_rows: bool
 
     def _renumber(self, first: Sequence[int], names: dict[int, str], *, rows: int) -> list[int]:
-        """Sets the ids. first: the file's ids of `<unk>`, `<s>`, `</s>`, -1 where it has none; rows: of the model's embedding, which
-        all have an id. Returns the file's ids of all others, in order."""
+        """Sets the ids. first: the file's ids of `<unk>`, `<s>`, `</s>`, -1 if there is none; rows: number of rows of the model's
+        embedding, each of which has an id. Returns the file's ids of all other tokens, in order."""
         others = sorted({*names, *range(rows)} - set(first))
         self.file_ids = np.array([*first, *others], np.int64)  # [V]
         self.vocab_size, self._names = len(self.file_ids), names
@@ -39,11 +39,11 @@ class RenumberedTokenizer:
         raise NotImplementedError
 
     def _rows(self, texts: Sequence[str]) -> TokenBatch:
-        """The tokens of lines, without what ends them."""
+        """The tokens of lines, without their end tokens."""
         raise NotImplementedError
 
     def _documents(self, texts: Sequence[str]) -> TokenBatch:
-        """The same of texts that may have line breaks."""
+        """As `_rows`, for texts that may contain line breaks."""
         return self._rows(texts)
 
     def text_of(self, ids: Sequence[int]) -> str:
@@ -65,7 +65,7 @@ class RenumberedTokenizer:
         return TokenBatch.one(batch.tokens) if unit == "document" else batch
 
     def encode_documents(self, documents: Sequence[str], *, learning: bool = False) -> TokenBatch:
-        """The tokens of documents, which may go across line breaks; a row each."""
+        """The tokens of documents, one row each; tokens may span line breaks."""
         return _learnt(self._documents(documents), learning)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -79,7 +79,7 @@ class RenumberedTokenizer:
 
 
 def _learnt(batch: TokenBatch, learning: bool) -> TokenBatch:
-    """In training text a written `<s>` is unknown, since it parts rows."""
+    """In training text a literal `<s>` is an unknown token, since `<s>` separates rows."""
     if learning:
         batch.tokens[batch.tokens == BOS_ID] = UNK_ID
     return batch

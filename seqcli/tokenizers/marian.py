@@ -1,11 +1,11 @@
-"""SentencePiece pieces with the ids of a vocabulary of their own: the tokenizers of Marian's translators (opus-mt).
+"""SentencePiece pieces with the ids of a separate vocabulary: the tokenizers of Marian translators (opus-mt).
 
-Source and target have a SentencePiece model each, whose own ids mean nothing: pieces are looked up in vocab.json, and what
-is not there is `<unk>`. `<s>` is their padding, with which their translations begin. A target language `>>de<<` in front of
-a source is one token, and special tokens written in a text are themselves. A lone SentencePiece file (Llama's
-tokenizer.model) is its own vocabulary.
+Source and target each have a SentencePiece model, whose ids are not used: pieces are looked up in vocab.json, and missing
+pieces are `<unk>`. `<s>` is the padding token, with which translations begin. A target language `>>de<<` before a source is one
+token, and special tokens written in a text are recognised. A single SentencePiece file (Llama's tokenizer.model) is its own
+vocabulary.
 
-As in `huggingface`, ids are renumbered, `file_ids` has those of the files, and text is read as given.
+As in `huggingface`, ids are renumbered, `file_ids` are the ids of the files, and text is not normalised.
 """
 
 from __future__ import annotations
@@ -32,15 +32,21 @@ from seqcli.tokenizers.sentencepiece import SentencePiece
 KIND = "marian"
 FILE = "marian.model"
 
-_MOST = 1 << 22  # ids of a vocabulary
-_OWN_TEXT = ("albert", "xlnet", "fnet", "rembert", "deberta-v2")  # lower-case, strip accents or put digits apart first
+_MOST = 1 << 22  # maximum size of a vocabulary
+_OWN_TEXT = (
+    "albert",
+    "xlnet",
+    "fnet",
+    "rembert",
+    "deberta-v2",
+)  # these first lower-case, strip accents or split digits
 _LANGUAGE = re.compile(r">>.*?<<", re.DOTALL)
 
 
 class Marian(RenumberedTokenizer):
-    """A tokenizer of one side. model: contents of a SentencePiece file; ids: of the vocabulary's tokens, each a token's own;
-    specials: the vocabulary's names of `<unk>`, `<s>`, `</s>`, None where it has none; rows: of the model's embedding, which all
-    have an id; tokens beyond it are unknown."""
+    """A tokenizer of one side. model: contents of a SentencePiece file; ids: of the tokens of the vocabulary, all different;
+    specials: its names of `<unk>`, `<s>`, `</s>`, None if there is none; rows: number of rows of the model's embedding, each of which
+    has an id; tokens beyond them are unknown."""
 
     KIND, FILE = KIND, FILE
     mask_id: int | None = None
@@ -77,12 +83,12 @@ class Marian(RenumberedTokenizer):
 
     @property
     def files(self) -> tuple[bytes, dict[str, int], tuple[str | None, ...], int]:
-        """What it is made of: the SentencePiece file, the vocabulary, its special tokens, the rows of the embedding."""
+        """The parts of the tokenizer: the SentencePiece file, the vocabulary, its special tokens, the number of rows of the embedding."""
         return self._model, self._ids, self._special_names, self._size or int(self.file_ids.max()) + 1
 
     @cached_property
     def _own(self) -> frozenset[str]:
-        """The pieces of the SentencePiece model, where that is the vocabulary."""
+        """The pieces of the SentencePiece model, if that is the vocabulary."""
         pieces = self._pieces.vocabulary()
         return frozenset(pieces if self._ids == {piece: id for id, piece in enumerate(pieces)} else ())
 
@@ -183,7 +189,7 @@ class Marian(RenumberedTokenizer):
         return self.join(self._names[id] for id in self.file_ids[np.array(ids, np.int64)].tolist() if id in self._names)
 
     def written(self, text: str) -> str:
-        """The text as decoding writes it: the SentencePiece model may have a normalisation of its own."""
+        """The text as decoding returns it: the SentencePiece model may have its own normalisation."""
         return self._pieces.written(text)
 
 
@@ -191,9 +197,9 @@ load = Marian.load
 
 
 def open_sides(folder: Path, *, rows: tuple[int, int] = (0, 0)) -> tuple[Marian, Marian]:
-    """The tokenizers of source and target in a folder of a Marian model: of one vocabulary, or of one each.
+    """The tokenizers of source and target in the folder of a Marian model, with a joint vocabulary or one each.
 
-    rows: of the embeddings of both. Raises ModelError where a file is missing or damaged.
+    rows: of the embeddings of both. Raises ModelError if a file is missing or damaged.
     """
     folder = Path(folder)
     settings = _settings(folder)
@@ -202,7 +208,7 @@ def open_sides(folder: Path, *, rows: tuple[int, int] = (0, 0)) -> tuple[Marian,
     own = foreign.find(folder, "source_vocab.json") is not None and (separate or foreign.find(folder, shared) is None)
     source = "source_vocab.json" if own else shared
     target = "target_vocab.json" if separate or own else shared
-    begins = source == target  # translations begin with a token of the target's vocabulary
+    begins = source == target  # translations begin with a token of the target vocabulary
     return (
         _side(folder, "source.spm", source, settings, rows=rows[0], begins=begins),
         _side(folder, "target.spm", target, settings, rows=rows[1], begins=True),
@@ -239,6 +245,6 @@ def _side(folder: Path, spm: str, vocabulary: str, settings: dict[str, Any], *, 
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """Of config.json, special_tokens_map.json and tokenizer_config.json, the later ones first."""
+    """The settings in config.json, special_tokens_map.json and tokenizer_config.json; later files take precedence."""
     names = ("config.json", "special_tokens_map.json", "tokenizer_config.json")
     return {name: value for each in names for name, value in (foreign.read_json(folder, each) or {}).items()}

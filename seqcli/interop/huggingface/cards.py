@@ -1,4 +1,4 @@
-"""README.md of a Hugging Face folder that we write: what the model is, what it learnt from, its scores, how to open it."""
+"""The model card (README.md) of an exported Hugging Face folder: the model, its training data, its scores and how to load it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNITS = {"line": "single lines", "document": "running text"}
 
 
 def of_language_model(run: ModelFolder, config: Mapping[str, Any], written: Written) -> str:
-    """config: config.json, as it is written."""
+    """config: the contents of config.json."""
     masked = run.config["settings"].get("objective") == "masked"
     kind, what = ("AutoModelForMaskedLM", "fill-mask") if masked else ("AutoModelForCausalLM", "text-generation")
     return _card(
@@ -82,7 +82,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tokens(written: Written) -> Iterator[str]:
-    """What one has to know about the tokens."""
+    """Notes on the tokens."""
     bos, eos = written.names.get("bos"), written.names.get("eos")
     placed = written.library.encode("").tokens
     if not placed:

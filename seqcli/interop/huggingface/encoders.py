@@ -1,7 +1,7 @@
-"""What the encoders of BERT's kind have in common: post-norm layers, heads that fill in or classify, pooled sentence vectors.
+"""Shared by the encoders of BERT's kind: post-norm layers, masked language model and classification heads, pooled text embeddings.
 
-Without a head an encoder gives vectors of texts. How they are pooled, sentence-transformers writes beside the model (modules.json,
-1_Pooling/config.json, sentence_bert_config.json); without these files it is the mean over all tokens, as sentence-transformers has it.
+An encoder without a head computes text embeddings. Their pooling is read from the files of sentence-transformers (modules.json,
+1_Pooling/config.json, sentence_bert_config.json); without them it is the mean over all tokens, the default of sentence-transformers.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ THEIRS = {
     "gelu": "gelu_new",
     "relu": "relu",
     "silu": "silu",
-}  # activations, as config.json calls them
+}  # names of activations in config.json
 _HOLDS: dict[str, tuple[Any, ...]] = {
     "positions": ("learned",), "norm": ("layer",), "norm_place": ("post",), "bias": (True,), "embedding_norm": (True,),
     "activation": tuple(THEIRS), "groups": (0,), "head_width": (0,), "scaled": (False,),
 }  # fmt: skip
-_POOLINGS = {  # what sentence-transformers calls them, in the order in which it puts several side by side
+_POOLINGS = {  # names in sentence-transformers, in the order in which it concatenates several
     "pooling_mode_cls_token": "first", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
     "pooling_mode_lasttoken": "last",
 }  # fmt: skip
@@ -47,7 +47,7 @@ _MOST_LABELS = 1 << 20
 
 
 class Layer(NamedTuple):
-    """The names of a layer's tensors. place: of the layers."""
+    """The names of the tensors of a layer. place: of the layers."""
 
     place: str
     query: str
@@ -61,9 +61,9 @@ class Layer(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """The names of what comes after the body, and what lies between pooling and labels.
+    """The names of the tensors of the heads, and what is between pooling and labels.
 
-    transform, norm, bias, decoder: of the head that fills in; pooler, activation, classifier: of the one that classifies.
+    transform, norm, bias, decoder: of the masked language model head; pooler, activation, classifier: of the classification head.
     """
 
     transform: str
@@ -76,12 +76,12 @@ class Heads(NamedTuple):
 
     @property
     def decoder_bias(self) -> str:
-        """What adds up where matrices are not tied; otherwise it is `bias` again."""
+        """The name of the output bias if the matrices are not tied; otherwise it is `bias`."""
         return f"{self.decoder}.bias"
 
 
 def settings(config: Config, task: str, after: Heads, **body: Any) -> dict[str, Any]:
-    """Of an encoder with this body. Raises ModelError for what is not computed."""
+    """The settings of an encoder with this body. Raises ModelError for a feature that is not supported."""
     for name, expected in (
         ("position_embedding_type", "absolute"),
         ("is_decoder", False),
@@ -97,7 +97,7 @@ def settings(config: Config, task: str, after: Heads, **body: Any) -> dict[str, 
 
 
 def holds(*activations: str, **others: tuple[Any, ...]) -> dict[str, dict[str, tuple[Any, ...]]]:
-    """HOLDS of a family whose heads that classify have one of these activations."""
+    """HOLDS of a family whose classification heads have one of these activations."""
     fills_in = {name: (value,) for name, value in _FILLS_IN.items()}
     classifies = {
         "pooling": (("first",),),
@@ -141,7 +141,7 @@ def head_rules(settings: dict[str, Any], task: str, prefix: str, heads: Heads) -
         yield from linear("transform.linear", heads.transform, bias=True)
         yield from norm("transform.norm", heads.norm)
         yield Rule("head.bias", (heads.bias,), tokens=True, optional=not settings["tied"])
-        if not settings["tied"]:  # `bias` is there, but not used
+        if not settings["tied"]:  # `bias` is in the file but not used
             yield Rule("head.bias", (heads.decoder_bias,), tokens=True)
             yield Rule("head.weight", (f"{heads.decoder}.weight",), tokens=True)
     elif task == CLASSIFICATION:
@@ -150,19 +150,19 @@ def head_rules(settings: dict[str, Any], task: str, prefix: str, heads: Heads) -
 
 
 def pooler_rules(heads: Heads) -> Iterator[Rule]:
-    """What lies between pooling and labels."""
+    """The rules for the layer between pooling and labels."""
     yield from linear("transform.linear", heads.pooler, bias=True)
 
 
 def renamed(name: str) -> str:
-    """Norms had a gamma and a beta; the bias of the output is in some files that of its matrix."""
+    """Today's name: norms had gamma and beta, and some files have the output bias as the bias of its matrix."""
     name = re.sub(r"(LayerNorm|layer_norm)\.gamma$", r"\1.weight", name)
     name = re.sub(r"(LayerNorm|layer_norm)\.beta$", r"\1.bias", name)
     return re.sub(r"^(cls\.predictions|lm_head)\.decoder\.bias$", r"\1.bias", name)
 
 
 def record(config: Config, folder: Any, heads: Heads) -> dict[str, Any]:
-    """What else a model folder of ours writes down: every line is a text of its own."""
+    """The rest of the record of a seqcli model folder: every line is a text."""
     settings, task = folder.config["settings"], folder.task
     found: dict[str, Any] = {"classifier": _classifier(heads)}
     if task == CLASSIFICATION:
@@ -178,7 +178,7 @@ def record(config: Config, folder: Any, heads: Heads) -> dict[str, Any]:
 
 
 def labels(config: Config) -> list[str]:
-    """The names of the labels. Raises ModelError for a model that does not choose one of several."""
+    """The names of the labels. Raises ModelError for a model that is not a single-label classifier."""
     kind = config("problem_type", "single_label_classification")
     names = config("id2label", {}) or {str(k): f"LABEL_{k}" for k in range(min(config("num_labels", 2), _MOST_LABELS))}
     if kind == "regression" or (len(names) == 1 and kind != "multi_label_classification"):
@@ -196,9 +196,9 @@ def _not_one_of(what: str, config: Config) -> ModelError:
 
 
 def pooling(path: Path) -> dict[str, Any] | None:
-    """Settings of the sentence vectors that sentence-transformers describes in the folder; None where it does not.
+    """Settings of the text embeddings from the files of sentence-transformers in the folder; None if there are none.
 
-    Raises ModelError for what is not computed here, such as a dense layer after the pooling.
+    Raises ModelError for features that are not supported, such as a dense layer after the pooling.
     """
     modules = foreign.read_json_list(path, "modules.json")
     if modules is None:
@@ -213,7 +213,7 @@ def pooling(path: Path) -> dict[str, Any] | None:
 
 
 def _pooling_kinds(path: Path) -> list[str]:
-    """What 1_Pooling/config.json says: of several the vectors are put side by side."""
+    """The kinds of pooling in 1_Pooling/config.json; the vectors of several are concatenated."""
     config = foreign.read_json(path, _POOLING)
     if config is None:
         raise ModelError(f"no {_POOLING} in the folder, which modules.json names", where=str(path), cure=foreign.CURE)

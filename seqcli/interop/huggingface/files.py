@@ -1,6 +1,6 @@
 """The files of a Hugging Face folder: config.json and the weights, read within bounds.
 
-Whoever made the folder is not trusted. A file is a regular file inside the folder, or a blob of the same repository in the
+The contents of a folder are not trusted. A file is a regular file inside the folder, or a blob of the same repository in the
 cache of `huggingface_hub`, whose snapshots are links; the headers of all weights are checked before anything is allocated.
 Pickles are never opened.
 """
@@ -25,18 +25,18 @@ from seqcli.system import memory
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CURE = "download the model again"
 LARGEST_CONFIG = 1 << 22  # bytes; the names of 21,000 labels take 1.5 MB
-_MANIFEST = "manifest.json"  # of our own folders, which also hold a config.json
+_MANIFEST = "manifest.json"  # of seqcli's own folders, which also contain a config.json
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
 _FLOATING = ("F32", "BF16", "F16", "F64")
 _PICKLE = re.compile(r"pytorch_model.*\.(bin|bin\.index\.json)")
 _OTHER = re.compile(r"tf_model\.h5|flax_model\.msgpack|.*\.(gguf|onnx|ckpt|pt|pth)")
-_ENTRIES = 1000  # of a folder that are looked at
+_ENTRIES = 1000  # maximum number of entries of a folder that are read
 
 
 def is_folder(path: Path | str) -> bool:
     """Whether a folder is one of transformers: its config.json names a model_type or architectures.
 
-    Also where config.json cannot be read, so that opening the folder says why.
+    Also true if config.json cannot be read, so that opening the folder reports why.
     """
     path = Path(path)
     if not os.path.lexists(path / CONFIG) or os.path.lexists(path / _MANIFEST):
@@ -48,7 +48,7 @@ def is_folder(path: Path | str) -> bool:
 
 
 def read_json(folder: Path | str, name: str, *, largest: int = LARGEST_CONFIG) -> dict[str, Any]:
-    """The JSON object in a file of the folder. Raises ModelError, also where it is missing or a number is not finite."""
+    """The JSON object in a file of the folder. Raises ModelError if it is missing or damaged, or if a number is not finite."""
     path = find(folder, name)
     if path is None:
         raise ModelError(f"no {name} in the folder", where=str(folder), cure=CURE)
@@ -59,7 +59,7 @@ def read_json(folder: Path | str, name: str, *, largest: int = LARGEST_CONFIG) -
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether all numbers inside are."""
+    """Whether all numbers in a value are finite."""
     left = [value]
     while left:
         each = left.pop()
@@ -78,7 +78,7 @@ def read_config(folder: Path | str) -> dict[str, Any]:
 class Weights:
     """The tensors of model.safetensors, or of the shards that model.safetensors.index.json names.
 
-    Only headers are read when it is made. Raises ModelError where the files do not hold what they promise.
+    The constructor reads only the headers. Raises ModelError if the files do not match them.
     """
 
     def __init__(self, folder: Path | str):
@@ -104,18 +104,18 @@ class Weights:
         return self._tensors[name].array.shape
 
     def dtype(self, name: str) -> str:
-        """How the file stores its numbers: F32, BF16, F16, ..., as safetensors calls them."""
+        """The dtype in the file, by its name in safetensors: F32, BF16, F16, ..."""
         return self._tensors[name].dtype
 
     @property
     def size(self) -> int:
-        """Bytes that all floating-point numbers take in float32."""
+        """The size of all floating-point tensors in float32, in bytes."""
         return sum(4 * array.size for dtype, array in self._tensors.values() if dtype in _FLOATING)
 
     def array(self, name: str) -> np.ndarray:
-        """A tensor as float32, read-only where it is mapped as it is stored.
+        """A tensor as float32, read-only if it is mapped without conversion.
 
-        Raises ModelError where its numbers are integers, OutputError where the whole model does not fit into memory.
+        Raises ModelError for a tensor of integers, OutputError if the whole model does not fit into memory.
         """
         dtype, array = self._tensors[name]
         if dtype not in _FLOATING:
@@ -126,7 +126,7 @@ class Weights:
             bits = array.astype(np.uint32)
             bits <<= 16
             return bits.view(np.float32)
-        with np.errstate(over="ignore"):  # of float64, to infinity, which is refused where weights are checked
+        with np.errstate(over="ignore"):  # float64 may overflow to infinity, which is an error when weights are checked
             return np.require(array, np.float32, "A")
 
     def _check_memory(self) -> None:
@@ -156,7 +156,7 @@ class Weights:
 
 
 def _of_another_kind(path: Path) -> ModelError | None:
-    """What a file is that holds no tensors: `git clone` without Git LFS, or a failed download, leaves something else."""
+    """What a file without tensors is, such as a Git LFS pointer or a failed download."""
     try:
         with regular.opened(path) as file:
             found = file_type.recognised_download(file.read(512))
@@ -180,7 +180,7 @@ def shards_of(folder: Path | str) -> dict[str, set[str]]:
 
 
 def without_weights(where: str, names: Iterable[str]) -> ModelError:
-    """What a model has instead of safetensors, and the cure. names: of its files."""
+    """The error for a model without safetensors: which weights it has instead, and the cure. names: of its files."""
     names = sorted(names)
     convert = "convert it with transformers (from_pretrained, then save_pretrained, which writes safetensors)"
     if pickle := next(filter(_PICKLE.fullmatch, names), None):

@@ -1,7 +1,7 @@
-"""A Hugging Face folder as a model folder of ours, which every verb opens.
+"""A Hugging Face folder with the interface of `ModelFolder`, so that every command opens it.
 
-What config.json says becomes our settings, the tensors become our weights by the rules of the model's family (`families/`), and
-token ids are renumbered as the tokenizer says (`file_ids`).
+config.json is converted to seqcli's settings, the tensors to its weights by the rules of the model's family (`families/`), and token
+ids are renumbered by the tokenizer (`file_ids`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 from seqcli.tokenizers import huggingface
 
 FORMAT = "huggingface"
-_BODY = "body."  # weights that no model of a family lacks
-_TIED = "lm_head.weight"  # the embedding again, where settings say that they are tied
+_BODY = "body."  # weights that every model of a family has
+_TIED = "lm_head.weight"  # equal to the embedding if the settings say that they are tied
 
 
 @dataclass(frozen=True)
 class HuggingFaceFolder(ModelFolder):
-    """Its config.json is read and checked; weights and tokenizers are read when they are asked for. architecture: one of
+    """config.json is read and checked when the folder is opened; weights and tokenizers are read on demand. architecture: one of
     `architectures`."""
 
     family: ModuleType = field(repr=False, kw_only=True)
@@ -41,7 +41,7 @@ class HuggingFaceFolder(ModelFolder):
 
     @classmethod
     def open(cls, path: Path | str) -> HuggingFaceFolder:
-        """Raises ModelError where the folder is not a whole model of a family we know."""
+        """Opens a folder. Raises ModelError if it is not a complete model of a supported family."""
         path = Path(path)
         config = Config(files.read_config(path), where=str(path / files.CONFIG))
         architecture = config.architecture
@@ -63,7 +63,7 @@ class HuggingFaceFolder(ModelFolder):
 
     @cached_property
     def _tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
-        """With an id for every row of the embedding."""
+        """The tokenizers, with an id for every row of the embedding."""
         if hasattr(self.family, "tokenizers"):
             of_target = self.rows if self.config["settings"].get("joint", True) else self._rows(of_target=True)
             return self.family.tokenizers(self.path, rows=(self.rows, of_target))
@@ -72,18 +72,18 @@ class HuggingFaceFolder(ModelFolder):
 
     @property
     def file_ids(self) -> np.ndarray:
-        """int64 [V], the row of each of our token ids in their matrices; -1 where they have none."""
+        """int64 [V], the row of each of our token ids in the matrices of the file; -1 if there is none."""
         return self._file_ids(0)
 
     def _file_ids(self, side: int) -> np.ndarray:
-        """side: 0 for those of the source, 1 of the target."""
+        """side: 0 for the source, 1 for the target."""
         tokenizer = self._tokenizers[side]
         assert isinstance(tokenizer, Renumbered)
         return tokenizer.file_ids
 
     @property
     def _mask(self) -> int:
-        """The row of the token that hides another. Raises ModelError where there is none."""
+        """The row of the mask token. Raises ModelError if there is none."""
         tokenizer = self._tokenizers[0]
         assert isinstance(tokenizer, Renumbered)
         if tokenizer.mask_id is None or not 0 <= tokenizer.mask_id < self.rows:
@@ -98,12 +98,12 @@ class HuggingFaceFolder(ModelFolder):
 
     @cached_property
     def rows(self) -> int:
-        """Of the token embeddings. Raises ModelError where they are no matrix."""
+        """The number of rows of the token embeddings. Raises ModelError if they are not a matrix."""
         return self._rows(of_target=False)
 
     def _rows(self, *, of_target: bool) -> int:
-        """of_target: of those of the target, where they are others. Rules are read no further than to there: what config.json says of
-        the number of layers is not believed before there are tensors for them."""
+        """of_target: of the target's embeddings, if they are separate. Only the rules up to the embeddings are read, since the number of
+        layers in config.json is not trusted before their tensors have been found."""
         (name,) = self._found(next(rule for rule in self._rules() if rule.tokens and rule.of_target == of_target))
         shape = self._weights.shape(name)
         if len(shape) != 2 or not shape[0]:
@@ -116,7 +116,7 @@ class HuggingFaceFolder(ModelFolder):
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """The names of all tensors, by today's names without the family's prefix."""
+        """The names of all tensors in the file, by their current names without the prefix of the family."""
         found = {self._bare(name): name for name in self._weights.names}
         renamed = getattr(self.family, "renamed", str)
         return {(name if (new := renamed(name)) in found else new): full for name, full in found.items()}
@@ -130,7 +130,7 @@ class HuggingFaceFolder(ModelFolder):
         return self.family.rules(self.config["settings"], self.architecture)
 
     def _found(self, rule: Rule) -> list[str]:
-        """The names in the file of a rule's tensors. Raises ModelError where one is missing."""
+        """The names in the file of the tensors of a rule. Raises ModelError if one is missing."""
         names = [next(filter(self._has, (name, *rule.tied)), name) for name in rule.theirs]
         for name in names:
             if not self._has(name):
@@ -141,7 +141,7 @@ class HuggingFaceFolder(ModelFolder):
         return self._bare(name) in self._names
 
     def tensors(self, *, whole: bool = False) -> dict[str, np.ndarray]:
-        """Our weights, made of theirs. Raises ModelError where one is missing, or the file has one that no rule reads."""
+        """The weights by seqcli's names. Raises ModelError if a tensor is missing, or if the file has one that no rule reads."""
         made, read = {}, set()
         for rule in self._rules():
             read |= set(map(self._bare, (*rule.theirs, *rule.tied)))
@@ -180,7 +180,7 @@ class HuggingFaceFolder(ModelFolder):
         return self._of_our_ids(array, side=rule.of_target) if rule.tokens else array
 
     def _of_our_ids(self, array: np.ndarray, *, side: int) -> np.ndarray:
-        """Rows in the order of our ids. `<s>` is `</s>` where there is none: it is what stands between two texts."""
+        """Rows in the order of our ids. If there is no `<s>`, its row is that of `</s>`, which separates texts."""
         ids = self._file_ids(side).copy()
         if ids[BOS_ID] < 0:
             ids[BOS_ID] = ids[EOS_ID]
@@ -197,7 +197,7 @@ class HuggingFaceFolder(ModelFolder):
         return sums if len(self._weights.files) == 1 else hashlib.sha256(sums.encode()).hexdigest()
 
     def verify(self) -> None:
-        """Reads every tensor. Raises ModelError where a number is not finite."""
+        """Reads every tensor. Raises ModelError if a number is not finite."""
         self.tensors(whole=True)
 
     def bytes(self) -> int:
@@ -205,6 +205,6 @@ class HuggingFaceFolder(ModelFolder):
 
 
 def never_predicted(file_ids: np.ndarray, rows: int) -> tuple[int, ...]:
-    """Special tokens of ours that they do not have, or that are `</s>` besides. rows: of their embedding."""
+    """Our special tokens that the file does not have, or that share their row with `</s>`. rows: of the embedding in the file."""
     twice = {n for n in (UNK_ID, BOS_ID) if file_ids[n] in file_ids[n + 1 : EOS_ID + 1]}
     return tuple(sorted(twice | {n for n in (UNK_ID, BOS_ID, EOS_ID) if not 0 <= file_ids[n] < rows}))

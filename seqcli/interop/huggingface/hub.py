@@ -1,9 +1,9 @@
-"""Models of the Hugging Face hub, `hf:NAME[@REVISION]`, fetched into the cache that other tools share.
+"""Models of the Hugging Face hub, `hf:NAME[@REVISION]`, downloaded into the cache that it shares with other tools.
 
 This is the only file that knows `huggingface_hub`, whose settings apply: HF_HOME (where the cache is), HF_HUB_OFFLINE,
-HF_TOKEN or `hf auth login` (private and gated models), HF_ENDPOINT. Only settings, tokenizers and safetensors are fetched,
-by name: no Python and no pickle reaches the disk. config.json comes last, so that a snapshot which has it is whole, whatever
-interrupted the one before.
+HF_TOKEN or `hf auth login` (private and gated models), HF_ENDPOINT. Only settings, tokenizers and safetensors are downloaded,
+by name: no Python code and no pickle. config.json is downloaded last, so a snapshot that has it is complete, even if an earlier
+download was interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SMALL = re.compile(
     r"|1_Pooling/config\.json",
     re.ASCII,
 )
-_LONGEST = 300  # characters of a message of theirs
+_LONGEST = 300  # maximum length of a message of the library
 
 
 class Snapshot(NamedTuple):
@@ -45,7 +45,7 @@ class Snapshot(NamedTuple):
 
 
 def snapshot_of(folder: Path | str) -> Snapshot | None:
-    """Which revision a folder is, where it is one in the cache of `huggingface_hub`: models--ORG--NAME/snapshots/COMMIT."""
+    """The revision of a folder in the cache of `huggingface_hub`, models--ORG--NAME/snapshots/COMMIT; None for other folders."""
     *_, repository, snapshots, commit = ("", "", "", *Path(os.path.abspath(folder)).parts)
     kind, _, name = repository.partition("--")
     if kind != "models" or snapshots != "snapshots" or not _COMMIT.fullmatch(commit):
@@ -54,15 +54,15 @@ def snapshot_of(folder: Path | str) -> Snapshot | None:
 
 
 def revision(folder: Path | str) -> str:
-    """NAME@COMMIT of such a folder for a signature, with the first digits of the commit; "" of any other."""
+    """NAME@COMMIT of such a folder for a signature, with the first digits of the commit; "" for any other folder."""
     found = snapshot_of(folder)
     return f"{found.name}@{found.commit[:12]}" if found else ""
 
 
 def folder_of(source: str, *, weights: bool = True, reporter: Reporter) -> str:
-    """The folder in the cache of `hf:NAME[@REVISION]`, fetched where it is not there. weights: False where the tokenizer is enough.
+    """The folder of `hf:NAME[@REVISION]` in the cache, downloaded if necessary. weights: False if only the tokenizer is needed.
 
-    Raises ModelError where there is no such model, or none that is read here, OutputError where the disk is full.
+    Raises ModelError if there is no such model or it is not supported, OutputError if the disk is full.
     """
     return _HubModel(source, weights, reporter).folder()
 
@@ -116,7 +116,7 @@ class _HubModel:
         return str(Path(self._path(CONFIG, commit) or "").parent)
 
     def _weights(self, commit: str, sizes: dict[str, int]) -> list[str]:
-        """The files with the weights: others may lie beside them, of other formats and precisions."""
+        """The files with the weights. A repository may also have weights in other formats and precisions."""
         if WEIGHTS in sizes:
             return [WEIGHTS]
         if INDEX in sizes:
@@ -158,12 +158,12 @@ class _HubModel:
         )
 
     def _path(self, name: str, commit: str) -> str | None:
-        """Of a file in the cache."""
+        """The path of a file in the cache, None if it is not there."""
         found = self.hub.try_to_load_from_cache(self.name, name, revision=commit)
         return found if isinstance(found, str) else None
 
     def _cached(self, commit: str, *, with_tokenizer: bool = False) -> str | None:
-        """The snapshot of a commit, where the cache has all of it."""
+        """The snapshot of a commit, if it is complete in the cache."""
         config = self._path(CONFIG, commit)
         if config is None:
             return None
@@ -185,7 +185,7 @@ class _HubModel:
         return self._cached(known.resolved)
 
     def _remember(self, commit: str) -> None:
-        """Writes down in the cache which commit a branch is at, for when there is no network."""
+        """Records the commit of a branch in the cache, for use without a network."""
         try:
             known = self.api.resolve_revision(self.name, revision=self.revision, local_files_only=True).resolved
         except self.errors.RevisionResolutionError:
@@ -194,12 +194,12 @@ class _HubModel:
             self.api.resolve_revision(self.name, revision=self.revision)
 
     def _was_answered(self, error: BaseException) -> bool:
-        """Whether the hub said no, rather than nothing."""
+        """Whether the hub answered with an error, as opposed to not answering."""
         return isinstance(error, self.errors.HfHubHTTPError) and error.response.status_code < 500
 
     @contextmanager
     def _as_ours(self) -> Iterator[None]:
-        """Their exceptions and warnings as ours, in one line."""
+        """A context that turns exceptions and warnings of the library into seqcli's, in one line."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -244,7 +244,7 @@ class _HubModel:
 
 
 class _Bar:
-    """What `huggingface_hub` takes for a bar of tqdm. advance: called with the bytes of a file that have come."""
+    """A progress bar with the interface of tqdm, for `huggingface_hub`. advance: called with the number of bytes received."""
 
     advance: Callable[[float], None]
 
@@ -263,7 +263,7 @@ class _Bar:
         self.advance(by or 0)
 
     def update_transfer(self, *_: Any) -> None:
-        """Bytes of the network, which differ from those of the file where it is compressed."""
+        """Bytes transferred, which differ from those of the file if it is compressed."""
 
     def close(self, *_: Any) -> None:
         pass

@@ -1,7 +1,7 @@
-"""What a SentencePiece `.model` file says of its algorithm and normalisation, which the library does not tell.
+"""Reads the algorithm and normalisation of a SentencePiece `.model` file, which the library does not expose.
 
-The file is a message of protocol buffers: fields of a number and a value. Of the trainer's (2) the model type (3), of the
-normaliser's (3) the name (1), and whether a space is put first (3), runs of spaces are merged (4) and spaces become U+2581 (5).
+The file is a protocol buffer message. Read are: of the trainer (field 2) the model type (3), of the normaliser (field 3) the name (1)
+and whether a space is prepended (3), runs of spaces are merged (4) and spaces are replaced by U+2581 (5).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ UNIGRAM, BPE = 1, 2
 
 class Kind(NamedTuple):
     algorithm: int
-    plain: bool  # text is changed in nothing but a space put first, and U+2581 for spaces
+    plain: bool  # whether normalisation only prepends a space and replaces spaces by U+2581
     normalisation: str
 
 
 def kind_of(model: bytes, *, where: str) -> Kind:
-    """Raises ModelError where the file is damaged."""
+    """Reads a file. Raises ModelError if it is damaged."""
     try:
         parts = {number: value for number, value in _fields(model) if number in (2, 3)}
         trainer, normaliser = (dict(_fields(bytes(parts.get(number, b"")))) for number in (2, 3))

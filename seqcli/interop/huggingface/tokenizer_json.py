@@ -2,12 +2,12 @@ r"""Our tokenizers as tokenizer.json, which `transformers.AutoTokenizer` opens: 
 
     characters, bytes    BPE without merges, over characters or bytes
     words                WordLevel between our blanks; `<s>` and `</s>` written as words count as blanks
-    sentencepiece        Unigram, or BPE whose merges are the splits of its pieces; what has no piece is spelled in bytes
-    huggingface          as it is
+    sentencepiece        Unigram, or BPE whose merges are the splits of its pieces; characters without a piece as bytes
+    huggingface          unchanged
 
-Text is normalised as we do it (NFC, escapes), and special tokens that are written in a text are text: that is
-`split_special_tokens` in tokenizer_config.json. Where `<s>` is never predicted, which transformers does not know, it is left
-out: `</s>` begins a text and ends it, as in GPT-2.
+Text is normalised as by seqcli (NFC, escapes), and special tokens written in a text are treated as text: this is
+`split_special_tokens` in tokenizer_config.json. transformers has no tokens that are never predicted; if `<s>` is one, it is left out,
+and `</s>` both begins and ends a text, as in GPT-2.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from seqcli.tokenizers.huggingface import HuggingFace, pipeline
 from seqcli.tokenizers.sentencepiece import SentencePiece
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
-_LAST = -1e4  # score of pieces that no text has
+_LAST = -1e4  # score of pieces that never occur
 
 
 @dataclass
 class Written:
-    """A tokenizer in the form of the library. file_ids: int64 [V], the id in the file of each of ours, -1 where it has none;
-    rows: of the embedding; names: of `<unk>`, `<s>`, `</s>`; added: special tokens that it did not have before."""
+    """A tokenizer of the library. file_ids: int64 [V], the id in the file of each of our ids, -1 if there is none; rows: of the
+    embedding; names: of `<unk>`, `<s>`, `</s>`; added: special tokens that were added."""
 
     library: Tokenizer
     file_ids: np.ndarray
     rows: int
     names: dict[str, str]
-    plain: bool  # special tokens written in a text are text
+    plain: bool  # whether special tokens written in a text are text
     notes: list[str] = field(default_factory=list)
-    mask: int | None = None  # the file's id of the token that hides another
+    mask: int | None = None  # id of the mask token in the file
 
     def config(self, *, window: int) -> dict[str, Any]:
         """tokenizer_config.json."""
@@ -56,17 +56,17 @@ class Written:
         }
 
     def id(self, special: int) -> int | None:
-        """The file's id of one of ours."""
+        """The id in the file of one of our special tokens."""
         return int(self.file_ids[special]) if self.file_ids[special] >= 0 else None
 
 
 def written(
     tokenizer: interfaces.Tokenizer, *, unit: str, impossible: Collection[int], where: str, masks: bool = False
 ) -> Written:
-    """impossible: the tokens of ours that the model never predicts; masks: it has a token that hides another, which is added where
-    the tokenizer has none. where: the model, in errors.
+    """impossible: our tokens that the model never predicts; masks: whether the model has a mask token, which is added if the tokenizer
+    has none; where: the model, for errors.
 
-    Raises ModelError for a tokenizer that cannot be held exactly.
+    Raises ModelError for a tokenizer that cannot be represented exactly.
     """
     if isinstance(tokenizer, HuggingFace):
         return _of_library(tokenizer, impossible=impossible, masks=masks)
@@ -103,7 +103,7 @@ def written(
 
 
 def _add_mask(made: Written) -> None:
-    """A token that is found in a text. transformers finds all special ones there, or none."""
+    """Adds a mask token that is recognised in a text. transformers recognises either all special tokens or none."""
     taken = made.library.get_vocab(with_added_tokens=True)
     name = next(name for name in _spellings("<mask>") if name not in taken)
     made.library.add_special_tokens([AddedToken(name, special=True, normalized=False)])
@@ -117,7 +117,7 @@ def _add_mask(made: Written) -> None:
 
 
 def _of_library(tokenizer: HuggingFace, *, impossible: Collection[int], masks: bool) -> Written:
-    """As it is, with tokens of their own for those that the model predicts and the file does not tell apart."""
+    """The tokenizer unchanged, but with separate tokens for those that the model predicts and the file does not distinguish."""
     opened = tokenizer.opened
     library = pipeline.from_json(opened.library.to_str().encode(), where=opened.where)
     file_ids = tokenizer.file_ids.copy()
@@ -145,7 +145,7 @@ def _of_library(tokenizer: HuggingFace, *, impossible: Collection[int], masks: b
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """`<s>`, `<s >`, `<s  >` ..., of which one is not taken."""
+    """Alternative names, `<s>`, `<s >`, `<s  >` ..., one of which is not yet used."""
     yield name
     for blanks in range(1, 100):
         yield f"{name[:-1]}{' ' * blanks}>"
@@ -172,7 +172,7 @@ def _bytes(tokenizer: interfaces.Tokenizer, pieces: list[str], where: str) -> tu
 
 
 def _shown(byte: int) -> str:
-    """The character that stands for a byte in byte-level BPE: itself where it is visible in Latin-1, else one from U+0100 on."""
+    """The character for a byte in byte-level BPE: itself if it is visible in Latin-1, otherwise one from U+0100 on."""
     visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     return chr(byte) if byte in visible else chr(0x100 + byte - sum(other < byte for other in visible))
 
@@ -223,8 +223,8 @@ def _sentencepiece(tokenizer: interfaces.Tokenizer, pieces: list[str], where: st
 
 
 def _cut(literal: str, texts: list[str]) -> int | None:
-    """Where a special piece that is written in a text can be cut, so that the library does not take it for that token, and finds
-    all other pieces: no piece of text goes across. None where there is no such place."""
+    """A position at which the text of a special piece can be split, so that the library does not recognise it as that token, and
+    which no other piece of the text spans. None if there is no such position."""
     joined = "\0".join(texts)
     return next((at for at in range(1, len(literal)) if literal[at - 1 : at + 1] not in joined), None)
 

@@ -1,7 +1,7 @@
-"""The tokenizers of a translator as the files of Marian's: source.spm, target.spm, and the vocabulary of both or of each.
+"""The tokenizers of a translator as the files of a Marian model: source.spm, target.spm, and a joint vocabulary or one for each.
 
-What reads them takes text as given: it knows neither our normalisation (NFC) nor our escapes of U+2581 and U+001A, which the model
-card says. Padding is our `<s>`. It comes last in a vocabulary of both, where CTranslate2 looks for it.
+Their readers do not normalise text: they apply neither NFC nor the escapes of U+2581 and U+001A, as the model card notes. The padding
+token is our `<s>`. It is the last of a joint vocabulary, where CTranslate2 expects it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PAD = "<pad>"
 
 
 class Side(NamedTuple):
-    """model: a SentencePiece file; ids: of the vocabulary; file_ids: int64 [V], the id there of each of ours; rows: of the embedding;
+    """model: a SentencePiece file; ids: of the vocabulary; file_ids: int64 [V], the id in it of each of our ids; rows: of the embedding;
     names: of `<unk>`, `<s>`, `</s>`."""
 
     model: bytes
@@ -38,7 +38,7 @@ class Side(NamedTuple):
 
 
 def sides(tokenizers: tuple[Tokenizer, Tokenizer], *, joint: bool, where: str) -> tuple[Side, Side]:
-    """joint: they share an embedding. Raises ModelError for tokenizers that these files cannot be."""
+    """joint: whether they share an embedding. Raises ModelError for tokenizers that these files cannot represent."""
     source, target = (_side(tokenizer, joint=joint, where=where) for tokenizer in tokenizers)
     return source, target
 
@@ -81,7 +81,7 @@ def write(folder: Path, source: Side, target: Side, *, window: int) -> None:
 
 
 def specials(target: Side, suppress_tokens: Collection[int]) -> dict[str, Any]:
-    """Ids for config.json and generation_config.json: translations begin with the padding, which they never have."""
+    """Ids for config.json and generation_config.json: translations begin with the padding token, which is never generated."""
     start, end = int(target.file_ids[BOS_ID]), int(target.file_ids[EOS_ID])
     return {
         "bos_token_id": None, "eos_token_id": end, "pad_token_id": start, "decoder_start_token_id": start,

@@ -1,11 +1,11 @@
-"""A model of ours as a Hugging Face folder: config.json, model.safetensors, the tokenizer, a model card.
+"""Writes a seqcli model as a Hugging Face folder: config.json, model.safetensors, the tokenizer, a model card.
 
-The family is that whose models our settings are; its rules, which open such a folder, are read backwards. What config.json has
-no name for, such as the unit that the model was trained on, stands there under "seqcli", which transformers ignores.
+The family is the one that supports the settings of the model; the rules that open its folders are applied in reverse. Values without a
+name in config.json, such as the unit of the training text, are written under "seqcli", which transformers ignores.
 
-transformers has no token that is never predicted. Where `<s>` is one and the output has biases, that of `<s>` is so low that it has
-no probability. Where it has none, the file has no such token: `</s>` begins a text, with the row of `<s>` in the embedding, and ends
-it, with the row of `</s>` in the output matrix, which is then one of its own.
+transformers has no tokens that are never predicted. If `<s>` is one and the output has biases, its bias is so low that its probability
+is 0. Without biases, the file has no `<s>`: `</s>` begins a text, with the row of `<s>` in the embedding, and ends it, with the row of
+`</s>` in the output matrix, which is then not tied.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from seqcli.tokenizers import write_file
 GENERATION = "generation_config.json"
 FILES = {files.CONFIG, files.WEIGHTS, GENERATION, tokenizer_json.FILE, CARD} | translator_files.FILES
 _HEAD, _EMBEDDING, _BIAS, _MASK = "head.weight", "body.embedding.weight", "head.bias", "mask"
-_NEVER = -1e4  # a bias that leaves a token no probability in float32
+_NEVER = -1e4  # a bias with which the probability of a token is 0 in float32
 _NAMES = {
     "language": "language models", "classification": "classifiers", "translation": "translators",
     "embeddings": "encoders without a head",
@@ -41,7 +41,7 @@ _NAMES = {
 
 
 class Numbering(Protocol):
-    """Tokens in a file. file_ids: int64 [V], the id there of each of ours, -1 where it has none; rows: of the embedding."""
+    """The ids of tokens in a file. file_ids: int64 [V], the id in it of each of our ids, -1 if there is none; rows: of the embedding."""
 
     @property
     def file_ids(self) -> np.ndarray: ...
@@ -52,8 +52,8 @@ class Numbering(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What is written. sides: source and target; never: the file's ids, of the target, of what is never predicted; mask: the file's id
-    of the mask; about: of config.json, besides what the family says; save: writes the tokenizer into a folder."""
+    """What is written. sides: source and target; never: ids, in the target's file, of tokens that are never predicted; mask: id of the mask
+    token in the file; about: entries of config.json besides those of the family; save: writes the tokenizer into a folder."""
 
     settings: dict[str, Any]
     tensors: Mapping[str, np.ndarray]
@@ -67,7 +67,7 @@ class Parts:
 
 
 def is_written(path: Path) -> bool:
-    """Whether a folder is one that `write` made, with nothing else in it."""
+    """Whether a folder was written by `write` and contains nothing else."""
     try:
         return files.read_config(path).get("seqcli") is not None and {file.name for file in path.iterdir()} <= FILES
     except (ModelError, OSError):
@@ -75,7 +75,7 @@ def is_written(path: Path) -> bool:
 
 
 def write(run: ModelFolder, folder: Path) -> None:
-    """Writes the files of a model into an existing folder. Raises ModelError for what no family holds."""
+    """Writes the files of a model into an existing folder. Raises ModelError for a model that no family supports."""
     where, architecture = str(run.path), run.config.get("architecture")
     module = run.config.get("module", run.arch)
     if module not in {each for family in families.that_write() for each in _modules(family)}:
@@ -187,7 +187,7 @@ def _name(family: ModuleType) -> str:
 
 
 def _is_one_row(embedding: np.ndarray, written: Written) -> bool:
-    """Whether tokens of ours that are one in the file have the same row."""
+    """Whether our tokens that share an id in the file have the same row."""
     ids = written.file_ids
     return ids[BOS_ID] != ids[EOS_ID] or bool(np.array_equal(embedding[BOS_ID], embedding[EOS_ID]))
 
@@ -196,7 +196,7 @@ def _is_one_row(embedding: np.ndarray, written: Written) -> bool:
 
 
 def _theirs(rules: Iterator[Rule], family: ModuleType, parts: Parts) -> Iterator[tuple[str, np.ndarray]]:
-    """Their tensors by name: the family's rules backwards."""
+    """The tensors of the file by name: the rules of the family in reverse."""
     for rule in rules:
         if rule.of_mask or (rule.optional and rule.ours not in parts.tensors):
             continue
@@ -218,7 +218,7 @@ def _theirs(rules: Iterator[Rule], family: ModuleType, parts: Parts) -> Iterator
 
 
 def _of_their_ids(array: np.ndarray, side: Numbering, *, last: int) -> np.ndarray:
-    """Rows in the order of their ids. last: of the special tokens that are one in the file, that whose row it gets."""
+    """Rows in the order of the file's ids. last: which of the special tokens that share an id in the file determines its row."""
     rows = np.zeros((side.rows, *array.shape[1:]), array.dtype)
     order = np.array([UNK_ID, *({BOS_ID, EOS_ID} - {last}), last, *range(EOS_ID + 1, len(array))])
     ids = side.file_ids[order]

@@ -1,13 +1,13 @@
 """Tokenizers of Hugging Face models, computed by the `tokenizers` library: byte-level BPE, WordPiece, Unigram.
 
 A tokenizer is opened (`open_folder`, `open_file`), never trained. Its ids are renumbered: `<unk>`, `<s>`, `</s>` first,
-then all other tokens in the file's order; `file_ids` gives back the ids of the file, which are those of `transformers`.
-Special tokens around a text are ours to add. Those written in a text are what the library takes them for: a
-`<|endoftext|>` is that token, wherever it stands, unless the file says `split_special_tokens`.
+then all other tokens in the file's order; `file_ids` are the ids of the file, which are those of `transformers`.
+Special tokens around a text are added by seqcli. Those written in a text are recognised as in the library: `<|endoftext|>` is that
+token anywhere, unless the file sets `split_special_tokens`.
 
-Text is read as given. What the tokenizer's own normalisation takes away (WordPiece: case, accents, white space) does not
-come back. Lines are encoded by one thread of the library: the package has processes of its own, and the library's
-threads do not survive a fork.
+Text is not normalised by seqcli. The normalisation of the tokenizer (WordPiece: case, accents, white space) is not undone by
+decoding. The library uses a single thread, since the package has its own processes and the library's threads do not survive a
+fork.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ FILE = "huggingface.json"
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # read by the library at every call
 
-_LONG = 1 << 16  # characters that the library reads at once: it needs a few hundred bytes for each
-_AROUND = 256  # characters on each side of a cut that show whether it changes the tokens
-_TRIED = 16  # places where a long text may be cut
+_LONG = 1 << 16  # characters passed to the library at a time: it needs a few hundred bytes for each
+_AROUND = 256  # characters on each side of a cut that are compared to check that it does not change the tokens
+_TRIED = 16  # maximum number of positions tried for a cut
 _MOST = 1 << 24  # ids
-_AT_ONCE = 1 << 16  # characters of a batch: with more of them the results do not stay in the cache
+_AT_ONCE = 1 << 16  # characters per batch, so that the results fit the CPU cache
 _PIECE_FILES = ("tokenizer.model", "spiece.model")
 _BETWEEN_WORDS = re.compile(r"(?<=[^\s]) (?=[^\s])")
 
@@ -63,17 +63,17 @@ class HuggingFace(RenumberedTokenizer):
         self._opened, self._library = opened, opened.library
         self._where = opened.where
         vocabulary = self._library.get_vocab(with_added_tokens=True)
-        size = self._library.get_vocab_size(with_added_tokens=False)  # tokens that were added later may lack a row
+        size = self._library.get_vocab_size(with_added_tokens=False)  # added tokens may have no row
         if 0 < opened.rows < size:
             what = f"has {size:,} tokens, but the model has embeddings for {opened.rows:,}"
             raise ModelError(what, where=self._where, cure="give the model its own tokenizer")
         first = [-1 if id is None else id for id in (opened.unk, opened.bos, opened.eos)]
         others = self._renumber(first, {id: token for token, id in vocabulary.items()}, rows=opened.rows)
-        self.mask_id = opened.mask  # the file's id of the token that stands for a hidden one, if there is one
+        self.mask_id = opened.mask  # id of the mask token in the file, if there is one
         last = max(*vocabulary.values(), *others, 0)
         self._ours = np.full(last + 1, UNK_ID, np.int32)  # of each of the file's ids
         self._ours[others] = np.arange(len(SPECIALS), self.vocab_size)
-        for ours in (UNK_ID, BOS_ID, EOS_ID):  # one that serves as several is `</s>`, which every model predicts
+        for ours in (UNK_ID, BOS_ID, EOS_ID):  # a token with several roles is `</s>`, which every model predicts
             if self.file_ids[ours] >= 0:
                 self._ours[self.file_ids[ours]] = ours
         with pipeline.guarded(self._where):
@@ -109,7 +109,7 @@ class HuggingFace(RenumberedTokenizer):
 
     @cached_property
     def _saved(self) -> bytes:
-        """The file's ids of the special tokens as a line, and the library's own file."""
+        """The file's ids of the special tokens as a line, followed by the file of the library."""
         opened = self._opened
         header = {"unk": opened.unk, "bos": opened.bos, "eos": opened.eos, "mask": opened.mask, "rows": opened.rows}
         if opened.plain:
@@ -150,7 +150,7 @@ class HuggingFace(RenumberedTokenizer):
         return decoder.decode(list(pieces)) if decoder else " ".join(pieces)
 
     def _encoded(self, text: str, *, first: bool = True) -> Encoding:
-        """first: the text is the beginning of one, before which the library may put a space."""
+        """first: whether it is the beginning of a text, to which the library may prepend a space."""
         with pipeline.guarded(self._where, quiet=False):
             library = self._library if first else self._continuing
             return library.encode(text, add_special_tokens=False)
@@ -160,9 +160,9 @@ class HuggingFace(RenumberedTokenizer):
         return pipeline.without_prefix(self._library)
 
     def _parts(self, text: str) -> Iterator[tuple[int, str]]:
-        """A text in parts that the library reads one by one, and where each begins; a short text is one part.
+        """The parts of a text that are encoded one by one, and their offsets; a short text is one part.
 
-        It is cut where the tokens of the surroundings are those of the two sides, between words where there is such a place.
+        A text is cut where this does not change the tokens around the cut, between words if possible.
         """
         start, middle = 0, _LONG // 2
         while len(text) - middle > _LONG // 2:
@@ -173,7 +173,7 @@ class HuggingFace(RenumberedTokenizer):
         yield start, text[start:]
 
     def _cut(self, text: str, middle: int) -> int | None:
-        """A place in `text[middle : middle + _LONG // 2]` where it may be cut."""
+        """A position in `text[middle : middle + _LONG // 2]` for a cut."""
         for found in islice(_BETWEEN_WORDS.finditer(text, middle, middle + _LONG // 2), _TRIED):
             if self._may_cut(text, found.start()):
                 return found.start()
@@ -191,10 +191,10 @@ load = HuggingFace.load
 
 
 def open_folder(path: Path, *, rows: int = 0) -> HuggingFace | Marian:
-    """The tokenizer in a folder of a Hugging Face model; of a translator with two, that of the source.
+    """The tokenizer in the folder of a Hugging Face model; for a translator with two, that of the source.
 
-    rows: of the model's embedding, which may have more than there are tokens, for the sake of its shape. Raises ModelError
-    where there is none that is sound.
+    rows: of the model's embedding, which may be padded to more than the number of tokens. Raises ModelError if there is no valid
+    tokenizer.
     """
     path = Path(path)
     if not pipeline.has_one(path):
@@ -209,7 +209,7 @@ def open_folder(path: Path, *, rows: int = 0) -> HuggingFace | Marian:
 
 
 def open_file(path: Path) -> HuggingFace:
-    """A tokenizer.json or vocab.txt; what else its folder says of it, such as the names of special tokens, is read too."""
+    """Opens a tokenizer.json or vocab.txt, with the settings in its folder, such as the names of special tokens."""
     return HuggingFace(pipeline.of_folder(Path(path).parent, only=Path(path).name))
 
 

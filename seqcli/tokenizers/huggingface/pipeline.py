@@ -28,7 +28,7 @@ from seqcli.files.foreign import CURE, content
 FILE = "tokenizer.json"
 _FILES = ((FILE,), ("vocab.json", "merges.txt"), ("vocab.txt",))
 SPACES = "\u0120\u2581"  # how a space is written in the pieces of byte-level BPE and of SentencePiece
-_MOST = 1 << 22  # ids of a vocabulary
+_MOST = 1 << 22  # maximum size of a vocabulary
 _MOST_TOKENS, _MOST_MERGES = 1 << 20, 1 << 21
 _TRIED = (
     "a b\n\0\t c\u00e9e\u0301\ud55c\u1112\u1161\u11ab\U0001f600 1,000.5"  # a file whose pipeline fails shows it on this
@@ -39,7 +39,7 @@ _GPT2 = {"unk": "<|endoftext|>", "bos": "<|endoftext|>", "eos": "<|endoftext|>"}
 _ROBERTA = {
     "unk": "<unk>", "bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "mask": "<mask>",
 }  # fmt: skip
-_USUAL = {  # names of special tokens, where no file says which they are; the first that the vocabulary has
+_USUAL = {  # default names of special tokens; the first that the vocabulary has is used
     "unk": ("<unk>", "[UNK]", "<|endoftext|>"),
     "bos": ("<s>", "[CLS]", "<|begin_of_text|>", "<bos>", "<|startoftext|>", "<|endoftext|>"),
     "eos": ("</s>", "[SEP]", "<|end_of_text|>", "<eos>", "<|im_end|>", "<|endoftext|>"),
@@ -57,20 +57,20 @@ class Opened:
     bos: int | None = None
     eos: int | None = None
     mask: int | None = None
-    rows: int = 0  # of the embedding, where that has more than there are tokens
-    plain: bool = False  # special tokens that are written in a text are text
+    rows: int = 0  # of the embedding, if it has more rows than there are tokens
+    plain: bool = False  # whether special tokens written in a text are text
 
 
 @contextmanager
 def guarded(where: str, *, quiet: bool = True) -> Iterator[None]:
-    """The library's errors and panics as ModelError. quiet: without what Rust writes to standard error."""
+    """A context that raises the library's errors and panics as ModelError. quiet: suppress Rust's output on standard error."""
     silenced = _silence() if quiet else None
     try:
         yield
     except SeqcliError:
         raise
     except BaseException as error:
-        panic = type(error).__name__ == "PanicException"  # of no module that could be imported
+        panic = type(error).__name__ == "PanicException"  # its module cannot be imported
         if not panic and not isinstance(error, Exception):
             raise
         reason = " ".join(str(error).split())[:200]
@@ -82,7 +82,7 @@ def guarded(where: str, *, quiet: bool = True) -> Iterator[None]:
 
 
 def _silence() -> int | None:
-    """Standard error goes nowhere; a copy of where it went."""
+    """Redirects standard error to the null device; returns a copy of its descriptor."""
     try:
         before = os.dup(2)
     except OSError:
@@ -94,7 +94,7 @@ def _silence() -> int | None:
 
 
 def from_json(data: bytes, *, where: str, plain: bool = False) -> Tokenizer:
-    """The tokenizer of a tokenizer.json, as it encodes whole texts. plain: see `Opened`. Raises ModelError."""
+    """The tokenizer of a tokenizer.json, for encoding whole texts. plain: see `Opened`. Raises ModelError."""
     json_bounds.check(data, where=where)
     with guarded(where):
         library = Tokenizer.from_str(data.decode())
@@ -103,12 +103,12 @@ def from_json(data: bytes, *, where: str, plain: bool = False) -> Tokenizer:
 
 
 def has_one(folder: Path) -> bool:
-    """Whether a folder has files that the library's tokenizer is made of."""
+    """Whether a folder has files from which a tokenizer of the library can be made."""
     return any(all(foreign.find(folder, name) for name in names) for names in _FILES)
 
 
 def of_folder(folder: Path, *, only: str | None = None) -> Opened:
-    """The tokenizer of a folder, from tokenizer.json where there is one. only: from this file instead."""
+    """The tokenizer of a folder, from tokenizer.json if there is one. only: use this file instead."""
     settings = _settings(folder)
     names = [only] if only else os.listdir(folder) if folder.is_dir() else []
     if FILE in names or (only and only.endswith(".json")):
@@ -137,7 +137,7 @@ def of_folder(folder: Path, *, only: str | None = None) -> Opened:
 
 
 def without_prefix(library: Tokenizer) -> Tokenizer:
-    """The same for text that goes on, before which no space is put."""
+    """A copy for text that continues, without a prepended space."""
     made = json.loads(library.to_str())
     for part in _steps(made):
         if part.get("type") in ("ByteLevel", "RobertaProcessing"):
@@ -152,7 +152,7 @@ def without_prefix(library: Tokenizer) -> Tokenizer:
 
 
 def _steps(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The steps of a tokenizer.json around its model, those of sequences one by one."""
+    """The normalisation and other steps of a tokenizer.json, with sequences flattened."""
     left = [made[name] for name in ("normalizer", "pre_tokenizer", "post_processor") if made.get(name)]
     while left:
         step = left.pop()
@@ -165,7 +165,7 @@ def _steps(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _checked(library: Tokenizer, where: str) -> Tokenizer:
-    """Without truncation, padding and dropout, which are of training; raises ModelError where it does not work."""
+    """The tokenizer without truncation, padding and dropout, which are for training. Raises ModelError if it does not work."""
     with guarded(where):
         library.no_truncation()
         library.no_padding()
@@ -182,7 +182,7 @@ def _checked(library: Tokenizer, where: str) -> Tokenizer:
 
 
 def _byte_level(folder: Path, settings: dict[str, Any], usual: dict[str, str]) -> Tokenizer:
-    """GPT-2's and RoBERTa's, as `transformers` makes it."""
+    """The tokenizer of GPT-2 and RoBERTa, as built by `transformers`."""
     where = str(folder / "vocab.json")
     vocab = foreign.read_ids(folder, "vocab.json", below=_MOST)
     lines = foreign.read_lines(folder, "merges.txt", most=_MOST_MERGES)
@@ -204,7 +204,7 @@ def _byte_level(folder: Path, settings: dict[str, Any], usual: dict[str, str]) -
 
 
 def _word_piece(path: Path, settings: dict[str, Any]) -> Tokenizer:
-    """BERT's, as `transformers` makes it. Without lower-casing accents stay, unless `strip_accents` says otherwise."""
+    """The tokenizer of BERT, as built by `transformers`. Without lower-casing accents are kept, unless `strip_accents` is set."""
     vocab = {token: id for id, token in enumerate(foreign.read_lines(path.parent, path.name, most=_MOST_TOKENS))}
     unknown = content(settings.get("unk_token")) or _BERT["unk"]
     with guarded(str(path)):
@@ -221,7 +221,7 @@ def _word_piece(path: Path, settings: dict[str, Any]) -> Tokenizer:
 
 
 def _add_tokens(library: Tokenizer, folder: Path, settings: dict[str, Any], named: dict[str, Any]) -> None:
-    """Tokens that are found in a text before the model sees it: those of the settings, and special ones of the vocabulary."""
+    """Adds the tokens that are recognised before the model is applied: those of the settings, and the special tokens of the vocabulary."""
     there = {token.content for token in library.get_added_tokens_decoder().values()}
     special = {content(value) for value in named.values()}
     listed = {
@@ -235,7 +235,7 @@ def _add_tokens(library: Tokenizer, folder: Path, settings: dict[str, Any], name
     for id, token in sorted(listed.items()):
         if token and token.content not in there and library.token_to_id(token.content) in (id, None):
             if library.token_to_id(token.content) is None and library.get_vocab_size() != id:
-                continue  # it would get another id
+                continue  # it would get a different id
             library.add_tokens([token])
             there.add(token.content)
     for value in named.values():
@@ -246,7 +246,7 @@ def _add_tokens(library: Tokenizer, folder: Path, settings: dict[str, Any], name
 
 
 def _added(value: Any, *, special: bool) -> AddedToken | None:
-    """A token as JSON has it: its text, or an object with what stands beside it in a text."""
+    """A token from JSON: its text, or an object with its options."""
     text = content(value)
     if not text:
         return None
@@ -263,9 +263,10 @@ def _added(value: Any, *, special: bool) -> AddedToken | None:
 def _special_ids(
     library: Tokenizer, folder: Path, usual: dict[str, str], named: dict[str, Any]
 ) -> dict[str, int | None]:
-    """The file's ids of `<unk>`, `<s>`, `</s>` and the mask, None where there is none.
+    """The file's ids of `<unk>`, `<s>`, `</s>` and the mask, None if there is none.
 
-    By name in the settings, as what the library puts around a text, by the usual names, or by id in config.json.
+    They are found by name in the settings, from the tokens that the library adds around a text, by their usual names, or by id in
+    config.json.
     """
     around = library.encode("a", add_special_tokens=True)
     placed = [id for id, special in zip(around.ids, around.special_tokens_mask) if special]
@@ -305,7 +306,7 @@ def _special_ids(
 
 
 def _named(settings: dict[str, Any]) -> dict[str, Any]:
-    """The special tokens that the settings name, by their roles."""
+    """The special tokens named in the settings, by role."""
     return {role: settings[f"{role}_token"] for role in _ROLES if content(settings.get(f"{role}_token"))}
 
 
@@ -318,7 +319,7 @@ def _is_like_roberta(settings: dict[str, Any]) -> bool:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """tokenizer_config.json, with special_tokens_map.json where it says nothing, and the model type of config.json."""
+    """tokenizer_config.json, completed from special_tokens_map.json, and the model type of config.json."""
     config = foreign.read_json(folder, "config.json") or {}
     settings = {"model_type": config.get("model_type")} | (foreign.read_json(folder, "tokenizer_config.json") or {})
     return (foreign.read_json(folder, "special_tokens_map.json") or {}) | {
@@ -327,7 +328,7 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _items(value: Any) -> Iterator[tuple[int, Any]]:
-    """Of an object whose keys are numbers."""
+    """The items of an object whose keys are numbers."""
     for key, each in value.items() if isinstance(value, dict) else ():
         if key.isascii() and key.isdigit() and len(key) < 8:
             yield int(key), each

@@ -1,25 +1,25 @@
-"""Families of Hugging Face models, one file each: how their settings and tensors are said in ours.
+"""Families of Hugging Face models, one file each: how their settings and tensors map to seqcli's.
 
 A family's file offers
 
     ARCHITECTURES = {"GPT2LMHeadModel": "language"}    the `architectures` of config.json that it opens, with their tasks
     MODULE = "transformer"                             the module in `models/` that computes them, or one for each task
-    PREFIX = "transformer."                            of the tensors' names, which some files leave out; or several
-    IGNORED = re.compile(...)                          tensors that hold no weights, such as masks
+    PREFIX = "transformer."                            of the names of tensors, which some files omit; or several
+    IGNORED = re.compile(...)                          tensors that are not weights, such as masks
 
-    settings(config: Config) -> dict                   settings of MODULE; raises ModelError for what it cannot compute
-    record(config: Config, folder) -> dict             what else a model folder of ours writes down (default: `language_record`)
+    settings(config: Config) -> dict                   settings of MODULE; raises ModelError for unsupported features
+    record(config: Config, folder) -> dict             the rest of the record of a seqcli model folder (default: `language_record`)
     tokenizers(path, *, rows: (int, int)) -> (source, target)       their tokenizers, and the rows of their embeddings (default: one of the `tokenizers` library)
-    rules(settings: dict, architecture: str) -> Iterator[Rule]      which tensors make which weight
-    renamed(name: str) -> str                          today's name of a tensor of older files (default: its own)
-    beginning(settings: dict, architecture: str) -> Iterator[Rule]  what a classifier begins with (default: `rules` of the body)
+    rules(settings: dict, architecture: str) -> Iterator[Rule]      which tensors make up which weight
+    renamed(name: str) -> str                          the current name of a tensor of older files (default: unchanged)
+    beginning(settings: dict, architecture: str) -> Iterator[Rule]  the weights that initialise a classifier (default: `rules` of the body)
 
-Rules are read in both directions: a folder is opened and written by the same list. A family whose models can be written offers
-besides
+Rules are applied in both directions: a folder is opened and written with the same list. A family whose models can be written also
+has
 
-    HOLDS = {"language": {"norm": ("layer",), ...}}    by task, the values that our settings may have, the first of each the usual one
-    BARE = ("lm_head.",)                               how the names begin that do not get PREFIX; "" where rules have whole names
-    config_of(settings: dict, architecture: str | None) -> dict     config.json of settings that it holds
+    HOLDS = {"language": {"norm": ("layer",), ...}}    by task, the supported values of settings, the default first
+    BARE = ("lm_head.",)                               prefixes of names that do not get PREFIX; "" if rules have full names
+    config_of(settings: dict, architecture: str | None) -> dict     config.json for supported settings
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from seqcli import catalog
 from seqcli.errors import ModelError
 from seqcli.metrics import signature
 
-_FEW = 3  # settings that are named one by one, where a preset has them all
-_HEADS = ("ForCausalLM", "ForMaskedLM", "ForSequenceClassification", "ForConditionalGeneration")  # each for one task
+_FEW = 3  # maximum number of settings in an error; for more, a preset is suggested if it has them all
+_HEADS = ("ForCausalLM", "ForMaskedLM", "ForSequenceClassification", "ForConditionalGeneration")  # one for each task
 
 
 class Rule(NamedTuple):
-    """A weight of ours, and the tensors of theirs that it is made of, stacked along the first axis.
+    """A weight of seqcli, and the tensors of the file that it consists of, stacked along the first axis.
 
-    rows: of each of them, where there are several; transposed: theirs is [in, out]; tokens: it has a row for each token; optional:
-    a vector of tokens that may be missing in the file, and is zero then; of_mask: it is the one row of a matrix of tokens that stands
-    for a hidden token; of_target: its tokens are those of the target, where a translator has two vocabularies; flat: theirs has
-    another axis, of size 1; tied: names of tensors that are the same, one of which some files have in its place.
+    rows: number of rows of each, if there are several; transposed: the tensor in the file is [in, out]; tokens: it has a row for each
+    token; optional: a vector with a value for each token that may be missing in the file, and is then zero; of_mask: it is the row of
+    the mask token in a matrix of tokens; of_target: its tokens are those of the target, if a translator has two vocabularies; flat:
+    the tensor in the file has an additional axis of size 1; tied: names of equal tensors, one of which some files have instead.
     """
 
     ours: str
@@ -61,7 +61,7 @@ class Rule(NamedTuple):
 
 
 def linear(ours: str, *theirs: str, rows: tuple[int, ...] = (), bias: bool, transposed: bool = False) -> Iterator[Rule]:
-    """Weight and bias of a linear layer, or of several that are one of ours."""
+    """Rules for the weight and bias of a linear layer, or of several that are one layer in seqcli."""
     yield Rule(f"{ours}.weight", tuple(f"{name}.weight" for name in theirs), rows, transposed)
     if bias:
         yield Rule(f"{ours}.bias", tuple(f"{name}.bias" for name in theirs), rows)
@@ -73,14 +73,14 @@ def norm(ours: str, theirs: str, *, bias: bool = True) -> Iterator[Rule]:
 
 
 class Config:
-    """config.json, whose values are checked for their types when they are asked for. where: its name in errors."""
+    """config.json, with values that are type-checked on access. where: its name in errors."""
 
     def __init__(self, values: dict[str, Any], *, where: str):
         self.values, self.where = values, where
 
     def __call__(self, name: str, default: Any = None, *, kind: type | None = None) -> Any:
-        """A value, or the default where it is missing or null. Raises ModelError where there is neither, or of another type than
-        the default or `kind`."""
+        """A value, or the default if it is missing or null. Raises ModelError if there is neither, or if the type is not that of the
+        default or `kind`."""
         value = self.values.get(name)
         value = default if value is None else value
         kind = kind or type(default)
@@ -94,26 +94,26 @@ class Config:
 
     @property
     def architecture(self) -> str:
-        """What the model is. Raises ModelError where config.json does not say so."""
+        """The architecture of the model. Raises ModelError if config.json does not name one."""
         names = self("architectures", [])
         if len(names) != 1 or not isinstance(names[0], str):
             raise self.refused(f"names {len(names)} architectures, one expected")
         return names[0]
 
     def whole(self, name: str, *others: str) -> int:
-        """A whole number under the first of these names that there is."""
+        """The integer under the first of these names that exists."""
         found = next((name for name in (name, *others) if self.values.get(name) is not None), name)
         return self(found, kind=int)
 
     def choice(self, name: str, known: dict[str, str], *, default: str) -> str:
-        """What a value is called here. Raises ModelError for one that is not known."""
+        """The name of a value in seqcli. Raises ModelError for an unknown value."""
         value = self(name, default)
         if value not in known:
             raise self.unsupported(name, value, known)
         return known[value]
 
     def must_be(self, name: str, expected: Any) -> None:
-        """Raises ModelError where a setting changes what the model computes in a way that is not known here."""
+        """Raises ModelError if a setting has another value, which would change the computation in an unsupported way."""
         if self.values.get(name, expected) not in (expected, None):
             raise self.unsupported(name, self.values[name], {str(expected): ""})
 
@@ -126,7 +126,7 @@ class Config:
 
 
 def language_record(config: Config, folder: Any) -> dict[str, Any]:
-    """What the record of a language model says besides: it reads running text, whose documents end in `</s>`."""
+    """The rest of the record of a language model: it reads running text, with documents that end in `</s>`."""
     tokenizer, written = folder.tokenizer(), config("seqcli", {})
     folder.config["settings"]["impossible"] = folder.impossible
     unit = written.get("unit", "document")
@@ -151,7 +151,7 @@ def all_families() -> list[ModuleType]:
 
 
 def of_architecture(architecture: str, *, where: str) -> ModuleType:
-    """The family of an architecture. Raises ModelError where it is not supported, with what is nearest: of the same name, or with the
+    """The family of an architecture. Raises ModelError if it is not supported, naming the nearest ones: with the same name or the
     same head."""
     known = {name: family for family in all_families() for name in family.ARCHITECTURES}
     if architecture not in known:
@@ -167,7 +167,7 @@ def of_architecture(architecture: str, *, where: str) -> ModuleType:
 
 
 def _parted(architecture: str) -> tuple[str, str]:
-    """The name of a family, and what its models are for: `GPT2LMHeadModel` is of GPT2, for causal language models."""
+    """The family and the task in the name of an architecture: `GPT2LMHeadModel` is GPT2 for causal language models."""
     name, head = re.fullmatch(r"(.*?)(For\w+|LMHeadModel|MTModel|Model|)", architecture, re.DOTALL).groups()  # type: ignore[union-attr]
     return name, {"LMHeadModel": "ForCausalLM", "MTModel": "ForConditionalGeneration"}.get(head, head)
 
@@ -178,11 +178,11 @@ def that_write() -> list[ModuleType]:
 
 
 def that_holds(settings: Mapping[str, Any], *, task: str, architecture: str | None, where: str) -> ModuleType:
-    """The family whose models these settings are. settings: all of them, resolved; architecture: what it was when it came from a
-    Hugging Face folder. Raises ModelError with the settings to change in the nearest family, where none holds them."""
+    """The family that supports these settings. settings: all of them, resolved; architecture: the original one if the model came from a
+    Hugging Face folder. If no family does, raises ModelError with the settings to change for the nearest one."""
     known = [family for family in that_write() if task in family.HOLDS]
     known = [family for family in known if architecture in family.ARCHITECTURES] or known
-    objective = settings.get("objective")  # what a model learns is not for its format to change, if any format holds it
+    objective = settings.get("objective")  # prefer not to suggest another objective, if any family supports this one
     known = [family for family in known if objective in family.HOLDS[task].get("objective", (objective,))] or known
     others = {family.__name__: _not_held(settings, family.HOLDS[task]) for family in known}
     best = min(known, key=lambda family: len(others[family.__name__]))
@@ -198,7 +198,7 @@ def that_holds(settings: Mapping[str, Any], *, task: str, architecture: str | No
 
 
 def _not_held(settings: Mapping[str, Any], holds: Mapping[str, tuple]) -> list[str]:
-    """The settings whose values are others. A width or a number of heads that is the usual one counts as 0."""
+    """The settings with unsupported values. A width or number of heads equal to the default counts as 0."""
     usual = {"groups": settings["heads"], "head_width": settings["width"] // settings["heads"]}
     same = {name: 0 if usual.get(name) == value else value for name, value in settings.items()}
     return [name for name, values in holds.items() if same[name] not in values]

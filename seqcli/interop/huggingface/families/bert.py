@@ -1,7 +1,7 @@
-"""BERT (Devlin et al. 2019), and what has its layers: RoBERTa (Liu et al. 2019; XLM-R, CamemBERT), ELECTRA (Clark et al. 2020).
+"""BERT (Devlin et al. 2019) and models with the same layers: RoBERTa (Liu et al. 2019; XLM-R, CamemBERT), ELECTRA (Clark et al. 2020).
 
-RoBERTa's positions begin after the padding's id, and its heads are its own; ELECTRA's embeddings may be narrower than its layers,
-and of its discriminator, which has no labels of its own, the body is opened.
+RoBERTa's positions begin after the id of the padding token, and it has its own heads; ELECTRA's embeddings may be narrower than its
+layers. ELECTRA's discriminator, which has no labels, is opened as an encoder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TYPES = {
 }  # fmt: skip
 PREFIX = ("bert.", "roberta.", "electra.")
 IGNORED = re.compile(
-    r"embeddings\.(position_ids|token_type_ids)|pooler\..*"  # the pooler serves classifiers, and what was learnt for others
+    r"embeddings\.(position_ids|token_type_ids)|pooler\..*"  # the pooler is only used by classifiers; the rest is of pretraining heads
     r"|cls\..*|lm_head\..*|generator_(predictions|lm_head)\..*|discriminator_predictions\..*"
 )
 _LAYER = Layer(
@@ -51,7 +51,7 @@ _HEADS = {
 def settings(config: Config) -> dict[str, Any]:
     prefix, task = _prefix(config.architecture), ARCHITECTURES[config.architecture]
     known = encoders.ACTIVATIONS
-    if task == LANGUAGE and prefix != "bert.":  # these heads have an activation of their own
+    if task == LANGUAGE and prefix != "bert.":  # these heads have their own activation
         known = {name: ours for name, ours in known.items() if ours == "gelu_exact"}
     width = config.whole("hidden_size")
     first = config("pad_token_id", 1) + 1 if prefix == "roberta." else 0
@@ -89,7 +89,7 @@ def beginning(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
 
 
 def config_of(settings: dict[str, Any], architecture: str | None) -> dict[str, Any]:
-    """BERT's, unless it came from another."""
+    """config.json for BERT, or for the architecture that the model came from."""
     task = LANGUAGE if "objective" in settings else CLASSIFICATION
     name = (architecture or "Bert").partition("For")[0]
     first = settings["first_position"]

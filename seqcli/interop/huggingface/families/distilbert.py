@@ -32,7 +32,7 @@ _HEADS = Heads(
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """Sinusoids, where it has them, are stored as positions that were learnt."""
+    """Sinusoidal positions, if any, are stored as learned ones."""
     return encoders.settings(
         config, ARCHITECTURES[config.architecture], _HEADS,
         width=config.whole("dim", "hidden_size"),

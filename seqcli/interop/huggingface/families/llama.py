@@ -1,4 +1,4 @@
-"""Llama and what is built like it: rotary positions, RMSNorm before each sublayer, SwiGLU, grouped key-value heads.
+"""Llama and models with the same layers: rotary positions, RMSNorm before each sublayer, SwiGLU, grouped key-value heads.
 
 Llama (Touvron et al. 2023), Mistral (Jiang et al. 2023), Qwen2 (Yang et al. 2024), SmolLM2.
 """
@@ -55,14 +55,14 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def _window(config: Config) -> int:
-    """A model with sliding attention sees no further back than its window."""
+    """The window of a model; sliding attention is limited to its own window."""
     longest = config("max_position_embeddings", 2048)
     sliding = config.values.get("sliding_window") if config("use_sliding_window", True) else None
     return longest if sliding is None else min(longest, config("sliding_window", 0))
 
 
 def _rotary(config: Config) -> dict[str, Any]:
-    """Of `rope_parameters`, or of `rope_theta` and `rope_scaling`, which came before."""
+    """The rotary settings, from `rope_parameters` or the older `rope_theta` and `rope_scaling`."""
     rope = Config(
         config("rope_parameters", {}) or config("rope_scaling", {}) or {}, where=f"{config.where}, rope_parameters"
     )
@@ -110,7 +110,7 @@ def rules(settings: dict[str, Any], architecture: str) -> Iterator[Rule]:
 
 
 def config_of(settings: dict[str, Any], architecture: str | None) -> dict[str, Any]:
-    """Queries, keys and values alone have biases in Qwen2."""
+    """In Qwen2 only queries, keys and values have biases."""
     bias, biases = settings["bias"], settings["attention_bias"]
     if not bias and biases == "qkv":
         architecture = "Qwen2ForCausalLM"
@@ -129,7 +129,7 @@ def config_of(settings: dict[str, Any], architecture: str | None) -> dict[str, A
         "rms_norm_eps": settings["epsilon"],
         "attention_dropout": settings["dropout"],
         "tie_word_embeddings": settings["tied"],
-        "rope_theta": settings["rotary_base"],  # where transformers before 5 look
+        "rope_theta": settings["rotary_base"],  # read by transformers before version 5
         "rope_parameters": _rope(settings),
     }
     if kind == "llama":

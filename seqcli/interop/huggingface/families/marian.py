@@ -1,7 +1,7 @@
 """Marian (Junczys-Dowmunt et al. 2018), the translators of opus-mt: encoder and decoder of Vaswani et al. (2017).
 
-Translations begin with their padding, which is our `<s>`: it is in the softmax, but never said. What they call final_logits_bias is
-the bias of the output matrix.
+Translations begin with the padding token, which is our `<s>`: it is in the softmax, but never generated. final_logits_bias is the
+bias of the output matrix.
 """
 
 from __future__ import annotations
