@@ -25,7 +25,7 @@ from seqcli.results.inside import BackoffStep, Context, NgramPaths, TokenPath, T
 def ngram_paths(opened: OpenModel, text: str, *, k: int = 10, record: dict[str, Any] | None = None) -> NgramPaths:
     """k: number of rows of the transition table; record: of the training, for the discounts. Raises UsageError for another model."""
     if not isinstance(opened.model, NgramModel):
-        raise UsageError(f"{opened.name} ({opened.arch}) is no n-gram model", cure="give one, or use --surprisal")
+        raise UsageError(f"{opened.name} ({opened.arch}) is not an n-gram model", cure="use one, or --surprisal")
     table, vocabulary = opened.model.table, opened.tokenizer.vocabulary()
     names, ids = with_start(pieces_of(opened, text))
     paths = []

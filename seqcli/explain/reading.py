@@ -36,7 +36,7 @@ def network_of(opened: Any) -> Any:
     model = getattr(opened.model, "members", [opened.model])[0]
     if not hasattr(model, "body"):
         raise UsageError(
-            f"{opened.name} ({opened.arch}) is no neural model", cure="give an rnn, lstm, gru or transformer"
+            f"{opened.name} ({opened.arch}) is not a neural model", cure="use an rnn, lstm, gru or transformer"
         )
     return model
 

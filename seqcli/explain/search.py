@@ -28,7 +28,7 @@ def search(opened: Any, text: str, *, beam_size: int = 4, max_new_tokens: int = 
             list(generate(opened, [text], settings, first=1))
             vocabulary = opened.tokenizer.vocabulary()
         else:
-            raise UsageError(f"{opened.name} searches for nothing", cure="give a language model or a translator")
+            raise UsageError(f"{opened.name} has no beam search", cure="give a language model or a translator")
     return Search(beam_size, tree.nodes(vocabulary, results=beam_size))
 
 

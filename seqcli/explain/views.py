@@ -105,7 +105,9 @@ def _language(view: Callable[..., Any], name: str) -> Callable[[Explained, str, 
 
     def made(model: Explained, text: str, how: How) -> Any:
         if not isinstance(model.opened, OpenModel):
-            raise UsageError(f"{model.opened.name} is no language model", where=f"--{name}", cure="give one")
+            raise UsageError(
+                f"{model.opened.name} is not a language model", where=f"--{name}", cure="use a language model"
+            )
         return view(model, text, how)
 
     return made
@@ -115,7 +117,7 @@ def _words(model: Explained, text: str, how: How) -> WordInfluences:
     from seqcli.tasks.classification.classify import explain
 
     if not isinstance(model.opened, OpenClassifier):
-        raise UsageError(f"{model.opened.name} is no classifier", where="--words", cure="give one")
+        raise UsageError(f"{model.opened.name} is not a classifier", where="--words", cure="use a classifier")
     found = explain(model.opened, text)
     return WordInfluences(found.label, found.probability, found.words, found.grouped)
 

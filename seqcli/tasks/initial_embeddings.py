@@ -1,7 +1,7 @@
-"""Word vectors that the embeddings of a network begin with (`--embeddings`), for every task.
+"""Pretrained word vectors for the embeddings of a network (`--embeddings`), for every task.
 
-A token's vector is that of its text: the word itself, without the mark of a sentencepiece word, or in lower case. Vectors are
-brought to the mean length of the network's own first embeddings, so that nothing else about the training changes.
+The vector of a token is that of its text, without sentencepiece's space mark, or in lower case. Vectors are scaled to the mean length
+of the network's initial embeddings, so that nothing else about the training changes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from seqcli.training.config import Request
 
 @dataclass(frozen=True)
 class InitialEmbeddings:
-    """source: a folder or a file of vectors; frozen: they are not trained."""
+    """source: a folder or a file of vectors; frozen: whether they are excluded from training."""
 
     source: str
     frozen: bool = False
 
     def request(self, request: Request) -> Request:
-        """The same training with the width of the vectors, and a head of its own where the embeddings stay as they are;
-        settings that the user gave come later and count more."""
+        """The request with the width of the vectors, and an untied head if the embeddings are frozen; settings given by the
+        user take precedence."""
         from seqcli.tasks.embeddings.load import open_embeddings
         from seqcli.training.config import kinds_of
 
@@ -46,7 +46,7 @@ class InitialEmbeddings:
 def beginning(
     request: Request, tokenizers: Sequence[Tokenizer], *, reporter: Reporter, first: Callable[[Any], None] | None = None
 ) -> Callable[[Any], None] | None:
-    """What puts the vectors of `request` into a new network, after `first`; None where there is nothing to do.
+    """A function that copies the vectors of `request` into a new network, after calling `first`; None if there is nothing to do.
 
     tokenizers: one, or those of source and target.
     """
@@ -65,7 +65,7 @@ def beginning(
 def put(model: Any, tokenizers: Sequence[Tokenizer], asked: InitialEmbeddings, *, reporter: Reporter) -> None:
     """Copies the vectors into the embeddings of a network, and reports how many tokens have one.
 
-    Raises UsageError where the widths differ or no token has a vector.
+    Raises UsageError if the widths differ or no token has a vector.
     """
     import torch
 
@@ -96,13 +96,13 @@ def put(model: Any, tokenizers: Sequence[Tokenizer], asked: InitialEmbeddings, *
 
 
 def record(request: Request) -> Mapping[str, Any]:
-    """What a training writes down of it."""
+    """The entry in the record of a training."""
     asked = request.embeddings
     return {"embeddings": None if asked is None else {"source": asked.source, "frozen": asked.frozen}}
 
 
 def _tables(model: Any) -> dict[str, Any]:
-    """The embeddings of tokens by name, those that are shared once."""
+    """The token embeddings by name; shared ones only once."""
     from torch import nn
 
     found = {}
@@ -113,7 +113,7 @@ def _tables(model: Any) -> dict[str, Any]:
 
 
 def _vectors(of: Callable, pieces: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors of tokens, float32 [V, D], and which have one; specials have none."""
+    """The vectors of tokens, float32 [V, D], and which tokens have one; special tokens do not."""
     names = [piece.removeprefix(SPACE_MARK) or piece for piece in pieces]
     found, known = of(names)
     lower, has = of([name.lower() for name in names])

@@ -1,7 +1,8 @@
-"""The model that a training begins with (`--init`): its architecture, settings, tokenizer and weights.
+"""The model that initialises a training (`--init`): its architecture, settings, tokenizer and weights.
 
-A model of ours gives its settings but dropout, which belongs to the training. One of Hugging Face gives dropout too, and is tuned gently:
-it was trained for weeks, and large steps would undo that (Devlin et al. 2019, section 4.1).
+From a seqcli model all settings are taken except dropout, which belongs to the training. From a Hugging Face model dropout is taken as
+well, and it is fine-tuned with a small learning rate, so as not to lose what was learned in pretraining (Devlin et al. 2019, section
+4.1).
 """
 
 from __future__ import annotations
@@ -20,26 +21,24 @@ from seqcli.tasks.model_names import folder_of, sound
 from seqcli.tasks.training_options import TrainingOptions
 from seqcli.training import defaults
 
-_OWN = ("word_dropout", "members")  # of a classifier, whatever it begins with
+_OWN = ("word_dropout", "members")  # settings of a classifier that are not taken from the model
 
 
 @dataclass(frozen=True)
 class InitialModel:
-    """source: where it is."""
+    """source: its folder or name."""
 
     source: str
     run: ModelFolder
 
     @classmethod
     def open(cls, source: str) -> InitialModel:
-        """Raises ModelError where it has no network."""
+        """Opens the model. Raises ModelError if it is not a neural model."""
         from seqcli.tasks.classification import foreign
 
         if foreign.is_classifier(source):
             cure = "give a language model, or leave out --init; --embeddings takes word vectors from a .bin"
-            raise ModelError(
-                "a fastText classifier, which has no body for a network to begin with", where=source, cure=cure
-            )
+            raise ModelError("is a fastText classifier, which has no weights for a network", where=source, cure=cure)
         initial = cls(source, sound(source, lambda: folder_of(source)))
         if initial.pretrained:
             sound(source, lambda: catalog.load("models", initial.module).Config(**initial.run.config["settings"]))
@@ -47,7 +46,7 @@ class InitialModel:
 
     @property
     def pretrained(self) -> bool:
-        """Whether it comes from others."""
+        """Whether it is a Hugging Face model."""
         return "architecture" in self.run.config
 
     @property
@@ -64,12 +63,12 @@ class InitialModel:
 
     @property
     def arch(self) -> str:
-        """That of a model that begins with it."""
+        """The architecture of a model that is initialised with it."""
         known = self.run.arch in catalog.architectures(self.run.task)
         return self.run.arch if known else self.module.partition("_")[0]  # bert is a transformer
 
     def check(self, arch: str) -> None:
-        """Raises ModelError where it has no network, UsageError where a model of this architecture cannot begin with it."""
+        """Raises ModelError if it is not a neural model, UsageError if it cannot initialise this architecture."""
         if not self.pretrained and not hasattr(catalog.load("models", self.module), "build"):
             what = f"is a counted model ({self.run.arch}), which has no network body"
             raise ModelError(what, where=self.source, cure="give a trained rnn, lstm, gru or transformer")
@@ -78,20 +77,20 @@ class InitialModel:
             raise UsageError(what, where=self.source, cure=f"use --arch {self.arch}")
 
     def settings(self, task: str) -> dict[str, Any]:
-        """Those that another model of its task must share with it."""
+        """The settings that another model of the same task must share with it."""
         found = self.run.expect(task).config["settings"]
         if self.pretrained:
             return asdict(catalog.load("models", self.module).Config(**found))
         return {name: value for name, value in found.items() if not name.endswith("dropout")}
 
     def shared(self, task: str, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
-        """Settings of another model of its task that begins with its weights, and of its training. Raises UsageError where they are
-        of another architecture."""
+        """Settings of another model of the same task that is initialised with its weights, and of its training. Raises UsageError if
+        the architecture differs."""
         self.check(options.arch[0])
         return [(self.source, self.settings(task)), *self.tuning(options)]
 
     def settings_of_body(self) -> dict[str, Any]:
-        """Those that a classifier must share with it."""
+        """The settings that a classifier must share with it."""
         module = catalog.load("models", catalog.presets("classification", self.arch)[0])
         config = self.run.config
         given = {**config["settings"], **config.get("classifier", {})}
@@ -104,14 +103,14 @@ class InitialModel:
         return {name: value for name, value in given.items() if name in known and name not in left_out}
 
     def tuning(self, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
-        """Settings of a training that begins with a model of others, which those that the user gives follow."""
+        """Settings for fine-tuning a pretrained model; those given by the user take precedence."""
         if not self.pretrained:
             return []
         values = defaults.fine_tuning(self.run.config["settings"]["width"])
         return [(defaults.FINE_TUNING, values | ({} if options.has_budget else {"epochs": defaults.EPOCHS_TUNING}))]
 
     def into(self, model: Any) -> None:
-        """Puts all its weights into a network. Raises ModelError where the shapes differ."""
+        """Copies all weights into a network. Raises ModelError if the shapes differ."""
         from seqcli.nn.weights import arrays
 
         own, given = arrays(model), self.run.tensors(whole=True)
@@ -122,8 +121,8 @@ class InitialModel:
         _copied(model, given)
 
     def body_into(self, model: Any) -> None:
-        """Puts the weights of its body into a classifier, and those of what pools where both have it. Raises ModelError where the
-        shapes differ."""
+        """Copies the weights of the body into a classifier, and those of the pooling if both have it. Raises ModelError if the shapes
+        differ."""
         own = model.state_dict()
         given = {n: array for n, array in self.run.beginning().items() if n.startswith("body.") or n in own}
         for name, array in given.items():
@@ -146,10 +145,10 @@ def _copied(model: Any, given: Mapping[str, np.ndarray]) -> None:
 
 
 def default_arch(source: str | None, *, otherwise: str) -> str:
-    """The architecture where none is named."""
+    """The default architecture."""
     return InitialModel.open(source).arch if source else otherwise
 
 
 def default_unit(source: str | None) -> str:
-    """The unit of text where none is named."""
+    """The default unit of text."""
     return folder_of(source).expect("language").config["unit"] if source else "line"

@@ -1,4 +1,4 @@
-"""Opens model folders for a task, ours and those of other tools: finds the module of the architecture, reports damage, and
+"""Opens model folders for a task, of seqcli and of other tools: finds the module of the architecture, reports damage, and
 retries if the model is replaced meanwhile."""
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Opened = TypeVar("Opened")
 
 
 def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
-    """What `make` makes of the run in the folder `source` and of its architecture's module.
+    """The result of `make` for the folder `source` and the module of its architecture.
 
-    Raises ModelError where it is a model of another task, of an unknown architecture, or damaged.
+    Raises ModelError for a model of another task, of an unknown architecture, or a damaged one.
     """
     version = version_of(source)
     try:
@@ -30,13 +30,13 @@ def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Ope
 
 
 def folder_of(source: str) -> ModelFolder:
-    """The model in a folder, ours or in a format of another tool. Raises ModelError if there is no valid one."""
+    """The model in a folder, of seqcli or in a format of another tool. Raises ModelError if there is no valid one."""
     format = formats.reader(source)
     return ModelFolder.open(source) if format is None else format.open(source)
 
 
 def verified_folder(source: str) -> ModelFolder:
-    """The same, once every file was read whole."""
+    """As `folder_of`, after every file has been read and verified."""
 
     def made() -> ModelFolder:
         run = folder_of(source)
@@ -60,7 +60,7 @@ def _made(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Open
 
 
 def sound(source: str, make: Callable[[], Opened]) -> Opened:
-    """What `make` makes of settings and weights; ModelError where they are damaged."""
+    """The result of `make`. Raises ModelError if settings or weights are damaged."""
     try:
         return make()
     except ModelError as error:

@@ -1,4 +1,4 @@
-"""The folders of models that are made alike: all are locked, or refused, before the first is trained."""
+"""The output folders of several models: all are locked, or an error is raised, before the first is trained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seqcli.training.config import Request
 
 @dataclass(frozen=True)
 class Place:
-    """A model's folder. begun: what it holds is gone on with; draft: None where that is counted, and so done."""
+    """The folder of a model. begun: whether its training is continued; draft: None for a counted model, which is already done."""
 
     path: Path
     request: Request
@@ -27,9 +27,10 @@ class Place:
 
 @contextmanager
 def drafts(requests: Mapping[Path, Request], task: str, *, force: bool, resume: bool) -> Iterator[list[Place]]:
-    """resume: of one model, or of those of several that are begun. On the way out no empty folder stays behind.
+    """A context with the folders. resume: continue the model, or those of several that have been started. Empty folders are removed at the
+    end.
 
-    Raises UsageError, or BusyError, of any that may not be written.
+    Raises UsageError or BusyError if a folder may not be written.
     """
     many, parents = len(requests) > 1, {parent for path in requests for parent in path.parents}
     for parent in parents if many else ():
@@ -53,5 +54,5 @@ def drafts(requests: Mapping[Path, Request], task: str, *, force: bool, resume: 
 
 def _remove_empty(folders: set[Path]) -> None:
     for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
-        with suppress(OSError):  # something was made
+        with suppress(OSError):  # the folder is not empty
             folder.rmdir()

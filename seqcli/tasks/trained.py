@@ -1,4 +1,4 @@
-"""What a training gives: the model that it has saved, and what it wrote down of it."""
+"""The result of a training: the saved model and its record."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Opened = TypeVar("Opened")
-EXAMPLES = 100  # held-out rows that are kept to show what a model says
+EXAMPLES = 100  # held-out rows that are kept to show examples
 
 
 @dataclass(frozen=True)
 class Trained(Generic[Opened]):
-    """A model in its folder. record: what the training wrote down; `valid` of it are figures of held-out text.
+    """A trained model. record: of the training; its `valid` are the figures on held-out text.
 
-    name: among models that are trained together; several: whether there are others; summary: how the training went, in lines;
+    name: among models that are trained together; several: whether there are others; summary: lines about the training;
     examples: held-out rows, each a text and its label or translation.
     """
 

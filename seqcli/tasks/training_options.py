@@ -31,11 +31,11 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """The options by their names; None where one was not given.
+    """The options by name; None if not given.
 
-    arch: architectures, which are compared where they are several; config: a TOML file of settings; settings: others, as --set
-    gives them; tokenizer: its kind, or the folder of one; embeddings: vectors that the embeddings of a
-    network begin with, and, with freeze_embeddings, keep. Raises UsageError for what is out of its range.
+    arch: architectures, which are compared if there are several; config: a TOML file of settings; settings: those of --set;
+    tokenizer: its kind, or the folder of one; embeddings: pretrained word vectors for the embeddings of a network, which are not
+    trained with freeze_embeddings. Raises UsageError for values out of range.
     """
 
     arch: Sequence[str]
@@ -78,13 +78,13 @@ class TrainingOptions:
 
     @property
     def has_budget(self) -> bool:
-        """Whether something says when the training ends."""
+        """Whether a budget is given."""
         given = [self.budget, *(values for _, values in self._files)]
         return any(values.get(name) is not None for values in given for name in ("epochs", "steps", "minutes"))
 
     @cached_property
     def _files(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """What --config and --set say."""
+        """The settings of --config and --set."""
         return (
             (self.config or "--config", config.read_toml(self.config) if self.config else {}),
             ("--set", self.settings),
@@ -92,8 +92,8 @@ class TrainingOptions:
 
     @cached_property
     def given_seed(self) -> int | None:
-        """By --seed, else --set, else --config. A seed is more than a setting of an architecture: it decides what is held
-        out, too, and where --runs begin. Raises UsageError for a value that cannot be one."""
+        """The seed of --seed, --set or --config, in this order. It is not only a setting of an architecture: it also determines
+        the held-out part, and the first seed of --runs. Raises UsageError for an invalid value."""
         if self.seed is not None:
             return self.seed
         given = [(where, {"seed": values["seed"]}) for where, values in self._files if "seed" in values]
@@ -102,8 +102,8 @@ class TrainingOptions:
     def requests(
         self, task: str, options: Mapping[str, Any], *, shared: Sequence[tuple[str, Mapping[str, Any]]] = ()
     ) -> list[Request]:
-        """The request for each architecture. options: as settings, None where one was not given; shared: settings of
-        the model that it starts from, and their source."""
+        """The request for each architecture. options: as settings, None if not given; shared: settings of the
+        model that initialises it, and their source."""
         files = [(where, {name: v for name, v in values.items() if name != "seed"}) for where, values in self._files]
         given = ("options", {name: value for name, value in options.items() if value is not None})
         asked = requests(
@@ -122,21 +122,21 @@ class TrainingOptions:
         return [begin.request(each) for each in asked]
 
     def trains(self, task: str) -> bool:
-        """Whether one of the architectures is a network."""
+        """Whether one of the architectures is neural."""
         return not all(catalog.is_counted(task, name) for name in self.arch)
 
     def counts(self, task: str) -> bool:
-        """Whether one of them is counted."""
+        """Whether one of the architectures is counted."""
         return any(catalog.is_counted(task, name) for name in self.arch)
 
     def choice(self, default: str) -> TokenizerChoice:
-        """The tokenizer, `default` where none is named."""
+        """The tokenizer; `default` if none is given."""
         name = self.tokenizer or default
         return TokenizerChoice(name, vocab_size=self.vocab_size, min_count=self.min_count, limit=self.limit_vocab)
 
     def check(self, task: str, *, without_effect: Mapping[str, Any], tokenizer: str) -> None:
-        """Raises UsageError for options that do not go together. without_effect: those that say nothing to these architectures, None
-        where one was not given; tokenizer: the kind where none is named."""
+        """Raises UsageError for options that cannot be combined. without_effect: options that have no effect with these architectures,
+        None if not given; tokenizer: the default kind."""
         refuse_without_effect(self.arch, without_effect)
         if self.resume and (self.force or not (self.trains(task) or task == "embeddings")):
             raise UsageError(
@@ -156,7 +156,7 @@ class TrainingOptions:
             raise UsageError(f"--precision {self.precision} is for inference only", cure="train with bf16 or fp32")
 
     def check_processes(self, models: int, *, cure: str = "give one --arch, or do not use torchrun") -> None:
-        """models: how many are trained. Several processes train one."""
+        """models: number of models; several processes can train only one."""
         if torchrun.world() > 1 and models > 1:
             raise UsageError("torchrun trains a single neural model", cure=cure)
 

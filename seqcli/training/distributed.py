@@ -169,5 +169,5 @@ def _meeting() -> Iterator[None]:
         yield
     except RuntimeError as error:
         first_line = str(error).strip().partition("\n")[0]
-        cure = "see what it said; --resume goes on from the last checkpoint"
+        cure = "check its output; --resume continues from the last checkpoint"
         raise SeqcliError(f"another training process has ended or hangs ({first_line})", cure=cure) from None

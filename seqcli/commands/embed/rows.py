@@ -52,7 +52,7 @@ def _matrix(arguments: session.Arguments) -> None:
     assert path is not None
     if arguments.results.json or arguments.source.keep:
         option = "--json" if arguments.results.json else "--keep"
-        raise UsageError(f"{option} cannot be combined with a file of numbers alone", where=path)
+        raise UsageError(f"{option} cannot be combined with a file of numbers only", where=path)
     texts = embeddings.records(arguments)
     models = embeddings.models(arguments, beginning=texts.beginning)
     with matrix_file(path) as file:

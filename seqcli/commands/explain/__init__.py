@@ -133,7 +133,7 @@ def explain(
     }  # fmt: skip
     kinds = tuple(name for name, wanted in asked.items() if wanted)
     if token is not None and kinds not in ((), ("attention",)):
-        raise UsageError("--token is for --attention alone")
+        raise UsageError("--token needs --attention")
     reporter = results.reporter("explain", Machine())
     shows_attention = not kinds or "attention" in kinds
     given.without_effect(reporter, {

@@ -100,7 +100,7 @@ class Arguments(session.Arguments):
                 f"{windowed:,} of {records:,} records had more than {translators.all[0].model.window:,} tokens and were translated in windows"
             )
         if tags and isinstance(source, Marian):
-            known = f"known: {listed(source.languages)}" if source.languages else "it knows none; leave it out"
+            known = f"known: {listed(source.languages)}" if source.languages else "the model has none; leave it out"
             reporter.note(
                 f"{tags.total():,} of {records:,} records begin with a target language that the translator does not know "
                 f"({listed(tags)}); {known}"

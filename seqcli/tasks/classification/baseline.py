@@ -1,4 +1,4 @@
-"""What stands beside a classifier's figures: those of a guess that does not look at the text."""
+"""Baselines of a classifier that do not use the text."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from seqcli.tasks.classification.data import Texts
 
 def beside(texts: Texts, held_out: Texts) -> dict[str, Any]:
     """`majority`: the most frequent label of the training texts; `accuracy`: the share of held-out texts that have it;
-    `prior_loss`: nats per held-out text, of those whose label occurs in the training texts, if every label is as probable as its
-    share there, add-one smoothed."""
+    `prior_loss`: loss in nats of predicting the add-one smoothed label frequencies of the training texts, per held-out text with one
+    of their labels."""
     counts = np.bincount(texts.targets, minlength=len(texts.labels))
     log_prior = np.log((counts + 1) / (len(texts) + len(counts)))
     majority, known = int(counts.argmax()), held_out.targets[held_out.targets < len(counts)]

@@ -1,4 +1,4 @@
-"""Labelled texts for classifiers: files, what is held out of them, and their tokens."""
+"""Labelled texts for classifiers: files, held-out part, and tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.data import check_readable
 from seqcli.text import number_of
 
-HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # of the texts, where no validation text is given
+HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # share and maximum number of the texts, if no validation texts are given
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class LabelledFiles:
         object.__setattr__(self, "paths", expanded(self.paths))  # folders and patterns
 
     def check(self) -> None:
-        """Before any work: every file can be opened."""
+        """Checks, before any work, that every file can be opened."""
         check_readable(self.paths, format=self.format)
 
     def read(
@@ -48,7 +48,7 @@ class LabelledFiles:
         deadline: Deadline | None = None,
         reporter: Reporter = SILENT,
     ) -> Texts:
-        """labels: those of the model to evaluate; others in the files come after them."""
+        """Reads the texts. labels: those of the model to evaluate; other labels in the files are added after them."""
         return Texts.of(
             read_all(
                 self.paths, text_column=self.text_column, label_column=self.label_column, format=self.format,
@@ -65,7 +65,7 @@ class Texts(texts.Texts):
     targets: np.ndarray  # int32 [N]
     labels: list[str]
     places: np.ndarray | None = (
-        None  # int64 [N], from 1: among the records of their files; None where none was left out
+        None  # int64 [N], from 1: number among the records of the files; None if no record was left out
     )
 
     @classmethod
@@ -74,7 +74,7 @@ class Texts(texts.Texts):
 
     @classmethod
     def listed(cls, texts: Sequence[str], labels: Sequence[str]) -> Texts:
-        """A label for each text; they are numbered as they come."""
+        """From texts and a label for each; labels are numbered by first occurrence."""
         number = {label: k for k, label in enumerate(dict.fromkeys(labels))}
         return cls(block_of(texts).data, np.array([number[label] for label in labels], np.int32), list(number))
 
@@ -82,12 +82,12 @@ class Texts(texts.Texts):
         return len(self.targets)
 
     def first(self, number: int) -> list[tuple[str, str]]:
-        """At most so many texts, each with its label."""
+        """The first texts, at most `number`."""
         texts = self.data.split(b"\n", number)[:-1][:number]
         return [(text.decode(), self.labels[target]) for text, target in zip(texts, self.targets)]
 
     def only(self, rows: np.ndarray) -> Texts:
-        """Some of them. rows: bool [N]."""
+        """The selected texts. rows: bool [N]."""
         return Texts(
             self.lines_at(rows), self.targets[rows], self.labels, None if self.places is None else self.places[rows]
         )
@@ -97,8 +97,8 @@ class Texts(texts.Texts):
         return k + 1 if self.places is None else int(self.places[k])
 
     def note_unknown(self, known: int, *, to: str, effect: str, where: str, reporter: Reporter) -> None:
-        """A note on texts with labels other than the first `known` ones, if there are any. to: what lacks these labels; effect:
-        what becomes of the texts; where: their file, or the model."""
+        """A note on texts with labels other than the first `known` ones, if there are any. to: what does not have
+        these labels; effect: what happens to the texts; where: their file, or the model."""
         if not (others := self.labels[known:]):
             return
         count = int((self.targets >= known).sum())
@@ -106,7 +106,7 @@ class Texts(texts.Texts):
         reporter.note(f"{where}: {what} unknown to {to}, {effect}: {listed(others)}")
 
     def of_known_labels(self, labels: list[str], *, to: str, where: str, reporter: Reporter) -> Texts:
-        """The texts that have one of `labels`, with a note on the others, to fit something to. to, where: as for `note_unknown`.
+        """The texts with one of `labels`, for fitting, with a note on the others. to, where: as for `note_unknown`.
 
         Raises InputError if there are none.
         """
@@ -119,17 +119,17 @@ class Texts(texts.Texts):
         return dataclasses.replace(texts.only(known), labels=labels)
 
     def with_labels(self, labels: list[str]) -> Texts:
-        """The same texts, their labels numbered as in `labels`; those that are not among them come after."""
+        """The same texts with labels numbered as in `labels`; other labels are added after them."""
         labels = [*labels, *(label for label in self.labels if label not in labels)]
         place = np.array([labels.index(label) for label in self.labels], np.int32)
         return Texts(self.data, place[self.targets], labels, self.places)
 
 
 def split(texts: Texts, *, seed: int, reporter: Reporter = SILENT) -> tuple[Texts, Texts]:
-    """Training and held-out part: a seeded choice, of every label in its share; no label loses all of its texts.
+    """Training and held-out part: a stratified random split by `seed`, with all labels in the training part.
 
-    Equal texts (`data/held_out`) are on one side, unless each label has but one text, given again and again: then they are
-    on both, with a note. Raises InputError where there is nothing to spare.
+    Equal texts (`data/held_out`) are in the same part, unless all texts of each label are equal: then they are in both, with a
+    note. Raises InputError if nothing can be held out.
     """
     rng = np.random.default_rng(seed)
     count = max(1, min(round(HELD_OUT * len(texts)), MOST_HELD_OUT))
@@ -148,7 +148,8 @@ def split(texts: Texts, *, seed: int, reporter: Reporter = SILENT) -> tuple[Text
 
 
 def weights_of_labels(given: str | None, texts: Texts) -> np.ndarray | None:
-    """`balanced`: every label counts as much as any other; `LABEL=WEIGHT,...`: others 1. float64 [C], 1 in the mean of texts."""
+    """The weight of each label, float64 [C], with mean 1 over the texts. given: `balanced`, so that all labels have the same total weight, or
+    `LABEL=WEIGHT,...`, where other labels have weight 1."""
     if given is None:
         return None
     counts = np.bincount(texts.targets, minlength=len(texts.labels))

@@ -24,9 +24,9 @@ from seqcli.token_batch import TokenBatch, in_parts
 
 @dataclass(frozen=True)
 class Predictions:
-    """targets: int [N], of `labels`; logits: float64 [N, C]; threshold: labels less probable are left undecided.
+    """targets: int [N], of `labels`; logits: float64 [N, C]; threshold: less probable labels are left undecided.
 
-    Labels that the classifier does not know may follow its own, with logits of -inf.
+    Labels that the classifier does not have may follow its own, with logits of -inf.
     """
 
     opened: OpenClassifier
@@ -37,29 +37,29 @@ class Predictions:
 
     @classmethod
     def of(cls, opened: OpenClassifier, texts: Texts, logits: np.ndarray, *, threshold: float = 0.0) -> Predictions:
-        """logits: float64 [N, C] of its own labels; what the classifier has no label for is impossible to it."""
+        """logits: float64 [N, C] of the classifier's labels; other labels get probability 0."""
         own = texts.with_labels(opened.labels)
         logits = np.pad(logits, ((0, 0), (0, len(own.labels) - logits.shape[1])), constant_values=-np.inf)
         return cls(opened, own.labels, own.targets, logits, threshold)
 
     @cached_property
     def _probabilities(self) -> np.ndarray:
-        """float64 [N, C], of the labels that the classifier knows."""
+        """float64 [N, C], of the labels that the classifier has."""
         return self.opened.probabilities_of(self.logits[:, : len(self.opened.labels)])
 
     @cached_property
     def shares(self) -> np.ndarray:
-        """float64 [N], of the likeliest labels."""
+        """The probabilities of the most likely labels, float64 [N]."""
         return self._probabilities.max(axis=1)
 
     @cached_property
     def likeliest(self) -> np.ndarray:
-        """int64 [N]."""
+        """The most likely labels, int64 [N]."""
         return self._probabilities.argmax(axis=1)
 
     @cached_property
     def best(self) -> np.ndarray:
-        """int64 [N], UNDECIDED below the threshold."""
+        """The predicted labels, int64 [N]; UNDECIDED below the threshold."""
         return np.where(self.shares < self.threshold, UNDECIDED, self.likeliest)
 
     @cached_property
@@ -68,13 +68,13 @@ class Predictions:
 
     @property
     def _loss(self) -> float:
-        """In nats per text; infinite where a label is impossible to the classifier."""
+        """The loss in nats per text; infinite if a label has probability 0."""
         if (self.targets >= len(self.opened.labels)).any():
             return math.inf
         return calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature)
 
     def evaluation(self, names: Sequence[str] | None = None) -> Evaluation:
-        """names: of the labels, as they are shown. Calibration is that of the likeliest, undecided or not."""
+        """names: of the labels, as displayed. Calibration is measured on the most likely labels, including undecided ones."""
         return Evaluation.of(
             self.opened.name, self.report, self.labels if names is None else names, loss=self._loss,
             calibration_error=calibration.expected_calibration_error(self.shares, self.likeliest == self.targets),
@@ -88,7 +88,7 @@ class Predictions:
         return {name: score for name, score in scores.items() if name not in known}
 
     def mistakes(self, texts: Texts, names: Sequence[str], *, most: int) -> list[Mistake]:
-        """The most confident ones, at most so many. texts: those that were answered."""
+        """The most confident mistakes, at most `most`. texts: those of the predictions."""
         wrong = (self.best != self.targets) & (self.best != UNDECIDED)
         confident = [k for k in (-self.shares).argsort(kind="stable").tolist() if wrong[k]][:most]
         records = texts.data.decode().split("\n") if confident else []
@@ -102,13 +102,13 @@ _PART = 8192  # tokens
 
 
 class HeldOut:
-    """A `training.recorder.HeldOut`. targets: int32 [B], of the rows of `texts`, at least one below `labels`, the number of labels
-    of the classifier; products: the dtype of matrix products."""
+    """A `training.recorder.HeldOut`. targets: int32 [B], labels of the rows of `texts`; labels: number of labels of the classifier,
+    of which at least one target is; products: the dtype of matrix products."""
 
     def __init__(self, texts: TokenBatch, targets: np.ndarray, *, labels: int, metric: str, products: Any, seed: int):
         self._texts, self._targets, self._metric, self._products = texts, targets, metric, products
         order = np.random.default_rng([seed, 1]).permutation(len(targets))
-        first = int((targets[order] < labels).argmax())  # so that every sample of the texts has a loss
+        first = int((targets[order] < labels).argmax())  # so that the loss of every sample is defined
         order[[0, first]] = order[[first, 0]]
         self._parts = in_parts(texts.lengths, order=order, tokens=_PART)
 
@@ -121,9 +121,9 @@ class HeldOut:
         return model.classify(self._texts.at(self._parts[part])).astype(np.float64)
 
     def figures(self, answers: Sequence[np.ndarray]) -> tuple[float, dict[str, Any]]:
-        """The metric, and all figures; `held_out_texts`: how many there are, judged or not."""
+        """The metric, and all figures; `held_out_texts`: number of texts, including those not evaluated."""
         rows = np.concatenate(self._parts[: len(answers)])
-        inverse = np.argsort(rows)  # of all texts the figures are those in their own order, to the last digit
+        inverse = np.argsort(rows)  # restores the original order, so that the figures are exactly reproducible
         found = figures(np.concatenate(answers)[inverse], self._targets[rows[inverse]])
         return classifier.directions()[self._metric] * found[self._metric], {
             **found,

@@ -17,7 +17,7 @@ _HEAD = 64  # bytes
 
 
 def is_classifier(path: str) -> bool:
-    """Whether the path is that of a file which holds a classifier."""
+    """Whether a path is a file with a classifier."""
     if not os.path.isfile(path):
         return False
     try:
@@ -28,7 +28,7 @@ def is_classifier(path: str) -> bool:
 
 
 def opened(path: str, *, name: str) -> tuple[OpenClassifier, dict[str, Any]]:
-    """The classifier in a file, and what is known of it. Raises ModelError where the file is damaged."""
+    """The classifier in a file, and its record. Raises ModelError if the file is damaged."""
     try:
         source, model = classifier.read(path)
     except OSError as error:
@@ -42,7 +42,7 @@ def opened(path: str, *, name: str) -> tuple[OpenClassifier, dict[str, Any]]:
 
 
 def _about(source: FastTextFile) -> dict[str, Any]:
-    """Its size, the arguments of the training by the names of fastText's options, and the size of the training text."""
+    """The record: size, training arguments by the names of fastText's options, and size of the training text."""
     arguments = vars(source.arguments) | {
         "loss": LOSSES[source.arguments.loss],
         "model": file_type.FASTTEXT_MODEL[source.arguments.model],

@@ -1,4 +1,4 @@
-"""Opening classifiers and asking them."""
+"""Opens classifiers, and computes their predictions."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CLASSIFICATION = "classification"
 
 @dataclass(frozen=True)
 class Link(Generic[Batch]):
-    """How a classifier of another tool makes the probabilities that it reports, float64 [B, C]. of_batch: of what it reads, the
-    same as of its logits, float64 [B, C], and sooner."""
+    """How a classifier of another tool computes the probabilities that it reports, float64 [B, C]. of_batch: directly from a batch, equal
+    to those from its logits, float64 [B, C], but faster."""
 
     of_logits: Callable[[np.ndarray], np.ndarray]
     of_batch: Callable[[Batch], np.ndarray]
@@ -35,7 +35,7 @@ class Link(Generic[Batch]):
 
 @dataclass(frozen=True)
 class OpenClassifier(Generic[Batch]):
-    """A classifier with its labels and what turns lines into what it reads. temperature: of its probabilities."""
+    """A classifier with its labels and the encoder of its input. temperature: of its probabilities."""
 
     name: str
     arch: str
@@ -43,45 +43,45 @@ class OpenClassifier(Generic[Batch]):
     encode: Callable[[bytes], Batch]
     model: Classifier[Batch]
     temperature: float = 1.0
-    features: str = ""  # what it reads, in a signature: the tokenizer's label
+    features: str = ""  # description of its input for the signature: label of the tokenizer
     normalisation: Normalisation = Normalisation.NFC  # of the text it reads
     hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub
-    link: Link[Batch] | None = None  # to the probabilities that it reports; None: softmax
+    link: Link[Batch] | None = None  # computes the reported probabilities; None: softmax
 
     def logits(self, block: Block | bytes) -> np.ndarray:
-        """Of every record, float64 [B, C], natural logarithms up to a constant a row, at temperature 1."""
+        """The logits of every record, float64 [B, C]: natural logarithms up to a constant per row, at temperature 1."""
         lines = block if isinstance(block, bytes) else block.data
         return self.model.classify(self.encode(lines)).astype(np.float64)
 
     def probabilities(self, block: Block | bytes) -> np.ndarray:
-        """Of every record and label, float64 [B, C]."""
+        """The probability of every label for every record, float64 [B, C]."""
         if self.link is not None:
             return self.link.of_batch(self.encode(block if isinstance(block, bytes) else block.data))
         return self.probabilities_of(self.logits(block))
 
     def probabilities_of(self, logits: np.ndarray) -> np.ndarray:
-        """float64 [B, C] -> [B, C]. Those of a row sum to 1, unless the labels were learnt one versus all."""
+        """float64 [B, C] -> [B, C]. The rows sum to 1, unless the labels were trained one versus all."""
         return softmax(logits / self.temperature) if self.link is None else self.link.of_logits(logits)
 
     def relabelled(self, names: Callable[[str], str]) -> OpenClassifier:
-        """With other names of its labels. Raises UsageError where two labels would have one name."""
+        """The classifier with renamed labels. Raises UsageError if two labels would have the same name."""
         labels = list(map(names, self.labels))
         if twice := next((label for label in labels if labels.count(label) > 1), None):
-            cure = "give each label of the model a name of its own"
+            cure = "give the labels of the model different names"
             raise UsageError(f"two labels of {self.name} would be {twice!r}", where="--label-map", cure=cure)
         return replace(self, labels=labels)
 
     def at(self, temperature: float) -> OpenClassifier:
-        """With the probabilities of exactly one label, softmax(logits / temperature)."""
+        """The classifier with probabilities softmax(logits / temperature)."""
         return replace(self, temperature=temperature, link=None)
 
     @property
     def signature(self) -> str:
-        """How its answers are made."""
+        """The signature of its predictions."""
         return self.signed()
 
     def signed(self, *, texts: int | None = None) -> str:
-        """How, and of how many texts."""
+        """The signature with the number of texts."""
         return signature.of_classifier(
             self.arch, tokenizer=self.features, normalisation=self.normalisation, labels=len(self.labels), temperature=self.temperature,
             precision=self.model.precision, texts=texts, hub=self.hub,
@@ -106,17 +106,19 @@ def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
 
 
 def canonical_labels(labels: list[str]) -> list[str]:
-    """As those of any data are spelled, unless two would be alike."""
+    """Labels in their normalised spelling, unless two would become equal."""
     spelled = list(dict.fromkeys(map(canonical, labels)))
     return spelled if len(spelled) == len(labels) else labels
 
 
 def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
     labels, settings = canonical_labels(list(map(str, run.config["labels"]))), run.config["settings"]
-    temperature = float(run.config["valid"]["temperature"] if "valid" in run.config else 1.0)  # none in those of others
+    temperature = float(
+        run.config["valid"]["temperature"] if "valid" in run.config else 1.0
+    )  # missing in models of other tools
     if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
         raise ValueError("labels or temperature")
-    if hasattr(module, "encoder"):  # it reads text, not tokens
+    if hasattr(module, "encoder"):  # it reads text instead of tokens
         encode, sizes, form = module.encoder(settings), {}, Normalisation.NFC
     else:
         tokenizer = run.tokenizer()
@@ -130,8 +132,8 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
 def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     """Scores on held-out texts: all metrics, the temperature of `--calibrate` and the loss at it, in nats per text.
 
-    logits: float64 [N, C]; targets: int [N]. Those of C or more are labels that the classifier does not have: they count as
-    wrong, and losses and temperature are those of the other texts.
+    logits: float64 [N, C]; targets: int [N]. Targets of C or more are labels that the classifier does not have: they count as
+    wrong, and are excluded from losses and temperature.
     """
     from seqcli.metrics import calibration, classifier
 

@@ -1,4 +1,4 @@
-"""Several classifiers as one: p(label | text) is a weighted mean of theirs. Each may read text in its own way."""
+"""A mixture of classifiers: p(label | text) is a weighted mean. Their inputs may be encoded differently."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.load import OpenClassifier
 from seqcli.tasks.language.mixture import likeliest_weights
 
-_LEAST = 1e-12  # of a probability, so that its logarithm is finite
+_LEAST = 1e-12  # lower bound of probabilities, so that logarithms are finite
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A `Classifier` whose batch is the lines themselves. order: int [C] of each, where its label stands among its own."""
+    """A `Classifier` with lines as batches. order: int [C] of each classifier, the indices of the labels among its own."""
 
     models: list[OpenClassifier]
     weights: list[float]
@@ -36,7 +36,7 @@ class Mixture:
 
 
 def mixed(models: Sequence[OpenClassifier], weights: Sequence[float]) -> OpenClassifier:
-    """Raises ModelError where their labels differ."""
+    """The mixture of several classifiers. Raises ModelError if their labels differ."""
     _check_labels(models)
     labels = models[0].labels
     orders = [[model.labels.index(label) for label in labels] for model in models]

@@ -9,11 +9,11 @@ import numpy as np
 
 from seqcli.tasks.classification.data import Texts
 
-_SHOWN = 12  # labels
+_SHOWN = 12  # maximum number of labels shown
 
 
 def texts(learnt_from: Texts, held_out: Texts) -> str:
-    """The number of texts, in all and per label."""
+    """The number of texts, in total and per label."""
     counts = np.bincount(learnt_from.targets, minlength=len(learnt_from.labels))
     shown = ", ".join(f"{label} {count:,}" for label, count in list(zip(learnt_from.labels, counts))[:_SHOWN])
     more = f" and {len(counts) - _SHOWN:,} more labels" if len(counts) > _SHOWN else ""

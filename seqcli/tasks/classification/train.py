@@ -34,13 +34,13 @@ from seqcli.token_batch import TokenBatch
 from seqcli.training import resuming
 from seqcli.training.config import Request, settings_of
 
-_BATCHES = 500  # an epoch has so many or more, if its texts are that many
-_READ = 240_000  # texts that a network reads, where no budget is given: passes follow from how many there are
+_BATCHES = 500  # minimum number of batches per epoch, if there are as many texts
+_READ = 240_000  # number of texts that a network reads without a budget, which determines the number of epochs
 
 
 @dataclass(frozen=True)
 class TrainingTexts:
-    """What every architecture learns from. weights: float64 [C] of the labels, None for 1; files: for the record."""
+    """The training data of all architectures. weights: float64 [C], of the labels, None for 1; files: for the record."""
 
     texts: Texts
     valid: Texts
@@ -48,14 +48,14 @@ class TrainingTexts:
     weights: np.ndarray | None = None
     metric: str = "accuracy"
     threads: int | None = None
-    blocks: int | None = None  # of the texts, where more were left out
+    blocks: int | None = None  # number of blocks read, if the rest was left out
 
 
 def train_classifier(
     draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *,
     resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained[OpenClassifier]:  # fmt: skip
-    """Makes one classifier. begun: when its budget began, None for now; init: a language model whose body it begins with."""
+    """Trains a classifier. begun: start of its budget, None for now; init: language model that initialises its body."""
     if catalog.is_counted(CLASSIFICATION, request.arch):
         record = _count(draft, given, choice, request, reporter=reporter)
     else:
@@ -66,7 +66,7 @@ def train_classifier(
 def made_before(
     path: Path, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter
 ) -> Trained[OpenClassifier]:
-    """The classifier that was counted into `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
+    """The counted classifier in `path`, which --resume keeps. Raises UsageError if its settings or data differ."""
     record = ModelFolder.open(path).config
     now = _prepared(given, choice, request, reporter=SILENT).record
     resuming.check(resuming.settings_of(record), resuming.settings_of(now), done=True, reporter=reporter)
@@ -79,7 +79,7 @@ def _record(
     return {
         "arch": request.arch,
         "module": module.__name__.rpartition(".")[2],
-        "settings": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings).items()},  # as JSON gives it back
+        "settings": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings).items()},  # as read from JSON
         "labels": given.texts.labels,
         "label_weights": None if given.weights is None else given.weights.tolist(),
         "tokenizer": label,
@@ -95,7 +95,7 @@ def _record(
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What a counted classifier is made of. tokenizer: None where it reads text; tokens: of the texts, as `encode` gives them."""
+    """The input of a counted classifier. tokenizer: None if it reads text; tokens: of the texts, as returned by `encode`."""
 
     module: ModuleType
     settings: Any
@@ -106,7 +106,7 @@ class _Prepared:
 
 
 def _prepared(given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> _Prepared:
-    """Everything that comes before counting."""
+    """Prepares everything before counting."""
     module, settings, _ = settings_of(request)
     if hasattr(module, "encoder"):
         tokenizer, encode, label = None, module.encoder(asdict(settings)), module.features_label(settings)
@@ -210,7 +210,7 @@ def _fit(
 
 
 def _with_budget(request: Request, texts: int) -> Request:
-    """Two passes over 140,000 texts, four over 60,000, fifteen over 5,000, where nothing else is said."""
+    """The request with a default budget: 2 epochs for 140,000 texts, 4 for 60,000, 15 for 5,000."""
     if any(budget in values for _, values in request.settings for budget in ("epochs", "steps", "minutes")):
         return request
     epochs = min(max(math.ceil(_READ / max(texts, 1)), 2), 15)

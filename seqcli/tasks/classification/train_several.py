@@ -1,4 +1,4 @@
-"""Several classifiers trained alike: architectures, and seeds of each, on the same texts, into a folder each."""
+"""Trains several classifiers on the same texts, each into its own folder: several architectures, and several seeds of each."""
 
 from __future__ import annotations
 
@@ -39,12 +39,11 @@ def train_classifiers(
     init: str | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[Trained[OpenClassifier]]:
-    """What `seqcli train classifier` does: everything is checked, then the classifiers are trained into `output`, several into
-    folders in it.
+    """Implements `seqcli train classifier`: checks everything, then trains the classifiers into `output`, several into folders in
+    it.
 
-    order: of n-grams; runs: so many of each, with seeds one after another; metric: decides which weights are best; label_weights:
-    as `weights_of_labels` reads them; init: a language model whose body they begin with. Raises UsageError for options that do
-    not go together.
+    order: of n-grams; runs: number of runs of each, with consecutive seeds; metric: selects the best weights; label_weights: see
+    `weights_of_labels`; init: language model that initialises the body. Raises UsageError for options that cannot be combined.
     """
     archs, training = list(options.arch), options.trains(CLASSIFICATION)
     ranges.checked("runs", runs, ranges.RUNS)
@@ -97,8 +96,8 @@ def train_classifiers(
 
 
 def beginning_with(init: str, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
-    """Settings of a classifier that begins with the body of another model, and of its training. Raises ModelError where it has
-    none, UsageError where it is one of another architecture."""
+    """Settings of a classifier initialised with the body of another model, and of its training. Raises ModelError if that has no
+    body, UsageError if it has another architecture."""
     first = InitialModel.open(init)
     first.check(options.arch[0])
     return [(init, first.settings_of_body()), *first.tuning(options)]
@@ -107,7 +106,7 @@ def beginning_with(init: str, options: TrainingOptions) -> list[tuple[str, Mappi
 def _without_effect(
     options: TrainingOptions, *, order: int | None, runs: int, metric: str | None, init: str | None
 ) -> dict[str, object]:
-    """Options that say nothing to these architectures."""
+    """Options that have no effect with these architectures."""
     archs, training = list(options.arch), options.trains(CLASSIFICATION)
     for_networks = {
         "tensorboard": options.tensorboard or None,
@@ -141,7 +140,7 @@ def _read(
     metric: str | None,
     reporter: Reporter,
 ) -> TrainingTexts:
-    """The texts that are learnt from and those that are held out."""
+    """The training texts and the held-out texts."""
     deadline = config.reading(requests, folders if options.resume else (), passes=2)
     texts = files.read(deadline=deadline, reporter=reporter)
     if valid:
@@ -173,13 +172,13 @@ def _read(
 
 
 def places(output: str, requests: list[Request], runs: int, *, seed: int) -> dict[Path, Request]:
-    """A folder for each: `output` itself for one, else with /ARCH where there are several, and /SEED where runs are."""
+    """The folder of each model: `output` for a single one, otherwise with /ARCH for several architectures and /SEED for several runs."""
     found = {}
     for request in requests:
         own = Path(output) / request.arch if len(requests) > 1 else Path(output)
         counted = (
             catalog.is_counted(CLASSIFICATION, request.arch) and request.arch == "ngram"
-        )  # nothing in it is drawn by chance
+        )  # its training has no randomness
         for number in range(runs if not counted else 1):
             seeded = request if runs == 1 or counted else replace(
                 request, settings=(*request.settings, ("--runs", {"seed": seed + number}))
@@ -192,7 +191,7 @@ def train_all(
     requests: Mapping[Path, Request], given: TrainingTexts, choice: TokenizerChoice, *,
     force: bool, resume: bool, init: str | None, reporter: Reporter,
 ) -> Iterator[tuple[Path, Trained[OpenClassifier]]]:  # fmt: skip
-    """One after another, each with the tokenizer of the one before. resume: those that are not done."""
+    """Trains the models one after another with the tokenizer of the first. resume: continue those that are not done."""
     begun = clock.began()
     with drafts(requests, CLASSIFICATION, force=force, resume=resume) as places:
         for place in places:
@@ -211,6 +210,6 @@ def train_all(
             else:
                 trained = made_before(path, given, choice, place.request, reporter=reporter)
             yield path, trained
-            begun = time.monotonic()  # each has a budget of its own
+            begun = time.monotonic()  # each has its own budget
             if not hasattr(catalog.load("models", trained.record["module"]), "encoder"):
                 choice = TokenizerChoice(str(path.resolve()))

@@ -1,4 +1,4 @@
-"""Word vectors from foreign files: read once, then mapped into memory from a folder of ours in the cache."""
+"""Word vectors from files of other tools: converted once to a folder in the cache, then mapped into memory."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from seqcli.runs.model_writer import ModelWriter, drafting
 from seqcli.system.cache import cache_folder
 
 ARCH = "word-vectors"
-_QUICK = 16 << 20  # bytes of a file that is read anew each time
-_DISK = 3  # times the file's size that must be free for it to be kept
+_QUICK = 16 << 20  # bytes; smaller files are read each time
+_DISK = 3  # required free disk for caching, as a multiple of the size of the file
 
 
 def vectors_of(path: str, *, reporter: Reporter) -> WordVectors:
-    """The vectors of a file. Raises ModelError where it is damaged or holds none."""
+    """The vectors of a file. Raises ModelError if it is damaged or has none."""
     size = os.path.getsize(path)
-    if size < _QUICK or not interop.is_vectors(path):  # what it is not, reading says
+    if size < _QUICK or not interop.is_vectors(path):  # reading raises the error for other files
         return interop.read(path)
     place = _place(path)
     if (kept := _kept(place)) is not None:
@@ -42,7 +42,7 @@ def vectors_of(path: str, *, reporter: Reporter) -> WordVectors:
         with suppress(OSError, OutputError), tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as new:
             with drafting(Path(new) / "vectors") as draft:
                 save(draft, vectors, source=Path(path).name)
-            os.rename(Path(new) / "vectors", place)  # another process may have been quicker
+            os.rename(Path(new) / "vectors", place)  # another process may have created it meanwhile
     kept = _kept(place)
     return vectors if kept is None else kept
 
@@ -65,7 +65,7 @@ def save(draft: ModelWriter, vectors: WordVectors, *, source: str) -> None:
 
 
 def _place(path: str) -> Path:
-    """Where the vectors of a file are kept, as long as its name, size and time stay."""
+    """The cache folder for a file, determined by its name, size and modification time."""
     about = os.stat(path)
     key = f"{__version__} {os.path.realpath(path)} {about.st_size} {about.st_mtime_ns}"
     folder = cache_folder() / "vectors"
@@ -74,7 +74,7 @@ def _place(path: str) -> Path:
 
 
 def _kept(place: Path) -> WordVectors | None:
-    """None where there are none, or they are damaged."""
+    """The cached vectors; None if there are none or they are damaged."""
     try:
         run = ModelFolder.open(place)
         return word2vec.load(run.config["settings"], run.tensors(), words=run.tokenizer())  # type: ignore[arg-type]

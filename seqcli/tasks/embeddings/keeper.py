@@ -1,8 +1,7 @@
-"""Checkpoints of a training of embeddings: every ten minutes, and when it is interrupted.
+"""Checkpoints for the training of embeddings: every ten minutes, and when it is interrupted.
 
-With one process a resumed training takes the steps of an uninterrupted one, to the last bit. Several processes learn at once without
-waiting for each other, so that no two trainings are alike; of the parts that they had at hand when the tables were saved, a resumed
-training learns again.
+With one process, a resumed training takes exactly the steps of an uninterrupted one. Several processes train without synchronisation,
+so no two trainings are equal; a resumed training repeats the parts that were in progress when the tables were saved.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _EVERY = 600.0  # seconds
 
 
 class Checkpoints:
-    """`embeddings.progress.Keeper` of a model folder. record: what a resumed training has in common with the one that began it."""
+    """`embeddings.progress.Keeper` for a model folder. record: the values that may not change when a training is resumed."""
 
     def __init__(self, draft: ModelWriter, record: Mapping[str, Any], *, resume: bool, reporter: Reporter):
         self._draft, self._record, self._reporter = draft, record, reporter
@@ -49,7 +48,7 @@ class Checkpoints:
 
     @property
     def seconds(self) -> float:
-        """Of learning before this training was resumed."""
+        """Seconds of training before it was resumed."""
         return self._saved[1]["progress"]["seconds"] if self._saved else 0.0
 
     def restored(self, tables: Mapping[str, np.ndarray]) -> Progress:
@@ -70,7 +69,9 @@ class Checkpoints:
         stops = bool(self._asked)
         if stops or time.monotonic() - self._last >= _EVERY:
             saved = {"record": dict(self._record), "progress": asdict(progress)}
-            still = {name: table.copy() for name, table in tables.items()}  # other processes go on learning meanwhile
+            still = {
+                name: table.copy() for name, table in tables.items()
+            }  # other processes continue to train meanwhile
             self._draft.checkpoint(step=progress.parts, tensors=still, progress=saved)
             self._last = time.monotonic()
         if stops:
@@ -78,5 +79,5 @@ class Checkpoints:
         return stops
 
     def done(self) -> None:
-        """After the model was saved: nothing is left to go on with."""
+        """Removes the checkpoints after the model is saved."""
         checkpoint.remove(self._draft.path, self._draft.folder)

@@ -1,4 +1,4 @@
-"""Opening embeddings: of a model folder, or the table of a network's token embeddings."""
+"""Opens embeddings: of a model folder, or the token embeddings of a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.model_names import folder_of, opened
 
 EMBEDDINGS = "embeddings"
-# Where the networks keep the embeddings of the tokens that they read, by the names of their weights.
+# Names of the weights with the input embeddings of networks.
 _TABLES = (
     "body.embedding.weight", "members.0.body.embedding.weight", "body.encoder.embedding.weight",
     "body.encoder.forth.embedding.weight",
@@ -27,8 +27,8 @@ _TABLES = (
 
 @dataclass(frozen=True)
 class OpenEmbeddings:
-    """texts: of lines (UTF-8, each ended by a line feed) their vectors, float32 [B, D], and how many of each line's words
-    have none, int64 [B]; model: the network that makes those of texts, None where it is the mean of the words."""
+    """texts: maps lines (UTF-8, each ended by a line feed) to their vectors, float32 [B, D], and the number of unknown words of
+    each line, int64 [B]; model: the network that embeds texts, None for the mean of the word vectors."""
 
     name: str
     arch: str
@@ -38,9 +38,9 @@ class OpenEmbeddings:
 
 
 def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter = SILENT) -> OpenEmbeddings:
-    """Embeddings from a folder of ours (embeddings, or any network), or from a file of word vectors.
+    """Opens a model folder (embeddings, or any network) or a file of word vectors.
 
-    Raises ModelError where the model has no embeddings.
+    Raises ModelError if the model has no embeddings.
     """
     name = name or source
     if os.path.isfile(source):
@@ -55,7 +55,7 @@ def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter 
 
 
 def is_of_words(run: ModelFolder) -> bool:
-    """Whether a folder has vectors of words, not a network that makes those of texts."""
+    """Whether a folder has word vectors rather than a network that embeds texts."""
     return run.task == EMBEDDINGS and run.config.get("module") != "transformer_encoder"
 
 

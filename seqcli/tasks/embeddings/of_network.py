@@ -1,4 +1,4 @@
-"""The vector of a text that a network of any task makes: the mean of its states."""
+"""Text embeddings from a network of any task: the mean of its states."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _Texts = Callable[[bytes], tuple[np.ndarray, np.ndarray]]
 
 
 def opened(run: ModelFolder) -> tuple[Any, _Texts]:
-    """The network of a folder, and what makes the vectors of lines and counts their unknown tokens.
+    """The network of a folder, and a function that computes the vectors of lines and counts their unknown tokens.
 
-    States are those before the head: of a language model the mean over tokens, of a classifier what it pools, of a
-    translator the mean over what its encoder says of the source; an encoder without a head pools as it was made to.
+    The states are those before the head: the mean over tokens for a language model, the pooled features for a classifier, the mean
+    over the encoder states for a translator; an encoder without a head uses its own pooling.
     """
     from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
     from seqcli.tasks.language.load import LANGUAGE, open_model

@@ -1,4 +1,4 @@
-"""Queries of embeddings: neighbours of words, analogies, agreement with people."""
+"""Queries of embeddings: neighbours of words, analogies, correlation with human judgements."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from seqcli.results.result import Results
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 
 _SIGN = re.compile(r"\s+([+-])\s+")
-_NEAR = 20_000  # words that a misspelt one is compared with, the first: the most frequent
+_NEAR = 20_000  # number of most frequent words that are suggested for a misspelled one
 
 
 class Pair(NamedTuple):
-    """Two words and how similar people find them."""
+    """Two words and their similarity as judged by people."""
 
     first: str
     second: str
@@ -38,16 +38,16 @@ def vectors(opened: OpenEmbeddings, words: Sequence[str]) -> np.ndarray:
 
 
 def neighbours(opened: OpenEmbeddings, word: str, *, k: int) -> Results[Neighbour]:
-    """The k words most similar to `word`, itself left out. Raises InputError where it has no vector."""
+    """The k words most similar to `word`, excluding itself. Raises InputError if it has no vector."""
     (vector,) = vectors(opened, [word])
     return _nearest(opened, vector, k=k, without=[word])
 
 
 def analogy(opened: OpenEmbeddings, expression: str, *, k: int) -> Results[Neighbour]:
-    """The k words most similar to a sum such as `king - man + woman`, its own words left out.
+    """The k words most similar to a sum such as `king - man + woman`, excluding its own words.
 
-    Vectors are brought to length 1 before they are added up, as word2vec and gensim do (3CosAdd; Levy and Goldberg 2014).
-    Raises UsageError for what is no such sum, InputError for a word without a vector.
+    Vectors are normalised to length 1 before they are added, as in word2vec and gensim (3CosAdd; Levy and Goldberg 2014).
+    Raises UsageError for a malformed sum, InputError for a word without a vector.
     """
     signs, words = terms(expression)
     total = (np.array(signs, np.float32)[:, None] * unit(vectors(opened, words))).sum(axis=0)
@@ -55,7 +55,7 @@ def analogy(opened: OpenEmbeddings, expression: str, *, k: int) -> Results[Neigh
 
 
 def terms(expression: str) -> tuple[list[int], list[str]]:
-    """Signs and words of `king - man + woman`; signs stand between blanks, so that words may hold hyphens."""
+    """Signs and words of `king - man + woman`; signs are between blanks, so that words may contain hyphens."""
     first, *rest = _SIGN.split(expression.strip())
     signs, words = [1, *(1 if sign == "+" else -1 for sign in rest[::2])], [first, *rest[1::2]]
     if len(words) < 2 or not all(words):
@@ -70,7 +70,7 @@ def _nearest(opened: OpenEmbeddings, vector: np.ndarray, *, k: int, without: Seq
 
 
 def similarity(opened: OpenEmbeddings, pairs: Sequence[Pair]) -> Similarity:
-    """How the cosine similarities of the model agree with the scores of the pairs."""
+    """The rank correlation of the cosine similarities of the model with the scores of the pairs."""
     words = list(dict.fromkeys(word for pair in pairs for word in (pair.first, pair.second)))
     found, known = opened.vectors.of(words)
     place = {word: i for i, word in enumerate(words)}
@@ -84,7 +84,7 @@ def similarity(opened: OpenEmbeddings, pairs: Sequence[Pair]) -> Similarity:
 
 
 def read_pairs(path: str) -> list[Pair]:
-    """Word, word, score on each line, parted by tabs, commas or blanks; lines that begin with # and a header are left out.
+    """Reads lines of word, word, score, separated by tabs, commas or blanks; lines that begin with # and a header are skipped.
 
     Columns after the score are not read, except in SimLex-999's own file, whose header names the column of the score.
     Raises InputError.

@@ -1,4 +1,4 @@
-"""What a training of embeddings reports at its end."""
+"""The lines that summarise the training of embeddings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 
-_SKIPPED = 100  # of the most frequent words: mostly function words, whose neighbours say little
+_SKIPPED = 100  # most frequent words are skipped: mostly function words, with uninformative neighbours
 _LETTERS = 4
 
 

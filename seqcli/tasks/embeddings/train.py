@@ -30,8 +30,8 @@ from seqcli.tokenizers.words import Words
 from seqcli.training import resuming
 from seqcli.training.config import Request, settings_of
 
-MIN_COUNT = 5  # of a word that gets a vector, as in word2vec and fastText
-_READING = 0.25  # of a budget in minutes
+MIN_COUNT = 5  # minimum count of a word with a vector, as in word2vec and fastText
+_READING = 0.25  # maximum share of a budget in minutes
 _WRITTEN = 2e8  # bytes per second, of the tables
 _EXIT = 1.0  # seconds
 
@@ -40,7 +40,7 @@ def train(
     corpus: Corpus, output: str, options: TrainingOptions, *, dim: int | None = None, window: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Trained[OpenEmbeddings]:  # fmt: skip
-    """What `seqcli train embeddings` does. Raises UsageError for options that cannot be meant."""
+    """Implements `seqcli train embeddings`. Raises UsageError for invalid options."""
     if len(options.arch) > 1:
         raise UsageError("train embeddings takes one --arch", cure="train the others into folders of their own")
     options.check(
@@ -80,8 +80,8 @@ def train_embeddings(
     draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *, resume: bool = False,
     begun: float | None = None, reporter: Reporter,
 ) -> dict[str, Any]:  # fmt: skip
-    """Learns into `draft`, and returns what it wrote down. choice: of words; resume: go on from the newest checkpoint; begun: when a
-    budget in minutes began, by `time.monotonic`, None for now."""
+    """Trains into `draft` and returns the record. choice: of words; resume: continue from the newest checkpoint; begun: start of a budget
+    in minutes, by `time.monotonic`, None for now."""
     begun = time.monotonic() if begun is None else begun
     module, settings, _ = settings_of(request)
     until = begun + 60 * settings.minutes if settings.minutes else math.inf

@@ -1,4 +1,4 @@
-"""Language models that adapt to the text that they score: which kind suits a model."""
+"""Chooses how a language model adapts to the text that it scores."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from seqcli.interfaces import SILENT, OpenModel, OpenScorer, Placeable, Reporter
 from seqcli.scoring.unigram_cache import UnigramCache
 from seqcli.tasks.language.data import Corpus
 
-_STATISTICS = 1 << 18  # tokens of training text whose gradients are looked at
+_STATISTICS = 1 << 18  # tokens of training text for gradient statistics
 
 
 def adapting(
     *, cache: Cache | None, dynamic: Dynamic | None, document: bool, statistics: str | None = None, reporter: Reporter = SILENT
 ) -> Callable[[OpenModel], OpenScorer]:  # fmt: skip
-    """What makes of an opened model, not placed yet, one that adapts.
+    """A function that turns an opened model, before it is placed, into one that adapts.
 
-    document: texts are documents, each of which starts afresh, rather than the lines of one text; statistics: file of training text that
-    scales the steps of `dynamic`. Raises UsageError for a model that cannot.
+    document: whether texts are independent documents rather than lines of one text; statistics: file of training text whose gradients
+    scale the steps of `dynamic`. Raises UsageError for a model that cannot adapt.
     """
     assert cache or dynamic, "nothing to adapt by"
 
@@ -43,14 +43,14 @@ def adapting(
             rows = None if statistics is None else _rows(opened, statistics, reporter)
             return AdaptiveNetwork(model, cache=cache, dynamic=dynamic, apart=document, training_rows=rows)
         if cache is None or dynamic is not None:
-            raise UsageError("--dynamic needs a neural model", where=opened.name, cure="use --cache alone")
+            raise UsageError("--dynamic needs a neural model", where=opened.name, cure="use only --cache")
         return UnigramCache(model, cache, apart=document)
 
     return adapted
 
 
 def _rows(opened: OpenModel, path: str, reporter: Reporter) -> list[np.ndarray]:
-    """The first rows of a training text, as the model learnt them: int32 [T] each."""
+    """The first rows of a training text, tokenized as in training: int32 [T] each."""
     corpus = Corpus((path,), unit=opened.unit)
     rows: list[np.ndarray] = []
     left = _STATISTICS

@@ -1,4 +1,4 @@
-"""What stands beside a held-out loss: the losses of models that know less, and what a folder writes down of the held-out text."""
+"""Baselines of a held-out loss, and the record of the held-out text."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from seqcli.tasks.language.data import Corpus
 
 
 def beside(stream: np.ndarray, held_out: np.ndarray, *, size: int) -> dict[str, float]:
-    """Nats per held-out token of the unigram model of the training text, and of a uniform one over `size` tokens.
+    """The loss, in nats per held-out token, of the unigram model of the training text and of the uniform distribution over `size` tokens.
 
-    stream: the training text, int32 [T]; held_out: how often each token occurs there, int64 [V].
+    stream: the training text, int32 [T]; held_out: counts of each token in the held-out text, int64 [V].
     """
     return {"unigram": unigram.cross_entropy(unigram.counts(stream, size), held_out), "uniform": unigram.uniform(size)}
 
 
 def counted(valid: Corpus, tokenizer: Tokenizer, *, threads: int | None) -> tuple[np.ndarray, str]:
-    """How often each token occurs in files of held-out text, int64 [V], and the fingerprint of their text."""
+    """The count of each token in files of held-out text, int64 [V], and the fingerprint of their text."""
     checksum = 0
 
     def blocks() -> Iterator[Block]:

@@ -1,8 +1,8 @@
-"""A large corpus counted in parts, each by a process of its own, and the parts merged to the model that one process makes.
+"""Counts a large corpus in parts, each in its own process, and merges the parts into the model of a single run.
 
-`count_part` leaves a folder of counts: all n-grams of the part in its own vocabulary. `merge_parts` unites the vocabularies,
-renumbers the n-grams, adds their counts and smooths them. Word ids follow frequency and then the first place in the text, so
-of parts in the order of the text comes the vocabulary of the whole, and with it the same files.
+`count_part` writes a folder of counts: all n-grams of the part in its own vocabulary. `merge_parts` merges the vocabularies,
+renumbers the n-grams, adds their counts and smooths them. Word ids are ordered by frequency and then by first occurrence, so parts
+that are merged in the order of the text give the vocabulary, and the files, of a single run.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from seqcli.training import resuming
 from seqcli.training.config import settings_of
 
 COUNTS = "counts"
-_FIRST = "first"  # where each word stands first, of a vocabulary that was learnt
+_FIRST = "first"  # first occurrence of each word, for a vocabulary learned from the text
 _ROWS = 1 << 20
 
 
@@ -59,10 +59,10 @@ def train_parts(
     valid: Corpus | None, order: int | None, prune: Sequence[int] | None, quantize: int | None, memory: int | None,
     reporter: Reporter,
 ) -> Trained[OpenModel] | dict[str, Any]:  # fmt: skip
-    """What `seqcli train lm` does with --counts-only and --merge: the record of what was counted, or the model.
+    """Implements `seqcli train lm` with --counts-only and --merge; returns the record of the counts, or the model.
 
-    corpus: the text of a part, None where `data` are folders of counts that are merged. The options are those of
-    `train_language_models`. Raises UsageError for those that do not go together.
+    corpus: the text of a part, None if `data` are folders of counts to merge. The options are those of `train_language_models`.
+    Raises UsageError for options that cannot be combined.
     """
     flag = "--merge" if corpus is None else "--counts-only"
     if [*options.arch] != ["ngram"]:
@@ -87,7 +87,7 @@ def train_parts(
         order = order or order_of(data)
     elif choice.name in catalog.trained_tokenizers() and choice.name not in (words.KIND, "bytes"):
         cure = "train one with seqcli train tokenizer, and give all parts --tokenizer DIR"
-        raise UsageError(f"every part would learn a {choice.name} tokenizer of its own", cure=cure)
+        raise UsageError(f"every part would train its own {choice.name} tokenizer", cure=cure)
     (request,) = options.requests(LANGUAGE, {"order": order, **model})
     config = settings_of(request)[1]
     memory = memory or default_memory()
@@ -109,7 +109,7 @@ def count_part(
     draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, *,
     order: int, memory: int, threads: int | None, reporter: Reporter,
 ) -> dict[str, Any]:  # fmt: skip
-    """Counts a part of a corpus into `draft`. Returns what it writes down of it."""
+    """Counts a part of a corpus into `draft`. Returns the record."""
     begun = time.monotonic()
     reading = read(corpus, choice, folder=draft.folder, threads=threads, reporter=reporter)
     check_enough(reading, corpus, judged_on_others=True)
@@ -148,15 +148,15 @@ def merge_parts(
     draft: ModelWriter, folders: Sequence[str], config: ngram.Config, choice: TokenizerChoice, *,
     valid: Corpus | None, memory: int, threads: int | None, reporter: Reporter,
 ) -> Trained[OpenModel]:  # fmt: skip
-    """The model of the parts together, in the order of the text. choice: the limits of a vocabulary that the parts have learnt.
+    """The model of all parts, in the order of the text. choice: limits of the vocabulary learned from the parts.
 
-    Raises UsageError for parts that do not go together.
+    Raises UsageError for parts that cannot be merged.
     """
     begun = time.monotonic()
     parts = [ModelFolder.open(folder).expect(COUNTS) for folder in folders]
     _check_alike(parts, order=config.order)
     tokenizers = [part.tokenizer() for part in parts]
-    arrays = [part.tensors(whole=True) for part in parts]  # sound, before hours are spent on them
+    arrays = [part.tensors(whole=True) for part in parts]  # check them before hours of work
     levels = [
         of_tensors(tensors, order=config.order, vocab_size=tokenizer.vocab_size)
         for tensors, tokenizer in zip(arrays, tokenizers, strict=True)
@@ -218,10 +218,10 @@ def _check_alike(parts: Sequence[ModelFolder], *, order: int) -> None:
 
 
 def _first_places(stream: np.ndarray, vocab_size: int) -> np.ndarray:
-    """Where each word stands first in `stream`: int64 [V - 3]."""
+    """The first occurrence of each word in `stream`: int64 [V - 3]."""
     first = np.zeros(vocab_size, np.int64)
     for begin in reversed(range(0, len(stream), _ROWS)):
-        piece = stream[begin : begin + _ROWS][::-1]  # of equal indices the last one counts
+        piece = stream[begin : begin + _ROWS][::-1]  # for repeated indices the last assignment counts
         first[piece] = np.arange(begin + len(piece) - 1, begin - 1, -1)
     return first[len(SPECIAL_IDS) :]
 
@@ -230,7 +230,7 @@ def _united(
     tokenizers: Sequence[Tokenizer], records: Sequence[dict[str, Any]], levels: Sequence[list[Level]],
     firsts: Sequence[np.ndarray], choice: TokenizerChoice, reporter: Reporter,
 ) -> tuple[words.Words, list[np.ndarray]]:  # fmt: skip
-    """The vocabulary of all parts, and the id in it of each id of a part."""
+    """The merged vocabulary, and the id in it of each id of a part."""
     learner, special = words.Learner(), len(SPECIAL_IDS)
     known = [each for each in tokenizers if isinstance(each, words.Words)]
     for vocabulary, record, of_part, first in zip(known, records, levels, firsts, strict=True):

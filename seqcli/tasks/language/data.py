@@ -1,4 +1,4 @@
-"""Text for language models: files, their tokenizer, learnt or opened, and the corpus as one stream of tokens."""
+"""Text for language models: files, a trained or existing tokenizer, and the corpus as one stream of tokens."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ from seqcli.token_batch import TokenBatch, count_rows, pieces, rows_of
 from seqcli.tokenizers import words
 
 _SYMBOLS = "{} <s>, </s> or <unk> in the text count as spaces"
-_BYTES_READ = 16  # for each character that subwords are learnt from: of a larger text every k-th block is read
+_BYTES_READ = 16  # bytes read for each character of tokenizer training; of a larger text every k-th block is read
 UNITS = ("line", "document")
-HELD_OUT, MOST_HELD_OUT = 0.05, 1_000_000  # of the rows, and tokens (about), where no validation text is given
+HELD_OUT, MOST_HELD_OUT = (
+    0.05,
+    1_000_000,
+)  # share of the rows, and approximate maximum number of tokens, if no validation text is given
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Files of text and how to read them. paths: files; folders and patterns become the files that they mean."""
+    """Files of text and how to read them. paths: files; folders and patterns are replaced by the files they match."""
 
     paths: tuple[str, ...]
     unit: str = "line"
@@ -54,7 +57,7 @@ class Corpus:
         object.__setattr__(self, "paths", expanded(self.paths))  # folders and patterns
 
     def files(self, reporter: Reporter = SILENT, *, deadline: Deadline | None = None) -> Iterator[Iterator[Block]]:
-        """The blocks of each file, until the deadline; `reporter` hears of malformed text."""
+        """The blocks of each file, until the deadline, with notes on malformed text."""
         deadline = deadline or Deadline()
         for path in self.paths:
             yield lines.noting(deadline.within(self.blocks(path, reporter)), path, reporter)
@@ -62,7 +65,7 @@ class Corpus:
                 return
 
     def blocks(self, path: str, reporter: Reporter = SILENT) -> Iterator[Block]:
-        """The records of a file; of a table without the blank rows at its end, of which `reporter` hears."""
+        """The records of a file; blank rows at the end of a table are left out, with a note."""
         table = records.has_columns(path, self.format)
         left_out: list[int] = []
         blocks = records.read_blocks(
@@ -86,22 +89,22 @@ class Corpus:
                 yield self.lines_of(block)[0]
 
     def lines_of(self, block: Block) -> tuple[bytes, np.ndarray | None]:
-        """The lines of a block, and the number of lines of each row: as `record_reader.lines_of` gives them."""
+        """The lines of a block, and the number of lines of each row, as in `record_reader.lines_of`."""
         if self.unit == "document" and not block.apart:
             return block.data, np.array([len(block)], np.int64)
         return lines_of(block, self.unit)
 
     def read_once(self) -> str | None:
-        """A path that cannot be read again, if there is one."""
+        """A path that can be read only once, if there is one."""
         return next((path for path in self.paths if not (os.path.isfile(path) or hub.is_hub(path))), None)
 
     def size(self) -> int | None:
-        """Bytes of all files, None where one has no size (standard input)."""
+        """The size of all files in bytes, None if one has no size (standard input)."""
         return sum(map(os.path.getsize, self.paths)) if all(map(os.path.isfile, self.paths)) else None
 
 
 def _noting_labels(blocks: Iterator[Block], path: str, reporter: Reporter) -> Iterator[Block]:
-    """The same; `reporter` hears of a file that begins with a label, as fastText's do."""
+    """The blocks, with a note on a file that begins with a label, as for fastText."""
     first = next(blocks, None)
     if first is None:
         return
@@ -115,14 +118,16 @@ def _noting_labels(blocks: Iterator[Block], path: str, reporter: Reporter) -> It
 
 @dataclass(frozen=True)
 class TokenizerChoice:
-    """The tokenizer of a new model: a kind to train on its text, or the path of an existing one; opened: that one, where it is open."""
+    """The tokenizer of a new model: a kind to train on its text, or the path of an existing one; opened: the existing one, if it is already open."""
 
     name: str = "words"
     vocab_size: int | None = None
     min_count: int = 1
     limit: str | None = None  # file of the words to keep
     algorithm: str | None = None  # of sentencepiece
-    characters: int | None = None  # that sentencepiece learns from, at most; None for as many as do any good
+    characters: int | None = (
+        None  # maximum number of characters for training sentencepiece; None for as many as are useful
+    )
     opened: Tokenizer | None = None
 
 
@@ -139,7 +144,7 @@ def read(
     corpus: Corpus, choice: TokenizerChoice, *, folder: Path, threads: int | None, reporter: Reporter,
     deadline: Deadline | None = None,
 ) -> Reading:  # fmt: skip
-    """The tokenizer, learnt or opened, and the corpus in its tokens, as far as it can be read until the deadline.
+    """The tokenizer, trained or existing, and the tokens of the corpus, as far as it can be read until the deadline.
 
     Blocks are encoded on all cores and written to a file, so memory holds a few blocks (and the vocabulary).
     """
@@ -156,7 +161,7 @@ def read(
     reader = RecordReader.for_unit(tokenizer, corpus.unit, learning=True)
 
     def encoded(block: Block) -> tuple[int, TokenBatch, bool, int]:
-        """Its size, its rows, whether the last goes on in the next block, and the number of written specials."""
+        """The size of a block, its rows, whether the last row continues in the next block, and the number of literal special tokens."""
         goes_on = corpus.unit == "document" and not block.apart
         batch = tokenizer.encode(block.data, unit="document", learning=True) if goes_on else reader.rows(block)
         return len(block.data), batch, goes_on, words.written(block.data) if tokenizer.KIND == words.KIND else 0
@@ -181,7 +186,7 @@ def _note_left_out(done: int, reporter: Reporter) -> None:
 
 
 def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) -> None:
-    """Raises InputError where there is no text, or only one line of it and nothing else to judge on."""
+    """Raises InputError if there is no text, or only one line and no other text to evaluate on."""
     where, vocab_size = listed(corpus.paths), reading.tokenizer.vocab_size
     seen = np.flatnonzero(unigram.counts(reading.stream, vocab_size))
     if not reading.tokenizer.decode(seen.tolist()).strip():
@@ -195,18 +200,18 @@ def check_enough(reading: Reading, corpus: Corpus, *, judged_on_others: bool) ->
 
 
 def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out part: a seeded choice of rows, or the end of running text. The training rows are written to a file
-    in `folder`, which may be larger than memory.
+    """Training and held-out part: a random choice of rows by `seed`, or the end of running text. The training rows are written to a
+    file in `folder`, which may be larger than memory.
 
-    Equal rows are on one side: of a corpus that repeats its lines, repeating them would otherwise be judged, not predicting
-    others. Raises InputError where there is nothing to spare.
+    Equal rows are in the same part: if a corpus repeats its lines, the evaluation would otherwise measure memorisation. Raises
+    InputError if nothing can be held out.
     """
     cure = "give more data, or held-out data with --valid FILE"
     if unit == "document":
         if len(stream) - count_rows(stream) < 2:
             raise InputError("only one token of text, so none can be held out", cure=cure)
         cut = max(2, int(len(stream) * (1 - HELD_OUT)), len(stream) - MOST_HELD_OUT)
-        cut -= int(stream[cut - 1] == BOS_ID)  # a document that begins there is held out whole
+        cut -= int(stream[cut - 1] == BOS_ID)  # a document that begins here is held out completely
         begun = [] if stream[cut] == BOS_ID else [BOS_ID]
         return stream[:cut], np.concatenate([begun, stream[cut:]]).astype(np.int32)
     keys = held_out.keys_of_rows(stream)
@@ -242,7 +247,7 @@ def learn_tokenizer(
 def tokenizer_for(
     texts: Corpus | Texts, choice: TokenizerChoice, *, encoding: str | None = None, reporter: Reporter
 ) -> Tokenizer:
-    """Learnt from texts, which are read once more for it, or opened. encoding: of an ARPA file that is not UTF-8."""
+    """The tokenizer, trained on texts, which are read again for it, or existing. encoding: of an ARPA file that is not UTF-8."""
     if choice.opened is not None:
         return choice.opened
     if choice.name in catalog.trained_tokenizers():
@@ -257,13 +262,13 @@ def tokenizer_for(
 
 
 def check_readable(paths: Sequence[str], *, text_column: str | None = None, format: str | None = None) -> None:
-    """Before any work: every file can be opened, and a column is asked of a table."""
+    """Checks, before any work, that every file can be opened, and that columns are named only for tables."""
     if format is not None:
         ranges.chosen("format", format, tables.FORMATS)
     for path in paths:
         if hub.is_hub(path):
             hub.check(path)
-        elif not _is_stream(path):  # which would lose what it has
+        elif not _is_stream(path):  # reading a stream would lose its data
             with lines.opened(path):
                 pass
     if text_column and not any(records.has_columns(path, format) for path in paths):
@@ -276,8 +281,8 @@ def _is_stream(path: str) -> bool:
 
 
 def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter, deadline: Deadline) -> Reading:
-    """One pass over the text: every block comes back as its distinct words and indices into them."""
-    only = listed_words(choice.limit) if choice.limit else None  # first: it may not be there
+    """Reads the text in one pass: for every block its distinct words and indices into them."""
+    only = listed_words(choice.limit) if choice.limit else None  # read first, since the file may be missing
     learner, spool = words.Learner(), Spool(folder)
     done, size = 0, corpus.size()
     for number, blocks in enumerate(corpus.files(reporter, deadline=deadline)):
@@ -304,7 +309,7 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
 
 
 def _distinct_words(corpus: Corpus, block: Block):
-    """Of a block: its size, its words, the number of lines of each row (empty: 1 each), and whether its records are apart."""
+    """The size of a block, its words, the number of lines of each row (empty: 1 each), and whether its records are separate."""
     text, row_lines = corpus.lines_of(block)
     text = words.Words.normalisation.lines(text)
     return len(text), words.Distinct(text), np.zeros(0, np.int64) if row_lines is None else row_lines, block.apart
@@ -332,25 +337,25 @@ def listed_words(path: str) -> words.Words:
 def learnt_vocabulary(
     learner: words.Learner, choice: TokenizerChoice, *, only: words.Words | None
 ) -> tuple[words.Words, list[str]]:
-    """What was collected, within the limits of `choice`, and what a user should know of it. only: words to keep, or None."""
+    """The vocabulary within the limits of `choice`, with notes for the user. only: words to keep, or None."""
     tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
     notes = [_SYMBOLS.format(learner.symbols)] if learner.symbols else []
     return tokenizer, notes + tokenizers.lowered(choice.vocab_size, tokenizer.vocab_size)
 
 
 class _Rows:
-    """Rows of tokens as one stream with `<s>` before each; of a document that comes in several batches, before the first."""
+    """Rows of tokens as one stream with `<s>` before each, or before the first batch of a document that spans several."""
 
     def __init__(self, folder: Path):
         self._store, self._open = TokenStore(folder), False
         self.rows = 0
 
     def next_file(self) -> None:
-        """No document goes on from one file to the next."""
+        """Starts a new file, since documents do not span files."""
         self._open = False
 
     def append(self, batch: TokenBatch, *, goes_on: bool = False) -> None:
-        """goes_on: the batch is one row, and the next one may be more of it."""
+        """goes_on: the batch is one row, which the next batch may continue."""
         stream, _ = batch.with_starts()
         self._store.append(stream[1:] if self._open else stream)
         self.rows += len(batch.lengths) - self._open
@@ -374,8 +379,8 @@ def open_tokenizer(path: str, *, encoding: str | None = None) -> Tokenizer:
 
 
 def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
-    """That tokenizer, and how its model reads records; a tokenizer without a model reads lines, or one of a Hugging Face
-    model texts as they are, where line breaks are tokens of it."""
+    """The tokenizer, and how its model reads records; a tokenizer without a model reads lines, or, for a Hugging Face model whose
+    line breaks are tokens, texts as they are."""
     if is_arpa(path):
         from seqcli.interop import arpa
 
@@ -386,7 +391,7 @@ def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
         tokenizer = tokenizers.open_foreign(folder)
         return RecordReader.for_unit(tokenizer, "line" if tokenizer.ends_rows else "document")
     if path.endswith(".model") and folder.is_file() and (folder.parent / tokenizers.FILE).is_file():
-        folder = folder.parent  # a file of ours in its place
+        folder = folder.parent  # a file inside a seqcli folder
     elif path.endswith(".model"):
         return RecordReader(catalog.load("tokenizers", "sentencepiece").open_file(folder))
     if (folder / tokenizers.FILE).is_file():

@@ -1,6 +1,6 @@
-"""Held-out text of language models, in parts of a few thousand tokens: lines in a seeded order, or stretches of running text.
+"""Held-out text for language models, in parts of a few thousand tokens: lines in a seeded order, or segments of running text.
 
-A stretch is read after the tokens before it, half a window of them, as any token of a long text is scored.
+A segment is read with half a window of context before it, as in the scoring of long texts.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from seqcli.text import EOS_ID
 from seqcli.token_batch import TokenBatch, in_parts, row_sums
 
 _PART = 8192  # tokens
-_WINDOW = 1024  # in which running text is judged, where the network has no window of its own
+_WINDOW = 1024  # window for running text if the network has none
 
 
 class HeldOut:
-    """A `training.recorder.HeldOut`. rows: lines, or documents, all of whose `tokens` are kept, int32 [T]; bytes, characters: of
-    each row, line ends counted, int64 [B].
+    """A `training.recorder.HeldOut`. rows: lines or documents, all of whose `tokens` are kept, int32 [T]; bytes, characters: of
+    each row, including line ends, int64 [B].
 
-    products: the dtype of matrix products; seed: of the order of the parts; ends: `</s>` is predicted, and counts.
+    products: the dtype of matrix products; seed: of the order of the parts; ends: whether `</s>` is predicted and counted.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class HeldOut:
         self._starts = rows.starts
         if unit == "document":
             self._starts, lengths, (bytes, characters) = _stretches(rows, bytes, characters)
-            self._begins = np.repeat(rows.starts, -(-rows.lengths // _PART))  # of each stretch's document
+            self._begins = np.repeat(rows.starts, -(-rows.lengths // _PART))  # of the document of each segment
         else:
             lengths = rows.lengths
         self._lengths, self._bytes, self._characters = lengths, bytes, characters
@@ -73,7 +73,7 @@ class HeldOut:
         )
 
     def figures(self, answers: Sequence[Totals]) -> tuple[float, dict[str, Any]]:
-        """Nats per token, and all figures; `held_out_tokens`: how many there are, judged or not."""
+        """Nats per token, and all figures; `held_out_tokens`: number of tokens, including those not evaluated."""
         totals = sum(answers, Totals())
         loss = -totals.log_prob / max(totals.tokens, 1)
         figures: dict[str, Any] = {**figures_of(totals), "loss": loss, "held_out_tokens": len(self.tokens)}
@@ -83,7 +83,7 @@ class HeldOut:
 
 
 def of_stream(stream: np.ndarray, tokenizer: Tokenizer, *, unit: str, **how: Any) -> HeldOut:
-    """Of rows of tokens, `<s>` before each; their size is that of their text as the tokenizer writes it."""
+    """From rows of tokens, `<s>` before each; their size is that of the decoded text."""
     rows = TokenBatch.of_stream(stream)
     if unit == "line":
         text = (tokenizer.decode(rows.tokens.tolist()) + "\n").encode()
@@ -95,7 +95,7 @@ def of_stream(stream: np.ndarray, tokenizer: Tokenizer, *, unit: str, **how: Any
 
 
 def of_corpus(corpus: Corpus, tokenizer: Tokenizer, **how: Any) -> HeldOut:
-    """Of files, each a document by itself or rows of lines."""
+    """From files, each a document or lines."""
     batches, sizes, counts = [], [], []
     for blocks in corpus.files():
         own: list[np.ndarray] = []
@@ -126,7 +126,7 @@ def of_corpus(corpus: Corpus, tokenizer: Tokenizer, **how: Any) -> HeldOut:
 def _without_ends(
     rows: TokenBatch, bytes: np.ndarray, characters: np.ndarray, *, unit: str
 ) -> tuple[TokenBatch, np.ndarray, np.ndarray]:
-    """Rows without `</s>`; of lines what is left has as many bytes and characters less."""
+    """Rows without `</s>`, and for lines their sizes without line ends."""
     kept = rows.tokens != EOS_ID
     lengths = row_sums(kept, rows.lengths).astype(np.int64)
     gone = (rows.lengths - lengths) * (unit == "line")
@@ -134,7 +134,7 @@ def _without_ends(
 
 
 def _stretches(rows: TokenBatch, *sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Where the stretches of documents begin, how long they are, and their parts of each of the documents' sizes."""
+    """The first token and length of the segments of documents, and their share of the sizes of the documents."""
     starts: list[np.ndarray] = []
     lengths: list[np.ndarray] = []
     shares: list[list[np.ndarray]] = [[] for _ in sizes]
@@ -148,6 +148,6 @@ def _stretches(rows: TokenBatch, *sizes: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _line_characters(lines: bytes) -> np.ndarray:
-    """Code points of every line, its line end counted: int64 [B]."""
+    """The code points of every line, including its line end: int64 [B]."""
     data = np.frombuffer(lines, np.uint8)
     return np.diff(np.cumsum((data & 0xC0) != 0x80)[data == 0x0A], prepend=0)

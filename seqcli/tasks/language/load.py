@@ -1,4 +1,4 @@
-"""Opening language models, by folder or ARPA file, and judging them on a corpus."""
+"""Opens language models from folders or ARPA files, and evaluates them on a corpus."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def untrained(path: str) -> Any:
 
 
 def table_of(opened: OpenModel) -> Table:
-    """Of an n-gram model, which is what a foreign file holds."""
+    """The table of an n-gram model, the only kind that a foreign file contains."""
     assert isinstance(opened.model, ngram.NgramModel)
     return opened.model.table
 
@@ -74,7 +74,7 @@ def open_models(sources: Iterable[str], *, encoding: str | None = None, reporter
 
 
 def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Names and paths of `DIR` or `NAME=DIR`; alike names are made unique with `#2`, `#3` ..."""
+    """Names and paths of `DIR` or `NAME=DIR`; equal names are made unique with `#2`, `#3` ..."""
     taken: set[str] = set()
     for source in sources:
         name, sign, path = source.partition("=")
@@ -114,7 +114,7 @@ def judge(opened: OpenModel, stream: np.ndarray) -> Totals:
 
 
 def figures_of(totals: Totals) -> dict[str, float | None]:
-    """Figures for a JSON file, which has no word for infinity and not-a-number: None."""
+    """Figures for a JSON file, with None for infinity and NaN."""
     figures = {
         "sentences": totals.sentences,
         "tokens": totals.tokens,

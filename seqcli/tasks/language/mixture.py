@@ -1,7 +1,7 @@
 """A linear mixture of language models that share a tokenizer: p(token | before) = sum of w_m p_m(token | before).
 
-It is a language model itself (Jelinek and Mercer 1980), so whatever asks one asks it. Weights are given, or fitted to a
-text by expectation maximisation.
+The mixture is itself a language model (Jelinek and Mercer 1980), so it can be used wherever one can. Weights are given, or
+fitted to a text by expectation maximisation.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from seqcli.token_batch import TokenBatch
 
 NAME = "mix"
 _AT_ONCE = 1 << 22  # maximum number of logits held at a time
-_STEADY, _MOST = 1e-7, 10_000  # a fit ends when no weight moves by more, or after so many rounds
+_STEADY, _MOST = 1e-7, 10_000  # a fit ends when no weight changes by more, or after this many iterations
 
 
 @dataclass(frozen=True)
 class MixtureState:
-    """What each model remembers of B rows."""
+    """The states of all models for B rows."""
 
     states: tuple[State, ...]
 
@@ -34,7 +34,7 @@ class MixtureState:
 
 
 class Mixture:
-    """A `LanguageModel` over M others. weights: not negative, of sum 1."""
+    """A `LanguageModel` over M others. weights: non-negative, with sum 1."""
 
     logits_are_log_probs = True
 
@@ -69,7 +69,7 @@ class Mixture:
         return total
 
     def _ranks(self, batch: TokenBatch, context: np.ndarray | None) -> np.ndarray:
-        """The place of every token in the mixed distribution, which no single model knows: rows are read step by step."""
+        """The rank of every token in the mixed distribution, which needs all models at each step."""
         ranks, given = np.empty(len(batch.tokens), np.int64), np.zeros(0, np.int32) if context is None else context
         together = max(1, _AT_ONCE // self.vocab_size)
         for first in range(0, len(batch.lengths), together):
@@ -110,7 +110,7 @@ def mixed(models: Sequence[OpenModel], weights: Sequence[float]) -> OpenModel:
 
 def fitted_weights(models: Sequence[OpenModel], path: str, *, reporter: Reporter) -> list[float]:
     """The weights of the mixture that maximise the probability of the text of a file."""
-    mixed(models, [1 / len(models)] * len(models))  # they go together
+    mixed(models, [1 / len(models)] * len(models))  # check that they can be mixed
     corpus = Corpus((path,), unit=models[0].unit)
     batches = (models[0].tokenizer.encode(text, unit=corpus.unit) for text in _texts(corpus, reporter))
     parts = [[opened.model.score(batch).log_prob for opened in models] for batch in batches]
@@ -124,9 +124,9 @@ def fitted_weights(models: Sequence[OpenModel], path: str, *, reporter: Reporter
 
 
 def likeliest_weights(log_prob: np.ndarray) -> tuple[list[float], float]:
-    """The weights, and log p under them, by expectation maximisation from equal ones. log_prob: float64 [M, P].
+    """The weights by expectation maximisation from equal ones, and log p under them. log_prob: float64 [M, P].
 
-    Tokens that are impossible to every model prefer no weights.
+    Tokens with probability 0 under all models do not affect the weights.
     """
     possible = log_prob[:, log_prob.max(axis=0) > -np.inf]
     most = possible.max(axis=0, initial=-np.inf)
@@ -145,6 +145,6 @@ def likeliest_weights(log_prob: np.ndarray) -> tuple[list[float], float]:
 
 
 def _texts(corpus: Corpus, reporter: Reporter) -> Iterator[bytes]:
-    """Lines block by block; a document whole."""
+    """The text: lines block by block, a document as a whole."""
     lines = corpus.all_lines(reporter)
     yield from lines if corpus.unit == "line" else [b"".join(lines)]

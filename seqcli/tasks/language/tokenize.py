@@ -1,4 +1,4 @@
-"""What a tokenizer makes of texts besides their usual pieces: other segmentations, statistics, and the text of ids."""
+"""Other functions of `seqcli tokenize`: alternative segmentations, statistics, and decoding of ids."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from seqcli.token_batch import TokenBatch
 
 
 class Segmenter:
-    """The different segmentations of a text, by a tokenizer that gives them probabilities: unigram SentencePiece."""
+    """The segmentations of a text by a tokenizer that assigns them probabilities: unigram SentencePiece."""
 
     def __init__(self, reader: RecordReader, *, where: str | None = None):
         """where: the path of the tokenizer, for errors. Raises UsageError for a tokenizer with one segmentation per text."""
         self._reader, self._tokenizer = reader, _with_segmentations(reader.tokenizer, where)
 
     def n_best(self, text: str, *, k: int) -> list[tuple[Sequence[int], float]]:
-        """Token ids and log-probability of the k most probable segmentations, the best first."""
+        """Token ids and log-probability of the k most probable segmentations, best first."""
         return self._reader.n_best(text, partial(self._tokenizer.nbest, k=k), k=k)
 
     def sample(self, text: str, *, alpha: float, seed: int, line: int) -> Sequence[int]:
-        """Token ids of a segmentation that is drawn with probability proportional to p^alpha. line: the number of the text, each
-        of which has draws of its own."""
+        """Token ids of a segmentation sampled with probability proportional to p^alpha. line: the number of the text, which has its
+        own random numbers."""
 
         def segment(text: str, part: int) -> Sequence[int]:
             return self._tokenizer.sample(text, alpha=alpha, seed=f"{seed} {line} {part}" if part else f"{seed} {line}")
@@ -54,12 +54,12 @@ def ids_of(reader: RecordReader, block: Block) -> list[np.ndarray]:
 
 
 def shown_ids(reader: RecordReader, ids: Sequence[int] | np.ndarray) -> np.ndarray:
-    """The ids that users see: those of the tokenizer's own file."""
+    """The ids that users see: those of the tokenizer's file."""
     return reader.tokenizer.file_ids[ids] if isinstance(reader.tokenizer, Renumbered) else np.asarray(ids)
 
 
 def shown_pieces(reader: RecordReader, record: str) -> Iterator[results.Piece]:
-    """The tokens of a record with the ids that users see, and their places."""
+    """The tokens of a record with the ids that users see, and their offsets."""
     for piece in reader.pieces(record):
         yield results.Piece(piece.text, int(shown_ids(reader, [piece.id])[0]), piece.start, piece.end)
 
@@ -83,7 +83,7 @@ class Decoder:
             self._ours = {id: number for number, id in enumerate(tokenizer.file_ids.tolist()) if id >= 0}
 
     def text(self, ids: Iterable[int | str], *, where: str | None = None) -> str:
-        """The text of ids, or of their decimal digits. Raises InputError for what is none."""
+        """The text of ids, given as numbers or decimal digits. Raises InputError for an invalid id."""
         if self._ours is None:
             return self._reader.decode(checked_ids(ids, size=self._reader.tokenizer.vocab_size, where=where))
         ids = checked_ids(ids, size=max(self._ours) + 1, where=where, known=self._ours)
@@ -91,7 +91,7 @@ class Decoder:
 
 
 def text_of(reader: RecordReader, ids: Sequence[int]) -> str:
-    """The text of our ids; of another tool's tokenizer with the special tokens that were written in the text."""
+    """The text of our ids; for a tokenizer of another tool including the special tokens in the text."""
     if isinstance(reader.tokenizer, Renumbered) and (reader.unit == "line" or not reader.line_ends):
         return reader.tokenizer.text_of(ids)
     return reader.decode(ids)
@@ -105,8 +105,8 @@ def rows_of(reader: RecordReader, block: Block) -> Iterator[np.ndarray]:
 def checked_ids(
     ids: Iterable[int | str], *, size: int, where: str | None = None, known: Container[int] | None = None
 ) -> Iterator[int]:
-    """Token ids, or their decimal digits, as numbers. size: ids are below it; known: the ids that there are, None for all.
-    Raises InputError for what is none."""
+    """Token ids, given as numbers or decimal digits, as numbers. size: ids are below it; known: the existing ids, None for all.
+    Raises InputError for an invalid id."""
     for given in ids:
         text = str(given)
         if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) < size) or (
@@ -125,7 +125,7 @@ class Tally:
     words: int = 0
     tokens: int = 0
     unknown: int = 0
-    failures: int = 0  # records that do not come back
+    failures: int = 0  # records that are not restored by decoding
 
     def add(self, reader: RecordReader, block: Block) -> None:
         tokenizer = reader.tokenizer

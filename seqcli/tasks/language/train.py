@@ -1,6 +1,6 @@
 """Training a neural language model: from a corpus to a model folder, through `training/loop`.
 
-The folder always holds the best weights so far (by bits per byte of the held-out text) and what resuming needs.
+The folder always has the best weights so far (by bits per byte of the held-out text) and what is needed to resume.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def train_network(
     draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
     valid: Corpus | None, resume: bool, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained[OpenModel]:  # fmt: skip
-    """Trains into `draft`. resume: go on from its newest checkpoint; begun: when its budget began, None for now; init: another language
-    model of the same shape, whose tokenizer it takes and whose weights it begins with."""
+    """Trains into `draft`. resume: continue from its newest checkpoint; begun: start of its budget, None for now; init: another language
+    model of the same shape, which provides the tokenizer and the initial weights."""
     from seqcli.training import budget, defaults, trainer
     from seqcli.training.device import place
 
@@ -112,7 +112,7 @@ def train_network(
 def batches_of(
     stream: np.ndarray, unit: str, plan: Plan, settings: Any, *, tokenizer: Tokenizer, window: int | None
 ) -> Batches:
-    """window: of the model; a masked row has a token more than one of which the next tokens are predicted."""
+    """window: of the model; masked rows are one token longer than those for next-token prediction."""
     objective = getattr(settings, "objective", CAUSAL)
     if objective == CAUSAL or window is None:
         return _causal_batches(stream, unit, plan, window=window)

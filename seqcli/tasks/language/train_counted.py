@@ -1,4 +1,4 @@
-"""Models that are counted: from a corpus to a model folder in one pass."""
+"""Training of counted models: from a corpus to a model folder in one pass."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def train_counted(
     threads: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Trained[OpenModel]:
-    """Estimates a counted model of `corpus` into `draft` and judges it on `valid`.
+    """Estimates a counted model of `corpus` into `draft` and evaluates it on `valid`.
 
     config: of the module of `arch`, which has `estimate` and `load`.
-    holding_out: the seed by which a part is held out instead, as networks hold it out, and judged on.
+    holding_out: seed for holding out a part of the corpus for the evaluation instead, as for networks.
     """
     begun, name = time.monotonic(), catalog.presets(LANGUAGE, arch)[0]
     module = catalog.load("models", name)
@@ -77,7 +77,7 @@ def finished(
     draft: ModelWriter, counted: Any, record: Mapping[str, Any], *,
     tokenizer: Tokenizer, valid: Corpus | None, held_out: np.ndarray | None = None, begun: float, reporter: Reporter,
 ) -> Trained[OpenModel]:  # fmt: skip
-    """Judges and saves what was counted. record: what is known of it; begun: when, on the monotonic clock."""
+    """Evaluates and saves a counted model. record: of its training so far; begun: its start, on the monotonic clock."""
     record = {
         **record,
         **counted.record,
@@ -104,7 +104,7 @@ def counted_before(
     path: Path, corpus: Corpus, choice: TokenizerChoice, config: Any, *,
     valid: Corpus | None, holding_out: int | None, threads: int | None, reporter: Reporter,
 ) -> Trained[OpenModel]:  # fmt: skip
-    """The model that `train_counted` has made in `path`. Raises UsageError where it was made otherwise: --resume keeps it."""
+    """The model that `train_counted` made in `path`, which --resume keeps. Raises UsageError if its settings or data differ."""
     record = ModelFolder.open(path).config
     with tempfile.TemporaryDirectory(prefix="seqcli-") as folder:
         text = _prepared(
@@ -124,7 +124,7 @@ def counted_before(
 
 @dataclass(frozen=True)
 class _Text:
-    """What is counted, what it is judged on, and what is written down of both."""
+    """The text that is counted, the text for the evaluation, and the record of both."""
 
     tokenizer: Tokenizer
     stream: np.ndarray
@@ -136,7 +136,7 @@ def _prepared(
     corpus: Corpus, choice: TokenizerChoice, config: Any, *,
     arch: str, valid: Corpus | None, holding_out: int | None, folder: Path, threads: int | None, reporter: Reporter,
 ) -> _Text:  # fmt: skip
-    """Everything that comes before counting."""
+    """Prepares everything before counting."""
     reading = read(corpus, choice, folder=folder, threads=threads, reporter=reporter)
     check_enough(reading, corpus, judged_on_others=valid is not None)
     tokenizer, stream, held_out = reading.tokenizer, reading.stream, None
@@ -167,8 +167,8 @@ def _prepared(
 def save_counted(
     draft: ModelWriter, opened: OpenModel, *, source: str, record: Mapping[str, Any], quantize: int | None = None
 ) -> OpenModel:
-    """Saves an n-gram model that was read from `source`. record: what is known of it; quantize: bits of its values, as it is
-    for None. Returns the model that was saved. Raises UsageError where it is quantised already."""
+    """Saves an n-gram model that was read from `source`. record: of its training; quantize: bits of its values, None for no change.
+    Returns the saved model. Raises UsageError if it is already quantized."""
     if quantize:
         table = table_of(opened)
         if table.precision != Table.precision:
@@ -184,7 +184,7 @@ def save_counted(
 
 
 def foreign_record(opened: OpenModel, *, source: str) -> dict[str, Any]:
-    """What is known of an n-gram model that was read from a foreign file."""
+    """The record of an n-gram model that was read from a foreign file."""
     table = table_of(opened)
     return {
         "arch": "ngram",

@@ -1,7 +1,7 @@
-"""Architectures trained alike: on one tokenizer, one held-out part and one budget each, into a folder each.
+"""Trains several architectures with the same tokenizer, held-out part and budget, each into its own folder.
 
-The first learns the tokenizer, the others take it from its folder; the held-out part is a function of the text and the
-seed. One architecture alone is trained as always: an n-gram model then learns from all of the text.
+The first one trains the tokenizer, and the others open it from its folder; the held-out part depends on the text and the seed. A single
+architecture is trained as usual: an n-gram model is then counted on all of the text.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def train_language_models(
     init: str | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[Trained[OpenModel]]:
-    """What `seqcli train lm` does: everything is checked, then the models are trained into `output`, several into folders in it.
+    """Implements `seqcli train lm`: checks everything, then trains the models into `output`, several into folders in it.
 
-    order, prune, quantize, memory (bytes): of n-gram models; objective: what a Transformer predicts; init: a language model whose
-    weights and tokenizer it begins with. Raises UsageError for options that do not go together.
+    order, prune, quantize, memory (bytes): of n-gram models; objective: what a Transformer predicts; init: a language model that
+    provides the initial weights and the tokenizer. Raises UsageError for options that cannot be combined.
     """
     training, counted = (
         options.trains(LANGUAGE),
@@ -103,7 +103,7 @@ def train_language_models(
 
 
 def _has_objective(archs: Sequence[str]) -> bool:
-    """Whether one of the architectures can be trained to fill in hidden tokens."""
+    """Whether one of the architectures can be trained as a masked language model."""
     kinds = [kind for arch in archs for kind in kinds_of(LANGUAGE, arch)]
     return any(field.name == "objective" for kind in kinds for field in dataclasses.fields(kind))
 
@@ -112,7 +112,7 @@ def train_several(
     places: Mapping[Path, Request], corpus: Corpus, choice: TokenizerChoice, *,
     valid: Corpus | None, memory: int, force: bool = False, resume: bool = False, init: str | None = None, reporter: Reporter,
 ) -> Iterator[Trained[OpenModel]]:  # fmt: skip
-    """Trains one after another, each into its folder. resume: goes on with those that are not done."""
+    """Trains the models one after another, each into its folder. resume: continue those that are not done."""
     if len(places) > 1 and (once := corpus.read_once()):
         cure = "save it to a file first"
         raise InputError(
@@ -148,5 +148,5 @@ def train_several(
                     begun=begun,
                 )
             yield trained
-            begun = time.monotonic()  # each has a budget of its own
+            begun = time.monotonic()  # each has its own budget
             choice = TokenizerChoice(str(place.path.resolve()))

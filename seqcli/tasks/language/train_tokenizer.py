@@ -1,4 +1,4 @@
-"""A tokenizer from text, into a folder of its own."""
+"""Trains a tokenizer into a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALGORITHMS = ("unigram", "bpe")
 def train_tokenizer(
     corpus: Corpus, choice: TokenizerChoice, output: str, *, force: bool = False, reporter: Reporter = SILENT
 ) -> Tokenizer:
-    """What `seqcli train tokenizer` does. Raises UsageError for a choice that cannot be meant."""
+    """Implements `seqcli train tokenizer`. Raises UsageError for invalid options."""
     if choice.algorithm is not None:
         ranges.chosen("algorithm", choice.algorithm, ALGORITHMS)
         if choice.name != "sentencepiece":

@@ -1,4 +1,4 @@
-"""Pairs for translators: files, what is held out of them, and what is too long or too unlike to learn from."""
+"""Sentence pairs for translators: files, held-out part, and limits of length and length ratio."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from seqcli.interfaces import SILENT, Reporter
 from seqcli.tasks.language.data import check_readable
 from seqcli.token_batch import TokenBatch
 
-HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # of the pairs, where no validation text is given
+HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # share and maximum number of the pairs, if no validation pairs are given
 
 
 @dataclass(frozen=True)
 class PairFiles:
-    """Tables of pairs, or a file of sources and one of targets, and how to read them. option: that names them, in errors."""
+    """Tables of pairs, or a file of sources and one of targets, and how to read them. option: its name in errors."""
 
     paths: tuple[str, ...] = ()
     source: str | None = None
@@ -37,7 +37,7 @@ class PairFiles:
         object.__setattr__(self, "paths", expanded(self.paths))  # folders and patterns
 
     def check(self) -> None:
-        """Before any work: what is given makes pairs, and every file can be opened."""
+        """Checks, before any work, that the files make up pairs and can be opened."""
         if (self.source is None) != (self.target is None):
             given, other = ("source", "target") if self.target is None else ("target", "source")
             cure = "give two files of lines, or a table with two columns"
@@ -54,7 +54,7 @@ class PairFiles:
         return self.paths or tuple(path for path in (self.source, self.target) if path is not None)
 
     def held_out(self, paths: Iterable[str], *, source: str | None, target: str | None) -> PairFiles | None:
-        """Files of held-out pairs that are read alike, None where none is given."""
+        """Files of held-out pairs, read with the same options; None if none are given."""
         if not (paths or source or target):
             return None
         return replace(self, paths=tuple(paths), source=source, target=target, option="valid-")
@@ -72,9 +72,9 @@ class PairFiles:
 
 
 def split(pairs: Pairs, *, seed: int) -> tuple[Pairs, Pairs]:
-    """Training and held-out part, a seeded choice: pairs of equal sources (`data/held_out`) are on one side.
+    """Training and held-out part, a random split by `seed`: pairs with equal sources (`data/held_out`) are in the same part.
 
-    Raises InputError where there is nothing to spare.
+    Raises InputError if nothing can be held out.
     """
     count = max(1, min(round(HELD_OUT * len(pairs)), MOST_HELD_OUT))
     chosen = held_out.by_group(held_out.keys_of_texts(pairs.source.blocks()), count, np.random.default_rng(seed))
@@ -87,22 +87,22 @@ def split(pairs: Pairs, *, seed: int) -> tuple[Pairs, Pairs]:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Pairs as tokens, row n of both."""
+    """Pairs as tokens: row n of both batches is a pair."""
 
     source: TokenBatch
     target: TokenBatch
 
     def only(self, rows: np.ndarray) -> Encoded:
-        """Some of them. rows: bool [N]."""
+        """The selected texts. rows: bool [N]."""
         return Encoded(self.source.only(rows), self.target.only(rows))
 
     def at(self, rows: np.ndarray) -> Encoded:
-        """Rows by their numbers, int64 [b]."""
+        """The rows with these indices, int64 [b]."""
         return Encoded(self.source.at(rows), self.target.at(rows))
 
     def fit(self, *, longest: int, ratio: float) -> tuple[Encoded, dict[str, int]]:
-        """Those of at most `longest` tokens a side of which neither has more than `ratio` times the other's (and 10 more),
-        and how many were left out of either reason."""
+        """The pairs of at most `longest` tokens per side, with a length ratio of at most `ratio` (plus 10 tokens), and the number of
+        pairs left out for either reason."""
         a, b = self.source.lengths, self.target.lengths
         long = np.maximum(a, b) > longest
         unlike = ~long & (np.maximum(a, b) > ratio * np.minimum(a, b) + 10)

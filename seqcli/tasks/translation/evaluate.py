@@ -1,4 +1,4 @@
-"""How good a translator is on held-out pairs: the perplexity of the references, and BLEU and chrF of what it says by beam search."""
+"""Evaluates a translator on held-out pairs: the perplexity of the references, and BLEU and chrF of translations by beam search."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PART = 16  # pairs
 
 @dataclass(frozen=True)
 class Answer:
-    """Of some pairs: log p of the references' tokens and how many they are; the translations."""
+    """For some pairs: log p and number of the tokens of the references, and the translations."""
 
     log_prob: float
     tokens: int
@@ -68,7 +68,7 @@ class HeldOut:
 
     def figures(self, answers: Sequence[Answer]) -> tuple[float, dict[str, Any]]:
         """The metric, and all figures: loss in nats per token of the references; bleu, chrf: 0 to 100, with their signatures;
-        `held_out_pairs`: how many there are, judged or not."""
+        `held_out_pairs`: number of pairs, including those not evaluated."""
         rows = np.concatenate(self._parts[: len(answers)])
         loss = -sum(answer.log_prob for answer in answers) / sum(answer.tokens for answer in answers)
         said = [text for answer in answers for text in answer.translations]

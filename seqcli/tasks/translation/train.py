@@ -26,13 +26,13 @@ from seqcli.tasks.translation.load import TRANSLATION, open_translator
 from seqcli.training.config import Request, settings_of
 from seqcli.training.resuming import fingerprint
 
-_RATIO = 3.0  # of tokens of the two sides, beyond which they are no translations of each other
+_RATIO = 3.0  # maximum ratio of the numbers of tokens of the two sides of a pair
 
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """What every architecture learns from. files: for the record; separate: a tokenizer for each side; metric: what decides
-    which weights are best, of `evaluate.METRICS`."""
+    """The training data of all architectures. files: for the record; separate: train a tokenizer for each side; metric: selects the
+    best weights, one of `evaluate.METRICS`."""
 
     pairs: Pairs
     valid: Pairs
@@ -40,14 +40,15 @@ class TrainingPairs:
     separate: bool = False
     metric: str = "chrf"
     threads: int | None = None
-    blocks: int | None = None  # of the pairs, where more were left out
+    blocks: int | None = None  # number of blocks read, if the rest was left out
 
 
 def train_translator(
     draft: ModelWriter, given: TrainingPairs, choice: TokenizerChoice, request: Request, *,
     resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained[OpenTranslator]:  # fmt: skip
-    """Makes one translator. begun: when its budget began, None for now; init: another of the same shape, whose tokenizers it takes and whose weights it begins with."""
+    """Trains a translator. begun: start of its budget, None for now; init: another translator of the same shape, which provides the
+    tokenizers and the initial weights."""
     from seqcli.data.batches import Pairs as Batches
     from seqcli.data.piece_dropout import PieceDropout
     from seqcli.nn.weights import outline

@@ -1,4 +1,4 @@
-"""Translators trained alike: architectures on the same pairs and tokenizers, into a folder each."""
+"""Trains several architectures on the same pairs with the same tokenizers, each into its own folder."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def train_translators(
     separate: bool = False,
     reporter: Reporter = SILENT,
 ) -> Iterator[Trained[OpenTranslator]]:
-    """What `seqcli train translator` does: everything is checked, then the translators are trained into `output`, several into
-    folders in it.
+    """Implements `seqcli train translator`: checks everything, then trains the translators into `output`, several into folders in
+    it.
 
-    metric: decides which weights are best; init: a translator whose weights and tokenizers they begin with; separate: a
-    tokenizer for each side. Raises UsageError for options that do not go together.
+    metric: selects the best weights; init: a translator that provides the initial weights and the tokenizers; separate: train a
+    tokenizer for each side. Raises UsageError for options that cannot be combined.
     """
     ranges.chosen("metric", metric, tuple(METRICS))
     options.check(TRANSLATION, without_effect={}, tokenizer="sentencepiece")
@@ -91,6 +91,6 @@ def train_translators(
             lines = tuple(summary.summary_lines(trained.record, valid.files if valid else ()))
             name = place.request.arch
             yield replace(trained, path=place.path, name=name, several=several, summary=lines, examples=examples)
-            begun = time.monotonic()  # each has a budget of its own
+            begun = time.monotonic()  # each has its own budget
             if not separate and not init:
                 choice = TokenizerChoice(str(place.path.resolve()))
