@@ -135,8 +135,8 @@ def test_a_page(trained, model, translator, tmp_path, here, lang, word):
     [
         ("lstm", ["--attention"], "--gates"),
         ("transformer", ["--gates"], "lstm"),
-        ("bag", ["--attention"], "no neural model"),
-        ("bag", ["--surprisal"], "no language model"),
+        ("bag", ["--attention"], "not a neural model"),
+        ("bag", ["--surprisal"], "not a language model"),
         ("transformer", ["--ngram"], "n-gram"),
         ("transformer", ["--attention", "--layer", "9"], "1 layers of 2 heads"),
         ("transformer", ["--gates", "--token", "2"], "--attention"),
