@@ -7,6 +7,7 @@ names the nearest known one. Ranges are the dataclass's own (`__post_init__` rai
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Settings = TypeVar("Settings", bound="DataclassInstance")
+_WORD = re.compile(r"\w+")
 _LARGEST_FILE = 1 << 20  # bytes
 _MOST_DOTS = 50  # in a line: the parser's memory grows with the square of the parts of a key
 
@@ -98,10 +100,9 @@ def resolve(kind: type[Settings], *sources: tuple[str, Mapping[str, Any]]) -> Se
         key = str(first["loc"][0]) if first["loc"] else ""
         message = first["msg"].removeprefix("Value error, ")
         what = f"{key} = {_shown(values[key])}: {message}" if key in values else message
-        named = key or next(
-            (word for word in message.split() if word in origin), ""
-        )  # by a range of the dataclass's own
-        raise UsageError(what, where=origin.get(named)) from None
+        # A rule of several settings names them: the last source that gave one of them broke it
+        places = {origin[name] for name in ([key] if key else _WORD.findall(message)) if name in origin}
+        raise UsageError(what, where=next((where for where, _ in reversed(sources) if where in places), None)) from None
 
 
 def _shown(value: object) -> str:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from seqcli import cli
 from seqcli.interfaces import OpenModel
@@ -34,10 +34,11 @@ LINES = [
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: threads of their own would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The same examples in every run of CI; at a desk new ones every time.
-settings.register_profile("ci", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# The same examples in every run of CI; at a desk new ones every time. A busy machine is slow, and no test fails of that.
+settings.register_profile(
+    "seqcli", derandomize=bool(os.environ.get("CI")), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("seqcli")
 
 
 class Done(NamedTuple):

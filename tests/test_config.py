@@ -45,6 +45,29 @@ def test_2_what_no_setting_can_be(values, message):
         resolve(Shape, ("a.toml", values), ("--set", {}))
 
 
+@dataclass(frozen=True)
+class Heads:
+    width: int = 64
+    heads: int = 4
+
+    def __post_init__(self):
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width}, which heads={self.heads} must divide")
+
+
+@pytest.mark.parametrize(
+    "sources, where",
+    [
+        ([("a.toml", {"heads": 5})], "a.toml: "),
+        ([("preset small", {"width": 64}), ("--set", {"heads": 5})], "--set: "),
+        ([("preset small", {"heads": 5}), ("--set", {"width": 64})], "--set: "),
+    ],
+)
+def test_2_a_rule_of_several_settings_is_broken_by_the_last_source_of_one(sources, where):
+    with pytest.raises(UsageError, match=f"^{where}width 64"):
+        resolve(Heads, *sources)
+
+
 def test_assignments_are_toml_or_plain_text():
     given = ["width=3", "rate = 1e-3", "name=ngram", 'other="a=b"', "prune=[0, 1]", "yes=true", "text=a=b c", "empty="]
     assert parse_assignments(given) == {

@@ -81,16 +81,18 @@ class TransformerConfig:
 
     def __post_init__(self):
         check(self)
-        if (self.width % self.heads and not self.head_width) or (self.groups and self.heads % self.groups):
-            raise ValueError(
-                f"width {self.width} must be a multiple of heads {self.heads}, and heads of groups {self.groups}"
-            )
+        if self.width % self.heads and not self.head_width:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        if self.groups and self.heads % self.groups:
+            raise ValueError(f"heads {self.heads} must be a multiple of groups {self.groups}")
         if self.positions == "rotary" and self.each_head % 2:
-            raise ValueError(f"rotary positions need an even head width, got {self.each_head}")
+            given = "head_width" if self.head_width else f"width {self.width} / heads {self.heads}"
+            cure = "an even head_width" if self.head_width else f"a multiple of {2 * self.heads} as width"
+            raise ValueError(f"rotary positions need an even head width, got {given} = {self.each_head}; use {cure}")
         if self.positions == "sinusoidal" and self.width % 2:
-            raise ValueError(f"sinusoidal positions need an even width, got {self.width}")
+            raise ValueError(f"sinusoidal positions need an even width, got width {self.width}; use an even width")
         if self.rotary_scaling == "llama3" and not (self.rotary_window and self.rotary_low < self.rotary_high):
-            raise ValueError("llama3 scaling needs a rotary_window, and a rotary_low below rotary_high")
+            raise ValueError("rotary_scaling llama3 needs a rotary_window, and a rotary_low below rotary_high")
 
     @property
     def each_head(self) -> int:

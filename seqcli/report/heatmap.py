@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 MOST_COLUMNS = 80
-MOST_TOKENS = 200  # maximum number of tokens on a side of the map
+_MOST_TOKENS = 200  # maximum number of rows or columns; of more tokens, consecutive ones are shown as one
+_GROUPED = 60  # their number then, at most
 MOST_MAPS, MOST_ROWS = 12, 300  # the same for a PNG
 _CELL = 2  # width of a column, in cells
 _LABEL = 16  # maximum width of a row's name, in cells
@@ -50,10 +51,27 @@ def picture(
     """
     if not len(target):
         return ""
-    if max(weights.shape) > MOST_TOKENS:
-        return f"too long for a heat map: {len(source):,} source tokens, {len(target):,} target tokens\n"
     width = min(width or shutil.get_terminal_size().columns, MOST_COLUMNS)
-    return render(drawn(weights, source, target, width=width), color=color, width=width)
+    shown = grouped(weights, source, target)
+    heading = [
+        f"{size} consecutive tokens are one {line}, the {what} of their weights\n"
+        for size, line, what in (
+            (-(-len(source) // len(shown[1])), "column", "sum"),
+            (-(-len(target) // len(shown[2])), "row", "mean"),
+        )
+        if size > 1
+    ]
+    return "".join(heading) + render(drawn(*shown, width=width), color=color, width=width)
+
+
+def grouped(
+    weights: np.ndarray, source: Sequence[str], target: Sequence[str]
+) -> tuple[np.ndarray, Sequence[str], Sequence[str]]:
+    """A map that can be drawn: of a long side, consecutive tokens are one, with the sum of their weights (source) or the mean of
+    their rows (target), so that rows still sum to 1."""
+    weights, target = _grouped(weights, target, axis=0)
+    weights, source = _grouped(weights, source, axis=1)
+    return weights, source, target
 
 
 def drawn(weights: np.ndarray, source: Sequence[str], target: Sequence[str], *, width: int) -> Text:
@@ -76,6 +94,19 @@ def drawn(weights: np.ndarray, source: Sequence[str], target: Sequence[str], *, 
             text.append("\n")
     text.right_crop(1)
     return text
+
+
+def _grouped(weights: np.ndarray, names: Sequence[str], *, axis: int) -> tuple[np.ndarray, Sequence[str]]:
+    """Axis 0 is that of rows."""
+    import numpy as np
+
+    size = -(-len(names) // _GROUPED) if len(names) > _MOST_TOKENS else 1
+    if size == 1:
+        return weights, names
+    begins = range(0, len(names), size)
+    sums = np.add.reduceat(weights, begins, axis=axis)
+    lengths = np.diff([*begins, len(names)])
+    return sums / lengths[:, None] if axis == 0 else sums, [" ".join(names[begin : begin + size]) for begin in begins]
 
 
 def _downwards(names: list[str]) -> list[str]:

@@ -101,12 +101,9 @@ def _attention(view: AttentionView, *, title: str, show: _Show, layer: int | Non
     number = head or 0
     weights = _array(view.layers[chosen].heads[number].weights)
     drawn = heatmap.picture(weights, view.attended, view.queries, color=show.color, width=show.width)
+    seen = "the first token" if view.kind == "cross" else "the token before, the first, itself"
     heading = show.text(Text(f"layer {chosen + 1}, head {number + 1}: rows look at columns", style="bold"))
-    return (
-        show.table(columns, title=f"{title}, {_WHAT[view.kind]}: mean weight of the token before, the first, itself")
-        + heading
-        + drawn
-    )
+    return show.table(columns, title=f"{title}, {_WHAT[view.kind]}: mean weight of {seen}") + heading + drawn
 
 
 def _array(rows: Sequence[Sequence[float]]) -> Any:

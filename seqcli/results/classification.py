@@ -63,7 +63,7 @@ class Evaluation(Result):
     """Scores of a classifier on labelled texts. ci_low, ci_high: Wilson's 95 % interval of the accuracy;
     majority_accuracy: accuracy of always predicting the most frequent label; undecided: texts without a sufficiently
     probable label; confusion: entry (i, j) is the number of texts with label i that were predicted as j; loss: nats
-    per text; calibration_error: expected calibration error of the most probable labels."""
+    per text whose label the classifier has; calibration_error: expected calibration error of the most probable labels."""
 
     model: str
     texts: int

@@ -64,6 +64,12 @@ def test_an_ngram_model_has_a_unigram_cache(here, model):
     assert sums == pytest.approx(sum(map(float, rows)), abs=1e-3)
 
 
+def test_an_option_that_no_model_uses_is_noted(here, model, network):
+    for models, noted in (([model], True), ([model, network], False)):
+        options = [part for path in models for part in ("-m", path)]
+        assert ("--theta has no effect" in here("score", "a", *options, "--cache", "--theta", 2).err) == noted
+
+
 def test_steps_are_scaled_by_statistics_of_a_file(here, network, corpus):
     given = corpus_of(here, *TEXT, "-m", network, "--dynamic", "--statistics", corpus)
     assert "|dynamic:rms,rate=0.001," in given["signature"]

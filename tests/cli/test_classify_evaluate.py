@@ -268,7 +268,18 @@ def test_held_out_texts_with_unknown_labels_are_wrong_and_have_no_loss(here, tmp
     assert more["texts"] == len(JUDGED) + 3 and more["loss"] == pytest.approx(known["loss"])
     assert more["accuracy"] == pytest.approx(known["accuracy"] * len(JUDGED) / (len(JUDGED) + 3))
     (judged,) = in_json(here("classify", "--evaluate", "-i", "more.tsv", "-m", "more", "--json"))
-    assert (more["accuracy"], more["macro_f1"]) == (
-        pytest.approx(judged["accuracy"]),
-        pytest.approx(judged["macro_f1"]),
+    same = ("accuracy", "macro_f1")
+    assert [more[name] for name in same] == [pytest.approx(judged[name]) for name in same]
+
+
+def test_evaluation_leaves_unknown_labels_out_of_the_loss(here, places, tmp_path):
+    """The loss is that of the file without these texts, and nothing where no text has another."""
+    for name, texts in (("known", JUDGED), ("more", [*JUDGED, *STRANGE]), ("strange", STRANGE)):
+        (tmp_path / f"{name}.tsv").write_text(table(texts))
+    command = ["classify", "--evaluate", "-m", places("bag"), "-i"]
+    known, more, strange = (
+        in_json(here(*command, f"{name}.tsv", "--json"))[0] for name in ("known", "more", "strange")
     )
+    assert more["loss"] == pytest.approx(known["loss"]) and strange["loss"] is None and strange["accuracy"] == 0
+    (loss,) = (row for row in here(*command, "strange.tsv").rows if row[1] == "loss")
+    assert loss[3] == ""

@@ -142,12 +142,13 @@ def test_4_a_file_cut_anywhere_or_with_any_byte_changed(tmp_path, quantised):
     )  # fmt: skip
     whole, rng = path.read_bytes(), np.random.default_rng(1)
     assert seqcli.load(path).classify("good film").label
-    ends = {*range(64, len(whole) - 1, 61), *range(64, 300, 5)}
+    ends = {*range(64, len(whole) - 1, 61), *range(8, 300, 5)}
     for end in sorted(ends):
         path.write_bytes(whole[:end])
         if end < len(whole) - 1:
-            with pytest.raises(ModelError):
+            with pytest.raises(ModelError, match=r"truncated|\d (bytes|entries)") as cut:
                 foreign.opened(str(path), name="cut")
+            assert "unpack" not in str(cut.value) and "buffer" not in str(cut.value)
     head = len(whole) - (9000 if quantised else 100)
     for at in [*range(8, min(head, 300)), *rng.integers(8, len(whole), 60)]:
         changed = bytearray(whole)

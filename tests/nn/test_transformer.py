@@ -127,3 +127,18 @@ def test_generation_beyond_the_window_goes_on():
     for token in tokens[30:]:
         logits, state = model.extend(np.array([[token]]), np.array([1]), state)
         assert int(state.lengths.max()) <= model.window and np.isfinite(logits[0, 3:]).all()
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({"width": 100, "heads": 4}, r"even head width, got width 100 / heads 4 = 25; use a multiple of 8 as width"),
+        ({"head_width": 25}, "even head width, got head_width = 25; use an even head_width"),
+        ({"width": 101, "heads": 4}, "^width 101 must be a multiple of heads 4$"),
+        ({"heads": 4, "groups": 3}, "^heads 4 must be a multiple of groups 3$"),
+        ({"width": 99, "heads": 3, "positions": "sinusoidal"}, "got width 99; use an even width"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_named(settings, told):
+    with pytest.raises(ValueError, match=told):
+        transformer.Config(**settings)

@@ -87,7 +87,7 @@ def test_an_unknown_architecture_is_refused_with_the_nearest(tmp_path):
     ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_type 'yarn' is not supported; supported: default, linear, llama3"),
     ({"num_hidden_layers": 10**9}, "no tensor layers.3"),
     ({"hidden_size": "wide"}, "hidden_size is 'wide', a int expected"),
-    ({"num_attention_heads": 5}, "must be a multiple of heads"),
+    ({"num_attention_heads": 5}, "heads 5 must be a multiple of groups 4"),
 ])  # fmt: skip
 def test_what_the_engine_cannot_compute_is_named(tmp_path, change, found):
 

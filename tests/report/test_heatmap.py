@@ -50,12 +50,26 @@ def test_colours_only_repeat_what_shades_say(monkeypatch):
 
 def test_what_has_no_picture():
     assert picture(np.zeros((0, 0)), [], []) == ""
-    assert (
-        picture(np.zeros((2, 500)), ["a"] * 500, ["b"] * 2)
-        == "too long for a heat map: 500 source tokens, 2 target tokens\n"
-    )
     with pytest.raises(UsageError, match=r".json or .png"):
         heatmap.check("map.pdf")
+
+
+@pytest.mark.parametrize("shape", [(2, 500), (250, 3), (201, 1001)])
+def test_consecutive_tokens_of_a_long_text_are_one(shape):
+    weights = np.random.default_rng(0).dirichlet(np.ones(shape[1]), shape[0])
+    names = [[f"{side}{k}" for k in range(count)] for side, count in (("s", shape[1]), ("t", shape[0]))]
+    shown, *groups = heatmap.grouped(weights, *names)
+    assert shown.sum(axis=1) == pytest.approx(1) and max(shown.shape) <= 60
+    assert [" ".join(group).split() for group in groups] == names
+    members = [[name.split() for name in group] for group in groups]
+    for row, targets in enumerate(members[1]):  # by the definition, from the tokens' own numbers
+        for column, sources in enumerate(members[0]):
+            block = weights[np.ix_([int(t[1:]) for t in targets], [int(s[1:]) for s in sources])]
+            assert shown[row, column] == pytest.approx(block.sum(axis=1).mean())
+    drawn = picture(weights, *names, color=False, width=80)
+    assert ("are one column, the sum" in drawn) == (shape[1] > 200) and ("are one row, the mean" in drawn) == (
+        shape[0] > 200
+    )
 
 
 def test_a_png_and_what_no_font_has():

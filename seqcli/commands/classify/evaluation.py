@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import isnan
 from typing import TYPE_CHECKING
 
 from seqcli.commands.classify.arguments import Arguments
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def evaluate(arguments: Arguments, *, errors: int) -> None:
     """Reports on each classifier; on several, with a paired test against the first. Without -m, there is one report
     per script."""
+    from seqcli.tasks.classification.data import JUDGED
     from seqcli.tasks.classification.evaluate import Predictions
 
     if STDIN in arguments.source.paths and lines.is_interactive():
@@ -41,9 +43,7 @@ def evaluate(arguments: Arguments, *, errors: int) -> None:
             logits = arguments.logits(opened, own, workers=workers)
             predictions.append(Predictions.of(opened, own, logits, threshold=arguments.threshold))
             reporter.clear()
-            own.note_unknown(
-                len(opened.labels), to="it", effect="counted as wrong", where=opened.name, reporter=reporter
-            )
+            own.note_unknown(len(opened.labels), to="it", effect=JUDGED, where=opened.name, reporter=reporter)
             names = arguments.names(own.labels)
             _show(
                 arguments,
@@ -104,7 +104,7 @@ def _summary(found: Evaluation, further: dict[str, float], signature: str) -> li
         "accuracy": f"{100 * found.accuracy:.2f} % (95 % interval {100 * found.ci_low:.2f} to {100 * found.ci_high:.2f})",
         "macro F1": f"{found.macro_f1:.4f}",
         "majority": f"{100 * found.majority_accuracy:.2f} % are {found.majority_label}",
-        "loss": f"{found.loss:.4f} nats per text",
+        "loss": "none: no text has a label known to it" if isnan(found.loss) else f"{found.loss:.4f} nats per text",
         "calibration": f"error {found.calibration_error:.4f} at temperature {found.temperature:.3f}",
         **{name: f"{score:.4f}" for name, score in further.items()},
         **({"signature": signature} if signature else {}),
@@ -126,11 +126,18 @@ def _plain(found: Evaluation, further: dict[str, float], mistakes: list[Mistake]
         elif name != "model":
             rows_.append((name, "", value))
     rows_ += [("error", f"{row.truth} as {row.label}", f"{row.probability:.6f} {row.text}") for row in mistakes]
-    values = [f"{value:.6f}" if isinstance(value, float) else str(value) for _, _, value in rows_]
+    values = [_written(value) for _, _, value in rows_]
     return [
         Column("model", [found.model] * len(rows_)), Column("figure", [name for name, _, _ in rows_]),
         Column("label", [label for _, label, _ in rows_]), Column("value", values),
     ]  # fmt: skip
+
+
+def _written(value: object) -> str:
+    """Nothing for what is undefined."""
+    if isinstance(value, float):
+        return "" if isnan(value) else f"{value:.6f}"
+    return "" if value is None else str(value)
 
 
 def _difference(first: Predictions, other: Predictions) -> str:

@@ -15,7 +15,7 @@ from seqcli.data.lines import Block, block_of, note_replaced
 from seqcli.data.pairs import SOURCE
 from seqcli.data.records import has_columns
 from seqcli.errors import InputError
-from seqcli.interfaces import OpenScorer, OpenTranslator, Reporter
+from seqcli.interfaces import OpenScorer, OpenTranslator, Placeable, Reporter
 from seqcli.metrics import signature
 from seqcli.report.output import Output
 
@@ -68,7 +68,10 @@ class Arguments(session.Arguments):
         adapt = adapting(
             cache=cache, dynamic=dynamic, document=self.document, statistics=statistics, reporter=self.reporter
         )
-        return session.open_language_models(self, beginning=beginning, whole=whole, adapt=adapt)
+        models = session.open_language_models(self, beginning=beginning, whole=whole, adapt=adapt)
+        if self.adaptation.theta is not None and not any(isinstance(each.model, Placeable) for each in models.all):
+            self.reporter.note("--theta has no effect: it is for the cache of a neural model")
+        return models
 
     def open_translators(self, beginning: str = "") -> session.Models[OpenTranslator]:
         """Opens the translators of -m, or the sample models. beginning: of the sources."""

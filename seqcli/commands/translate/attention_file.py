@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from seqcli.commands.session import Models
@@ -19,7 +20,7 @@ class AttentionFile:
         heatmap.check(path)
         self._path, self._reporter = path, reporter
         self._out = Output(path, json=True) if path.endswith(".json") else None
-        self._maps: list[tuple[Any, list[str], list[str]]] = []
+        self._maps: list[tuple[Any, Sequence[str], Sequence[str]]] = []
         self._left_out = 0
 
     def __enter__(self) -> AttentionFile:
@@ -38,12 +39,14 @@ class AttentionFile:
             ))  # fmt: skip
             return
         for each in found.attentions:
-            rows = sum(len(weights) for weights, _, _ in self._maps) + len(each.target)
-            room = len(self._maps) < heatmap.MOST_MAPS and rows <= heatmap.MOST_ROWS
-            if len(each.target) and room and max(each.weights.shape) <= heatmap.MOST_TOKENS:
-                self._maps.append((each.weights, *each.pieces))
+            if not len(each.target):
+                continue
+            drawn = heatmap.grouped(each.weights, *each.pieces)
+            rows = sum(len(weights) for weights, _, _ in [*self._maps, drawn])
+            if len(self._maps) < heatmap.MOST_MAPS and rows <= heatmap.MOST_ROWS:
+                self._maps.append(drawn)
             else:
-                self._left_out += len(each.target) > 0
+                self._left_out += 1
 
     def finish(self, translators: Models[OpenTranslator]) -> None:
         if self._out:

@@ -103,7 +103,7 @@ def read(path: str, *, output: bool) -> FastTextFile:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         return _read(path, Cursor(data, size), output=output)
-    except (struct.error, ValueError) as error:
+    except ValueError as error:
         raise ModelError(f"damaged or truncated fastText model ({error})", where=path, cure=limits.CURE) from None
 
 
@@ -148,13 +148,13 @@ def _entries(cursor: Cursor, entries: int, words: int) -> tuple[list[bytes], lis
         end = data.find(b"\0", at, at + _LONGEST_WORD)
         if end < 0:
             raise ValueError(f"its dictionary ends after {entry:,} entries")
-        count, kind = ENTRY.unpack_from(data, end + 1)
+        cursor.at = end + 1
+        count, kind = cursor.unpack(ENTRY)
         if (kind == 0) != (entry < words):
             raise ValueError("a word after the labels")
         names.append(data[at:end])
         counts.append(count)
-        at = end + 1 + ENTRY.size
-    cursor.at = at
+        at = cursor.at
     return names, counts
 
 

@@ -29,7 +29,7 @@ _SMALL = 1 << 26  # bytes of a quantized matrix to decode at a time
 
 @dataclass
 class Cursor:
-    """Reads a mapped file sequentially. Raises ValueError or struct.error at a premature end."""
+    """Reads a mapped file sequentially. Raises ValueError at a premature end."""
 
     data: mmap.mmap
     size: int
@@ -40,6 +40,7 @@ class Cursor:
         return self.size - self.at
 
     def unpack(self, form: struct.Struct) -> tuple[Any, ...]:
+        self._expect(form.size)
         values = form.unpack_from(self.data, self.at)
         self.at += form.size
         return values
@@ -50,11 +51,16 @@ class Cursor:
     def array(self, kind: np.dtype | type | str, count: int) -> np.ndarray:
         """An array mapped from the file, not aligned in memory."""
         kind = np.dtype(kind)
-        if not 0 <= count * kind.itemsize <= self.left:
-            raise ValueError(f"{count:,} numbers of {kind.itemsize} bytes, {self.left:,} bytes are left")
+        if count < 0:
+            raise ValueError(f"it claims {count:,} numbers")
+        self._expect(count * kind.itemsize)
         found = np.frombuffer(self.data, kind, count, self.at)
         self.at += found.nbytes
         return found
+
+    def _expect(self, size: int) -> None:
+        if size > self.left:
+            raise ValueError(f"byte {self.at:,} is followed by {self.left:,} bytes, not {size:,}")
 
 
 class Matrix(Protocol):

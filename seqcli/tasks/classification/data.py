@@ -20,6 +20,7 @@ from seqcli.tasks.language.data import check_readable
 from seqcli.text import number_of
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # share and maximum number of the texts, if no validation texts are given
+JUDGED = "counted as wrong and left out of the loss"  # what a note says of texts with unknown labels
 
 
 @dataclass(frozen=True)

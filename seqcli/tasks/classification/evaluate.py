@@ -6,7 +6,6 @@ During training, held-out texts are read in parts of a few thousand tokens and i
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,10 +67,9 @@ class Predictions:
 
     @property
     def _loss(self) -> float:
-        """The loss in nats per text; infinite if a label has probability 0."""
-        if (self.targets >= len(self.opened.labels)).any():
-            return math.inf
-        return calibration.log_loss(self.logits, self.targets, temperature=self.opened.temperature)
+        """The loss in nats per text, over texts whose label the classifier has; nan if there are none."""
+        known = self.targets < len(self.opened.labels)
+        return calibration.log_loss(self.logits[known], self.targets[known], temperature=self.opened.temperature)
 
     def evaluation(self, names: Sequence[str] | None = None) -> Evaluation:
         """names: of the labels, as displayed. Calibration is measured on the most likely labels, including undecided ones."""

@@ -14,7 +14,7 @@ from seqcli.interfaces import SILENT, Reporter
 from seqcli.metrics import classifier
 from seqcli.system import clock
 from seqcli.tasks.classification import summary
-from seqcli.tasks.classification.data import LabelledFiles, split, weights_of_labels
+from seqcli.tasks.classification.data import JUDGED, LabelledFiles, split, weights_of_labels
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier
 from seqcli.tasks.classification.train import TrainingTexts, made_before, train_classifier
 from seqcli.tasks.initial_model import InitialModel
@@ -149,8 +149,7 @@ def _read(
         if judged.targets.min() >= len(texts.labels):
             cure = f"{nearest(judged.labels[-1], texts.labels)}, or use --label-map"
             raise InputError("no text has a label of the training data", where=where, cure=cure)
-        effect = "counted as wrong and left out of the loss"
-        judged.note_unknown(len(texts.labels), to="the training data", effect=effect, where=where, reporter=reporter)
+        judged.note_unknown(len(texts.labels), to="the training data", effect=JUDGED, where=where, reporter=reporter)
     else:
         texts, judged = split(texts, seed=options.given_seed or 0, reporter=reporter)
     reporter.note(summary.texts(texts, judged))
