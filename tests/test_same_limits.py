@@ -54,6 +54,29 @@ def test_an_option_has_the_range_of_its_setting(verb, field):
     assert option.parser.rule == field.metadata["rule"]
 
 
+@pytest.mark.parametrize(
+    "settings, options, told",
+    [
+        ({"precision": "int2"}, ["--precision", "int2"], "auto, fp32, bf16, fp16, int8, int4"),
+        ({"threads": 0}, ["--threads", 0], "must be 1 to 1,024, got"),
+        ({"threads": "two"}, ["--threads", "two"], "1 to 1,024, got 'two'"),
+        ({"device": "gpu"}, ["--device", "gpu"], "no such device: 'gpu'; use auto, cpu, cuda, cuda:N or mps"),
+    ],
+)
+def test_what_load_refuses(here, translator, settings, options, told):
+    with pytest.raises(UsageError) as error:
+        seqcli.load(str(translator), **settings)
+    done = here("translate", "a", "-m", translator, *options)
+    assert done.code == error.value.exit_code == 2 and done.err.count("\n") == 1
+    assert told in str(error.value) and told.split(", got")[0] in done.err
+
+
+@pytest.mark.parametrize("labels", ["0=bad", {"0": 1}, {0: "bad"}])
+def test_a_label_map_is_one_of_strings(tmp_path, labels):
+    with pytest.raises(UsageError, match="label_map must map labels to names; for example"):
+        seqcli.train_classifier("no.tsv", str(tmp_path / "m"), label_map=labels)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1, 1.5, "3", True])
 def test_arguments_that_are_no_settings(models, value):
     lm = seqcli.load(str(models("words")))

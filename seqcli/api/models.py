@@ -68,6 +68,7 @@ from seqcli.tasks.language.adaptive import adapting
 from seqcli.tasks.language.load import named, open_model
 from seqcli.tasks.language.tokenize import shown_pieces
 from seqcli.tasks.model_names import folder_of
+from seqcli.tasks.training_options import PRECISIONS
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ def load(
 
     A model is pickled as its place and these arguments, and opened again where it is unpickled: by its absolute path, or from the hub.
     """
+    ranges.chosen("precision", precision, PRECISIONS)
+    if threads is not None:
+        ranges.checked("threads", threads, ranges.THREADS)
     given = path_of(model)
     path = sources.located(given, reporter=SILENT)
     settings: dict[str, Any] = {"device": device, "precision": precision, "threads": threads, "encoding": encoding}

@@ -133,7 +133,13 @@ class LabelMap:
 
     @classmethod
     def of(cls, names: Mapping[str, str] | None) -> LabelMap | None:
-        """The map for these names; None for None."""
+        """The map for these names; None for None. Raises UsageError for what is not a mapping of strings."""
+        if names is not None and not (
+            isinstance(names, Mapping) and all(isinstance(each, str) for pair in names.items() for each in pair)
+        ):
+            raise UsageError(
+                "label_map must map labels to names", cure='for example {"0": "negative", "1": "positive"}'
+            )
         return None if names is None else cls(names)
 
     def __call__(self, label: str) -> str:

@@ -40,6 +40,9 @@ def place(device: str = "auto", precision: str = "auto", *, threads: int | None 
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         where = torch.device(device)
+    except (RuntimeError, TypeError):  # lists devices of every build of PyTorch
+        raise UsageError(f"no such device: {device!r}", cure="use auto, cpu, cuda, cuda:N or mps") from None
+    try:
         if where.type == "cuda" and not torch.cuda.is_available():
             raise RuntimeError("no CUDA device")
         if where.type == "cuda" and torchrun.world() > 1:
