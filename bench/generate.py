@@ -29,7 +29,12 @@ from seqcli.interfaces import OpenModel
 from seqcli.text import BOS_ID, UNK_ID
 
 PROMPT, NEW = 16, 64
-BYTES = {"fp32": 4, "int8": 1, "int4": 0.5 + 4 / 32}  # of a weight; int4 has two bfloat16 numbers for each 32
+BYTES = {
+    "fp32": 4,
+    "int8": 1,
+    "w8a8": 1,
+    "int4": 0.5 + 4 / 32,
+}  # of a weight; int4 has two bfloat16 numbers for each 32
 
 
 @torch.inference_mode()
@@ -112,7 +117,7 @@ def against_ctranslate2(all_rows: list[int], *, runs: int, threads: int) -> None
             for name, speed in speeds.items():
                 precision = name.split()[1]
                 roof = rows * read / (matrices * BYTES[precision])
-                other = name.replace("seqcli", "ctranslate2") if precision != "int4" else "seqcli int8"
+                other = "seqcli int8" if precision == "int4" else f"ctranslate2 {precision.replace('w8a8', 'int8')}"
                 ratio = "" if other == name else f"{speed / speeds[other]:>8.2f} x {other}"
                 print(f"{rows:>3} rows  {name:20}{speed:>10.1f} tokens/s{speed / roof:>8.0%} of the roofline{ratio}")
 

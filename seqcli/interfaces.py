@@ -140,7 +140,7 @@ class Scorer(Protocol):
 
     @property
     def precision(self) -> str:
-        """Precision of the matrix products: fp32, bf16, int8 or int4."""
+        """Precision of the matrix products: fp32, bf16, int8, w8a8 or int4."""
 
     def score(self, batch: TokenBatch, *, context: np.ndarray | None = None, rank: bool = False) -> Scores:
         """Scores every token of every row; `context` (int32 [C]) precedes each row and is not scored."""

@@ -97,7 +97,7 @@ def load(
 ) -> Model:  # fmt: skip
     """The model in a folder, an ARPA file, a fastText model or a file of word vectors, a model of the Hugging Face hub ("hf:NAME@REVISION"), or a sample model by its name ("sample-english"): a `LanguageModel`, `Classifier`, `Translator` or `Embeddings` by its task.
 
-    device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8", "int4") and threads apply to neural models; encoding is
+    device ("cpu", "cuda", "auto"), precision ("fp32", "bf16", "int8", "w8a8", "int4") and threads apply to neural models; encoding is
     that of an ARPA file that is not UTF-8. Raises ModelError if the path is not a model or the model is damaged.
 
     A model is pickled as its place and these arguments, and opened again where it is unpickled: by its absolute path, or from the hub.

@@ -31,9 +31,9 @@ class Machine:
     precision: Annotated[
         str | None,
         typer.Option(
-            parser=choice("auto", "fp32", "bf16", "fp16", "int8", "int4"),
+            parser=choice("auto", "fp32", "bf16", "fp16", "int8", "w8a8", "int4"),
             metavar="TYPE",
-            help="Number type for neural models: auto, fp32, bf16, fp16, int8 or int4 (CPU inference only).  [default: auto for training, else fp32]",
+            help="Number type for neural models: auto, fp32, bf16, fp16, or for CPU inference int8, w8a8 (activations, too) or int4.  [default: auto for training, else fp32]",
         ),
     ] = None
     threads: Annotated[

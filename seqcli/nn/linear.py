@@ -6,6 +6,8 @@ In training, a `Linear` is PyTorch's. For inference its weights are packed (`hol
   matrix-vector product; for many rows float32 gains as much on non-Intel processors with MKL, and bfloat16 10 % (docs/LOG.md has the
   figures).
 - int8 quantizes only the weights: w = scale of the output channel x integer in [-127, 127]. Products are computed in bfloat16.
+- w8a8 also quantizes the activations, each row of x with a scale of its own, so that the processor's products of 8-bit integers (VNNI)
+  are used: for one row 1.3 to 1.6 times as fast as int8, for 8 or more twice and more. Results are float32.
 - int4 also quantizes only the weights: w = scale of its group x (integer in [0, 15] - 8) + offset of its group, where a group is 32
   weights of one output channel. A single row is limited by memory bandwidth, so int4 is twice as fast as int8; for many rows it is
   slower than bfloat16.
@@ -23,6 +25,7 @@ _FEW = 16  # maximum number of rows for which an int8 product is faster than cas
 _GROUP, _PANEL = 32, 16  # weights per scale, and output channels per block of PyTorch's int4 kernel
 _CLIPPED = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # fractions of the range of a group that are tried
 INT4: torch.dtype = torch.int4  # type: ignore[attr-defined]  # missing in PyTorch's stubs
+W8A8 = torch.qint8
 WEIGHTS_ALONE = (torch.int8, INT4)  # dtypes of weights with products in bfloat16
 _STRIDE = 16  # PyTorch's int8 kernel reads this many numbers at a time, beyond the end of a row that is not a multiple
 
@@ -47,6 +50,8 @@ class Linear(nn.Linear):
         bias = None if self.bias is None else self.bias.detach().to(multiplied_in(dtype))
         if dtype == INT4 and weight.shape[1] % _GROUP == 0:
             self._product = _Int4(weight, bias)
+        elif dtype == W8A8:
+            self._product = _W8A8(weight, bias)
         elif dtype in WEIGHTS_ALONE:
             self._product = _Int8(weight, bias)
         elif weight.device.type == "cpu" and _laid_out(dtype):
@@ -65,7 +70,7 @@ def hold(model: nn.Module, dtype: torch.dtype) -> None:
 
 def multiplied_in(dtype: torch.dtype) -> torch.dtype:
     """The dtype of products with weights held in `dtype`."""
-    return torch.bfloat16 if dtype in WEIGHTS_ALONE else dtype
+    return torch.bfloat16 if dtype in WEIGHTS_ALONE else torch.float32 if dtype == W8A8 else dtype
 
 
 class _Plain:
@@ -105,8 +110,7 @@ def _laid_out(dtype: torch.dtype) -> bool:
 
 class _Int8:
     def __init__(self, weight: Tensor, bias: Tensor | None):
-        scale = weight.abs().amax(dim=1).clamp_min(1e-12) / 127
-        self._weight = (weight / scale[:, None]).round_().to(torch.int8)  # [out, D]
+        self._weight, scale = in_8_bits(weight)
         self._scale, self._bias = scale.to(torch.bfloat16), bias  # [out]
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -116,6 +120,35 @@ class _Int8:
         else:
             y = F.linear(rows, self._weight.to(torch.bfloat16)) * self._scale
         return (y if self._bias is None else y + self._bias).view(*x.shape[:-1], -1)
+
+
+class _W8A8:
+    """oneDNN has fast kernels for unsigned activations only, so their integers in [-127, 127] are shifted by 128."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None):
+        quantised, self._scale = in_8_bits(weight)
+        self._weight = torch.ops.onednn.qlinear_prepack(quantised, None)
+        self._zeros = torch.zeros(len(weight), dtype=torch.int64)
+        self._bias = bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        rows = x.float().reshape(-1, x.shape[-1])
+        count = len(rows)
+        if more := _rounded(count) - count:
+            rows = F.pad(rows, (0, 0, 0, more))
+        scale = rows.abs().amax(dim=1, keepdim=True).clamp_min_(1e-12).div_(127)
+        shifted = (rows / scale).round_().add_(128).to(torch.uint8)
+        y = torch.ops.onednn.qlinear_pointwise(
+            shifted, 1.0, 128, self._weight, self._scale, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
+        ).mul_(scale)  # fmt: skip
+        y = y if self._bias is None else y.add_(self._bias)
+        return y[:count].view(*x.shape[:-1], y.shape[-1])
+
+
+def in_8_bits(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """int8 [out, D] in [-127, 127], and the scales of the output channels, float32 [out], of weights [out, D]."""
+    scale = weight.float().abs().amax(dim=1).clamp_min(1e-12) / 127
+    return (weight / scale[:, None]).round_().to(torch.int8), scale
 
 
 class _Int4:

@@ -15,7 +15,7 @@ from seqcli.tasks.initial_embeddings import InitialEmbeddings
 from seqcli.tasks.language.data import TokenizerChoice, check_readable
 from seqcli.training.config import Request, requests
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "w8a8", "int4")
 _RANGES = {
     "epochs": ranges.EPOCHS,
     "steps": ranges.STEPS,
@@ -152,7 +152,7 @@ class TrainingOptions:
             from seqcli.training import recorder
 
             recorder.check_tensorboard()
-        if self.precision in ("fp16", "int8", "int4"):
+        if self.precision in ("fp16", "int8", "w8a8", "int4"):
             raise UsageError(f"--precision {self.precision} is for inference only", cure="train with bf16 or fp32")
 
     def check_processes(self, models: int, *, cure: str = "give one --arch, or do not use torchrun") -> None:

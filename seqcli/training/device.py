@@ -7,19 +7,20 @@ from dataclasses import dataclass
 import torch
 
 from seqcli.errors import UsageError
-from seqcli.nn.linear import INT4
+from seqcli.nn.linear import INT4, W8A8
 from seqcli.nn.threads import choose as choose_threads
 from seqcli.system import torchrun
 
 PRECISIONS = {
-    "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8, "int4": INT4,
+    "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8, "w8a8": W8A8,
+    "int4": INT4,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Device, dtype and threads. autocast computes matrix products in `dtype`; weights and sums stay in float32. int8
-    and int4 are for inference only."""
+    """Device, dtype and threads. autocast computes matrix products in `dtype`; weights and sums stay in float32. int8,
+    w8a8 and int4 are for inference only."""
 
     device: torch.device
     dtype: torch.dtype
@@ -55,8 +56,10 @@ def place(device: str = "auto", precision: str = "auto", *, threads: int | None 
         ) from None
     if where.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # otherwise recurrent layers would multiply in TF32 instead of fp32
-    if precision in ("int8", "int4") and where.type != "cpu":
+    if precision in ("int8", "w8a8", "int4") and where.type != "cpu":
         raise UsageError(f"--precision {precision} needs the CPU, not {where.type}", cure="use --precision bf16")
+    if precision == "w8a8" and not torch.cpu._is_vnni_supported():
+        raise UsageError("--precision w8a8 is not supported by this CPU", cure="use --precision int8")
     if precision == "fp16" and where.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():
         raise UsageError(
             "--precision fp16 is not supported by this CPU", cure="use --precision bf16"

@@ -8,10 +8,11 @@ import torch
 
 from seqcli import catalog
 from seqcli.errors import UsageError
-from seqcli.nn.linear import INT4, Linear, _rounded, grouped_in_4_bits
+from seqcli.nn.linear import INT4, W8A8, Linear, _rounded, grouped_in_4_bits
 from seqcli.token_batch import TokenBatch
 from seqcli.training.device import place
 
+VNNI = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="a processor with VNNI")
 NETWORKS = [arch for arch in catalog.architectures("language") if arch != "ngram"]
 
 
@@ -19,7 +20,14 @@ NETWORKS = [arch for arch in catalog.architectures("language") if arch != "ngram
 @pytest.mark.parametrize("rows", [1, 3, 40])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
-    "dtype, error", [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.int8, 3e-2), (INT4, 0.15)]
+    "dtype, error",
+    [
+        (torch.float32, 1e-5),
+        (torch.bfloat16, 2e-2),
+        (torch.int8, 3e-2),
+        pytest.param(W8A8, 3e-2, marks=VNNI),
+        (INT4, 0.15),
+    ],
 )
 def test_a_held_product_is_the_product(dtype, error, bias, rows, width, out):
     torch.manual_seed(0)
@@ -39,17 +47,18 @@ def test_few_numbers_of_rows_reach_onednn():
     assert rounded[:16] == list(range(1, 17)) and len(set(rounded)) < 90
 
 
-def test_a_row_is_the_same_among_any_number():
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(W8A8, marks=VNNI)])
+def test_a_row_is_the_same_among_any_number(dtype):
     torch.manual_seed(0)
-    linear, x = Linear(24, 40), torch.randn(77, 24)
-    linear.hold(torch.float32)
+    linear, x = Linear(24, 40), torch.randn(77, 24) * torch.arange(1, 78)[:, None]
+    linear.hold(dtype)
     with torch.inference_mode():
         for rows in (1, 15, 17, 33, 70, 77):
             torch.testing.assert_close(linear(x[:rows]), linear(x)[:rows], rtol=1e-5, atol=1e-6)
         assert linear(x[:0]).shape == (0, 40) and linear(x.reshape(7, 11, 24)).shape == (7, 11, 40)
 
 
-@pytest.mark.parametrize("dtype", [torch.int8, INT4])
+@pytest.mark.parametrize("dtype", [torch.int8, pytest.param(W8A8, marks=VNNI), INT4])
 def test_a_channel_of_zeros_stays_zero(dtype):
     linear = Linear(32, 4, bias=False)
     with torch.no_grad():
@@ -61,7 +70,10 @@ def test_a_channel_of_zeros_stays_zero(dtype):
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
-@pytest.mark.parametrize("precision, error", [("fp32", 1e-5), ("bf16", 0.1), ("int8", 0.1), ("int4", 0.4)])
+@pytest.mark.parametrize(
+    "precision, error",
+    [("fp32", 1e-5), ("bf16", 0.1), ("int8", 0.1), pytest.param("w8a8", 0.1, marks=VNNI), ("int4", 0.4)],
+)
 def test_a_placed_network_scores_and_steps_as_before(arch, precision, error):
     name, presets = catalog.presets("language", arch)
     module = catalog.load("models", name)
@@ -105,7 +117,25 @@ def test_int4_multiplies_by_what_its_numbers_stand_for(outside):
     assert (rounded <= step / 12**0.5 * 1.2).all()  # of a uniform error, and clipping has not made it worse
 
 
-@pytest.mark.parametrize("precision", ["int8", "int4"])
+@VNNI
+def test_w8a8_multiplies_integers():
+    """Row by row and channel by channel: a scale times a scale times the product of whole numbers, which is exact."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(3, 40) * torch.tensor([[1], [1000], [0]]), torch.randn(7, 40)
+    linear = Linear(40, 7, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(weight)
+    linear.hold(W8A8)
+    rows, channels = (
+        np.maximum(abs(part.numpy()).max(1, keepdims=True), 1e-12) / np.float32(127) for part in (x, weight)
+    )
+    whole = [np.rint(part.numpy() / scale).astype(np.int64) for part, scale in ((x, rows), (weight, channels))]
+    expected = (whole[0] @ whole[1].T) * rows.astype(float) * channels.T
+    with torch.inference_mode():
+        np.testing.assert_allclose(linear(x).numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["int8", "w8a8", "int4"])
 def test_integers_are_for_processors(precision):
     with pytest.raises(UsageError, match=precision):
         place("meta", precision)
