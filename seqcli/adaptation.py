@@ -67,7 +67,7 @@ class Dynamic:
     @classmethod
     def of(cls, *, scaled: bool, **given: Any) -> Dynamic:
         """With the default learning rate of steps that are scaled, or are not."""
-        return cls(**{"learning_rate": 0.001} | given) if scaled else cls(**given)
+        return cls(**{"learning_rate": 0.0003} | given) if scaled else cls(**given)
 
     def label(self, *, scaled: bool) -> str:
         """For the signature: its kind and settings."""

@@ -72,7 +72,7 @@ def test_an_option_that_no_model_uses_is_noted(here, model, network):
 
 def test_steps_are_scaled_by_statistics_of_a_file(here, network, corpus):
     given = corpus_of(here, *TEXT, "-m", network, "--dynamic", "--statistics", corpus)
-    assert "|dynamic:rms,rate=0.001," in given["signature"]
+    assert "|dynamic:rms,rate=0.0003," in given["signature"]
 
 
 def test_python_gives_the_same_numbers(here, network, model):

@@ -55,7 +55,7 @@ class Adaptation:
         float | None,
         typer.Option(
             parser=number(ranges.LEARNING_RATE),
-            help="Learning rate of --dynamic.  [default: 0.05; with --statistics 0.001]",
+            help="Learning rate of --dynamic.  [default: 0.05; with --statistics 0.0003]",
         ),
     ] = None
     decay: Annotated[
