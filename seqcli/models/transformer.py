@@ -28,7 +28,6 @@ from seqcli.ranges import each, fraction, one_of, setting
 from seqcli.text import BOS_ID
 
 TASK = "language"
-_ACTIVATIONS = 1 << 22  # of a hidden layer when it is asked: what the cache holds, and the allocator keeps
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Transformer(NeuralLanguageModel):
         if max(config.impossible, default=0) >= vocab_size:
             raise ValueError(f"impossible token {max(config.impossible)} of {vocab_size}")
         self.window, self.impossible = config.window, config.impossible
-        self.batch_tokens = max(256, min(self.batch_tokens, _ACTIVATIONS // config.inner))
+        self.batch_tokens = min(self.batch_tokens, config.inference_tokens)
         self.body = TransformerStack(config, vocab_size=vocab_size)
         width = ((config.tied or config.head_transform) and config.embedding_width) or config.width
         self.transform = HeadTransform(config, width=width) if config.head_transform else None

@@ -71,6 +71,7 @@ class TransformerClassifier(NeuralClassifier):
     def __init__(self, config: Config, *, vocab_size: int, labels: int):
         super().__init__()
         self.window, self.closed = config.window, config.closed
+        self.batch_tokens = min(self.batch_tokens, config.inference_tokens)
         self.word_dropout, self._causal = config.word_dropout, config.causal
         self.body = TransformerStack(config, vocab_size=vocab_size)
         self.pooling = Pooling(config.pooling, config.width)

@@ -48,6 +48,7 @@ class TransformerEncoder(NeuralEncoder):
     def __init__(self, config: Config, *, vocab_size: int):
         super().__init__()
         self.window = min(config.longest or config.window, config.window)
+        self.batch_tokens = min(self.batch_tokens, config.inference_tokens)
         self.closed, self.normalised = config.closed, config.normalised
         self.body = TransformerStack(config, vocab_size=vocab_size)
         self.pooling = Pooling(config.pooling, config.width)

@@ -88,8 +88,9 @@ class _OneDNN:
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.to(self._weight.dtype).reshape(-1, x.shape[-1])
         count = len(rows)
-        if more := _rounded(count) - count:
-            rows = F.pad(rows, (0, 0, 0, more))
+        if (rounded := _rounded(count)) != count:
+            given, rows = rows, rows.new_empty(rounded, rows.shape[1])
+            rows[:count], rows[count:] = given, 0
         y = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
         return y[:count].view(*x.shape[:-1], y.shape[-1])
 

@@ -30,6 +30,7 @@ NORMS = ("rms", "layer")
 NORM_PLACES = ("pre", "post")
 ACTIVATIONS = ("swiglu", "gelu", "gelu_exact", "silu", "relu2", "relu")
 BIASES = ("as_bias", "qkv", "all")
+_ACTIVATIONS = 1 << 22  # of a hidden layer at a time in inference: what the cache holds, and the allocator keeps
 _EPSILON = {"rms": 1e-6, "layer": 1e-5}
 
 
@@ -111,6 +112,11 @@ class TransformerConfig:
         if self.hidden or self.activation != "swiglu":
             return self.hidden or 4 * self.width
         return round(self.width * 8 / 3 / 32) * 32 or 32
+
+    @property
+    def inference_tokens(self) -> int:
+        """Tokens per pass in inference: long passes fall out of the cache, and rows of different lengths are padded more."""
+        return max(256, _ACTIVATIONS // self.inner)
 
     @property
     def resolved(self) -> dict[str, Any]:
