@@ -83,7 +83,7 @@ class TransformerClassifier(NeuralClassifier):
         initialise(self, depth=config.layers)
 
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
-        x, _ = self.body(tokens, real=None if self._causal else real)
+        x, _ = self.body(tokens, real=None if self._causal else real, queries=self.pooling.queries)
         x = self.pooling(x, real)
         return self.dropout(x if self.transform is None else self.transform(x))
 

@@ -58,7 +58,7 @@ class TransformerEncoder(NeuralEncoder):
         return self.body.layers[0].feedforward.out.held
 
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
-        return self.pooling(self.body(tokens, real=real)[0], real)
+        return self.pooling(self.body(tokens, real=real, queries=self.pooling.queries)[0], real)
 
 
 def load(settings: Mapping, named: Mapping[str, np.ndarray], *, vocab_size: int) -> TransformerEncoder:

@@ -39,10 +39,11 @@ class SelfAttention(nn.Module):
         self.out = Linear(heads * head_width, width, bias=out_bias)
 
     def forward(
-        self, x: Tensor, *, turn: tuple[Tensor, Tensor] | None, cache: KVCache | None, mask: Tensor | None, layer: int
-    ) -> Tensor:
+        self, x: Tensor, *, turn: tuple[Tensor, Tensor] | None, cache: KVCache | None, mask: Tensor | None, layer: int,
+        queries: int | None = None,
+    ) -> Tensor:  # fmt: skip
         """x [B, T, D] -> [B, T, D]. turn: rotary positions of these tokens; cache: keys and values of earlier tokens;
-        mask: bool [B or 1, 1, T, S], None for a causal mask."""
+        mask: bool [B or 1, 1, T, S], None for a causal mask; queries: return the features of only so many tokens, the first."""
         rows, count, _ = x.shape
         qkv = self.qkv(x)
         if not self.training:
@@ -59,6 +60,9 @@ class SelfAttention(nn.Module):
         causal = mask is None and count > 1
         if recording.wanted(recording.SELF):
             recording.add(recording.SELF, Projected(q, k, v, mask, causal))
+        if queries is not None:
+            q = q[:, :, :queries]
+            count = q.shape[2]
         y = attend(q, k, v, mask=mask, causal=causal, dropped=self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).reshape(rows, count, self.heads * self.head_width))
 

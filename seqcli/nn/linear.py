@@ -7,7 +7,7 @@ In training, a `Linear` is PyTorch's. For inference its weights are packed (`hol
   figures).
 - int8 quantizes only the weights: w = scale of the output channel x integer in [-127, 127]. Products are computed in bfloat16.
 - w8a8 also quantizes the activations, each row of x with a scale of its own, so that the processor's products of 8-bit integers (VNNI)
-  are used: for one row 1.3 to 1.6 times as fast as int8, for 8 or more twice and more. Results are float32.
+  are used: as fast as int8 for one row, 1.7 times as fast for 8 or more. Results are float32.
 - int4 also quantizes only the weights: w = scale of its group x (integer in [0, 15] - 8) + offset of its group, where a group is 32
   weights of one output channel. A single row is limited by memory bandwidth, so int4 is twice as fast as int8; for many rows it is
   slower than bfloat16.

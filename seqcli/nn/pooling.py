@@ -21,6 +21,11 @@ class Pooling(nn.Module):
         if "attention" in kinds:
             self.attention = Linear(width, 1, bias=False)
 
+    @property
+    def queries(self) -> int | None:
+        """How many tokens it reads, from the first on; None: all."""
+        return 1 if self.kinds == ("first",) else None
+
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         return torch.cat([getattr(self, f"_{kind}")(x, real) for kind in self.kinds], dim=-1)
 

@@ -184,16 +184,26 @@ class Layer(nn.Module):
         self.feedforward = FeedForward(width, shape.inner, activation=shape.activation, bias=bias)
         self.dropout = Dropout(shape.dropout)
 
-    def forward(self, x: Tensor, *, memory: Memory | None, layer: int, **attending) -> Tensor:
-        x = self._around(x, self.attention_norm, lambda x: self.attention(x, layer=layer, **attending))
+    def forward(
+        self, x: Tensor, *, memory: Memory | None, layer: int, queries: int | None = None, **attending
+    ) -> Tensor:
+        """queries: return the features of only so many tokens, the first."""
+
+        def attention(x: Tensor) -> Tensor:
+            return self.attention(x, layer=layer, queries=queries, **attending)
+
+        x = self._around(x, self.attention_norm, attention, queries=queries)
         if memory is not None:
             x = self._around(x, self.cross_norm, lambda x: self.cross(x, memory, layer=layer))
         return self._around(x, self.feedforward_norm, self.feedforward)
 
-    def _around(self, x: Tensor, norm: nn.Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+    def _around(
+        self, x: Tensor, norm: nn.Module, sublayer: Callable[[Tensor], Tensor], *, queries: int | None = None
+    ) -> Tensor:
+        kept = x[:, :queries]
         if self.post:
-            return norm(x + self.dropout(sublayer(x)))
-        return x + self.dropout(sublayer(norm(x)))
+            return norm(kept + self.dropout(sublayer(x)))
+        return kept + self.dropout(sublayer(norm(x)))
 
 
 class TransformerStack(nn.Module):
@@ -224,12 +234,13 @@ class TransformerStack(nn.Module):
 
     def forward(
         self, tokens: Tensor, cache: KVCache | None = None, *, real: Tensor | None = None, memory: Memory | None = None,
-        masked: tuple[Tensor, Tensor] | None = None,
+        masked: tuple[Tensor, Tensor] | None = None, queries: int | None = None,
     ) -> tuple[Tensor, KVCache | None]:  # fmt: skip
         """tokens int64 [B, T] -> [B, T, D]; with a cache, the tokens follow those in it, and it is updated.
 
         real: bool [B, T], the tokens that are attended to; memory: of the sources, B rows; masked: bool [B, T], the masked tokens,
-        and the embedding [D] of the mask.
+        and the embedding [D] of the mask; queries: return the features of only so many tokens, the first, so that the last layer does
+        nothing for the others.
         """
         if cache is None:
             mask = None if real is None else real[:, None, None]  # [B, 1, 1, T]
@@ -243,7 +254,8 @@ class TransformerStack(nn.Module):
                 each[:, :, None] for each in turns(place, self.head_width, rotary=self.rotary)
             )  # [B or 1, T, 1, K]
         for index, layer in enumerate(self.layers):
-            x = layer(x, turn=turn, cache=cache, mask=mask, memory=memory, layer=index)
+            kept = queries if index == len(self.layers) - 1 else None
+            x = layer(x, turn=turn, cache=cache, mask=mask, memory=memory, layer=index, queries=kept)
         return self.norm(x), cache
 
     def _embedded(self, tokens: Tensor, place: Tensor, masked: tuple[Tensor, Tensor] | None) -> Tensor:

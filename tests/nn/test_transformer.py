@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqcli.models import transformer
+from seqcli.models import transformer, transformer_classifier
 from seqcli.nn.positions import rotate, turns
 from seqcli.token_batch import TokenBatch
 
@@ -142,3 +142,25 @@ def test_generation_beyond_the_window_goes_on():
 def test_settings_that_do_not_fit_together_are_named(settings, told):
     with pytest.raises(ValueError, match=told):
         transformer.Config(**settings)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("place", ["pre", "post"])
+@pytest.mark.parametrize("positions", ["rotary", "learned"])
+def test_the_features_of_the_first_tokens_alone_are_those_among_all(place, positions, causal):
+    model = model_of(norm_place=place, positions=positions)
+    tokens = torch.randint(3, V, (3, 7))
+    real = None if causal else torch.arange(7) < torch.tensor([[7], [4], [1]])
+    every, _ = model.body(tokens, real=real)
+    for queries in (1, 3):
+        first, _ = model.body(tokens, real=real, queries=queries)
+        torch.testing.assert_close(first, every[:, :queries], rtol=1e-5, atol=1e-5)
+
+
+def test_a_classifier_that_reads_the_first_token_gives_what_it_gives_by_all_features():
+    config = transformer_classifier.Config(width=16, layers=2, heads=4, pooling=("first",), transform="tanh")
+    model = transformer_classifier.build(config, vocab_size=V, labels=3).eval()
+    tokens = torch.randint(3, V, (4, 9))
+    real = torch.ones(tokens.shape, dtype=torch.bool)
+    wanted = model.transform(model.body(tokens, real=real)[0][:, 0])
+    torch.testing.assert_close(model.features(tokens, real), wanted, rtol=1e-5, atol=1e-5)
