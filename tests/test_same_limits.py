@@ -57,7 +57,7 @@ def test_an_option_has_the_range_of_its_setting(verb, field):
 @pytest.mark.parametrize(
     "settings, options, told",
     [
-        ({"precision": "int2"}, ["--precision", "int2"], "auto, fp32, bf16, fp16, int8, int4"),
+        ({"precision": "int2"}, ["--precision", "int2"], "auto, fp32, bf16, fp16, int8, w8a8, int4"),
         ({"threads": 0}, ["--threads", 0], "must be 1 to 1,024, got"),
         ({"threads": "two"}, ["--threads", "two"], "1 to 1,024, got 'two'"),
         ({"device": "gpu"}, ["--device", "gpu"], "no such device: 'gpu'; use auto, cpu, cuda, cuda:N or mps"),

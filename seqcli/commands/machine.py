@@ -94,3 +94,6 @@ class BatchMachine(Machine):
             raise UsageError(f"--device {self.device} cannot be combined with --ray", cure="use cpu, cuda or auto")
         if self.precision == "auto":
             raise UsageError("--precision auto cannot be combined with --ray", cure="name the precision, such as bf16")
+        from seqcli.system import cluster
+
+        cluster.check_installed()

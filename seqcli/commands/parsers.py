@@ -81,7 +81,6 @@ def ray_cluster(text: str) -> str:
     """`local`, or the address of a Ray cluster."""
     from seqcli.system import cluster
 
-    cluster.check_installed()
     if text != cluster.LOCAL and not re.fullmatch(r"[\w.-]+:\d+", text, re.ASCII):
         raise typer.BadParameter(f"{text!r} is neither local nor HOST:PORT, the address that `ray start --head` prints")
     return text
