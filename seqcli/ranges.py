@@ -194,6 +194,11 @@ def chosen(name: str, value: Any, known: Sequence[str]) -> Any:
     return value
 
 
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def exclusive(some: Mapping[str, object], others: Mapping[str, object]) -> None:
     """Options by name, None where one was not given. Raises UsageError where there are given ones on both sides."""
     given = [[name for name, value in options.items() if value is not None] for options in (some, others)]

@@ -55,6 +55,17 @@ class Done(NamedTuple):
         return [line.split("\t") for line in self.out.split("\n")[:-1]]
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """PyTorch in one thread: so little work is slower in two."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("corpus") / "corpus.txt"

@@ -293,7 +293,7 @@ class LanguageModel(_Pickled):
         }  # fmt: skip
         ranges.exclusive(drawing, {"beam_size": beam_size})
         settings = GenerationSettings(
-            policy=Policy(**_given(drawing)), max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size,
+            policy=Policy(**ranges.given(drawing)), max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size,
             stop=tuple(_listed(stop)), seed=seed,
         )  # fmt: skip
 
@@ -539,12 +539,8 @@ def _listed(texts: Texts) -> list[str]:
 
 
 def _aligned(others: Texts, texts: Sequence[str], what: str) -> list[str]:
-    """`given` as a list with one entry per text. Raises InputError where the numbers differ."""
+    """`others` as a list with one entry per text. Raises InputError where the numbers differ."""
     listed = _listed(others)
     if len(listed) != len(texts):
         raise InputError(f"{len(listed)} {what} for {len(texts)} texts", cure="give one for each text")
     return listed
-
-
-def _given(options: Mapping[str, T | None]) -> dict[str, T]:
-    return {name: value for name, value in options.items() if value is not None}

@@ -30,11 +30,8 @@ from seqcli.token_batch import padded
 _AT_ONCE = 1 << 22  # maximum number of logits held at a time
 _REMEMBERED = 1 << 13  # hypotheses whose texts are cached, to be extended by others
 
-END, STOP, LENGTH = (
-    "end",
-    "stop",
-    "length",
-)  # `</s>` was generated, a stop string was found, or the maximum number of tokens was reached
+# `</s>` was generated, a stop string was found, or the maximum number of tokens was reached
+END, STOP, LENGTH = "end", "stop", "length"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,18 @@ from seqcli.decoding.sampling import numbers, sample
 from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenTranslator
-from seqcli.ranges import BEAM, LENGTH_PENALTY, LENGTH_RATIO, NO_REPEAT_NGRAM, SEED, check, checked, exclusive, ranged
+from seqcli.ranges import (
+    BEAM,
+    LENGTH_PENALTY,
+    LENGTH_RATIO,
+    NO_REPEAT_NGRAM,
+    SEED,
+    check,
+    checked,
+    exclusive,
+    given,
+    ranged,
+)
 from seqcli.results.translation import Hypothesis, Translation
 from seqcli.text import EOS_ID, UNK_ID, one_line
 from seqcli.token_batch import TokenBatch, of_like_length
@@ -80,9 +91,7 @@ def settings(*, searching: Mapping[str, Any], drawing: Mapping[str, Any], **othe
     policy) selects sampling, which cannot be combined with `searching` (beam_size, n_best, length_penalty); the beam
     is 5, or n_best if that is more."""
     exclusive(drawing, searching)
-    searched, drawn = (
-        {name: value for name, value in options.items() if value is not None} for options in (searching, drawing)
-    )
+    searched, drawn = given(searching), given(drawing)
     if drawn:
         return TranslationSettings(num_samples=drawn.pop("num_samples", 1), policy=Policy(**drawn), **others)
     n_best = checked("n_best", searched.get("n_best", 1), BEAM)

@@ -19,7 +19,8 @@ from seqcli.interfaces import Scores
 from seqcli.nn import inference, threads
 from seqcli.nn.continuous_cache import ContinuousCache
 from seqcli.nn.dynamic_evaluation import DynamicWeights
-from seqcli.nn.language_model import NeuralLanguageModel, inference_mode
+from seqcli.nn.language_model import NeuralLanguageModel, inference_mode, window_begins
+from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID
 from seqcli.token_batch import TokenBatch
 
@@ -98,7 +99,7 @@ class AdaptiveNetwork:
         """Features [n, D] and targets [n] of the next tokens of a row, with gradients if the weights are updated."""
         model, state = self._model, None
         learning = self._settings[1] is not None
-        tokens = torch.from_numpy(np.concatenate([[BOS_ID], row]).astype(np.int64)).to(model.device)
+        tokens = to_device(np.concatenate([[BOS_ID], row]).astype(np.int64), model.device)
         for begin, first, end in pieces(len(row), window=model.window, segment=self._segment):
             threads.adapt()
             with torch.enable_grad() if learning else inference_mode(model):
@@ -117,7 +118,7 @@ class AdaptiveNetwork:
         if cache is None or self._cache is None:
             return log_prob
         with torch.inference_mode():
-            cached = self._cache.log_prob(features, targets).cpu().numpy()
+            cached = to_host(self._cache.log_prob(features, targets))
         return cache.mixed(log_prob, cached)
 
     def _dynamic_weights(self) -> DynamicWeights | None:
@@ -147,9 +148,8 @@ def pieces(length: int, *, window: int | None, segment: int) -> Iterator[Piece]:
     if window is None:
         yield from (Piece(first, first, min(first + segment, length)) for first in range(0, length, segment))
         return
-    begins = [*range(0, max(length - window, 0), max(window // 2, 1)), max(length - window, 0)]
     shown = 0
-    for begin in begins:
+    for begin in window_begins(length, window):
         last = min(begin + window, length)
         for first in range(shown, last, segment):
             yield Piece(begin, first, min(first + segment, last))

@@ -92,9 +92,7 @@ def _log_probs(values: Tensor, policy: Sampling) -> Tensor:
     x = x.log_softmax(1)
     if policy.top_p < 1:
         p, order = x.exp().sort(dim=1, descending=True, stable=True)
-        before = torch.cat(
-            [p.new_zeros(len(p), 1), p.cumsum(1)[:, :-1]], dim=1
-        )  # the sum of the preceding probabilities
+        before = torch.cat([p.new_zeros(len(p), 1), p.cumsum(1)[:, :-1]], dim=1)  # sums of preceding probabilities
         inside = before < policy.top_p
         inside[:, 0] = True
         x = x.masked_fill(~torch.empty_like(inside).scatter(1, order, inside), -torch.inf).log_softmax(1)

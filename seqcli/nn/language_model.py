@@ -186,10 +186,16 @@ class NeuralLanguageModel(Network):
         return *self.cross_entropy(features, targets, counted, smoothing=smoothing), state
 
 
+def window_begins(length: int, window: int) -> list[int]:
+    """Where the overlapping windows over `length` positions begin: each half a window after the one before, the last at the end."""
+    last = max(length - window, 0)
+    return [*range(0, last, max(window // 2, 1)), last]
+
+
 def _windows(length: int, window: int, *, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Positions [B, W] of overlapping windows over 0 ... length - 1, and which of them are new, bool. Windows of 4 over 7:
     0123 with all new, 2345 with 4 and 5 new, 3456 with 6 new."""
-    begins = [*range(0, max(length - window, 0), max(window // 2, 1)), max(length - window, 0)]
+    begins = window_begins(length, window)
     shown = 0
     for first in range(0, len(begins), at_once):
         seen = np.array(begins[first : first + at_once])[:, None] + np.arange(min(window, length))

@@ -86,13 +86,20 @@ class _OneDNN:
         self._weight, self._bias = torch.ops.mkldnn._reorder_linear_weight(weight), bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        rows = x.to(self._weight.dtype).reshape(-1, x.shape[-1])
-        count = len(rows)
-        if (rounded := _rounded(count)) != count:
-            given, rows = rows, rows.new_empty(rounded, rows.shape[1])
-            rows[:count], rows[count:] = given, 0
+        rows, count = _rounded_up(x.to(self._weight.dtype))
         y = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
         return y[:count].view(*x.shape[:-1], y.shape[-1])
+
+
+def _rounded_up(x: Tensor) -> tuple[Tensor, int]:
+    """The rows of x [..., D], followed by rows of zeros to a rounded number, and how many are its own."""
+    given = x.reshape(-1, x.shape[-1])
+    count = len(given)
+    if (rounded := _rounded(count)) == count:
+        return given, count
+    rows = given.new_empty(rounded, given.shape[1])
+    rows[:count], rows[count:] = given, 0
+    return rows, count
 
 
 def _rounded(rows: int) -> int:
@@ -133,10 +140,7 @@ class _W8A8:
         self._bias = bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        rows = x.float().reshape(-1, x.shape[-1])
-        count = len(rows)
-        if more := _rounded(count) - count:
-            rows = F.pad(rows, (0, 0, 0, more))
+        rows, count = _rounded_up(x.float())
         scale = rows.abs().amax(dim=1, keepdim=True).clamp_min_(1e-12).div_(127)
         shifted = (rows / scale).round_().add_(128).to(torch.uint8)
         y = torch.ops.onednn.qlinear_pointwise(

@@ -105,7 +105,7 @@ class TrainingOptions:
         """The request for each architecture. options: as settings, None if not given; shared: settings of the
         model that initialises it, and their source."""
         files = [(where, {name: v for name, v in values.items() if name != "seed"}) for where, values in self._files]
-        given = ("options", {name: value for name, value in options.items() if value is not None})
+        given = ("options", ranges.given(options))
         asked = requests(
             task,
             self.arch,

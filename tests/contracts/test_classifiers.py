@@ -27,15 +27,7 @@ ARCHS = catalog.architectures("classification")
 TRAINED = [arch for arch in ARCHS if not catalog.is_counted("classification", arch)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """So little work is slower in two."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def module_of(arch: str):

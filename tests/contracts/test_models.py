@@ -39,15 +39,7 @@ def network(module, config):
     return model
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """So little work is slower in two."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module", params=[*catalog.architectures("language"), "hybrid", "mix"])

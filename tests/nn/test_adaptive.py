@@ -22,12 +22,7 @@ ROWS = [GENERATOR.choice([2, *range(3, V)], size=n).astype(np.int32) for n in (7
 BATCH = TokenBatch.of(ROWS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def network(arch: str):

@@ -194,6 +194,15 @@ def test_ctranslate2_gives_the_scores_of_a_translator(joint, here, tmp_path, tok
         )
 
 
+def sizes_of(task, tokenizer):
+    """The arguments of `build` beside the settings."""
+    sizes = {
+        "language": {}, "classification": {"labels": 3},
+        "translation": {"source_size": tokenizer.vocab_size, "joint": True},
+    }  # fmt: skip
+    return sizes[task] | {"vocab_size": tokenizer.vocab_size}
+
+
 @pytest.mark.parametrize("task, preset, changed, told", [
     ("language", "bert", {"norm_place": "pre"}, "norm_place=pre is not in bert; train with --set norm_place=post"),
     ("classification", "bert", {"pooling": ("mean",)}, "pooling=[\"mean\"] is not in bert; train with --set pooling=[\"first\"]"),
@@ -202,10 +211,7 @@ def test_ctranslate2_gives_the_scores_of_a_translator(joint, here, tmp_path, tok
 ])  # fmt: skip
 def test_what_no_family_holds_is_refused_with_what_to_change(task, preset, changed, told, here, tmp_path, tokenizers):
     tokenizer = tokenizers["words"]
-    sizes = {
-        "language": {}, "classification": {"labels": 3},
-        "translation": {"source_size": tokenizer.vocab_size, "joint": True},
-    }[task] | {"vocab_size": tokenizer.vocab_size}  # fmt: skip
+    sizes = sizes_of(task, tokenizer)
     save(tmp_path / "ours", task, preset, tokenizer, {"unit": "line", "labels": LABELS}, sizes=sizes, **changed)
     done = here("convert", "ours", "theirs", "--to", "hf")
     assert done.code == 4 and told in done.err and [path.name for path in tmp_path.iterdir()] == ["ours"]
@@ -216,10 +222,7 @@ def test_what_no_family_holds_is_refused_with_what_to_change(task, preset, chang
 ])  # fmt: skip
 def test_where_many_settings_differ_the_preset_is_named(task, preset, family, here, tmp_path, tokenizers):
     tokenizer, more = tokenizers["both"], {"objective": "masked"} if task == "language" else {}
-    sizes = {
-        "language": {}, "classification": {"labels": 3},
-        "translation": {"source_size": tokenizer.vocab_size, "joint": True},
-    }[task] | {"vocab_size": tokenizer.vocab_size}  # fmt: skip
+    sizes = sizes_of(task, tokenizer)
     save(tmp_path / "ours", task, preset, tokenizer, {"unit": "line", "labels": LABELS}, sizes=sizes, **more)
     done = here("convert", "ours", "theirs", "--to", "hf")
     assert done.code == 4 and done.err.endswith(f"are not in {family}; train with --preset {family}\n")

@@ -34,14 +34,7 @@ def sentences(count: int, seed: int) -> Pairs:
     return Pairs(*(Texts("".join(line + "\n" for line in side).encode()) for side in (source, target)))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 PAIRS = sentences(400, 1)

@@ -112,7 +112,7 @@ def generate(
     if not source.given and is_interactive():
         source.text = [""]
     settings = GenerationSettings(
-        Policy(**{name: value for name, value in drawing.items() if value is not None}), max_new_tokens=max_new_tokens,
+        Policy(**ranges.given(drawing)), max_new_tokens=max_new_tokens,
         num_samples=num_samples, beam_size=beam_size, stop=tuple(stop or ()), seed=seed,
     )  # fmt: skip
     machine.check_ray(model, alone={"--next": next_ is not None, "--fill": fill})

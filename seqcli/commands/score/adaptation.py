@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -83,8 +83,8 @@ class Adaptation:
     def settings(self) -> tuple[Cache | None, Dynamic | None]:
         from seqcli.adaptation import Cache, Dynamic  # numpy
 
-        cache = _given(weight=self.weight, theta=self.theta, window=self.window)
-        dynamic = _given(learning_rate=self.learning_rate, decay=self.decay, segment=self.segment)
+        cache = ranges.given({"weight": self.weight, "theta": self.theta, "window": self.window})
+        dynamic = ranges.given({"learning_rate": self.learning_rate, "decay": self.decay, "segment": self.segment})
         return (
             Cache(**cache) if self.cache else None,
             Dynamic.of(scaled=self.statistics is not None, **dynamic) if self.dynamic else None,
@@ -98,7 +98,3 @@ class Adaptation:
         ):
             if not there and (option := next((option for option in options if option in given), None)):
                 raise UsageError(f"{option} needs {wanted}")
-
-
-def _given(**options: float | None) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
