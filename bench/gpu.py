@@ -270,7 +270,7 @@ def of_translator(run: Run, name: str, here: Any, there: Any, rough: Any, arch: 
 def learning(run: Run, name: str, task: str, model: Any) -> None:
     """The losses of some steps."""
     from seqcli.data.batches import Example
-    from seqcli.nn.transfer import to_device
+    from seqcli.nn.device import to_device
     from seqcli.training.config import Plan
     from seqcli.training.optimizer import make_optimizer
 

@@ -61,7 +61,7 @@ def load(settings, tensors, *, vocab_size):
 """The next token by the last one."""
 from dataclasses import dataclass
 from torch import nn
-from seqcli.nn.initialise import initialise
+from seqcli.nn.weights import initialise
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
@@ -111,7 +111,7 @@ def load(settings, named, *, vocab_size):
 from dataclasses import dataclass
 from torch import nn
 from seqcli.nn.classifier import NeuralClassifier
-from seqcli.nn.initialise import initialise
+from seqcli.nn.weights import initialise
 from seqcli.nn.linear import Linear
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, within

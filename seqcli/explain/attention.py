@@ -81,7 +81,7 @@ def _read(opened: Any, text: str) -> tuple[list[str], list[int]]:
 def _of_text(opened: Any, text: str) -> AttentionView:
     import torch
 
-    from seqcli.nn.recording import SELF, recorded
+    from seqcli.nn.attention import SELF, recorded
     from seqcli.nn.transformer import TransformerStack
 
     model = network_of(opened)
@@ -107,7 +107,7 @@ def _of_translator(opened: OpenTranslator, text: str) -> list[AttentionView]:
 
     from seqcli.decoding.attention import attentions
     from seqcli.decoding.translate import TranslationSettings, translate
-    from seqcli.nn.recording import CROSS, CROSS_PROJECTED, SELF, recorded
+    from seqcli.nn.attention import CROSS, CROSS_PROJECTED, SELF, recorded
     from seqcli.token_batch import TokenBatch
 
     (line,) = translate(opened, [text], TranslationSettings())

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli.nn.classifier import NeuralClassifier, several
-from seqcli.nn.dropout import Dropout
+from seqcli.nn.layers import Dropout, Modules
 from seqcli.nn.linear import Linear
-from seqcli.nn.modules import Modules
 from seqcli.nn.weights import restored
 from seqcli.ranges import check, each, fraction, within
 

@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqcli.nn.dropout import Dropout
-from seqcli.nn.initialise import initialise
+from seqcli.nn.device import to_device
 from seqcli.nn.language_model import NeuralLanguageModel
+from seqcli.nn.layers import Dropout
 from seqcli.nn.linear import Linear
-from seqcli.nn.transfer import to_device
-from seqcli.nn.weights import restored
+from seqcli.nn.weights import initialise, restored
 from seqcli.ranges import check, fraction, setting, within
 from seqcli.text import BOS_ID
 

@@ -1,7 +1,12 @@
-"""GloVe word embeddings: a regression on the logarithm of co-occurrence counts (numpy for inference).
+"""GloVe word embeddings (Pennington et al. 2014): w_i . c_j + b_i + d_j predicts log x_ij, by Adagrad on weighted squares.
 
-Pennington et al. (2014). Counting is `embeddings/cooccurrence.py`, the regression `nn/cooccurrence_regression.py` (torch),
-one process per core. A word's vector is the sum of its vectors as word and as context.
+    loss = 1/2 sum over i, j of min(1, x_ij / most)^(3/4) (w_i . c_j + b_i + d_j - log x_ij)^2
+
+The co-occurrences x_ij are counted by `embeddings/cooccurrence.py`. A word's vector is the sum of its vectors as word and as context.
+
+A step processes many pairs at once; a row that is in several of them is updated by the sum of its gradients. Biases are the last
+column of their tables. Tables are in shared memory, and one process per core updates them without locks. Training uses torch,
+inference numpy.
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,8 +31,13 @@ from seqcli.ranges import CONTEXTS, DIM, LARGEST_SEED, check, ranged, within
 from seqcli.text import SPECIALS
 from seqcli.tokenizers.words import Words
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 TASK = "embeddings"
 _PART = 1 << 16  # number of pairs that a process trains on before it requests more
+_STEP = 4096  # pairs per step
+_POWER = 0.75
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,39 @@ class Config:
         check(self)
 
 
+class Table(NamedTuple):
+    """values, squares: float32 [V, D + 1]; squares: 1 + the sum of squared gradients so far."""
+
+    values: Tensor
+    squares: Tensor
+
+
+def learn(words: Table, contexts: Table, i: Tensor, j: Tensor, x: Tensor, *, rate: float, most: float) -> float:
+    """One step of Adagrad on pairs of numbers i, j (int64 [P]) that occur x (float32 [P]) times. Returns the summed loss."""
+    import torch
+
+    with torch.inference_mode():
+        one, other = words.values.index_select(0, i), contexts.values.index_select(0, j)
+        error, weight = errors(one, other, x, most=most)
+        scaled = (error * weight)[:, None]
+        of_one, of_other = other * scaled, one * scaled
+        of_one[:, -1], of_other[:, -1] = scaled[:, 0], scaled[:, 0]
+        for table, index, gradient in ((words, i, of_one), (contexts, j, of_other)):
+            rows, place = torch.unique(index, return_inverse=True)
+            total = torch.zeros(len(rows), gradient.shape[1])
+            total.scatter_add_(0, place[:, None].expand(gradient.shape), gradient)
+            before = table.squares.index_select(0, rows)
+            table.values.index_add_(0, rows, total / before.sqrt(), alpha=-rate)
+            table.squares.index_copy_(0, rows, before.addcmul_(total, total))
+        return float((error * error * weight).sum() / 2)
+
+
+def errors(one: Tensor, other: Tensor, x: Tensor, *, most: float) -> tuple[Tensor, Tensor]:
+    """The error of the prediction of log x, and the weight of the pair: float32 [P] each. one, other: [P, D + 1]."""
+    product = (one[:, :-1] * other[:, :-1]).sum(1) + one[:, -1] + other[:, -1]
+    return product - x.log(), (x / most).clamp(max=1) ** _POWER
+
+
 def estimate(
     stream: np.ndarray,
     words: Words,
@@ -62,15 +106,13 @@ def estimate(
     """Trains on a stream (int32 [T], `<s>` before each row, other special symbols left out); as for `word2vec.estimate`."""
     import torch
 
-    from seqcli.nn import cooccurrence_regression as regression
-
     size = words.vocab_size - len(SPECIALS)
     begun = time.monotonic()
     pairs = cooccurrence.count(stream, size=size, window=config.window)
     if not len(pairs.weight):
         raise InputError("no word has a neighbour to train on", cure="give more text, or a smaller --min-count")
     arrays = [_table(size, config, seed=[config.seed, number]) for number in range(2)]
-    as_word, as_context = (regression.Table(*map(torch.from_numpy, each)) for each in arrays)
+    as_word, as_context = (Table(*map(torch.from_numpy, each)) for each in arrays)
     learning = {
         f"{side}.{name}": array
         for side, each in zip(("words", "contexts"), arrays)
@@ -98,14 +140,14 @@ def estimate(
             orders.clear()
             orders[epoch] = np.random.default_rng([config.seed, 2, epoch]).permutation(len(pairs.weight))
         chosen, loss = orders[epoch][part::parts], 0.0
-        for first in range(0, len(chosen), regression.STEP):
-            some = chosen[first : first + regression.STEP]
+        for first in range(0, len(chosen), _STEP):
+            some = chosen[first : first + _STEP]
             i, j = (torch.from_numpy(side[some].astype(np.int64)) for side in (pairs.first, pairs.second))
             x = torch.from_numpy(pairs.weight[some])
-            loss += regression.learn(as_word, as_context, i, j, x, rate=config.learning_rate, most=config.most)
+            loss += learn(as_word, as_context, i, j, x, rate=config.learning_rate, most=config.most)
             other = i != j  # a pair counts twice: each word is the other's context
             i, j, x = i[other], j[other], x[other]
-            loss += regression.learn(as_word, as_context, j, i, x, rate=config.learning_rate, most=config.most)
+            loss += learn(as_word, as_context, j, i, x, rate=config.learning_rate, most=config.most)
         return len(chosen), loss
 
     with one_thread(), keeper:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from seqcli.nn.initialise import initialise_recurrent
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.recurrent import CELLS, Hidden, RecurrentStack
-from seqcli.nn.weights import restored
+from seqcli.nn.weights import initialise_recurrent, restored
 from seqcli.ranges import check, fraction, one_of, setting, within
 
 TASK = "language"

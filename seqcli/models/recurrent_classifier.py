@@ -14,13 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqcli.nn import pooling
 from seqcli.nn.classifier import NeuralClassifier, several
-from seqcli.nn.initialise import initialise_recurrent
+from seqcli.nn.layers import Pooling, check_pooling
 from seqcli.nn.linear import Linear
-from seqcli.nn.pooling import Pooling
 from seqcli.nn.recurrent import CELLS, RecurrentLayers, RecurrentStack, backwards
-from seqcli.nn.weights import restored
+from seqcli.nn.weights import initialise_recurrent, restored
 from seqcli.ranges import check, fraction, one_of, setting, within
 
 TASK = "classification"
@@ -52,7 +50,7 @@ class Config:
 
     def __post_init__(self):
         check(self)
-        pooling.check(self.pooling)
+        check_pooling(self.pooling)
 
 
 class RecurrentClassifier(NeuralClassifier):

@@ -15,16 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqcli.nn import recording
-from seqcli.nn.dropout import Dropout, dropout
-from seqcli.nn.initialise import initialise_recurrent
+from seqcli.nn.attention import CROSS, is_recorded, record
+from seqcli.nn.device import to_device
+from seqcli.nn.encoder_memory import Memory
+from seqcli.nn.layers import Dropout, LockedDropout, Modules, dropout
 from seqcli.nn.linear import Linear
-from seqcli.nn.memory import Memory
-from seqcli.nn.modules import Modules
-from seqcli.nn.recurrent import CELLS, GATES, Cell, LockedDropout, RecurrentLayers, RecurrentStack, backwards
-from seqcli.nn.transfer import to_device
+from seqcli.nn.recurrent import CELLS, GATES, Cell, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.translator import NeuralTranslator
-from seqcli.nn.weights import restored
+from seqcli.nn.weights import initialise_recurrent, restored
 from seqcli.ranges import check, fraction, one_of, setting, within
 
 TASK = "translation"
@@ -143,8 +141,8 @@ class Decoder(nn.Module):
             fed = torch.tanh(self.out(torch.cat([output, seen], dim=-1)))
             made.append(fed)
             looked.append(weights)
-        if recording.wanted(recording.CROSS):
-            recording.add(recording.CROSS, torch.stack(looked, dim=1)[:, None].float())
+        if is_recorded(CROSS):
+            record(CROSS, torch.stack(looked, dim=1)[:, None].float())
         return self.dropout(torch.stack(made, dim=1)), DecoderState(cells, fed)
 
     def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:

@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.data.masking import CAUSAL, OBJECTIVES
-from seqcli.nn.initialise import initialise
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.language_model import NeuralLanguageModel
 from seqcli.nn.linear import Linear
 from seqcli.nn.masked import MaskedLanguageModel
 from seqcli.nn.transformer import TransformerConfig, TransformerStack, activated, norm
-from seqcli.nn.weights import restored
+from seqcli.nn.weights import initialise, restored
 from seqcli.ranges import each, fraction, one_of, setting
 from seqcli.text import BOS_ID
 

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from seqcli.nn import pooling
 from seqcli.nn.classifier import NeuralClassifier, several
-from seqcli.nn.dropout import Dropout
-from seqcli.nn.initialise import initialise
+from seqcli.nn.layers import Dropout, Pooling, check_pooling
 from seqcli.nn.linear import Linear
-from seqcli.nn.pooling import Pooling
 from seqcli.nn.transformer import TransformerConfig, TransformerStack, activated
-from seqcli.nn.weights import restored
+from seqcli.nn.weights import initialise, restored
 from seqcli.ranges import fraction, one_of, setting, within
 
 TASK = "classification"
@@ -49,7 +46,7 @@ class Config(TransformerConfig):
     def __post_init__(self):
         object.__setattr__(self, "pooling", tuple(self.pooling))  # a list, where it comes from a file
         super().__post_init__()
-        pooling.check(self.pooling)
+        check_pooling(self.pooling)
 
 
 class Transform(nn.Module):

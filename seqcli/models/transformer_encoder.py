@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from seqcli.nn import pooling
 from seqcli.nn.encoder import NeuralEncoder
-from seqcli.nn.pooling import Pooling
+from seqcli.nn.layers import Pooling, check_pooling
 from seqcli.nn.transformer import TransformerConfig, TransformerStack
 from seqcli.nn.weights import restored
 from seqcli.ranges import setting, within
@@ -37,7 +36,7 @@ class Config(TransformerConfig):
     def __post_init__(self):
         object.__setattr__(self, "pooling", tuple(self.pooling))  # a list, where it comes from a file
         super().__post_init__()
-        pooling.check(self.pooling)
+        check_pooling(self.pooling)
         if min(self.longest or self.window, self.window) < 3:
             raise ValueError("a window of at least 3 tokens is needed: <s>, a token and </s>")
 

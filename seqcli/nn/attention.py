@@ -2,22 +2,58 @@
 cross-attention to the memory of a source.
 
 Uses PyTorch's fused scaled dot-product attention, except for training on the CPU in bfloat16 or with dropout.
+
+Layers record their attention while a `recorded` context is open:
+
+    with recorded(SELF) as layers:
+        model.features(tokens)
+    layers[0].weights()  # of the first layer: float [B, H, T, S]
+
+Recording does not change results: weights that fused kernels do not return are computed in addition.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqcli.nn import recording
-from seqcli.nn.dropout import dropout
+from seqcli.nn.encoder_memory import Memory
 from seqcli.nn.kv_cache import KVCache
+from seqcli.nn.layers import dropout
 from seqcli.nn.linear import Linear
-from seqcli.nn.memory import Memory
 from seqcli.nn.positions import rotate
+
+SELF = "self"  # self-attention: `Projected`
+CROSS = "cross"  # cross-attention weights: float [B, H, T, S], rows over S sum to 1
+CROSS_PROJECTED = "cross projected"  # cross-attention of a Transformer: `Projected`
+
+_OPEN: ContextVar[Mapping[str, list[Any]]] = ContextVar("open", default=MappingProxyType({}))
+
+
+@contextmanager
+def recorded(kind: str) -> Iterator[list[Any]]:
+    """A context that collects the values of this kind, in order."""
+    added: list[Any] = []
+    token = _OPEN.set({**_OPEN.get(), kind: added})
+    try:
+        yield added
+    finally:
+        _OPEN.reset(token)
+
+
+def is_recorded(kind: str) -> bool:
+    return kind in _OPEN.get()
+
+
+def record(kind: str, value: Any) -> None:
+    _OPEN.get()[kind].append(value)
 
 
 def attended_in(products: torch.dtype, *, device: torch.device) -> torch.dtype:
@@ -58,8 +94,8 @@ class SelfAttention(nn.Module):
             q = q.reshape(len(k), -1, self.heads, self.head_width)  # rows that share keys are merged
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
         causal = mask is None and count > 1
-        if recording.wanted(recording.SELF):
-            recording.add(recording.SELF, Projected(q, k, v, mask, causal))
+        if is_recorded(SELF):
+            record(SELF, Projected(q, k, v, mask, causal))
         if queries is not None:
             q = q[:, :, :queries]
             count = q.shape[2]
@@ -91,10 +127,10 @@ class CrossAttention(nn.Module):
         k, v = memory.keys[layer]
         q = self.q(x).to(k.dtype).view(len(k), memory.each * count, self.heads, self.head_width).transpose(1, 2)
         mask = memory.real[:, None, None]  # [B, 1, 1, S]
-        if recording.wanted(recording.CROSS):
-            recording.add(recording.CROSS, Projected(q, k, v, mask, causal=False).weights())
-        if recording.wanted(recording.CROSS_PROJECTED):
-            recording.add(recording.CROSS_PROJECTED, Projected(q, k, v, mask, causal=False))
+        if is_recorded(CROSS):
+            record(CROSS, Projected(q, k, v, mask, causal=False).weights())
+        if is_recorded(CROSS_PROJECTED):
+            record(CROSS_PROJECTED, Projected(q, k, v, mask, causal=False))
         y = attend(q, k, v, mask=mask, causal=False, dropped=self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).reshape(rows, count, width))
 

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqcli import finite
+from seqcli.nn.device import to_host
 from seqcli.nn.encoder import NeuralEncoder, in_groups, mean_of_pieces, pieces_of
 from seqcli.nn.inference import chosen
-from seqcli.nn.modules import Modules
-from seqcli.nn.transfer import to_host
+from seqcli.nn.layers import Modules
 from seqcli.text import EOS_ID, PAD, UNK_ID
 from seqcli.token_batch import TokenBatch
 
@@ -100,6 +100,10 @@ class Ensemble(NeuralClassifier):
     @property
     def held(self) -> bool:
         return self.members[0].held
+
+    def row_vectors(self, tokens: Tensor) -> Tensor:
+        """See `Network.row_vectors`: those of all members, concatenated."""
+        return torch.cat([member.row_vectors(tokens) for member in self.members], dim=1)
 
     def forward(self, tokens: Tensor) -> Tensor:
         shares = torch.stack([member(tokens).log_softmax(-1) for member in self.members])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seqcli import finite
 from seqcli.interfaces import Best, Drawn, Sampling
-from seqcli.nn.transfer import to_device, to_host
+from seqcli.nn.device import to_device, to_host
 
 
 class DeviceLogits:

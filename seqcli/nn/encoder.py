@@ -1,4 +1,5 @@
-"""The base class of networks that compute one vector per row of tokens: classifiers before their head, and encoders without a head.
+"""One vector per row of tokens: the base class of networks that compute it (classifiers before their head, and encoders without a head),
+and the text embeddings of any network.
 
 A row longer than the window is read in pieces.
 """
@@ -6,16 +7,19 @@ A row longer than the window is read in pieces.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqcli.nn import threads
+from seqcli import finite
+from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.inference import Network
-from seqcli.nn.transfer import to_device
 from seqcli.text import BOS_ID, EOS_ID, PAD
 from seqcli.token_batch import TokenBatch, of_like_length, padded
+
+_LONGEST = 1024  # tokens per window for networks without a maximum length
 
 
 class NeuralEncoder(Network):
@@ -29,6 +33,29 @@ class NeuralEncoder(Network):
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
         """tokens: int64 [B, T], `<s>` first; real: bool [B, T], False for padding. Returns [B, D]."""
         raise NotImplementedError
+
+    def row_vectors(self, tokens: Tensor) -> Tensor:
+        """See `Network.row_vectors`: the pooled features."""
+        return self.features(tokens.clamp_min(0), tokens != PAD)
+
+
+@torch.inference_mode()
+def text_vectors(model: Any, batch: TokenBatch) -> np.ndarray:
+    """Text embeddings, float32 [B, D]: the vector of a row longer than the window is the mean over its windows, weighted by their number
+    of tokens. batch: rows that end in `</s>`; model: a `Network` with `row_vectors`."""
+    longest = max(1, (model.window or _LONGEST) - 1)
+    pieces, owners = pieces_of(batch, longest=longest, closed=getattr(model, "closed", False))
+    parts: list[np.ndarray | None] = [None] * len(pieces)
+    with model.cast():
+        for group, tokens in in_groups(pieces, budget=model.batch_tokens, start=model.reads_start, device=model.device):
+            for i, vector in zip(group.tolist(), to_host(model.row_vectors(tokens).float())):
+                parts[i] = vector
+    vectors = np.stack([part for part in parts if part is not None]) if parts else np.zeros((0, 1), np.float32)
+    means = mean_of_pieces(vectors, pieces, owners, rows=len(batch.lengths)).astype(np.float32)
+    if getattr(model, "normalised", False):
+        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    finite.check_weights({"the vectors of texts": means})
+    return means
 
 
 def pieces_of(batch: TokenBatch, *, longest: int, closed: bool) -> tuple[list[np.ndarray], np.ndarray]:
@@ -54,7 +81,7 @@ def in_groups(
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Batches of pieces of similar length: their indices and tokens, int64 [B, T], PAD on the right. start: whether to prepend `<s>`."""
     for group in of_like_length(np.array(list(map(len, pieces)), np.int64), budget=budget, most=budget):
-        threads.adapt()
+        adapt_threads()
         table = padded([pieces[i] for i in group], fill=PAD)
         if start:
             table = np.concatenate([np.full((len(group), 1), BOS_ID, table.dtype), table], axis=1)

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 
 from seqcli import finite
 from seqcli.interfaces import State
-from seqcli.nn import threads
 from seqcli.nn.cross_entropy import linear_cross_entropy
+from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.linear import Linear, hold, multiplied_in
-from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID
 
 _ON_DEVICE = 1 << 16  # minimum number of tokens per pass on a GPU, which a few thousand do not keep busy
@@ -39,6 +38,7 @@ class Network(nn.Module):
     products, precision = torch.float32, "fp32"  # dtype of matrix products in inference
     impossible: tuple[int, ...] = (BOS_ID,)  # tokens that are never predicted, whatever their logits
     logits_are_log_probs = False
+    reads_start = True  # whether rows are read with `<s>` before them
     carried: Any = None
     body: nn.Module
     head: Linear
@@ -82,6 +82,10 @@ class Network(nn.Module):
         total = linear_cross_entropy(some, self.head.weight, self.head.bias, wanted, smoothing=smoothing)
         return total, len(kept)
 
+    def row_vectors(self, tokens: Tensor) -> Tensor:
+        """The vector of each row of tokens, [B, D], which represents its text. tokens: int64 [B, T], PAD on the right."""
+        raise NotImplementedError
+
     @property
     def device(self) -> torch.device:
         return next(self.body.parameters()).device  # the device of the embedding
@@ -111,6 +115,12 @@ class Network(nn.Module):
         return torch.autocast(self.device.type, self.products, enabled=self.products != torch.float32 and not self.held)
 
 
+def masked_mean(states: Tensor, counted: Tensor) -> Tensor:
+    """The mean over the tokens that are counted: states [B, T, D], bool [B, T] -> [B, D]."""
+    share = counted[..., None].to(states.dtype)
+    return (states * share).sum(1) / share.sum(1).clamp_min(1)
+
+
 def extend(
     tokens: np.ndarray, lengths: np.ndarray, state: State | None, *,
     begin: Callable[[np.ndarray], Any], read: Callable[[Tensor, Any], tuple[Tensor, Any]], device: torch.device,
@@ -126,7 +136,7 @@ def extend(
     assert (lengths > 0).all(), "only a beginning may be empty"
     groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
     parts, states = [], []
-    threads.adapt()
+    adapt_threads()
     for rows in groups:
         part = to_device(tokens[rows, : lengths[rows[0]]].astype(np.int64), device)
         before = begin(rows) if state is None else state if len(groups) == 1 else state.reorder(rows)

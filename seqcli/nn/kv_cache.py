@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqcli.nn.transfer import to_device
+from seqcli.nn.device import to_device
 
 _FEW = 4  # additional positions allocated when rows are selected
 _ROOM = 64  # minimum number of positions allocated at a time; at least half of those in use

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from seqcli.interfaces import Scores, State
-from seqcli.nn import inference, threads
+from seqcli.nn import inference
+from seqcli.nn.device import adapt_threads, to_device
 from seqcli.nn.device_logits import DeviceLogits
 from seqcli.nn.inference import Network
-from seqcli.nn.transfer import to_device
-from seqcli.text import BOS_ID
+from seqcli.text import BOS_ID, PAD
 from seqcli.token_batch import TokenBatch, of_like_length, owners, padded, places
 
 
@@ -64,6 +64,10 @@ class NeuralLanguageModel(Network):
         counted = real.clone()
         counted[:, 0] = False  # the state after `<s>` does not depend on the text
         return self.features(tokens)[0], counted
+
+    def row_vectors(self, tokens: Tensor) -> Tensor:
+        """See `Network.row_vectors`: the mean of the states."""
+        return inference.masked_mean(*self.states(tokens.clamp_min(0), tokens != PAD))
 
     def beginning(self, rows: int) -> Any:
         """The initial state of rows, for stepping."""
@@ -141,7 +145,7 @@ class NeuralLanguageModel(Network):
         return lp, np.concatenate([part[1] for part in parts])[given - 1 :] if rank else None
 
     def _judge(self, features: Tensor, targets: Tensor, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        threads.adapt()
+        adapt_threads()
         return inference.of_targets(self, features, targets, rank=rank)
 
     def logits(self, features: Tensor) -> Tensor:

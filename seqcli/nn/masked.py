@@ -24,8 +24,8 @@ from torch import Tensor
 
 from seqcli.errors import UsageError
 from seqcli.interfaces import Scores
+from seqcli.nn.device import to_device, to_host
 from seqcli.nn.language_model import NeuralLanguageModel, inference_method
-from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID, EOS_ID, PAD
 from seqcli.token_batch import TokenBatch, of_like_length, padded
 

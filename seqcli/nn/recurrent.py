@@ -19,10 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqcli.nn.dropout import dropout
+from seqcli.nn.device import to_device
+from seqcli.nn.layers import LockedDropout, Modules, dropout
 from seqcli.nn.linear import Linear
-from seqcli.nn.modules import Modules
-from seqcli.nn.transfer import to_device
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -54,19 +53,6 @@ class Hidden:
     def detached(self) -> Hidden:
         """The same values without gradients, which truncates back-propagation through time."""
         return Hidden([tuple(part.detach().float() for part in layer) for layer in self.layers])
-
-
-class LockedDropout(nn.Module):
-    """Dropout of [B, T, D] with one mask [B, 1, D] for all time steps."""
-
-    def __init__(self, share: float):
-        super().__init__()
-        self.share = share
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.share:
-            return x
-        return x * dropout(torch.ones_like(x[:, :1]), self.share)
 
 
 class RecurrentLayers(nn.Module):

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli.nn.attention import CrossAttention, SelfAttention, attended_in
-from seqcli.nn.dropout import Dropout
+from seqcli.nn.encoder_memory import Memory
 from seqcli.nn.kv_cache import KVCache
+from seqcli.nn.layers import Dropout, Modules
 from seqcli.nn.linear import Linear
-from seqcli.nn.memory import Memory
-from seqcli.nn.modules import Modules
 from seqcli.nn.positions import KINDS as POSITIONS
 from seqcli.nn.positions import SCALINGS, Rotary, Sinusoids, turns
 from seqcli.ranges import check, fraction, one_of, setting, within

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from seqcli.interfaces import Scores
-from seqcli.nn import inference, recording, threads
+from seqcli.nn import inference
+from seqcli.nn.attention import CROSS, recorded
+from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.device_logits import DeviceLogits
+from seqcli.nn.encoder_memory import Memory
 from seqcli.nn.inference import Network
-from seqcli.nn.memory import Memory
-from seqcli.nn.transfer import to_device, to_host
 from seqcli.text import BOS_ID, PAD, UNK_ID
 from seqcli.token_batch import TokenBatch, padded
 
@@ -28,6 +29,7 @@ class NeuralTranslator(Network):
     window: maximum length of a source in tokens, including `</s>`; longer sources have to be cut."""
 
     window: int = 512
+    reads_start = False
     suppress_tokens: tuple[int, ...] = (UNK_ID,)
 
     def states(self, source: Tensor, real: Tensor) -> Tensor:
@@ -48,6 +50,11 @@ class NeuralTranslator(Network):
         """The initial state of translations: a `State` that also has `joined(states)`."""
         raise NotImplementedError
 
+    def row_vectors(self, tokens: Tensor) -> Tensor:
+        """See `Network.row_vectors`: the mean of the states of the encoder."""
+        real = tokens != PAD
+        return inference.masked_mean(self.states(tokens.clamp_min(0), real), real)
+
     @property
     def vocab_size(self) -> int:
         return self.head.weight.shape[0]
@@ -55,7 +62,7 @@ class NeuralTranslator(Network):
     @torch.inference_mode()
     def encode(self, batch: TokenBatch) -> Memory:
         """The memory of these sources, read in one batch."""
-        threads.adapt()
+        adapt_threads()
         tokens = to_device(padded(batch.rows, fill=PAD), self.device)
         with self.cast():
             return self.remember(tokens.clamp_min(0), tokens != PAD)
@@ -152,7 +159,7 @@ class ConditionedTranslator:
     def attention(self, batch: TokenBatch) -> list[np.ndarray]:
         """Attention of each target token to the source tokens: float32 [T, S], rows sum to 1; the mean over layers
         and heads. Computed by forced decoding, so it belongs to these tokens, however they were found."""
-        with recording.recorded(recording.CROSS) as maps:
+        with recorded(CROSS) as maps:
             self._forced(batch)
         mean = to_host(torch.stack([weights.mean(dim=1) for weights in maps]).mean(dim=0))  # [B, T, S]
         sizes = to_host(self._memory.real.sum(dim=1)).tolist()

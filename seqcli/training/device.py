@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from seqcli.errors import UsageError
+from seqcli.nn.device import choose_threads
 from seqcli.nn.linear import INT4, W8A8
-from seqcli.nn.threads import choose as choose_threads
 from seqcli.system import torchrun
 
 PRECISIONS = {

@@ -19,9 +19,8 @@ import torch
 from seqcli.data.batches import Batches
 from seqcli.errors import DivergedError
 from seqcli.interfaces import Reporter
-from seqcli.nn import threads
+from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.inference import Network
-from seqcli.nn.transfer import to_device, to_host
 from seqcli.nn.weights import whole
 from seqcli.training import state
 from seqcli.training.averaging import Average
@@ -192,7 +191,7 @@ def train(
         share = spent()
         while share < 1 and not exhausted():
             # 1. Compute the gradient of the step, summed over its batches
-            threads.adapt()
+            adapt_threads()
             started = time.monotonic()
             optimizer.zero_grad(set_to_none=True)
             total, tokens = torch.zeros((), device=placement.device), 0

@@ -22,7 +22,7 @@ from seqcli.explain.surprisal import surprisal
 from seqcli.explain.views import KINDS, Explained, views
 from seqcli.interfaces import OpenModel
 from seqcli.models import transformer
-from seqcli.nn.recording import SELF, recorded
+from seqcli.nn.attention import SELF, recorded
 from seqcli.scoring.tokens import score_tokens
 from seqcli.text import BOS_ID
 

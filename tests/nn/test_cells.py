@@ -1,9 +1,9 @@
-"""nn/cells against PyTorch's own cells, and nn/dropout by its definition."""
+"""Recurrent cells against those of PyTorch, and dropout against its definition."""
 
 import pytest
 import torch
 
-from seqcli.nn.dropout import Dropout, dropout
+from seqcli.nn.layers import Dropout, dropout
 from seqcli.nn.recurrent import GATES, Cell
 
 CELLS = {"rnn": torch.nn.RNNCell, "lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}

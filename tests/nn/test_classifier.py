@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from seqcli.models import cnn_classifier, recurrent_classifier, transformer_classifier
 from seqcli.nn.classifier import NeuralClassifier
-from seqcli.nn.pooling import KINDS, Pooling
+from seqcli.nn.layers import POOLINGS, Pooling
 from seqcli.nn.recurrent import backwards
 from seqcli.text import BOS_ID, PAD, UNK_ID
 
@@ -54,7 +54,7 @@ def pooled(kind: str, x: torch.Tensor, attention: torch.Tensor | None) -> torch.
 # --- pooling ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kinds", [*((kind,) for kind in KINDS), ("last", "attention", "max", "mean")])
+@pytest.mark.parametrize("kinds", [*((kind,) for kind in POOLINGS), ("last", "attention", "max", "mean")])
 def test_pooling_row_by_row(kinds):
     torch.manual_seed(0)
     layer, x = (

@@ -1,7 +1,7 @@
 """What can be known of another device without one: nothing waits for it unseen, and no tensor is left behind on the host.
 
 Tensors on PyTorch's device "meta" hold no numbers: whoever asks for one (`.item()`, a boolean mask, `.tolist()`) fails. `Device`
-also fails where host and device meet in an operation, or where a tensor crosses other than by `nn/transfer.py`, and counts what does.
+also fails where host and device meet in an operation, or where a tensor crosses other than by `nn/device.py`, and counts what does.
 """
 
 import sys
@@ -21,7 +21,8 @@ from seqcli.decoding.policy import Policy
 from seqcli.decoding.translate import TranslationSettings
 from seqcli.interfaces import SILENT, OpenModel, OpenTranslator
 from seqcli.models import transformer_encoder
-from seqcli.nn import states, transfer
+from seqcli.nn import device as copies
+from seqcli.nn.encoder import text_vectors
 from seqcli.text import BOS_ID, EOS_ID
 from seqcli.token_batch import TokenBatch, padded_to_extend
 from seqcli.tokenizers.bytes import Bytes
@@ -83,7 +84,7 @@ class Device(TorchDispatchMode):
             (tensor,) = given or args
             wanted = torch.device(kwargs["device"]).type
             if wanted != tensor.device.type:
-                door = transfer.to_host if wanted == "cpu" else transfer.to_device
+                door = copies.to_host if wanted == "cpu" else copies.to_device
                 assert called_by(door), (
                     f"a tensor {tuple(tensor.shape)} goes to {wanted} by another way than {door.__name__}"
                 )
@@ -167,9 +168,7 @@ def example(task, model, *, masked=False):
 
 def step(model, given):
     """What the training loop does with a batch."""
-    inputs, targets, counted = (
-        transfer.to_device(x, model.device) for x in (given.inputs, given.targets, given.counted)
-    )
+    inputs, targets, counted = (copies.to_device(x, model.device) for x in (given.inputs, given.targets, given.counted))
     total, count, _ = (model.masked_loss if given.masked else model.loss)(inputs, targets, counted=counted)
     total.backward()
     return total, count
@@ -263,13 +262,13 @@ def test_classifiers(arch, members, device):
 
 def test_vectors_of_texts(device):
     for task, arch in NETWORKS:
-        states.means(there(task, arch), TokenBatch.of(ROWS))
+        text_vectors(there(task, arch), TokenBatch.of(ROWS))
     with torch.device("meta"):
         config = transformer_encoder.Config(
             width=8, heads=2, layers=1, window=WINDOW, pooling=("mean", "first", "last")
         )
         encoder = transformer_encoder.TransformerEncoder(config, vocab_size=V).eval()
-    states.means(encoder, TokenBatch.of(ROWS))
+    text_vectors(encoder, TokenBatch.of(ROWS))
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from seqcli.nn import initialise, threads
+from seqcli.nn import device
+from seqcli.nn.weights import initialise_recurrent
 from seqcli.system import cpu
 
 
@@ -12,7 +13,7 @@ def restored():
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-    threads.choose(before)
+    device.choose_threads(before)
 
 
 class Machine:
@@ -21,7 +22,7 @@ class Machine:
     def __init__(self, monkeypatch):
         self.clock = self.own = self.idle = 0.0
         monkeypatch.setattr(cpu.Usage, "now", lambda: cpu.Usage(self.clock, self.own, self.idle))
-        monkeypatch.setattr(threads.time, "monotonic", lambda: self.clock)
+        monkeypatch.setattr(device.time, "monotonic", lambda: self.clock)
         monkeypatch.setattr(cpu, "STARTED", cpu.Usage.now())
 
     def second(self, *, own, idle):
@@ -31,7 +32,7 @@ class Machine:
 def test_fewer_at_once_and_more_only_after_two_counts(monkeypatch):
     machine = Machine(monkeypatch)
     torch.set_num_threads(2)
-    chosen = threads.Threads(most=2)
+    chosen = device.Threads(most=2)
     seen = []
     for own, idle in [
         (2.0, 0.0),  # both cores are ours
@@ -53,7 +54,7 @@ def test_fewer_at_once_and_more_only_after_two_counts(monkeypatch):
 def test_nothing_is_counted_between_two_counts(monkeypatch):
     machine = Machine(monkeypatch)
     torch.set_num_threads(2)
-    chosen = threads.Threads(most=2)
+    chosen = device.Threads(most=2)
     machine.second(own=2, idle=0)
     chosen.adapt()
     machine.clock += 0.1
@@ -67,18 +68,18 @@ def test_a_number_that_is_asked_for_stays(monkeypatch, environment, number, expe
     if environment:
         monkeypatch.setenv("OMP_NUM_THREADS", environment)
     before = torch.get_num_threads()
-    threads.choose(number)
+    device.choose_threads(number)
     machine = Machine(monkeypatch)
     for _ in range(3):
         machine.second(own=0, idle=0)
-        threads.adapt()
+        device.adapt_threads()
     assert torch.get_num_threads() == (expected or before)
 
 
 def test_where_the_system_does_not_say_nothing_changes(monkeypatch):
     monkeypatch.setattr(cpu.Usage, "now", lambda: None)
     torch.set_num_threads(2)
-    chosen = threads.Threads(most=2)
+    chosen = device.Threads(most=2)
     chosen.adapt()
     assert torch.get_num_threads() == 2
 
@@ -88,7 +89,7 @@ def test_recurrent_weights_begin_alike_with_any_number_of_threads():
         torch.set_num_threads(number)
         torch.manual_seed(0)
         layer = torch.nn.LSTM(64, 256)
-        initialise.initialise_recurrent([layer])
+        initialise_recurrent([layer])
         assert torch.get_num_threads() == number
         return layer.weight_hh_l0
 

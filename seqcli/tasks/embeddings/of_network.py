@@ -50,8 +50,8 @@ def _encoder(run: ModelFolder, module: ModuleType, tokenizer: Tokenizer) -> Any:
 
 
 def _vectors(model: Any, tokenizer: Tokenizer, lines: bytes) -> tuple[np.ndarray, np.ndarray]:
-    from seqcli.nn import states
+    from seqcli.nn.encoder import text_vectors
 
     batch = tokenizer.encode(lines)
     unknown = row_sums((batch.tokens == UNK_ID).astype(np.float32), batch.lengths).astype(np.int64)
-    return states.means(model, batch), unknown
+    return text_vectors(model, batch), unknown

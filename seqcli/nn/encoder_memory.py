@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqcli.nn.transfer import to_device
+from seqcli.nn.device import to_device
 
 
 @dataclass(frozen=True)

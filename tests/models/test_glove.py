@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqcli.nn import cooccurrence_regression as regression
+from seqcli.models import glove
 
 
 def loss_of(words: np.ndarray, contexts: np.ndarray, i, j, x, most: float) -> float:
@@ -19,8 +19,8 @@ def test_a_first_step_goes_down_the_gradient_by_adagrad():
     rng = np.random.default_rng(0)
     i, j, x = np.array([0, 1, 1, 3]), np.array([2, 0, 2, 1]), np.array([0.5, 3, 40, 7], np.float32)
     values = [rng.normal(size=(4, 4)) for _ in range(2)]
-    tables = [regression.Table(torch.tensor(v, dtype=torch.float32), torch.ones(4, 4)) for v in values]
-    loss = regression.learn(*tables, torch.from_numpy(i), torch.from_numpy(j), torch.from_numpy(x), rate=1e-3, most=10)
+    tables = [glove.Table(torch.tensor(v, dtype=torch.float32), torch.ones(4, 4)) for v in values]
+    loss = glove.learn(*tables, torch.from_numpy(i), torch.from_numpy(j), torch.from_numpy(x), rate=1e-3, most=10)
     assert loss == pytest.approx(loss_of(*values, i, j, x, 10), rel=1e-5)
     for side in range(2):
         slope = np.zeros((4, 4))
