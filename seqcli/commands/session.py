@@ -22,12 +22,12 @@ from seqcli.commands.by_script import ByScript
 from seqcli.commands.machine import Machine
 from seqcli.commands.options import Results, TextInput
 from seqcli.data.lines import Block
-from seqcli.data.parallel import ordered_map
 from seqcli.data.tables import ColumnSpec
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, OpenModel, OpenTranslator, Placeable, Reporter
 from seqcli.report.output import TABLE, Output
 from seqcli.sources import pinned
+from seqcli.system.workers import ordered_map
 from seqcli.text import UNK
 
 Model = TypeVar("Model")

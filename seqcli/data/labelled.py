@@ -16,10 +16,10 @@ import numpy as np
 
 from seqcli.data import hub, lines, records, tables
 from seqcli.data.columns import folded
-from seqcli.data.deadline import Deadline
 from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
+from seqcli.system.clock import Deadline
 from seqcli.text import nfc
 
 LABEL_COLUMNS = ("label", "labels", "class", "category", "sentiment", "target")

@@ -11,11 +11,11 @@ import numpy as np
 
 from seqcli.data import hub, lines, records, tables
 from seqcli.data.columns import folded
-from seqcli.data.deadline import Deadline
 from seqcli.data.lines import block_of
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, UsageError, listed
 from seqcli.interfaces import SILENT, Reporter
+from seqcli.system.clock import Deadline
 
 SOURCE = tables.ColumnSpec("source", ("source", "src"), may_lack=True)
 TARGET = tables.ColumnSpec("target", ("target", "tgt", "trg", "translation"), may_lack=True)

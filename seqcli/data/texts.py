@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.data.parallel import ordered_map
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.ragged import gather
+from seqcli.system.workers import ordered_map
 from seqcli.token_batch import TokenBatch
 
 _BLOCK = 1 << 18  # bytes of text to tokenize at a time

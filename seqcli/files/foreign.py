@@ -8,11 +8,19 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqcli.errors import ModelError
-from seqcli.files import json_bounds, regular
+from seqcli.files import regular
 
 CURE = "download the file again"
 _HASH = re.compile(r"[0-9a-f]{64}")
+DEEPEST_JSON = 64  # nested objects and arrays
+MOST_VALUES = (
+    3_000_000  # number of values: a vocabulary of 260,000 tokens and its merges, which are arrays, has 2 million
+)
+_PART = 1 << 20  # bytes
+_QUOTE, _COMMA, _OPENING, _CLOSING = b'"', b",", b"[{", b"]}"
 
 
 def find(folder: Path | str, name: str) -> Path | None:
@@ -64,7 +72,7 @@ def _read_json(folder: Path | str, name: str, kind: type, called: str, *, larges
     if find(folder, name) is None:
         return None
     data, where = read(folder, name, largest=largest), str(Path(folder) / name)
-    json_bounds.check(data, where=where)
+    check_json(data, where=where)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -101,3 +109,25 @@ def content(value: Any) -> str | None:
     if isinstance(value, dict):
         value = value.get("content")
     return value if isinstance(value, str) and value else None
+
+
+def check_json(data: bytes, *, where: str, deepest: int = DEEPEST_JSON, most: int = MOST_VALUES) -> None:
+    """Checks untrusted JSON before it is parsed, which takes about a hundred bytes per value, and stack space for nesting.
+
+    Raises ModelError if objects and arrays are nested more than `deepest` levels, or there are more than `most` values.
+    """
+    plain = data.replace(b"\\\\", b"__").replace(b'\\"', b"__")  # the remaining quotes delimit strings
+    codes = np.frombuffer(plain, np.uint8)
+    inside, depth, count = False, 0, 0
+    for begin in range(0, len(codes), _PART):
+        part = codes[begin : begin + _PART]
+        quotes = (part == _QUOTE[0]).cumsum() & 1
+        outside = (quotes ^ inside) == 0
+        opening = ((part == _OPENING[0]) | (part == _OPENING[1])) & outside
+        closing = ((part == _CLOSING[0]) | (part == _CLOSING[1])) & outside
+        levels = depth + np.cumsum(opening.astype(np.int32) - closing)
+        count += int(np.count_nonzero(opening | ((part == _COMMA[0]) & outside)))
+        if levels.max(initial=0) > deepest or count > most:
+            what = f"nested more than {deepest} levels deep" if count <= most else f"more than {most:,} values"
+            raise ModelError(f"not a sound file ({what})", where=where, cure="download the file again")
+        inside, depth = inside ^ bool(quotes[-1]), int(levels[-1])

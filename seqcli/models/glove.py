@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from seqcli.data.parallel import ordered_map
 from seqcli.embeddings import cooccurrence
 from seqcli.embeddings.progress import Keeper
 from seqcli.embeddings.vectors import WordVectors
@@ -28,6 +27,7 @@ from seqcli.interfaces import Reporter
 from seqcli.models.ngram import Counted
 from seqcli.models.word2vec import one_thread, shared
 from seqcli.ranges import CONTEXTS, DIM, LARGEST_SEED, check, ranged, within
+from seqcli.system.workers import ordered_map
 from seqcli.text import SPECIALS
 from seqcli.tokenizers.words import Words
 

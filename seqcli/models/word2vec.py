@@ -15,7 +15,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from seqcli.data.parallel import ordered_map
 from seqcli.embeddings.progress import Keeper
 from seqcli.embeddings.subwords import Subwords
 from seqcli.embeddings.vectors import WordVectors
@@ -24,6 +23,7 @@ from seqcli.interfaces import Reporter
 from seqcli.models.ngram import Counted
 from seqcli.ranges import CONTEXTS, DIM, LARGEST_SEED, check, one_of, ranged, within
 from seqcli.system import memory
+from seqcli.system.workers import ordered_map
 from seqcli.text import BOS_ID, SPECIALS
 from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers.words import Words

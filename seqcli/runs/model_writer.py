@@ -23,7 +23,7 @@ import numpy as np
 
 from seqcli import __version__, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
-from seqcli.files import locks, regular, tensor_file
+from seqcli.files import atomic, regular, tensor_file
 from seqcli.files.atomic import no_link, replacing, write_json
 from seqcli.interfaces import Tokenizer
 from seqcli.runs import checkpoint
@@ -121,7 +121,7 @@ class ModelWriter:
             file.write(utf8(json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False) + "\n"))
 
     def _check_place(self) -> None:
-        if self.lock and not locks.is_held(self.lock):
+        if self.lock and not atomic.lock_is_held(self.lock):
             raise _vanished(self.path)
 
     @property
@@ -147,9 +147,9 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
 
     def leave() -> None:
         with signals.held():
-            if locks.is_held(lock):  # otherwise it was removed or replaced
+            if atomic.lock_is_held(lock):  # otherwise it was removed or replaced
                 tidy(path, existed=existed)
-            elif folder and (moved := locks.place(lock)):
+            elif folder and (moved := atomic.lock_path(lock)):
                 shutil.rmtree(moved.parent / folder.name, ignore_errors=True)
 
     with ExitStack() as stack:
@@ -158,12 +158,12 @@ def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> 
             _refuse_what_may_not_be_written(path, force=force, resume=resume)  # another process may have been faster
             stack.callback(leave)
         try:
-            locks.sign(lock)
+            atomic.sign_lock(lock)
             _sweep(path)
             folder = Path(tempfile.mkdtemp(prefix=".new-", dir=path))
             yield ModelWriter(path, folder, uuid.uuid4().hex[:12], lock, begun=resume)
         except (OSError, ModelError):
-            if not locks.is_held(lock):
+            if not atomic.lock_is_held(lock):
                 raise _vanished(path) from None
             raise
 
@@ -177,14 +177,14 @@ def _locked(path: Path) -> Iterator[TextIO]:
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
     with lock:
-        locks.take(lock, path)
+        atomic.take_lock(lock, path)
         yield lock
 
 
 def sweep(path: Path) -> None:
     """Removes what an interrupted writer has left in the folder of a finished model, unless another process is writing it."""
     with suppress(BusyError, OutputError), _locked(path) as lock:
-        if locks.is_held(lock):
+        if atomic.lock_is_held(lock):
             tidy(path, existed=True)
 
 

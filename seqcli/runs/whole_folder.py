@@ -1,4 +1,4 @@
-"""Writes a folder atomically, by one process at a time; may replace a folder of the same kind."""
+"""Writes a folder atomically, by one process at a time; may replace a folder of the same kind, such as a tokenizer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from seqcli.errors import BusyError, OutputError, UsageError
-from seqcli.files import locks, tensor_file
+from seqcli import catalog, tokenizers
+from seqcli.errors import BusyError, ModelError, OutputError, UsageError
+from seqcli.files import atomic, regular, tensor_file
 from seqcli.files.atomic import exchange, no_link
+from seqcli.interfaces import Tokenizer
 from seqcli.system import signals
 
 Write = Callable[[Path], None]  # writes the files of a new folder
@@ -35,11 +37,11 @@ def drafting_folder(
                 lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "a+", opener=no_link))
             except OSError as error:
                 raise OutputError(f"cannot write ({error.strerror})", where=str(path)) from None
-            locks.take(lock, path)
+            atomic.take_lock(lock, path)
             if not os.fstat(lock.fileno()).st_nlink:  # the previous holder has just removed it, so it excludes nobody
                 raise BusyError("was being written by another process", where=str(path), cure="use another -o")
             stack.callback(os.unlink, lock.name)
-        locks.sign(lock)
+        atomic.sign_lock(lock)
         occupied = _holds_one(path, what=what, is_one=is_one, force=force)
         yield lambda write: _replace(write, path, occupied=occupied)
 
@@ -81,3 +83,19 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@contextmanager
+def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Callable[[Tokenizer], None]]:
+    """Locks a tokenizer folder, and yields the function that writes it; see `drafting_folder`."""
+    with drafting_folder(path, what="a seqcli tokenizer", is_one=_is_tokenizer, force=force) as write:
+        yield lambda tokenizer: write(lambda folder: tokenizers.save(tokenizer, folder))
+
+
+def _is_tokenizer(path: Path) -> bool:
+    """Whether a folder contains a tokenizer of seqcli and nothing else."""
+    try:
+        kind = regular.read_json(path / tokenizers.FILE)["kind"]
+        return set(os.listdir(path)) <= {tokenizers.FILE, getattr(catalog.load("tokenizers", kind), "FILE", None)}
+    except (OSError, ValueError, KeyError, TypeError, UsageError, ModelError):
+        return False

@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from seqcli.system import torchrun
+
 Handler = Callable[[int, FrameType | None], Any] | int | None  # the types that `signal.signal` takes and returns
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _AGAIN = 0.05  # seconds until a swallowed exception is raised again
@@ -157,3 +159,23 @@ def _unraisable(otherwise: Callable) -> Callable:
             otherwise(unraisable)
 
     return hook
+
+
+@contextmanager
+def collected() -> Iterator[list[signal.Signals]]:
+    """Collects SIGINT and SIGTERM; a second SIGINT interrupts at once (torchrun sends one in addition to the
+    terminal's). A signal after the last step raises at the end of the block, when the training is saved."""
+    seen: list[signal.Signals] = []
+
+    def note(number, frame):
+        seen.append(signal.Signals(number))
+        if len(seen) > 1 and number == signal.SIGINT and torchrun.world() == 1:
+            stop(number)
+
+    old = install(note)
+    try:
+        yield seen
+    finally:
+        restore(old)
+    if seen:
+        stop(seen[0])

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from seqcli.system import signals, startup
-from seqcli.system.workers import in_child
 
 _QUIET = 0.1  # seconds to wait for further output of a process that has ended
 _FAILED = (1, 127)  # exit codes of OpenMP and of the dynamic loader
@@ -29,6 +28,8 @@ def supervised(command: Callable[[], int], *, explain: Callable[[], int], clean_
     Signals are passed on, and so is the child's standard error; lines that seqcli did not write are printed at the end, and
     omitted if the child died.
     """
+    from seqcli.system.workers import in_child  # multiprocessing takes 10 ms; imported before memory is exhausted
+
     read, write = os.pipe()
     with_terminal = os.isatty(0)  # the terminal sends signals to both processes
     child = os.fork()

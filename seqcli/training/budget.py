@@ -10,8 +10,8 @@ import math
 import time
 from pathlib import Path
 
-from seqcli.data.deadline import Deadline
 from seqcli.runs.model_folder import beginning
+from seqcli.system.clock import Deadline
 from seqcli.training.config import Plan
 
 _READING = 0.25  # maximum share of the budget for reading and tokenizing; the rest of a larger text is left out

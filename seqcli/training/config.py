@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from seqcli import catalog, config
-from seqcli.data.deadline import Deadline
 from seqcli.errors import UsageError, nearest
 from seqcli.system import clock
+from seqcli.system.clock import Deadline
 
 if TYPE_CHECKING:
     from seqcli.data.batches import Batches

@@ -22,6 +22,7 @@ from seqcli.interfaces import Reporter
 from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.inference import Network
 from seqcli.nn.weights import whole
+from seqcli.system.signals import collected
 from seqcli.training import state
 from seqcli.training.averaging import Average
 from seqcli.training.budget import Budget
@@ -30,7 +31,6 @@ from seqcli.training.device import Placement
 from seqcli.training.distributed import Ranks
 from seqcli.training.meter import Meter
 from seqcli.training.optimizer import learning_rate, make_optimizer
-from seqcli.training.signals import collected
 
 _LOGGED = 100  # number of log lines over the whole budget
 

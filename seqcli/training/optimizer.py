@@ -9,20 +9,44 @@ approximated by Newton-Schulz iterations, in bfloat16 where that is fast. Update
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from seqcli.training.eager import SGD, AdamW
-
 if TYPE_CHECKING:
     from seqcli.training.config import Plan
 
+Kind = TypeVar("Kind", bound=type[torch.optim.Optimizer])
+_DECORATED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")  # for `torch.compile`
 _RISING = 0.1  # maximum share of the budget for the warm-up
+
+
+def _eager(kind: Kind) -> Kind:
+    """The optimizer class without the decorators for `torch.compile`.
+
+    They import the compiler when a method is first called: 800 modules and a second at the start of every training, although no step
+    is compiled here. The undecorated methods compute the same.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in _DECORATED}
+    methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))  # one of the removed decorators disabled gradients
+    for name, method in methods.items():
+        setattr(kind, name, method)
+    return kind
+
+
+@_eager
+class AdamW(torch.optim.AdamW):
+    """AdamW (Loshchilov and Hutter 2019)."""
+
+
+@_eager
+class SGD(torch.optim.SGD):
+    """Plain gradient descent."""
 
 
 def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:

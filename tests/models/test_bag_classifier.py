@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from seqcli import catalog
-from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError, ModelError
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT
 from seqcli.models import bag_classifier
 from seqcli.models.bag_classifier import Config, encoder, estimate, features_label, load, plan_for
+from seqcli.system.workers import ordered_map
 from seqcli.token_batch import TokenBatch
 
 CONFIG = Config(buckets=1 << 12, epochs=5)

@@ -15,11 +15,11 @@ from injected import Faults, killed_at
 
 from seqcli import samples, tokenizers
 from seqcli.errors import BusyError, ModelError, OutputError, UsageError
-from seqcli.files import locks, tensor_file
+from seqcli.files import atomic, tensor_file
 from seqcli.runs import model_folder
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import drafting
-from seqcli.runs.tokenizer_folder import drafting_tokenizer
+from seqcli.runs.whole_folder import drafting_tokenizer
 from seqcli.tasks.language.load import open_model
 from seqcli.tokenizers import characters, words
 
@@ -431,13 +431,13 @@ def test_damaged_lines_of_the_log_are_left_out(tmp_path, line):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_the_folder_is_made_leaves_none(tmp_path, corpus, here, monkeypatch, number):
-    take = locks.take
+    take = atomic.take_lock
 
     def interrupted(lock, path):
         take(lock, path)
         os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(locks, "take", interrupted)
+    monkeypatch.setattr(atomic, "take_lock", interrupted)
     for what in ("lm", "tokenizer"):
         done = here("train", what, str(corpus), "-o", str(tmp_path / "m"), "-q")
         assert done.code == 128 + number and not list(tmp_path.iterdir())

@@ -21,7 +21,7 @@ from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import drafting
-from seqcli.runs.tokenizer_folder import drafting_tokenizer
+from seqcli.runs.whole_folder import drafting_tokenizer
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, open_tokenizer
 from seqcli.tasks.language.load import figures_of, named, open_model

@@ -13,7 +13,7 @@ import pytest
 
 from seqcli import catalog, tokenizers
 from seqcli.errors import ModelError
-from seqcli.files import json_bounds
+from seqcli.files import foreign
 from seqcli.tokenizers import huggingface, marian
 
 
@@ -255,11 +255,11 @@ def test_json_is_measured_outside_of_strings_across_parts():
     text = json.dumps({"a": ["[" * 10, {"b": '\\"]{,'}], "c\\": "\\"})
     long = json.dumps({"a": '\\"[,' * 400_000, "b": [[1]]})
     for sound, values in ((text, 5), (long, 4)):
-        json_bounds.check(sound.encode(), where="x", deepest=3, most=values)
+        foreign.check_json(sound.encode(), where="x", deepest=3, most=values)
         with pytest.raises(ModelError, match="more than 2 levels"):
-            json_bounds.check(sound.encode(), where="x", deepest=2, most=values)
+            foreign.check_json(sound.encode(), where="x", deepest=2, most=values)
         with pytest.raises(ModelError, match=f"more than {values - 1} values"):
-            json_bounds.check(sound.encode(), where="x", deepest=3, most=values - 1)
+            foreign.check_json(sound.encode(), where="x", deepest=3, most=values - 1)
 
 
 def test_saved_ids_that_the_file_does_not_have_are_refused(folder, tmp_path):

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from seqcli import config
 from seqcli.data.batches import Example, Lines, OfLikeLength
-from seqcli.data.deadline import Deadline
 from seqcli.interfaces import SILENT
 from seqcli.metrics.perplexity import Totals
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder, history
 from seqcli.runs.model_writer import drafting
+from seqcli.system.clock import Deadline
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.evaluate import HeldOut, of_corpus
 from seqcli.tasks.language.train import train_network

@@ -117,7 +117,7 @@ class Arguments(session.Arguments):
         """Of labelled texts: float64 [N, C]. workers: processes that may be asked, None for all cores."""
         import numpy as np
 
-        from seqcli.data.parallel import ordered_map
+        from seqcli.system.workers import ordered_map
 
         parts = []
         for logits in ordered_map(opened.logits, texts.blocks(), workers=workers):

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.data.files import compressed, compression, opened
-from seqcli.data.parallel import ordered_map
 from seqcli.embeddings.vectors import WordVectors, vocabulary
 from seqcli.errors import InputError, ModelError
 from seqcli.files.atomic import replacing
 from seqcli.interop import limits
+from seqcli.system.workers import ordered_map
 
 _BLOCK = 1 << 22
 _HEAD_LINES = 200

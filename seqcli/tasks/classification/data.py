@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqcli.data import held_out, texts
-from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import Labelled, LabelMap, read_all
 from seqcli.data.lines import block_of
 from seqcli.data.paths import expanded
 from seqcli.errors import InputError, UsageError, listed, nearest
 from seqcli.interfaces import SILENT, Reporter
+from seqcli.system.clock import Deadline
 from seqcli.tasks.language.data import check_readable
 from seqcli.text import number_of
 

@@ -20,7 +20,8 @@ from seqcli.errors import ModelError
 from seqcli.interfaces import Reporter
 from seqcli.runs import checkpoint
 from seqcli.runs.model_writer import ModelWriter
-from seqcli.training import resuming, signals
+from seqcli.system import signals
+from seqcli.training import resuming
 
 _EVERY = 600.0  # seconds
 

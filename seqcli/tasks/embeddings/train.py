@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.data.deadline import Deadline
 from seqcli.errors import InputError, UsageError
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.metrics import signature
 from seqcli.runs.model_writer import ModelWriter, drafting
 from seqcli.system import clock, cpu
+from seqcli.system.clock import Deadline
 from seqcli.tasks.embeddings import summary
 from seqcli.tasks.embeddings.keeper import Checkpoints
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings

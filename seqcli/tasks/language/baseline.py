@@ -10,9 +10,9 @@ from itertools import chain
 import numpy as np
 
 from seqcli.data.lines import Block
-from seqcli.data.parallel import ordered_map
 from seqcli.interfaces import Tokenizer
 from seqcli.metrics import unigram
+from seqcli.system.workers import ordered_map
 from seqcli.tasks.language.data import Corpus
 
 

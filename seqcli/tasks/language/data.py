@@ -14,10 +14,8 @@ import numpy as np
 
 from seqcli import catalog, ranges, tokenizers
 from seqcli.data import held_out, hub, lines, records, tables
-from seqcli.data.deadline import Deadline
 from seqcli.data.labelled import PREFIX
 from seqcli.data.lines import Block
-from seqcli.data.parallel import ordered_map
 from seqcli.data.paths import expanded
 from seqcli.data.record_reader import RecordReader, lines_of
 from seqcli.data.texts import Texts
@@ -27,6 +25,8 @@ from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
 from seqcli.runs.model_folder import is_model
+from seqcli.system.clock import Deadline
+from seqcli.system.workers import ordered_map
 from seqcli.tasks.model_names import folder_of
 from seqcli.text import BOS_ID, SPECIAL_IDS
 from seqcli.token_batch import TokenBatch, count_rows, pieces, rows_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seqcli import catalog, ranges
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
-from seqcli.runs.tokenizer_folder import drafting_tokenizer
+from seqcli.runs.whole_folder import drafting_tokenizer
 from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, learn_tokenizer
 from seqcli.tasks.training_options import check_vocabulary
 

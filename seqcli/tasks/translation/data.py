@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seqcli.data import held_out
-from seqcli.data.deadline import Deadline
 from seqcli.data.pairs import Pairs, read_lines, read_tables
 from seqcli.data.paths import expanded
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
+from seqcli.system.clock import Deadline
 from seqcli.tasks.language.data import check_readable
 from seqcli.token_batch import TokenBatch
 

@@ -22,7 +22,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from seqcli.errors import ModelError, SeqcliError
-from seqcli.files import foreign, json_bounds
+from seqcli.files import foreign
 from seqcli.files.foreign import CURE, content
 
 FILE = "tokenizer.json"
@@ -95,7 +95,7 @@ def _silence() -> int | None:
 
 def from_json(data: bytes, *, where: str, plain: bool = False) -> Tokenizer:
     """The tokenizer of a tokenizer.json, for encoding whole texts. plain: see `Opened`. Raises ModelError."""
-    json_bounds.check(data, where=where)
+    foreign.check_json(data, where=where)
     with guarded(where):
         library = Tokenizer.from_str(data.decode())
         library.encode_special_tokens = plain

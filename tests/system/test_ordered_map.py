@@ -1,4 +1,4 @@
-"""data/parallel: `map`, on several processes, in order, a bounded way ahead, and gone when it is done."""
+"""ordered_map: `map`, on several processes, in order, a bounded way ahead, and gone when it is done."""
 
 import os
 import signal
@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from seqcli.data.parallel import ordered_map
 from seqcli.errors import InputError, SeqcliError
+from seqcli.system.workers import ordered_map
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
