@@ -34,6 +34,7 @@ class Discounts(NamedTuple):
 
 
 _ROWS = 1 << 19
+_NOTHING = np.zeros(0, np.uint32)
 FALLBACK = Discounts(0.5, 1.0, 1.5, fallback=True)
 
 
@@ -59,7 +60,7 @@ def discounts_of(adjusted: np.ndarray) -> Discounts:
 
 
 def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), reporter: Reporter = SILENT) -> Estimate:
-    """Probabilities and back-offs of counted n-grams.
+    """Probabilities and back-offs of counted n-grams, which are consumed.
 
     prune: for each order, n-grams with this count or less are dropped from the model (the last value applies to higher
     orders). Unigrams cannot be pruned, and thresholds must not decrease.
@@ -85,6 +86,7 @@ def smooth(levels: list[Level], *, arena: Arena, prune: tuple[int, ...] = (), re
         log_prob.append(_logarithms(probability, kept_below, arena))
         table.log_backoff.append(_logarithms(backoff, kept_below, arena))
         kept_below, probability = kept, higher
+        level.count = level.suffix = adjusted[n - 1] = _NOTHING  # together as large as the model
         arena.rest()
     table.words.append(_chosen(levels[-1].word, kept_below))
     log_prob.append(_logarithms(probability, kept_below, arena))

@@ -50,7 +50,7 @@ def merged_levels(
             levels[n - 1] = Level.unigrams(np.zeros(0, np.int64))  # release it
         size, made = sum([len(run[0]) for run in runs]), 0
         whole = arena.empty(size, np.uint64), arena.empty(size, kind), arena.empty(size, suffix_type)
-        for part in merged_runs(runs, arena.chunk):
+        for part in merged_runs(runs, arena.runs):
             for column, piece in zip(whole, part, strict=True):
                 column[made : made + len(piece)] = piece
             made += len(part[0])
@@ -89,8 +89,8 @@ def _keys(level: Level, rows: np.ndarray, words: np.ndarray | None, bits: int, a
 
 def _sorted_runs(run: tuple[np.ndarray, ...], arena: Arena) -> Iterator[tuple[np.ndarray, ...]]:
     """Columns with unsorted and possibly equal keys, as sorted runs of distinct keys."""
-    for begin in range(0, len(run[0]), arena.chunk):
-        piece = tuple(column[begin : begin + arena.chunk] for column in run)
+    for begin in range(0, len(run[0]), arena.runs):
+        piece = tuple(column[begin : begin + arena.runs] for column in run)
         combined = _combined(*piece)
         stored = tuple(arena.empty(len(column), column.dtype) for column in combined)
         for place, column in zip(stored, combined, strict=True):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from seqcli.text import BOS_ID
 _PART = 1 << 16  # number of positions to process at a time, so that they stay in the second-level cache
 _BLOCK = 1 << 18  # number of positions to divide at a time
 _MOST_PARTS = 1 << 12
+_AHEAD = 2  # results per thread that may wait
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -112,22 +114,23 @@ class Parts:
         below = self.rows
         bases = np.cumsum(below) - below if n > 2 else self.firsts
         prefixes = int(below.sum()) if n > 2 else self.vocab_size
-        # rows of all parts, with gaps
-        scratch = [np.empty(len(self.places), kind) for kind in (np.uint32, np.uint32, self.dtype)]
+        columns = [np.empty(len(self.places), kind) for kind in (np.uint32, np.uint32, self.dtype)]
         children = arena.full(prefixes + 1, 0, self.dtype)
 
-        def sort(part: int) -> tuple[int, np.ndarray]:
-            return self._sort(n, part, scratch)
+        def sort(part: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+            return self._sort(n, part)
 
-        rows = []
+        starts, total = [], 0
         for part, (made, children_of) in enumerate(in_threads(sort, range(len(self.edges)), self.workers)):
-            rows.append(made)
+            starts.append(total)
             base = int(bases[part]) + 1
             children[base : base + len(children_of)] += children_of  # parts may share a first word
+            end = total + len(made[0])
+            for column, values in zip(columns, made, strict=True):
+                column[total:end] = values
+            total = end
         np.cumsum(children, out=children)
-        children = children.astype(row_type(sum(rows)), copy=False)
-        self.rows = np.array(rows, np.int64)
-        starts = np.cumsum(self.rows) - self.rows
+        self.rows = np.diff(np.array(starts, np.int64), append=total)
 
         def place(part: int) -> None:
             at = self.places[self.edges[part] :][: self.sizes[part]]
@@ -138,19 +141,14 @@ class Parts:
         else:
             for _ in in_threads(place, range(len(self.edges)), self.workers):
                 pass
-        columns, total = [], int(self.rows.sum())
-        while scratch:  # one at a time, so that only one of them is in memory twice
-            column = scratch.pop(0)
-            whole = arena.empty(total, column.dtype)
-            for edge, start, made in zip(self.edges.tolist(), starts.tolist(), rows, strict=True):
-                whole[start : start + made] = column[edge : edge + made]
-            columns.append(whole)
-        word, count, suffix = columns
-        return Level(word, count, suffix, children)
+        word, count, suffix = (arena.shrunk(columns.pop(0), total) for _ in range(3))
+        return Level(word, count, suffix, children.astype(row_type(total), copy=False))
 
-    def _sort(self, n: int, part: int, scratch: list[np.ndarray]) -> tuple[int, np.ndarray]:
-        """Sorts a part by its n-th words; writes word, count and suffix of its rows into `scratch` and their ranks into `rank`.
-        Returns the number of rows, and of the children of each prefix in the part."""
+    def _sort(self, n: int, part: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """Sorts a part by its n-th words and writes the rows of its positions into `rank`.
+
+        Returns word, count and suffix of the rows, and the number of children of each prefix in the part.
+        """
         begin, size = int(self.edges[part]), int(self.sizes[part])
         places = self.places[begin : begin + size]
         word = self.stream.take(places + (n - 1), mode="clip")
@@ -171,13 +169,11 @@ class Parts:
         np.not_equal(word[1:], word[:-1], out=new[1:])
         new[1:] |= rank[1:] != rank[:-1]
         begins = np.flatnonzero(new)
-        rows = slice(begin, begin + len(begins))
         self.rank[begin : begin + size][order] = np.cumsum(new, dtype=np.int32) - np.int32(1)
-        words, counts, suffixes = (column[rows] for column in scratch)
-        words[:] = word[begins]
-        counts[:] = np.diff(begins, append=size)
-        suffixes[:] = words if n == 2 else self.row_at[places[order[begins]] + 1]
-        return len(begins), np.bincount(rank[begins], minlength=prefixes)
+        words = word[begins].view(np.uint32)
+        counts = np.diff(begins, append=size)
+        suffixes = words if n == 2 else self.row_at[places[order[begins]] + 1]
+        return (words, counts, suffixes), np.bincount(rank[begins], minlength=prefixes)
 
 
 def _digits(values: np.ndarray, bound: int) -> list[np.ndarray]:
@@ -198,16 +194,20 @@ def _order(*digits: np.ndarray) -> np.ndarray:
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """`map(function, items)` in threads, for functions that spend most time in numpy calls that release the interpreter lock."""
-    items = list(items)
-    if workers == 1 or len(items) < 2:
+    """`map(function, items)` in threads, for functions that spend most time in numpy calls that release the interpreter lock.
+    They are at most a few items ahead of the consumer, since results take memory."""
+    if workers == 1:
         yield from map(function, items)
         return
+    futures: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as threads:
-        futures = [threads.submit(function, item) for item in items]
         try:
-            for future in futures:
-                yield future.result()
+            for item in items:
+                futures.append(threads.submit(function, item))
+                if len(futures) > _AHEAD * workers:
+                    yield futures.popleft().result()
+            while futures:
+                yield futures.popleft().result()
         finally:
             for future in futures:
                 future.cancel()

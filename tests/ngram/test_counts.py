@@ -75,7 +75,7 @@ def assert_same(left, right):
 def test_the_size_of_chunks_changes_nothing(rows, order, chunk, rows_at_once):
     stream = stream_of(rows)
     arena = Arena(memory=0, tokens=len(stream))
-    arena.chunk, arena.rows = chunk, rows_at_once
+    arena.chunk, arena.runs, arena.rows = chunk, chunk, rows_at_once
     assert_same(counted(stream, order=order, arena=arena), counted(stream, order=order))
 
 
@@ -83,7 +83,7 @@ def test_many_tokens_in_tiny_memory(tmp_path):
     draw = np.random.default_rng(1)
     stream = stream_of(draw.integers(3, VOCABULARY, size=(3000, 5)).tolist())
     arena = Arena(memory=1 << 16, tokens=len(stream), folder=tmp_path)
-    assert arena.chunk < len(stream) and not arena.in_memory
+    assert arena.chunk < len(stream)
     assert_same(counted(stream, order=4, arena=arena), counted(stream, order=4))
     assert not list(tmp_path.iterdir())
 
@@ -94,6 +94,24 @@ def test_an_arena_outside_memory_keeps_its_arrays_and_leaves_no_file(tmp_path):
     del eight
     arena.rest()
     assert (seven == 7).all() and not list(tmp_path.iterdir())
+
+
+def test_an_arena_allocates_in_memory_until_its_limit(tmp_path):
+    def is_mapped(array: np.ndarray) -> bool:
+        return not array.flags.owndata
+
+    arena = Arena(memory=8000, tokens=0, folder=tmp_path)
+    first, second = arena.empty(600, np.int64), arena.empty(600, np.int64)
+    assert not is_mapped(first) and is_mapped(second)  # 4,800 of 8,000 bytes are in use
+    del first
+    assert not is_mapped(arena.empty(600, np.int64))
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 20])
+def test_an_array_that_is_shrunk_keeps_its_beginning(tmp_path, memory):
+    arena = Arena(memory=memory, tokens=0, folder=tmp_path)
+    assert arena.shrunk(np.arange(5000), 700).tolist() == list(range(700))
+    assert arena.shrunk(np.arange(5), 0).tolist() == []
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 50), st.integers(1, 9)), max_size=5), st.integers(1, 20))

@@ -152,7 +152,7 @@ def assert_same(left, right):
 def test_tiny_memory_gives_the_very_same_table(corpus, order, prune, chunk, rows_at_once):
     vocab_size, rows, _ = corpus
     arena = Arena(memory=0, tokens=len(stream_of(rows)))
-    arena.chunk, arena.rows = chunk, rows_at_once
+    arena.chunk, arena.runs, arena.rows = chunk, chunk, rows_at_once
     outside = estimate(rows, vocab_size=vocab_size, order=order, prune=prune, arena=arena)
     assert_same(outside, estimate(rows, vocab_size=vocab_size, order=order, prune=prune))  # though its files are gone
 
