@@ -130,7 +130,7 @@ class Parts:
                 column[total:end] = values
             total = end
         np.cumsum(children, out=children)
-        self.rows = np.diff(np.array(starts, np.int64), append=total)
+        self.rows = np.diff(np.array([*starts, total], np.int64))
 
         def place(part: int) -> None:
             at = self.places[self.edges[part] :][: self.sizes[part]]
