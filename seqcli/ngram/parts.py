@@ -130,7 +130,8 @@ class Parts:
                 column[total:end] = values
             total = end
         np.cumsum(children, out=children)
-        self.rows = np.diff(np.array([*starts, total], np.int64))
+        edges: Any = np.array([*starts, total], np.int64)
+        self.rows = np.diff(edges)
 
         def place(part: int) -> None:
             at = self.places[self.edges[part] :][: self.sizes[part]]
