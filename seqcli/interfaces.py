@@ -230,6 +230,15 @@ class LanguageModel(Scorer, AutoregressiveModel, Protocol):
 
 
 @runtime_checkable
+class Distributions(Protocol):
+    """A language model that shows what it expected at every token of a text."""
+
+    def distributions(self, row: np.ndarray) -> Iterator[np.ndarray]:
+        """Natural log p of every token of the vocabulary at each token of a row (int [T]), in the context in which `score` scores it:
+        float32 [n, V] each, T in total, in order."""
+
+
+@runtime_checkable
 class MaskFiller(Protocol):
     """A language model that can see a whole text and fill in what is hidden."""
 

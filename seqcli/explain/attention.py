@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 
 from seqcli.errors import UsageError
-from seqcli.explain.reading import check_window, classified_pieces, closed, network_of, pieces_of, with_start
+from seqcli.explain.reading import (
+    check_source,
+    check_window,
+    classified_pieces,
+    closed,
+    network_of,
+    pieces_of,
+    with_start,
+)
 from seqcli.interfaces import OpenModel, OpenTranslator, is_pseudo, predicts_end
 from seqcli.results.inside import AttentionHead, AttentionLayer, AttentionStep, AttentionSteps, AttentionView
 
@@ -62,8 +70,10 @@ def steps(view: AttentionView, *, layer: int | None, head: int | None, query: in
 
 
 def check_length(opened: Any, text: str) -> None:
-    """Raises UsageError for a text of which `attention` would show only a part."""
-    if not isinstance(opened, OpenTranslator):
+    """Raises InputError for a text of which `attention` would show only a part."""
+    if isinstance(opened, OpenTranslator):
+        check_source(opened, text)
+    else:
         window = getattr(network_of(opened), "window", None)
         check_window(len(_read(opened, text)[1]), window, name=opened.name)
 
@@ -110,9 +120,8 @@ def _of_translator(opened: OpenTranslator, text: str) -> list[AttentionView]:
     from seqcli.nn.attention import CROSS, CROSS_PROJECTED, SELF, recorded
     from seqcli.token_batch import TokenBatch
 
+    check_source(opened, text)
     (line,) = translate(opened, [text], TranslationSettings())
-    if len(line.parts) != 1:
-        raise UsageError(f"a text of {len(line.parts)} parts", cure="give one that is not blank and fits the window")
     (whole,) = attentions(opened, [line])
     source, target = whole.pieces
     batch = TokenBatch.of([np.array(line.best.parts[0], np.int32)])

@@ -6,7 +6,7 @@ The vectors are word embeddings, or the token embeddings of a network.
 from __future__ import annotations
 
 from seqcli.embeddings.projection import pca
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError
 from seqcli.results.inside import EmbeddedWord, Embeddings, Point
 from seqcli.tasks.embeddings import queries
 from seqcli.tasks.embeddings.load import OpenEmbeddings
@@ -16,10 +16,10 @@ _MOST = 100  # maximum number of words, so that they can be told apart in a plot
 
 
 def embeddings(opened: OpenEmbeddings, text: str, *, k: int) -> Embeddings:
-    """k: number of neighbours of each word. Raises UsageError for a text of too many words, InputError if none of them has a vector."""
+    """k: number of neighbours of each word. Raises InputError for a text of too many words, or if none of them has a vector."""
     words = list(dict.fromkeys(WORD.findall(one_line(text))))
     if len(words) > _MOST:
-        raise UsageError(f"{len(words):,} different words, {_MOST} at most in this view", cure="give a shorter text")
+        raise InputError(f"{len(words):,} different words, {_MOST} at most in this view", cure="give a shorter text")
     known = opened.vectors.of(words)[1]
     if words and not known.any():
         raise InputError(f"no word of the text has a vector in {opened.name}", cure="give other words")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from seqcli.data.lines import block_of
 from seqcli.data.record_reader import RecordReader
-from seqcli.errors import UsageError
-from seqcli.interfaces import OpenScorer, Piece
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import OpenScorer, OpenTranslator, Piece
 from seqcli.text import BOS, BOS_ID, EOS, EOS_ID, one_line
 
 
@@ -42,8 +43,20 @@ def network_of(opened: Any) -> Any:
 
 
 def check_window(count: int, window: int | None, *, name: str) -> None:
-    """Raises UsageError for more tokens than the window of a model."""
+    """Raises InputError for more tokens than the window of a model."""
     if window is not None and count > window:
-        raise UsageError(
+        raise InputError(
             f"{count:,} tokens, and {name} sees {window:,} at once", cure="give a shorter text, or use another view"
+        )
+
+
+def check_source(opened: OpenTranslator, text: str) -> None:
+    """Raises InputError for a text of which a translator makes nothing, or several translations."""
+    if not text.strip():
+        raise InputError("the text is blank", cure="give a text to translate")
+    count, window = len(opened.source.encode(block_of([text]).data).tokens), opened.model.window
+    if count > window:
+        raise InputError(
+            f"{count:,} tokens, and {opened.name} sees {window:,} at once",
+            cure="give a shorter text, for example a sentence at a time",
         )

@@ -8,6 +8,7 @@ from seqcli.decoding import beam
 from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.errors import UsageError
+from seqcli.explain.reading import check_source
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.results.inside import Search, SearchNode
 
@@ -17,11 +18,8 @@ def search(opened: Any, text: str, *, beam_size: int = 4, max_new_tokens: int = 
     tree = _Tree()
     with beam.watched(tree.add):
         if isinstance(opened, OpenTranslator):
-            (line,) = translate(opened, [text], TranslationSettings(beam_size=beam_size, n_best=beam_size))
-            if len(line.parts) != 1:
-                raise UsageError(
-                    f"a text of {len(line.parts)} parts", cure="give one that is not blank and fits the window"
-                )
+            check_source(opened, text)
+            list(translate(opened, [text], TranslationSettings(beam_size=beam_size, n_best=beam_size)))
             vocabulary = opened.target.vocabulary()
         elif isinstance(opened, OpenModel):
             settings = GenerationSettings(max_new_tokens=max_new_tokens, beam_size=beam_size, num_samples=beam_size)

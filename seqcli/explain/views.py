@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqcli.errors import UsageError
+from seqcli.errors import InputError, UsageError
 from seqcli.explain.attention import attention
 from seqcli.explain.attention import check_length as check_attention
 from seqcli.explain.embeddings import embeddings
@@ -14,8 +14,8 @@ from seqcli.explain.gates import gates
 from seqcli.explain.ngram import ngram_paths
 from seqcli.explain.positions import positions
 from seqcli.explain.reach import reach
+from seqcli.explain.reading import check_source
 from seqcli.explain.search import search
-from seqcli.explain.surprisal import check_length as check_surprisal
 from seqcli.explain.surprisal import surprisal
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.models.ngram import NgramModel
@@ -53,8 +53,8 @@ def views(
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Any]:
     """The views of these kinds, or those that suit the model and the length of the text; note: called with a line about each view
-    that is left out. Raises UsageError for a view that does not apply to the model, and, before any is computed, for a text that is
-    too long."""
+    that is left out. Raises UsageError for a view that does not apply to the model, and InputError, before any is computed, for a text
+    that is too long."""
     asked = bool(kinds)
     kinds = kinds or suited(model.opened)
     if isinstance(model.opened, OpenEmbeddings) and kinds != ("embeddings",):
@@ -71,14 +71,14 @@ def views(
         yield from made if isinstance(made, list) else [made]
 
 
-def _too_long(kind: str, opened: Any, text: str) -> UsageError | None:
+def _too_long(kind: str, opened: Any, text: str) -> InputError | None:
     """Why the text is too long for a view, if it is."""
     try:
         if kind == "attention":
             check_attention(opened, text)
-        elif kind == "surprisal" and isinstance(opened, OpenModel):
-            check_surprisal(opened, text)
-    except UsageError as error:
+        elif kind == "search" and isinstance(opened, OpenTranslator):
+            check_source(opened, text)
+    except InputError as error:
         return error
     return None
 

@@ -26,6 +26,7 @@ from seqcli.token_batch import TokenBatch
 
 TASK = "language"
 LARGEST_ORDER = 10
+_LOGITS = 1 << 21  # log-probabilities computed at a time
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,19 @@ class NgramModel:
         log_p = self.table.log_distributions(state.context).astype(np.float32)
         finite.check_logits(log_p)
         return log_p, state
+
+    def distributions(self, row: np.ndarray) -> Iterator[np.ndarray]:
+        """See `interfaces.Distributions`."""
+        read = np.concatenate(
+            [np.full(max(0, self.horizon - 1), -1), [BOS_ID], row]
+        )  # a context ends at each token but the last
+        step = max(1, _LOGITS // self.vocab_size)
+        for begin in range(0, len(row), step):
+            ends = np.arange(begin, min(begin + step, len(row)))[:, None]
+            with _sound_table():
+                log_p = self.table.log_distributions(read[ends + np.arange(self.horizon)]).astype(np.float32)
+            finite.check_logits(log_p)
+            yield log_p
 
     @_sound_table()
     def next_distribution(self, context: np.ndarray) -> np.ndarray:

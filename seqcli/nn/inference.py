@@ -160,6 +160,11 @@ _PRODUCT = 1 << 24  # logits per matrix product, which is more efficient with ma
 _LOGITS = 1 << 21  # logits normalised at a time, which fit the CPU cache
 
 
+def rows_at_once(model: Network) -> int:
+    """The number of rows whose logits are normalised together."""
+    return max(1, (_LOGITS if model.device.type == "cpu" else _PRODUCT) // model.head.out_features)
+
+
 def logits(model: Network, features: Tensor) -> Tensor:
     """float32 [..., V] of features [..., D]."""
     return _possible(model.head(features), model.impossible)
@@ -172,7 +177,7 @@ def of_targets(
     log_probs, ranks = [], []
     head, size = model.head, model.head.out_features
     for part, wanted in zip(*(x.split(max(1, _PRODUCT // size)) for x in (features, targets))):
-        some = max(1, (_LOGITS if part.device.type == "cpu" else _PRODUCT) // size)
+        some = rows_at_once(model)
         for raw, token in zip(head(part).split(some), wanted[:, None].split(some)):
             values = _possible(raw, model.impossible)
             if rank:

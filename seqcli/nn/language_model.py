@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seqcli.interfaces import Scores, State
 from seqcli.nn import inference
-from seqcli.nn.device import adapt_threads, to_device
+from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.device_logits import DeviceLogits
 from seqcli.nn.inference import Network
 from seqcli.text import BOS_ID, PAD
@@ -128,21 +128,39 @@ class NeuralLanguageModel(Network):
         return list(zip(np.split(lp, cuts), ranks))
 
     def _score_long(self, sequence: np.ndarray, given: int, rank: bool) -> tuple:
-        """Scores a row longer than a window: with a recurrent state, or in windows that overlap by half, several at
-        once."""
-        sequence, parts, state = sequence.astype(np.int64), [], None
+        """Scores a row longer than a window."""
+        parts = [self._judge(features, targets, rank) for features, targets in self._passes(sequence)]
+        lp = np.concatenate([part[0] for part in parts])[given - 1 :]
+        return lp, np.concatenate([part[1] for part in parts])[given - 1 :] if rank else None
+
+    def _passes(self, sequence: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        """The features [n, D] from which the tokens of a sequence after its first are predicted, and these tokens [n]: with a recurrent
+        state, or in windows that overlap by half, several at once."""
+        sequence, state = sequence.astype(np.int64), None
         if self.window is None:
             for begin in range(0, len(sequence) - 1, self.batch_tokens):
                 part = to_device(sequence[begin : begin + self.batch_tokens + 1], self.device)
                 features, state = self.features(part[None, :-1], state)
-                parts.append(self._judge(features[0], part[1:], rank))
+                yield features[0], part[1:]
         else:
             for seen, new in _windows(len(sequence) - 1, self.window, at_once=max(1, self.batch_tokens // self.window)):
                 features, _ = self.features(to_device(sequence[seen], self.device))
                 some = features.flatten(0, 1).index_select(0, to_device(np.flatnonzero(new), self.device))
-                parts.append(self._judge(some, to_device(sequence[seen + 1][new], self.device), rank))
-        lp = np.concatenate([part[0] for part in parts])[given - 1 :]
-        return lp, np.concatenate([part[1] for part in parts])[given - 1 :] if rank else None
+                yield some, to_device(sequence[seen + 1][new], self.device)
+
+    def distributions(self, row: np.ndarray) -> Iterator[np.ndarray]:
+        """See `interfaces.Distributions`."""
+        features = self._read_whole(np.append(BOS_ID, row))
+        for part in features.split(inference.rows_at_once(self)):
+            yield self._log_probs(part)
+
+    @inference_method
+    def _read_whole(self, sequence: np.ndarray) -> Tensor:
+        return torch.cat([features for features, _ in self._passes(sequence)])
+
+    @inference_method
+    def _log_probs(self, features: Tensor) -> np.ndarray:
+        return to_host(self.logits(features).log_softmax(-1))
 
     def _judge(self, features: Tensor, targets: Tensor, rank: bool) -> tuple[np.ndarray, np.ndarray | None]:
         adapt_threads()

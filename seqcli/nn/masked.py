@@ -172,6 +172,20 @@ class MaskedLanguageModel(NeuralLanguageModel):
         columns = np.concatenate([view.hidden for view in views]) - self.hybrid
         return features.flatten(0, 1).index_select(0, to_device(lines * tokens.shape[1] + columns, self.device))
 
+    def distributions(self, row: np.ndarray) -> Iterator[np.ndarray]:
+        """See `interfaces.Distributions`."""
+        if self.hybrid:
+            yield from super().distributions(row)
+            return
+        views = [view for view, _ in self._views(self._whole([BOS_ID], row), given=1)]
+        step = max(1, self.batch_tokens // min(self.window, len(row) + 2))
+        for begin in range(0, len(views), step):
+            yield self._filled(views[begin : begin + step])
+
+    @inference_method
+    def _filled(self, views: Sequence[_View]) -> np.ndarray:
+        return to_host(self.logits(self._of_hidden(views)).log_softmax(-1))
+
     # Filling in
 
     @inference_method
@@ -189,7 +203,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
         lengths = np.array([len(view.tokens) for view in views], np.int64)
         for group in of_like_length(lengths, budget=self.batch_tokens, most=self.window):
             some = [views[n] for n in group]
-            log_probs = to_host(self.logits(self._of_hidden(some)).log_softmax(-1))
+            log_probs = self._filled(some)
             cuts = np.cumsum([len(view.hidden) for view in some])[:-1]
             for n, part in zip(group, np.split(log_probs, cuts)):
                 found[n] = part

@@ -10,7 +10,7 @@ from torch import nn
 from seqcli import catalog
 from seqcli.data.lines import block_of
 from seqcli.decoding.generate import GenerationSettings, generate
-from seqcli.errors import UsageError
+from seqcli.errors import InputError, UsageError
 from seqcli.explain import attention as attention_view
 from seqcli.explain.attention import attention, steps
 from seqcli.explain.gates import gates
@@ -44,12 +44,16 @@ def network(arch: str, opened: OpenModel, **settings) -> OpenModel:
     return dataclasses.replace(opened, name=arch, arch=arch, model=model)
 
 
-@pytest.mark.parametrize("arch", ["ngram", "lstm", "transformer", "masked"])
-def test_surprisal_has_the_numbers_of_the_token_level(opened, arch):
-    extra = {"objective": "masked"} if arch == "masked" else {}
-    model = opened if arch == "ngram" else network("transformer" if extra else arch, opened, **extra)
-    found = surprisal(model, TEXT, k=model.model.vocab_size)
-    scores = list(score_tokens(model, block_of([TEXT])))
+@pytest.mark.parametrize("text", [TEXT, " ".join([TEXT] * 5)])
+@pytest.mark.parametrize("arch", ["ngram", "feedforward", "lstm", "transformer", "masked", "hybrid"])
+def test_surprisal_has_the_numbers_of_the_token_level(opened, monkeypatch, arch, text):
+    """Also of a text beyond the window, in parts."""
+    objective = {"objective": arch} if arch in ("masked", "hybrid") else {}
+    model = opened if arch == "ngram" else network("transformer" if objective else arch, opened, window=8, **objective)
+    for module in ("nn.inference", "models.ngram"):
+        monkeypatch.setattr(f"seqcli.{module}._LOGITS", 4 * model.model.vocab_size)
+    found = surprisal(model, text, k=model.model.vocab_size)
+    scores = list(score_tokens(model, block_of([text])))
     assert [(row.token, row.log_prob) for row in found.tokens] == [(row.token, row.log_prob) for row in scores]
     for row in found.tokens:
         expected = {each.token: each.probability for each in row.expected}
@@ -335,8 +339,11 @@ def test_views_of_a_translator(translator):
             for head in layer.heads:
                 np.testing.assert_allclose(np.sum(head.weights, axis=1), 1, atol=1e-4)
     assert any(node.rank for node in search(opened, "I study").nodes)
-    with pytest.raises(UsageError, match="blank"):
-        attention(opened, " ")
+    for view in (attention, search):
+        with pytest.raises(InputError, match="blank"):
+            view(opened, " ")
+        with pytest.raises(InputError, match=f"tokens, and .* sees {opened.model.window} at once; give a shorter text"):
+            view(opened, "I study mathematics " * opened.model.window)
 
 
 @pytest.mark.parametrize(
@@ -361,8 +368,12 @@ def test_a_text_that_is_too_long_for_a_view_is_refused_before_any_is_made(opened
     for kind in ("surprisal", "attention"):
         monkeypatch.setitem(KINDS, kind, lambda *_, kind=kind: made.append(kind) or [])
     long = "my computer " * 5
-    for objective, kinds in (("causal", ("attention",)), ("masked", ()), ("hybrid", ("surprisal", "attention"))):
-        with pytest.raises(UsageError, match="sees 8 at once"):
+    for objective, kinds in (
+        ("causal", ("attention",)),
+        ("masked", ("attention",)),
+        ("hybrid", ("surprisal", "attention")),
+    ):
+        with pytest.raises(InputError, match="sees 8 at once"):
             list(views(Explained(network("transformer", opened, window=8, objective=objective)), long, kinds=kinds))
     assert made == []
     # What was not asked for is left out.
@@ -372,7 +383,7 @@ def test_a_text_that_is_too_long_for_a_view_is_refused_before_any_is_made(opened
     for objective, window in (("causal", 11), ("masked", 12)):
         model = network("transformer", opened, window=window, objective=objective)
         assert list(views(Explained(model), long)) == []
-        with pytest.raises(UsageError, match=f"{window} tokens.* sees {window - 1} at once"):
+        with pytest.raises(InputError, match=f"{window} tokens.* sees {window - 1} at once"):
             list(
                 views(
                     Explained(network("transformer", opened, window=window - 1, objective=objective)),
@@ -384,6 +395,6 @@ def test_a_text_that_is_too_long_for_a_view_is_refused_before_any_is_made(opened
 
 def test_texts_beyond_the_window(opened):
     model = network("transformer", opened, window=8)
-    with pytest.raises(UsageError, match="sees 8 at once"):
+    with pytest.raises(InputError, match="sees 8 at once"):
         attention(model, "my computer " * 5)
     assert len(surprisal(model, "my computer " * 20).tokens) == 41

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from seqcli.commands.explain.arguments import Arguments
-from seqcli.errors import UsageError
+from seqcli.errors import InputError, UsageError
 from seqcli.explain.attention import steps
 from seqcli.explain.views import Explained, views
 from seqcli.report.output import JSON, Output, check_folder
@@ -38,7 +38,7 @@ def explained(arguments: Arguments, chosen: Chosen, *, png: str | None, html: st
             for line, text in enumerate(block.records(), block.first):
                 for model in models.of(block):
                     name = model.opened.name
-                    for view in _views(model, text, arguments, chosen):
+                    for view in _of_record(line, _views(model, text, arguments, chosen), arguments):
                         record = {"line": line, "text": text, "model": name, **view.to_dict()}
                         if out.mode == JSON:
                             out.rows([], json=[record])
@@ -59,6 +59,16 @@ def explained(arguments: Arguments, chosen: Chosen, *, png: str | None, html: st
         from seqcli.report.page import page
 
         _write(html, page(objects, title="seqcli explain", language="ko" if language == "ko" else "en").encode())
+
+
+def _of_record(line: int, views: Iterator[Any], arguments: Arguments) -> Iterator[Any]:
+    """Adds the number of a record of a file to an error in its text."""
+    try:
+        yield from views
+    except InputError as error:
+        if arguments.source.text:
+            raise
+        raise InputError(error.what, where=f"record {line}", cure=error.cure) from None
 
 
 def _views(model: Explained, text: str, arguments: Arguments, chosen: Chosen) -> Iterator[Any]:
