@@ -27,6 +27,7 @@ _CODES = 1 << BITS
 _CODE = np.uint32(_CODES - 1)
 _DROPPED = np.uint32(11)  # low bits of a float32 that codebooks ignore
 _BINS = 1 << (32 - 11)
+_FEW = _BINS >> 6  # values of which a histogram of all bins takes longer than sorting them
 _SIGN = np.uint32(1 << 31)
 _ITERATIONS = 60
 _LEAST = -60.0  # log-probabilities below this have the weight of this one
@@ -190,38 +191,43 @@ def _pointers(children: Any, arena: Arena) -> Pointers:
 def _coded(values: Any, arena: Arena, *, words: Any | None = None, often: float = 0) -> Coded:
     """Values as codes, combined with words if given. often: exponent of the weight exp(often * value)."""
     pieces = list(_pieces(len(values), arena.rows))
-    counts, rests = np.zeros(_BINS, np.int64), np.zeros(_BINS)
+    few = len(values) <= _FEW
+    bins = np.unique(_ordered_bits(values[:]) >> _DROPPED) if few else np.arange(_BINS, dtype=np.uint32)
+    counts, rests = np.zeros(len(bins), np.int64), np.zeros(len(bins))
+
+    def rows(bits: np.ndarray) -> np.ndarray:
+        found = bits >> _DROPPED
+        return np.searchsorted(bins, found) if few else found
+
     for begin, end in pieces:
         bits = _ordered_bits(values[begin:end])
-        bins = bits >> _DROPPED
-        counts += np.bincount(bins, minlength=_BINS)
-        rests += np.bincount(bins, bits & np.uint32((1 << 11) - 1), minlength=_BINS)  # exact: integers
-    codebook, code_of_bin = _lloyd(counts, rests, often=often)
+        counts += np.bincount(rows(bits), minlength=len(bins))
+        rests += np.bincount(rows(bits), bits & np.uint32((1 << 11) - 1), minlength=len(bins))  # exact: integers
+    codebook, code_of_bin = _lloyd(bins, counts, rests, often=often)
     codes = arena.empty(len(values), np.uint8 if words is None else np.uint32)
     for begin, end in pieces:
-        found = code_of_bin[_ordered_bits(values[begin:end]) >> _DROPPED]
-        codes[begin:end] = found
+        codes[begin:end] = code_of_bin[rows(_ordered_bits(values[begin:end]))]
         if words is not None:
             codes[begin:end] |= words[begin:end] << np.uint32(BITS)
     return Coded(codes, codebook)
 
 
-def _lloyd(counts: np.ndarray, rests: np.ndarray, *, often: float) -> tuple[np.ndarray, np.ndarray]:
+def _lloyd(bins: np.ndarray, counts: np.ndarray, rests: np.ndarray, *, often: float) -> tuple[np.ndarray, np.ndarray]:
     """256 ascending values, and the code of each bin. The value of a bin is the mean of its contents."""
-    bins = np.flatnonzero(counts)
-    weight = counts[bins].astype(np.float64)
-    value = _floats(bins.astype(np.uint32) * np.uint32(1 << 11) + np.rint(rests[bins] / weight).astype(np.uint32))
+    filled = np.flatnonzero(counts)
+    weight = counts[filled].astype(np.float64)
+    value = _floats(bins[filled] * np.uint32(1 << 11) + np.rint(rests[filled] / weight).astype(np.uint32))
     exact = (value == 0) | np.isinf(value)
     free = _CODES - int(exact.sum())
     x = value[~exact].astype(np.float64)
     w = weight[~exact] * np.exp(often * np.maximum(x, _LEAST))
     levels = x if len(x) <= free else _levels(x, w, free)
     codebook = np.sort(np.append(levels.astype(np.float32), value[exact]))
-    code_of_bin = np.zeros(_BINS, np.uint8)
+    code_of_bin = np.zeros(len(bins), np.uint8)
     with np.errstate(invalid="ignore"):
         middles = (codebook[1:].astype(np.float64) + codebook[:-1]) / 2
-    code_of_bin[bins] = np.searchsorted(middles, value)
-    code_of_bin[bins[exact]] = np.searchsorted(codebook, value[exact])
+    code_of_bin[filled] = np.searchsorted(middles, value)
+    code_of_bin[filled[exact]] = np.searchsorted(codebook, value[exact])
     return np.append(codebook, np.zeros(_CODES - len(codebook), np.float32)), code_of_bin
 
 

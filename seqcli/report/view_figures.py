@@ -61,11 +61,12 @@ def _surprisal(part: Any, view: Surprisal) -> None:
 def _attention(part: Any, view: AttentionView) -> None:
     heads = [(n, m, head) for n, layer in enumerate(view.layers, 1) for m, head in enumerate(layer.heads, 1)]
     grid = part.subplots(-(-len(heads) // _HEADS), _HEADS, squeeze=False).ravel()
-    for axes, (layer, number, head) in zip(grid, heads):
+    for place, (axes, (layer, number, head)) in enumerate(zip(grid, heads)):
         axes.imshow(head.weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
         axes.set_title(f"{view.kind}, layer {layer}, head {number}")
-        _names(axes, view.attended, side="x")
-        _names(axes, view.queries, side="y")
+        # all heads have the same tokens: named once for each column and row, since text is most of the time of drawing
+        _names(axes, view.attended if place + _HEADS >= len(heads) else (), side="x")
+        _names(axes, view.queries if place % _HEADS == 0 else (), side="y")
     for axes in grid[len(heads) :]:
         axes.set_axis_off()
 

@@ -66,6 +66,14 @@ def test_the_pieces_that_a_table_is_read_in_change_nothing():
         assert array.dtype == at_once[name].dtype and np.array_equal(array, at_once[name]), name
 
 
+def test_few_values_are_coded_as_many_are(monkeypatch):
+    table = trained(stream_of([[3, 4, 3], [5, 5, 6, 3]]), order=3)
+    few = quantised.quantised(table, arena=ARENA).tensors()
+    monkeypatch.setattr(quantised, "_FEW", 0)
+    for name, array in quantised.quantised(table, arena=ARENA).tensors().items():
+        assert array.dtype == few[name].dtype and np.array_equal(array, few[name]), name
+
+
 @given(st.lists(st.sampled_from([0, 1, 3, 40, 300, 1 << 20, 1 << 30]), min_size=1, max_size=200), st.data())
 def test_pointers_are_the_numbers_they_were_made_from(steps, data):
     numbers = np.cumsum([0, *steps])
@@ -91,16 +99,17 @@ def test_0_and_minus_infinity_are_exact():
     np.testing.assert_allclose(coded[: len(values) - 4], values[:-4], atol=0.1)
 
 
-@pytest.mark.parametrize(
-    "name", list(quantised.quantised(trained(stream_of([[3, 4, 3]]), order=3), arena=ARENA).tensors())
-)
+SMALL = quantised.quantised(trained(stream_of([[3, 4, 3]]), order=3), arena=ARENA).tensors()
+
+
+@pytest.mark.parametrize("name", list(SMALL))
 @pytest.mark.parametrize(
     "change", [None, lambda a: a[None], lambda a: a.astype(np.complex64), lambda a: np.append(a, a[-1:])],
     ids=["absent", "of two axes", "of another type", "longer"],
 )  # fmt: skip
 def test_arrays_that_do_not_make_a_table_are_a_damaged_model(name, change):
-    tensors = quantised.quantised(trained(stream_of([[3, 4, 3]]), order=3), arena=ARENA).tensors()
-    assert len(QuantisedTable.from_tensors(dict(tensors), order=3, vocab_size=V).sizes) == 3
+    tensors = dict(SMALL)
+    assert len(QuantisedTable.from_tensors(tensors, order=3, vocab_size=V).sizes) == 3
     if change is None:
         del tensors[name]
     elif name.endswith("far") and not len(tensors[name]) and len(change(tensors[name])) == 0:

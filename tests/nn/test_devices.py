@@ -211,9 +211,9 @@ class Unjudged:
 @pytest.mark.parametrize("arch", LANGUAGE)
 def test_the_loop_waits_once_a_step(arch, carried, device):
     model = there("language", arch)
-    plan = Plan(steps=3, accumulate=2, optimizer="sgd", ema=0.9, batch_tokens=16, evaluations=1)
+    plan = Plan(steps=3, accumulate=2, optimizer="sgd", ema=0.9, batch_tokens=8, evaluations=1)
     batches = (Lanes if carried and model.carried else Windows)(
-        np.arange(3, 200, dtype=np.int32), width=8, batch_tokens=16, seed=0
+        np.arange(3, 200, dtype=np.int32), width=4, batch_tokens=8, seed=0
     )
     loop.train(
         model, batches, plan, Unjudged(), budget=Budget(plan, begun=0.0, used=0.0, size=0),
