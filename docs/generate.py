@@ -15,7 +15,7 @@ from types import ModuleType
 import typer
 
 from seqcli import catalog, cli
-from seqcli.commands import help_text
+from seqcli.commands import declaration
 from seqcli.data import files, tables
 from seqcli.errors import SeqcliError
 from seqcli.training import setting_table
@@ -60,11 +60,11 @@ def _commands() -> Iterator[str]:
     cli._register()
     for name, command, context in _leaves(typer.main.get_command(cli.app), typer.Context):
         yield f"### {name}"
-        yield f"```\n{name} {' '.join(help_text.usage(command, context))}\n```"
-        description, examples = help_text.parts(command.help)
+        yield f"```\n{name} {' '.join(declaration.usage(command, context))}\n```"
+        description, examples = declaration.parts(command.help)
         yield description
         yield "```sh\n" + "\n".join(examples) + "\n```"
-        for group, records in help_text.grouped(command, context).items():
+        for group, records in declaration.grouped(command, context).items():
             yield f"**{group}**"
             yield _table(("option", "meaning"), [(f"`{option}`", meaning) for option, meaning in records])
 

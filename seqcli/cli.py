@@ -21,7 +21,7 @@ from typing import Any
 
 import typer
 
-from seqcli.commands.options import Group
+from seqcli.commands.declaration import Group
 from seqcli.errors import ClosedPipe, OutputError, SeqcliError, UsageError
 from seqcli.system import clock, memory, signals, startup, supervisor, torchrun
 
@@ -68,28 +68,28 @@ app = typer.Typer(
 
 
 def _register(only: str | None = None) -> None:
-    """Declares the commands to typer. only: the one that is asked for; the others are then known by name, and what they take to
-    import is saved."""
-    from seqcli.commands import options
+    """Declares the commands to typer. only: the one to import, None for all; the others are then known by name, which saves the time
+    to import them."""
+    from seqcli.commands.declaration import Command
 
     app.registered_commands.clear()
     app.registered_groups.clear()
     for name, short_help in COMMANDS.items():
         if only not in (None, name):
-            app.command(name, short_help=short_help)(_not_asked)
+            app.command(name, short_help=short_help)(_not_imported)
             continue
         module = import_module(f"seqcli.commands.{name}")
         if name == "train":
             app.add_typer(module.app, name=name, short_help=short_help)
         else:
-            app.command(name, cls=options.Command, short_help=short_help)(getattr(module, name))
+            app.command(name, cls=Command, short_help=short_help)(getattr(module, name))
 
 
-def _not_asked() -> None:
+def _not_imported() -> None:
     """Stands for a command that is not imported, in the list of commands."""
 
 
-def _asked(arguments: list[str]) -> str | None:
+def _needed(arguments: list[str]) -> str | None:
     """The command that has to be imported, "" for none; None where all have to be: `help` shows any, a shell completes any."""
     first = next(iter(arguments), "")
     if first == "help" or _COMPLETION in os.environ:
@@ -158,7 +158,7 @@ def _run(arguments: list[str]) -> int:
             _print_version()
             sys.stdout.flush()
             return 0
-        _register(_asked(arguments))
+        _register(_needed(arguments))
         result = app(args=arguments, prog_name="seqcli", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -210,9 +210,9 @@ def _guessed(error: typer.TyperException, arguments: list[str]) -> UsageError | 
     from seqcli.commands import guesses
 
     _register()  # all, as another may have the option
-    of, root = context.command_path, typer.main.get_command(app)
-    options = {path: _options(command, context) for path, command in _leaves(root, "seqcli")}
-    return guesses.option(name, arguments, known=_options(context.command, context), of=of, elsewhere=options)
+    elsewhere = {path: _options(command, context) for path, command in _leaves(typer.main.get_command(app), "seqcli")}
+    known = _options(context.command, context)
+    return guesses.option(name, arguments, known=known, of=context.command_path, elsewhere=elsewhere)
 
 
 def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -199,9 +199,14 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def is_given(value: object) -> bool:
+    """Whether the value of an option, or of an argument, is not that of one that was left out: None, False or an empty list."""
+    return value is not None and value is not False and value != []
+
+
 def exclusive(some: Mapping[str, object], others: Mapping[str, object]) -> None:
-    """Options by name, None where one was not given. Raises UsageError where there are given ones on both sides."""
-    given = [[name for name, value in options.items() if value is not None] for options in (some, others)]
+    """Options by name. Raises UsageError where there are given ones on both sides."""
+    given = [[name for name, value in options.items() if is_given(value)] for options in (some, others)]
     if all(given):
         raise UsageError(f"{given[0][0]} cannot be combined with {given[1][0]}")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli import catalog
-from seqcli.commands.options import QUANTIZE, with_options
+from seqcli.commands.declaration import with_options
+from seqcli.commands.options import QUANTIZE
 from seqcli.commands.parsers import choice
 from seqcli.errors import ModelError, UsageError
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.commands.options import with_options
+from seqcli.commands.declaration import with_options
 from seqcli.commands.parsers import choice
 from seqcli.errors import UsageError
 

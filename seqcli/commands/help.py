@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.commands import help_text
-from seqcli.commands.options import with_options
+from seqcli.commands import declaration
+from seqcli.commands.declaration import with_options
 from seqcli.errors import UsageError, nearest
 
 
@@ -40,7 +40,7 @@ def help(
         for title, rows in _settings(words[1:]):
             formatter.write_paragraph()
             formatter.write_heading(title)
-            formatter.write("".join(help_text.row(left, right, formatter.width) for left, right in rows))
+            formatter.write("".join(declaration.row(left, right, formatter.width) for left, right in rows))
         typer.echo(formatter.getvalue().rstrip("\n"))
         return
     shown: Any = context.find_root()

@@ -1,59 +1,18 @@
-"""Options that several commands share, declared once.
-
-A group is a dataclass whose fields are annotated for typer; a command takes `source: TextInput` and is decorated with
-`@with_options(...)`, which declares the fields to typer and passes the command the group. The group's `HELP_GROUP` is the
-heading of its options in the help (`help_text`).
-"""
+"""Options that several commands share, declared once: the input, the output, the machine, models and how tokens are sampled."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
-import inspect
-import os
-import shlex
-import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, ClassVar, TypedDict
 
 import typer
-from typer.core import TyperGroup, TyperOption
 
 from seqcli import ranges
-from seqcli.commands import completion
-from seqcli.commands.help_text import HelpfulCommand
-from seqcli.commands.machine import Machine
-from seqcli.commands.parsers import choice, mixture, number
+from seqcli.commands.parsers import choice, mixture, number, ray_cluster
 from seqcli.errors import UsageError
-
-
-class Command(HelpfulCommand):
-    """A command that refuses a single-valued option given twice, since it is unclear which value is meant."""
-
-    def parse_args(self, ctx, args: list[str]) -> list[str]:
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        seen = set()
-        for parameter in order:
-            once = isinstance(parameter, TyperOption) and not (
-                parameter.multiple or parameter.is_flag or parameter.count
-            )
-            if once and parameter.name in seen:
-                raise UsageError(f"{parameter.opts[-1]} is given twice but takes a single value")
-            seen.add(parameter.name)
-        return super().parse_args(ctx, args)
-
-
-class Group(TyperGroup):
-    """A command with commands of its own; for one that it does not have, the error names what may be meant."""
-
-    def resolve_command(self, ctx, args: list[str]):
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            from seqcli.commands import guesses
-
-            raise guesses.command(args, known=self.list_commands(ctx), of=ctx.command_path)
-        return super().resolve_command(ctx, args)
 
 
 class Decoding(TypedDict):
@@ -61,88 +20,6 @@ class Decoding(TypedDict):
 
     encoding: str | None
     strict: bool
-
-
-class GivenOptions(frozenset):
-    """The options given on the command line, as they are written: `--top-k`."""
-
-    @classmethod
-    def of(cls, context) -> GivenOptions:
-        sources = ((option, context.get_parameter_source(option.name)) for option in context.command.params)
-        return cls(
-            name for option, source in sources if source and source.name == "COMMANDLINE" for name in option.opts
-        )
-
-    def without_effect(self, reporter, reasons: Mapping[str, str | bool | None]) -> None:
-        """Prints a note for each given option that has no effect in this call. reasons: why, or a false value."""
-        for option, reason in reasons.items():
-            if reason and option in self:
-                reporter.note(f"{option} has no effect {reason}")
-
-
-def with_options(group: str) -> Callable[[Callable], Callable]:
-    """A decorator that shows typer one parameter for each field of the groups of `command(source: TextInput, ...)`.
-
-    group: heading in the help of the options that the command declares itself.
-    """
-    return functools.partial(_flattened, group)
-
-
-def _flattened(group: str, command: Callable) -> Callable:
-    hints = typing.get_type_hints(command, include_extras=True)
-    parameters: list[inspect.Parameter] = []
-    groups: dict[str, Any] = {}
-    given = None
-    for name, parameter in inspect.signature(command).parameters.items():
-        kind = hints[name]
-        if kind is GivenOptions:
-            given = name
-            parameters.append(inspect.Parameter("invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
-        elif dataclasses.is_dataclass(kind):
-            fields = typing.get_type_hints(kind, include_extras=True)
-            groups[name] = kind
-            for f in dataclasses.fields(kind):
-                own = _in_group(fields[f.name], getattr(kind, "HELP_GROUP", group))
-                parameters.append(
-                    inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=own)
-                )
-        else:
-            own = _in_group(kind, group)
-            parameters.append(parameter.replace(annotation=own, kind=inspect.Parameter.KEYWORD_ONLY))
-    assert len({p.name for p in parameters}) == len(parameters), "an option is declared twice"
-    for parameter in parameters:
-        for option in getattr(parameter.annotation, "__metadata__", ()):
-            if option.parser and not option.metavar:
-                option.metavar = option.parser.__name__  # N, NUMBER or SIZE
-            if option.autocompletion is None:
-                option.autocompletion = completion.of(parameter.name, getattr(option.parser, "known", ()))
-
-    def flat(**values: Any) -> Any:
-        for name, kind in groups.items():
-            values[name] = kind(**{f.name: values.pop(f.name) for f in dataclasses.fields(kind)})
-        if given:
-            values[given] = GivenOptions.of(values.pop("invocation"))
-        return command(**values)
-
-    # typing.get_type_hints and inspect.signature must both see the flat form
-    shown: Any = functools.wraps(command)(flat)
-    shown.__signature__ = inspect.Signature(parameters)
-    shown.__annotations__ = {p.name: p.annotation for p in parameters}
-    del shown.__wrapped__
-    return shown
-
-
-def _in_group(annotation: Any, group: str) -> Any:
-    """The same with options of its own, since commands share declarations, under this heading where they do not name another."""
-    options = [copy.copy(option) for option in getattr(annotation, "__metadata__", ())]
-    for option in options:
-        option.rich_help_panel = option.rich_help_panel or group
-    return Annotated[(annotation.__origin__, *options)] if options else annotation
-
-
-def as_options(values: Mapping[str, object]) -> dict[str, object]:
-    """`top_k` as `--top-k`."""
-    return {f"--{name.replace('_', '-')}": value for name, value in values.items()}
 
 
 SEED = Annotated[
@@ -223,37 +100,9 @@ class TextInput:
     ] = None
     strict: Annotated[bool, typer.Option("--strict", help="Stop at malformed UTF-8 instead of replacing it.")] = False
 
-    encoding_is_of_model = False  # whether --encoding also names that of a model
-
     @property
     def given(self) -> bool:
         return bool(self.text) or bool(self.input)
-
-    def blocks(self, *, example: str, reporter, size: int | None = None, usual=None, clean=None) -> Iterator:
-        """Blocks of about `size` bytes; at once an error with an example where there is nothing to read. usual: `tables.ColumnSpec`,
-        what a column of texts is called, if not as elsewhere; clean: for blocks that are no table's."""
-        from seqcli.data import lines
-
-        if self.text and self.input:
-            files = all(map(os.path.isfile, self.text))
-            cure = f"quote a pattern, or give -i before each file: -i {shlex.quote(self.text[0])}" if files else None
-            raise UsageError("both texts and --input are given", cure=cure or "give one of them")
-        if not self.given and lines.is_interactive():
-            raise UsageError(
-                "nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}"
-            )
-        if self.text:
-            if self.text_column or self.keep or self.format or (self.encoding and not self.encoding_is_of_model):
-                raise UsageError("--text-column, --keep, --encoding and --format are for --input FILE")
-            self._note_files(reporter)
-            block = lines.block_of(self.text, strict=self.strict)
-            yield from lines.noting([clean(block) if clean else block], "arguments", reporter)
-            return
-        first = 1
-        for position, path in enumerate(self.paths):
-            for block in self.file(path, reporter=reporter, size=size, usual=usual, clean=clean):
-                yield dataclasses.replace(block, first=first, file=position) if position else block
-                first += len(block)
 
     @functools.cached_property
     def paths(self) -> tuple[str, ...]:
@@ -266,35 +115,6 @@ class TextInput:
     def reading(self) -> Decoding:
         """How a file is decoded."""
         return {"encoding": self.encoding, "strict": self.strict}
-
-    def file(self, path: str, *, reporter, size: int | None = None, usual=None, clean=None) -> Iterator:
-        """The blocks of one file, numbered from 1."""
-        from seqcli.data import lines, records, tables
-
-        column = dataclasses.replace(usual or tables.TEXT, name=self.text_column)
-        blocks = records.read_blocks(
-            path,
-            column=column,
-            keep=self.keep or (),
-            size=size or lines.BLOCK_BYTES,
-            format=self.format,
-            blank_end=functools.partial(lines.note_blank_end, path=path, reporter=reporter),
-            **self.reading,
-        )
-        if clean and not records.has_columns(path, self.format):
-            blocks = map(clean, blocks)
-        return lines.noting(blocks, path, reporter)
-
-    def _note_files(self, reporter) -> None:
-        for text in self.text or ():
-            if os.path.isfile(text):
-                reporter.note(f"{text} is read as a text; to read the file of that name, use -i {shlex.quote(text)}")
-                return
-            if os.path.isdir(text):
-                reporter.note(
-                    f"{text} is read as a text; for a model in the folder of that name, use -m {shlex.quote(text)}"
-                )
-                return
 
 
 @dataclass
@@ -364,6 +184,91 @@ class Results:
         )
 
 
+@dataclass
+class Machine:
+    """The device, precision and number of cores to use."""
+
+    HELP_GROUP = "Machine"
+
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="Device for neural models: auto, cpu, cuda, cuda:N or mps.  [default: auto for training, else cpu]",
+            show_default=False,
+        ),
+    ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            parser=choice("auto", "fp32", "bf16", "fp16", "int8", "w8a8", "int4"),
+            metavar="TYPE",
+            help="Number type for neural models: auto, fp32, bf16, fp16, or for CPU inference int8, w8a8 (activations, too) or int4.  [default: auto for training, else fp32]",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None, typer.Option(parser=number(ranges.THREADS), help="Number of CPU cores to use.  [default: all]")
+    ] = None
+    batch_tokens: Annotated[
+        int | None,
+        typer.Option(parser=number(ranges.BATCH_TOKENS), help="Number of tokens per batch for neural models."),
+    ] = None
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "-v", "--verbose", help="Show progress even if standard error is not a terminal.", rich_help_panel="General"
+        ),
+    ] = False
+
+    ray: ClassVar[str | None] = None  # the cluster of those that can use one: `BatchMachine`
+
+    @property
+    def of_worker(self) -> Machine:
+        """That of one of the processes that share the work."""
+        return self
+
+    def without(self, reporter, *names: str, reason: str) -> None:
+        """Prints a note for each of these options that was given although it has no effect, with the reason."""
+        for name in names:
+            if getattr(self, name) is not None:
+                reporter.note(f"--{name.replace('_', '-')} has no effect: {reason}")
+
+
+@dataclass
+class BatchMachine(Machine):
+    """The same for commands whose blocks of records may be computed on the machines of a Ray cluster."""
+
+    ray: Annotated[  # type: ignore[misc]  # an option of these alone
+        str | None,
+        typer.Option(
+            "--ray",
+            parser=ray_cluster,
+            metavar="ADDRESS",
+            help="Run on the Ray cluster at HOST:PORT, or on this machine (local), with one worker per core or GPU (--threads: number of workers). The output is the same.",
+        ),
+    ] = None
+
+    @property
+    def of_worker(self) -> BatchMachine:
+        return self if self.ray is None else dataclasses.replace(self, ray=None, threads=1)
+
+    def check_ray(self, model: Sequence[str] | None, *, alone: Mapping[str, object]) -> None:
+        """Raises UsageError where --ray cannot be used. alone: options that need a single process, if given."""
+        if self.ray is None:
+            return
+        if option := next((option for option, given in alone.items() if given), None):
+            raise UsageError(f"{option} cannot be combined with --ray", cure="leave out --ray: it uses one process")
+        if not model:
+            raise UsageError("--ray needs -m", cure="name the model, such as -m sample-english")
+        if self.device not in (None, "auto", "cpu", "cuda"):
+            raise UsageError(f"--device {self.device} cannot be combined with --ray", cure="use cpu, cuda or auto")
+        if self.precision == "auto":
+            raise UsageError("--precision auto cannot be combined with --ray", cure="name the precision, such as bf16")
+        from seqcli.system import cluster
+
+        cluster.check_installed()
+
+
 MixOption = Annotated[
     str | None,
     typer.Option(
@@ -384,5 +289,24 @@ ModelOption = Annotated[
         help="Model folder, ARPA file (.arpa, .lm, compressed or not) or hf:NAME[@REVISION] from the Hugging Face Hub, or NAME=DIR to name it in the output; repeatable.  [default: a small sample model]",
         show_default=False,
         rich_help_panel="Model",
+    ),
+]
+
+# How tokens are sampled
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        parser=number(ranges.TEMPERATURE),
+        help="Sampling temperature: below 1 more predictable, above 1 more varied, 0 always the most likely token.  [default: 1]",
+    ),
+]
+TopK = Annotated[
+    int | None, typer.Option(parser=number(ranges.TOP_K), help="Sample from the N most likely tokens only.")
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        parser=number(ranges.SHARE),
+        help="Sample from the smallest set of tokens whose total probability reaches NUMBER.",
     ),
 ]

@@ -1,9 +1,9 @@
 """The steps of every command: open the records, open the models, compute results block by block, write them.
 
 with results.opened() as out:
-    records = open_records(source, ...)        # a missing file is an error before any model is opened
-    models = open_models(sources, ...)         # those of -m, or the sample models
-    for row in map_blocks(function, models.route(records), ...):
+    records = open_records(arguments, ...)     # a missing file is an error before any model is opened
+    models = open_...models(arguments, ...)    # those of -m, or the sample models (`commands/models`)
+    for row in map_blocks(arguments, function, models.route(records), models, ...):
         out.write(row)
 
 With --ray it is workers on other machines that call `function`. What it closes over is pickled: arguments without what only concerns this
@@ -12,28 +12,29 @@ process, models as the call that opens them.
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from itertools import chain
-from typing import Any, ClassVar, Generic, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO, TypeVar
 
-from seqcli.commands.by_script import ByScript
-from seqcli.commands.machine import Machine
-from seqcli.commands.options import Results, TextInput
+from seqcli.commands.options import Machine, Results, TextInput
+from seqcli.data import lines, records, tables
 from seqcli.data.lines import Block
 from seqcli.data.tables import ColumnSpec
-from seqcli.errors import UsageError
-from seqcli.interfaces import SILENT, OpenModel, OpenTranslator, Placeable, Reporter
+from seqcli.errors import InputError, UsageError
+from seqcli.interfaces import SILENT, Reporter
 from seqcli.report.output import TABLE, Output
-from seqcli.sources import pinned
+from seqcli.sources import all_located, pinned
 from seqcli.system.workers import ordered_map
-from seqcli.text import UNK
 
-Model = TypeVar("Model")
+if TYPE_CHECKING:
+    from seqcli.commands.models import Models
+
 Answer = TypeVar("Answer")
 SOON = 1 << 15  # bytes of text after which a table's rows appear
-_NETWORK_OPTIONS = ("device", "precision", "batch_tokens")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Arguments:
     machine: Machine
     model: Sequence[str]
     needs_weights: ClassVar[bool] = True  # of the models, not their tokenizers alone
-    signed: bool = field(default=False, kw_only=True)  # signatures are wanted on a terminal, too
+    signed: bool = field(default=False, kw_only=True)  # show signatures on a terminal, too
 
     def signature_in(self, where: TextIO | Output, signature: str) -> str:
         """A signature as the end of a line of a note or a table: nothing on a terminal where it was not asked for."""
@@ -56,8 +57,6 @@ class Arguments:
     @cached_property
     def sources(self) -> list[str]:
         """The models of -m as `DIR` or `NAME=DIR`."""
-        from seqcli.sources import all_located
-
         return all_located(self.model, weights=self.needs_weights, reporter=self.reporter)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -89,15 +88,65 @@ class Records:
 
 def open_records(
     arguments: Arguments, *, example: str, source: TextInput | None = None, out: Output | None = None, size: int | None = None,
-    column: ColumnSpec | None = None, clean: Callable[[Block], Block] | None = None,
+    column: ColumnSpec = tables.TEXT, clean: Callable[[Block], Block] | None = None,
 ) -> Records:  # fmt: skip
-    """Opens the input. source: where the records come from, if not from the command's own source; out: an output
-    whose rows should appear as they are computed; size: of blocks, in bytes; column: column of the texts, if not the
-    usual one; clean: applied to blocks of lines."""
+    """Opens the input. example: a command, shown where there is nothing to read; source: where the records come from, if not from the
+    command's own source; out: an output whose rows should appear as they are computed; size: of blocks, in bytes; column: of the texts
+    of a table; clean: applied to blocks of lines."""
     source = source or arguments.source
-    source.encoding_is_of_model = is_encoding_of_model(source, arguments.model)
-    size = SOON if out is not None and out.mode == TABLE else size
-    return Records(source.blocks(example=example, reporter=arguments.reporter, size=size, usual=column, clean=clean))
+    if source.text and source.input:
+        files = all(map(os.path.isfile, source.text))
+        cure = f"quote a pattern, or give -i before each file: -i {shlex.quote(source.text[0])}" if files else None
+        raise UsageError("both texts and --input are given", cure=cure or "give one of them")
+    if source.text:
+        encoding = source.encoding and not is_encoding_of_model(source, arguments.model)
+        if source.text_column or source.keep or source.format or encoding:
+            raise UsageError("--text-column, --keep, --encoding and --format are for --input FILE")
+        return Records(_arguments(source, reporter=arguments.reporter, clean=clean))
+    if not source.input and lines.is_interactive():
+        raise UsageError(
+            "nothing to read", cure=f"for example\n  {example}\n  cat FILE | {example.split(chr(34))[0].strip()}"
+        )
+    size = SOON if out is not None and out.mode == TABLE else size or lines.BLOCK_BYTES
+    return Records(_files(source, reporter=arguments.reporter, size=size, column=column, clean=clean))
+
+
+def _arguments(source: TextInput, *, reporter: Reporter, clean: Callable[[Block], Block] | None) -> Iterator[Block]:
+    """The texts of the command line as one block."""
+    assert source.text
+    for text in source.text:
+        if os.path.isfile(text):
+            reporter.note(f"{text} is read as a text; to read the file of that name, use -i {shlex.quote(text)}")
+            break
+        if os.path.isdir(text):
+            reporter.note(
+                f"{text} is read as a text; for a model in the folder of that name, use -m {shlex.quote(text)}"
+            )
+            break
+    block = lines.block_of(source.text, strict=source.strict)
+    return lines.noting([clean(block) if clean else block], "arguments", reporter)
+
+
+def _files(
+    source: TextInput, *, reporter: Reporter, size: int, column: ColumnSpec, clean: Callable[[Block], Block] | None
+) -> Iterator[Block]:
+    """The blocks of all files, one file after another, with the numbers of the records and of the file."""
+    column, first = replace(column, name=source.text_column), 1
+    for number, path in enumerate(source.paths):
+        blocks = records.read_blocks(
+            path,
+            column=column,
+            keep=source.keep or (),
+            size=size,
+            format=source.format,
+            blank_end=partial(lines.note_blank_end, path=path, reporter=reporter),
+            **source.reading,
+        )
+        if clean and not records.has_columns(path, source.format):
+            blocks = map(clean, blocks)
+        for block in lines.noting(blocks, path, reporter):
+            yield replace(block, first=first, file=number) if number else block
+            first += len(block)
 
 
 def is_encoding_of_model(source: TextInput, sources: Sequence[str]) -> bool:
@@ -110,131 +159,42 @@ def is_encoding_of_model(source: TextInput, sources: Sequence[str]) -> bool:
     return any(is_arpa(path) for _, path in named(sources))
 
 
-class Placement:
-    """Moves neural models to --device, --precision and --batch-tokens. otherwise: why these have no effect on other
-    models."""
+class AlignedFile:
+    """A second input file with one line per record, such as contexts or references, read into memory in the encoding of `source`.
+    what: noun for error messages; column: column of a table, None to read every file as lines."""
 
-    def __init__(self, machine: Machine, *, reporter: Reporter, otherwise: str):
-        self._machine, self._reporter, self._otherwise = machine, reporter, otherwise
-        self._noted = False
-        self.networks = False  # whether a neural model was placed
+    def __init__(self, path: str, *, what: str, column: ColumnSpec | None, source: TextInput, reporter: Reporter):
+        self._where, self._what = path, what
+        if column:
+            ended = partial(lines.note_blank_end, path=path, reporter=reporter)
+            blocks = records.read_blocks(path, column=column, blank_end=ended, **source.reading)
+        else:
+            blocks = lines.read_blocks(path, **source.reading)
+        self._lines = [line for block in lines.noting(blocks, path, reporter) for line in block.records()]
 
-    def __call__(self, opened: Model) -> Model:
-        """The opened model, placed."""
-        return self.all([opened])[0]
+    def __len__(self) -> int:
+        return len(self._lines)
 
-    def all(self, opened: Sequence[Model]) -> list[Model]:
-        """Places models that are used together. The options have an effect if one of them is neural."""
-        machine = self._machine
-        networks = [model for each in opened if isinstance(model := getattr(each, "model", None), Placeable)]
-        if networks:
-            from seqcli.training.device import place
-
-            device = None if machine.ray else machine.device  # that of the workers
-            placed = place(device or "cpu", machine.precision or "fp32", threads=machine.threads)
-            for network in networks:
-                network.place(placed, batch_tokens=machine.batch_tokens)
-            self.networks = True
-        elif opened and not (self.networks or self._noted):
-            machine.without(self._reporter, *_NETWORK_OPTIONS, reason=self._otherwise)
-            self._noted = True
-        return list(opened)
-
-
-class Models(Generic[Model]):
-    """The models of -m (`chosen`), or, without -m, the sample models, each for the records of its script.
-
-    open_sample: opens the sample model of a language; kind: "language", "sentiment" or "translation"; whole: use one
-    sample model for the whole input, chosen by the script of its beginning; again: the call that opens them in another process,
-    None where they are not used in one.
-    """
-
-    def __init__(
-        self, chosen: list[Model], place: Placement, *, open_sample: Callable[[str], Model], kind: str, beginning: str,
-        reporter: Reporter, whole: bool = False, again: Callable[[], Models[Model]] | None = None,
-    ):  # fmt: skip
-        self._again = again
-        self.chosen, self._place, self._beginning, self._whole = chosen, place, beginning, whole
-        self.samples = None if chosen else ByScript(open_sample, kind=kind, reporter=reporter)
-        if self.samples and whole:
-            _ = self.all
-
-    def __reduce__(self) -> tuple[Callable[[], Models[Model]], tuple[()]]:
-        assert self._again, "these models are used in one process"
-        return self._again, ()
+    def __getitem__(self, index: int) -> str:
+        return self._lines[index]
 
     @property
-    def all(self) -> list[Model]:
-        """The models of -m; otherwise the sample models needed so far, at least one."""
-        if self.samples is None:
-            return self.chosen
-        if not self.samples.opened:
-            self.samples.of(self.samples.language_of(self._beginning, counted=self._whole))
-        return list(self.samples.opened.values())
+    def beginning(self) -> str:
+        return "\n".join(self._lines[:100])
 
-    @property
-    def several(self) -> bool:
-        return len(self.chosen) > 1
+    def of(self, block: Block) -> list[str]:
+        """The lines for the records of a block. Raises InputError if there are too few."""
+        self._expect(block.first - 1 + len(block) <= len(self._lines), "more")
+        return self._lines[block.first - 1 : block.first - 1 + len(block)]
 
-    def of(self, block: Block) -> list[Model]:
-        """The models for the records of a block."""
-        if self.samples is None:
-            return self.chosen
-        return self.all if self._whole else [self.samples.answering(block)]
+    def check(self, records: int) -> None:
+        """Raises InputError at the end if lines are left over."""
+        self._expect(len(self._lines) <= records, "fewer")
 
-    def route(
-        self, records: Iterable[Block], *, texts: Callable[[Block], list[str]] = Block.records
-    ) -> Iterator[Block]:
-        """The blocks, split where the sample model changes. texts: the texts that determine the script of each
-        record."""
-        if self.samples is None or self._whole:
-            return iter(records)
-        blocks = self.samples.cut(iter(records), texts=texts)
-        first = next(blocks, None)
-        if first is None:
-            return iter(())
-        self.of(first)  # an error in it is raised before anything is written
-        return chain([first], blocks)
-
-    def note_samples(self) -> None:
-        """Prints a note on words that the sample models do not know."""
-        if self.samples:
-            self.samples.note()
-
-    @property
-    def networks(self) -> bool:
-        """Whether one of the models is neural."""
-        return self._place.networks
-
-    @property
-    def may_fork(self) -> bool:
-        """Whether several processes may be used: threads and GPUs of neural models do not survive a fork, and sample
-        models are opened as the texts need them."""
-        return self.samples is None and not self.networks
-
-
-def open_language_models(
-    arguments: Arguments, *, beginning: str = "", mix: list[float] | str | None = None, whole: bool = False,
-    adapt: Callable[[OpenModel], Any] = lambda opened: opened,
-) -> Models[Any]:  # fmt: skip
-    """Opens language models given as `DIR` or `NAME=DIR`. beginning: of the texts; mix: weights, or a text to fit them to; all
-    models are then interpolated into one; adapt: what is made of each model before it is placed."""
-    from seqcli import samples
-    from seqcli.tasks.language import load, mixture
-
-    reporter = arguments.reporter
-    place = Placement(arguments.machine, reporter=reporter, otherwise="n-gram models run on the CPU")
-    models = load.open_models(arguments.sources, encoding=arguments.source.encoding, reporter=reporter)
-    chosen = place.all([adapt(opened) for opened in models])
-    if isinstance(mix, str):
-        mix = mixture.fitted_weights(chosen, mix, reporter=reporter)
-    if mix is not None:
-        chosen = [mixture.mixed(chosen, mix)]
-    again = partial(open_language_models, arguments, mix=mix)
-    return Models(
-        chosen, place, again=again, open_sample=lambda language: place(adapt(samples.language_model_of(language, reporter=reporter))),
-        kind="language", beginning=beginning, reporter=reporter, whole=whole,
-    )  # fmt: skip
+    def _expect(self, fits: bool, number: str) -> None:
+        if not fits:
+            what = f"{len(self._lines)} {self._what} for {number} records"
+            raise InputError(what, where=self._where, cure="give one line per record")
 
 
 def map_blocks(
@@ -267,40 +227,3 @@ def map_rows(
     if not arguments.machine.ray:
         return chain.from_iterable(map(function, blocks))
     return chain.from_iterable(map_blocks(arguments, lambda block: list(function(block)), blocks, models))
-
-
-def note_threads(arguments: Arguments, models: Models) -> None:
-    """Prints a note on --threads, for modes that use one process."""
-    if arguments.machine.threads is not None and not models.networks:
-        arguments.reporter.note("--threads has no effect: this mode uses one process")
-
-
-def noting_unknown(
-    blocks: Iterable[Block], models: Models[OpenModel] | Models[OpenTranslator], *, reporter: Reporter
-) -> Iterator[Block]:
-    """Passes the blocks through, and prints a note at the end on literal `<unk>` in the text if a model reads words."""
-    from seqcli.tokenizers import words  # numpy
-
-    count = 0
-    for block in blocks:
-        count += words.written(block.data, (UNK,))
-        yield block
-    note_unknown(count, models, reporter=reporter)
-
-
-def note_unknown(count: int, models: Models[OpenModel] | Models[OpenTranslator], *, reporter: Reporter) -> None:
-    from seqcli.tokenizers import words
-
-    if not count:
-        return
-    readers = [opened.target if isinstance(opened, OpenTranslator) else opened.tokenizer for opened in models.all]
-    if any(tokenizer.KIND == words.KIND for tokenizer in readers):
-        reporter.note(f"{count:,} <unk> in the text counted as unknown words")
-
-
-def check_mix(mix: list[float] | str | None, sources: Sequence[str]) -> None:
-    """Raises UsageError, before models are opened, unless there are several models and one weight for each."""
-    if mix is not None and len(sources) < 2:
-        raise UsageError("--mix needs several -m")
-    if isinstance(mix, list) and len(mix) != len(sources):
-        raise UsageError(f"{len(mix)} weights for {len(sources)} models", where="--mix")

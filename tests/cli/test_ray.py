@@ -7,7 +7,7 @@ import pytest
 from small_classifiers import places  # noqa: F401
 
 from seqcli import sources
-from seqcli.commands.machine import BatchMachine
+from seqcli.commands.options import BatchMachine
 from seqcli.data import lines
 from seqcli.system import cluster
 

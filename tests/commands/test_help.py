@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from seqcli import catalog, cli
-from seqcli.commands import help_text
+from seqcli.commands import declaration
 from seqcli.training.config import Plan, kinds_of
 from seqcli.training.setting_table import toml
 
@@ -35,14 +35,14 @@ def _commands() -> dict[str, typer.core.TyperCommand]:
 
 
 COMMANDS = _commands()
-EXAMPLES = [example for command in COMMANDS.values() for example in help_text.parts(command.help)[1]]
+EXAMPLES = [example for command in COMMANDS.values() for example in declaration.parts(command.help)[1]]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_in_a_group_and_takes_a_word(name):
     for parameter in COMMANDS[name].params:
         if not parameter.hidden:
-            assert parameter.rich_help_panel in help_text.GROUPS, parameter.name
+            assert parameter.rich_help_panel in declaration.GROUPS, parameter.name
             assert getattr(parameter, "is_flag", False) or WORDS.fullmatch(parameter.metavar), parameter.metavar
             assert re.match(r"[A-Z]", parameter.help) and re.search(r"[.\])]$", parameter.help), parameter.help
 
@@ -67,7 +67,7 @@ def test_help_breaks_no_word(here, monkeypatch, name, columns):
     for parameter in COMMANDS[name].params:
         if not parameter.hidden:
             assert set(parameter.help.split()) <= shown
-    assert set(help_text.parts(COMMANDS[name].help)[0].split()) <= shown
+    assert set(declaration.parts(COMMANDS[name].help)[0].split()) <= shown
 
 
 @pytest.mark.parametrize("name", COMMANDS)

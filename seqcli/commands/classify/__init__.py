@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, SIGNATURE, GivenOptions, MixOption, Results, TextInput, with_options
+from seqcli.commands.declaration import GivenOptions, with_options
+from seqcli.commands.options import SEED, SIGNATURE, BatchMachine, MixOption, Results, TextInput
 from seqcli.commands.parsers import label_names, real, whole
 from seqcli.errors import UsageError
 
@@ -85,7 +85,7 @@ def classify(
     """
     from seqcli.commands.classify import evaluation, explanation, rows
     from seqcli.commands.classify.arguments import Arguments
-    from seqcli.commands.session import check_mix
+    from seqcli.commands.models import check_mix
     from seqcli.data.labelled import LabelMap
 
     if evaluate and explain:

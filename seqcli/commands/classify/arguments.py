@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from seqcli.commands import session
+from seqcli.commands.models import Models, Placement
 from seqcli.commands.options import TextInput
 from seqcli.data import records
 from seqcli.data.labelled import LabelMap, unlabelled
@@ -45,7 +46,7 @@ class Arguments(session.Arguments):
         """Opens the records. out: an output whose rows should appear as they are computed."""
         return session.open_records(self, example=EXAMPLE, source=self._source_of_texts(), out=out, clean=unlabelled)
 
-    def open_classifiers(self, beginning: str = "") -> session.Models[OpenClassifier]:
+    def open_classifiers(self, beginning: str = "") -> Models[OpenClassifier]:
         """Opens the classifiers of -m, or the sample models, mixed and at the requested temperature. beginning: of
         the texts."""
         from seqcli import samples
@@ -54,7 +55,7 @@ class Arguments(session.Arguments):
         from seqcli.tasks.language.load import named
 
         reporter = self.reporter
-        place = session.Placement(self.machine, reporter=reporter, otherwise="these classifiers are not neural models")
+        place = Placement(self.machine, reporter=reporter, reason="these classifiers are not neural models")
 
         def relabelled(opened: OpenClassifier) -> OpenClassifier:
             renamed = opened if self.label_map is None else opened.relabelled(self.label_map)
@@ -83,8 +84,8 @@ class Arguments(session.Arguments):
         found = replace(self, mix=mix)
         if self.calibrate is not None and chosen:
             found = replace(found, calibrate=None, temperature=chosen[0].temperature)
-        return session.Models(
-            chosen, place, again=found.open_classifiers,
+        return Models(
+            chosen, place, reopen=found.open_classifiers,
             open_sample=lambda language: tempered(place(relabelled(samples.classifier_of(language, reporter=reporter)))), kind="sentiment",
             beginning=beginning, reporter=reporter,
         )  # fmt: skip

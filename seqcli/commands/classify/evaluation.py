@@ -9,7 +9,7 @@ from math import isnan
 from typing import TYPE_CHECKING
 
 from seqcli.commands.classify.arguments import Arguments
-from seqcli.commands.session import Models
+from seqcli.commands.models import Models
 from seqcli.data import lines
 from seqcli.data.files import STDIN
 from seqcli.errors import UsageError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from seqcli.commands import session
 from seqcli.commands.classify.arguments import Arguments
+from seqcli.commands.models import note_threads
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows, fields_of
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.classification import Explanation, WordInfluence
@@ -19,7 +19,7 @@ def explain(arguments: Arguments) -> None:
     with arguments.results.opened() as out:
         records = arguments.open_records(out)
         classifiers = arguments.open_classifiers(records.beginning)
-        session.note_threads(arguments, classifiers)
+        note_threads(arguments, classifiers)
         out.begin([Column("line", (), WHOLE), Column("index", (), WHOLE), "label", *fields_of(WordInfluence)])
         for block in classifiers.route(records):
             (opened,) = classifiers.of(block)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, GivenOptions, Results, TextInput, with_options
+from seqcli.commands.declaration import GivenOptions, with_options
+from seqcli.commands.options import SEED, BatchMachine, Results, TextInput
 from seqcli.commands.parsers import whole
 from seqcli.errors import UsageError
 

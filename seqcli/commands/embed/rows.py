@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seqcli.commands import session
 from seqcli.commands.embed import embeddings
+from seqcli.commands.models import Models
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, with_kept
 from seqcli.report.matrix_file import SUFFIXES, matrix_file
@@ -61,7 +62,7 @@ def _matrix(arguments: session.Arguments) -> None:
 
 
 def _answers(
-    arguments: session.Arguments, models: session.Models[OpenEmbeddings], texts: session.Records,
+    arguments: session.Arguments, models: Models[OpenEmbeddings], texts: session.Records,
     show: Callable[[Block, np.ndarray], Answer], *, out: Output | None = None,
 ) -> Iterator[Answer]:  # fmt: skip
     """show(block, vectors) for every block; at the end a note on unknown words. out: an output whose reader may wait for rows."""

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.machine import Machine
-from seqcli.commands.options import GivenOptions, ModelOption, Results, TextInput, with_options
+from seqcli.commands.declaration import GivenOptions, with_options
+from seqcli.commands.options import Machine, ModelOption, Results, TextInput
 from seqcli.commands.parsers import choice, number
 from seqcli.errors import UsageError
 

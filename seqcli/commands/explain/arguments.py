@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from seqcli.commands import session
+from seqcli.commands.models import Models, Placement
 from seqcli.data.lines import Block
 from seqcli.explain.views import Explained, How
 from seqcli.interop import is_arpa
@@ -28,7 +29,7 @@ class Arguments(session.Arguments):
     kinds: tuple[str, ...] = ()
     how: How = field(default_factory=How)
 
-    def open(self) -> tuple[session.Models[Explained], Iterator[Block]]:
+    def open(self) -> tuple[Models[Explained], Iterator[Block]]:
         """The models, and the blocks of texts."""
         records = session.open_records(self, example=EXAMPLE)
 
@@ -39,8 +40,8 @@ class Arguments(session.Arguments):
             return opened(samples.folder_of(sample.name, reporter=self.reporter), name=sample.name)
 
         chosen = [opened(path, name=name, encoding=self.source.encoding) for name, path in named(self.sources)]
-        place = session.Placement(self.machine, reporter=self.reporter, otherwise="models are read as they are")
-        models: session.Models[Explained] = session.Models(
+        place = Placement(self.machine, reporter=self.reporter, reason="models are read as they are")
+        models: Models[Explained] = Models(
             chosen, place, open_sample=of_sample, kind="language", beginning=records.beginning, reporter=self.reporter
         )
         _ = models.all  # one that cannot be opened is an error before anything is written

@@ -7,19 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from seqcli import ranges
-from seqcli.commands.machine import BatchMachine
+from seqcli.commands.declaration import GivenOptions, as_options, with_options
 from seqcli.commands.options import (
     SEED,
-    GivenOptions,
+    BatchMachine,
     MixOption,
     ModelOption,
     Results,
+    Temperature,
     TextInput,
-    as_options,
-    with_options,
+    TopK,
+    TopP,
 )
 from seqcli.commands.parsers import number
-from seqcli.commands.sampling_options import Temperature, TopK, TopP
 from seqcli.errors import UsageError
 
 
@@ -91,7 +91,7 @@ def generate(
     from seqcli.commands.generate.fillings import fillings
     from seqcli.commands.generate.next_tokens import next_tokens
     from seqcli.commands.generate.texts import texts
-    from seqcli.commands.session import check_mix
+    from seqcli.commands.models import check_mix
     from seqcli.data.lines import is_interactive
     from seqcli.decoding.generate import GenerationSettings
     from seqcli.decoding.policy import Policy

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seqcli.commands import session
+from seqcli.commands.models import Models, noting_unknown, open_language_models
 from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel
 from seqcli.report.output import Output
@@ -21,10 +22,10 @@ class Arguments(session.Arguments):
 
     def open_prompts(
         self, *, out: Output | None = None, size: int | None = None
-    ) -> tuple[session.Models[OpenModel], Iterator[Block]]:
+    ) -> tuple[Models[OpenModel], Iterator[Block]]:
         """Opens the models and the blocks of prompts. out: an output whose rows should appear as they are computed;
         size: of blocks, in bytes."""
         records = session.open_records(self, example=EXAMPLE, out=out, size=size)
-        models = session.open_language_models(self, beginning=records.beginning, mix=self.mix)
+        models = open_language_models(self, beginning=records.beginning, mix=self.mix)
         _ = models.all  # opened now, so that an error is raised before anything is written
-        return models, session.noting_unknown(models.route(records), models, reporter=self.reporter)
+        return models, noting_unknown(models.route(records), models, reporter=self.reporter)

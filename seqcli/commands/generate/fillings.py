@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from seqcli.commands import session
 from seqcli.commands.generate.arguments import Arguments
 from seqcli.commands.generate.next_tokens import columns, show
+from seqcli.commands.models import note_threads
 from seqcli.decoding.fill import fill
 from seqcli.report.frame import WHOLE, Column
 from seqcli.report.output import JSON, TABLE
@@ -15,7 +15,7 @@ from seqcli.results.result import formats
 def fillings(arguments: Arguments, *, k: int) -> None:
     with arguments.results.opened() as out:
         models, texts = arguments.open_prompts()
-        session.note_threads(arguments, models)
+        note_threads(arguments, models)
         prefixes = [f"{opened.name}." for opened in models.chosen] if models.several else [""]
         out.begin(["line", "mask", "rank", *(prefix + name for prefix in prefixes for name in formats(NextToken))])
         for block in texts:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from seqcli.commands import session
 from seqcli.commands.generate.arguments import Arguments
+from seqcli.commands.models import note_threads
 from seqcli.decoding.next_token import NextTokenPredictor
 from seqcli.interfaces import OpenModel
 from seqcli.report.frame import WHOLE, Column, bar, columns_of, fields_of, fits
@@ -19,7 +19,7 @@ from seqcli.results.language import NextToken
 def next_tokens(arguments: Arguments, *, k: int) -> None:
     with arguments.results.opened() as out:
         models, prompts = arguments.open_prompts()
-        session.note_threads(arguments, models)
+        note_threads(arguments, models)
         prefixes = [f"{opened.name}." for opened in models.chosen] if models.several else [""]
         of_models = chain.from_iterable(fields_of(NextToken, prefix=prefix) for prefix in prefixes)
         out.begin([Column("line", (), WHOLE), Column("rank", (), WHOLE), *of_models])

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqcli.commands.options import Results, with_options
+from seqcli.commands.declaration import with_options
+from seqcli.commands.options import Results
 from seqcli.interfaces import Reporter
 
 if TYPE_CHECKING:

@@ -2,27 +2,107 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seqcli import ranges
-from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import (
-    SEED,
-    SIGNATURE,
-    GivenOptions,
-    MixOption,
-    ModelOption,
-    Results,
-    TextInput,
-    with_options,
-)
+from seqcli.commands.declaration import GivenOptions, check_needs, only_one, with_options
+from seqcli.commands.options import SEED, SIGNATURE, BatchMachine, MixOption, ModelOption, Results, TextInput
 from seqcli.commands.parsers import choice, number
-from seqcli.commands.score.adaptation import Adaptation
 from seqcli.errors import UsageError
 
-MODES = ("scramble", "choices", "pairs")
+if TYPE_CHECKING:
+    from seqcli.adaptation import Cache, Dynamic
+
+
+@dataclass
+class Adaptation:
+    """How models adapt to the text that they have scored so far."""
+
+    HELP_GROUP = "Adaptation"
+
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache",
+            help="Mix in a cache of the latest tokens: the continuous cache of a neural model, the unigram cache of an n-gram model. "
+            "The cache is kept from line to line and emptied before each file, or each document.",
+        ),
+    ] = False
+    weight: Annotated[
+        float | None,
+        typer.Option("--lambda", parser=number(ranges.LAMBDA), help="Weight of the cache.  [default: 0.15]"),
+    ] = None
+    theta: Annotated[
+        float | None,
+        typer.Option(
+            parser=number(ranges.THETA),
+            help="Sharpness of a neural model's cache: how strongly similar hidden states are preferred.  [default: 0.5]",
+        ),
+    ] = None
+    window: Annotated[
+        int | None,
+        typer.Option(parser=number(ranges.CACHE_WINDOW), help="Number of tokens in the cache.  [default: 2000]"),
+    ] = None
+    dynamic: Annotated[
+        bool,
+        typer.Option(
+            "--dynamic",
+            help="Dynamic evaluation: a neural model takes a step of gradient descent on each segment that it has scored. The model on disk does not change.",
+        ),
+    ] = False
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            parser=number(ranges.LEARNING_RATE),
+            help="Learning rate of --dynamic.  [default: 0.05; with --statistics 0.0003]",
+        ),
+    ] = None
+    decay: Annotated[
+        float | None,
+        typer.Option(
+            parser=number(ranges.DECAY), help="Decay of --dynamic towards the trained weights.  [default: 0.0005]"
+        ),
+    ] = None
+    segment: Annotated[
+        int | None,
+        typer.Option(parser=number(ranges.SEGMENT), help="Number of tokens per step of --dynamic.  [default: 64]"),
+    ] = None
+    statistics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Scale the steps of --dynamic by the gradients on FILE, part of the training text."
+        ),
+    ] = None
+
+    @property
+    def name(self) -> str | None:
+        """--cache or --dynamic, whichever was given."""
+        return "--cache" if self.cache else "--dynamic" if self.dynamic else None
+
+    def settings(self) -> tuple[Cache | None, Dynamic | None]:
+        from seqcli.adaptation import Cache, Dynamic  # numpy
+
+        cache = ranges.given({"weight": self.weight, "theta": self.theta, "window": self.window})
+        dynamic = ranges.given({"learning_rate": self.learning_rate, "decay": self.decay, "segment": self.segment})
+        return (
+            Cache(**cache) if self.cache else None,
+            Dynamic.of(scaled=self.statistics is not None, **dynamic) if self.dynamic else None,
+        )
+
+    @property
+    def needs(self) -> list[tuple[str, object, str, object]]:
+        """The options without effect unless --cache or --dynamic is given, as `check_needs` takes them."""
+        of_cache = {"--lambda": self.weight, "--theta": self.theta, "--window": self.window}
+        of_dynamic = {
+            "--learning-rate": self.learning_rate, "--decay": self.decay, "--segment": self.segment, "--statistics": self.statistics,
+        }  # fmt: skip
+        return [
+            *((option, value, "--cache", self.cache) for option, value in of_cache.items()),
+            *((option, value, "--dynamic", self.dynamic) for option, value in of_dynamic.items()),
+        ]
 
 
 @with_options("Scoring")
@@ -78,7 +158,7 @@ def score(
             metavar="FILE", help="Condition on the lines of FILE, one per record; an empty line means no context."
         ),
     ] = None,
-    given: Annotated[
+    source_file: Annotated[
         str | None,
         typer.Option(
             "--source", metavar="FILE", help="Score p(text | source) with a translator; FILE has one source per record."
@@ -114,67 +194,42 @@ def score(
       seqcli score --choices "My computer is very [slow|shirt]"
       seqcli score -m model -i text.txt --level corpus
     """
-    from seqcli.commands.score import comparisons, corpus, sentences, tokens
-    from seqcli.commands.score import pairs as minimal_pairs
-    from seqcli.commands.score.arguments import Arguments, Contexts
-    from seqcli.commands.session import check_mix
+    from seqcli.commands.models import check_mix
+    from seqcli.commands.score import comparisons, sentences, tokens
+    from seqcli.commands.score.scorer import Arguments, Contexts
 
-    asked = [name for name, given in zip(MODES, (scramble, choices, pairs is not None)) if given]
-    if len(asked) > 1 or (asked and level != "sentence"):
-        raise UsageError(
-            f"--{asked[0]} cannot be combined with {'--' + asked[1] if len(asked) > 1 else '--level ' + level}"
-        )
-    if orderings is not None and not scramble:
-        raise UsageError("--orderings needs --scramble")
-    if rank and level != "token":
-        raise UsageError("--rank needs --level token")
-    if context is not None and context_file is not None:
-        raise UsageError("--context cannot be combined with --context-file")
-    conditional = "--context" if context is not None else "--context-file" if context_file is not None else None
-    if conditional and (asked or level == "corpus" or unit == "document"):
-        raise UsageError(f"{conditional} needs --level sentence, token or word")
-    if unit == "document" and (asked or level in ("token", "word")):
-        raise UsageError("--unit document needs --level sentence or corpus")
-    if given is not None and (asked or conditional or unit == "document" or mix is not None):
-        other = (
-            f"--{asked[0]}"
-            if asked
-            else conditional
-            if conditional
-            else "--mix"
-            if mix is not None
-            else "--unit document"
-        )
-        raise UsageError(f"--source cannot be combined with {other}")
-    adaptation.check(given_options)
-    if adaptation.name:
-        against = [
-            f"--{asked[0]}" if asked else conditional,
-            given is not None and "--source", mix is not None and "--mix", rank and adaptation.cache and "--rank",
-        ]  # fmt: skip
-        if clash := next(filter(None, against), None):
-            raise UsageError(f"{adaptation.name} cannot be combined with {clash}")
-    if source_column is not None and given is None:
-        raise UsageError("--source-column needs --source")
-    if source.keep and (asked or level != "sentence"):
-        raise UsageError("--keep needs --level sentence")
+    document = unit == "document"
+    contexts = {"--context": context, "--context-file": context_file}
+    comparing = {"--scramble": scramble, "--choices": choices, "--pairs": pairs is not None}
+    mode = only_one({**comparing, f"--level {level}": level != "sentence"})  # None: a row per record or document
+    by_token, by_corpus = level in ("token", "word"), level == "corpus"
+    conditional = (mode is None or by_token) and not document
+    check_needs(
+        ("--orderings", orderings, "--scramble", scramble),
+        ("--rank", rank, "--level token", level == "token"),
+        *((option, value, "--level sentence, token or word", conditional) for option, value in contexts.items()),
+        ("--unit document", document, "--level sentence or corpus", mode is None or by_corpus),
+        ("--source-column", source_column, "--source", source_file is not None),
+        ("--keep", source.keep, "--level sentence", mode is None),
+        *adaptation.needs,
+    )
+    others = {**comparing, **contexts, "--mix": mix}
+    only_one(contexts)
+    ranges.exclusive({"--source": source_file}, {**others, "--unit document": document})
+    ranges.exclusive({"--cache": adaptation.cache}, {**others, "--source": source_file, "--rank": rank})
+    ranges.exclusive({"--dynamic": adaptation.dynamic}, {**others, "--source": source_file})
     if pairs is not None and (source.given or source.text_column):
         raise UsageError("--pairs reads its own FILE; leave out other texts and --text-column")
     machine.check_ray(
         model,
         alone={
-            **{f"--{name}": name in asked for name in MODES},
-            "--unit document": unit == "document",
-            "--cache": adaptation.cache,
-            "--dynamic": adaptation.dynamic,
+            **comparing, "--unit document": document, "--cache": adaptation.cache, "--dynamic": adaptation.dynamic,
         },
-    )
+    )  # fmt: skip
     reporter = results.reporter("score", machine)
-    compared = (
-        len(model or []) > 1 and mix is None and not asked and level in ("sentence", "corpus") and unit != "document"
-    )
+    resampled = len(model or []) > 1 and mix is None and (mode is None or by_corpus) and not document
     given_options.without_effect(reporter, {
-        "--seed": not (scramble or compared) and "where nothing is random",
+        "--seed": not (scramble or resampled) and "where nothing is random",
         "--base": pairs is not None and "with --pairs, which shows no logarithms",
     })  # fmt: skip
     check_mix(mix, model or [])
@@ -188,23 +243,23 @@ def score(
         mix=mix,
         base=base,
         seed=seed,
-        translated=given,
+        source_file=source_file,
         source_column=source_column,
         adaptation=adaptation,
-        document=unit == "document",
+        document=document,
     )
-    contexts = Contexts(context, context_file, source=source, reporter=reporter)
+    before = Contexts(context, context_file, source=source, reporter=reporter)
     if pairs is not None:
-        minimal_pairs.pairs(arguments, pairs)
+        comparisons.pairs(arguments, pairs)
     elif scramble:
         comparisons.scramble(arguments, sample=orderings or 1000)
     elif choices:
         comparisons.choices(arguments)
-    elif level in ("token", "word"):
-        tokens.tokens(arguments, words=level == "word", contexts=contexts, rank=rank)
-    elif level == "corpus":
-        corpus.corpus(arguments, document=unit == "document")
-    elif unit == "document":
+    elif by_token:
+        tokens.tokens(arguments, words=level == "word", contexts=before, rank=rank)
+    elif by_corpus:
+        sentences.corpus(arguments)
+    elif document:
         sentences.documents(arguments)
     else:
-        sentences.sentences(arguments, contexts=contexts)
+        sentences.sentences(arguments, contexts=before)

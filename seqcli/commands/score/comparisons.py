@@ -1,18 +1,30 @@
-"""`score --scramble` and `--choices`: rank a text among the orderings of its words, or compare alternatives."""
+"""`score --scramble`, `--choices` and `--pairs`: the rank of a text among the orderings of its words, alternatives compared, and how
+often the good sentence of a minimal pair is more probable."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-from seqcli.commands.score.arguments import Arguments
+from seqcli.commands import session
+from seqcli.commands.models import ByScript, note_unknown
+from seqcli.commands.score.scorer import Arguments
+from seqcli.data.lines import block_of
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenScorer
+from seqcli.metrics import minimal_pairs
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows, fields_of
 from seqcli.report.output import JSON, TABLE, Output
-from seqcli.results.language import Choice, ScrambleRank
+from seqcli.results.language import Choice, PairAccuracy, ScrambleRank
 from seqcli.scoring import comparisons
+from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs, read_pairs, score_pairs
+from seqcli.text import UNK
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def scramble(arguments: Arguments, *, sample: int) -> None:
@@ -35,10 +47,8 @@ def scramble(arguments: Arguments, *, sample: int) -> None:
                     _show_best(out, models, ranks)
                 else:
                     names = [Column("model", [m.name for m in models])] if several else []
-                    given = [replace(rank, text=text) for rank in ranks]
-                    out.rows(
-                        [*names, Column("line", [line] * len(ranks), WHOLE), *columns_of_rows(given, ScrambleRank)]
-                    )
+                    rows = [replace(rank, text=text) for rank in ranks]
+                    out.rows([*names, Column("line", [line] * len(rows), WHOLE), *columns_of_rows(rows, ScrambleRank)])
 
 
 def _in_unit(rank: ScrambleRank, unit: float) -> ScrambleRank:
@@ -77,8 +87,8 @@ def choices(arguments: Arguments) -> None:
         for block in scorer.blocks:
             for line, template in enumerate(block.records(), block.first):
                 for opened in scorer.of(block):
-                    found = _choices(opened, template, line=line)
-                    rows = [replace(choice, log_prob=choice.log_prob / arguments.unit) for choice in found]
+                    ranked = _choices(opened, template, line=line)
+                    rows = [replace(choice, log_prob=choice.log_prob / arguments.unit) for choice in ranked]
                     columns = [Column("line", [line] * len(rows), WHOLE), *columns_of_rows(rows, Choice)]
                     if out.mode == TABLE:
                         columns.insert(3, Column("", [bar(row.share or 0) for row in rows]))
@@ -92,3 +102,61 @@ def _choices(opened: OpenScorer, template: str, *, line: int) -> list[Choice]:
         return comparisons.choices(opened, template)
     except InputError as error:
         raise InputError(error.what, where=f"record {line}", cure=error.cure) from None
+
+
+def pairs(arguments: Arguments, path: str) -> None:
+    from seqcli.tokenizers import words
+
+    batches = read_pairs(path, format=arguments.source.format, **arguments.source.reading)
+    first = next(batches, [])
+    with arguments.results.opened() as out:
+        scorer = arguments.open_scorer(session.Records([block_of([first[0].good])] if first else [])).alone()
+        several, samples = scorer.models.several, scorer.models.samples
+        out.begin([*(["model"] if several else []), *fields_of(PairAccuracy)])
+        unknown = 0
+
+        def counting(batches: Iterable[list[Pair]]) -> Iterator[list[Pair]]:
+            nonlocal unknown
+            for pairs in batches:
+                unknown += sum(words.written(f"{pair.good}\n{pair.bad}\n".encode(), (UNK,)) for pair in pairs)
+                yield pairs
+
+        batches = counting(chain([first], batches))
+        if samples:
+            results = judge_pairs([samples], batches, score=_by_script)
+            names = ["+".join(scorer.names)]
+            scorer.models.note_samples()
+        else:
+            results, names = judge_pairs(scorer.models.chosen, batches), scorer.names
+        note_unknown(unknown, scorer.models, reporter=arguments.reporter)
+        rows = [
+            (name, accuracy_of(tag, tally))
+            for tag, tallies in results.tallies.items()
+            for name, tally in zip(names, tallies)
+        ]
+        columns = columns_of_rows([row for _, row in rows], PairAccuracy)
+        if several or out.mode == JSON:
+            columns.insert(0, Column("model", [name for name, _ in rows]))
+        out.rows(columns)
+    for opened in scorer.models.all:
+        if signature := arguments.signature_in(sys.stderr, scorer.signature(opened)):
+            arguments.reporter.note(signature.strip())
+    if len(names) == 2:
+        only_first, only_second = results.only
+        p = minimal_pairs.mcnemar(only_first, only_second)
+        arguments.reporter.note(
+            f"correct only by {names[0]}: {only_first}, only by {names[1]}: {only_second}; exact McNemar test p = {p:.4g}"
+        )
+
+
+def _by_script(samples: ByScript, pairs: list[Pair]) -> np.ndarray:
+    """log p of the good and the bad sentence of each pair, by the sample model for the script of the good one:
+    float64 [N, 2]."""
+    import numpy as np
+
+    scores = np.empty((len(pairs), 2))
+    languages = [samples.language_of(pair.good) for pair in pairs]
+    for language in dict.fromkeys(languages):
+        rows = [k for k, own in enumerate(languages) if own == language]
+        scores[rows] = score_pairs(samples.of(language), [pairs[k] for k in rows])
+    return scores

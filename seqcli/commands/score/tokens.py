@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqcli.commands.score.arguments import Arguments, Contexts
+from seqcli.commands.score.scorer import Arguments, Contexts
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, columns_of, fields_of
 from seqcli.report.output import FormattedRows
@@ -21,13 +21,13 @@ def tokens(arguments: Arguments, *, words: bool, contexts: Contexts, rank: bool)
         out.begin([*(["model"] if several else []), *fields_of(result, without=hidden)])
 
         def score(block: Block) -> tuple[FormattedRows, int]:
-            given = contexts.of(block)
+            own = contexts.of(block)
             rows: list[tuple[str, TokenScore | WordScore]] = []
             for opened in scorer.of(block):
                 scored = (
-                    score_words(opened, block, contexts=given)
+                    score_words(opened, block, contexts=own)
                     if words
-                    else score_tokens(opened, block, contexts=given, rank=rank)
+                    else score_tokens(opened, block, contexts=own, rank=rank)
                 )
                 rows += [(opened.name, row) for row in scored]
             rows.sort(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from seqcli.commands import session
+from seqcli.commands.models import Models, Placement
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.report.output import Output
@@ -32,7 +33,7 @@ class Arguments(session.Arguments):
         """Opens the records. out: an output whose rows should appear as they are computed."""
         return session.open_records(self, example=EXAMPLE, out=out)
 
-    def open_readers(self, beginning: str = "") -> session.Models[NamedReader]:
+    def open_readers(self, beginning: str = "") -> Models[NamedReader]:
         """Opens the tokenizers of -m, or those of the sample models. beginning: of the texts."""
         from seqcli import samples
         from seqcli.tasks.language.data import open_reader
@@ -46,11 +47,11 @@ class Arguments(session.Arguments):
             NamedReader(name, open_reader(path, encoding=self.source.encoding), path)
             for name, path in named(self.sources)
         ]
-        place = session.Placement(self.machine, reporter=self.reporter, otherwise="tokenizers run on the CPU")
-        readers: session.Models[NamedReader] = session.Models(
+        place = Placement(self.machine, reporter=self.reporter, reason="tokenizers run on the CPU")
+        readers: Models[NamedReader] = Models(
             chosen,
             place,
-            again=self.open_readers,
+            reopen=self.open_readers,
             open_sample=of_sample,
             kind="language",
             beginning=beginning,
@@ -60,7 +61,7 @@ class Arguments(session.Arguments):
         return readers
 
 
-def only(readers: session.Models[NamedReader], block: Block) -> NamedReader:
+def only(readers: Models[NamedReader], block: Block) -> NamedReader:
     """The only one that answers the records of a block."""
     (named,) = readers.of(block)
     return named

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
 
-from seqcli.commands import session
+from seqcli.commands.models import note_threads
 from seqcli.commands.tokenize.arguments import Arguments, NamedReader, only
 from seqcli.commands.tokenize.escapes import escaped
 from seqcli.commands.tokenize.rows import between_spaces, rows
@@ -38,7 +38,7 @@ def n_best(arguments: Arguments, *, k: int) -> None:
     with arguments.results.opened() as out:
         records = arguments.open_records(out)
         readers = arguments.open_readers(records.beginning)
-        session.note_threads(arguments, readers)
+        note_threads(arguments, readers)
         formats = (WHOLE, WHOLE, "%.2f" if out.mode == TABLE else LOG, TEXT)
         names = ("line", "rank", "log_prob", name)
         out.begin([Column(*column) for column in zip(names, repeat(()), formats)])

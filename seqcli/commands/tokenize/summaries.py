@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from seqcli.commands import session
+from seqcli.commands.models import note_threads
 from seqcli.commands.tokenize.arguments import Arguments
 from seqcli.report.frame import columns_of, columns_of_rows, fields_of, turned
 from seqcli.report.output import TABLE
@@ -17,7 +17,7 @@ def statistics(arguments: Arguments) -> None:
     with arguments.results.opened() as out:
         records = arguments.open_records()
         readers = arguments.open_readers(records.beginning)
-        session.note_threads(arguments, readers)
+        note_threads(arguments, readers)
         out.begin(fields_of(TokenizerStatistics))
         tallies: dict[str, Tally] = {}
         for block in readers.route(records):
@@ -35,7 +35,7 @@ def vocabulary(arguments: Arguments) -> None:
     """Writes the vocabulary of -m, or of the English sample model; reads no input."""
     with arguments.results.opened() as out:
         readers = arguments.open_readers()
-        session.note_threads(arguments, readers)
+        note_threads(arguments, readers)
         out.begin(fields_of(VocabularyEntry))
         (named,) = readers.all
         ids, names = shown_vocabulary(named.reader.tokenizer)

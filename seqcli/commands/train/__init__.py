@@ -2,7 +2,7 @@
 
 import typer
 
-from seqcli.commands.options import Command, Group
+from seqcli.commands.declaration import Command, Group
 from seqcli.commands.train.classifier import classifier
 from seqcli.commands.train.embeddings import embeddings
 from seqcli.commands.train.lm import lm

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from seqcli import catalog, ranges
-from seqcli.commands.machine import Machine
-from seqcli.commands.options import with_options
+from seqcli.commands.declaration import with_options
+from seqcli.commands.options import Machine
 from seqcli.commands.parsers import choice, label_names, number
 from seqcli.commands.train.options import (
     Budget,

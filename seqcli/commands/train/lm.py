@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from seqcli import catalog
-from seqcli.commands.machine import Machine
-from seqcli.commands.options import QUANTIZE, with_options
+from seqcli.commands.declaration import with_options
+from seqcli.commands.options import QUANTIZE, Machine
 from seqcli.commands.parsers import choice, memory_size
 from seqcli.commands.train.options import (
     Budget,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.machine import Machine
-from seqcli.commands.options import COLUMN, FORMAT
+from seqcli.commands.options import COLUMN, FORMAT, Machine
 from seqcli.commands.parsers import number
 from seqcli.errors import UsageError
 from seqcli.system import torchrun

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from seqcli import catalog
-from seqcli.commands.machine import Machine
-from seqcli.commands.options import COLUMN, FORMAT, with_options
+from seqcli.commands.declaration import with_options
+from seqcli.commands.options import COLUMN, FORMAT, Machine
 from seqcli.commands.parsers import choice
 from seqcli.commands.train.options import (
     Budget,

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.machine import BatchMachine
-from seqcli.commands.options import SEED, SIGNATURE, GivenOptions, Results, TextInput, as_options, with_options
+from seqcli.commands.declaration import GivenOptions, as_options, with_options
+from seqcli.commands.options import SEED, SIGNATURE, BatchMachine, Results, Temperature, TextInput, TopK, TopP
 from seqcli.commands.parsers import choice, number, whole
-from seqcli.commands.sampling_options import Temperature, TopK, TopP
 from seqcli.errors import UsageError
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seqcli.commands import session
+from seqcli.commands.models import Models, Placement
 from seqcli.data.lines import Block
 from seqcli.data.pairs import SOURCE
 from seqcli.data.tables import TEXT_COLUMNS, ColumnSpec
@@ -41,26 +42,26 @@ class Arguments(session.Arguments):
     def open_records(self, out: Output) -> session.Records:
         return session.open_records(self, example=EXAMPLE, out=out, size=_TOGETHER, column=_COLUMN)
 
-    def open_translators(self, beginning: str = "") -> session.Models[OpenTranslator]:
+    def open_translators(self, beginning: str = "") -> Models[OpenTranslator]:
         """Opens the translator of -m, or the sample models. Raises UsageError if --prefix has words unknown to one of
         them."""
         from seqcli import samples
         from seqcli.tasks.translation.load import open_translator
 
-        place = session.Placement(self.machine, reporter=self.reporter, otherwise="this translator is no network")
+        place = Placement(self.machine, reporter=self.reporter, reason="this translator is no network")
 
         def prepared(opened: OpenTranslator) -> OpenTranslator:
             forced_by(place(opened), self.settings.prefix)
             return opened
 
-        return session.Models(
-            [prepared(open_translator(path)) for path in self.sources], place, again=self.open_translators,
+        return Models(
+            [prepared(open_translator(path)) for path in self.sources], place, reopen=self.open_translators,
             open_sample=lambda language: prepared(samples.translator_of(language, reporter=self.reporter)), kind="translation",
             beginning=beginning, reporter=self.reporter,
         )  # fmt: skip
 
     def translations(
-        self, records: session.Records, translators: session.Models[OpenTranslator], *, attending: bool, out: Output
+        self, records: session.Records, translators: Models[OpenTranslator], *, attending: bool, out: Output
     ) -> Iterator[Translated]:
         """The translations of all blocks, in order. attending: also compute the attention."""
 
@@ -72,11 +73,11 @@ class Arguments(session.Arguments):
         blocks = translators.route(records)
         return self._noting(session.map_blocks(self, translated, blocks, translators, out=out), translators)
 
-    def signature(self, translators: session.Models[OpenTranslator]) -> str:
+    def signature(self, translators: Models[OpenTranslator]) -> str:
         """The signature of the translations."""
         return " + ".join(signature.of_translator(each, **self.settings.how) for each in translators.all)
 
-    def _noting(self, found: Iterator[Translated], translators: session.Models[OpenTranslator]) -> Iterator[Translated]:
+    def _noting(self, found: Iterator[Translated], translators: Models[OpenTranslator]) -> Iterator[Translated]:
         """Prints notes at the end on sources that were too long, target languages that are unknown, translations that were cut, and
         records with fewer translations than requested."""
         reporter = self.reporter

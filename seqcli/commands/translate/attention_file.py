@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seqcli.commands.session import Models
+from seqcli.commands.models import Models
 from seqcli.commands.translate.arguments import Translated
 from seqcli.commands.translate.rows import as_json
 from seqcli.interfaces import OpenTranslator, Reporter

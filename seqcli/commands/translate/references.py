@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from seqcli.commands.aligned import AlignedFile
-from seqcli.commands.session import Models
+from seqcli.commands.models import Models
+from seqcli.commands.session import AlignedFile
 from seqcli.commands.translate.arguments import Arguments, Translated
 from seqcli.data.pairs import REFERENCE
 from seqcli.interfaces import OpenTranslator

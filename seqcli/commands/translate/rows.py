@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from seqcli.commands.session import Models
+from seqcli.commands.models import Models
 from seqcli.commands.translate.arguments import Arguments, Translated
 from seqcli.data.lines import Block
 from seqcli.decoding.attention import AttentionMap

@@ -1,4 +1,4 @@
-"""Shared by all modes of `seqcli score`: the models, the contexts, the unit of logarithms."""
+"""Shared by all modes of `seqcli score`: the command line, the models with the records that they score, the contexts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from seqcli.commands import session
-from seqcli.commands.aligned import AlignedFile
+from seqcli.commands.models import Models, Placement, note_threads, noting_unknown, open_language_models
 from seqcli.commands.options import TextInput
-from seqcli.commands.score.adaptation import Adaptation
+from seqcli.commands.score import Adaptation
+from seqcli.commands.session import AlignedFile
 from seqcli.data.lines import Block, block_of, note_replaced
 from seqcli.data.pairs import SOURCE
 from seqcli.data.records import has_columns
@@ -26,13 +27,13 @@ _UNITS = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
 
 @dataclass(frozen=True)
 class Arguments(session.Arguments):
-    """The command line of `seqcli score`. mix: weights, or a text to fit them to; translated: file of sources, one per record, for
+    """The command line of `seqcli score`. mix: weights, or a text to fit them to; source_file: sources, one per record, for
     translators; source_column: their column in a table; document: texts are documents."""
 
     mix: list[float] | str | None = None
     base: str = "e"
     seed: int = 0
-    translated: str | None = None
+    source_file: str | None = None
     source_column: str | None = None
     adaptation: Adaptation = field(default_factory=Adaptation)
     document: bool = False
@@ -53,37 +54,38 @@ class Arguments(session.Arguments):
 
     def open_scorer(self, records: session.Records, *, whole: bool = False) -> Scorer:
         """Opens the models. whole: without -m, use one sample model for the whole input."""
-        if self.translated is not None:
-            return TranslationScorer(self, self.translated, records)
+        if self.source_file is not None:
+            return TranslationScorer(self, self.source_file, records)
         if self.adaptation.name:
             return AdaptiveScorer(self, self._open_adaptive(records.beginning, whole=whole), records)
-        models = session.open_language_models(self, beginning=records.beginning, mix=self.mix, whole=whole)
+        models = open_language_models(self, beginning=records.beginning, mix=self.mix, whole=whole)
         return Scorer(self, models, records)
 
-    def _open_adaptive(self, beginning: str, *, whole: bool) -> session.Models:
+    def _open_adaptive(self, beginning: str, *, whole: bool) -> Models:
         from seqcli.tasks.language.adaptive import adapting
 
         cache, dynamic = self.adaptation.settings()
-        statistics = self.adaptation.statistics
         adapt = adapting(
-            cache=cache, dynamic=dynamic, document=self.document, statistics=statistics, reporter=self.reporter
+            cache=cache,
+            dynamic=dynamic,
+            document=self.document,
+            statistics=self.adaptation.statistics,
+            reporter=self.reporter,
         )
-        models = session.open_language_models(self, beginning=beginning, whole=whole, adapt=adapt)
+        models = open_language_models(self, beginning=beginning, whole=whole, adapt=adapt)
         if self.adaptation.theta is not None and not any(isinstance(each.model, Placeable) for each in models.all):
             self.reporter.note("--theta has no effect: it is for the cache of a neural model")
         return models
 
-    def open_translators(self, beginning: str = "") -> session.Models[OpenTranslator]:
+    def open_translators(self, beginning: str = "") -> Models[OpenTranslator]:
         """Opens the translators of -m, or the sample models. beginning: of the sources."""
         from seqcli import samples
         from seqcli.tasks.language.load import named
         from seqcli.tasks.translation.load import open_translator
 
-        place = session.Placement(
-            self.machine, reporter=self.reporter, otherwise="these translators are not neural models"
-        )
-        return session.Models(
-            [place(open_translator(path, name=name)) for name, path in named(self.sources)], place, again=self.open_translators,
+        place = Placement(self.machine, reporter=self.reporter, reason="these translators are not neural models")
+        return Models(
+            [place(open_translator(path, name=name)) for name, path in named(self.sources)], place, reopen=self.open_translators,
             open_sample=lambda language: place(samples.translator_of(language, reporter=self.reporter)), kind="translation",
             beginning=beginning, reporter=self.reporter,
         )  # fmt: skip
@@ -92,19 +94,19 @@ class Arguments(session.Arguments):
 class Scorer:
     """Language models, and the records that they score."""
 
-    models: session.Models[Any]
+    models: Models[Any]
 
     def __init__(
         self,
         arguments: Arguments,
-        models: session.Models,
+        models: Models,
         records: session.Records,
         *,
         texts: Callable[[Block], list[str]] = Block.records,
     ):
         """texts: the texts that determine the script of each record."""
         self.arguments, self.models = arguments, models
-        self.blocks = session.noting_unknown(models.route(records, texts=texts), models, reporter=arguments.reporter)
+        self.blocks = noting_unknown(models.route(records, texts=texts), models, reporter=arguments.reporter)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the blocks, which a worker on another machine gets one by one."""
@@ -126,7 +128,7 @@ class Scorer:
 
     def alone(self) -> Scorer:
         """Itself, for modes that use one process."""
-        session.note_threads(self.arguments, self.models)
+        note_threads(self.arguments, self.models)
         return self
 
     def signature(self, opened: Any, *, unit: str = "line") -> str:
@@ -186,9 +188,9 @@ class TranslationScorer(Scorer):
         from seqcli.scoring.conditioned import given_sources
 
         sources = block_of(self._sources.of(block)).data
-        given = [given_sources(opened, sources) for opened in self.models.of(block)]
-        self._cut += given[0].model.cut
-        return given
+        models = [given_sources(opened, sources) for opened in self.models.of(block)]
+        self._cut += models[0].model.cut
+        return models
 
     def signature(self, opened: Any, *, unit: str = "line") -> str:
         return signature.of_translator(opened, unit=unit, base=self.arguments.base)
