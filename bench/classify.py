@@ -43,8 +43,8 @@ import numpy as np
 from processes import peak_memory, timed
 
 from seqcli.data.labelled import in_order, read_labelled
-from seqcli.metrics.classification import paired
-from seqcli.metrics.minimal_pairs import wilson
+from seqcli.metrics.confusion import paired
+from seqcli.metrics.significance import wilson
 
 SEQCLI = [sys.executable, "-m", "seqcli"]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -24,7 +24,7 @@ import torch
 from number_words import NumberWords
 
 from seqcli.decoding.generate import GenerationSettings, generate
-from seqcli.decoding.policy import Policy
+from seqcli.decoding.sampling import Policy
 from seqcli.interfaces import OpenModel
 from seqcli.text import BOS_ID, UNK_ID
 

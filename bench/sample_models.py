@@ -15,9 +15,8 @@ import time
 from seqcli import samples
 from seqcli.data.tables import read_rows
 from seqcli.interfaces import SILENT
-from seqcli.metrics.minimal_pairs import Tally
-from seqcli.scoring.comparisons import scramble
-from seqcli.scoring.pairs import judge_pairs, read_pairs
+from seqcli.scoring.pairs import Tally, judge_pairs, read_pairs
+from seqcli.scoring.scramble import scramble
 from seqcli.scoring.sentences import score_texts
 
 FIRST = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}

@@ -38,7 +38,7 @@ from datetime import date, datetime
 from pathlib import Path
 from threading import Timer
 
-from seqcli.metrics import translation
+from seqcli.metrics.translator import bleu as bleu_metric
 
 SEQCLI = [sys.executable, "-m", "seqcli"]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -348,7 +348,7 @@ def decoded(command: list[str], folder: Path, *, threads: int, sentences: int) -
     alone = run(command, threads=threads, stdin=folder / "one", stdout=said)
     seconds = run(command, threads=threads, stdin=folder / "all", stdout=said)
     texts = ["".join(line.split()).replace("▁", " ").strip() for line in lines(said)]
-    bleu = translation.report(texts, lines(folder / "tok" / "test2016.de")[:sentences], tokenize="none").bleu
+    bleu = bleu_metric.score(texts, [lines(folder / "tok" / "test2016.de")[:sentences]], tokenize="none").value
     return Decoded(len(sources) / seconds, (len(sources) - 1) / (seconds - alone), bleu)
 
 

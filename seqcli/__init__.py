@@ -26,7 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqcli.adaptation import Cache, Dynamic
+    from seqcli.adaptive_scoring import Cache, Dynamic
     from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator, load
     from seqcli.api.training import (
         Progress,
@@ -64,7 +64,7 @@ def __getattr__(name: str):
     if name == "SeqcliError":
         module = "seqcli.errors"
     elif name in ("Cache", "Dynamic"):
-        module = "seqcli.adaptation"
+        module = "seqcli.adaptive_scoring"
     else:
         module = f"seqcli.api.{'training' if name.startswith(('train', 'Progress')) else 'models'}"
     return getattr(import_module(module), name)

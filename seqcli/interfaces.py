@@ -147,7 +147,7 @@ class Scorer(Protocol):
 
 
 class Sampling(Protocol):
-    """How a distribution is changed before a token is drawn from it: `decoding.policy.Policy`."""
+    """How a distribution is changed before a token is drawn from it: `decoding.sampling.Policy`."""
 
     @property
     def temperature(self) -> float: ...
@@ -186,10 +186,10 @@ class Logits(Protocol):
     ) -> Best: ...
 
     def draw(
-        self, policy: Any, u: np.ndarray, *, history: np.ndarray | None = None, never: Sequence[int] = (),
+        self, policy: Sampling, u: np.ndarray, *, history: np.ndarray | None = None, never: Sequence[int] = (),
         forbidden: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> Drawn:  # fmt: skip
-        """policy: a `Sampling`; u: [B], in [0, 1), the share of the total probability that lies before the token; history: int [B, T],
+        """u: [B], in [0, 1), the share of the total probability that lies before the token; history: int [B, T],
         the tokens of each row so far."""
 
 

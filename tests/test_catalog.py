@@ -208,6 +208,15 @@ LOWER_IS_BETTER = True
 def score(logits, targets):
     return (logits.argmax(axis=1) != targets).mean()
 ''',
+    "metrics/translator/length_ratio.py": '''
+"""Characters of the translations per character of the references."""
+from seqcli.metrics.translator import Score
+TITLE = "length ratio"
+LOWER_IS_BETTER = True
+
+def score(translations, references, *, tokenize=None, lowercase=False):
+    return Score(len("".join(translations)) / len("".join(references[0])), "length")
+''',
     "presets/language/last.toml": 'module = "last_token"\n\n[small]\nwidth = 4\nlearning_rate = 0.1\n',
     "presets/classification/mean.toml": 'module = "mean_vector"\n\n[small]\nwidth = 4\nlearning_rate = 0.1\n',
     "presets/translation/shallow.toml": 'module = "one_layer_translator"\n\n[small]\nwidth = 16\nheads = 2\nlayers = 3\n',
@@ -338,6 +347,33 @@ def test_a_metric_is_a_file(plugins, here, tmp_path):
         assert json.loads(here(*judged, "--json").out)["error_rate"] == 0.5
         assert [row[3] for row in here(*judged).rows if row[1] == "error_rate"] == ["0.500000"]
     assert "error_rate" in here("train", "classifier", "texts.tsv", "-o", "x", "--metric", "eror").err
+
+
+def test_a_metric_of_translators_is_a_file(plugins, here, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "".join(f"one {k}\thana {k}\n" for k in range(30)))
+    (tmp_path / "right.txt").write_text("hana 3\n")
+    how = (
+        "--arch",
+        "gru",
+        "--preset",
+        "tiny",
+        "--steps",
+        "3",
+        "--tokenizer",
+        "words",
+        "--threads",
+        "1",
+        "--metric",
+        "length_ratio",
+    )
+    done = here("train", "translator", "pairs.tsv", "-o", "m", *how)
+    assert done.code == 0, done.err
+    assert json.loads(here("info", "m", "--json").out)["valid"]["length_ratio_signature"] == "length"
+    done = here("translate", "-m", "m", "one 3", "--reference", "right.txt", "--metrics", "m.json")
+    ratio = len(done.out.rstrip("\n")) / len("hana 3")
+    assert json.loads((tmp_path / "m.json").read_text())["length_ratio"]["score"] == pytest.approx(ratio)
+    assert f"length ratio {ratio:.2f}" in done.err
+    assert "length_ratio" in here("train", "translator", "pairs.tsv", "-o", "x", "--metric", "ratio").err
 
 
 def test_lists_are_of_the_folders(plugins, here):

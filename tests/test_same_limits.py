@@ -9,7 +9,7 @@ import seqcli
 from seqcli import ranges
 from seqcli.commands import generate, translate
 from seqcli.decoding.generate import GenerationSettings
-from seqcli.decoding.policy import Policy
+from seqcli.decoding.sampling import Policy
 from seqcli.decoding.translate import TranslationSettings
 from seqcli.errors import UsageError
 

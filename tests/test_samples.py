@@ -18,8 +18,9 @@ from seqcli import samples
 from seqcli.api.models import LanguageModel
 from seqcli.interfaces import SILENT
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.scoring.comparisons import choices, scramble
+from seqcli.scoring.choices import choices
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
+from seqcli.scoring.scramble import scramble
 
 LANGUAGES = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
 ACCURACY = {"english": 0.9, "korean": 0.8}

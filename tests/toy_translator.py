@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.decoding.policy import log_softmax
+from seqcli.decoding.logits import log_softmax
 from seqcli.interfaces import OpenTranslator, Scores
 from seqcli.text import BOS_ID, EOS_ID
 from seqcli.token_batch import TokenBatch

@@ -18,15 +18,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from seqcli import ranges, sources
-from seqcli.adaptation import Cache, Dynamic
+from seqcli.adaptive_scoring import Cache, Dynamic
 from seqcli.data.labelled import unlabelled, without_labels
 from seqcli.data.lines import as_record, block_of
 from seqcli.data.record_reader import RecordReader
 from seqcli.decoding.attention import attentions
-from seqcli.decoding.fill import fill
 from seqcli.decoding.generate import GenerationSettings, generate
-from seqcli.decoding.next_token import NextTokenPredictor
-from seqcli.decoding.policy import Policy
+from seqcli.decoding.sampling import Policy
+from seqcli.decoding.token_predictions import NextTokenPredictor, fill
 from seqcli.decoding.translate import settings as translation_settings
 from seqcli.decoding.translate import translate
 from seqcli.errors import InputError, UsageError
@@ -52,9 +51,10 @@ from seqcli.results.result import Results
 from seqcli.results.tokenization import Piece
 from seqcli.results.translation import Attention, Translation
 from seqcli.runs.model_folder import version_of
-from seqcli.scoring import comparisons
+from seqcli.scoring.choices import choices
 from seqcli.scoring.conditioned import given_sources
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
+from seqcli.scoring.scramble import scramble
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.classification import foreign
@@ -261,11 +261,11 @@ class LanguageModel(_Pickled):
         """The rank of each text among the orderings of its words. orderings: number of samples for more than 7 words."""
         ranges.checked("orderings", orderings, ranges.ORDERINGS)
         ranges.checked("seed", seed, ranges.SEED)
-        return _each(lambda text: comparisons.scramble(self.opened, text, sample=orderings, seed=seed), texts)
+        return _each(lambda text: scramble(self.opened, text, sample=orderings, seed=seed), texts)
 
     def choices(self, templates: Texts) -> Answer[Results[Choice]]:
         """The alternatives of `My computer is very [slow|shirt]`, most probable first."""
-        return _each(lambda template: Results(comparisons.choices(self.opened, template)), templates)
+        return _each(lambda template: Results(choices(self.opened, template)), templates)
 
     def generate(
         self,

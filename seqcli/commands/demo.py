@@ -144,7 +144,7 @@ def _untrained(trained: Trained[OpenModel]) -> Any:
 def _orderings(out: Output, models: list[OpenModel], text: str) -> None:
     """The sentence, and the orderings that are most likely under one of the models."""
     from seqcli.report.frame import Column
-    from seqcli.scoring.comparisons import scramble
+    from seqcli.scoring.scramble import scramble
 
     answers = [scramble(opened, text, sample=1000, seed=0, best=1000) for opened in models]
     shares = [{ordering.text: ordering.share for ordering in a.best} for a in answers]
@@ -159,7 +159,7 @@ def _orderings(out: Output, models: list[OpenModel], text: str) -> None:
 
 def _choices(out: Output, models: list[OpenModel], template: str) -> None:
     from seqcli.report.frame import Column
-    from seqcli.scoring.comparisons import choices
+    from seqcli.scoring.choices import choices
 
     answers = [{answer.text: answer.share for answer in choices(opened, template)} for opened in models]
     columns = [Column("sentence", list(answers[0]))]
@@ -182,7 +182,7 @@ def _pieces(out: Output, models: dict[str, OpenModel]) -> None:
 def _continuations(out: Output, models: list[OpenModel], prompt: str) -> None:
     """The next token side by side, and a text of each model."""
     from seqcli.decoding.generate import GenerationSettings, generate
-    from seqcli.decoding.next_token import NextTokenPredictor
+    from seqcli.decoding.token_predictions import NextTokenPredictor
     from seqcli.report.frame import Column
 
     columns = []

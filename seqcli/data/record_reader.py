@@ -14,9 +14,9 @@ from itertools import repeat
 
 import numpy as np
 
-from seqcli.combinations import best
 from seqcli.data.lines import Block
 from seqcli.interfaces import Documents, OpenScorer, Piece, Tokenizer, has_line_ends
+from seqcli.long_text import best_combinations
 from seqcli.text import BLANKS, EOS, EOS_ID, one_line
 from seqcli.token_batch import TokenBatch
 
@@ -112,7 +112,7 @@ class RecordReader:
         lines = [[(score, ids) for ids, score in segmentations(line)] for line in record.split("\n")]
         return [
             ([*first, *(id for line in others for id in [EOS_ID, *line])], score)
-            for score, (first, *others) in best(lines, n=k)
+            for score, (first, *others) in best_combinations(lines, n=k)
         ]
 
     def decode(self, ids: Iterable[int]) -> str:

@@ -29,8 +29,7 @@ from functools import partial
 
 import numpy as np
 
-from seqcli.decoding.logits import HostLogits, extended
-from seqcli.decoding.policy import repeats, top
+from seqcli.decoding.logits import HostLogits, repeats, step_of, top
 from seqcli.interfaces import AutoregressiveModel, Logits, State
 
 _WIDEST = 1 << 24  # maximum number of logits at a time with a doubled beam: 64 MB
@@ -134,11 +133,12 @@ def _search(
     complete = np.full((len(sources), beam_size), -np.inf)  # scores of the best, [B, k]
     ids = np.tile(np.asarray(prefix, np.int64), (len(sources), 1, 1))  # [B, live, length]
     total = np.zeros((len(sources), 1))  # log p of an extension: its log-probability + the total of its row
-    logits: Logits = HostLogits(log_prob.copy(), log_probs=True)
+    logits: Logits = HostLogits(log_prob.copy(), normalised=True)
     absent: list[int] = []  # tokens that are not allowed
+    step = step_of(model)
     while len(sources):
         # 1. The best of all extensions
-        repeated = repeats(ids.reshape(ids.shape[0] * ids.shape[1], -1), n=no_repeat_ngram)
+        repeated = repeats(ids.reshape(ids.shape[0] * ids.shape[1], -1), n=no_repeat_ngram) if no_repeat_ngram else None
         likeliest, own, normaliser = logits.best(beam_size + 1, never=absent, forbidden=repeated)  # [B live, k + 1]
         total -= normaliser.reshape(total.shape)
         longer = own + total.reshape(-1, 1)
@@ -187,7 +187,7 @@ def _search(
         sources, longest, complete, ids = sources[alive], longest[alive], complete[alive], ids[alive]
         total, token = total[alive], token[alive]
         # 5. Read the last token of the others
-        logits, state = extended(model, token.ravel(), state.reorder(rows))
+        logits, state = step(token.ravel(), state.reorder(rows))
         absent = never
     return found, dropped
 

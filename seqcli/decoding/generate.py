@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from seqcli.decoding import beam
-from seqcli.decoding.logits import HostLogits, extended
-from seqcli.decoding.model_log_prob import log_probs
-from seqcli.decoding.policy import Policy, draw
+from seqcli.decoding.logits import HostLogits, distribution, draw, log_probs, step_of
 from seqcli.decoding.prompt import Prompt, Prompter, Start, begin
-from seqcli.decoding.sampling import numbers
+from seqcli.decoding.sampling import Policy, numbers
 from seqcli.decoding.text_stream import TextStream
 from seqcli.errors import UsageError
 from seqcli.interfaces import Logits, OpenModel, State
@@ -54,7 +52,7 @@ class GenerationSettings:
         if self.beam_size and self.policy != Policy():
             raise UsageError("sampling settings cannot be combined with beam_size", cure="leave one of them out")
         if "" in self.stop:
-            raise UsageError("an empty stop string would end every text at once")
+            raise UsageError("an empty stop string would end every text at once", cure="leave it out")
 
 
 class Sample(NamedTuple):
@@ -139,10 +137,10 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
     # 1. Read every prompt once; the first random number of a sample chooses where the first token begins
     u = np.array([one.random() for one in random])
     starts, first, may, state = _begun(opened, samples, u=u, temperature=policy.temperature if policy.random else 0)
-    logits: Logits = HostLogits(first, log_probs=opened.model.logits_are_log_probs, may=may)
+    logits: Logits = HostLogits(first, normalised=opened.model.logits_are_log_probs, may=may)
     rows = [GrowingText(opened, sample, start, settings) for sample, start in zip(samples, starts)]
     history = padded([row.prompt.ids[: start.kept] for row, start in zip(rows, starts)], fill=BOS_ID)
-    alive, never = np.arange(len(rows)), _never(opened)
+    alive, never, step = np.arange(len(rows)), _never(opened), step_of(opened.model)
     while True:
         # 2. Draw a token for each row
         u = np.array([random[row].random() for row in alive])
@@ -156,7 +154,7 @@ def grow(opened: OpenModel, samples: Sequence[Sample], settings: GenerationSetti
             return
         alive, drawn = alive[on], drawn[on, None]
         history = np.concatenate([history[on], drawn], axis=1) if policy.repetition_penalty != 1 else history[on]
-        logits, state = extended(opened.model, drawn[:, 0], state.reorder(on))
+        logits, state = step(drawn[:, 0], state.reorder(on))
 
 
 def _likeliest(
@@ -223,7 +221,7 @@ def _begun(
     starts, chosen = [], []
     for sample, at in zip(samples, u):
         rows, shares = places[sample.line]
-        start = int(draw(sharpened.log_probs(shares), at[None])[0])
+        start = int(draw(distribution(shares, sharpened), at[None])[0])
         starts.append(sample.prompt.starts[start])
         chosen.append(rows.start + start)
     may = begun.log_prob[chosen] > -np.inf

@@ -23,7 +23,7 @@ import numpy as np
 
 from seqcli.data.lines import block_of
 from seqcli.data.record_reader import RecordReader
-from seqcli.decoding.model_log_prob import log_probs
+from seqcli.decoding.logits import log_probs
 from seqcli.interfaces import LanguageModel, OpenModel, Renumbered, State, Subwords
 from seqcli.text import BLANKS, SPACE_MARK, SPECIALS
 from seqcli.token_batch import padded_to_extend

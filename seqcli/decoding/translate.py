@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from seqcli import combinations
 from seqcli.data.lines import block_of
 from seqcli.decoding import beam
 from seqcli.decoding.generate import END, LENGTH
-from seqcli.decoding.policy import Policy, log_softmax
-from seqcli.decoding.sampling import numbers, sample
-from seqcli.decoding.windows import windows
+from seqcli.decoding.logits import log_probs
+from seqcli.decoding.sampling import Policy, numbers, sample
+from seqcli.decoding.source_windows import Part, parts_of
 from seqcli.errors import UsageError
 from seqcli.interfaces import OpenTranslator
+from seqcli.long_text import best_combinations
 from seqcli.ranges import (
     BEAM,
     LENGTH_PENALTY,
@@ -35,7 +35,7 @@ from seqcli.ranges import (
     ranged,
 )
 from seqcli.results.translation import Hypothesis, Translation
-from seqcli.text import EOS_ID, UNK_ID, one_line
+from seqcli.text import EOS_ID, UNK_ID
 from seqcli.token_batch import TokenBatch, of_like_length
 
 _READ = 1024  # number of lines that are sorted by length
@@ -139,14 +139,6 @@ class TranslatedLine:
         return Translation(self.source, **vars(n_best[0]), n_best=n_best)
 
 
-class _Part(NamedTuple):
-    """A window of a line."""
-
-    line: int
-    number: int
-    tokens: np.ndarray
-
-
 def translate(
     opened: OpenTranslator, lines: Iterable[str], settings: TranslationSettings, *, first: int = 1
 ) -> Iterator[TranslatedLine]:
@@ -154,28 +146,10 @@ def translate(
     other lines."""
     numbered, forced = enumerate(lines, first), forced_by(opened, settings.prefix)
     while chunk := list(islice(numbered, _READ)):
-        parts = _parts(opened, chunk)
+        parts = parts_of(opened, chunk)
         found = _found(opened, [part for each in parts for part in each], settings, forced)
         for (line, text), each in zip(chunk, parts):
             yield _joined(opened, line, text, [(part.tokens, found[line, part.number]) for part in each], settings)
-
-
-def _parts(opened: OpenTranslator, lines: list[tuple[int, str]]) -> list[list[_Part]]:
-    """The windows of each line."""
-    block = block_of(text for _, text in lines)
-    batch = opened.source.encode(block.data)
-    room = opened.model.window - 1  # without `</s>`
-    parts = []
-    for (line, text), tokens in zip(lines, batch.rows):
-        spans: Iterable[tuple[int, int]]
-        if len(tokens) == 1 or text.isspace():  # only `</s>`
-            spans = []
-        elif len(tokens) <= opened.model.window:
-            spans = [(0, len(tokens) - 1)]
-        else:
-            spans = windows(text, [piece.start for piece in opened.source.pieces(one_line(text))], most=room)
-        parts.append([_Part(line, number, np.append(tokens[a:b], tokens[-1])) for number, (a, b) in enumerate(spans)])
-    return parts
 
 
 def forced_by(opened: OpenTranslator, prefix: str) -> np.ndarray:
@@ -189,7 +163,7 @@ def forced_by(opened: OpenTranslator, prefix: str) -> np.ndarray:
 
 
 def _found(
-    opened: OpenTranslator, parts: list[_Part], settings: TranslationSettings, forced: np.ndarray
+    opened: OpenTranslator, parts: list[Part], settings: TranslationSettings, forced: np.ndarray
 ) -> dict[tuple[int, int], list[beam.Hypothesis]]:
     """The hypotheses of each part, by line and number."""
     at_once = max(1, _AT_ONCE // (opened.model.vocab_size * (settings.num_samples or settings.beam_size)))
@@ -212,14 +186,14 @@ def together(opened: OpenTranslator, lengths: Sequence[int], *, at_once: int) ->
 
 
 def _decoded(
-    opened: OpenTranslator, parts: list[_Part], settings: TranslationSettings, *, prefix: np.ndarray
+    opened: OpenTranslator, parts: list[Part], settings: TranslationSettings, *, prefix: np.ndarray
 ) -> list[list[beam.Hypothesis]]:
     sources = TokenBatch.of([part.tokens for part in parts])
     conditioned = opened.model.conditioned_on(opened.model.encode(sources))
     rows = len(parts)
     begun = np.tile(prefix.astype(np.int32), (rows, 1))  # [B, P]
     logits, state = conditioned.extend(begun, np.full(rows, len(prefix), np.int64))
-    log_prob = log_softmax(logits)
+    log_prob = log_probs(conditioned, logits)
     never = list(opened.model.suppress_tokens)
     log_prob[:, never] = -np.inf
     if len(prefix):
@@ -260,7 +234,7 @@ def _joined(
     scored = [[(hypothesis.score, hypothesis) for hypothesis in each] for each in found]
     wanted = asked = settings.n_best
     while True:  # several combinations may have the same text
-        chosen = combinations.best(scored, n=asked)
+        chosen = best_combinations(scored, n=asked)
         different: dict[str, LineHypothesis] = {}
         for _, each in chosen:
             combined = _combined(opened, each)

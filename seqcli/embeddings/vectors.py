@@ -1,4 +1,4 @@
-"""Word vectors: lookup, composition of unknown words from character n-grams, and cosine similarity.
+"""Word vectors: lookup, composition of unknown words from character n-grams or tokens, cosine similarity, and principal components.
 
 The vectors may be mapped into memory: a lookup reads only a few rows, a search for neighbours reads all.
 """
@@ -14,9 +14,10 @@ import numpy as np
 from seqcli.embeddings.subwords import Subwords
 from seqcli.embeddings.sums import means
 from seqcli.errors import ModelError
+from seqcli.interfaces import Tokenizer
 from seqcli.ragged import gather
 from seqcli.text import SPECIALS, UNK_ID, Normalisation
-from seqcli.token_batch import owners
+from seqcli.token_batch import TokenBatch, owners
 from seqcli.tokenizers.words import Split, Words, hashes
 
 _AT_ONCE = 1 << 14  # rows
@@ -137,10 +138,64 @@ class WordVectors:
         return np.concatenate([np.zeros(0, np.float32), *parts]) / self._norms
 
 
+@dataclass(frozen=True)
+class TokenVectors(WordVectors):
+    """The token embeddings of a network: the vector of a word is the mean of those of its tokens. tokenizer: splits words into tokens; table: float32 [vocabulary, D], the embeddings of all tokens."""
+
+    tokenizer: Tokenizer | None = None
+    table: np.ndarray | None = None
+
+    @classmethod
+    def of_tokens(cls, tokenizer: Tokenizer, table: np.ndarray) -> TokenVectors:
+        """table: float32 [V, D] for the vocabulary of the tokenizer, whose first three tokens are not words."""
+        pieces = [piece.encode("utf-8", "surrogateescape") for piece in tokenizer.vocabulary()[len(SPECIALS) :]]
+        words, first = vocabulary(pieces)
+        made = WordVectors.checked(words, np.ascontiguousarray(table[len(SPECIALS) :][first]))
+        return cls(made.words, made.vectors, tokenizer=tokenizer, table=table)
+
+    def of(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """As `WordVectors.of`; a word has a vector if none of its tokens is `<unk>`."""
+        assert self.tokenizer is not None and self.table is not None
+        tokens = self._tokens(words)
+        known = np.array([len(row) > 0 and UNK_ID not in row for row in tokens.rows], bool)
+        vectors = means(self.table, tokens)
+        vectors[~known] = 0
+        return vectors, known
+
+    def index(self, words: Sequence[str]) -> np.ndarray:
+        """Rows of the words that are a single token; -1 for others."""
+        assert self.tokenizer is not None
+        tokens, names = self._tokens(words), self.tokenizer.vocabulary()
+        single = [names[row[0]] if len(row) == 1 and row[0] >= len(SPECIALS) else "" for row in tokens.rows]
+        return np.where([name != "" for name in single], super().index(single), -1)
+
+    def _tokens(self, words: Sequence[str]) -> TokenBatch:
+        """The tokens of each word, without `</s>`."""
+        assert self.tokenizer is not None
+        lines = "".join(word.replace("\n", " ") + "\n" for word in words).encode()
+        return self.tokenizer.encode(lines).without_last() if words else TokenBatch.of([])
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors [..., D] of length 1; those of length 0 stay."""
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(norms == 0, 1, norms)
+
+
+def pca(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates along the two directions of largest variance, float64 [n, 2], and their shares of the variance, [2].
+
+    vectors: [n, D]. The sign of a direction is chosen so that its largest weight is positive.
+    """
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros((0, 1))
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    points, shares = np.zeros((len(centred), 2)), np.zeros(2)
+    total = float((sizes**2).sum())
+    for k, direction in enumerate(directions[:2]):
+        sign = 1.0 if direction[np.abs(direction).argmax()] >= 0 else -1.0
+        points[:, k] = centred @ direction * sign
+        shares[k] = sizes[k] ** 2 / total if total else 0.0
+    return points, shares
 
 
 def vocabulary(words: Sequence[bytes] | np.ndarray, *, ends: np.ndarray | None = None) -> tuple[Words, np.ndarray]:

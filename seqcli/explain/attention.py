@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.errors import UsageError
-from seqcli.explain.reading import (
+from seqcli.explain.model_inputs import (
     check_source,
     check_window,
     classified_pieces,
@@ -57,7 +57,7 @@ def steps(view: AttentionView, *, layer: int | None, head: int | None, query: in
     if chosen.dots is None or chosen.values is None or view.width is None:
         raise UsageError(
             f"the {view.kind} attention of this text cannot be shown step by step",
-            cure="give a Transformer, and a shorter text",
+            cure="use a transformer and a shorter text",
         )
     rows = [
         AttentionStep(name, dot, dot / view.width**0.5, weight, value, weight * value)
@@ -96,7 +96,7 @@ def _of_text(opened: Any, text: str) -> AttentionView:
 
     model = network_of(opened)
     if not isinstance(model.body, TransformerStack):
-        raise UsageError(f"{opened.name} ({opened.arch}) has no attention", cure="give a transformer, or use --gates")
+        raise UsageError(f"{opened.name} ({opened.arch}) has no attention", cure="use a transformer, or --gates")
     language = isinstance(opened, OpenModel)
     names, ids = _read(opened, text)
     check_window(len(ids), model.window, name=opened.name)

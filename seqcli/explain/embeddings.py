@@ -5,7 +5,7 @@ The vectors are word embeddings, or the token embeddings of a network.
 
 from __future__ import annotations
 
-from seqcli.embeddings.projection import pca
+from seqcli.embeddings.vectors import pca
 from seqcli.errors import InputError
 from seqcli.results.inside import EmbeddedWord, Embeddings, Point
 from seqcli.tasks.embeddings import queries
@@ -19,10 +19,12 @@ def embeddings(opened: OpenEmbeddings, text: str, *, k: int) -> Embeddings:
     """k: number of neighbours of each word. Raises InputError for a text of too many words, or if none of them has a vector."""
     words = list(dict.fromkeys(WORD.findall(one_line(text))))
     if len(words) > _MOST:
-        raise InputError(f"{len(words):,} different words, {_MOST} at most in this view", cure="give a shorter text")
+        raise InputError(
+            f"{len(words):,} different words, but this view shows at most {_MOST}", cure="give a shorter text"
+        )
     known = opened.vectors.of(words)[1]
     if words and not known.any():
-        raise InputError(f"no word of the text has a vector in {opened.name}", cure="give other words")
+        raise InputError(f"no word of the text has a vector in {opened.name}", cure="use other words")
     found = [
         EmbeddedWord(word, list(queries.neighbours(opened, word, k=k)) if has else None)
         for word, has in zip(words, known.tolist())

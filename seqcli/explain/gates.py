@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqcli.errors import UsageError
-from seqcli.explain.reading import classified_pieces, network_of, pieces_of, with_start
+from seqcli.explain.model_inputs import classified_pieces, network_of, pieces_of, with_start
 from seqcli.interfaces import OpenModel
 from seqcli.results.inside import Gate, GateLayer, Gates
 
@@ -36,7 +36,7 @@ def gates(opened: Any, text: str) -> Gates:
 
     model = network_of(opened)
     if not isinstance(model.body, RecurrentStack):
-        raise UsageError(f"{opened.name} ({opened.arch}) has no gates", cure="give an rnn, lstm or gru")
+        raise UsageError(f"{opened.name} ({opened.arch}) has no gates", cure="use an rnn, lstm or gru model")
     language = isinstance(opened, OpenModel)
     pieces = pieces_of(opened, text)[:-1] if language else classified_pieces(opened.tokenizer, text)
     names, ids = with_start(pieces)

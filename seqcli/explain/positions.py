@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.errors import UsageError
-from seqcli.explain.reading import network_of
+from seqcli.explain.model_inputs import network_of
 from seqcli.results.inside import Positions
 
 _MOST = 64
@@ -26,7 +26,7 @@ def positions(opened: Any, *, most: int = _MOST) -> Positions:
 
     body = network_of(opened).body
     if not isinstance(body, TransformerStack):
-        raise UsageError(f"{opened.name} ({opened.arch}) has no position encodings", cure="give a transformer")
+        raise UsageError(f"{opened.name} ({opened.arch}) has no position encodings", cure="use a transformer")
     count = min(most, body.window)
     with torch.inference_mode():
         places = torch.arange(count)

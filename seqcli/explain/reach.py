@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.explain.reading import network_of, pieces_of, with_start
+from seqcli.explain.model_inputs import network_of, pieces_of, with_start
 from seqcli.interfaces import OpenModel, is_pseudo
 from seqcli.results.inside import ContextLoss, Cost, GradientNorm, Reach
 from seqcli.token_batch import TokenBatch

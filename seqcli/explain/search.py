@@ -8,7 +8,7 @@ from seqcli.decoding import beam
 from seqcli.decoding.generate import GenerationSettings, generate
 from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.errors import UsageError
-from seqcli.explain.reading import check_source
+from seqcli.explain.model_inputs import check_source
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.results.inside import Search, SearchNode
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from seqcli.data.lines import block_of
-from seqcli.decoding.policy import top
-from seqcli.explain.reading import pieces_of
+from seqcli.decoding.logits import top
+from seqcli.explain.model_inputs import pieces_of
 from seqcli.interfaces import Distributions, OpenModel
 from seqcli.results.inside import Surprisal, TokenSurprisal
 from seqcli.results.language import NextToken

@@ -11,10 +11,10 @@ from seqcli.explain.attention import attention
 from seqcli.explain.attention import check_length as check_attention
 from seqcli.explain.embeddings import embeddings
 from seqcli.explain.gates import gates
+from seqcli.explain.model_inputs import check_source
 from seqcli.explain.ngram import ngram_paths
 from seqcli.explain.positions import positions
 from seqcli.explain.reach import reach
-from seqcli.explain.reading import check_source
 from seqcli.explain.search import search
 from seqcli.explain.surprisal import surprisal
 from seqcli.interfaces import OpenModel, OpenTranslator
@@ -59,7 +59,9 @@ def views(
     kinds = kinds or suited(model.opened)
     if isinstance(model.opened, OpenEmbeddings) and kinds != ("embeddings",):
         other = next(kind for kind in kinds if kind != "embeddings")
-        raise UsageError(f"{model.opened.name} holds embeddings", where=f"--{other}", cure="use --embeddings")
+        raise UsageError(
+            f"{model.opened.name} is a model of word embeddings", where=f"--{other}", cure="use --embeddings"
+        )
     too_long = {kind: error for kind in kinds if (error := _too_long(kind, model.opened, text))}
     if too_long and (asked or len(too_long) == len(kinds)):
         raise next(iter(too_long.values()))

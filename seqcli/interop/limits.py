@@ -5,7 +5,7 @@ from __future__ import annotations
 from seqcli.errors import ModelError, OutputError
 from seqcli.system import memory
 
-CURE = "get the file again"
+CURE = "download or write the file again"
 MOST_WORDS, LARGEST_DIM = (1 << 31) - 4, 1 << 16
 
 
@@ -18,7 +18,7 @@ def check(path: str, *, words: int, dim: int, room: int, each: int) -> None:
         raise ModelError(f"claims {words:,} vectors of {dim:,} numbers", where=path, cure=CURE)
     if words * dim * each > room:
         raise ModelError(
-            f"claims {words:,} vectors of {dim:,} numbers, more than the file holds: truncated or damaged",
+            f"claims {words:,} vectors of {dim:,} numbers, more than the file contains: truncated or damaged",
             where=path,
             cure=CURE,
         )
@@ -31,5 +31,5 @@ def check_memory(path: str, size: int) -> None:
     if free is not None and size > free:
         raise OutputError(
             f"not enough memory: the vectors take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free", where=path,
-            cure="give a file of fewer words",
+            cure="use a file with fewer words",
         )  # fmt: skip

@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from seqcli.embeddings import cooccurrence
-from seqcli.embeddings.progress import Keeper
+from seqcli.embeddings.training import Keeper, one_thread, shared
 from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import DivergedError, InputError
 from seqcli.interfaces import Reporter
 from seqcli.models.ngram import Counted
-from seqcli.models.word2vec import one_thread, shared
 from seqcli.ranges import CONTEXTS, DIM, LARGEST_SEED, check, ranged, within
 from seqcli.system.workers import ordered_map
 from seqcli.text import SPECIALS

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from seqcli.nn.attention import CROSS, is_recorded, record
 from seqcli.nn.device import to_device
 from seqcli.nn.encoder_memory import Memory
-from seqcli.nn.layers import Dropout, LockedDropout, Modules, dropout
+from seqcli.nn.layers import Modules, dropout, locked_dropout
 from seqcli.nn.linear import Linear
 from seqcli.nn.recurrent import CELLS, GATES, Cell, RecurrentLayers, RecurrentStack, backwards
 from seqcli.nn.translator import NeuralTranslator
@@ -113,7 +113,6 @@ class Decoder(nn.Module):
             self.query = Linear(width, width)
             self.energy = Linear(width, 1, bias=False)
         self.out = Linear(2 * width, size)
-        self.locked, self.dropout = LockedDropout(config.dropout), Dropout(config.dropout)
 
     def remember(self, states: Tensor, real: Tensor) -> Memory:
         weights = real[..., None] / real.sum(dim=1)[:, None, None]
@@ -127,7 +126,8 @@ class Decoder(nn.Module):
         return DecoderState([(first, *more)] * len(self.cells), first.new_zeros(len(first), self.out.out_features))
 
     def forward(self, tokens: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        inputs = self.input(self.locked(self.embedding(tokens)))  # [B, T, G D]
+        embedded = self.embedding(tokens)
+        inputs = self.input(locked_dropout(embedded, self.share) if self.training else embedded)  # [B, T, G D]
         cells, fed, made, looked = list(state.cells), state.fed, [], []
         masks = self._masks(state)
         for step in inputs.unbind(dim=1):
@@ -143,7 +143,8 @@ class Decoder(nn.Module):
             looked.append(weights)
         if is_recorded(CROSS):
             record(CROSS, torch.stack(looked, dim=1)[:, None].float())
-        return self.dropout(torch.stack(made, dim=1)), DecoderState(cells, fed)
+        features = torch.stack(made, dim=1)
+        return dropout(features, self.share) if self.training else features, DecoderState(cells, fed)
 
     def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Attention of rows [B k, D] over sources [B, S, D]: context [B k, D], and weights [B k, S]."""

@@ -6,17 +6,15 @@ Mikolov et al. (2013), Bojanowski et al. (2017). Training uses torch (`nn/negati
 from __future__ import annotations
 
 import math
-import mmap
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from seqcli.embeddings.progress import Keeper
 from seqcli.embeddings.subwords import Subwords
+from seqcli.embeddings.training import Keeper, one_thread, shared
 from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import DivergedError, OutputError
 from seqcli.interfaces import Reporter
@@ -203,24 +201,6 @@ def _tables(inputs: int, outputs: int, config: Config) -> tuple[np.ndarray, np.n
         part = table[first : first + (1 << 16)]
         part[:] = (2 * rng.random(part.shape, np.float32) - 1) / np.float32(config.dim)
     return table, out
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Restricts PyTorch to one thread: there is a process for each core."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def shared(rows: int, width: int) -> np.ndarray:
-    """A table of zeros, float32 [rows, width], in memory shared with forked processes."""
-    return np.frombuffer(mmap.mmap(-1, max(4 * rows * width, 1)), np.float32, rows * width).reshape(rows, width)
 
 
 def _parts(stream: np.ndarray) -> list[slice]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqcli.adaptation import Cache, Dynamic
+from seqcli.adaptive_scoring import Cache, Dynamic
 from seqcli.errors import UsageError
 from seqcli.interfaces import Scores
 from seqcli.nn import inference

@@ -1,6 +1,6 @@
 """Logits that stay on their device: search and sampling select tokens there, and only the selected ones are copied to the host.
 
-Implements `interfaces.Logits` in PyTorch. `decoding/logits.py` and `decoding/policy.py` are the same in numpy, for the CPU; the tests
+Implements `interfaces.Logits` in PyTorch. `decoding/logits.py` does the same in numpy, for the CPU; the tests
 compare the two. Ties are broken in the same way, and sums are float64.
 """
 
@@ -53,7 +53,7 @@ class DeviceLogits:
         if policy.temperature == 0:
             token = values.argmax(1, keepdim=True)  # ties: the first
         else:
-            token = _drawn(_log_probs(values, policy), to_device(u, values.device))
+            token = _drawn(_distribution(values, policy), to_device(u, values.device))
         log_prob = self._values.gather(1, token).double() - normaliser
         found = to_host(torch.cat([token.double(), log_prob, normaliser], dim=1))  # a single synchronisation
         finite.check_normalisers(found[:, 2])
@@ -80,8 +80,8 @@ def _ordered(values: Tensor) -> Tensor:
     return (bits ^ (bits >> 31 & 0x7FFFFFFF)).long()
 
 
-def _log_probs(values: Tensor, policy: Sampling) -> Tensor:
-    """`Policy.log_probs` after its first step, for a temperature above 0: float64 [B, V]."""
+def _distribution(values: Tensor, policy: Sampling) -> Tensor:
+    """`decoding.logits.distribution` after its first step, for a temperature above 0: float64 [B, V]."""
     x = values - values.amax(1, keepdim=True).double()
     x = x / policy.temperature
     if policy.top_k is not None and policy.top_k < x.shape[1]:
@@ -103,7 +103,7 @@ def _log_probs(values: Tensor, policy: Sampling) -> Tensor:
 
 
 def _drawn(log_prob: Tensor, u: Tensor) -> Tensor:
-    """`policy.draw`: int64 [B, 1]. Parallel cumulative sums may decrease by rounding, so excluded tokens are also excluded here."""
+    """`decoding.logits.draw`: int64 [B, 1]. Parallel cumulative sums may decrease by rounding, so excluded tokens are also excluded here."""
     sums, may = log_prob.exp().cumsum(1), log_prob > -torch.inf
     beyond = may & (sums > u[:, None] * sums[:, -1:])
     places = torch.arange(log_prob.shape[1], device=log_prob.device)

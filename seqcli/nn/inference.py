@@ -122,14 +122,15 @@ def masked_mean(states: Tensor, counted: Tensor) -> Tensor:
 
 
 def extend(
-    tokens: np.ndarray, lengths: np.ndarray, state: State | None, *,
-    begin: Callable[[np.ndarray], Any], read: Callable[[Tensor, Any], tuple[Tensor, Any]], device: torch.device,
+    model: Network, tokens: np.ndarray, lengths: np.ndarray, state: State | None, *,
+    begin: Callable[[np.ndarray], Any], read: Callable[[Tensor, Any], tuple[Tensor, Any]],
 ) -> tuple[Tensor, Any]:  # fmt: skip
     """See `interfaces.LanguageModel.extend`; the logits stay on the device.
 
     begin: returns the state of these rows (int64) before their `<s>`; read: takes tokens, int64 [B, T], and the state before them, and
-    returns the logits of the next token, float32 [B, V], and the new state, which also has `joined(states)`.
+    returns the features of all of them, [B, T, D], and the new state, which also has `joined(states)`.
     """
+    device = model.device
     if state is None:
         tokens = np.concatenate([np.full((len(tokens), 1), BOS_ID), tokens], axis=1)
         lengths = lengths + 1
@@ -140,8 +141,8 @@ def extend(
     for rows in groups:
         part = to_device(tokens[rows, : lengths[rows[0]]].astype(np.int64), device)
         before = begin(rows) if state is None else state if len(groups) == 1 else state.reorder(rows)
-        logits, after = read(part, before)
-        parts.append(logits)
+        features, after = read(part, before)
+        parts.append(logits(model, features[:, -1]))
         states.append(after)
     if len(groups) == 1:
         return parts[0], states[0]

@@ -185,12 +185,8 @@ class NeuralLanguageModel(Network):
     @inference_method
     def _extended(self, tokens: np.ndarray, lengths: np.ndarray, state: State | None) -> tuple[Tensor, State]:
         return inference.extend(
-            tokens, lengths, state, begin=lambda rows: self.beginning(len(rows)), read=self._next, device=self.device
+            self, tokens, lengths, state, begin=lambda rows: self.beginning(len(rows)), read=self.read
         )
-
-    def _next(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-        features, after = self.read(tokens, state)
-        return self.logits(features[:, -1]), after
 
     # Training
 

@@ -56,17 +56,20 @@ class _Dropout(torch.autograd.Function):
         return (grad * kept).mul_(ctx.scale), None
 
 
-class LockedDropout(nn.Module):
+def locked_dropout(x: Tensor, share: float) -> Tensor:
     """Dropout of [B, T, D] with one mask [B, 1, D] for all time steps."""
+    return x * dropout(torch.ones_like(x[:, :1]), share) if share else x
+
+
+class LockedDropout(nn.Module):
+    """`locked_dropout` in training; the identity otherwise."""
 
     def __init__(self, share: float):
         super().__init__()
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.share:
-            return x
-        return x * dropout(torch.ones_like(x[:, :1]), self.share)
+        return locked_dropout(x, self.share) if self.training else x
 
 
 class Pooling(nn.Module):

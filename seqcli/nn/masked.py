@@ -196,7 +196,7 @@ class MaskedLanguageModel(NeuralLanguageModel):
         for row in rows:
             tokens = self._whole([BOS_ID], row)
             if len(tokens) > self.window:
-                what = f"{len(tokens):,} tokens, and the model sees {self.window:,}"
+                what = f"{len(tokens):,} tokens, but the model reads at most {self.window:,}"
                 raise UsageError(what, cure="give a shorter text")
             views.append(_View(tokens, np.flatnonzero(tokens == self.vocab_size)))
         found = [np.zeros((0, self.vocab_size), np.float32) for _ in rows]

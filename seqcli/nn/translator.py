@@ -132,18 +132,16 @@ class ConditionedTranslator:
     def _extended(
         self, tokens: np.ndarray, lengths: np.ndarray, state: Conditioned | None
     ) -> tuple[Tensor, Conditioned]:
-        return inference.extend(
-            tokens, lengths, state, begin=self._beginning, read=self._next, device=self._model.device
-        )
+        with self._model.cast():
+            return inference.extend(self._model, tokens, lengths, state, begin=self._beginning, read=self._read)
 
     def _beginning(self, rows: np.ndarray) -> Conditioned:
         memory = self._memory.reorder(rows)
         return Conditioned(self._model.beginning(memory), memory)
 
-    def _next(self, tokens: Tensor, state: Conditioned) -> tuple[Tensor, Conditioned]:
-        with self._model.cast():
-            features, after = self._model.features(tokens, state.memory, state.own)
-            return inference.logits(self._model, features[:, -1]), Conditioned(after, state.memory)
+    def _read(self, tokens: Tensor, state: Conditioned) -> tuple[Tensor, Conditioned]:
+        features, own = self._model.features(tokens, state.memory, state.own)
+        return features, Conditioned(own, state.memory)
 
     @torch.inference_mode()
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:

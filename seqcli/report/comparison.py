@@ -61,9 +61,10 @@ def of_classifiers(records: Sequence[Mapping[str, Any]], *, metric: str) -> list
 
 def of_translators(records: Sequence[Mapping[str, Any]], *, metric: str) -> list[Column]:
     """The table of translators, best first by `metric`."""
-    from seqcli.tasks.translation.evaluate import METRICS
+    from seqcli.metrics import translator
 
-    rows = sorted(records, key=lambda record: METRICS[metric] * record["valid"][metric])
+    direction = translator.directions()[metric]
+    rows = sorted(records, key=lambda record: direction * record["valid"][metric])
     return [
         Column("model", [record["arch"] for record in rows]),
         Column("parameters", [record["parameters"] for record in rows], WHOLE),

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from seqcli.decoding import generate, policy, translate
+from seqcli.decoding import generate, translate
+from seqcli.decoding.sampling import Policy
 from seqcli.interfaces import OpenModel, OpenTranslator, Reporter
 from seqcli.report.learnt import hardly_learnt
 from seqcli.tasks.classification.load import OpenClassifier
@@ -75,7 +76,7 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
         model = replace(opened, model=timed)
         most = _CHARACTERS if opened.tokenizer.KIND in ("characters", "bytes") else _TOKENS
         how = generate.GenerationSettings(
-            policy=policy.Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN
+            policy=Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN
         )
         texts = [""] * _DRAWN
         try:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqcli.embeddings import projection as projections
+from seqcli.embeddings.vectors import pca
 from seqcli.errors import InputError, OutputError, UsageError
 from seqcli.files.atomic import replacing
 from seqcli.report.heatmap import _HANGUL
@@ -80,7 +80,7 @@ def _projected(vectors: np.ndarray, projection: str, seed: int) -> tuple[np.ndar
             "UMAP 1",
             "UMAP 2",
         )
-    points, shares = projections.pca(vectors)
+    points, shares = pca(vectors)
     first, second = (f"PC {k + 1} ({100 * share:.1f} % of the variance)" for k, share in enumerate(shares))
     return points, (first, second)
 

@@ -86,7 +86,7 @@ class Evaluation(Result):
         cls, model: str, report: Any, labels: Sequence[str], *, loss: float, calibration_error: float, temperature: float,
         signature: str,
     ) -> Evaluation:  # fmt: skip
-        """report: a `metrics.classification.Report`; labels: the names of its labels."""
+        """report: a `metrics.confusion.Report`; labels: the names of its labels."""
         columns = (figure.tolist() for figure in (report.precision, report.recall, report.f1, report.support))
         low, high = report.interval()
         return cls(

@@ -1,4 +1,6 @@
-"""Minimal pairs of a file, scored by models side by side.
+"""Minimal pairs of a file, scored by models side by side: does a model prefer the good sentence to the bad one?
+
+Warstadt et al. (2020), "BLiMP: The benchmark of linguistic minimal pairs". A tie counts as wrong.
 
 A file is TSV `good bad [tag]`, perhaps with a header of these names, or JSON Lines with `sentence_good`, `sentence_bad`,
 `UID` (BLiMP as published). Other tables (CSV, Parquet, a JSON array, a data set of the hub) have columns of either names.
@@ -7,6 +9,7 @@ A file is TSV `good bad [tag]`, perhaps with a header of these names, or JSON Li
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +22,9 @@ from seqcli.data import hub, tables
 from seqcli.data.lines import Block, read_blocks
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenScorer
-from seqcli.metrics.minimal_pairs import Tally
+from seqcli.metrics.significance import wilson
 from seqcli.results.language import PairAccuracy
-from seqcli.scoring.sentences import score_texts
+from seqcli.scoring.sentences import score_texts, tied
 
 OVERALL = "overall"
 _FIELDS = {"sentence_good": ..., "sentence_bad": ..., "UID": ""}  # and what stands for one that is not there
@@ -105,6 +108,30 @@ def _pairs(block: Block, path: str, is_json: bool) -> Iterator[Pair]:
                     f"expected good, bad and optionally a tag separated by tabs, got {len(parts)} fields", where=where
                 )
             yield Pair(*parts)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Pairs of one tag under one model."""
+
+    pairs: int = 0
+    correct: int = 0
+    ties: int = 0
+
+    def add(self, good: float, bad: float) -> bool:
+        """Counts a pair by its log-probabilities; returns whether it is correct."""
+        self.pairs += 1
+        tie = bool(tied(good, bad))
+        self.ties += tie
+        self.correct += (correct := not tie and good > bad)
+        return correct
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.pairs if self.pairs else math.nan
+
+    def interval(self) -> tuple[float, float]:
+        return wilson(self.correct, self.pairs)
 
 
 @dataclass

@@ -14,6 +14,9 @@ from seqcli.metrics.perplexity import Totals, characters, line_bytes
 from seqcli.text import EOS_ID, UNK_ID
 from seqcli.token_batch import TokenBatch, common_prefixes, places, row_sums
 
+_TIE = 1e-6  # nats; sums of the same numbers in another order differ by less
+_ROUNDING = 2.0**-22  # and by this share of them, as a token's number is a float32 that is itself a sum
+
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
@@ -89,6 +92,25 @@ def score_given(
     counted = places(whole.lengths) >= np.repeat(before, whole.lengths)
     scores = opened.model.score(whole, rank=rank).only(counted)
     return TokenBatch(whole.tokens[counted], whole.lengths - before), scores
+
+
+def margin(log_prob):
+    """Nats by which another log-probability may differ and be equal up to rounding: of a number or an array, 0 for -inf."""
+    return np.where(np.isfinite(log_prob), _TIE + _ROUNDING * np.abs(log_prob), 0)
+
+
+def tied(a, b):
+    """Whether log-probabilities (numbers or arrays) are equal to b up to rounding; -inf ties with -inf."""
+    return (a <= b + margin(b)) & (b <= a + margin(b))
+
+
+def shares(log_prob: np.ndarray) -> np.ndarray | None:
+    """p over the sum of p; None where all are impossible."""
+    top = log_prob.max()
+    if top == -np.inf:
+        return None
+    p = np.exp(log_prob - top)
+    return p / p.sum()
 
 
 class DocumentScore:

@@ -24,11 +24,10 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
-from seqcli.combinations import best
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.files import file_type
 from seqcli.interfaces import Piece
-from seqcli.long_lines import Token, windowed
+from seqcli.long_text import Token, best_combinations, windowed
 from seqcli.system.workers import in_child
 from seqcli.text import SPACE_MARK, SPECIALS, UNK, Normalisation
 from seqcli.token_batch import TokenBatch
@@ -175,7 +174,7 @@ class SentencePiece:
         """The k best segmentations: token ids and the sum of the log-probabilities of the pieces (0 for bytes). Those of a
         line longer than a window are the best combinations of the segmentations of its parts."""
         parts = [[(score, ids) for ids, score in self._nbest(part, k=k)] for part in self._parts(text)]
-        return [(array("i", chain.from_iterable(ids)), score) for score, ids in best(parts, n=k)]
+        return [(array("i", chain.from_iterable(ids)), score) for score, ids in best_combinations(parts, n=k)]
 
     def _nbest(self, part: bytes, *, k: int) -> list[tuple[array[int], float]]:
         if len(part) > _WINDOW:

@@ -157,5 +157,5 @@ def test_empty_and_long_texts(trained, here, text):
     for name in ("lstm", "bag"):
         assert here("explain", "-m", str(trained / name), text, "--json", "-q").code == 0
     done = here("explain", "-m", str(trained / "transformer"), text, "--attention", "-q")
-    assert done.code == (2 if len(text) > 20 else 0), done.err
+    assert done.code == (3 if len(text) > 20 else 0), done.err
     assert here("explain", "-m", str(trained / "transformer"), text, "--surprisal", "--reach", "-q").code == 0

@@ -12,8 +12,8 @@ import pytest
 from toy_translator import toy
 
 from seqcli.interfaces import OpenModel
-from seqcli.metrics.minimal_pairs import wilson
 from seqcli.metrics.signature import of_language_model
+from seqcli.metrics.significance import wilson
 from seqcli.tasks.language.load import open_model
 
 TEXTS = ["the cat saw the dog", "", "a zebra saw the cat", "나는 기계 학습을 공부한다"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqcli import catalog
-from seqcli.decoding.policy import log_softmax
+from seqcli.decoding.logits import log_softmax
 from seqcli.interfaces import SILENT
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena

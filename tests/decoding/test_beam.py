@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqcli.decoding import beam
-from seqcli.decoding.policy import log_softmax
+from seqcli.decoding.logits import log_softmax
 
 V, END, NEVER = 4, 2, [1]
 LONGEST = 4

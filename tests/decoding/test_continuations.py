@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seqcli.decoding.generate import END, LENGTH, STOP, GenerationSettings, generate, grow, samples_of
-from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter
+from seqcli.decoding.sampling import Policy
 from seqcli.errors import UsageError
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.load import open_model

@@ -8,8 +8,8 @@ from small_arpa import BASE
 
 from seqcli.data.lines import block_of
 from seqcli.decoding.generate import GenerationSettings, generate
-from seqcli.decoding.next_token import NextTokenPredictor
-from seqcli.decoding.policy import Policy
+from seqcli.decoding.sampling import Policy
+from seqcli.decoding.token_predictions import NextTokenPredictor
 from seqcli.scoring.sentences import score_block
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.mixture import mixed

@@ -5,7 +5,7 @@ import torch
 
 from seqcli import catalog
 from seqcli.decoding.generate import GenerationSettings, generate
-from seqcli.decoding.policy import Policy
+from seqcli.decoding.sampling import Policy
 from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.nn import device_logits

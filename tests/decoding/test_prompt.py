@@ -7,9 +7,9 @@ import pytest
 from small_sentencepiece import trained
 
 from seqcli.decoding.generate import GenerationSettings, generate
-from seqcli.decoding.next_token import NextTokenPredictor
-from seqcli.decoding.policy import Policy
 from seqcli.decoding.prompt import Prompter, begin
+from seqcli.decoding.sampling import Policy
+from seqcli.decoding.token_predictions import NextTokenPredictor
 from seqcli.interfaces import SILENT, OpenModel
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena

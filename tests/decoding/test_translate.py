@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_translator import toy
 
-from seqcli.decoding.policy import Policy
+from seqcli.decoding.sampling import Policy
+from seqcli.decoding.source_windows import windows
 from seqcli.decoding.translate import TranslationSettings, translate
-from seqcli.decoding.windows import windows
 from seqcli.errors import UsageError
 from seqcli.text import EOS_ID
 from seqcli.token_batch import TokenBatch

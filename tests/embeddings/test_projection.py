@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seqcli.embeddings.projection import pca
+from seqcli.embeddings.vectors import pca
 
 
 def test_principal_components_are_those_of_scikit_learn():

@@ -342,7 +342,9 @@ def test_views_of_a_translator(translator):
     for view in (attention, search):
         with pytest.raises(InputError, match="blank"):
             view(opened, " ")
-        with pytest.raises(InputError, match=f"tokens, and .* sees {opened.model.window} at once; give a shorter text"):
+        with pytest.raises(
+            InputError, match=f"tokens, but .* reads at most {opened.model.window} at once; give a shorter text"
+        ):
             view(opened, "I study mathematics " * opened.model.window)
 
 
@@ -373,7 +375,7 @@ def test_a_text_that_is_too_long_for_a_view_is_refused_before_any_is_made(opened
         ("masked", ("attention",)),
         ("hybrid", ("surprisal", "attention")),
     ):
-        with pytest.raises(InputError, match="sees 8 at once"):
+        with pytest.raises(InputError, match="reads at most 8 at once"):
             list(views(Explained(network("transformer", opened, window=8, objective=objective)), long, kinds=kinds))
     assert made == []
     # What was not asked for is left out.
@@ -383,7 +385,7 @@ def test_a_text_that_is_too_long_for_a_view_is_refused_before_any_is_made(opened
     for objective, window in (("causal", 11), ("masked", 12)):
         model = network("transformer", opened, window=window, objective=objective)
         assert list(views(Explained(model), long)) == []
-        with pytest.raises(InputError, match=f"{window} tokens.* sees {window - 1} at once"):
+        with pytest.raises(InputError, match=f"{window} tokens.* reads at most {window - 1} at once"):
             list(
                 views(
                     Explained(network("transformer", opened, window=window - 1, objective=objective)),
@@ -395,6 +397,6 @@ def test_a_text_that_is_too_long_for_a_view_is_refused_before_any_is_made(opened
 
 def test_texts_beyond_the_window(opened):
     model = network("transformer", opened, window=8)
-    with pytest.raises(InputError, match="sees 8 at once"):
+    with pytest.raises(InputError, match="reads at most 8 at once"):
         attention(model, "my computer " * 5)
     assert len(surprisal(model, "my computer " * 20).tokens) == 41

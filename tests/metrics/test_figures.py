@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from seqcli import __version__
 from seqcli.errors import InputError
-from seqcli.metrics.bootstrap import _UNITS, PairedBootstrap
-from seqcli.metrics.fillings import fillings
-from seqcli.metrics.minimal_pairs import Tally, mcnemar, wilson
-from seqcli.metrics.orderings import are_sampled, orderings
 from seqcli.metrics.perplexity import Totals, characters, line_bytes, perplexity
 from seqcli.metrics.signature import of_language_model
+from seqcli.metrics.significance import _UNITS, PairedBootstrap, mcnemar, wilson
+from seqcli.scoring.choices import fillings
+from seqcli.scoring.pairs import Tally
+from seqcli.scoring.scramble import are_sampled, orderings
 
 # --- perplexity -------------------------------------------------------------------------------------------------------
 

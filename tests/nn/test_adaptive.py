@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqcli import catalog
-from seqcli.adaptation import Cache, Dynamic
+from seqcli.adaptive_scoring import Cache, Dynamic
 from seqcli.errors import UsageError
 from seqcli.models import recurrent, transformer
 from seqcli.nn.adaptive import AdaptiveNetwork, pieces

@@ -8,9 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli.decoding.logits import HostLogits, extended
-from seqcli.decoding.policy import Policy, repeats
-from seqcli.decoding.sampling import numbers
+from seqcli.decoding.logits import HostLogits, repeats, step_of
+from seqcli.decoding.sampling import Policy, numbers
 from seqcli.errors import ModelError
 from seqcli.nn.device_logits import DeviceLogits
 
@@ -28,7 +27,7 @@ def both(rows):
     """Of a row there is a finite value that may come."""
     values = np.array(rows, np.float32)
     values[:, 2] = np.maximum(values[:, 2], -50)
-    return HostLogits(values.copy(), log_probs=False), DeviceLogits(torch.from_numpy(values))
+    return HostLogits(values.copy(), normalised=False), DeviceLogits(torch.from_numpy(values))
 
 
 @settings(deadline=None, max_examples=300)
@@ -85,4 +84,4 @@ class Elsewhere:
 
 
 def test_a_model_on_a_device_is_asked_there():
-    assert extended(Elsewhere(), np.array([5, 6]), 1) == (([[5], [6]], [1, 1]), 2)
+    assert step_of(Elsewhere())(np.array([5, 6]), 1) == (([[5], [6]], [1, 1]), 2)

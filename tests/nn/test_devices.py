@@ -17,7 +17,7 @@ from seqcli import catalog
 from seqcli.data.batches import Example, Lanes, Windows
 from seqcli.decoding import translate
 from seqcli.decoding.generate import GenerationSettings, generate
-from seqcli.decoding.policy import Policy
+from seqcli.decoding.sampling import Policy
 from seqcli.decoding.translate import TranslationSettings
 from seqcli.interfaces import SILENT, OpenModel, OpenTranslator
 from seqcli.models import transformer_encoder

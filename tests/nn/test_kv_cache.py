@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seqcli.decoding import beam
-from seqcli.decoding.policy import log_softmax
+from seqcli.decoding.logits import log_softmax
 from seqcli.models import transformer_translator
 from seqcli.nn import kv_cache
 from seqcli.nn.kv_cache import KVCache, SharedKVCache

@@ -16,9 +16,10 @@ from seqcli.interfaces import OpenModel, Scores
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs.model_writer import drafting
-from seqcli.scoring import comparisons
+from seqcli.scoring.choices import choices
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
-from seqcli.scoring.sentences import score_block, score_documents, score_texts
+from seqcli.scoring.scramble import scramble
+from seqcli.scoring.sentences import score_block, score_documents, score_texts, shares
 from seqcli.scoring.tokens import score_tokens, score_words
 from seqcli.tasks.language.data import Corpus, TokenizerChoice
 from seqcli.tasks.language.load import open_model
@@ -201,20 +202,22 @@ def test_a_record_that_stands_apart_is_a_document(opened, texts):
 
 
 def test_shares_of_very_small_and_of_no_probabilities():
-    assert comparisons.shares(np.array([-5000.0, -5000.0 + math.log(3)])) == pytest.approx([0.25, 0.75])
-    assert comparisons.shares(np.array([-math.inf, -math.inf])) is None
-    assert comparisons.shares(np.array([-math.inf, -1.0])).tolist() == [0, 1]
+    assert shares(np.array([-5000.0, -5000.0 + math.log(3)])) == pytest.approx([0.25, 0.75])
+    assert shares(np.array([-math.inf, -math.inf])) is None
+    assert shares(np.array([-math.inf, -1.0])).tolist() == [0, 1]
+
+
+LOG_PROBS = [-2.0, -1.0, -2.0 - 1e-8, -2.0, -1.0, -3.0]
 
 
 def test_ties_share_the_better_rank(monkeypatch):
-    monkeypatch.setattr(
-        comparisons, "score_texts", lambda opened, texts: np.array([-2.0, -1.0, -2.0 - 1e-8, -2.0, -1.0, -3.0])
-    )
-    answer = comparisons.scramble(WORDS, "a b c", sample=10, seed=0)
+    for module in ("scramble", "choices"):
+        monkeypatch.setattr(f"seqcli.scoring.{module}.score_texts", lambda *_: np.array(LOG_PROBS))
+    answer = scramble(WORDS, "a b c", sample=10, seed=0)
     assert (answer.rank, answer.ties, answer.orderings, answer.sampled) == (3, 2, 6, False)
     assert [ordering.log_prob for ordering in answer.best] == [-1, -1, -2, -2, -2.0 - 1e-8]
     assert answer.mass == pytest.approx(math.exp(-2) / (2 * math.exp(-1) + 3 * math.exp(-2) + math.exp(-3)), rel=1e-6)
-    chosen = comparisons.choices(WORDS, "[a|b|c|d|e|f]")
+    chosen = choices(WORDS, "[a|b|c|d|e|f]")
     assert [choice.rank for choice in chosen] == [1, 1, 3, 3, 3, 6]
     assert [choice.text for choice in chosen][:2] == ["b", "e"] and sum(c.share for c in chosen) == pytest.approx(1)
 
@@ -309,6 +312,6 @@ def test_orderings_of_equal_probability_tie_however_small_it_is(tmp_path):
     )
     opened = open_model(str(tmp_path / "m.arpa"))
     for text in ("a b", "b a", "b zz a"):
-        answer = comparisons.scramble(opened, text, sample=10, seed=0)
+        answer = scramble(opened, text, sample=10, seed=0)
         assert (answer.rank, answer.ties) == (1, answer.orderings - 1)
-    assert [choice.rank for choice in comparisons.choices(opened, "[a b|b a|b b]")] == [1, 2, 2]
+    assert [choice.rank for choice in choices(opened, "[a b|b a|b b]")] == [1, 2, 2]

@@ -143,11 +143,11 @@ def _written(value: object) -> str:
 def _difference(first: Predictions, other: Predictions) -> str:
     import numpy as np
 
-    from seqcli.metrics import classification
+    from seqcli.metrics.confusion import paired
 
     place = {label: k for k, label in enumerate(other.opened.labels)}
     same = np.array([*(place.get(label, -1) for label in first.opened.labels), -1])
-    test = classification.paired(other.targets, same[first.best], other.best)
+    test = paired(other.targets, same[first.best], other.best)
     verdict = ": no clear difference" if test.p > 0.05 else ""
     return (
         f"correct only by {first.opened.name}: {test.only_first:,} texts, only by {other.opened.name}: "

@@ -94,7 +94,7 @@ def generate(
     from seqcli.commands.models import check_mix
     from seqcli.data.lines import is_interactive
     from seqcli.decoding.generate import GenerationSettings
-    from seqcli.decoding.policy import Policy
+    from seqcli.decoding.sampling import Policy
 
     drawing: dict[str, Any] = {
         "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,

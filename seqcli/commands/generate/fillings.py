@@ -5,7 +5,7 @@ from __future__ import annotations
 from seqcli.commands.generate.arguments import Arguments
 from seqcli.commands.generate.next_tokens import columns, show
 from seqcli.commands.models import note_threads
-from seqcli.decoding.fill import fill
+from seqcli.decoding.token_predictions import fill
 from seqcli.report.frame import WHOLE, Column
 from seqcli.report.output import JSON, TABLE
 from seqcli.results.language import Filling, NextToken

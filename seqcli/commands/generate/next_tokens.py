@@ -9,7 +9,7 @@ from typing import Any
 
 from seqcli.commands.generate.arguments import Arguments
 from seqcli.commands.models import note_threads
-from seqcli.decoding.next_token import NextTokenPredictor
+from seqcli.decoding.token_predictions import NextTokenPredictor
 from seqcli.interfaces import OpenModel
 from seqcli.report.frame import WHOLE, Column, bar, columns_of, fields_of, fits
 from seqcli.report.output import JSON, TABLE, Output

@@ -14,7 +14,7 @@ from seqcli.commands.parsers import choice, number
 from seqcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from seqcli.adaptation import Cache, Dynamic
+    from seqcli.adaptive_scoring import Cache, Dynamic
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Adaptation:
         return "--cache" if self.cache else "--dynamic" if self.dynamic else None
 
     def settings(self) -> tuple[Cache | None, Dynamic | None]:
-        from seqcli.adaptation import Cache, Dynamic  # numpy
+        from seqcli.adaptive_scoring import Cache, Dynamic  # numpy
 
         cache = ranges.given({"weight": self.weight, "theta": self.theta, "window": self.window})
         dynamic = ranges.given({"learning_rate": self.learning_rate, "decay": self.decay, "segment": self.segment})

@@ -15,11 +15,12 @@ from seqcli.commands.score.scorer import Arguments
 from seqcli.data.lines import block_of
 from seqcli.errors import InputError
 from seqcli.interfaces import OpenScorer
-from seqcli.metrics import minimal_pairs
+from seqcli.metrics.significance import mcnemar
 from seqcli.report.frame import WHOLE, Column, bar, columns_of_rows, fields_of
 from seqcli.report.output import JSON, TABLE, Output
 from seqcli.results.language import Choice, PairAccuracy, ScrambleRank
-from seqcli.scoring import comparisons
+from seqcli.scoring import choices as scored_choices
+from seqcli.scoring import scramble as scored_orderings
 from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs, read_pairs, score_pairs
 from seqcli.text import UNK
 
@@ -36,7 +37,7 @@ def scramble(arguments: Arguments, *, sample: int) -> None:
             models = scorer.of(block)
             for line, text in enumerate(block.records(), block.first):
                 ranks = [
-                    _in_unit(comparisons.scramble(m, text, sample=sample, seed=arguments.seed), arguments.unit)
+                    _in_unit(scored_orderings.scramble(m, text, sample=sample, seed=arguments.seed), arguments.unit)
                     for m in models
                 ]
                 if out.mode == JSON:
@@ -99,7 +100,7 @@ def choices(arguments: Arguments) -> None:
 
 def _choices(opened: OpenScorer, template: str, *, line: int) -> list[Choice]:
     try:
-        return comparisons.choices(opened, template)
+        return scored_choices.choices(opened, template)
     except InputError as error:
         raise InputError(error.what, where=f"record {line}", cure=error.cure) from None
 
@@ -143,7 +144,7 @@ def pairs(arguments: Arguments, path: str) -> None:
             arguments.reporter.note(signature.strip())
     if len(names) == 2:
         only_first, only_second = results.only
-        p = minimal_pairs.mcnemar(only_first, only_second)
+        p = mcnemar(only_first, only_second)
         arguments.reporter.note(
             f"correct only by {names[0]}: {only_first}, only by {names[1]}: {only_second}; exact McNemar test p = {p:.4g}"
         )

@@ -12,8 +12,8 @@ from seqcli.commands.score.scorer import Arguments, Contexts, Scorer
 from seqcli.data import records
 from seqcli.data.lines import Block
 from seqcli.interfaces import OpenModel, is_pseudo
-from seqcli.metrics.bootstrap import RESAMPLES, PairedBootstrap
 from seqcli.metrics.perplexity import Totals
+from seqcli.metrics.significance import RESAMPLES, PairedBootstrap
 from seqcli.report.frame import Column, columns_of, columns_of_rows, fields_of, kept_columns, turned, with_kept
 from seqcli.report.output import JSON, TABLE, FormattedRows, Output
 from seqcli.results.language import CorpusScore, SentenceScore

@@ -89,9 +89,9 @@ def translator(
     metric: Annotated[
         str,
         typer.Option(
-            parser=choice("chrf", "bleu", "loss"),
+            parser=choice(lambda: [*catalog.names("metrics/translator"), "loss"]),
             metavar="NAME",
-            help="Metric that selects the best weights and the best translator: chrf, bleu or loss.",
+            help=f"Metric that selects the best weights and the best translator: {catalog.listed([*catalog.names('metrics/translator'), 'loss'])}.",
         ),
     ] = "chrf",
     init: Annotated[
@@ -138,11 +138,11 @@ def translator(
       seqcli train translator pairs.tsv -o finetuned --init model --epochs 3
     """
     from seqcli.commands.train.report import best, report, usage_example
+    from seqcli.metrics import translator as metrics
     from seqcli.report import comparison
     from seqcli.report.progress import Console
     from seqcli.tasks.initial_model import default_arch
     from seqcli.tasks.translation.data import PairFiles
-    from seqcli.tasks.translation.evaluate import METRICS
     from seqcli.tasks.translation.load import TRANSLATION
     from seqcli.tasks.translation.train_several import train_translators
 
@@ -176,7 +176,7 @@ def translator(
     report(
         trainings,
         compared=lambda done: comparison.of_translators([each.record for each in done], metric=metric),
-        follows=lambda done: usage_example("translate", [best(done, metric, METRICS)]),
+        follows=lambda done: usage_example("translate", [best(done, metric, metrics.directions())]),
         writing=writing,
         reporter=reporter,
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from seqcli import catalog
 from seqcli.commands.models import Models
 from seqcli.commands.session import AlignedFile
 from seqcli.commands.translate.arguments import Arguments, Translated
@@ -62,12 +63,15 @@ class References:
     def finish(self, translators: Models[OpenTranslator]) -> None:
         for references in self._references:
             references.check(len(self._said))
+        from seqcli.metrics import translator as metrics
+
         figures, note = self._figures(translators), self._arguments.reporter.note
         signed = partial(self._arguments.signature_in, sys.stderr)
         note(f"{figures['model']}: {counted(figures['records'], 'record')}{signed(figures['signature'])}")
-        for metric, shown in (("bleu", "BLEU"), ("chrf", "chrF")):
+        for metric in catalog.names(metrics.FOLDER):
             if metric in figures:
-                note(f"{shown} {figures[metric]['score']:.2f}{signed(figures[metric]['signature'])}")
+                title, score = metrics.load(metric).TITLE, figures[metric]
+                note(f"{title} {score['score']:.2f}{signed(score['signature'])}")
         for row in figures.get("worst", ()):
             said = f"{row['source']} -> {row['translation']} (reference: {row['reference']})"
             note(f"line {row['line']:,}, chrF {row['chrf']:.1f}: {said}")
@@ -75,7 +79,8 @@ class References:
             self._metrics.write(json_line(figures))
 
     def _figures(self, translators: Models[OpenTranslator]) -> dict[str, Any]:
-        from seqcli.metrics import translation
+        from seqcli.metrics import translator as metrics
+        from seqcli.metrics.translator.chrf import sentence_scores
 
         figures: dict[str, Any] = {
             "model": "+".join(opened.name for opened in translators.all), "records": len(self._said),
@@ -83,11 +88,10 @@ class References:
         }  # fmt: skip
         if not self._said:
             return figures
-        report = translation.report(self._said, *self._expected, tokenize=self._tokenize, lowercase=self._lowercase)
-        figures["bleu"] = {"score": report.bleu, "signature": report.bleu_signature}
-        figures["chrf"] = {"score": report.chrf, "signature": report.chrf_signature}
+        found = metrics.scores(self._said, self._expected, tokenize=self._tokenize, lowercase=self._lowercase)
+        figures |= {name: {"score": score.value, "signature": score.signature} for name, score in found.items()}
         if self._worst:
-            chrf = translation.sentence_chrf(self._said, *self._expected, lowercase=self._lowercase)
+            chrf = sentence_scores(self._said, self._expected, lowercase=self._lowercase)
             wrong = [
                 k
                 for k in range(len(chrf))

@@ -115,12 +115,12 @@ class _Building:
         for lines in section:
             first = first or lines  # sections without lines are omitted
             if (held := held + len(lines)) > claimed:
-                raise self._source.error(f"claims {claimed} {n}-grams but holds more")
+                raise self._source.error(f"claims {claimed} {n}-grams but contains more")
             log_prob, above = lines.log_prob()
             self._above += above
             parts.append((log_prob, lines.log_backoff(), key_of(lines)))
         if held < claimed:
-            raise self._source.error(f"claims {claimed} {n}-grams but holds {held}")
+            raise self._source.error(f"claims {claimed} {n}-grams but contains {held}")
         log_prob, log_backoff, keys = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         place = np.argsort(keys)
         keys = keys[place]

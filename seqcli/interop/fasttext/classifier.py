@@ -69,7 +69,7 @@ class FastTextClassifier:
             counts += grams.lengths
         hidden /= np.maximum(counts, 1)[:, None].astype(np.float32)
         if not np.isfinite(hidden).all():
-            raise ModelError("a vector holds NaN or infinity", cure=limits.CURE)
+            raise ModelError("a vector contains NaN or infinity", cure=limits.CURE)
         return hidden
 
     def _words(self, words: Words) -> tuple[np.ndarray, np.ndarray]:

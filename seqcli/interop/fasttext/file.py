@@ -110,7 +110,9 @@ def read(path: str, *, output: bool) -> FastTextFile:
 def _read(path: str, cursor: Cursor, *, output: bool) -> FastTextFile:
     _, version = cursor.unpack(struct.Struct("<2i"))
     if version not in VERSIONS:
-        raise ModelError(f"fastText format {version}, 11 and 12 are read", where=path, cure="save it with fastText 0.9")
+        raise ModelError(
+            f"fastText format {version} is not supported, only 11 and 12", where=path, cure="save it with fastText 0.9"
+        )
     arguments = Arguments(*cursor.unpack(ARGUMENTS))
     if not (arguments.model in FASTTEXT_MODEL and arguments.loss in LOSSES):
         raise ValueError(f"model {arguments.model} and loss {arguments.loss}")

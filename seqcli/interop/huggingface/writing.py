@@ -86,9 +86,9 @@ def write(run: ModelFolder, folder: Path) -> None:
     family = families.that_holds(config.resolved, task=run.task, architecture=architecture, where=where)
     parts = _PARTS[run.task](run, config, family)
     about = family.config_of(parts.settings, architecture) | {"dtype": "float32", **parts.specials, **parts.about}
-    if isinstance(parts.sides[0], Written) and parts.sides[0].plain and about["model_type"] == "qwen2":
-        what = "attention_bias=qkv is in Qwen2 alone, whose tokenizer is always a byte-level BPE"
-        raise ModelError(what, where=where, cure="train with --set attention_bias=all")
+    refused = getattr(family, "BYTE_LEVEL", {}).get(about["model_type"])
+    if refused and isinstance(parts.sides[0], Written) and parts.sides[0].plain:
+        raise ModelError(refused[0], where=where, cure=refused[1])
     rules = family.rules(parts.settings, about["architectures"][0])
     theirs = {name: tensor_file.tensor(array) for name, array in _theirs(rules, family, parts)}
     tensor_file.write(folder / files.WEIGHTS, theirs, metadata={"format": "pt"})

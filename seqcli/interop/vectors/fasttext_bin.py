@@ -36,9 +36,9 @@ def read(path: str) -> WordVectors:
     found = file.read(path, output=False)
     if found.quantized:
         raise ModelError(
-            "a quantized fastText model, which has no vectors of words",
+            "is a quantized fastText model, which has no word vectors",
             where=path,
-            cure="give the .bin that it was made of",
+            cure="use the .bin file that it was made from",
         )
     table, words, subwords = found.input.whole(), len(found.words), found.subwords
     return _composed(path, found.words, table[:words], None if subwords is None else table[words:], subwords)
@@ -57,7 +57,7 @@ def _composed(
             count = grams.lengths[:, None].astype(np.float32)
             vectors[some] = (vectors[some] + means(buckets, grams) * count) / (count + 1)
     if not np.isfinite(vectors).all():
-        raise ModelError("a vector holds NaN or infinity", where=path, cure=limits.CURE)
+        raise ModelError("a vector contains NaN or infinity", where=path, cure=limits.CURE)
     words, kept = vocabulary([name.decode("utf-8", "replace").encode() for name in names])
     return WordVectors.checked(words, vectors if kept.all() else vectors[kept], subwords=subwords, buckets=buckets)
 

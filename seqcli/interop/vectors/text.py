@@ -91,10 +91,12 @@ def _read(path: str, blocks: Iterator[bytes], *, size: int | None, threads: int 
         limits.check_memory(path, held)  # concatenated below
     if claimed and claimed[0] != len(words):
         raise ModelError(
-            f"claims {claimed[0]:,} vectors and has {len(words):,}: truncated or damaged", where=path, cure=limits.CURE
+            f"claims {claimed[0]:,} vectors but contains {len(words):,}: truncated or damaged",
+            where=path,
+            cure=limits.CURE,
         )
     if not words:
-        raise ModelError("has no vectors", where=path, cure=limits.CURE)
+        raise ModelError("contains no vectors", where=path, cure=limits.CURE)
     known, kept = vocabulary(words)
     return WordVectors.checked(known, np.concatenate(vectors)[kept])
 
@@ -150,7 +152,7 @@ def _blocks(file) -> Iterator[bytes]:
         data = rest + data
         end = data.rfind(b"\n") + 1
         if not end and len(data) > 64 * _BLOCK:
-            raise InputError("a line too long for a word and its vector")
+            raise InputError("a line is too long for a word and its vector")
         if end:
             yield data[:end]
         rest = data[end:]
@@ -176,7 +178,9 @@ def write(path: str, vectors: WordVectors, *, header: bool) -> None:
                 word = vectors.word(index)
                 if "\n" in word:
                     raise ModelError(
-                        f"the word {word!r} has a line feed, which text cannot hold", where=path, cure="write a .bin"
+                        f"the word {word!r} has a line feed, which a text file cannot represent",
+                        where=path,
+                        cure="write a .bin",
                     )
                 rows.append(f"{word} {' '.join(row)}\n")
             file.write("".join(rows).encode())

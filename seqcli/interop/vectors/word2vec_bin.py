@@ -42,7 +42,7 @@ def read(path: str) -> WordVectors:
             blank = data.find(b" ", at, at + _LONGEST_WORD)
             if blank < 0 or blank + 1 + 4 * dim > size:
                 raise ModelError(
-                    f"claims {words:,} vectors and ends after {row:,}: truncated or damaged",
+                    f"claims {words:,} vectors but ends after {row:,}: truncated or damaged",
                     where=path,
                     cure=limits.CURE,
                 )
@@ -53,7 +53,7 @@ def read(path: str) -> WordVectors:
     if rest > 1:
         raise ModelError(f"{rest:,} bytes after the last vector: damaged", where=path, cure=limits.CURE)
     if not np.isfinite(vectors).all():
-        raise ModelError("a vector holds NaN or infinity", where=path, cure=limits.CURE)
+        raise ModelError("a vector contains NaN or infinity", where=path, cure=limits.CURE)
     known, kept = vocabulary(names)
     return WordVectors.checked(known, vectors if kept.all() else vectors[kept])
 
@@ -66,6 +66,8 @@ def write(path: str, vectors: WordVectors) -> None:
             word = vectors.word(index)
             if " " in word or "\n" in word:
                 raise ModelError(
-                    f"the word {word!r} has a blank, which word2vec's .bin cannot hold", where=path, cure="write a .vec"
+                    f"the word {word!r} has a blank, which word2vec's .bin format cannot represent",
+                    where=path,
+                    cure="write a .vec",
                 )
             file.write(word.encode() + b" " + row.astype("<f4").tobytes() + b"\n")

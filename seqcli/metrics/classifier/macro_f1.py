@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from seqcli.metrics import classification
+from seqcli.metrics import confusion
 
 LOWER_IS_BETTER = False
 
 
 def score(logits: np.ndarray, targets: np.ndarray) -> float:
-    return classification.of_logits(logits, targets).macro_f1
+    return confusion.of_logits(logits, targets).macro_f1

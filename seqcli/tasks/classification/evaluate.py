@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.metrics import calibration, classification, classifier
-from seqcli.metrics.classification import UNDECIDED, Report
+from seqcli.metrics import calibration, classifier, confusion
+from seqcli.metrics.confusion import UNDECIDED, Report
 from seqcli.results.classification import Evaluation, Mistake
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.load import OpenClassifier, figures
@@ -63,7 +63,7 @@ class Predictions:
 
     @cached_property
     def report(self) -> Report:
-        return classification.report(self.targets, self.best, classes=self.logits.shape[1])
+        return confusion.report(self.targets, self.best, classes=self.logits.shape[1])
 
     @property
     def _loss(self) -> float:

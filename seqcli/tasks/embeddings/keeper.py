@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.embeddings.progress import Progress
+from seqcli.embeddings.training import Progress
 from seqcli.errors import ModelError
 from seqcli.interfaces import Reporter
 from seqcli.runs import checkpoint
@@ -27,7 +27,7 @@ _EVERY = 600.0  # seconds
 
 
 class Checkpoints:
-    """`embeddings.progress.Keeper` for a model folder. record: the values that may not change when a training is resumed."""
+    """`embeddings.training.Keeper` for a model folder. record: the values that may not change when a training is resumed."""
 
     def __init__(self, draft: ModelWriter, record: Mapping[str, Any], *, resume: bool, reporter: Reporter):
         self._draft, self._record, self._reporter = draft, record, reporter

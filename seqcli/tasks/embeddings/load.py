@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.embeddings.token_vectors import TokenVectors
-from seqcli.embeddings.vectors import WordVectors
+from seqcli.embeddings.vectors import TokenVectors, WordVectors
 from seqcli.errors import ModelError
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.runs.model_folder import ModelFolder

@@ -10,7 +10,7 @@ import numpy as np
 
 from seqcli.embeddings.vectors import unit
 from seqcli.errors import InputError, UsageError, nearest
-from seqcli.metrics import rank_correlation
+from seqcli.metrics.significance import spearman, spearman_interval
 from seqcli.results.embeddings import Neighbour, Similarity
 from seqcli.results.result import Results
 from seqcli.tasks.embeddings.load import OpenEmbeddings
@@ -77,8 +77,8 @@ def similarity(opened: OpenEmbeddings, pairs: Sequence[Pair]) -> Similarity:
     kept = [pair for pair in pairs if known[place[pair.first]] and known[place[pair.second]]]
     units = unit(found)
     cosines = np.array([float(units[place[pair.first]] @ units[place[pair.second]]) for pair in kept])
-    r = rank_correlation.spearman(cosines, np.array([pair.score for pair in kept]))
-    bounds = None if r is None else rank_correlation.interval(r, len(kept))
+    r = spearman(cosines, np.array([pair.score for pair in kept]))
+    bounds = None if r is None else spearman_interval(r, len(kept))
     low, high = bounds or (None, None)
     return Similarity(opened.name, len(kept), len(pairs) - len(kept), int((~known).sum()), r, low, high)
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.adaptation import Cache, Dynamic
+from seqcli.adaptive_scoring import Cache, Dynamic, UnigramCache
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, OpenModel, OpenScorer, Placeable, Reporter, Scorer, is_pseudo
-from seqcli.scoring.unigram_cache import UnigramCache
 from seqcli.tasks.language.data import Corpus
 
 _STATISTICS = 1 << 18  # tokens of training text for gradient statistics

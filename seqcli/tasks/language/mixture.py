@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.decoding.model_log_prob import log_probs
+from seqcli.decoding.logits import log_probs
 from seqcli.errors import InputError, ModelError
 from seqcli.interfaces import LanguageModel, OpenModel, Reporter, Scores, State, is_pseudo
 from seqcli.metrics.perplexity import perplexity

@@ -12,14 +12,13 @@ import numpy as np
 from seqcli.data.pairs import Pairs
 from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.interfaces import OpenTranslator, Tokenizer
-from seqcli.metrics import translation
+from seqcli.metrics import translator as metrics
 from seqcli.scoring.conditioned import Conditioned
 from seqcli.tasks.translation.data import Encoded
 
 if TYPE_CHECKING:
     from seqcli.nn.translator import NeuralTranslator
 
-METRICS = {"loss": 1, "bleu": -1, "chrf": -1}  # and whether lower is better
 _PART = 16  # pairs
 
 
@@ -67,15 +66,18 @@ class HeldOut:
         return Answer(float(log_prob.sum(dtype=np.float64)), len(log_prob), [each.best.text for each in translated])
 
     def figures(self, answers: Sequence[Answer]) -> tuple[float, dict[str, Any]]:
-        """The metric, and all figures: loss in nats per token of the references; bleu, chrf: 0 to 100, with their signatures;
+        """The metric, and all figures: loss in nats per token of the references; the scores of `metrics/translator` with their signatures;
         `held_out_pairs`: number of pairs, including those not evaluated."""
         rows = np.concatenate(self._parts[: len(answers)])
         loss = -sum(answer.log_prob for answer in answers) / sum(answer.tokens for answer in answers)
         said = [text for answer in answers for text in answer.translations]
-        report = translation.report(said, [self._references[row] for row in rows])
+        scores = metrics.scores(said, [[self._references[row] for row in rows]])
         found: dict[str, Any] = {
-            "pairs": len(rows), "loss": loss, "perplexity": math.exp(min(loss, 700)), "bleu": report.bleu,
-            "chrf": report.chrf, "bleu_signature": report.bleu_signature, "chrf_signature": report.chrf_signature,
+            "pairs": len(rows),
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 700)),
+            **{name: score.value for name, score in scores.items()},
+            **{f"{name}_signature": score.signature for name, score in scores.items()},
             "held_out_pairs": len(self._sources),
-        }  # fmt: skip
-        return METRICS[self._metric] * found[self._metric], found
+        }
+        return metrics.directions()[self._metric] * found[self._metric], found

@@ -32,7 +32,7 @@ _RATIO = 3.0  # maximum ratio of the numbers of tokens of the two sides of a pai
 @dataclass(frozen=True)
 class TrainingPairs:
     """The training data of all architectures. files: for the record; separate: train a tokenizer for each side; metric: selects the
-    best weights, one of `evaluate.METRICS`."""
+    best weights, one of `metrics/translator`."""
 
     pairs: Pairs
     valid: Pairs

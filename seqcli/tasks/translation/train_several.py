@@ -10,6 +10,7 @@ from pathlib import Path
 from seqcli import ranges
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, OpenTranslator, Reporter
+from seqcli.metrics import translator as metrics
 from seqcli.system import clock
 from seqcli.tasks.initial_model import InitialModel
 from seqcli.tasks.language.data import TokenizerChoice
@@ -18,7 +19,6 @@ from seqcli.tasks.trained import EXAMPLES, Trained
 from seqcli.tasks.training_options import TrainingOptions
 from seqcli.tasks.translation import summary
 from seqcli.tasks.translation.data import PairFiles, split
-from seqcli.tasks.translation.evaluate import METRICS
 from seqcli.tasks.translation.load import TRANSLATION
 from seqcli.tasks.translation.train import TrainingPairs, train_translator
 from seqcli.training import config
@@ -41,7 +41,7 @@ def train_translators(
     metric: selects the best weights; init: a translator that provides the initial weights and the tokenizers; separate: train a
     tokenizer for each side. Raises UsageError for options that cannot be combined.
     """
-    ranges.chosen("metric", metric, tuple(METRICS))
+    ranges.chosen("metric", metric, tuple(metrics.names()))
     options.check(TRANSLATION, without_effect={}, tokenizer="sentencepiece")
     if init and (options.tokenizer or options.vocab_size or separate or len(options.arch) > 1):
         cure = "leave out --tokenizer, --vocab-size and --separate"

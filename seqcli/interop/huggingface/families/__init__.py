@@ -20,6 +20,8 @@ has
     HOLDS = {"language": {"norm": ("layer",), ...}}    by task, the supported values of settings, the default first
     BARE = ("lm_head.",)                               prefixes of names that do not get PREFIX; "" if rules have full names
     config_of(settings: dict, architecture: str | None) -> dict     config.json for supported settings
+    BYTE_LEVEL = {"qwen2": (what, cure)}               model types whose tokenizer is always a byte-level BPE, and the error for any other
+                                                       (default: none)
 """
 
 from __future__ import annotations

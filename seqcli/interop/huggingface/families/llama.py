@@ -18,6 +18,12 @@ IGNORED = re.compile(r"(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq")
 _SCALINGS = {"default": "none", "linear": "linear", "llama3": "llama3"}
 _TYPES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "Qwen2ForCausalLM": "qwen2"}
 BARE = ("lm_head.",)
+BYTE_LEVEL = {
+    "qwen2": (
+        "attention_bias=qkv is in Qwen2 alone, whose tokenizer is always a byte-level BPE",
+        "train with --set attention_bias=all",
+    )
+}
 HOLDS: dict[str, dict[str, tuple[Any, ...]]] = {"language": {
     "positions": ("rotary",), "norm": ("rms",), "norm_place": ("pre",), "activation": ("swiglu",), "embedding_width": (0,),
     "scaled": (False,), "embedding_norm": (False,), "token_types": (0,), "objective": ("causal",), "head_transform": (False,),

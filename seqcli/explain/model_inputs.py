@@ -37,7 +37,7 @@ def network_of(opened: Any) -> Any:
     model = getattr(opened.model, "members", [opened.model])[0]
     if not hasattr(model, "body"):
         raise UsageError(
-            f"{opened.name} ({opened.arch}) is not a neural model", cure="use an rnn, lstm, gru or transformer"
+            f"{opened.name} ({opened.arch}) is not a neural model", cure="use an rnn, lstm, gru or transformer model"
         )
     return model
 
@@ -46,7 +46,8 @@ def check_window(count: int, window: int | None, *, name: str) -> None:
     """Raises InputError for more tokens than the window of a model."""
     if window is not None and count > window:
         raise InputError(
-            f"{count:,} tokens, and {name} sees {window:,} at once", cure="give a shorter text, or use another view"
+            f"{count:,} tokens, but {name} reads at most {window:,} at once",
+            cure="give a shorter text, or use another view",
         )
 
 
@@ -57,6 +58,6 @@ def check_source(opened: OpenTranslator, text: str) -> None:
     count, window = len(opened.source.encode(block_of([text]).data).tokens), opened.model.window
     if count > window:
         raise InputError(
-            f"{count:,} tokens, and {opened.name} sees {window:,} at once",
+            f"{count:,} tokens, but {opened.name} reads at most {window:,} at once",
             cure="give a shorter text, for example a sentence at a time",
         )

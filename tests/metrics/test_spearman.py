@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcli.metrics.rank_correlation import interval, spearman
+from seqcli.metrics.significance import spearman, spearman_interval
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.floats(-5, 5)), min_size=2, max_size=20))
@@ -23,11 +23,11 @@ def test_the_interval_covers_the_true_correlation_about_95_times_in_100():
     for _ in range(runs):
         x = rng.normal(size=n)
         r = spearman(x, 0.5 * x + np.sqrt(0.75) * rng.normal(size=n))
-        low, high = interval(r, n)
+        low, high = spearman_interval(r, n)
         inside += low <= truth <= high
     assert 0.92 <= inside / runs <= 0.98
 
 
 def test_few_pairs_have_no_interval():
     assert spearman(np.ones(1), np.ones(1)) is None and spearman(np.ones(3), np.arange(3)) is None
-    assert interval(0.5, 3) is None and interval(1.0, 10) == (1.0, 1.0)
+    assert spearman_interval(0.5, 3) is None and spearman_interval(1.0, 10) == (1.0, 1.0)

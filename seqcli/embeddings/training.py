@@ -1,9 +1,10 @@
-"""What is needed to resume the training of embeddings: the tables, and how many parts of the schedule are done."""
+"""What trainings of word embeddings share: tables for several processes, and the progress from which they are resumed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import mmap
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,3 +39,21 @@ class Keeper(AbstractContextManager[object], Protocol):
 
     def keep(self, tables: Mapping[str, np.ndarray], progress: Progress) -> bool:
         """Saves if a checkpoint is due; returns whether the training has to stop."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Restricts PyTorch to one thread: there is a process for each core."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def shared(rows: int, width: int) -> np.ndarray:
+    """A table of zeros, float32 [rows, width], in memory shared with forked processes."""
+    return np.frombuffer(mmap.mmap(-1, max(4 * rows * width, 1)), np.float32, rows * width).reshape(rows, width)

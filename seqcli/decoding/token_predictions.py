@@ -1,20 +1,24 @@
-"""Fill-mask: the tokens that a masked model predicts for each `[MASK]` of a text (Devlin et al. 2019).
+"""The most likely tokens at a place of a text: after it, for any language model, or at its masks, for a masked one.
 
-A mask is one token. With a subword tokenizer it stands for a piece including the space before it, so `very [MASK].` becomes
-`very`, a mask and `.`. With the words tokenizer, whose words end at blanks, it stands for a word: `very` and a mask.
+If a text ends inside a token, the rest of that token is a candidate: "I stu" may be followed by "dy" and "dent". The probability of a
+piece that can be reached both ways is the sum of the two.
 
-The tokenizer of another tool has its own mask token, such as `<mask>`, which may also be written in the text.
+A mask is one token (Devlin et al. 2019). With a subword tokenizer it stands for a piece including the space before it, so
+`very [MASK].` becomes `very`, a mask and `.`. With the words tokenizer, whose words end at blanks, it stands for a word: `very` and a
+mask. The tokenizer of another tool has its own mask token, such as `<mask>`, which may also be written in the text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
 from seqcli.data.record_reader import RecordReader
-from seqcli.decoding.policy import top
+from seqcli.decoding.logits import top
+from seqcli.decoding.prompt import Prompt, Prompter, begin
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import MaskFiller, OpenModel, Renumbered, Tokenizer
 from seqcli.results.language import Filling, NextToken
@@ -25,12 +29,43 @@ _HIDDEN = "\ufffc"  # stands for the mask while the text is tokenized: "object r
 _AT_ONCE = 1 << 22  # maximum number of logits held at a time
 
 
+class NextTokenPredictor:
+    """Next-token distributions of a model."""
+
+    def __init__(self, opened: OpenModel):
+        self._opened, self._prompter = opened, Prompter(opened)
+        self._names = opened.tokenizer.vocabulary()
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {name: id for id, name in enumerate(self._names)}
+
+    def after(self, texts: Iterable[str], *, k: int) -> Iterator[list[tuple[str, float]]]:
+        """The k most likely next tokens of each text with their probabilities, most likely first."""
+        prompts = map(self._prompter.read, texts)
+        while chunk := list(islice(prompts, max(1, _AT_ONCE // len(self._names)))):
+            begun = begin(self._opened.model, chunk)
+            for prompt, rows in zip(chunk, begun.rows):
+                yield self._likeliest(prompt, np.exp(begun.log_prob[rows]), k)
+
+    def _likeliest(self, prompt: Prompt, p: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """p: [starts, V]; the last row is for whole tokens."""
+        found = {self._names[id]: float(p[-1, id]) for id in top(p[-1:], k)[0]}
+        for start, row in zip(prompt.starts[:-1], p):
+            for id in () if start.only is None else start.only:
+                name = self._names[id].removeprefix(start.rest)
+                if name not in found:
+                    found[name] = float(p[-1, self._ids[name]]) if name in self._ids else 0.0
+                found[name] += float(row[id])
+        return sorted(found.items(), key=lambda item: -item[1])[:k]
+
+
 def fill(opened: OpenModel, texts: Iterable[str], *, k: int) -> Iterator[Filling]:
     """The k most likely tokens for each mask of each text; all masks of a text are predicted at once. Raises UsageError
     for a model that is not masked, InputError for a text without a mask."""
     model, reader, names = opened.model, RecordReader.of(opened), opened.tokenizer.vocabulary()
     if not isinstance(model, MaskFiller):
-        cure = "give one trained with --objective masked or hybrid"
+        cure = "use a model trained with --objective masked or hybrid"
         raise UsageError(f"{opened.name} is not a masked model", where="--fill", cure=cure)
     texts = iter(texts)
     while some := list(islice(texts, max(1, _AT_ONCE // (4 * len(names))))):

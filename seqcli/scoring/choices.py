@@ -1,4 +1,4 @@
-r"""Sentences with choices: `My computer is very [slow|shirt]` stands for one sentence per choice.
+r"""Compares the alternatives of a sentence with choices: `My computer is very [slow|shirt]` stands for one sentence per choice.
 
 Several brackets give every combination. `\[`, `\|`, `\]` and `\\` stand for themselves.
 """
@@ -9,10 +9,27 @@ import re
 from itertools import product
 from math import prod
 
+import numpy as np
+
 from seqcli.errors import InputError
+from seqcli.interfaces import OpenScorer
+from seqcli.results.language import Choice
+from seqcli.scoring.sentences import margin, score_texts, shares
 
 LARGEST = 100_000
 _PART = re.compile(r"\\[\[\]|\\]|[\[\]|]|[^\\\[\]|]+|\\")
+
+
+def choices(opened: OpenScorer, template: str) -> list[Choice]:
+    """The alternatives of `My computer is very [slow|shirt]`, best first; ties share the better rank."""
+    texts = fillings(template)
+    log_prob = score_texts(opened, texts)
+    share = shares(log_prob)
+    ranks = 1 + np.searchsorted(np.sort(-log_prob), -log_prob - margin(log_prob))
+    return [
+        Choice(int(ranks[i]), float(log_prob[i]), None if share is None else float(share[i]), texts[i])
+        for i in np.argsort(-log_prob, kind="stable")
+    ]
 
 
 def fillings(template: str) -> list[str]:

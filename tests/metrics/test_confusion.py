@@ -1,4 +1,4 @@
-"""metrics/classification: the figures by their definitions, counted text by text."""
+"""metrics/confusion: the figures by their definitions, counted text by text."""
 
 import math
 from fractions import Fraction
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqcli import __version__
-from seqcli.metrics.classification import Report, confusion, paired, report, undecided
-from seqcli.metrics.minimal_pairs import wilson
+from seqcli.metrics.confusion import Report, confusion, paired, report, undecided
 from seqcli.metrics.signature import of_classifier
+from seqcli.metrics.significance import wilson
 from seqcli.results.classification import Evaluation
 
 C = 4

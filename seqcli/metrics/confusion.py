@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqcli.metrics.minimal_pairs import mcnemar, wilson
+from seqcli.metrics.significance import mcnemar, wilson
 
 UNDECIDED = -1
 

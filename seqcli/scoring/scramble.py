@@ -1,4 +1,4 @@
-"""The orderings of a sentence's words: all distinct ones, or a seeded sample of them."""
+"""Ranks a sentence among the orderings of its words: all distinct ones, or a seeded sample of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,53 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from seqcli.interfaces import OpenScorer
+from seqcli.results.language import Ordering, ScrambleRank
+from seqcli.scoring.sentences import margin, score_texts, shares, tied
+from seqcli.text import WORD
+
 LARGEST_COMPLETE = 7  # words; 7! = 5040
+
+
+def scramble(opened: OpenScorer, text: str, *, sample: int, seed: int, best: int = 5) -> ScrambleRank:
+    """Ranks the words of `text`, joined by single blanks, among their orderings."""
+    words = WORD.findall(text)
+    log_probs, top = [], []
+    for texts in _groups(map(" ".join, orderings(words, sample=sample, seed=seed))):
+        log_prob = score_texts(opened, texts)
+        log_probs.append(log_prob)
+        top += [(texts[i], float(log_prob[i])) for i in np.argsort(-log_prob, kind="stable")[:best]]
+        top = sorted(top, key=lambda entry: -entry[1])[:best]
+    log_prob = np.concatenate(log_probs)
+    own = float(log_prob[0])
+    share = shares(log_prob)
+    total = np.exp(log_prob - log_prob.max()).sum() if share is not None else 0.0
+    return ScrambleRank(
+        text=" ".join(words),
+        log_prob=own,
+        rank=1 + int((log_prob > own + margin(own)).sum()),
+        orderings=len(log_prob),
+        sampled=are_sampled(words, sample=sample),
+        ties=int(tied(log_prob[1:], own).sum()),
+        mass=None if share is None else float(share[0]),
+        best=[
+            Ordering(text, value, None if share is None else float(np.exp(value - log_prob.max()) / total))
+            for text, value in top
+        ],
+    )
+
+
+def _groups(texts: Iterator[str]) -> Iterator[list[str]]:
+    """About a megabyte of texts at a time."""
+    group, size = [], 0
+    for text in texts:
+        group.append(text)
+        size += len(text)
+        if size >= 1 << 20:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def are_sampled(words: Sequence[str], *, sample: int) -> bool:

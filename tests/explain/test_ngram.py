@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import seqcli as api
-from seqcli.explain.ngram import ngram_paths
-from seqcli.explain.transitions import counted
+from seqcli.explain.ngram import counted, ngram_paths
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.model_names import folder_of
 

@@ -1,4 +1,4 @@
-"""The policy: each step against its definition, row by row; draws that are functions of their place."""
+"""Logits and sampling settings: each step against its definition, row by row; draws that are functions of their place."""
 
 import math
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli.decoding.policy import Policy, draw, log_normaliser, log_softmax, top, top_mask
-from seqcli.decoding.sampling import numbers
+from seqcli.decoding.logits import distribution, draw, log_normaliser, log_softmax, top, top_mask
+from seqcli.decoding.sampling import Policy, numbers
 
 LOGITS = st.lists(
     st.lists(st.sampled_from([-math.inf, -3.0, -1.0, 0.0, 0.5, 0.5, 2.0, 700.0]), min_size=5, max_size=5).filter(
@@ -46,7 +46,7 @@ def test_the_distribution_is_the_defined_one(logits, temperature, top_k, top_p, 
     policy = Policy(temperature, top_k, top_p, min_p, penalty)
     history = np.array([[3, 1, 3]] * len(logits))
     with np.errstate(all="raise", under="ignore"):
-        found = policy.log_probs(np.array(logits, np.float32), history=history)
+        found = distribution(np.array(logits, np.float32), policy, history=history)
     for row, given_ in zip(np.exp(found), logits):
         assert row.sum() == pytest.approx(1)
         np.testing.assert_allclose(row, by_definition(given_, policy, [3, 1]), atol=1e-9)
@@ -62,13 +62,13 @@ def test_what_is_not_random_leaves_one_token(logits, temperature, top_k, top_p, 
     policy = Policy(temperature, top_k, top_p, min_p)
     if not policy.random:
         assert [sum(p > 0 for p in by_definition(row, policy, [])) for row in logits] == [1] * len(logits)
-        found = policy.log_probs(np.array(logits, np.float32))
+        found = distribution(np.array(logits, np.float32), policy)
         assert (found > -np.inf).sum(axis=1).tolist() == [1] * len(logits)
 
 
 def test_the_defaults_change_nothing():
     logits = np.array([[1.0, 2.0, -np.inf], [0.0, 0.0, 5.0]], np.float32)
-    np.testing.assert_allclose(Policy().log_probs(logits), log_softmax(logits))
+    np.testing.assert_allclose(distribution(logits, Policy()), log_softmax(logits))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_defaults_change_nothing():
     ],
 )
 def test_what_stays(policy, left):
-    p = policy.log_probs(np.log(np.array([[0.2, 0.4, 0.2, 0.15, 0.05]])))
+    p = distribution(np.log(np.array([[0.2, 0.4, 0.2, 0.15, 0.05]])), policy)
     assert np.flatnonzero(p[0] > -np.inf).tolist() == left
 
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcli.adaptation import Cache
+from seqcli.adaptive_scoring import Cache, UnigramCache
 from seqcli.interfaces import Scores
-from seqcli.scoring.unigram_cache import UnigramCache
 from seqcli.token_batch import TokenBatch
 
 
