@@ -13,7 +13,7 @@ import sys
 import time
 
 from seqcli import samples
-from seqcli.data.tables import read_rows
+from seqcli.data.records import read_rows
 from seqcli.interfaces import SILENT
 from seqcli.scoring.pairs import Tally, judge_pairs, read_pairs
 from seqcli.scoring.scramble import scramble

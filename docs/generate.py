@@ -16,7 +16,7 @@ import typer
 
 from seqcli import catalog, cli
 from seqcli.commands import declaration
-from seqcli.data import files, tables
+from seqcli.data import files, records
 from seqcli.errors import SeqcliError
 from seqcli.training import setting_table
 from seqcli.training.config import kinds_of
@@ -64,9 +64,9 @@ def _commands() -> Iterator[str]:
         description, examples = declaration.parts(command.help)
         yield description
         yield "```sh\n" + "\n".join(examples) + "\n```"
-        for group, records in declaration.grouped(command, context).items():
+        for group, options in declaration.grouped(command, context).items():
             yield f"**{group}**"
-            yield _table(("option", "meaning"), [(f"`{option}`", meaning) for option, meaning in records])
+            yield _table(("option", "meaning"), [(f"`{option}`", meaning) for option, meaning in options])
 
 
 def _leaves(command, context_class, name: str = "seqcli", parent=None) -> Iterator[tuple]:
@@ -98,8 +98,8 @@ def _presets() -> Iterator[str]:
 
 def _formats() -> str:
     rows = [("`lines`", "any other name", "one record per line")]
-    for name in tables.FORMATS[1:]:
-        suffixes = ", ".join(f"`{suffix}`" for suffix, kind in tables.SUFFIXES.items() if kind == name)
+    for name in records.FORMATS[1:]:
+        suffixes = ", ".join(f"`{suffix}`" for suffix, kind in records.SUFFIXES.items() if kind == name)
         rows.append((f"`{name}`", suffixes, "records are rows, read by column"))
     packed = ", ".join(f"`{suffix}`" for suffix in files.SUFFIXES)
     return _table(("`--format`", "file names", "content"), rows) + f"\n\nAll but Parquet may be compressed: {packed}."

@@ -28,7 +28,7 @@ from seqcli.text import nfc
 if TYPE_CHECKING:
     from seqcli.tasks.classification.load import OpenClassifier
     from seqcli.tasks.embeddings.load import OpenEmbeddings
-    from seqcli.tasks.trained import Trained
+    from seqcli.tasks.train_each import Trained
     from seqcli.training.config import Request
 
 ENGLISH, KOREAN = "english", "korean"
@@ -246,7 +246,7 @@ def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
     """The sample models of a language, of all architectures: one tokenizer, one held-out part."""
     from seqcli.runs.model_folder import ModelFolder
     from seqcli.tasks.language.load import open_model
-    from seqcli.tasks.trained import Trained
+    from seqcli.tasks.train_each import Trained
 
     for arch in SETTINGS:
         place = _of_language(name, arch).build(reporter=reporter)
@@ -277,7 +277,7 @@ def _of_sentiment(language: str) -> Sample:
         from seqcli.runs.model_writer import drafting
         from seqcli.tasks.classification.data import LabelledFiles, split
         from seqcli.tasks.classification.train import TrainingTexts, train_classifier
-        from seqcli.tasks.language.data import TokenizerChoice
+        from seqcli.tasks.tokenizer_choice import TokenizerChoice
         from seqcli.training.config import requests
 
         (request,) = requests("classification", [CLASSIFIER], PRESET, [("samples", CLASSIFYING)], threads=1)
@@ -298,7 +298,7 @@ def _of_translation(language: str, other: str) -> Sample:
 
     def train(place: Path, reporter: Reporter) -> None:
         from seqcli.runs.model_writer import drafting
-        from seqcli.tasks.language.data import TokenizerChoice
+        from seqcli.tasks.tokenizer_choice import TokenizerChoice
         from seqcli.tasks.translation.data import PairFiles, split
         from seqcli.tasks.translation.train import TrainingPairs, train_translator
         from seqcli.training.config import requests
@@ -325,7 +325,8 @@ def _of_words(language: str) -> Sample:
     def train(place: Path, reporter: Reporter) -> None:
         from seqcli.runs.model_writer import drafting
         from seqcli.tasks.embeddings.train import train_embeddings
-        from seqcli.tasks.language.data import Corpus, TokenizerChoice
+        from seqcli.tasks.language.data import Corpus
+        from seqcli.tasks.tokenizer_choice import TokenizerChoice
         from seqcli.training.config import requests
 
         (request,) = requests("embeddings", [EMBEDDER], PRESET, [("samples", EMBEDDING)], threads=1)
@@ -348,9 +349,10 @@ def _request(arch: str, settings: dict) -> Request:
 def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
     from seqcli.ngram.arena import default_memory
     from seqcli.runs.model_writer import drafting
-    from seqcli.tasks.language.data import Corpus, TokenizerChoice
+    from seqcli.tasks.language.data import Corpus
     from seqcli.tasks.language.train import train_network
     from seqcli.tasks.language.train_counted import train_counted
+    from seqcli.tasks.tokenizer_choice import TokenizerChoice
     from seqcli.training.config import settings_of
 
     corpus, choice = Corpus((str(source),)), TokenizerChoice(tokenizer, vocab_size=VOCAB_SIZE)

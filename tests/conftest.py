@@ -19,9 +19,10 @@ from seqcli import cli
 from seqcli.interfaces import OpenModel
 from seqcli.models import ngram
 from seqcli.runs.model_writer import drafting
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train_counted import train_counted
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 
 CHECKOUT = Path(__file__).parents[1]
 LINES = [

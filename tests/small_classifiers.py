@@ -13,7 +13,7 @@ from seqcli.runs.model_writer import drafting
 from seqcli.tasks.classification.data import LabelledFiles, Texts
 from seqcli.tasks.classification.load import open_classifier
 from seqcli.tasks.classification.train import TrainingTexts, train_classifier
-from seqcli.tasks.language.data import TokenizerChoice
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.text import nfc
 from seqcli.training.config import Request
 

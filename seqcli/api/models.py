@@ -57,11 +57,10 @@ from seqcli.scoring.pairs import Pair, accuracy_of, judge_pairs
 from seqcli.scoring.scramble import scramble
 from seqcli.scoring.sentences import score_block
 from seqcli.scoring.tokens import score_tokens, score_words
-from seqcli.tasks.classification import foreign
 from seqcli.tasks.classification.classify import Classified, explain
 from seqcli.tasks.classification.data import Texts as LabelledTexts
 from seqcli.tasks.classification.evaluate import Predictions
-from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
+from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, is_fasttext, open_classifier, open_fasttext
 from seqcli.tasks.embeddings import queries
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
 from seqcli.tasks.language.adaptive import adapting
@@ -152,8 +151,8 @@ def _reopened(opening: Opening) -> Model:
 def _opened(
     path: str, name: str | None, *, device: str = "cpu", precision: str = "fp32", threads: int | None = None, encoding: str | None = None
 ) -> Model:  # fmt: skip
-    if foreign.is_classifier(path):
-        return Classifier(*foreign.opened(path, name=name or next(named([path]))[0]))
+    if is_fasttext(path):
+        return Classifier(*open_fasttext(path, name=name or next(named([path]))[0]))
     if is_vectors(path):
         return Embeddings(open_embeddings(path, name=name or os.path.basename(path)))
     folder = None if is_arpa(path) else folder_of(path)

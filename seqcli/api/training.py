@@ -32,14 +32,15 @@ from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.system import clock, signals
+from seqcli.tasks import tokenizer_choice
 from seqcli.tasks.classification.data import LabelledFiles
 from seqcli.tasks.classification.train_several import train_classifiers
 from seqcli.tasks.embeddings import train as embeddings
-from seqcli.tasks.initial_model import default_arch, default_unit
-from seqcli.tasks.language import train_tokenizer as tokenizers
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.initial_weights import default_arch, default_unit
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.train_several import train_language_models
-from seqcli.tasks.trained import Trained
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
+from seqcli.tasks.train_each import Trained
 from seqcli.tasks.training_options import TrainingOptions
 from seqcli.tasks.translation.data import PairFiles
 from seqcli.tasks.translation.train_several import train_translators
@@ -272,7 +273,7 @@ def train_tokenizer(
         tokenizer, vocab_size=vocab_size, min_count=min_count, limit=_path(limit_vocab), algorithm=algorithm
     )
     with _command(progress) as reporter:
-        return tokenizers.train_tokenizer(corpus, choice, path_of(output), force=force, reporter=reporter)
+        return tokenizer_choice.train_tokenizer(corpus, choice, path_of(output), force=force, reporter=reporter)
 
 
 class _Reporter:

@@ -83,20 +83,20 @@ def _models(context: typer.Context, begun: str) -> Iterable[str]:
 
 def _columns(context: typer.Context, begun: str) -> Iterable[str]:
     """The names in the header of the first table that the command is to read."""
-    from seqcli.data import tables
+    from seqcli.data import records
 
     of_options = (context.params.get("data"), context.params.get("input"))
     for path in [
         *(path for files in of_options for path in files or ()),
         *context.args,
     ]:  # args: before an option's value is there
-        if os.path.isfile(path) and tables.is_table(path, context.params.get("format")):
+        if os.path.isfile(path) and records.is_table(path, context.params.get("format")):
             return _header(path, format=context.params.get("format"))
     return ()
 
 
 def _header(path: str, *, format: str | None) -> Sequence[str]:
-    from seqcli.data import columns, tables
+    from seqcli.data import columns, records
 
     names: list[str] = []
 
@@ -109,7 +109,7 @@ def _header(path: str, *, format: str | None) -> Sequence[str]:
             return all_names[0]
 
     with suppress(SeqcliError):
-        next(iter(tables.read_rows(path, [Noted("text", ())], format=format)), None)
+        next(iter(records.read_rows(path, [Noted("text", ())], format=format)), None)
     return list(dict.fromkeys(names))
 
 

@@ -27,8 +27,7 @@ def convert(source: str, target: str, *, format: str | None, force: bool, report
     """Raises UsageError where nothing would be converted, or the target exists."""
     from seqcli.interop import vectors as interop
     from seqcli.runs.model_writer import drafting
-    from seqcli.tasks.embeddings import foreign
-    from seqcli.tasks.embeddings.load import open_embeddings
+    from seqcli.tasks.embeddings.load import open_embeddings, save_vectors
 
     is_file = os.path.isfile(source)
     vectors = interop.read(source) if is_file else open_embeddings(source).vectors
@@ -45,7 +44,7 @@ def convert(source: str, target: str, *, format: str | None, force: bool, report
                 "cannot tell the format to write", where=target, cure="name it .vec, .bin or .glove, or give --to"
             )
         with drafting(target, force=force) as draft:
-            foreign.save(draft, vectors, source=Path(source).name)
+            save_vectors(draft, vectors, source=Path(source).name)
     reporter.note(f"{source} -> {target}: {len(vectors):,} words x {vectors.dim} numbers")
     if vectors.subwords is not None and format in ("word2vec-text", "word2vec-bin", "glove"):
         reporter.note(f"{target} has no n-grams: unknown words have no vector there; fasttext-bin keeps them")

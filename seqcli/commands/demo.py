@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seqcli.interfaces import OpenModel, OpenTranslator
     from seqcli.report.output import Output
     from seqcli.tasks.classification.load import OpenClassifier
-    from seqcli.tasks.trained import Trained
+    from seqcli.tasks.train_each import Trained
 
 ORDER = {"english": "I study machine learning", "korean": "나는 기계 학습을 공부한다"}
 PROMPT = {"english": "My computer is", "korean": "나는 기계 학습"}

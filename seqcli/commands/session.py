@@ -21,9 +21,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO, TypeVar
 
 from seqcli.commands.options import Machine, Results, TextInput
-from seqcli.data import lines, records, tables
+from seqcli.data import lines, records
+from seqcli.data.columns import TEXT, ColumnSpec
 from seqcli.data.lines import Block
-from seqcli.data.tables import ColumnSpec
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.report.output import TABLE, Output
@@ -88,7 +88,7 @@ class Records:
 
 def open_records(
     arguments: Arguments, *, example: str, source: TextInput | None = None, out: Output | None = None, size: int | None = None,
-    column: ColumnSpec = tables.TEXT, clean: Callable[[Block], Block] | None = None,
+    column: ColumnSpec = TEXT, clean: Callable[[Block], Block] | None = None,
 ) -> Records:  # fmt: skip
     """Opens the input. example: a command, shown where there is nothing to read; source: where the records come from, if not from the
     command's own source; out: an output whose rows should appear as they are computed; size: of blocks, in bytes; column: of the texts

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.data import hub, lines, records, tables
-from seqcli.data.columns import folded
+from seqcli.data import hub, lines, records
+from seqcli.data.columns import TEXT, TEXT_COLUMNS, ColumnSpec, folded
 from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
@@ -172,7 +172,7 @@ def _without_label(block: LabelledBlock, rest: Iterator[tuple[Block, list[str]]]
     what = f"{number:,} {rows} have no label, beginning with this one" if number > 1 else "no label"
     if records.has_columns(block.path):
         return InputError(what, where=where, cure="add the missing labels or remove these rows")
-    cure = f"begin every line with {PREFIX}NAME and a space, or use {tables.NAMED}"
+    cure = f"begin every line with {PREFIX}NAME and a space, or use {records.NAMED}"
     return InputError(what, where=where, cure=cure)
 
 
@@ -190,7 +190,7 @@ def _raw(
     **reading,
 ) -> tuple[Iterator[tuple[Block, list[str]]], int | None]:
     """The blocks with their labels as given, and the number of lines before the first record."""
-    label = tables.ColumnSpec("label", _without(LABEL_COLUMNS, text_column), name=label_column, may_lack=True)
+    label = ColumnSpec("label", _without(LABEL_COLUMNS, text_column), name=label_column, may_lack=True)
     if not records.has_columns(path, format):
         for column in (text_column, label if label_column else None):
             records.check_lines(path, column, keep)
@@ -199,8 +199,8 @@ def _raw(
         raise UsageError(
             f"column {text_column!r} cannot be both text and label", where=path, cure="choose another column"
         )
-    text = dataclasses.replace(tables.TEXT, name=text_column, usual=_without(tables.TEXT_COLUMNS, label_column))
-    kind = "hub" if hub.is_hub(path) else tables.kind_of(path, format)
+    text = dataclasses.replace(TEXT, name=text_column, usual=_without(TEXT_COLUMNS, label_column))
+    kind = "hub" if hub.is_hub(path) else records.kind_of(path, format)
     if kind in ("tsv", "csv"):
         _check_numbers(text_column, label_column, path)
     blocks = records.read_blocks(path, column=text, keep=[label, *keep], format=format, blank_end=blank_end, **reading)

@@ -1,7 +1,7 @@
 r"""Records of text, block by block: every record of the input is a record of the output, in bounded memory.
 
 Records are separated by line feeds; bytes are split on `\n` only, and a trailing `\r` of a record and a byte order mark at
-the beginning are removed. Columns of tables are read by `data/tables.py`. A block is a few megabytes of complete records,
+the beginning are removed. Columns of tables are read by `data/records.py`. A block is a few megabytes of complete records,
 so memory is bounded by the block size and the longest record. Files that are not text are recognised by their first 4 KB
 and refused with a cure.
 """

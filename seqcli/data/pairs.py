@@ -9,17 +9,17 @@ from itertools import chain, islice, zip_longest
 
 import numpy as np
 
-from seqcli.data import hub, lines, records, tables
-from seqcli.data.columns import folded
+from seqcli.data import hub, lines, records
+from seqcli.data.columns import ColumnSpec, folded
 from seqcli.data.lines import block_of
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, UsageError, listed
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.system.clock import Deadline
 
-SOURCE = tables.ColumnSpec("source", ("source", "src"), may_lack=True)
-TARGET = tables.ColumnSpec("target", ("target", "tgt", "trg", "translation"), may_lack=True)
-REFERENCE = tables.ColumnSpec("reference", ("reference", "ref", *TARGET.usual), may_lack=True)
+SOURCE = ColumnSpec("source", ("source", "src"), may_lack=True)
+TARGET = ColumnSpec("target", ("target", "tgt", "trg", "translation"), may_lack=True)
+REFERENCE = ColumnSpec("reference", ("reference", "ref", *TARGET.usual), may_lack=True)
 _AT_ONCE = 10_000  # pairs
 
 
@@ -76,15 +76,15 @@ def read_tables(
 
 
 def _of_table(
-    path: str, asked: list[tables.ColumnSpec], reporter: Reporter, *, deadline: Deadline, format: str | None, **reading
+    path: str, asked: list[ColumnSpec], reporter: Reporter, *, deadline: Deadline, format: str | None, **reading
 ) -> Iterator[tuple[str, str]]:
     if hub.is_hub(path):
         rows = hub.read_rows(path, asked)
     elif records.has_columns(path, format):
         ended = partial(lines.note_blank_end, path=path, reporter=reporter)
-        rows = tables.read_rows(path, asked, format=format, blank_end=ended, **reading)
+        rows = records.read_rows(path, asked, format=format, blank_end=ended, **reading)
     else:
-        cure = f"give {tables.NAMED}, or two files of lines: --source FILE --target FILE"
+        cure = f"give {records.NAMED}, or two files of lines: --source FILE --target FILE"
         raise UsageError("pairs need two columns", where=path, cure=cure)
     replaced = 0
     for _, cells, malformed in deadline.within(rows):

@@ -8,7 +8,7 @@ from statistics import stdev
 from typing import Any
 
 from seqcli.report.frame import WHOLE, Column
-from seqcli.tasks.language.summary import speed
+from seqcli.tasks.language.train_several import speed
 
 
 def columns(records: Mapping[str, Mapping[str, Any]]) -> list[Column]:

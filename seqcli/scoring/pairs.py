@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqcli.data import hub, tables
+from seqcli.data import hub, records
+from seqcli.data.columns import ColumnSpec, Rows
 from seqcli.data.lines import Block, read_blocks
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenScorer
@@ -29,8 +30,8 @@ from seqcli.scoring.sentences import score_texts, tied
 OVERALL = "overall"
 _FIELDS = {"sentence_good": ..., "sentence_bad": ..., "UID": ""}  # and what stands for one that is not there
 _HEADERS = {("good", "bad"), ("sentence_good", "sentence_bad")}
-_SIDES = [tables.ColumnSpec(name, (f"sentence_{name}", name)) for name in ("good", "bad")]
-_TAG = tables.ColumnSpec("tag", ("UID", "tag"), may_lack=True)
+_SIDES = [ColumnSpec(name, (f"sentence_{name}", name)) for name in ("good", "bad")]
+_TAG = ColumnSpec("tag", ("UID", "tag"), may_lack=True)
 
 
 class Pair(NamedTuple):
@@ -40,9 +41,9 @@ class Pair(NamedTuple):
 
 
 def read_pairs(path: str, *, format: str | None = None, **reading) -> Iterator[list[Pair]]:
-    """Pairs, a block at a time. format: of `tables.FORMATS`, None to go by the name. Raises InputError with the line of a
+    """Pairs, a block at a time. format: of `records.FORMATS`, None to go by the name. Raises InputError with the line of a
     record that is not a pair."""
-    kind = tables.kind_of(path, format)
+    kind = records.kind_of(path, format)
     if hub.is_hub(path) or kind in ("csv", "json", "parquet"):
         yield from _of_table(path, format, **reading)
         return
@@ -59,11 +60,11 @@ def read_pairs(path: str, *, format: str | None = None, **reading) -> Iterator[l
 def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
     """Pairs of a table with a header, which may have tags."""
 
-    def rows(columns: list[tables.ColumnSpec]) -> Iterator[tables.Rows]:
+    def rows(columns: list[ColumnSpec]) -> Iterator[Rows]:
         return (
             hub.read_rows(path, columns)
             if hub.is_hub(path)
-            else tables.read_rows(path, columns, format=format, **reading)
+            else records.read_rows(path, columns, format=format, **reading)
         )
 
     for columns in ([*_SIDES, _TAG], _SIDES):  # perhaps there are no tags

@@ -11,8 +11,8 @@ from seqcli import catalog, config, ranges
 from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter
 from seqcli.system import torchrun
-from seqcli.tasks.initial_embeddings import InitialEmbeddings
-from seqcli.tasks.language.data import TokenizerChoice, check_readable
+from seqcli.tasks.initial_weights import InitialEmbeddings
+from seqcli.tasks.tokenizer_choice import TokenizerChoice, check_vocabulary
 from seqcli.training.config import Request, requests
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "w8a8", "int4")
@@ -106,7 +106,7 @@ class TrainingOptions:
         model that initialises it, and their source."""
         files = [(where, {name: v for name, v in values.items() if name != "seed"}) for where, values in self._files]
         given = ("options", ranges.given(options))
-        asked = requests(
+        made = requests(
             task,
             self.arch,
             self.preset,
@@ -117,9 +117,9 @@ class TrainingOptions:
             tensorboard=self.tensorboard,
         )
         if self.embeddings is None:
-            return asked
-        begin = InitialEmbeddings(self.embeddings, self.freeze_embeddings)
-        return [begin.request(each) for each in asked]
+            return made
+        initial = InitialEmbeddings(self.embeddings, self.freeze_embeddings)
+        return [initial.request(each) for each in made]
 
     def trains(self, task: str) -> bool:
         """Whether one of the architectures is neural."""
@@ -172,16 +172,3 @@ def refuse_without_effect(archs: Sequence[str], options: Mapping[str, Any]) -> N
     for name, value in options.items():
         if value is not None:
             raise UsageError(f"--{name.replace('_', '-')} has no effect with --arch {', '.join(archs)}")
-
-
-def check_vocabulary(tokenizer: str, *, size: int | None = None, min_count: int = 1, limit: str | None = None) -> None:
-    """Raises UsageError for options that a tokenizer, given by kind or path, does not have: only words and characters
-    are counted, only words can be listed, and only new tokenizers have a size."""
-    if min_count > 1 and tokenizer not in ("words", "characters"):
-        raise UsageError("--min-count needs --tokenizer words or characters")
-    if limit is not None:
-        if tokenizer != "words":
-            raise UsageError("--limit-vocab needs --tokenizer words")
-        check_readable([limit])
-    if size and tokenizer not in catalog.trained_tokenizers():
-        raise UsageError("--vocab-size has no effect with an existing tokenizer", where=tokenizer)

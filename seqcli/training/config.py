@@ -42,7 +42,7 @@ class Request:
     threads: int | None = None
     tensorboard: bool = False
     resumable: bool = True
-    embeddings: Any = None  # `tasks.initial_embeddings.InitialEmbeddings` of the network
+    embeddings: Any = None  # `tasks.initial_weights.InitialEmbeddings` of the network
 
 
 def kinds_of(task: str, arch: str) -> list[type]:

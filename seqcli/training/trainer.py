@@ -28,7 +28,7 @@ class Work:
     afterwards.
 
     record: what is recorded besides parameters, precision and device; outputs: the width of the head, for the memory of its logits;
-    counted: the unit of the loss; begin: loads pretrained weights.
+    counted: the unit of the loss; initialise: loads pretrained weights.
     """
 
     task: str
@@ -41,7 +41,7 @@ class Work:
     outputs: int
     counted: str = "tokens"
     bytes_per_token: float | None = None
-    begin: Callable[[Network], None] | None = None
+    initialise: Callable[[Network], None] | None = None
 
 
 def fit(
@@ -53,8 +53,8 @@ def fit(
         resources.check(weights.outline(work.make), plan, placement, vocab_size=work.outputs, folder=draft.path)
     torch.manual_seed(plan.seed)
     model = work.make()
-    if work.begin:
-        work.begin(model)
+    if work.initialise:
+        work.initialise(model)
     model.to(placement.device)
     if torchrun.rank():
         torch.manual_seed(plan.seed + torchrun.rank())  # the ranks have the same weights but different dropout

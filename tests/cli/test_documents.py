@@ -8,7 +8,8 @@ import pytest
 
 from seqcli.commands.tokenize import rows
 from seqcli.interfaces import SILENT
-from seqcli.tasks.language.data import Corpus, TokenizerChoice, read
+from seqcli.tasks.language.data import Corpus, read
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.text import BOS_ID
 
 DOCUMENTS = ["the cat saw\nthe dog\n", "the dog", "", "my computer\n\nis very slow"]

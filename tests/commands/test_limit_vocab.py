@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from seqcli.tasks.language.data import open_tokenizer
+from seqcli.tasks.tokenizer_choice import open_tokenizer
 
 NETWORK = ("--preset", "tiny", "--steps", 1, "--set", "width=8", "--precision", "fp32", "--threads", 1)
 PAIRS = "a b c\tA B C\nb d b\tB D B\n"

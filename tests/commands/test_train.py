@@ -8,8 +8,9 @@ import pytest
 from seqcli.interfaces import SILENT
 from seqcli.runs.model_folder import ModelFolder, history
 from seqcli.scoring.sentences import score_texts
-from seqcli.tasks.language.data import Corpus, TokenizerChoice, read, split
+from seqcli.tasks.language.data import Corpus, read, split
 from seqcli.tasks.language.load import open_model
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.text import BOS_ID
 
 ARCHS = ("ngram", "gru", "feedforward")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.data import hub, lines
-from seqcli.data.columns import MISSING, field_names, field_of
-from seqcli.data.tables import ColumnSpec, read_rows
+from seqcli.data.columns import MISSING, ColumnSpec, field_names, field_of
+from seqcli.data.records import read_rows
 from seqcli.errors import InputError, UsageError
 
 pyarrow = pytest.importorskip("pyarrow")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli.data import hub, lines, tables
+from seqcli.data import hub, lines, records
 from seqcli.data.labelled import in_order, read_all, read_labelled
 from seqcli.errors import InputError, UsageError
 
@@ -79,7 +79,7 @@ def test_tsv_is_split_the_same_with_blank_lines_and_without(tmp_path_factory, ro
     rows += [[""], ["x", "y", "z"]] if blank and rows else []
     path = tmp_path_factory.getbasetemp() / "split.tsv"
     path.write_text("".join("\t".join(row) + "\n" for row in rows))
-    blocks = tables.read_blocks(str(path), column="#2", keep=["#1"])
+    blocks = records.read_blocks(str(path), column="#2", keep=["#1"])
     assert [record for block in blocks for record in zip(block.kept, block.records())] == [
         ((row[0],), row[1] if len(row) > 1 else "") for row in rows
     ]

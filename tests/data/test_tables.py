@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from seqcli.data import lines
-from seqcli.data.tables import is_table, kind_of, read_blocks, read_rows
+from seqcli.data.records import is_table, kind_of, read_blocks, read_rows
 from seqcli.errors import InputError, UsageError
 
 

@@ -7,9 +7,10 @@ from seqcli.decoding.generate import END, LENGTH, STOP, GenerationSettings, gene
 from seqcli.decoding.prompt import Prompter
 from seqcli.decoding.sampling import Policy
 from seqcli.errors import UsageError
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train_counted import train_counted
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.text import EOS_ID, UNK_ID
 from seqcli.token_batch import TokenBatch
 

@@ -14,8 +14,9 @@ from seqcli.interfaces import SILENT, OpenModel
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
 from seqcli.runs.model_writer import drafting
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.train_counted import train_counted
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.text import BOS_ID, SPECIALS, Normalisation
 from seqcli.token_batch import TokenBatch
 

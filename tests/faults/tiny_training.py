@@ -12,8 +12,9 @@ from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import drafting
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.train import train_network
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.training.config import Request
 
 TEXT = "".join(

@@ -7,7 +7,7 @@ import pytest
 from seqcli import tokenizers
 from seqcli.errors import ModelError
 from seqcli.files import regular, tensor_file
-from seqcli.tasks.language.data import open_tokenizer
+from seqcli.tasks.tokenizer_choice import open_tokenizer
 
 
 @pytest.fixture(params=["fifo", "device", "link to a device"])

@@ -13,7 +13,7 @@ import seqcli
 from seqcli.errors import ModelError, SeqcliError
 from seqcli.interop.fasttext import classifier, file
 from seqcli.interop.fasttext.losses import huffman
-from seqcli.tasks.classification import foreign
+from seqcli.tasks.classification.load import open_fasttext
 
 INPUT = np.random.default_rng(1).normal(size=(len(WORDS), 4)).astype(np.float32)
 OUTPUT = np.random.default_rng(2).normal(size=(len(LABELS), 4)).astype(np.float32)
@@ -147,7 +147,7 @@ def test_4_a_file_cut_anywhere_or_with_any_byte_changed(tmp_path, quantised):
         path.write_bytes(whole[:end])
         if end < len(whole) - 1:
             with pytest.raises(ModelError, match=r"truncated|\d (bytes|entries)") as cut:
-                foreign.opened(str(path), name="cut")
+                open_fasttext(str(path), name="cut")
             assert "unpack" not in str(cut.value) and "buffer" not in str(cut.value)
     head = len(whole) - (9000 if quantised else 100)
     for at in [*range(8, min(head, 300)), *rng.integers(8, len(whole), 60)]:
@@ -155,7 +155,7 @@ def test_4_a_file_cut_anywhere_or_with_any_byte_changed(tmp_path, quantised):
         changed[at] ^= int(rng.integers(1, 256))
         path.write_bytes(changed)
         try:
-            opened, _ = foreign.opened(str(path), name="changed")
+            opened, _ = open_fasttext(str(path), name="changed")
             assert opened.probabilities(b"good film\n").shape[0] == 1
         except SeqcliError as error:
             assert error.exit_code in (4, 5)

@@ -9,7 +9,7 @@ from seqcli.embeddings.subwords import Subwords
 from seqcli.embeddings.vectors import WordVectors, vocabulary
 from seqcli.errors import ModelError, SeqcliError
 from seqcli.interop import vectors as interop
-from seqcli.tasks.embeddings import foreign
+from seqcli.tasks.embeddings import load
 
 WORDS = ["the", "cat", "한국어", "naïve", "</s>", "-1.5"]
 ABSENT = ["cats", "한국", "a", "", "the</s>"]
@@ -170,12 +170,12 @@ def test_convert_goes_both_ways(here, tmp_path):
 
 def test_a_large_file_is_read_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(foreign, "_QUICK", 0)
+    monkeypatch.setattr(load, "_QUICK", 0)
     path, notes = str(tmp_path / "v.vec"), []
     interop.write(path, made(), format="word2vec-text")
     reporter = type("Notes", (), {"note": staticmethod(notes.append)})
-    same(foreign.vectors_of(path, reporter=reporter), made())
+    same(load._vectors_of_file(path, reporter=reporter), made())
     monkeypatch.setattr(interop, "read", None)
-    again = foreign.vectors_of(path, reporter=reporter)
+    again = load._vectors_of_file(path, reporter=reporter)
     same(again, made())
     assert len(notes) == 1 and not again.vectors.flags.owndata

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from seqcli.report import ending
 from seqcli.report.learnt import hardly_learnt
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.tasks.classification.baseline import beside
 from seqcli.tasks.classification.data import Texts
+from seqcli.tasks.classification.evaluate import baseline
 
 NETWORK = ("--preset", "tiny", "--precision", "fp32", "--threads", 1, "--tokenizer", "words", "--set", "width=16")
 
@@ -96,7 +96,7 @@ def test_the_baseline_of_a_classifier_by_definition(learnt, judged):
     texts, held_out = (
         Texts(b"t\n" * len(rows), np.array(rows, np.int32), ["a", "b", "c"]) for rows in (learnt, judged)
     )
-    found = beside(texts, held_out)
+    found = baseline(texts, held_out)
     most = max(range(3), key=lambda label: (learnt.count(label), -label))
     losses = [-np.log((learnt.count(label) + 1) / (len(learnt) + 3)) for label in judged]
     assert found["majority"] == "abc"[most] and found["accuracy"] == pytest.approx(judged.count(most) / len(judged))

@@ -21,9 +21,10 @@ from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 from seqcli.scoring.scramble import scramble
 from seqcli.scoring.sentences import score_block, score_documents, score_texts, shares
 from seqcli.scoring.tokens import score_tokens, score_words
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train_counted import train_counted
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.text import EOS_ID, WORD, nfc
 from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import characters, words

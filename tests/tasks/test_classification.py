@@ -17,13 +17,15 @@ from seqcli.runs.model_writer import drafting
 from seqcli.tasks.classification import train_several
 from seqcli.tasks.classification.classify import Classified
 from seqcli.tasks.classification.data import Texts, split, weights_of_labels
-from seqcli.tasks.classification.load import figures, open_classifier
+from seqcli.tasks.classification.evaluate import figures
+from seqcli.tasks.classification.load import open_classifier
 from seqcli.tasks.classification.train import TrainingTexts, train_classifier
-from seqcli.tasks.initial_model import InitialModel
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.initial_weights import InitialModel
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train import train_network
 from seqcli.tasks.language.train_counted import train_counted
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.token_batch import TokenBatch
 from seqcli.training.config import Request
 

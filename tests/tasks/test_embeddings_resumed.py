@@ -6,10 +6,10 @@ import signal
 import pytest
 
 import seqcli as api
+import seqcli.tasks.embeddings.train as training
 from seqcli.errors import UsageError
 from seqcli.models import glove, word2vec
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.tasks.embeddings import keeper
 
 
 class Killed(BaseException):
@@ -21,7 +21,7 @@ def train(corpus, tmp_path, monkeypatch):
     """Of many small parts, each followed by a checkpoint."""
     monkeypatch.setattr(word2vec, "_PART", 30)
     monkeypatch.setattr(glove, "_PART", 10)
-    monkeypatch.setattr(keeper, "_EVERY", 0.0)
+    monkeypatch.setattr(training, "_SAVE_EVERY", 0.0)
 
     def run(name, arch="skipgram", **options):
         given = {"arch": arch, "epochs": 3, "dim": 8, "min_count": 1, "threads": 1, **options}
@@ -33,7 +33,7 @@ def train(corpus, tmp_path, monkeypatch):
 
 def calls_after(patched, parts, call=None):
     """The parts that are done, in order; call(): when so many are done, before they are saved."""
-    keep, done = keeper.Checkpoints.keep, []
+    keep, done = training.Checkpoints.keep, []
 
     def kept(self, tables, progress):
         done.append(progress.parts)
@@ -41,7 +41,7 @@ def calls_after(patched, parts, call=None):
             call()
         return keep(self, tables, progress)
 
-    patched.setattr(keeper.Checkpoints, "keep", kept)
+    patched.setattr(training.Checkpoints, "keep", kept)
     return done
 
 
@@ -71,7 +71,7 @@ def test_a_killed_training_goes_on_to_the_same_model(train, monkeypatch, arch):
 
 def test_an_interrupted_training_is_saved_first(train, tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        monkeypatch.setattr(keeper, "_EVERY", 1e9)
+        monkeypatch.setattr(training, "_SAVE_EVERY", 1e9)
         calls_after(patched, 2, lambda: os.kill(os.getpid(), signal.SIGINT))
         train("stopped")
     assert (tmp_path / "stopped" / "checkpoints").is_dir()

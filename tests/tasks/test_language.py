@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from seqcli import catalog, samples, tokenizers
 from seqcli.data import lines
 from seqcli.data.lines import read_blocks
+from seqcli.data.records import check_readable
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
@@ -23,10 +24,11 @@ from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import drafting
 from seqcli.runs.whole_folder import drafting_tokenizer
 from seqcli.scoring.sentences import score_block, score_documents
-from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable, open_tokenizer
-from seqcli.tasks.language.load import figures_of, named, open_model
+from seqcli.tasks.language.data import Corpus
+from seqcli.tasks.language.evaluate import figures_of
+from seqcli.tasks.language.load import named, open_model
 from seqcli.tasks.language.train_counted import train_counted
-from seqcli.tasks.language.train_tokenizer import train_tokenizer
+from seqcli.tasks.tokenizer_choice import TokenizerChoice, open_tokenizer, train_tokenizer
 from seqcli.tokenizers import sentencepiece, words
 
 ENGLISH = samples.folder() / "english.txt"
@@ -152,7 +154,7 @@ def test_a_tokenizer_folder_is_looked_at_before_any_learning(tmp_path, corpus, m
     def learn(*_, **__):
         raise AssertionError("learns")
 
-    monkeypatch.setattr("seqcli.tasks.language.train_tokenizer.learn_tokenizer", learn)
+    monkeypatch.setattr("seqcli.tasks.tokenizer_choice.learn_tokenizer", learn)
     (tmp_path / "t").mkdir()
     (tmp_path / "t/mine").write_text("")
     with pytest.raises(UsageError, match="not a seqcli tokenizer"):

@@ -13,9 +13,8 @@ from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import drafting
 from seqcli.scoring.conditioned import Conditioned
-from seqcli.tasks.initial_model import InitialModel
-from seqcli.tasks.language.data import TokenizerChoice
-from seqcli.tasks.training_options import TrainingOptions
+from seqcli.tasks.initial_weights import InitialModel
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.tasks.translation.data import Encoded, split
 from seqcli.tasks.translation.load import TRANSLATION
 from seqcli.tasks.translation.train import TrainingPairs, train_translator
@@ -44,7 +43,7 @@ HELD_OUT = sentences(40, 2)
 def trained(
     path, arch, *, resume=False, init=None, separate=False, pairs=PAIRS, valid=HELD_OUT, metric="loss", **settings
 ):
-    shared = InitialModel.open(init).shared(TRANSLATION, TrainingOptions([arch])) if init else []
+    shared = InitialModel.open(init).shared(TRANSLATION, arch, has_budget=False) if init else []
     request = Request(
         TRANSLATION,
         arch,

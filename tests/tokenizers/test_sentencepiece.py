@@ -16,7 +16,7 @@ from small_sentencepiece import trained
 
 import seqcli
 from seqcli.errors import InputError, ModelError, UsageError
-from seqcli.tasks.language.data import open_tokenizer
+from seqcli.tasks.tokenizer_choice import open_tokenizer
 from seqcli.text import EOS_ID, Normalisation, nfc
 from seqcli.tokenizers import sentencepiece
 from seqcli.tokenizers.sentencepiece import SentencePiece, open_file, train

@@ -18,9 +18,10 @@ from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder, history
 from seqcli.runs.model_writer import drafting
 from seqcli.system.clock import Deadline
-from seqcli.tasks.language.data import Corpus, TokenizerChoice
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.evaluate import HeldOut, of_corpus
 from seqcli.tasks.language.train import train_network
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.training import budget as budgets
 from seqcli.training import loop
 from seqcli.training.budget import Budget

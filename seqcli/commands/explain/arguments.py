@@ -12,8 +12,7 @@ from seqcli.explain.views import Explained, How
 from seqcli.interop import is_arpa
 from seqcli.interop.vectors import is_vectors
 from seqcli.models.ngram import NgramModel
-from seqcli.tasks.classification.foreign import is_classifier
-from seqcli.tasks.classification.load import CLASSIFICATION, open_classifier
+from seqcli.tasks.classification.load import CLASSIFICATION, is_fasttext, open_classifier
 from seqcli.tasks.embeddings.load import EMBEDDINGS, open_embeddings
 from seqcli.tasks.language.load import named, open_model, untrained
 from seqcli.tasks.model_names import folder_of
@@ -52,7 +51,7 @@ def opened(path: str, *, name: str, encoding: str | None = None) -> Explained:
     """A model of any task. Networks stay as they are read: their weights are looked at and differentiated by."""
     if is_arpa(path):
         return Explained(open_model(path, name=name, encoding=encoding))
-    if is_vectors(path) and not is_classifier(path):
+    if is_vectors(path) and not is_fasttext(path):
         return Explained(open_embeddings(path, name=name))
     folder = folder_of(path)
     if folder.task == EMBEDDINGS:

@@ -48,7 +48,7 @@ def info(
     from seqcli.report.frame import Column
     from seqcli.report.output import JSON, TABLE
     from seqcli.report.progress import Console
-    from seqcli.tasks.classification import foreign
+    from seqcli.tasks.classification.load import is_fasttext
 
     reporter = Console(prefix="seqcli info", quiet=results.quiet)
     if model is None:
@@ -57,7 +57,7 @@ def info(
     asked, model = model, sources.located(model, reporter=reporter)
     if is_arpa(model):
         values = _of_arpa(model, verify=verify, encoding=encoding, reporter=reporter)
-    elif foreign.is_classifier(model):
+    elif is_fasttext(model):
         values = _of_fasttext(model, verify=verify)
     elif _is_tokenizer(Path(model)):
         values = _of_tokenizer(model, verify=verify)
@@ -103,10 +103,9 @@ def _of_run(model: str, *, verify: bool) -> dict:
 def _of_fasttext(model: str, *, verify: bool) -> dict:
     from pathlib import Path
 
-    from seqcli.tasks.classification import foreign
-    from seqcli.tasks.classification.load import CLASSIFICATION
+    from seqcli.tasks.classification.load import CLASSIFICATION, open_fasttext
 
-    _, record = foreign.opened(model, name=model)
+    _, record = open_fasttext(model, name=model)
     return {
         "model": model,
         "task": CLASSIFICATION,
@@ -151,8 +150,8 @@ def _of_tokenizer(path: str, *, verify: bool) -> dict:
     from pathlib import Path
 
     from seqcli import tokenizers
-    from seqcli.tasks.language.data import open_tokenizer
     from seqcli.tasks.language.tokenize import shown_vocabulary
+    from seqcli.tasks.tokenizer_choice import open_tokenizer
 
     folder = Path(path)
     ours = folder.is_dir() and not tokenizers.foreign(folder)

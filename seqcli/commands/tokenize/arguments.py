@@ -36,8 +36,8 @@ class Arguments(session.Arguments):
     def open_readers(self, beginning: str = "") -> Models[NamedReader]:
         """Opens the tokenizers of -m, or those of the sample models. beginning: of the texts."""
         from seqcli import samples
-        from seqcli.tasks.language.data import open_reader
         from seqcli.tasks.language.load import named
+        from seqcli.tasks.tokenizer_choice import open_reader
 
         def of_sample(language: str) -> NamedReader:
             opened = samples.language_model_of(language, reporter=self.reporter)

@@ -129,7 +129,7 @@ def classifier(
     from seqcli.tasks.classification.data import LabelledFiles
     from seqcli.tasks.classification.load import CLASSIFICATION
     from seqcli.tasks.classification.train_several import train_classifiers
-    from seqcli.tasks.initial_model import default_arch
+    from seqcli.tasks.initial_weights import default_arch
 
     tokenizer = located(tokenizer, weights=False, command="train classifier", quiet=writing.quiet)
     init = located(init, command="train classifier", quiet=writing.quiet)

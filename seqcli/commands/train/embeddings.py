@@ -83,8 +83,7 @@ def embeddings(
       seqcli train embeddings text.txt -o model --min-count 2 --set longest=0
     """
     from seqcli.report.progress import Console
-    from seqcli.tasks.embeddings import summary
-    from seqcli.tasks.embeddings.train import train
+    from seqcli.tasks.embeddings.train import example_word, train
     from seqcli.tasks.language.data import Corpus
 
     vocabulary = Vocabulary(None, vocab_size, min_count, None)
@@ -96,5 +95,5 @@ def embeddings(
     reporter.clear()
     for line in trained.summary:
         reporter.note(line)
-    word = shlex.quote(summary.example(trained.opened))
+    word = shlex.quote(example_word(trained.opened))
     reporter.note(f"next: seqcli embed -m {shlex.quote(output)} --neighbours {word}")

@@ -136,12 +136,11 @@ def lm(
     from seqcli.ranges import exclusive
     from seqcli.report import comparison
     from seqcli.report.progress import Console
-    from seqcli.tasks.initial_model import default_arch, default_unit
+    from seqcli.tasks.initial_weights import default_arch, default_unit
     from seqcli.tasks.language.count_parts import train_parts
     from seqcli.tasks.language.data import Corpus
     from seqcli.tasks.language.load import LANGUAGE
-    from seqcli.tasks.language.summary import summary_lines
-    from seqcli.tasks.language.train_several import train_language_models
+    from seqcli.tasks.language.train_several import summary_lines, train_language_models
 
     tokenizer = located(tokenizer, weights=False, command="train lm", quiet=writing.quiet)
     init = located(init, command="train lm", quiet=writing.quiet)

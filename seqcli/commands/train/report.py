@@ -11,7 +11,7 @@ from seqcli.report import ending
 from seqcli.report.frame import Column
 from seqcli.report.output import Output
 from seqcli.report.progress import Console
-from seqcli.tasks.trained import Trained
+from seqcli.tasks.train_each import Trained
 
 
 def report(

@@ -61,8 +61,8 @@ def tokenizer(
       seqcli train tokenizer reviews.csv -o characters --tokenizer characters
     """
     from seqcli.report.progress import Console
-    from seqcli.tasks.language.data import Corpus, TokenizerChoice
-    from seqcli.tasks.language.train_tokenizer import train_tokenizer
+    from seqcli.tasks.language.data import Corpus
+    from seqcli.tasks.tokenizer_choice import TokenizerChoice, train_tokenizer
 
     reporter = Console(prefix="seqcli train tokenizer", quiet=quiet, verbose=machine.verbose)
     machine.without(

@@ -141,7 +141,7 @@ def translator(
     from seqcli.metrics import translator as metrics
     from seqcli.report import comparison
     from seqcli.report.progress import Console
-    from seqcli.tasks.initial_model import default_arch
+    from seqcli.tasks.initial_weights import default_arch
     from seqcli.tasks.translation.data import PairFiles
     from seqcli.tasks.translation.load import TRANSLATION
     from seqcli.tasks.translation.train_several import train_translators

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from seqcli.commands import session
 from seqcli.commands.models import Models, Placement
+from seqcli.data.columns import TEXT_COLUMNS, ColumnSpec
 from seqcli.data.lines import Block
 from seqcli.data.pairs import SOURCE
-from seqcli.data.tables import TEXT_COLUMNS, ColumnSpec
 from seqcli.decoding.attention import AttentionMap, attentions
 from seqcli.decoding.translate import TranslatedLine, TranslationSettings, forced_by, translate
 from seqcli.errors import listed

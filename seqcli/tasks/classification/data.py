@@ -13,10 +13,10 @@ from seqcli.data import held_out, texts
 from seqcli.data.labelled import Labelled, LabelMap, read_all
 from seqcli.data.lines import block_of
 from seqcli.data.paths import expanded
+from seqcli.data.records import check_readable
 from seqcli.errors import InputError, UsageError, listed, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.system.clock import Deadline
-from seqcli.tasks.language.data import check_readable
 from seqcli.text import number_of
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # share and maximum number of the texts, if no validation texts are given

@@ -17,7 +17,7 @@ from seqcli.metrics import calibration, classifier, confusion
 from seqcli.metrics.confusion import UNDECIDED, Report
 from seqcli.results.classification import Evaluation, Mistake
 from seqcli.tasks.classification.data import Texts
-from seqcli.tasks.classification.load import OpenClassifier, figures
+from seqcli.tasks.classification.load import OpenClassifier
 from seqcli.token_batch import TokenBatch, in_parts
 
 
@@ -127,3 +127,35 @@ class HeldOut:
             **found,
             "held_out_texts": len(self._targets),
         }
+
+
+def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """Scores on held-out texts: all metrics, the temperature of `--calibrate` and the loss at it, in nats per text.
+
+    logits: float64 [N, C]; targets: int [N]. Targets of C or more are labels that the classifier does not have: they count as
+    wrong, and are excluded from losses and temperature.
+    """
+    scores = classifier.scores(logits, targets)
+    texts, known = len(targets), targets < logits.shape[1]
+    logits, targets = logits[known], targets[known]
+    temperature = calibration.temperature(logits, targets, pseudo_count=calibration.PSEUDO_COUNT)
+    return {
+        "texts": texts,
+        **scores,
+        "temperature": temperature,
+        "calibrated_loss": calibration.log_loss(logits, targets, temperature=temperature),
+    }
+
+
+def baseline(texts: Texts, held_out: Texts) -> dict[str, Any]:
+    """Figures that do not depend on the text. `majority`: the most frequent label of the training texts; `accuracy`: the share of held-out texts that have it;
+    `prior_loss`: loss in nats of predicting the add-one smoothed label frequencies of the training texts, per held-out text with one
+    of their labels."""
+    counts = np.bincount(texts.targets, minlength=len(texts.labels))
+    log_prior = np.log((counts + 1) / (len(texts) + len(counts)))
+    majority, known = int(counts.argmax()), held_out.targets[held_out.targets < len(counts)]
+    return {
+        "majority": texts.labels[majority],
+        "accuracy": float((held_out.targets == majority).mean()) if len(held_out) else 0.0,
+        "prior_loss": float(-log_prior[known].mean()) if len(known) else 0.0,
+    }

@@ -1,7 +1,8 @@
-"""Opens classifiers, and computes their predictions."""
+"""Opens classifiers, of seqcli and supervised models of fastText, and computes their predictions."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -11,8 +12,11 @@ import numpy as np
 
 from seqcli.data.labelled import canonical
 from seqcli.data.lines import Block
-from seqcli.errors import UsageError
+from seqcli.errors import ModelError, UsageError
+from seqcli.files import file_type, regular
 from seqcli.interfaces import Classifier
+from seqcli.interop.fasttext import classifier as fasttext_classifier
+from seqcli.interop.fasttext.file import LOSSES, FastTextFile
 from seqcli.interop.huggingface.hub import revision
 from seqcli.metrics import signature
 from seqcli.runs.model_folder import ModelFolder
@@ -22,6 +26,8 @@ from seqcli.text import Normalisation
 
 Batch = TypeVar("Batch")
 CLASSIFICATION = "classification"
+FASTTEXT = "fasttext"  # the architecture of fastText's classifiers
+_HEAD = 64  # bytes
 
 
 @dataclass(frozen=True)
@@ -96,12 +102,10 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
     """A classifier from a model folder or a file, `DIR` or `NAME=DIR`."""
-    from seqcli.tasks.classification import foreign
-
     if name is None:
         name, source = next(named([source]))
-    if foreign.is_classifier(source):
-        return foreign.opened(source, name=name)[0]
+    if is_fasttext(source):
+        return open_fasttext(source, name=name)[0]
     return opened(source, CLASSIFICATION, lambda run, module: _of_run(run, module, name))
 
 
@@ -129,21 +133,42 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
     )
 
 
-def figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """Scores on held-out texts: all metrics, the temperature of `--calibrate` and the loss at it, in nats per text.
+def is_fasttext(path: str) -> bool:
+    """Whether a path is a file with a classifier of fastText."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with regular.opened(path) as file:
+            return file_type.is_fasttext_classifier(file.read(_HEAD))
+    except (OSError, ModelError):
+        return False
 
-    logits: float64 [N, C]; targets: int [N]. Targets of C or more are labels that the classifier does not have: they count as
-    wrong, and are excluded from losses and temperature.
-    """
-    from seqcli.metrics import calibration, classifier
 
-    scores = classifier.scores(logits, targets)
-    texts, known = len(targets), targets < logits.shape[1]
-    logits, targets = logits[known], targets[known]
-    temperature = calibration.temperature(logits, targets, pseudo_count=calibration.PSEUDO_COUNT)
+def open_fasttext(path: str, *, name: str) -> tuple[OpenClassifier, dict[str, Any]]:
+    """The classifier of fastText in a file, and its record. Raises ModelError if the file is damaged."""
+    try:
+        source, model = fasttext_classifier.read(path)
+    except OSError as error:
+        raise ModelError(f"cannot read ({error.strerror})", where=path, cure="check the path") from None
+    labels = canonical_labels(fasttext_classifier.labels_of(source))
+    features = fasttext_classifier.features_label(source)
+    found = OpenClassifier(
+        name, FASTTEXT, labels, bytes, model, features=features, normalisation=Normalisation.NONE, link=Link(model.loss.probabilities, model.probabilities)
+    )  # fmt: skip
+    return found, {"labels": labels, "tokenizer": features, **_fasttext_record(source)}
+
+
+def _fasttext_record(source: FastTextFile) -> dict[str, Any]:
+    """The record: size, training arguments by the names of fastText's options, and size of the training text."""
+    arguments = vars(source.arguments) | {
+        "loss": LOSSES[source.arguments.loss],
+        "model": file_type.FASTTEXT_MODEL[source.arguments.model],
+    }
     return {
-        "texts": texts,
-        **scores,
-        "temperature": temperature,
-        "calibrated_loss": calibration.log_loss(logits, targets, temperature=temperature),
+        "arch": FASTTEXT,
+        "parameters": (len(source.input) + len(source.labels)) * source.arguments.dim,
+        "quantized": source.quantized,
+        "pruned": source.pruned is not None,
+        "settings": arguments,
+        "data": {"tokens": source.tokens, "words": len(source.words)},
     }

@@ -22,14 +22,14 @@ from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter
-from seqcli.tasks import initial_embeddings
-from seqcli.tasks.classification import baseline
+from seqcli.tasks import initial_weights
+from seqcli.tasks.classification import evaluate
 from seqcli.tasks.classification.data import Texts
-from seqcli.tasks.classification.evaluate import HeldOut
-from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, figures, open_classifier
-from seqcli.tasks.initial_model import InitialModel
-from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
-from seqcli.tasks.trained import Trained
+from seqcli.tasks.classification.evaluate import HeldOut, figures
+from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
+from seqcli.tasks.initial_weights import InitialModel
+from seqcli.tasks.tokenizer_choice import TokenizerChoice, tokenizer_for
+from seqcli.tasks.train_each import Trained
 from seqcli.token_batch import TokenBatch
 from seqcli.training import resuming
 from seqcli.training.config import Request, settings_of
@@ -89,7 +89,7 @@ def _record(
             "fingerprint": resuming.fingerprint(given.texts.data, given.texts.targets),
             "held_out_fingerprint": resuming.fingerprint(given.valid.data, given.valid.targets),
         },
-        "baseline": baseline.beside(given.texts, given.valid),
+        "baseline": evaluate.baseline(given.texts, given.valid),
     }  # fmt: skip
 
 
@@ -195,7 +195,7 @@ def _fit(
     record = _record(given, request, module, settings, tokens=batch, label=label)
     record |= {"training": asdict(plan), "metric": given.metric, "init": first.name if first else None}
     record["preset"] = request.preset
-    record |= initial_embeddings.record(request)
+    record |= initial_weights.record(request)
     record["init_weights"] = first.run.weights_checksum if first else None
     record["data"] |= {"blocks": given.blocks} if given.blocks else {}
     work = trainer.Work(
@@ -204,7 +204,7 @@ def _fit(
             stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window,
             closed=closed, changed=changed,
         ),
-        begin=initial_embeddings.beginning(request, [tokenizer], reporter=reporter, first=first.body_into if first else None),
+        initialise=initial_weights.initialiser(request, [tokenizer], weights=first.body_into if first else None, reporter=reporter),
     )  # fmt: skip
     return trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
 

@@ -1,29 +1,29 @@
-"""Trains several classifiers on the same texts, each into its own folder: several architectures, and several seeds of each."""
+"""Implements `seqcli train classifier`: one or several classifiers on the same texts: architectures, and several seeds of each."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from seqcli import catalog, ranges
 from seqcli.errors import InputError, UsageError, listed, nearest
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.metrics import classifier
-from seqcli.system import clock
-from seqcli.tasks.classification import summary
-from seqcli.tasks.classification.data import JUDGED, LabelledFiles, split, weights_of_labels
+from seqcli.tasks.classification.data import JUDGED, LabelledFiles, Texts, split, weights_of_labels
 from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier
 from seqcli.tasks.classification.train import TrainingTexts, made_before, train_classifier
-from seqcli.tasks.initial_model import InitialModel
-from seqcli.tasks.language.data import TokenizerChoice
-from seqcli.tasks.outputs import drafts
-from seqcli.tasks.trained import EXAMPLES, Trained
+from seqcli.tasks.initial_weights import InitialModel
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
+from seqcli.tasks.train_each import EXAMPLES, Output, Trained, train_each
 from seqcli.tasks.training_options import TrainingOptions
 from seqcli.training import config
 from seqcli.training.config import Request
+
+_SHOWN = 12  # maximum number of labels shown
 
 
 def train_classifiers(
@@ -73,26 +73,33 @@ def train_classifiers(
     options.check_processes(len(requests) * runs, cure="give one --arch and no --runs, or do not use torchrun")
     for each in (files, valid) if valid else (files,):
         each.check()
-    seed = options.given_seed or 0
-    folders = places(output, requests, runs, seed=seed)
+    models = places(output, requests, runs, seed=options.given_seed or 0)
     texts = _read(
-        files, valid, requests, folders, options=options, label_weights=label_weights, metric=metric, reporter=reporter
+        files, valid, requests, models, options=options, label_weights=label_weights, metric=metric, reporter=reporter
     )
-    several, examples = len(folders) > 1, texts.valid.first(EXAMPLES)
-    for path, trained in train_all(
-        folders,
-        texts,
-        options.choice("sentencepiece"),
-        force=options.force,
-        resume=options.resume,
-        init=init,
-        reporter=reporter,
-    ):
-        name = path.name
+
+    def train(place: Output, choice: TokenizerChoice, begun: float) -> Trained[OpenClassifier]:
+        if place.writer is None:
+            return made_before(place.path, texts, choice, place.request, reporter=reporter)
+        return train_classifier(
+            place.writer, texts, choice, place.request, resume=place.resume, init=init, reporter=reporter, begun=begun
+        )  # fmt: skip
+
+    examples = texts.valid.first(EXAMPLES)
+    for trained in train_each(
+        models, CLASSIFICATION, train, choice=options.choice("sentencepiece"), force=options.force, resume=options.resume,
+        share_tokenizer=_has_tokenizer,
+    ):  # fmt: skip
+        name = trained.path.name
         if len(archs) > 1:
-            name = trained.record["arch"] + (f"/{path.name}" if path.name.startswith("seed-") else "")
-        lines = tuple(summary.summary_lines(trained.record, valid.paths if valid else ()))
-        yield replace(trained, name=name, several=several, summary=lines, examples=examples)
+            name = trained.record["arch"] + (f"/{name}" if name.startswith("seed-") else "")
+        lines = tuple(summary_lines(trained.record, valid.paths if valid else ()))
+        yield replace(trained, name=name, several=len(models) > 1, summary=lines, examples=examples)
+
+
+def _has_tokenizer(trained: Trained[OpenClassifier]) -> bool:
+    """Whether a classifier has a tokenizer, rather than reading text."""
+    return not hasattr(catalog.load("models", trained.record["module"]), "encoder")
 
 
 def beginning_with(init: str, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
@@ -100,7 +107,7 @@ def beginning_with(init: str, options: TrainingOptions) -> list[tuple[str, Mappi
     body, UsageError if it has another architecture."""
     first = InitialModel.open(init)
     first.check(options.arch[0])
-    return [(init, first.settings_of_body()), *first.tuning(options)]
+    return [(init, first.settings_of_body()), *first.tuning(has_budget=options.has_budget)]
 
 
 def _without_effect(
@@ -152,7 +159,7 @@ def _read(
         judged.note_unknown(len(texts.labels), to="the training data", effect=JUDGED, where=where, reporter=reporter)
     else:
         texts, judged = split(texts, seed=options.given_seed or 0, reporter=reporter)
-    reporter.note(summary.texts(texts, judged))
+    reporter.note(_sizes(texts, judged))
     if files.label_map and files.label_map.unused:
         reporter.note(f"--label-map: no text has the label {listed(files.label_map.unused)}")
     weights = weights_of_labels(label_weights, texts)
@@ -172,7 +179,7 @@ def _read(
 
 def places(output: str, requests: list[Request], runs: int, *, seed: int) -> dict[Path, Request]:
     """The folder of each model: `output` for a single one, otherwise with /ARCH for several architectures and /SEED for several runs."""
-    found = {}
+    models = {}
     for request in requests:
         own = Path(output) / request.arch if len(requests) > 1 else Path(output)
         counted = (
@@ -182,33 +189,37 @@ def places(output: str, requests: list[Request], runs: int, *, seed: int) -> dic
             seeded = request if runs == 1 or counted else replace(
                 request, settings=(*request.settings, ("--runs", {"seed": seed + number}))
             )  # fmt: skip
-            found[own / f"seed-{seed + number}" if runs > 1 and not counted else own] = seeded
-    return found
+            models[own / f"seed-{seed + number}" if runs > 1 and not counted else own] = seeded
+    return models
 
 
-def train_all(
-    requests: Mapping[Path, Request], given: TrainingTexts, choice: TokenizerChoice, *,
-    force: bool, resume: bool, init: str | None, reporter: Reporter,
-) -> Iterator[tuple[Path, Trained[OpenClassifier]]]:  # fmt: skip
-    """Trains the models one after another with the tokenizer of the first. resume: continue those that are not done."""
-    begun = clock.began()
-    with drafts(requests, CLASSIFICATION, force=force, resume=resume) as places:
-        for place in places:
-            path = place.path
-            if place.draft:
-                trained = train_classifier(
-                    place.draft,
-                    given,
-                    choice,
-                    place.request,
-                    resume=place.begun,
-                    init=init,
-                    reporter=reporter,
-                    begun=begun,
-                )
-            else:
-                trained = made_before(path, given, choice, place.request, reporter=reporter)
-            yield path, trained
-            begun = time.monotonic()  # each has its own budget
-            if not hasattr(catalog.load("models", trained.record["module"]), "encoder"):
-                choice = TokenizerChoice(str(path.resolve()))
+def _sizes(training: Texts, held_out: Texts) -> str:
+    """The number of texts, in total and per label."""
+    counts = np.bincount(training.targets, minlength=len(training.labels))
+    shown = ", ".join(f"{label} {count:,}" for label, count in list(zip(training.labels, counts))[:_SHOWN])
+    more = f" and {len(counts) - _SHOWN:,} more labels" if len(counts) > _SHOWN else ""
+    return f"{len(training):,} texts ({shown}{more}); {len(held_out):,} held out"
+
+
+def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
+    """The summary. valid: the files of held-out texts, if they were not a part of the training texts."""
+    judged = record["valid"]
+    size = f"{record['data']['tokens']:,} tokens; {record['parameters']:,} parameters"
+    if "progress" in record:
+        p = record["progress"]
+        yield (
+            f"{size}, {p['step']:,} steps in {p['seconds']:.1f} s, {p['tokens'] / max(p['seconds'], 1e-9):,.0f} texts/s, "
+            f"{record['precision']}; best at step {p['best_step']:,}"
+        )
+    else:
+        yield f"{size}, {record['seconds']:.1f} s"
+    there = judged.get("held_out_texts", 0)
+    sample = f" (a sample of {there:,})" if there > judged["texts"] else ""
+    beside = record.get("baseline")  # missing in older folders
+    usual = (
+        f" (baseline: {100 * beside['accuracy']:.2f} % by always predicting {beside['majority']!r})" if beside else ""
+    )
+    yield (
+        f"on {', '.join(valid) or 'held-out texts'}: accuracy {100 * judged['accuracy']:.2f} % ({judged['texts']:,} texts{sample}), "
+        f"macro F1 {judged['macro_f1']:.4f}, loss {judged['loss']:.4f} nats{usual}"
+    )

@@ -17,6 +17,7 @@ import numpy as np
 
 from seqcli import catalog, ranges
 from seqcli.data.paths import recorded
+from seqcli.data.records import check_readable
 from seqcli.errors import UsageError
 from seqcli.files import tensor_file
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
@@ -28,20 +29,13 @@ from seqcli.ngram.level import Level, of_tensors, tensors_of
 from seqcli.ngram.merging import merged_levels
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter, drafting
-from seqcli.tasks.language import baseline
-from seqcli.tasks.language.data import (
-    Corpus,
-    TokenizerChoice,
-    check_enough,
-    check_readable,
-    learnt_vocabulary,
-    listed_words,
-    read,
-)
+from seqcli.tasks.language import evaluate
+from seqcli.tasks.language.data import Corpus, check_enough, read
 from seqcli.tasks.language.load import LANGUAGE
-from seqcli.tasks.language.summary import summary_lines
 from seqcli.tasks.language.train_counted import finished
-from seqcli.tasks.trained import Trained
+from seqcli.tasks.language.train_several import summary_lines
+from seqcli.tasks.tokenizer_choice import TokenizerChoice, learned_vocabulary, listed_words
+from seqcli.tasks.train_each import Trained
 from seqcli.tasks.training_options import TrainingOptions
 from seqcli.text import SPECIAL_IDS
 from seqcli.token_batch import count_rows
@@ -185,7 +179,7 @@ def merge_parts(
         },
     }
     if valid is not None and not valid.read_once():
-        held_out, record["data"]["held_out_fingerprint"] = baseline.counted(valid, tokenizer, threads=threads)
+        held_out, record["data"]["held_out_fingerprint"] = evaluate.token_counts(valid, tokenizer, threads=threads)
         size = tokenizer.vocab_size
         loss = unigram.cross_entropy(merged[0].count, held_out)
         record["baseline"] = {"unigram": loss, "uniform": unigram.uniform(size)}
@@ -236,7 +230,7 @@ def _united(
     for vocabulary, record, of_part, first in zip(known, records, levels, firsts, strict=True):
         learner.add_vocabulary(vocabulary, of_part[0].count[special:], first, tokens=record["data"]["stream"])
     only = listed_words(choice.limit) if choice.limit else None
-    tokenizer, notes = learnt_vocabulary(learner, choice, only=only)
+    tokenizer, notes = learned_vocabulary(learner, choice, only=only)
     for note in notes:
         reporter.note(note)
     return tokenizer, [np.append(np.arange(special), tokenizer.ids_of(each.hashes())) for each in known]

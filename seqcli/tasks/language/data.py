@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from seqcli import catalog, ranges, tokenizers
-from seqcli.data import held_out, hub, lines, records, tables
+from seqcli import catalog, ranges
+from seqcli.data import held_out, hub, lines, records
 from seqcli.data.labelled import PREFIX
 from seqcli.data.lines import Block
 from seqcli.data.paths import expanded
 from seqcli.data.record_reader import RecordReader, lines_of
-from seqcli.data.texts import Texts
 from seqcli.data.token_store import Spool, TokenStore
-from seqcli.errors import InputError, ModelError, UsageError, listed
+from seqcli.errors import InputError, listed
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
-from seqcli.interop import is_arpa
 from seqcli.metrics import unigram
-from seqcli.runs.model_folder import is_model
 from seqcli.system.clock import Deadline
 from seqcli.system.workers import ordered_map
-from seqcli.tasks.model_names import folder_of
-from seqcli.text import BOS_ID, SPECIAL_IDS
+from seqcli.tasks.tokenizer_choice import SYMBOLS, TokenizerChoice, learned_vocabulary, listed_words, tokenizer_for
+from seqcli.text import BOS_ID
 from seqcli.token_batch import TokenBatch, count_rows, pieces, rows_of
 from seqcli.tokenizers import words
 
-_SYMBOLS = "{} <s>, </s> or <unk> in the text count as spaces"
-_BYTES_READ = 16  # bytes read for each character of tokenizer training; of a larger text every k-th block is read
 UNITS = ("line", "document")
 HELD_OUT, MOST_HELD_OUT = (
     0.05,
@@ -116,21 +109,6 @@ def _noting_labels(blocks: Iterator[Block], path: str, reporter: Reporter) -> It
     yield from blocks
 
 
-@dataclass(frozen=True)
-class TokenizerChoice:
-    """The tokenizer of a new model: a kind to train on its text, or the path of an existing one; opened: the existing one, if it is already open."""
-
-    name: str = "words"
-    vocab_size: int | None = None
-    min_count: int = 1
-    limit: str | None = None  # file of the words to keep
-    algorithm: str | None = None  # of sentencepiece
-    characters: int | None = (
-        None  # maximum number of characters for training sentencepiece; None for as many as are useful
-    )
-    opened: Tokenizer | None = None
-
-
 @dataclass
 class Reading:
     """A corpus as tokens: `stream` int32 [T] with `<s>` before each row."""
@@ -175,7 +153,7 @@ def read(
     if deadline.passed:
         _note_left_out(done, reporter)
     if symbols:
-        reporter.note(_SYMBOLS.format(symbols))
+        reporter.note(SYMBOLS.format(symbols))
     return Reading(tokenizer, store.array(), store.rows)
 
 
@@ -228,58 +206,6 @@ def split(stream: np.ndarray, *, unit: str, seed: int, folder: Path) -> tuple[np
     return kept.array(), np.concatenate(others)
 
 
-def learn_tokenizer(
-    corpus: Corpus | Texts, choice: TokenizerChoice, *, reporter: Reporter = SILENT
-) -> tuple[Tokenizer, list[str]]:
-    """Trains a tokenizer on the corpus; returns it with notes for the user. reporter: receives notes on malformed
-    text, SILENT if the same text is read again."""
-    if choice.limit:
-        return _learn_listed_words(corpus.all_lines(reporter), choice, choice.limit)
-    settings: dict[str, Any] = {"vocab_size": choice.vocab_size, "min_count": choice.min_count, "unit": corpus.unit}
-    blocks, module, step = corpus.all_lines(reporter), catalog.load("tokenizers", choice.name), 1
-    if choice.name == "sentencepiece":
-        settings |= {"algorithm": choice.algorithm or "unigram", "characters": choice.characters or module.ENOUGH}
-        step = max(1, (corpus.size() or 0) // (_BYTES_READ * settings["characters"]))
-    tokenizer, notes = module.train(islice(blocks, 0, None, step), **settings)
-    return tokenizer, notes + ([f"subwords learnt from one block of text in {step}"] if step > 1 else [])
-
-
-def tokenizer_for(
-    texts: Corpus | Texts, choice: TokenizerChoice, *, encoding: str | None = None, reporter: Reporter
-) -> Tokenizer:
-    """The tokenizer, trained on texts, which are read again for it, or existing. encoding: of an ARPA file that is not UTF-8."""
-    if choice.opened is not None:
-        return choice.opened
-    if choice.name in catalog.trained_tokenizers():
-        tokenizer, notes = learn_tokenizer(texts, choice)
-        for note in notes:
-            reporter.note(note)
-        return tokenizer
-    if not os.path.exists(choice.name) and "/" not in choice.name:
-        cure = f"one of {', '.join(catalog.trained_tokenizers())}, or a tokenizer folder"
-        raise UsageError(f"unknown tokenizer {choice.name!r}", cure=cure)
-    return open_tokenizer(choice.name, encoding=encoding)
-
-
-def check_readable(paths: Sequence[str], *, text_column: str | None = None, format: str | None = None) -> None:
-    """Checks, before any work, that every file can be opened, and that columns are named only for tables."""
-    if format is not None:
-        ranges.chosen("format", format, tables.FORMATS)
-    for path in paths:
-        if hub.is_hub(path):
-            hub.check(path)
-        elif not _is_stream(path):  # reading a stream would lose its data
-            with lines.opened(path):
-                pass
-    if text_column and not any(records.has_columns(path, format) for path in paths):
-        raise UsageError(f"--text-column needs {tables.NAMED} or an hf: data set", where=listed(paths))
-
-
-def _is_stream(path: str) -> bool:
-    """A pipe or a device."""
-    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
-
-
 def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, reporter, deadline: Deadline) -> Reading:
     """Reads the text in one pass: for every block its distinct words and indices into them."""
     only = listed_words(choice.limit) if choice.limit else None  # read first, since the file may be missing
@@ -295,7 +221,7 @@ def _read_words(corpus: Corpus, choice: TokenizerChoice, *, folder, threads, rep
             reporter.progress("reading", done, size)
     if deadline.passed:
         _note_left_out(done, reporter)
-    tokenizer, notes = learnt_vocabulary(learner, choice, only=only)
+    tokenizer, notes = learned_vocabulary(learner, choice, only=only)
     for note in notes:
         reporter.note(note)
     store, file = _Rows(folder), -1
@@ -313,34 +239,6 @@ def _distinct_words(corpus: Corpus, block: Block):
     text, row_lines = corpus.lines_of(block)
     text = words.Words.normalisation.lines(text)
     return len(text), words.Distinct(text), np.zeros(0, np.int64) if row_lines is None else row_lines, block.apart
-
-
-def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice, limit: str) -> tuple[words.Words, list[str]]:
-    only, learner = listed_words(limit), words.Learner()
-    for block in blocks:
-        learner.add(words.Distinct(words.Words.normalisation.lines(block)))
-    if not learner.types:
-        raise InputError("no text to build a vocabulary from")
-    return learnt_vocabulary(learner, choice, only=only)
-
-
-def listed_words(path: str) -> words.Words:
-    """The words of a file, as a vocabulary."""
-    learner = words.Learner()
-    for block in lines.read_blocks(path):
-        learner.add(words.Distinct(words.Words.normalisation.lines(block.data)))
-    if not learner.types:
-        raise InputError("no words to limit the vocabulary to", where=path)
-    return learner.finish()
-
-
-def learnt_vocabulary(
-    learner: words.Learner, choice: TokenizerChoice, *, only: words.Words | None
-) -> tuple[words.Words, list[str]]:
-    """The vocabulary within the limits of `choice`, with notes for the user. only: words to keep, or None."""
-    tokenizer = learner.finish(size=choice.vocab_size, min_count=choice.min_count, only=only)
-    notes = [_SYMBOLS.format(learner.symbols)] if learner.symbols else []
-    return tokenizer, notes + tokenizers.lowered(choice.vocab_size, tokenizer.vocab_size)
 
 
 class _Rows:
@@ -363,38 +261,3 @@ class _Rows:
 
     def array(self) -> np.ndarray:
         return self._store.array()
-
-
-def open_tokenizer(path: str, *, encoding: str | None = None) -> Tokenizer:
-    """The tokenizer in a model folder, a tokenizer folder, an ARPA file, a SentencePiece .model file, or a folder or
-    tokenizer.json of a Hugging Face model, for a new model.
-
-    Raises ModelError for one whose special tokens have other ids than every model expects. encoding: of an ARPA file that is not UTF-8.
-    """
-    tokenizer = open_reader(path, encoding=encoding).tokenizer
-    if tokenizer.specials != SPECIAL_IDS:
-        cure = "train it with spm_train's own --unk_id 0 --bos_id 1 --eos_id 2"
-        raise ModelError(f"ids of <unk>, <s>, </s> are {tokenizer.specials}, not {SPECIAL_IDS}", where=path, cure=cure)
-    return tokenizer
-
-
-def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
-    """The tokenizer, and how its model reads records; a tokenizer without a model reads lines, or, for a Hugging Face model whose
-    line breaks are tokens, texts as they are."""
-    if is_arpa(path):
-        from seqcli.interop import arpa
-
-        read = arpa.read(Path(path), encoding=encoding)
-        return RecordReader.for_unit(read.tokenizer, read.unit)
-    folder = Path(path)
-    if not is_model(folder) and tokenizers.foreign(folder):
-        tokenizer = tokenizers.open_foreign(folder)
-        return RecordReader.for_unit(tokenizer, "line" if tokenizer.ends_rows else "document")
-    if path.endswith(".model") and folder.is_file() and (folder.parent / tokenizers.FILE).is_file():
-        folder = folder.parent  # a file inside a seqcli folder
-    elif path.endswith(".model"):
-        return RecordReader(catalog.load("tokenizers", "sentencepiece").open_file(folder))
-    if (folder / tokenizers.FILE).is_file():
-        return RecordReader(tokenizers.load(folder))
-    run = folder_of(path)
-    return RecordReader.for_unit(run.tokenizer(), run.config.get("unit", "line"))

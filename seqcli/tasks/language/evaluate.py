@@ -1,20 +1,27 @@
-"""Held-out text for language models, in parts of a few thousand tokens: lines in a seeded order, or segments of running text.
+"""Evaluates language models on files, on rows of tokens and, during training, on held-out text; baselines of the loss.
 
-A segment is read with half a window of context before it, as in the scoring of long texts.
+Held-out text is read in parts of a few thousand tokens: lines in a seeded order, or segments of running text. A segment is read with half a window of context before it, as in the scoring of long texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from seqcli.interfaces import Tokenizer
+from seqcli.data.lines import Block
+from seqcli.interfaces import OpenModel, Tokenizer
+from seqcli.metrics import unigram
 from seqcli.metrics.perplexity import Totals, characters, line_bytes
 from seqcli.ragged import joined
+from seqcli.scoring.sentences import score_block, score_documents
+from seqcli.system.workers import ordered_map
 from seqcli.tasks.language.data import Corpus
-from seqcli.tasks.language.load import figures_of
 from seqcli.text import EOS_ID
 from seqcli.token_batch import TokenBatch, in_parts, row_sums
 
@@ -151,3 +158,69 @@ def _line_characters(lines: bytes) -> np.ndarray:
     """The code points of every line, including its line end: int64 [B]."""
     data = np.frombuffer(lines, np.uint8)
     return np.diff(np.cumsum((data & 0xC0) != 0x80)[data == 0x0A], prepend=0)
+
+
+def evaluate_text(opened: OpenModel, corpus: Corpus) -> Totals:
+    """Totals of a corpus under a model, in the model's unit."""
+    totals = Totals()
+    for blocks in corpus.files():
+        if corpus.unit == "document":
+            for _, sums in score_documents(lambda block: [opened], blocks):
+                totals += sums[opened.name].totals
+        else:
+            for block in blocks:
+                totals += score_block(opened, block).totals
+    return totals
+
+
+def evaluate_stream(opened: OpenModel, stream: np.ndarray) -> Totals:
+    """Totals of rows of tokens (int32 [T], `<s>` before each) under a model, in bytes and characters of their text."""
+    batch = TokenBatch.of_stream(stream)
+    log_prob = opened.model.score(batch).log_prob
+    text = opened.tokenizer.decode(batch.tokens.tolist()) + "\n" * opened.ends
+    return Totals.of(
+        batch.tokens, log_prob, sentences=len(batch.lengths), bytes=len(text.encode()), characters=len(text)
+    )
+
+
+def figures_of(totals: Totals) -> dict[str, float | None]:
+    """Figures for a JSON file, with None for infinity and NaN."""
+    figures = {
+        "sentences": totals.sentences,
+        "tokens": totals.tokens,
+        "unknown": totals.unknown,
+        "log_prob": totals.log_prob,
+        "perplexity": totals.perplexity,
+        "perplexity_known": totals.perplexity_known,
+        "bits_per_byte": totals.bits_per_byte,
+        "bits_per_character": totals.bits_per_character,
+    }
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def baseline(stream: np.ndarray, held_out: np.ndarray, *, size: int) -> dict[str, float]:
+    """The loss, in nats per held-out token, of the unigram model of the training text and of the uniform distribution over `size` tokens.
+
+    stream: the training text, int32 [T]; held_out: counts of each token in the held-out text, int64 [V].
+    """
+    return {"unigram": unigram.cross_entropy(unigram.counts(stream, size), held_out), "uniform": unigram.uniform(size)}
+
+
+def token_counts(valid: Corpus, tokenizer: Tokenizer, *, threads: int | None) -> tuple[np.ndarray, str]:
+    """The count of each token in files of held-out text, int64 [V], and the fingerprint of their text."""
+    checksum = 0
+
+    def blocks() -> Iterator[Block]:
+        nonlocal checksum
+        for block in chain.from_iterable(valid.files()):
+            checksum = zlib.crc32(block.data, checksum)
+            yield block
+
+    counts = np.zeros(tokenizer.vocab_size, np.int64)
+    for part in ordered_map(partial(_block_counts, tokenizer, valid.unit), blocks(), workers=threads):
+        counts += part
+    return counts, f"{checksum:08x}"
+
+
+def _block_counts(tokenizer: Tokenizer, unit: str, block: Block) -> np.ndarray:
+    return unigram.counts(tokenizer.encode(block.data, unit=unit).tokens, tokenizer.vocab_size)

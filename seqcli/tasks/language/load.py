@@ -1,8 +1,7 @@
-"""Opens language models from folders or ARPA files, and evaluates them on a corpus."""
+"""Opens language models from folders or ARPA files."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, count
@@ -10,20 +9,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from seqcli.data.files import unpacked_name
 from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.interop import ARPA_SUFFIXES, is_arpa
 from seqcli.interop.huggingface.hub import revision
-from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.ngram.table import Table
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.scoring.sentences import score_block, score_documents
-from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.model_names import is_network, opened
-from seqcli.token_batch import TokenBatch
 
 LANGUAGE = "language"
 
@@ -88,41 +81,3 @@ def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _stem(path: str) -> str:
     name = unpacked_name(os.path.basename(os.path.realpath(path)))
     return (Path(name).stem if name.lower().endswith((*ARPA_SUFFIXES, ".model")) else name) or "model"
-
-
-def evaluate_text(opened: OpenModel, corpus: Corpus) -> Totals:
-    """Totals of a corpus under a model, in the model's unit."""
-    totals = Totals()
-    for blocks in corpus.files():
-        if corpus.unit == "document":
-            for _, sums in score_documents(lambda block: [opened], blocks):
-                totals += sums[opened.name].totals
-        else:
-            for block in blocks:
-                totals += score_block(opened, block).totals
-    return totals
-
-
-def judge(opened: OpenModel, stream: np.ndarray) -> Totals:
-    """Totals of rows of tokens (int32 [T], `<s>` before each) under a model, in bytes and characters of their text."""
-    batch = TokenBatch.of_stream(stream)
-    log_prob = opened.model.score(batch).log_prob
-    text = opened.tokenizer.decode(batch.tokens.tolist()) + "\n" * opened.ends
-    return Totals.of(
-        batch.tokens, log_prob, sentences=len(batch.lengths), bytes=len(text.encode()), characters=len(text)
-    )
-
-
-def figures_of(totals: Totals) -> dict[str, float | None]:
-    """Figures for a JSON file, with None for infinity and NaN."""
-    figures = {
-        "sentences": totals.sentences,
-        "tokens": totals.tokens,
-        "unknown": totals.unknown,
-        "log_prob": totals.log_prob,
-        "perplexity": totals.perplexity,
-        "perplexity_known": totals.perplexity_known,
-        "bits_per_byte": totals.bits_per_byte,
-        "bits_per_character": totals.bits_per_character,
-    }
-    return {name: value if math.isfinite(value) else None for name, value in figures.items()}

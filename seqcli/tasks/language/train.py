@@ -20,13 +20,14 @@ from seqcli.errors import UsageError
 from seqcli.interfaces import OpenModel, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
 from seqcli.runs.model_writer import ModelWriter
-from seqcli.tasks import initial_embeddings
-from seqcli.tasks.initial_model import InitialModel
-from seqcli.tasks.language import baseline
-from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
+from seqcli.tasks import initial_weights
+from seqcli.tasks.initial_weights import InitialModel
+from seqcli.tasks.language import evaluate
+from seqcli.tasks.language.data import Corpus, check_enough, read, split
 from seqcli.tasks.language.evaluate import of_corpus, of_stream
 from seqcli.tasks.language.load import LANGUAGE, open_model
-from seqcli.tasks.trained import Trained
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
+from seqcli.tasks.train_each import Trained
 from seqcli.text import BOS_ID
 from seqcli.token_batch import count_rows
 from seqcli.training.config import Plan, Request, settings_of
@@ -84,7 +85,7 @@ def train_network(
             "training": asdict(plan),
             "unit": corpus.unit,
             "vocab_size": vocab_size,
-            **initial_embeddings.record(request),
+            **initial_weights.record(request),
             **({"ends_documents": True} if first and first.run.config.get("ends_documents") else {}),
             "init": first.name if first else None,
             "init_weights": first.run.weights_checksum if first else None,
@@ -95,14 +96,12 @@ def train_network(
                 "held_out_fingerprint": fingerprint(held_out.tokens),
                 **({"blocks": deadline.read} if deadline.passed else {}),
             },
-            "baseline": baseline.beside(stream, unigram.counts(held_out.tokens, vocab_size), size=vocab_size),
+            "baseline": evaluate.baseline(stream, unigram.counts(held_out.tokens, vocab_size), size=vocab_size),
         },
         tokenizer=tokenizer,
         card=_card,
         outputs=vocab_size,
-        begin=initial_embeddings.beginning(
-            request, [tokenizer], reporter=reporter, first=first.into if first else None
-        ),
+        initialise=initial_weights.initialiser(request, [tokenizer], weights=first.into if first else None, reporter=reporter),
         bytes_per_token=_bytes_per_token(stream, tokenizer),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)

@@ -23,10 +23,12 @@ from seqcli.ngram.quantised import quantised
 from seqcli.ngram.table import Table
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter
-from seqcli.tasks.language import baseline
-from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_enough, read, split
-from seqcli.tasks.language.load import LANGUAGE, evaluate_text, figures_of, judge, open_model, table_of
-from seqcli.tasks.trained import Trained
+from seqcli.tasks.language import evaluate
+from seqcli.tasks.language.data import Corpus, check_enough, read, split
+from seqcli.tasks.language.evaluate import evaluate_stream, evaluate_text, figures_of
+from seqcli.tasks.language.load import LANGUAGE, open_model, table_of
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
+from seqcli.tasks.train_each import Trained
 from seqcli.token_batch import count_rows
 from seqcli.training import resuming
 
@@ -90,7 +92,7 @@ def finished(
     if valid is not None:
         record["valid"] = figures_of(evaluate_text(opened, valid))
     elif held_out is not None:
-        record["valid"] = figures_of(judge(opened, held_out))
+        record["valid"] = figures_of(evaluate_stream(opened, held_out))
     reporter.progress("saving", 1, 1)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
     draft.save(
@@ -156,11 +158,11 @@ def _prepared(
     if held_out is not None:
         counts, of_held_out = unigram.counts(held_out, tokenizer.vocab_size), resuming.fingerprint(held_out)
     elif valid is not None and not valid.read_once():
-        counts, of_held_out = baseline.counted(valid, tokenizer, threads=threads)
+        counts, of_held_out = evaluate.token_counts(valid, tokenizer, threads=threads)
     else:
         return _Text(tokenizer, stream, held_out, record)
     record["data"]["held_out_fingerprint"] = of_held_out
-    record["baseline"] = baseline.beside(stream, counts, size=tokenizer.vocab_size)
+    record["baseline"] = evaluate.baseline(stream, counts, size=tokenizer.vocab_size)
     return _Text(tokenizer, stream, held_out, record)
 
 

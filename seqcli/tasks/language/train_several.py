@@ -1,4 +1,4 @@
-"""Trains several architectures with the same tokenizer, held-out part and budget, each into its own folder.
+"""Implements `seqcli train lm`: one or several architectures, with the same tokenizer, held-out part and budget.
 
 The first one trains the tokenizer, and the others open it from its folder; the held-out part depends on the text and the seed. A single
 architecture is trained as usual: an n-gram model is then counted on all of the text.
@@ -7,26 +7,24 @@ architecture is trained as usual: an n-gram model is then counted on all of the 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from seqcli import catalog, ranges
+from seqcli.data.records import check_readable
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, OpenModel, Reporter
 from seqcli.ngram.arena import default_memory
-from seqcli.system import clock
-from seqcli.tasks.initial_model import InitialModel
-from seqcli.tasks.language.data import Corpus, TokenizerChoice, check_readable
+from seqcli.tasks.initial_weights import InitialModel
+from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.load import LANGUAGE
-from seqcli.tasks.language.summary import summary_lines
 from seqcli.tasks.language.train import train_network
 from seqcli.tasks.language.train_counted import counted_before, train_counted
-from seqcli.tasks.outputs import drafts
-from seqcli.tasks.trained import Trained
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
+from seqcli.tasks.train_each import Output, Trained, folders, train_each
 from seqcli.tasks.training_options import TrainingOptions
-from seqcli.training.config import Request, kinds_of, settings_of
+from seqcli.training.config import kinds_of, settings_of
 
 
 def train_language_models(
@@ -48,14 +46,8 @@ def train_language_models(
     order, prune, quantize, memory (bytes): of n-gram models; objective: what a Transformer predicts; init: a language model that
     provides the initial weights and the tokenizer. Raises UsageError for options that cannot be combined.
     """
-    training, counted = (
-        options.trains(LANGUAGE),
-        {
-            "order": order,
-            "prune": None if prune is None else list(prune),
-            "quantize": quantize,
-        },
-    )
+    training = options.trains(LANGUAGE)
+    counted = {"order": order, "prune": None if prune is None else list(prune), "quantize": quantize}
     for_networks = {**options.budget, "tensorboard": options.tensorboard or None, "init": init}
     without_effect = {
         **({} if options.counts(LANGUAGE) else {**counted, "memory": memory}),
@@ -81,25 +73,35 @@ def train_language_models(
         options.without(reporter, "device", "precision", "batch_tokens", reason="an n-gram model is counted")
         if options.given_seed is not None:
             reporter.note("--seed has no effect: an n-gram model is counted")
-    requests = options.requests(
-        LANGUAGE, given, shared=InitialModel.open(init).shared(LANGUAGE, options) if init else []
-    )
+    shared = InitialModel.open(init).shared(LANGUAGE, options.arch[0], has_budget=options.has_budget) if init else []
+    requests = options.requests(LANGUAGE, given, shared=shared)
     options.check_processes(len(requests))
-    several = len(requests) > 1
-    places = {Path(output) / request.arch if several else Path(output): request for request in requests}
-    for trained in train_several(
-        places,
-        corpus,
-        options.choice("words"),
-        valid=valid,
-        memory=memory or default_memory(),
-        force=options.force,
-        resume=options.resume,
-        init=init,
-        reporter=reporter,
-    ):
+    if len(requests) > 1 and (once := corpus.read_once()):
+        what = "a pipe can be read only once, but several models read the text several times"
+        raise InputError(what, where=once, cure="save it to a file first")
+    seeds = [settings_of(request)[2].seed for request in requests if not catalog.is_counted(LANGUAGE, request.arch)]
+    holding_out, limit = seeds[0] if seeds and valid is None else None, memory or default_memory()
+
+    def train(place: Output, choice: TokenizerChoice, begun: float) -> Trained[OpenModel]:
+        request = place.request
+        if not catalog.is_counted(LANGUAGE, request.arch):
+            assert place.writer is not None, "a network is trained further"
+            return train_network(
+                place.writer, corpus, choice, request, valid=valid, resume=place.resume, init=init, reporter=reporter, begun=begun
+            )  # fmt: skip
+        common: dict[str, Any] = {
+            "valid": valid, "holding_out": holding_out, "threads": request.threads, "reporter": reporter,
+        }  # fmt: skip
+        config = settings_of(request)[1]
+        if place.writer is None:
+            return counted_before(place.path, corpus, choice, config, **common)
+        return train_counted(place.writer, corpus, choice, config, arch=request.arch, memory=limit, **common)
+
+    for trained in train_each(
+        folders(output, requests), LANGUAGE, train, choice=options.choice("words"), force=options.force, resume=options.resume
+    ):  # fmt: skip
         lines = tuple(summary_lines(trained.record, valid.paths if valid else ()))
-        yield replace(trained, name=trained.opened.arch, several=several, summary=lines)
+        yield replace(trained, name=trained.opened.arch, several=len(requests) > 1, summary=lines)
 
 
 def _has_objective(archs: Sequence[str]) -> bool:
@@ -108,45 +110,49 @@ def _has_objective(archs: Sequence[str]) -> bool:
     return any(field.name == "objective" for kind in kinds for field in dataclasses.fields(kind))
 
 
-def train_several(
-    places: Mapping[Path, Request], corpus: Corpus, choice: TokenizerChoice, *,
-    valid: Corpus | None, memory: int, force: bool = False, resume: bool = False, init: str | None = None, reporter: Reporter,
-) -> Iterator[Trained[OpenModel]]:  # fmt: skip
-    """Trains the models one after another, each into its folder. resume: continue those that are not done."""
-    if len(places) > 1 and (once := corpus.read_once()):
-        cure = "save it to a file first"
-        raise InputError(
-            "a pipe can be read only once, but several models read the text several times", where=once, cure=cure
+def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
+    """The summary. valid: the files of held-out text, if it was not a part of the training text."""
+    judged = record.get("valid")
+    size = f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens"
+    if "ngrams" in record:
+        grams = ", ".join(f"{count:,}" for count in record["ngrams"])
+        yield f"{size}; n-grams of order 1 to {len(record['ngrams'])}: {grams}; {record['seconds']:.1f} s"
+    elif "progress" not in record:
+        yield f"{size}; {record['parameters']:,} parameters; {record['seconds']:.1f} s"
+    else:
+        p = record["progress"]
+        yield (
+            f"{size}; {record['parameters']:,} parameters, {p['step']:,} steps in {p['seconds']:.1f} s, "
+            f"{p['tokens'] / max(p['seconds'], 1e-9):,.0f} tokens/s, {record['precision']}"
         )
-    seeds = [
-        settings_of(request)[2].seed for request in places.values() if not catalog.is_counted(LANGUAGE, request.arch)
-    ]
-    begun = clock.began()
-    with drafts(places, LANGUAGE, force=force, resume=resume) as drafted:
-        for place in drafted:
-            holding_out, threads = seeds[0] if seeds and valid is None else None, place.request.threads
-            if not place.draft:
-                trained = counted_before(
-                    place.path, corpus, choice, settings_of(place.request)[1], valid=valid, holding_out=holding_out,
-                    threads=threads, reporter=reporter,
-                )  # fmt: skip
-            elif catalog.is_counted(LANGUAGE, place.request.arch):
-                trained = train_counted(
-                    place.draft, corpus, choice, settings_of(place.request)[1], arch=place.request.arch, memory=memory, valid=valid,
-                    holding_out=holding_out, threads=threads, reporter=reporter,
-                )  # fmt: skip
-            else:
-                trained = train_network(
-                    place.draft,
-                    corpus,
-                    choice,
-                    place.request,
-                    valid=valid,
-                    resume=place.begun,
-                    init=init,
-                    reporter=reporter,
-                    begun=begun,
-                )
-            yield trained
-            begun = time.monotonic()  # each has its own budget
-            choice = TokenizerChoice(str(place.path.resolve()))
+        yield f"best held-out loss {p['best']:.4f} nats per token, at step {p['best_step']:,}"
+    if judged:
+        perplexity, known, bits = (_shown(judged[name]) for name in ("perplexity", "perplexity_known", "bits_per_byte"))
+        unknown = f"{judged['unknown']:,} unknown ({known} on the known ones)" if judged["unknown"] else "none unknown"
+        in_windows = f" (in windows of {judged['window']:,})" if "window" in judged else ""
+        pseudo = "pseudo-" if record["settings"].get("objective") == "masked" else ""
+        yield (
+            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: {pseudo}perplexity {perplexity} on {judged['tokens']:,} "
+            f"tokens{_sample(judged)}, {unknown}; {bits} bits per byte"
+        )
+    if "baseline" in record:
+        losses = " and ".join(f"{name} {nats:.4f}" for name, nats in record["baseline"].items())
+        yield f"baselines of the held-out loss: {losses} nats per token"
+
+
+def _sample(judged: dict[str, Any]) -> str:
+    """The size of the held-out text, if there was no time to evaluate all of it."""
+    there = judged.get("held_out_tokens", 0)
+    return f" (a sample of {there:,})" if there > judged["tokens"] else ""
+
+
+def _shown(figure: float | None) -> str:
+    return "none" if figure is None else f"{figure:.4f}" if figure < 10 else f"{figure:.4g}"
+
+
+def speed(record: Mapping[str, Any]) -> float:
+    """Tokens per second of a training, over all its passes."""
+    read, seconds = (record["progress"][name] for name in ("tokens", "seconds")) if "progress" in record else (
+        record["data"]["tokens"], record["seconds"]
+    )  # fmt: skip
+    return read / max(seconds, 1e-9)

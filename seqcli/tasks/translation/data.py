@@ -10,10 +10,10 @@ import numpy as np
 from seqcli.data import held_out
 from seqcli.data.pairs import Pairs, read_lines, read_tables
 from seqcli.data.paths import expanded
+from seqcli.data.records import check_readable
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.system.clock import Deadline
-from seqcli.tasks.language.data import check_readable
 from seqcli.token_batch import TokenBatch
 
 HELD_OUT, MOST_HELD_OUT = 0.05, 1000  # share and maximum number of the pairs, if no validation pairs are given

@@ -15,11 +15,11 @@ from seqcli.errors import InputError
 from seqcli.interfaces import OpenTranslator, Reporter, Tokenizer
 from seqcli.metrics import signature, unigram
 from seqcli.runs.model_writer import ModelWriter
-from seqcli.tasks import initial_embeddings
-from seqcli.tasks.initial_model import InitialModel
-from seqcli.tasks.language import baseline
-from seqcli.tasks.language.data import TokenizerChoice, tokenizer_for
-from seqcli.tasks.trained import Trained
+from seqcli.tasks import initial_weights
+from seqcli.tasks.initial_weights import InitialModel
+from seqcli.tasks.language import evaluate
+from seqcli.tasks.tokenizer_choice import TokenizerChoice, tokenizer_for
+from seqcli.tasks.train_each import Trained
 from seqcli.tasks.translation.data import Encoded
 from seqcli.tasks.translation.evaluate import HeldOut
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
@@ -90,7 +90,7 @@ def train_translator(
         "tokenizer": label,
         "training": asdict(plan),
         "metric": given.metric,
-        **initial_embeddings.record(request),
+        **initial_weights.record(request),
         "init": first.name if first else None,
         "init_weights": first.run.weights_checksum if first else None,
         "data": {
@@ -100,7 +100,7 @@ def train_translator(
             "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(given.valid),
             "held_out_fingerprint": fingerprint(given.valid.source.data, given.valid.target.data),
         },
-        "baseline": baseline.beside(
+        "baseline": evaluate.baseline(
             encoded.target.tokens, unigram.counts(judged.target.tokens, sides[1].vocab_size), size=sides[1].vocab_size
         ),
     }  # fmt: skip
@@ -110,9 +110,7 @@ def train_translator(
         batches=lambda model: Batches(
             encoded.source, encoded.target, batch_tokens=plan.batch_tokens, seed=plan.seed, changed=changed
         ),
-        begin=initial_embeddings.beginning(
-            request, sides, reporter=reporter, first=first.into if first else None
-        ),
+        initialise=initial_weights.initialiser(request, sides, weights=first.into if first else None, reporter=reporter),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
     return Trained(draft.path, open_translator(str(draft.path), name=draft.path.name), record)

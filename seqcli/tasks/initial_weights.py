@@ -1,13 +1,18 @@
-"""The model that initialises a training (`--init`): its architecture, settings, tokenizer and weights.
+"""What a training begins with: a model (`--init`: its architecture, settings, tokenizer and weights), or pretrained word vectors for the
+embeddings (`--embeddings`).
 
 From a seqcli model all settings are taken except dropout, which belongs to the training. From a Hugging Face model dropout is taken as
 well, and it is fine-tuned with a small learning rate, so as not to lose what was learned in pretraining (Devlin et al. 2019, section
 4.1).
+
+The vector of a token is that of its text, without sentencepiece's space mark, or in lower case. Vectors are scaled to the mean length
+of the network's initial embeddings, so that nothing else about the training changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -15,11 +20,12 @@ import numpy as np
 
 from seqcli import catalog
 from seqcli.errors import ModelError, UsageError
-from seqcli.interfaces import Tokenizer
+from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.model_names import folder_of, sound
-from seqcli.tasks.training_options import TrainingOptions
+from seqcli.text import SPACE_MARK, SPECIALS
 from seqcli.training import defaults
+from seqcli.training.config import Request, kinds_of
 
 _OWN = ("word_dropout", "members")  # settings of a classifier that are not taken from the model
 
@@ -34,9 +40,9 @@ class InitialModel:
     @classmethod
     def open(cls, source: str) -> InitialModel:
         """Opens the model. Raises ModelError if it is not a neural model."""
-        from seqcli.tasks.classification import foreign
+        from seqcli.tasks.classification import load
 
-        if foreign.is_classifier(source):
+        if load.is_fasttext(source):
             cure = "give a language model, or leave out --init; --embeddings takes word vectors from a .bin"
             raise ModelError("is a fastText classifier, which has no weights for a network", where=source, cure=cure)
         initial = cls(source, sound(source, lambda: folder_of(source)))
@@ -83,11 +89,11 @@ class InitialModel:
             return asdict(catalog.load("models", self.module).Config(**found))
         return {name: value for name, value in found.items() if not name.endswith("dropout")}
 
-    def shared(self, task: str, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
+    def shared(self, task: str, arch: str, *, has_budget: bool) -> list[tuple[str, Mapping[str, Any]]]:
         """Settings of another model of the same task that is initialised with its weights, and of its training. Raises UsageError if
         the architecture differs."""
-        self.check(options.arch[0])
-        return [(self.source, self.settings(task)), *self.tuning(options)]
+        self.check(arch)
+        return [(self.source, self.settings(task)), *self.tuning(has_budget=has_budget)]
 
     def settings_of_body(self) -> dict[str, Any]:
         """The settings that a classifier must share with it."""
@@ -102,12 +108,12 @@ class InitialModel:
         left_out = _OWN if self.pretrained else (*_OWN, "dropout", "weight_dropout")
         return {name: value for name, value in given.items() if name in known and name not in left_out}
 
-    def tuning(self, options: TrainingOptions) -> list[tuple[str, Mapping[str, Any]]]:
+    def tuning(self, *, has_budget: bool) -> list[tuple[str, Mapping[str, Any]]]:
         """Settings for fine-tuning a pretrained model; those given by the user take precedence."""
         if not self.pretrained:
             return []
         values = defaults.fine_tuning(self.run.config["settings"]["width"])
-        return [(defaults.FINE_TUNING, values | ({} if options.has_budget else {"epochs": defaults.EPOCHS_TUNING}))]
+        return [(defaults.FINE_TUNING, values | ({} if has_budget else {"epochs": defaults.EPOCHS_TUNING}))]
 
     def into(self, model: Any) -> None:
         """Copies all weights into a network. Raises ModelError if the shapes differ."""
@@ -152,3 +158,106 @@ def default_arch(source: str | None, *, otherwise: str) -> str:
 def default_unit(source: str | None) -> str:
     """The default unit of text."""
     return folder_of(source).expect("language").config["unit"] if source else "line"
+
+
+@dataclass(frozen=True)
+class InitialEmbeddings:
+    """source: a folder or a file of vectors; frozen: whether they are excluded from training."""
+
+    source: str
+    frozen: bool = False
+
+    def request(self, request: Request) -> Request:
+        """The request with the width of the vectors, and an untied head if the embeddings are frozen; settings given by the
+        user take precedence."""
+        from seqcli.tasks.embeddings.load import open_embeddings
+
+        if catalog.is_counted(request.task, request.arch):
+            raise UsageError(f"--embeddings has no effect with --arch {request.arch}")
+        dim = open_embeddings(self.source).vectors.dim
+        known = {field.name for kind in kinds_of(request.task, request.arch) for field in dataclasses.fields(kind)}
+        settings: dict[str, Any] = {"embedding" if "embedding" in known else "width": dim}
+        if self.frozen and "tied" in known:
+            settings["tied"] = False
+        return dataclasses.replace(request, settings=(("--embeddings", settings), *request.settings), embeddings=self)
+
+
+def initialiser(
+    request: Request, tokenizers: Sequence[Tokenizer], *, weights: Callable[[Any], None] | None, reporter: Reporter
+) -> Callable[[Any], None] | None:
+    """A function that initialises a new network: by `weights`, then with the vectors of `request`; None if there is nothing to do.
+
+    tokenizers: one, or those of source and target.
+    """
+    vectors = request.embeddings
+    if vectors is None:
+        return weights
+
+    def initialise(model: Any) -> None:
+        if weights:
+            weights(model)
+        _copy_vectors(model, tokenizers, vectors, reporter=reporter)
+
+    return initialise
+
+
+def _copy_vectors(
+    model: Any, tokenizers: Sequence[Tokenizer], initial: InitialEmbeddings, *, reporter: Reporter
+) -> None:
+    """Copies the vectors into the embeddings of a network, and reports how many tokens have one.
+
+    Raises UsageError if the widths differ or no token has a vector.
+    """
+    import torch
+
+    from seqcli.tasks.embeddings.load import open_embeddings
+
+    vectors = open_embeddings(initial.source, reporter=reporter).vectors
+    covered = 0
+    for name, table in _tables(model).items():
+        tokenizer = tokenizers[-1 if ".decoder." in f".{name}" else 0]
+        if table.weight.shape[1] != vectors.dim:
+            what = f"vectors of {vectors.dim} numbers do not fit embeddings of {table.weight.shape[1]}"
+            raise UsageError(what, where=initial.source, cure="leave the width to --embeddings")
+        pieces = tokenizer.vocabulary()
+        values, known = _vectors(vectors.of, pieces)
+        covered += int(known.sum())
+        reporter.note(
+            f"--embeddings: {int(known.sum()):,} of {len(pieces) - len(SPECIALS):,} tokens have a vector in {initial.source}"
+        )
+        with torch.no_grad():
+            own = float(table.weight.norm(dim=1).mean())
+            length = float(np.linalg.norm(values[known], axis=1).mean()) if known.any() else 1.0
+            rows = torch.from_numpy(values[known] * np.float32(own / (length or 1.0)))
+            table.weight[torch.from_numpy(np.flatnonzero(known))] = rows.to(table.weight)
+        table.weight.requires_grad_(not initial.frozen)
+    if not covered:
+        cure = "give vectors of the same language and tokens"
+        raise UsageError("has no vector of any token", where=initial.source, cure=cure)
+
+
+def record(request: Request) -> Mapping[str, Any]:
+    """The entry in the record of a training."""
+    initial = request.embeddings
+    return {"embeddings": None if initial is None else {"source": initial.source, "frozen": initial.frozen}}
+
+
+def _tables(model: Any) -> dict[str, Any]:
+    """The token embeddings by name; shared ones only once."""
+    from torch import nn
+
+    tables = {}
+    for name, part in model.named_modules():
+        if isinstance(part, nn.Embedding) and name.rpartition(".")[2] == "embedding":
+            tables[name] = part
+    return tables
+
+
+def _vectors(of: Callable, pieces: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors of tokens, float32 [V, D], and which tokens have one; special tokens do not."""
+    names = [piece.removeprefix(SPACE_MARK) or piece for piece in pieces]
+    values, known = of(names)
+    lower, has = of([name.lower() for name in names])
+    values, known = np.where(known[:, None], values, lower), known | has
+    known[: len(SPECIALS)] = False
+    return values, known
