@@ -69,8 +69,6 @@ def travelled(command: str, text: str | None) -> Journey:
     arguments = command.split() + ([text] if text else [])
     for watched in (False, True):
         journey = Journey()
-        cli.app.registered_commands.clear()
-        cli.app.registered_groups.clear()
         with (
             contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())),
             contextlib.redirect_stderr(io.StringIO()) as errors,

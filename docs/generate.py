@@ -57,8 +57,7 @@ def models(text: str) -> str:
 
 
 def _commands() -> Iterator[str]:
-    cli._register()
-    for name, command, context in _leaves(typer.main.get_command(cli.app), typer.Context):
+    for name, command, context in _leaves(cli.program(), typer.Context):
         yield f"### {name}"
         yield f"```\n{name} {' '.join(declaration.usage(command, context))}\n```"
         description, examples = declaration.parts(command.help)

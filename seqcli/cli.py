@@ -7,6 +7,7 @@ An error is one line on standard error and an exit code: 0 ok, 1 unexpected, 2 u
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
 import sys
@@ -55,25 +56,22 @@ class _InOrder(Group):
         return list(COMMANDS)
 
 
-app = typer.Typer(
-    name="seqcli",
-    cls=_InOrder,
-    help="Train, use and compare sequence models of text.",
-    no_args_is_help=True,
-    add_completion=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
-def _register(only: str | None = None) -> None:
-    """Declares the commands to typer. only: the one to import, None for all; the others are then known by name, which saves the time
-    to import them."""
+@functools.cache  # of a process that runs several commands
+def program(only: str | None = None) -> Any:
+    """All commands as typer's command. only: the one to import, None for all; the others are then known by name, which saves the
+    time to import them."""
     from seqcli.commands.declaration import Command
 
-    app.registered_commands.clear()
-    app.registered_groups.clear()
+    app = typer.Typer(
+        name="seqcli",
+        cls=_InOrder,
+        help="Train, use and compare sequence models of text.",
+        no_args_is_help=True,
+        add_completion=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_top)
     for name, short_help in COMMANDS.items():
         if only not in (None, name):
             app.command(name, short_help=short_help)(_not_imported)
@@ -83,6 +81,7 @@ def _register(only: str | None = None) -> None:
             app.add_typer(module.app, name=name, short_help=short_help)
         else:
             app.command(name, cls=Command, short_help=short_help)(getattr(module, name))
+    return typer.main.get_command(app)
 
 
 def _not_imported() -> None:
@@ -97,7 +96,6 @@ def _needed(arguments: list[str]) -> str | None:
     return first if first in COMMANDS else ""
 
 
-@app.callback()
 def _top(
     version: bool = typer.Option(False, "--version", help="Show the versions of seqcli, Python, PyTorch and CUDA."),
 ) -> None:
@@ -158,8 +156,7 @@ def _run(arguments: list[str]) -> int:
             _print_version()
             sys.stdout.flush()
             return 0
-        _register(_needed(arguments))
-        result = app(args=arguments, prog_name="seqcli", standalone_mode=False)
+        result = program(_needed(arguments))(args=arguments, prog_name="seqcli", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -209,8 +206,7 @@ def _guessed(error: typer.TyperException, arguments: list[str]) -> UsageError | 
         return None
     from seqcli.commands import guesses
 
-    _register()  # all, as another may have the option
-    elsewhere = {path: _options(command, context) for path, command in _leaves(typer.main.get_command(app), "seqcli")}
+    elsewhere = {path: _options(command, context) for path, command in _leaves(program(), "seqcli")}
     known = _options(context.command, context)
     return guesses.option(name, arguments, known=known, of=context.command_path, elsewhere=elsewhere)
 

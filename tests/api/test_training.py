@@ -83,7 +83,7 @@ def test_an_interrupt_saves_and_the_training_resumes(corpus, tmp_path):
         if "loss" in progress.what:
             os.kill(os.getpid(), signal.SIGINT)
 
-    options = {"arch": "rnn", "steps": 400, "settings": TINY, "threads": 1}
+    options = {"arch": "rnn", "steps": 60, "settings": TINY, "threads": 1}
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         seqcli.train_lm(corpus, tmp_path / "m", progress=interrupt, **options)

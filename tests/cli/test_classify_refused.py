@@ -154,7 +154,7 @@ def test_what_is_counted_needs_no_torch(environment, places, texts, tmp_path, ar
         f"runs = [['classify', 'a', '-m', {str(places(arch))!r}], ['classify', 'a', '-m', {str(places(arch))!r}, '--explain', '--json'],\n"
         f"    ['classify', '--evaluate', '-i', {str(texts)!r}, '-m', {str(places(arch))!r}],\n"
         f"    ['train', 'classifier', {str(texts)!r}, '-o', 'new', '--arch', {arch!r}, '--preset', 'tiny', '-q', '--threads', '1']]\n"
-        "codes = [cli.run(run) for run in runs if not (cli.app.registered_commands.clear() or cli.app.registered_groups.clear())]\n"
+        "codes = [cli.run(run) for run in runs]\n"
         "print('codes', codes, *sorted(set(sys.modules) & {'torch', 'rich', 'sentencepiece', 'pyarrow', 'datasets', 'matplotlib'}), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)

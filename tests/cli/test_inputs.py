@@ -19,11 +19,8 @@ FORMATS = ("tsv", "csv", "jsonl", "json", "parquet", "ndjson")
 
 def commands() -> list[tuple[str, typer.core.TyperCommand]]:
     """All commands with the words that call them."""
-    cli.app.registered_commands.clear()
-    cli.app.registered_groups.clear()
-    cli._register()
     found = []
-    for name, command in typer.main.get_command(cli.app).commands.items():
+    for name, command in cli.program().commands.items():
         if hasattr(command, "commands"):
             found += [(f"{name} {sub}", each) for sub, each in command.commands.items()]
         else:

@@ -284,7 +284,7 @@ SOURCES = ["I am taking pictures now.", "", "I gave my sister a box.", "한글 \
 def test_a_network_says_the_same_whatever_the_batch(here, translator, tmp_path):
     stdin = "".join(line + "\n" for line in SOURCES).encode()
     for how in ([], ["--n-best", 3, "--no-repeat-ngram", 2], ["--num-samples", 2, "--top-k", 9], ["--prefix", "저는"]):
-        ask = ["translate", "-m", translator, "--json", "--threads", 1, *how]
+        ask = ["translate", "-m", translator, "--json", "--threads", 1, "--max-length-ratio", 1, *how]
         (rows, alone) = (
             [json.loads(line) for line in here(*ask, *more, stdin=stdin).out.splitlines()]
             for more in ([], ["--batch-tokens", 1])

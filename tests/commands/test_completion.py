@@ -4,17 +4,15 @@ import os
 import shutil
 
 import pytest
-import typer
 from typer._completion_classes import BashComplete
 
 from seqcli import cli
 
 
 @pytest.fixture
-def completed(here):
+def completed():
     """`completed("train lm --arch", "l")`: the values that begin with `l`."""
-    here("help")  # registers the commands
-    command = typer.main.get_command(cli.app)
+    command = cli.program()
 
     def complete(line: str, begun: str = "") -> list[str]:
         return [

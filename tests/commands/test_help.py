@@ -22,10 +22,7 @@ PAIRS = [("the cat sleeps", "고양이가 잔다"), ("the dog saw the cat", "개
 
 def _commands() -> dict[str, typer.core.TyperCommand]:
     """Every command that has no commands of its own, by its whole name."""
-    cli.app.registered_commands.clear()
-    cli.app.registered_groups.clear()
-    cli._register()
-    found, waiting = {}, [("seqcli", typer.main.get_command(cli.app))]
+    found, waiting = {}, [("seqcli", cli.program())]
     for name, command in waiting:
         if hasattr(command, "commands"):
             waiting += [(f"{name} {part}", each) for part, each in command.commands.items()]

@@ -1,13 +1,10 @@
 """`seqcli tokenize` as a script sees it: rows, streams, exit codes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import seqcli
 from seqcli import catalog, tokenizers
 from seqcli.commands.tokenize.escapes import escaped, unescaped
 from seqcli.text import nfc
@@ -28,26 +25,29 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def tokenize(folder: Path, *arguments: str, text: str = "", code: int = 0) -> str:
-    """Standard output; of a failure, standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "seqcli", "tokenize", *arguments],
-        input=text.encode(), capture_output=True, cwd=folder, env={"PYTHONPATH": str(Path(seqcli.__file__).parents[1])},
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr.decode()
-    return (done.stderr if code else done.stdout).decode()
+@pytest.fixture
+def tokenize(folder, here, monkeypatch):
+    """`tokenize("-m", "words", "a text")` in that folder: standard output; of a failure, standard error."""
+    monkeypatch.chdir(folder)
+
+    def run(*arguments: str, text: str = "", code: int = 0) -> str:
+        done = here("tokenize", *arguments, stdin=text.encode())
+        assert done.code == code, done.err
+        return done.err if code else done.out
+
+    return run
 
 
 @pytest.mark.parametrize("name", ["characters", "bytes", "sentencepiece", "bpe"])
 @pytest.mark.parametrize("form", [[], ["--ids"]])
-def test_tokenized_and_decoded_is_the_text(folder, name, form):
+def test_tokenized_and_decoded_is_the_text(tokenize, name, form):
     records = [r for r in RECORDS if name != "characters"] or ["I study  learning", "", " , !\t 나는\\ \\x20 ▁"]
     if name == "characters" and form:
         records = ["I study  learning", "", " , !"]
     text = "".join(record + "\n" for record in records)
-    pieces = tokenize(folder, "-m", name, *form, text=text)
+    pieces = tokenize("-m", name, *form, text=text)
     assert pieces.count("\n") == len(records)
-    assert tokenize(folder, "-m", name, "--decode", *form, text=pieces) == nfc(text)
+    assert tokenize("-m", name, "--decode", *form, text=pieces) == nfc(text)
 
 
 def test_pieces_of_any_text_survive_escaping():
@@ -55,39 +55,33 @@ def test_pieces_of_any_text_survive_escaping():
         assert unescaped(escaped(piece)) == piece and " " not in escaped(piece) and "\n" not in escaped(piece)
 
 
-def test_what_a_row_can_be(folder):
+def test_what_a_row_can_be(tokenize):
     text = "I e\u0301t\u00e9 zzz"
-    assert tokenize(folder, "-m", "words", text) == "I e\u0301t\u00e9 zzz\n".replace("e\u0301", "é")
-    ids = json.loads(tokenize(folder, "-m", "words", "--ids", "--json", text))
+    assert tokenize("-m", "words", text) == "I e\u0301t\u00e9 zzz\n".replace("e\u0301", "é")
+    ids = json.loads(tokenize("-m", "words", "--ids", "--json", text))
     assert ids == {"line": 1, "text": text, "ids": [ids["ids"][0], ids["ids"][1], 0]}
-    assert tokenize(folder, "-m", "words", "--count", text, "") == "3\n0\n"
-    offsets = json.loads(tokenize(folder, "-m", "words", "--offsets", text))
+    assert tokenize("-m", "words", "--count", text, "") == "3\n0\n"
+    offsets = json.loads(tokenize("-m", "words", "--offsets", text))
     assert [(p["piece"], p["id"], text[p["start"] : p["end"]]) for p in offsets["pieces"]] == [
         ("I", ids["ids"][0], "I"), ("été", ids["ids"][1], "e\u0301t\u00e9"), ("zzz", 0, "zzz"),
     ]  # fmt: skip
-    vocabulary = tokenize(folder, "-m", "words", "--vocab", "--header").split("\n")
+    vocabulary = tokenize("-m", "words", "--vocab", "--header").split("\n")
     assert vocabulary[:4] == ["id\tpiece", "0\t<unk>", "1\t<s>", "2\t</s>"]
 
 
-def test_other_segmentations(folder):
-    rows = tokenize(folder, "-m", "sentencepiece/tokenizer.model", "--n-best", "2", *["I study machines"] * 2).split(
-        "\n"
-    )
+def test_other_segmentations(tokenize):
+    rows = tokenize("-m", "sentencepiece/tokenizer.model", "--n-best", "2", *["I study machines"] * 2).split("\n")
     assert [row.split("\t")[:2] for row in rows[:-1]] == [[line, rank] for line in "12" for rank in "12"]
-    drawn = tokenize(folder, "-m", "sentencepiece", "--sample", "0.1", "--seed", "7", *["I study machines"] * 9)
+    drawn = tokenize("-m", "sentencepiece", "--sample", "0.1", "--seed", "7", *["I study machines"] * 9)
     assert len(set(drawn.split("\n")[:-1])) > 1
-    assert drawn == tokenize(folder, "-m", "sentencepiece", "--sample", "0.1", "--seed", "7", *["I study machines"] * 9)
-    assert "no alternative segmentations" in tokenize(folder, "-m", "bpe", "--n-best", "3", "I", code=2)
+    assert drawn == tokenize("-m", "sentencepiece", "--sample", "0.1", "--seed", "7", *["I study machines"] * 9)
+    assert "no alternative segmentations" in tokenize("-m", "bpe", "--n-best", "3", "I", code=2)
 
 
-def test_statistics_stand_side_by_side(folder):
+def test_statistics_stand_side_by_side(tokenize):
     models = ("words", "bytes", "bpe", "words")
-    rows = [
-        json.loads(row)
-        for row in tokenize(
-            folder, *(a for m in models for a in ("-m", m)), "--stats", "--json", text="I zzz\n\nI\n"
-        ).split("\n")[:-1]
-    ]
+    asked = [part for model in models for part in ("-m", model)]
+    rows = [json.loads(row) for row in tokenize(*asked, "--stats", "--json", text="I zzz\n\nI\n").split("\n")[:-1]]
     assert [row["model"] for row in rows] == ["words", "bytes", "bpe", "words#2"]
     assert {key: rows[0][key] for key in rows[0] if key not in ("model", "vocab_size")} == {
         "records": 3, "tokens": 3, "bytes_per_token": 2.0, "tokens_per_word": 1.0, "unknown_rate": 1 / 3,
@@ -96,9 +90,9 @@ def test_statistics_stand_side_by_side(folder):
     assert rows[1]["bytes_per_token"] == 1 and rows[1]["round_trip_failures"] == rows[2]["round_trip_failures"] == 0
 
 
-def test_kept_columns_pass_through(folder):
+def test_kept_columns_pass_through(folder, tokenize):
     (folder / "rows.tsv").write_text("text\tid\nI study\t7\n\t8\n")
-    assert tokenize(folder, "-m", "words", "-i", "rows.tsv", "--keep", "id") == "7\tI study\n8\t\n"
+    assert tokenize("-m", "words", "-i", "rows.tsv", "--keep", "id") == "7\tI study\n8\t\n"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +108,7 @@ def test_kept_columns_pass_through(folder):
         (["-m", "bytes", "--sample", "inf", "a"], 2, "--sample"),
     ],
 )
-def test_errors_are_one_line(folder, arguments, code, says):
+def test_errors_are_one_line(folder, tokenize, arguments, code, says):
     (folder / "junk.model").write_bytes(b"\x80\x04N.")
-    error = tokenize(folder, *arguments, code=code)
+    error = tokenize(*arguments, code=code)
     assert error.startswith("seqcli tokenize: error: ") and error.count("\n") == 1 and says in error

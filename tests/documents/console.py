@@ -71,8 +71,6 @@ def run(command: str, environment: dict[str, str]) -> Printed:
 
 
 def _run_here(arguments: list[str]) -> Printed:
-    cli.app.registered_commands.clear()
-    cli.app.registered_groups.clear()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGPIPE)}
     with _terminal() as (screen, text), tempfile.TemporaryFile() as notes:
         with _streams(screen, screen, notes.fileno()):

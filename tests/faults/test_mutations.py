@@ -64,8 +64,6 @@ def asked(question: str, model: str, folder: Path) -> Answer:
             for stream, name in ((1, "stdout"), (2, "stderr")):
                 os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
             sys.stdout, sys.stderr = (os.fdopen(stream, "w") for stream in (1, 2))
-            cli.app.registered_commands.clear()
-            cli.app.registered_groups.clear()
             code = cli.run(arguments)
             sys.stdout.flush()
             sys.stderr.flush()

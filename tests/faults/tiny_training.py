@@ -63,8 +63,6 @@ class Training:
 
     def command(self, folder: Path, *more: object, errors: Path) -> None:
         """The same by the command line, in a copy of this process."""
-        cli.app.registered_commands.clear()
-        cli.app.registered_groups.clear()
         with open(errors, "w", encoding="utf-8") as sys.stderr:
             code = cli.run(self.arguments(folder, *more))
         raise SystemExit(code)

@@ -28,8 +28,6 @@ def module_here():
     from seqcli import cli
 
     def run(*arguments) -> int:
-        cli.app.registered_commands.clear()
-        cli.app.registered_groups.clear()
         return cli.run(list(map(str, arguments)))
 
     return run
