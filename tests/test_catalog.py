@@ -208,6 +208,29 @@ LOWER_IS_BETTER = True
 def score(logits, targets):
     return (logits.argmax(axis=1) != targets).mean()
 ''',
+    "interop/formats/comma.py": '''
+"""Vectors as a word and its numbers, separated by commas."""
+import numpy as np
+from seqcli.embeddings.vectors import WordVectors, vocabulary
+
+TOOL = "comma"
+HOLDS = "word vectors"
+SUFFIXES = (".comma",)
+KEEPS_NGRAMS = False
+
+def matches(head):
+    return head.count(b",") > 1
+
+def read(path, *, threads=None):
+    rows = [line.split(",") for line in open(path).read().splitlines()]
+    words, kept = vocabulary([row[0].encode() for row in rows])
+    return WordVectors.checked(words, np.array([row[1:] for row in rows], np.float32)[kept])
+
+def write(path, vectors):
+    with open(path, "w") as file:
+        for index, row in enumerate(vectors.vectors.tolist()):
+            print(vectors.word(index), *row, sep=",", file=file)
+''',
     "metrics/translator/length_ratio.py": '''
 """Characters of the translations per character of the references."""
 from seqcli.metrics.translator import Score
@@ -320,6 +343,20 @@ def test_a_format_of_another_tool_is_a_file(plugins, here, corpus, tmp_path):
     assert again.code == 2 and "already contains a plain JSON folder" in again.err
     assert here("convert", "m", "m.plain", "--to", "plain", "--force").code == 0
     assert "plain" in here("convert", "m", "x", "--to", "plian").err
+
+
+def test_a_format_of_word_vectors_is_a_file(plugins, here, tmp_path):
+    (tmp_path / "v.vec").write_text("2 3\ncat 1 2 3\ndog 3 2 1\n")
+    assert (
+        here("convert", "v.vec", "v.comma").code == 0
+        and (tmp_path / "v.comma").read_text() == "cat,1.0,2.0,3.0\ndog,3.0,2.0,1.0\n"
+    )
+    assert here("convert", "v.comma", "again", "--to", "glove").code == 0
+    assert (tmp_path / "again").read_text() == "cat 1.0 2.0 3.0\ndog 3.0 2.0 1.0\n"
+    assert here("convert", "v.comma", "x", "--to", "arpa").err.endswith(
+        "--to arpa applies to n-gram models; leave it out\n"
+    )
+    assert here("embed", "-m", "v.comma", "--neighbours", "cat").code == 0
 
 
 def test_a_metric_is_a_file(plugins, here, tmp_path):

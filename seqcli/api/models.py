@@ -30,8 +30,8 @@ from seqcli.decoding.translate import settings as translation_settings
 from seqcli.decoding.translate import translate
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, OpenModel, OpenScorer, OpenTranslator, Placeable
-from seqcli.interop import is_arpa
-from seqcli.interop.vectors import is_vectors
+from seqcli.interop.formats.arpa import is_arpa
+from seqcli.interop.word_vectors import is_vectors
 from seqcli.metrics import signature
 from seqcli.results.classification import Classification, Evaluation, Explanation
 from seqcli.results.embeddings import Neighbour, Similarity

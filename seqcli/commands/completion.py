@@ -65,7 +65,7 @@ def _tokenizers(context: typer.Context, begun: str) -> Iterable[str]:
 def _models(context: typer.Context, begun: str) -> Iterable[str]:
     """Sample models by name, and the folders of models beside what was begun; `NAME=` stays before them."""
     from seqcli import samples, tokenizers
-    from seqcli.interop import ARPA_SUFFIXES
+    from seqcli.interop.formats.arpa import SUFFIXES
     from seqcli.runs.model_folder import MANIFEST
 
     name, sign, path = begun.rpartition("=")
@@ -74,7 +74,7 @@ def _models(context: typer.Context, begun: str) -> Iterable[str]:
     with suppress(OSError), os.scandir(parent or ".") as entries:
         for entry in entries:
             ours = any(os.path.isfile(os.path.join(entry.path, file)) for file in (MANIFEST, tokenizers.FILE))
-            if ours or entry.name.endswith((*ARPA_SUFFIXES, ".arpa.gz", ".model")):
+            if ours or entry.name.endswith((*SUFFIXES, ".arpa.gz", ".model")):
                 found.append(os.path.join(parent, entry.name))
             elif entry.is_dir() and not entry.name.startswith("."):
                 found.append(os.path.join(parent, entry.name, ""))  # a model may be below

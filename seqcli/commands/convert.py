@@ -15,8 +15,10 @@ from seqcli.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from seqcli.runs.model_folder import ModelFolder
 
-_FOLDERS = "interop/formats"
-_VECTORS = ("word2vec-text", "word2vec-bin", "glove", "fasttext-bin")
+
+def _formats() -> list[str]:
+    """As `interop.formats.names`, without imports."""
+    return [name.replace("_", "-") for name in catalog.names("interop/formats")]
 
 
 @with_options("Model")
@@ -38,9 +40,9 @@ def convert(
     to: Annotated[
         str | None,
         typer.Option(
-            parser=choice(lambda: [*catalog.names(_FOLDERS), *_VECTORS]),
+            parser=choice(_formats),
             metavar="FORMAT",
-            help=f"Format of neural models: {catalog.listed(catalog.names(_FOLDERS))} (hf is Hugging Face); of word vectors: word2vec-text, word2vec-bin, glove or fasttext-bin.  [default: from the file name]",
+            help=f"Format to write: {catalog.listed(_formats())} (hf is Hugging Face).  [default: from the file name]",
         ),
     ] = None,
     quantize: QUANTIZE = None,
@@ -72,7 +74,8 @@ def convert(
     from seqcli import sources
     from seqcli.commands import convert_folders, convert_vectors
     from seqcli.data.files import compression
-    from seqcli.interop import arpa, formats, is_arpa
+    from seqcli.interop import formats
+    from seqcli.interop.formats import arpa
     from seqcli.report.progress import Console
     from seqcli.runs.model_writer import drafting
     from seqcli.tasks.language.load import open_model, table_of
@@ -82,23 +85,24 @@ def convert(
     reporter = Console(prefix="seqcli convert", quiet=quiet)
     given, source = source, sources.located(source, reporter=reporter)
     vectors, foreign = convert_vectors.applies(source), formats.reader(source)
-    neural = to if to in catalog.names(formats.FOLDER) else None
-    if vectors or foreign or neural:
+    holds = formats.holds(to) if to else None
+    if vectors or foreign or holds == formats.MODELS:
         if encoding:
             raise UsageError("--encoding applies to reading an ARPA file")
         if quantize:
             raise UsageError("--quantize applies to n-gram models", where=source, cure="leave it out")
-    if neural and (vectors or is_arpa(source)):
-        raise UsageError(f"--to {neural} applies to neural models", where=source, cure="leave it out")
-    if neural:
-        return convert_folders.write(source, target, to=neural, force=force, reporter=reporter)
+    reads = arpa.is_arpa(source)
+    if to:
+        others = {formats.MODELS: vectors or reads, formats.NGRAMS: vectors or foreign, formats.VECTORS: not vectors}
+        if holds and others[holds]:
+            raise UsageError(f"--to {to} applies to {holds}", where=source, cure="leave it out")
+        if holds == formats.MODELS:
+            return convert_folders.write(source, target, to=to, force=force, reporter=reporter)
     if vectors:
         return convert_vectors.convert(source, target, format=to, force=force, reporter=reporter)
-    if to:
-        raise UsageError(f"--to {to} applies to word vectors", where=source, cure="leave it out")
     if foreign:
         return convert_folders.read(source, target, given=given, force=force, reporter=reporter)
-    reads, writes = map(is_arpa, (source, target))
+    writes = arpa.is_arpa(target) or holds == formats.NGRAMS
     if quantize and writes:
         raise UsageError("--quantize applies to model folders; an ARPA file holds decimal numbers", where=target)
     if reads == writes and not quantize:

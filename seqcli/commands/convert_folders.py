@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqcli import catalog
 from seqcli.errors import UsageError
 from seqcli.interfaces import Reporter
 
@@ -42,7 +41,7 @@ def write(source: str, target: str, *, to: str, force: bool, reporter: Reporter)
     from seqcli.runs.whole_folder import drafting_folder
     from seqcli.tasks.model_names import verified_folder
 
-    format = catalog.load(formats.FOLDER, to)
+    format = formats.load(to)
     if not hasattr(format, "write"):
         raise UsageError(f"{format.TOOL} models can be read, but not written", where=f"--to {to}")
     what = f"a {format.TOOL} folder that seqcli wrote"

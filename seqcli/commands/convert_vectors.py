@@ -11,7 +11,7 @@ from seqcli.interfaces import Reporter
 
 def applies(source: str) -> bool:
     """Whether a source is a file or a folder of word vectors."""
-    from seqcli.interop.vectors import is_vectors
+    from seqcli.interop.word_vectors import is_vectors
     from seqcli.runs.model_folder import ModelFolder
     from seqcli.tasks.embeddings.load import is_of_words
 
@@ -25,7 +25,8 @@ def applies(source: str) -> bool:
 
 def convert(source: str, target: str, *, format: str | None, force: bool, reporter: Reporter) -> None:
     """Raises UsageError where nothing would be converted, or the target exists."""
-    from seqcli.interop import vectors as interop
+    from seqcli.interop import formats
+    from seqcli.interop import word_vectors as interop
     from seqcli.runs.model_writer import drafting
     from seqcli.tasks.embeddings.load import open_embeddings, save_vectors
 
@@ -46,5 +47,5 @@ def convert(source: str, target: str, *, format: str | None, force: bool, report
         with drafting(target, force=force) as draft:
             save_vectors(draft, vectors, source=Path(source).name)
     reporter.note(f"{source} -> {target}: {len(vectors):,} words x {vectors.dim} numbers")
-    if vectors.subwords is not None and format in ("word2vec-text", "word2vec-bin", "glove"):
+    if vectors.subwords is not None and format and not formats.load(format).KEEPS_NGRAMS:
         reporter.note(f"{target} has no n-grams: unknown words have no vector there; fasttext-bin keeps them")

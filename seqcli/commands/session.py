@@ -153,7 +153,7 @@ def is_encoding_of_model(source: TextInput, sources: Sequence[str]) -> bool:
     """Whether --encoding also applies to a model, which is the case for an ARPA file."""
     if not source.encoding:
         return False
-    from seqcli.interop import is_arpa
+    from seqcli.interop.formats.arpa import is_arpa
     from seqcli.tasks.language.load import named
 
     return any(is_arpa(path) for _, path in named(sources))

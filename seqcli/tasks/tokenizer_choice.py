@@ -16,7 +16,7 @@ from seqcli.data.records import check_readable
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
-from seqcli.interop import is_arpa
+from seqcli.interop.formats import arpa
 from seqcli.runs.model_folder import is_model
 from seqcli.runs.whole_folder import drafting_tokenizer
 from seqcli.tasks.model_names import folder_of
@@ -123,9 +123,7 @@ def open_tokenizer(path: str, *, encoding: str | None = None) -> Tokenizer:
 def open_reader(path: str, *, encoding: str | None = None) -> RecordReader:
     """The tokenizer, and how its model reads records; a tokenizer without a model reads lines, or, for a Hugging Face model whose
     line breaks are tokens, texts as they are."""
-    if is_arpa(path):
-        from seqcli.interop import arpa
-
+    if arpa.is_arpa(path):
         read = arpa.read(Path(path), encoding=encoding)
         return RecordReader.for_unit(read.tokenizer, read.unit)
     folder = Path(path)

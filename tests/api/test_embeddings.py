@@ -7,7 +7,7 @@ import pytest
 
 import seqcli
 from seqcli.embeddings.vectors import WordVectors, vocabulary
-from seqcli.interop import vectors as interop
+from seqcli.interop import word_vectors as interop
 
 LINES = ["the cat eats fish at home", "the dog eats meat at home", "she reads a book", "he reads a paper"] * 8
 

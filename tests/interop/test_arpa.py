@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from seqcli import decimals
 from seqcli.errors import ModelError, OutputError
-from seqcli.interop import arpa
 from seqcli.interop.arpa import source, writing
+from seqcli.interop.formats import arpa
 from seqcli.ngram import counts, kneser_ney
 from seqcli.ngram.arena import Arena
 from seqcli.text import BOS_ID, Normalisation

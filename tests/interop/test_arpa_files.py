@@ -10,7 +10,8 @@ import time
 import pytest
 
 from seqcli.errors import ModelError
-from seqcli.interop import arpa, is_arpa
+from seqcli.interop.formats import arpa
+from seqcli.interop.formats.arpa import is_arpa
 from seqcli.tasks.language.load import open_model
 
 MODEL = b"\\data\\\nngram 1=3\n\n\\1-grams:\n-1\t<unk>\n-1\ta\n-1\t</s>\n\n\\end\\\n"

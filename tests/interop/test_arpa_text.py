@@ -7,7 +7,7 @@ import pytest
 import small_arpa
 
 from seqcli import tokenizers
-from seqcli.interop import arpa
+from seqcli.interop.formats import arpa
 from seqcli.text import Normalisation
 from seqcli.tokenizers import words
 

@@ -8,7 +8,7 @@ import pytest
 from seqcli.embeddings.subwords import Subwords
 from seqcli.embeddings.vectors import WordVectors, vocabulary
 from seqcli.errors import ModelError, SeqcliError
-from seqcli.interop import vectors as interop
+from seqcli.interop import word_vectors as interop
 from seqcli.tasks.embeddings import load
 
 WORDS = ["the", "cat", "한국어", "naïve", "</s>", "-1.5"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seqcli.decoding import beam
-from seqcli.interop import arpa
+from seqcli.interop.formats import arpa
 from seqcli.models.ngram import NgramModel
 from seqcli.text import BOS_ID, EOS_ID, UNK_ID
 from seqcli.token_batch import TokenBatch

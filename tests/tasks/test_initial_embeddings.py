@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from seqcli.embeddings.vectors import WordVectors, vocabulary
-from seqcli.interop import vectors as interop
+from seqcli.interop import word_vectors as interop
 from seqcli.runs.model_folder import ModelFolder
 
 TEXT = ["the cat sleeps at home", "the dog sleeps at night", "the dog saw the cat", "the cat saw The dog"] * 6

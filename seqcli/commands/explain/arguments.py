@@ -9,8 +9,8 @@ from seqcli.commands import session
 from seqcli.commands.models import Models, Placement
 from seqcli.data.lines import Block
 from seqcli.explain.views import Explained, How
-from seqcli.interop import is_arpa
-from seqcli.interop.vectors import is_vectors
+from seqcli.interop.formats.arpa import is_arpa
+from seqcli.interop.word_vectors import is_vectors
 from seqcli.models.ngram import NgramModel
 from seqcli.tasks.classification.load import CLASSIFICATION, is_fasttext, open_classifier
 from seqcli.tasks.embeddings.load import EMBEDDINGS, open_embeddings

@@ -44,7 +44,7 @@ def info(
 
     from seqcli import sources
     from seqcli.commands.info import overview, sample_models
-    from seqcli.interop import is_arpa
+    from seqcli.interop.formats.arpa import is_arpa
     from seqcli.report.frame import Column
     from seqcli.report.output import JSON, TABLE
     from seqcli.report.progress import Console

@@ -32,12 +32,7 @@ word `\x3cs>`. In files without it words are what they are.
 Both ways, runs of whole lines are split, looked up and formatted by vector operations; besides the table, memory
 holds one run and, when reading, one order before it is sorted. Counts in the header are compared, never trusted.
 
-    source.py   lines and where they come from    header.py     what stands before the n-grams
-    lines.py    n-gram lines as numbers           spelling.py   words that ARPA cannot hold
+    source.py   lines and where they come from, and the header
+    lines.py    n-gram lines as numbers                spelling.py   words that ARPA cannot hold
     reading.py, writing.py
 """
-
-from seqcli.interop.arpa.reading import Arpa, read
-from seqcli.interop.arpa.writing import write
-
-__all__ = ["Arpa", "read", "write"]

@@ -11,9 +11,8 @@ import numpy as np
 from seqcli import ragged
 from seqcli.interfaces import Tokenizer
 from seqcli.interop.arpa import spelling
-from seqcli.interop.arpa.header import Header
 from seqcli.interop.arpa.lines import Lines
-from seqcli.interop.arpa.source import Source
+from seqcli.interop.arpa.source import Header, Source
 from seqcli.ngram.table import Table
 from seqcli.text import BOS_ID, SPECIALS
 from seqcli.tokenizers.bytes import Bytes

@@ -6,5 +6,5 @@
     losses.py       from the hidden vector to label probabilities: softmax, hierarchical softmax, one-versus-all
     classifier.py   a supervised model as a classifier
 
-Word vectors of unsupervised models are read by `interop/vectors/fasttext_bin.py`.
+Word vectors of unsupervised models are read by `interop/formats/fasttext_bin.py`.
 """

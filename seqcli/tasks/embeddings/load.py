@@ -24,7 +24,7 @@ from seqcli.embeddings.vectors import TokenVectors, WordVectors
 from seqcli.errors import ModelError, OutputError
 from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
-from seqcli.interop import vectors as foreign
+from seqcli.interop import word_vectors as foreign
 from seqcli.models import word2vec
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter, drafting

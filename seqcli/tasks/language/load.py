@@ -11,7 +11,7 @@ from typing import Any
 
 from seqcli.data.files import unpacked_name
 from seqcli.interfaces import SILENT, OpenModel, Reporter
-from seqcli.interop import ARPA_SUFFIXES, is_arpa
+from seqcli.interop.formats import arpa
 from seqcli.interop.huggingface.hub import revision
 from seqcli.models import ngram
 from seqcli.ngram.table import Table
@@ -26,9 +26,7 @@ def open_model(
 ) -> OpenModel:
     """Opens a language model from a model folder or an ARPA file; problems of the file are reported as notes.
     encoding: of an ARPA file that is not UTF-8."""
-    if is_arpa(source):
-        from seqcli.interop import arpa
-
+    if arpa.is_arpa(source):
         table, tokenizer, unit = arpa.read(Path(source), encoding=encoding, note=reporter.note)
         return OpenModel(name or _stem(source), "ngram", unit, tokenizer, ngram.NgramModel(table))
     return opened(source, LANGUAGE, lambda run, module: _of_run(run, module, name or _stem(source)))
@@ -80,4 +78,4 @@ def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _stem(path: str) -> str:
     name = unpacked_name(os.path.basename(os.path.realpath(path)))
-    return (Path(name).stem if name.lower().endswith((*ARPA_SUFFIXES, ".model")) else name) or "model"
+    return (Path(name).stem if name.lower().endswith((*arpa.SUFFIXES, ".model")) else name) or "model"

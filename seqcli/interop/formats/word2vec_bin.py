@@ -15,8 +15,12 @@ from seqcli.errors import ModelError
 from seqcli.files import regular
 from seqcli.files.atomic import replacing
 from seqcli.interop import limits
-from seqcli.interop.vectors import text
+from seqcli.interop.formats import _vector_text as text
 
+TOOL = "word2vec"
+HOLDS = "word vectors"
+SUFFIXES = (".bin",)
+KEEPS_NGRAMS = False
 _HEADER = re.compile(rb"\s*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
 _LONGEST_WORD = 1 << 16  # bytes
 
@@ -27,7 +31,7 @@ def matches(head: bytes) -> bool:
     return found is not None and not text.matches(head[found.end() :])
 
 
-def read(path: str) -> WordVectors:
+def read(path: str, *, threads: int | None = None) -> WordVectors:
     """Reads the vectors. Raises ModelError."""
     with regular.opened(path) as file:
         size = os.fstat(file.fileno()).st_size

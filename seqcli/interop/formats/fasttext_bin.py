@@ -23,6 +23,10 @@ from seqcli.interop.fasttext.file import ARGUMENTS, DICTIONARY, ENTRY
 from seqcli.text import EOS
 from seqcli.token_batch import TokenBatch
 
+TOOL = "fastText"
+HOLDS = "word vectors"
+SUFFIXES = (".bin",)
+KEEPS_NGRAMS = True
 _MATRIX = struct.Struct("<?2q")
 _AT_ONCE = 1 << 14  # number of words to process at a time
 
@@ -31,7 +35,7 @@ def matches(head: bytes) -> bool:
     return head.startswith(FASTTEXT)
 
 
-def read(path: str) -> WordVectors:
+def read(path: str, *, threads: int | None = None) -> WordVectors:
     """The composed vectors of all words, and those of n-grams, mapped into memory. Raises ModelError."""
     found = file.read(path, output=False)
     if found.quantized:

@@ -1,4 +1,4 @@
-"""Word vectors as text: a word and its numbers on each line.
+"""What formats of word vectors as text share: a word and its numbers on each line.
 
 word2vec and fastText begin with a header, the number of words and the dimension; GloVe does not. A word may contain blanks
 (GloVe's 840B has `at name@domain.com`), so the numbers of a line are counted from its end. Without a header, the dimension
@@ -42,13 +42,19 @@ def head(path: str) -> bytes:
 
 def matches(beginning: bytes) -> bool:
     """Whether a file begins with a line of a word and numbers, possibly after a header."""
+    if has_header(beginning):
+        beginning = beginning.partition(b"\n")[2]
     lines = beginning.split(b"\n")
     if len(lines) > 1:
         lines.pop()  # it may be incomplete
-    if _header(lines[0]) and len(lines) > 1:
-        lines = lines[1:]
     fields = lines[0].rstrip().split(b" ")
     return len(fields) > 1 and all(map(_is_number, fields[-min(len(fields) - 1, 3) :]))
+
+
+def has_header(beginning: bytes) -> bool:
+    """Whether the first of several lines is a header."""
+    first, _, rest = beginning.partition(b"\n")
+    return bool(rest) and _header(first) is not None
 
 
 def read(path: str, *, threads: int | None = None) -> WordVectors:
