@@ -9,6 +9,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -98,13 +102,57 @@ def forked(function: Callable, count: int) -> Iterator[tuple[list[Connection], C
         yield pipes, end
 
 
-def in_child(function: Callable[[], Result]) -> Result:
-    """Calls `function` in a child process and returns its result. Raises OutputError if the child dies."""
-    with forked(lambda _: function(), 1) as ((pipe,), end):
+def in_child(function: Callable[[], Result], *, openmp: bool = False) -> Result:
+    """Calls `function` in a child process and returns its result. Raises OutputError if the child dies.
+
+    openmp: the function uses OpenMP, and can be pickled. If PyTorch has started OpenMP threads in this process, OpenMP would crash in a
+    forked child, so a new interpreter is started instead (0.2 s).
+    """
+    fresh = openmp and _may_have_openmp_threads()
+    with _started() if fresh else forked(lambda _: function(), 1) as ((pipe,), end):
         try:
-            return ask(pipe, None)
+            return ask(pipe, function if fresh else None)
         finally:
             end()
+
+
+def _may_have_openmp_threads() -> bool:
+    """Whether PyTorch is loaded, and this process has threads that Python did not start."""
+    if "torch" not in sys.modules:
+        return False
+    try:
+        return len(os.listdir("/proc/self/task")) > threading.active_count()
+    except OSError:
+        return True
+
+
+@contextmanager
+def _started() -> Iterator[tuple[list[Connection], Callable[[], None]]]:
+    """As `forked`, with a single worker in a new interpreter, which calls the functions that it is sent."""
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    with ExitStack() as stack:
+        with signals.held():
+            ours, theirs = multiprocessing.Pipe()
+            stack.callback(ours.close)
+            command = f"from seqcli.system import workers; workers.serve({theirs.fileno()})"
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env={**os.environ, "PYTHONPATH": path},
+            )  # fmt: skip
+            theirs.close()
+
+            def end() -> None:
+                with signals.held():
+                    process.kill()
+                    process.wait()
+
+            stack.callback(end)
+        yield [ours], end
+
+
+def serve(pipe: int) -> None:
+    """The main function of the new interpreter. pipe: file descriptor of its end of the pipe."""
+    _work(lambda function: function(), Connection(pipe), [])
 
 
 def ask(pipe: Connection, item: object) -> Any:

@@ -298,21 +298,22 @@ def train(
     If the text has too few subwords, the vocabulary size is lowered. If it is too small for the text's alphabet, half of it
     is used for the most frequent characters.
     """
-    asked = VOCAB_SIZE if vocab_size is None else vocab_size
-    if asked < _LEAST:
-        raise UsageError(f"a sentencepiece vocabulary of {asked} is too small", cure=f"use {_LEAST} or more")
+    size = VOCAB_SIZE if vocab_size is None else vocab_size
+    if size < _LEAST:
+        raise UsageError(f"a sentencepiece vocabulary of {size} is too small", cure=f"use {_LEAST} or more")
     lines, step = _sample(blocks, characters)
     if not lines:
         raise InputError("no text to build a vocabulary from")
-    room, free = (asked - _LEAST) // 2, 1
+    room, free = (size - _LEAST) // 2, 1
     while free > 0:
         text, spelled = _with_alphabet("\n".join(lines), room=room)
         try:
-            model = in_child(partial(_learnt, text, vocab_size=min(asked, _MOST), algorithm=algorithm))
+            learn = partial(_learn, text, vocab_size=min(size, _MOST), algorithm=algorithm)
+            model = in_child(learn, openmp=True)
         except RuntimeError as error:
             raise InputError(f"sentencepiece cannot be trained on this text ({error})") from None
         tokenizer = SentencePiece(model)
-        free = asked - tokenizer.vocab_size if spelled else 0  # entries that the text has too few longer pieces for
+        free = size - tokenizer.vocab_size if spelled else 0  # entries that the text has too few longer pieces for
         room += free
     notes = lowered(vocab_size, tokenizer.vocab_size)
     if step > 1:
@@ -324,7 +325,7 @@ def train(
     return tokenizer, notes
 
 
-def _learnt(text: str, *, vocab_size: int, algorithm: str) -> bytes:
+def _learn(text: str, *, vocab_size: int, algorithm: str) -> bytes:
     """Trains in a child process and returns the contents of the `.model` file: the library ignores signals, and aborts its
     process if memory is exhausted."""
     model = io.BytesIO()

@@ -1,11 +1,16 @@
 """The number of threads follows the cores that other processes leave free."""
 
+import os
+from functools import partial
+
 import pytest
 import torch
 
+from seqcli.errors import OutputError
 from seqcli.nn import device
 from seqcli.nn.weights import initialise_recurrent
-from seqcli.system import cpu
+from seqcli.system import cpu, workers
+from seqcli.tokenizers import sentencepiece
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +99,26 @@ def test_recurrent_weights_begin_alike_with_any_number_of_threads():
         return layer.weight_hh_l0
 
     assert all(torch.equal(weights(1), weights(number)) for number in (2, 3))
+
+
+def test_subwords_are_trained_after_torch_has_computed_with_several_threads(monkeypatch):
+    """SentencePiece uses OpenMP, which crashes in a process forked after PyTorch has started OpenMP threads."""
+    torch.set_num_threads(2)
+    torch.softmax(torch.ones(500, 500), 1).exp().sum()
+    lines = [
+        f"the {a} sat on the {b}\n".encode() for a in ("cat", "dog", "hen") for b in ("mat", "cart", "roof")
+    ] * 1500  # large enough for several threads
+    tokenizer, _ = sentencepiece.train(lines, vocab_size=300)
+    monkeypatch.setattr(
+        sentencepiece, "in_child", lambda function, **_: function()
+    )  # in this process, where OpenMP works
+    assert tokenizer.fingerprint == sentencepiece.train(lines, vocab_size=300)[0].fingerprint
+
+
+def test_an_error_of_a_new_interpreter_is_raised_here(monkeypatch):
+    monkeypatch.setattr(workers, "_may_have_openmp_threads", lambda: True)
+    assert workers.in_child(partial(divmod, 17, 5), openmp=True) == (3, 2)
+    with pytest.raises(ZeroDivisionError):
+        workers.in_child(partial(divmod, 17, 0), openmp=True)
+    with pytest.raises(OutputError, match="a worker process died"):
+        workers.in_child(os.abort, openmp=True)
