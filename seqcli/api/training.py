@@ -96,14 +96,14 @@ def train_lm(
     second. options: those of every training, such as minutes, epochs, seed, preset, tokenizer, settings, force and resume.
     """
     first = _folder(init)
-    unit = unit or default_unit(first)
+    unit = unit or (default_unit(first) if first else "line")
     corpus = Corpus(_paths(data), unit=unit, text_column=text_column, format=format, encoding=encoding, strict=strict)
     held_out = _paths(valid)
     with _command(progress) as reporter:
         trained = train_language_models(
             corpus,
             path_of(output),
-            _training_options(arch or default_arch(first, otherwise="ngram"), options),
+            _training_options(arch or (default_arch(first) if first else "ngram"), options),
             valid=dataclasses.replace(corpus, paths=held_out) if held_out else None,
             order=order,
             prune=prune,
@@ -152,7 +152,7 @@ def train_classifier(
         trained = train_classifiers(
             files,
             path_of(output),
-            _training_options(arch or default_arch(first, otherwise="bag"), options),
+            _training_options(arch or (default_arch(first) if first else "bag"), options),
             valid=dataclasses.replace(files, paths=held_out) if held_out else None,
             order=order,
             runs=runs,
@@ -207,7 +207,7 @@ def train_translator(
         trained = train_translators(
             files,
             path_of(output),
-            _training_options(arch or default_arch(first, otherwise="transformer"), options),
+            _training_options(arch or (default_arch(first) if first else "transformer"), options),
             valid=files.held_out(_paths(valid), source=_path(valid_source), target=_path(valid_target)),
             metric=metric,
             init=first,

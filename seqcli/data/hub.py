@@ -16,16 +16,12 @@ from typing import NamedTuple
 
 from seqcli.data.arrow_rows import inner, nested_columns
 from seqcli.data.columns import ColumnChoice, Rows, cells_of
+from seqcli.data.paths import SCHEME
 from seqcli.errors import InputError, SeqcliError
 
-SCHEME = "hf:"
 _PARTS = re.compile(r"(?P<name>.+?)(:(?P<config>[^:@/]+))?(@(?P<split>[^@/]+))?", re.DOTALL)
 _ROWS = 1024
 _LONGEST = 300  # maximum length of a message of `datasets` in an error
-
-
-def is_hub(path: str) -> bool:
-    return path.startswith(SCHEME)
 
 
 def check(path: str) -> None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqcli.data import hub, lines, records
+from seqcli.data import lines, records
 from seqcli.data.columns import TEXT, TEXT_COLUMNS, ColumnSpec, folded
 from seqcli.data.lines import Block
+from seqcli.data.paths import is_hub
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.system.clock import Deadline
@@ -200,7 +201,7 @@ def _raw(
             f"column {text_column!r} cannot be both text and label", where=path, cure="choose another column"
         )
     text = dataclasses.replace(TEXT, name=text_column, usual=_without(TEXT_COLUMNS, label_column))
-    kind = "hub" if hub.is_hub(path) else records.kind_of(path, format)
+    kind = "hub" if is_hub(path) else records.kind_of(path, format)
     if kind in ("tsv", "csv"):
         _check_numbers(text_column, label_column, path)
     blocks = records.read_blocks(path, column=text, keep=[label, *keep], format=format, blank_end=blank_end, **reading)

@@ -12,6 +12,7 @@ import numpy as np
 from seqcli.data import hub, lines, records
 from seqcli.data.columns import ColumnSpec, folded
 from seqcli.data.lines import block_of
+from seqcli.data.paths import is_hub
 from seqcli.data.texts import Texts
 from seqcli.errors import InputError, UsageError, listed
 from seqcli.interfaces import SILENT, Reporter
@@ -78,7 +79,7 @@ def read_tables(
 def _of_table(
     path: str, asked: list[ColumnSpec], reporter: Reporter, *, deadline: Deadline, format: str | None, **reading
 ) -> Iterator[tuple[str, str]]:
-    if hub.is_hub(path):
+    if is_hub(path):
         rows = hub.read_rows(path, asked)
     elif records.has_columns(path, format):
         ended = partial(lines.note_blank_end, path=path, reporter=reporter)

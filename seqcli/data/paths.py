@@ -13,12 +13,16 @@ from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path
 
-from seqcli.data import hub
 from seqcli.data.files import STDIN
 from seqcli.errors import InputError
 
+SCHEME = "hf:"  # of the data sets of the Hugging Face Hub
 _MODEL = "manifest.json"  # marks a model folder
 _MOST_RECORDED = 1000
+
+
+def is_hub(path: str) -> bool:
+    return path.startswith(SCHEME)
 
 
 def expanded(paths: Iterable[str]) -> tuple[str, ...]:
@@ -29,13 +33,13 @@ def expanded(paths: Iterable[str]) -> tuple[str, ...]:
 
 def recorded(paths: Sequence[str]) -> list[str]:
     """File names without folders, for a model's record; of very many files, the first ones and the number of the others."""
-    names = [path if hub.is_hub(path) else Path(path).name for path in paths[:_MOST_RECORDED]]
+    names = [path if is_hub(path) else Path(path).name for path in paths[:_MOST_RECORDED]]
     others = len(paths) - len(names)
     return [*names, f"and {others:,} more"] if others else names
 
 
 def _files(path: str) -> Sequence[str]:
-    if path == STDIN or hub.is_hub(path):
+    if path == STDIN or is_hub(path):
         return [path]
     if os.path.isdir(path):
         return _in_folder(path)

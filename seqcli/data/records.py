@@ -17,6 +17,7 @@ from seqcli.data import arrow_rows, hub, json_rows, lines, tsv
 from seqcli.data.columns import ColumnChoice, ColumnSpec, Rows
 from seqcli.data.files import SPREADSHEETS, compression, unpacked_name
 from seqcli.data.lines import BLOCK_BYTES, Block, block_of
+from seqcli.data.paths import is_hub
 from seqcli.errors import InputError, UsageError, listed
 
 LINES = "lines"
@@ -44,7 +45,7 @@ def is_table(path: str, format: str | None = None) -> bool:
 
 
 def has_columns(path: str, format: str | None = None) -> bool:
-    return hub.is_hub(path) or is_table(path, format)
+    return is_hub(path) or is_table(path, format)
 
 
 def check_readable(paths: Sequence[str], *, text_column: str | None = None, format: str | None = None) -> None:
@@ -52,7 +53,7 @@ def check_readable(paths: Sequence[str], *, text_column: str | None = None, form
     if format is not None:
         ranges.chosen("format", format, FORMATS)
     for path in paths:
-        if hub.is_hub(path):
+        if is_hub(path):
             hub.check(path)
         elif not _is_stream(path):  # reading a stream would lose its data
             with lines.opened(path):
@@ -82,7 +83,7 @@ def read_blocks(
     read. size: of blocks of lines, in bytes. format: one of `FORMATS`, None to use the file name. blank_end: as for
     `lines.read_table_lines`. Raises UsageError if a column is named but the file consists of lines.
     """
-    if hub.is_hub(path):
+    if is_hub(path):
         return blocks_of(hub.read_rows(path, [column, *keep]))
     kind = kind_of(path, format)
     if kind is None:

@@ -78,14 +78,18 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
         how = generate.GenerationSettings(
             policy=Policy(temperature=_TEMPERATURE), max_new_tokens=most, num_samples=_DRAWN
         )
-        texts = [""] * _DRAWN
-        try:
-            for grown in generate.grow(model, list(generate.samples_of(model, [""], how)), how):
-                texts[grown.number] = grown.text
-        except TimeoutError:
-            if not any(texts):
-                raise
-        return f"generated sample: {_shown(next(filter(str.strip, texts), ''))}"
+        generated = ""
+        for each in generate.samples_of(model, [""], how):
+            try:
+                for grown in generate.grow(model, [each], how):
+                    generated = grown.text
+            except TimeoutError:
+                if not generated:
+                    raise
+                break
+            if generated.strip():
+                break
+        return f"generated sample: {_shown(generated)}"
     text, truth = next((row for row in held_out if 0 < len(row[0]) <= _SHOWN), held_out[0])
     if isinstance(opened, OpenClassifier):
         (shares,) = opened.probabilities(text.encode() + b"\n")

@@ -21,6 +21,7 @@ import numpy as np
 from seqcli.data import hub, records
 from seqcli.data.columns import ColumnSpec, Rows
 from seqcli.data.lines import Block, read_blocks
+from seqcli.data.paths import is_hub
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenScorer
 from seqcli.metrics.significance import wilson
@@ -44,7 +45,7 @@ def read_pairs(path: str, *, format: str | None = None, **reading) -> Iterator[l
     """Pairs, a block at a time. format: of `records.FORMATS`, None to go by the name. Raises InputError with the line of a
     record that is not a pair."""
     kind = records.kind_of(path, format)
-    if hub.is_hub(path) or kind in ("csv", "json", "parquet"):
+    if is_hub(path) or kind in ("csv", "json", "parquet"):
         yield from _of_table(path, format, **reading)
         return
     is_json, begun = kind == "jsonl", False
@@ -62,9 +63,7 @@ def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
 
     def rows(columns: list[ColumnSpec]) -> Iterator[Rows]:
         return (
-            hub.read_rows(path, columns)
-            if hub.is_hub(path)
-            else records.read_rows(path, columns, format=format, **reading)
+            hub.read_rows(path, columns) if is_hub(path) else records.read_rows(path, columns, format=format, **reading)
         )
 
     for columns in ([*_SIDES, _TAG], _SIDES):  # perhaps there are no tags
@@ -75,7 +74,7 @@ def _of_table(path: str, format: str | None, **reading) -> Iterator[list[Pair]]:
             if columns is _SIDES:
                 cure = "call them good, bad and, if there are tags, tag, or as BLiMP does sentence_good, sentence_bad and UID"
                 raise UsageError("no columns of good and bad sentences", where=error.where, cure=cure) from None
-            if not (hub.is_hub(path) or os.path.isfile(path)):
+            if not (is_hub(path) or os.path.isfile(path)):
                 raise UsageError(
                     "no columns good, bad and tag",
                     where=error.where,

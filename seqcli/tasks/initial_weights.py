@@ -150,14 +150,14 @@ def _copied(model: Any, given: Mapping[str, np.ndarray]) -> None:
                 tensor.copy_(torch.from_numpy(np.array(given[name])))
 
 
-def default_arch(source: str | None, *, otherwise: str) -> str:
-    """The default architecture."""
-    return InitialModel.open(source).arch if source else otherwise
+def default_arch(source: str) -> str:
+    """The default architecture with `--init source`."""
+    return InitialModel.open(source).arch
 
 
-def default_unit(source: str | None) -> str:
-    """The default unit of text."""
-    return folder_of(source).expect("language").config["unit"] if source else "line"
+def default_unit(source: str) -> str:
+    """The default unit of text with `--init source`."""
+    return folder_of(source).expect("language").config["unit"]
 
 
 @dataclass(frozen=True)

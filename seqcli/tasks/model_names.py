@@ -4,6 +4,7 @@ retries if the model is replaced meanwhile."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -27,6 +28,12 @@ def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Ope
         if version_of(source) == version:
             raise
         return opened(source, task, make)  # a training replaced it while it was read
+
+
+def opened_saved(path: Path, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
+    """The result of `make` for a model that seqcli has saved in `path`, and that this process may keep locked."""
+    run = ModelFolder.open(path)
+    return make(run, catalog.load("models", run.config.get("module", run.arch)))
 
 
 def folder_of(source: str) -> ModelFolder:

@@ -47,20 +47,23 @@ class Request:
 
 def kinds_of(task: str, arch: str) -> list[type]:
     """The dataclasses of an architecture's settings: its own, and `Plan` unless it is counted."""
-    kinds = [catalog.load("models", catalog.presets(task, arch)[0]).Config]
-    if not catalog.is_counted(task, arch):
-        kinds.append(Plan)
-    return kinds
+    return _architecture(task, arch)[2]
+
+
+def _architecture(task: str, arch: str) -> tuple[ModuleType, dict[str, dict[str, Any]], list[type]]:
+    """The module of an architecture, its presets, and the dataclasses of its settings."""
+    name, presets = catalog.presets(task, arch)
+    module = catalog.load("models", name)
+    return module, presets, [module.Config] if catalog.is_counted(task, arch) else [module.Config, Plan]
 
 
 def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
     """(module, its Config, the Plan or None if it is counted). Raises UsageError for invalid settings."""
-    module, presets = catalog.presets(request.task, request.arch)
+    module, presets, kinds = _architecture(request.task, request.arch)
     preset = request.preset or (DEFAULT if DEFAULT in presets else next(iter(presets)))
     if preset not in presets:
         raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(presets)}")
     sources = [(f"preset {preset}", presets[preset]), *request.settings]
-    kinds = kinds_of(request.task, request.arch)
     if len(kinds) > 1 and not any(
         budget in values for _, values in sources for budget in ("epochs", "steps", "minutes")
     ):
@@ -74,7 +77,7 @@ def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
         config.resolve(kind, *((where, {k: v for k, v in values.items() if k in own}) for where, values in sources))
         for kind, own in zip(kinds, names)
     ]
-    return catalog.load("models", module), *made, *[None] * (2 - len(made))
+    return module, *made, *[None] * (2 - len(made))
 
 
 def reading(asked: Sequence[Request], resumed: Iterable[Path], *, passes: int) -> Deadline:
@@ -98,13 +101,14 @@ def requests(
 ) -> list[Request]:
     """The requests for several architectures, each with the preset and the settings that it has. Raises UsageError
     for a preset or setting that none of them has, and for invalid values."""
-    presets = {arch: catalog.presets(task, arch)[1] for arch in archs}
+    known: dict[str, set[str]] = {}
+    presets: dict[str, dict[str, dict[str, Any]]] = {}
+    for arch in archs:
+        _, presets[arch], kinds = _architecture(task, arch)
+        known[arch] = {field.name for kind in kinds for field in dataclasses.fields(kind)}
     if preset and not any(preset in of_arch for of_arch in presets.values()):
         named = dict.fromkeys(name for of_arch in presets.values() for name in of_arch)
         raise UsageError(f"unknown preset {preset!r}", where="--preset", cure=f"one of {', '.join(named)}")
-    known: dict[str, set[str]] = {
-        arch: {f.name for kind in kinds_of(task, arch) for f in dataclasses.fields(kind)} for arch in archs
-    }
     for where, values in settings:
         for key in values:
             if not any(key in names for names in known.values()):

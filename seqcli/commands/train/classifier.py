@@ -133,7 +133,7 @@ def classifier(
 
     tokenizer = located(tokenizer, weights=False, command="train classifier", quiet=writing.quiet)
     init = located(init, command="train classifier", quiet=writing.quiet)
-    archs, decisive = arch or [default_arch(init, otherwise="bag")], metric or "accuracy"
+    archs, decisive = arch or [default_arch(init) if init else "bag"], metric or "accuracy"
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
     writing.check(CLASSIFICATION, archs)

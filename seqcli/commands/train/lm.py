@@ -144,7 +144,7 @@ def lm(
 
     tokenizer = located(tokenizer, weights=False, command="train lm", quiet=writing.quiet)
     init = located(init, command="train lm", quiet=writing.quiet)
-    archs, unit = arch or [default_arch(init, otherwise="ngram")], unit or default_unit(init)
+    archs, unit = arch or [default_arch(init) if init else "ngram"], unit or (default_unit(init) if init else "line")
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
     writing.check(LANGUAGE, archs)

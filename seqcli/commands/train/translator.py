@@ -148,7 +148,7 @@ def translator(
 
     tokenizer = located(tokenizer, weights=False, command="train translator", quiet=writing.quiet)
     init = located(init, command="train translator", quiet=writing.quiet)
-    archs = arch or [default_arch(init, otherwise="transformer")]
+    archs = arch or [default_arch(init) if init else "transformer"]
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
     writing.check(TRANSLATION, archs)

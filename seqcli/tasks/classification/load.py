@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -21,7 +22,7 @@ from seqcli.interop.huggingface.hub import revision
 from seqcli.metrics import signature
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import named
-from seqcli.tasks.model_names import is_network, opened
+from seqcli.tasks.model_names import is_network, opened, opened_saved
 from seqcli.text import Normalisation
 
 Batch = TypeVar("Batch")
@@ -106,7 +107,12 @@ def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
         name, source = next(named([source]))
     if is_fasttext(source):
         return open_fasttext(source, name=name)[0]
-    return opened(source, CLASSIFICATION, lambda run, module: _of_run(run, module, name))
+    return opened(source, CLASSIFICATION, lambda run, module: _of_run(run, module, name, hub=revision(run.path)))
+
+
+def open_saved_classifier(path: Path) -> OpenClassifier:
+    """Opens a classifier that has just been trained."""
+    return opened_saved(path, lambda run, module: _of_run(run, module, path.name))
 
 
 def canonical_labels(labels: list[str]) -> list[str]:
@@ -115,7 +121,7 @@ def canonical_labels(labels: list[str]) -> list[str]:
     return spelled if len(spelled) == len(labels) else labels
 
 
-def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
+def _of_run(run: ModelFolder, module: ModuleType, name: str, *, hub: str = "") -> OpenClassifier:
     labels, settings = canonical_labels(list(map(str, run.config["labels"]))), run.config["settings"]
     temperature = float(
         run.config["valid"]["temperature"] if "valid" in run.config else 1.0
@@ -129,7 +135,7 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenClassifier:
         encode, sizes, form = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}, tokenizer.normalisation
     model = module.load(settings, run.tensors(whole=is_network(module)), labels=len(labels), **sizes)
     return OpenClassifier(
-        name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form, revision(run.path)
+        name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form, hub
     )
 
 

@@ -26,7 +26,7 @@ from seqcli.tasks import initial_weights
 from seqcli.tasks.classification import evaluate
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import HeldOut, figures
-from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_classifier
+from seqcli.tasks.classification.load import CLASSIFICATION, OpenClassifier, open_saved_classifier
 from seqcli.tasks.initial_weights import InitialModel
 from seqcli.tasks.tokenizer_choice import TokenizerChoice, tokenizer_for
 from seqcli.tasks.train_each import Trained
@@ -60,7 +60,7 @@ def train_classifier(
         record = _count(draft, given, choice, request, reporter=reporter)
     else:
         record = _fit(draft, given, choice, request, resume=resume, init=init, reporter=reporter, begun=begun)
-    return Trained(draft.path, open_classifier(str(draft.path), name=draft.path.name), record)
+    return Trained(draft.path, open_saved_classifier(draft.path), record)
 
 
 def made_before(
@@ -70,7 +70,7 @@ def made_before(
     record = ModelFolder.open(path).config
     now = _prepared(given, choice, request, reporter=SILENT).record
     resuming.check(resuming.settings_of(record), resuming.settings_of(now), done=True, reporter=reporter)
-    return Trained(path, open_classifier(str(path), name=path.name), record)
+    return Trained(path, open_saved_classifier(path), record)
 
 
 def _record(

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from seqcli import catalog, ranges
-from seqcli.data import held_out, hub, lines, records
+from seqcli.data import held_out, lines, records
 from seqcli.data.labelled import PREFIX
 from seqcli.data.lines import Block
-from seqcli.data.paths import expanded
+from seqcli.data.paths import expanded, is_hub
 from seqcli.data.record_reader import RecordReader, lines_of
 from seqcli.data.token_store import Spool, TokenStore
 from seqcli.errors import InputError, listed
@@ -89,7 +89,7 @@ class Corpus:
 
     def read_once(self) -> str | None:
         """A path that can be read only once, if there is one."""
-        return next((path for path in self.paths if not (os.path.isfile(path) or hub.is_hub(path))), None)
+        return next((path for path in self.paths if not (os.path.isfile(path) or is_hub(path))), None)
 
     def size(self) -> int | None:
         """The size of all files in bytes, None if one has no size (standard input)."""

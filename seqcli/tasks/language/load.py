@@ -16,7 +16,7 @@ from seqcli.interop.huggingface.hub import revision
 from seqcli.models import ngram
 from seqcli.ngram.table import Table
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.tasks.model_names import is_network, opened
+from seqcli.tasks.model_names import is_network, opened, opened_saved
 
 LANGUAGE = "language"
 
@@ -29,16 +29,23 @@ def open_model(
     if arpa.is_arpa(source):
         table, tokenizer, unit = arpa.read(Path(source), encoding=encoding, note=reporter.note)
         return OpenModel(name or _stem(source), "ngram", unit, tokenizer, ngram.NgramModel(table))
-    return opened(source, LANGUAGE, lambda run, module: _of_run(run, module, name or _stem(source)))
+    return opened(
+        source, LANGUAGE, lambda run, module: _of_run(run, module, name or _stem(source), hub=revision(run.path))
+    )
 
 
-def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenModel:
+def open_saved_model(path: Path) -> OpenModel:
+    """Opens a model that has just been trained."""
+    return opened_saved(path, lambda run, module: _of_run(run, module, _stem(str(path))))
+
+
+def _of_run(run: ModelFolder, module: ModuleType, name: str, *, hub: str = "") -> OpenModel:
     tokenizer, unit = run.tokenizer(), run.config["unit"]
     if unit not in ("line", "document"):
         raise ValueError(f"unit {unit!r}")
     model = module.load(run.config["settings"], run.tensors(whole=is_network(module)), vocab_size=tokenizer.vocab_size)
     return OpenModel(
-        name, run.arch, unit, tokenizer, model, ends_documents=bool(run.config.get("ends_documents")), hub=revision(run.path)
+        name, run.arch, unit, tokenizer, model, ends_documents=bool(run.config.get("ends_documents")), hub=hub
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from seqcli.tasks.initial_weights import InitialModel
 from seqcli.tasks.language import evaluate
 from seqcli.tasks.language.data import Corpus, check_enough, read, split
 from seqcli.tasks.language.evaluate import of_corpus, of_stream
-from seqcli.tasks.language.load import LANGUAGE, open_model
+from seqcli.tasks.language.load import LANGUAGE, open_saved_model
 from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.tasks.train_each import Trained
 from seqcli.text import BOS_ID
@@ -105,7 +105,7 @@ def train_network(
         bytes_per_token=_bytes_per_token(stream, tokenizer),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
-    return Trained(draft.path, open_model(str(draft.path)), record)
+    return Trained(draft.path, open_saved_model(draft.path), record)
 
 
 def batches_of(

@@ -26,7 +26,7 @@ from seqcli.runs.model_writer import ModelWriter
 from seqcli.tasks.language import evaluate
 from seqcli.tasks.language.data import Corpus, check_enough, read, split
 from seqcli.tasks.language.evaluate import evaluate_stream, evaluate_text, figures_of
-from seqcli.tasks.language.load import LANGUAGE, open_model, table_of
+from seqcli.tasks.language.load import LANGUAGE, open_saved_model, table_of
 from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.tasks.train_each import Trained
 from seqcli.token_batch import count_rows
@@ -99,7 +99,7 @@ def finished(
         task=LANGUAGE, arch=record["arch"], config=record, tensors=tensors, tokenizer=tokenizer, card=_card(record)
     )
     draft.log({"event": "trained", **record})
-    return Trained(draft.path, open_model(str(draft.path)), record)
+    return Trained(draft.path, open_saved_model(draft.path), record)
 
 
 def counted_before(
@@ -121,7 +121,7 @@ def counted_before(
             reporter=SILENT,
         )
     resuming.check(resuming.settings_of(record), resuming.settings_of(text.record), done=True, reporter=reporter)
-    return Trained(path, open_model(str(path)), record)
+    return Trained(path, open_saved_model(path), record)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 
 from seqcli.interfaces import OpenTranslator
 from seqcli.interop.huggingface.hub import revision
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import named
-from seqcli.tasks.model_names import opened
+from seqcli.tasks.model_names import opened, opened_saved
 
 TRANSLATION = "translation"
 
@@ -17,13 +18,18 @@ def open_translator(source: str, *, name: str | None = None) -> OpenTranslator:
     """A translator from a model folder, `DIR` or `NAME=DIR`."""
     if name is None:
         name, source = next(named([source]))
-    return opened(source, TRANSLATION, lambda run, module: _of_run(run, module, name))
+    return opened(source, TRANSLATION, lambda run, module: _of_run(run, module, name, hub=revision(run.path)))
 
 
-def _of_run(run: ModelFolder, module: ModuleType, name: str) -> OpenTranslator:
+def open_saved_translator(path: Path) -> OpenTranslator:
+    """Opens a translator that has just been trained."""
+    return opened_saved(path, lambda run, module: _of_run(run, module, path.name))
+
+
+def _of_run(run: ModelFolder, module: ModuleType, name: str, *, hub: str = "") -> OpenTranslator:
     sides = run.tokenizers()
     model = module.load(
         run.config["settings"], run.tensors(whole=True), source_size=sides[0].vocab_size, vocab_size=sides[1].vocab_size,
         joint=sides[0] is sides[1],
     )  # fmt: skip
-    return OpenTranslator(name, run.arch, *sides, model, revision(run.path))
+    return OpenTranslator(name, run.arch, *sides, model, hub)

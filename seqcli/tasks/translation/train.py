@@ -22,7 +22,7 @@ from seqcli.tasks.tokenizer_choice import TokenizerChoice, tokenizer_for
 from seqcli.tasks.train_each import Trained
 from seqcli.tasks.translation.data import Encoded
 from seqcli.tasks.translation.evaluate import HeldOut
-from seqcli.tasks.translation.load import TRANSLATION, open_translator
+from seqcli.tasks.translation.load import TRANSLATION, open_saved_translator
 from seqcli.training.config import Request, settings_of
 from seqcli.training.resuming import fingerprint
 
@@ -113,7 +113,7 @@ def train_translator(
         initialise=initial_weights.initialiser(request, sides, weights=first.into if first else None, reporter=reporter),
     )  # fmt: skip
     record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
-    return Trained(draft.path, open_translator(str(draft.path), name=draft.path.name), record)
+    return Trained(draft.path, open_saved_translator(draft.path), record)
 
 
 def _tokenizers(given: TrainingPairs, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
