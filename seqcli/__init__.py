@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seqcli.adaptive_scoring import Cache, Dynamic
-    from seqcli.api.models import Classifier, Embeddings, LanguageModel, Translator, load
+    from seqcli.api.language_model import LanguageModel
+    from seqcli.api.models import Classifier, Embeddings, Translator
+    from seqcli.api.opening import load
     from seqcli.api.training import (
         Progress,
         train_classifier,
@@ -57,17 +59,21 @@ __all__ = [
 ]
 
 
+_MODULES = {  # of what is not trained
+    "SeqcliError": "errors",
+    "Cache": "adaptive_scoring",
+    "Dynamic": "adaptive_scoring",
+    "load": "api.opening",
+    "LanguageModel": "api.language_model",
+    **dict.fromkeys(("Classifier", "Embeddings", "Translator"), "api.models"),
+}
+
+
 def __getattr__(name: str):
     """Nothing is imported before it is used."""
     if name not in __all__:
         raise AttributeError(f"module 'seqcli' has no attribute {name!r}")
-    if name == "SeqcliError":
-        module = "seqcli.errors"
-    elif name in ("Cache", "Dynamic"):
-        module = "seqcli.adaptive_scoring"
-    else:
-        module = f"seqcli.api.{'training' if name.startswith(('train', 'Progress')) else 'models'}"
-    return getattr(import_module(module), name)
+    return getattr(import_module(f"seqcli.{_MODULES.get(name, 'api.training')}"), name)
 
 
 def __dir__() -> list[str]:

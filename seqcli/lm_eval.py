@@ -21,7 +21,8 @@ import numpy as np
 from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
 
-from seqcli.api.models import LanguageModel, load
+from seqcli.api.language_model import LanguageModel
+from seqcli.api.opening import load
 from seqcli.errors import ModelError
 from seqcli.interfaces import is_pseudo
 from seqcli.text import BOS_ID, EOS_ID

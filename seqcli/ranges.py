@@ -211,6 +211,22 @@ def exclusive(some: Mapping[str, object], others: Mapping[str, object]) -> None:
         raise UsageError(f"{given[0][0]} cannot be combined with {given[1][0]}")
 
 
+def only_one(options: Mapping[str, object]) -> str | None:
+    """The name of the option that is given, None for none of them. options: values by name. Raises UsageError for several."""
+    given = [name for name, value in options.items() if is_given(value)]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} cannot be combined with {given[1]}")
+    return given[0] if given else None
+
+
+def check_needs(*rules: tuple[str, object, str, object]) -> None:
+    """Raises UsageError for an option that is given without what it needs. rules: the name and the value of an option, what it
+    needs, and whether that is there."""
+    for option, value, needed, there in rules:
+        if is_given(value) and not there:
+            raise UsageError(f"{option} needs {needed}")
+
+
 def _refuse(name: str, fault: str | None, value: object) -> None:
     if fault:
         shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:37]}..."

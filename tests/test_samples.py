@@ -15,7 +15,7 @@ from page_data import views_of
 
 import seqcli
 from seqcli import samples
-from seqcli.api.models import LanguageModel
+from seqcli.api.language_model import LanguageModel
 from seqcli.interfaces import SILENT
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.scoring.choices import choices

@@ -26,7 +26,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from seqcli import sources
-from seqcli.api.models import Classifier, Embeddings, LanguageModel, Opening, Translator, path_of
+from seqcli.api.language_model import LanguageModel
+from seqcli.api.models import Classifier, Embeddings, Translator
+from seqcli.api.opening import Opening, path_of
 from seqcli.data.labelled import LabelMap
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer

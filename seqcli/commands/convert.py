@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +13,7 @@ from seqcli.commands.declaration import with_options
 from seqcli.commands.options import QUANTIZE
 from seqcli.commands.parsers import choice
 from seqcli.errors import ModelError, UsageError
+from seqcli.interfaces import Reporter
 
 if TYPE_CHECKING:
     from seqcli.runs.model_folder import ModelFolder
@@ -67,12 +70,10 @@ def convert(
       seqcli convert transformer folder --to hf
     """
     import shlex
-    from pathlib import Path
 
     import numpy as np
 
     from seqcli import sources
-    from seqcli.commands import convert_folders, convert_vectors
     from seqcli.data.files import compression
     from seqcli.interop import formats
     from seqcli.interop.formats import arpa
@@ -83,8 +84,8 @@ def convert(
     from seqcli.tasks.model_names import folder_of
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
-    given, source = source, sources.located(source, reporter=reporter)
-    vectors, foreign = convert_vectors.applies(source), formats.reader(source)
+    name, source = source, sources.located(source, reporter=reporter)
+    vectors, foreign = _is_of_words(source), formats.reader(source)
     holds = formats.holds(to) if to else None
     if vectors or foreign or holds == formats.MODELS:
         if encoding:
@@ -97,11 +98,11 @@ def convert(
         if holds and others[holds]:
             raise UsageError(f"--to {to} applies to {holds}", where=source, cure="leave it out")
         if holds == formats.MODELS:
-            return convert_folders.write(source, target, to=to, force=force, reporter=reporter)
+            return _write_folder(source, target, to=to, force=force, reporter=reporter)
     if vectors:
-        return convert_vectors.convert(source, target, format=to, force=force, reporter=reporter)
+        return _convert_vectors(source, target, format=to, force=force, reporter=reporter)
     if foreign:
-        return convert_folders.read(source, target, given=given, force=force, reporter=reporter)
+        return _read_folder(source, target, name=name, force=force, reporter=reporter)
     writes = arpa.is_arpa(target) or holds == formats.NGRAMS
     if quantize and writes:
         raise UsageError("--quantize applies to model folders; an ARPA file holds decimal numbers", where=target)
@@ -151,3 +152,92 @@ def _counted(source: str, use: str) -> ModelFolder:
         raise ModelError(f"{run.arch} models cannot be {use}", where=source, cure="use an n-gram model")
     run.verify()
     return run
+
+
+def _read_folder(source: str, target: str, *, name: str, force: bool, reporter: Reporter) -> None:
+    """Converts a model of another tool to a model folder. name: the source as the user named it."""
+    from seqcli.files import tensor_file
+    from seqcli.interop.huggingface import hub
+    from seqcli.runs.model_writer import drafting
+    from seqcli.tasks.model_names import verified_folder
+
+    with drafting(target, force=force) as draft:
+        run = verified_folder(source)
+        arch = run.config.get("architecture", run.arch)
+        tensors, sides = run.tensors(whole=True), run.tokenizers()
+        record = run.config | {
+            "source": hub.revision(source) or Path(source).name,
+            "parameters": sum(array.size for array in tensors.values()),
+        }
+        draft.save(
+            task=run.task,
+            arch=run.arch,
+            config=record,
+            tensors={tensor: tensor_file.tensor(array) for tensor, array in tensors.items()},
+            tokenizer=sides[0] if sides[0] is sides[1] else sides,
+            card=f"# A model ({arch})\n\nConverted by seqcli from {record['source']}.\n",
+        )
+    reporter.note(f"{name} -> {target}: {arch}, {record['parameters']:,} parameters")
+
+
+def _write_folder(source: str, target: str, *, to: str, force: bool, reporter: Reporter) -> None:
+    """Converts a model folder to the format `to`. Raises UsageError if it can only be read."""
+    from seqcli.interop import formats
+    from seqcli.runs.whole_folder import drafting_folder
+    from seqcli.tasks.model_names import verified_folder
+
+    format = formats.load(to)
+    if not hasattr(format, "write"):
+        raise UsageError(f"{format.TOOL} models can be read, but not written", where=f"--to {to}")
+    what = f"a {format.TOOL} folder that seqcli wrote"
+    with drafting_folder(target, what=what, is_one=format.is_written, force=force) as replace:
+        run = verified_folder(source)
+        replace(lambda folder: format.write(run, folder))
+    reporter.note(f"{source} -> {target}: {_about(run)}")
+
+
+def _about(run: ModelFolder) -> str:
+    parameters = run.config.get("parameters")
+    return f"{run.arch}, {parameters:,} parameters" if parameters else run.arch
+
+
+def _is_of_words(source: str) -> bool:
+    """Whether a source is a file or a folder of word vectors."""
+    from seqcli.interop.word_vectors import is_vectors
+    from seqcli.runs.model_folder import ModelFolder
+    from seqcli.tasks.embeddings.load import is_of_words
+
+    if os.path.isdir(source):
+        try:
+            return is_of_words(ModelFolder.open(source))
+        except ModelError:
+            return False
+    return is_vectors(source)
+
+
+def _convert_vectors(source: str, target: str, *, format: str | None, force: bool, reporter: Reporter) -> None:
+    """Raises UsageError where nothing would be converted, or the target exists."""
+    from seqcli.interop import formats
+    from seqcli.interop import word_vectors as interop
+    from seqcli.runs.model_writer import drafting
+    from seqcli.tasks.embeddings.load import open_embeddings, save_vectors
+
+    is_file = os.path.isfile(source)
+    vectors = interop.read(source) if is_file else open_embeddings(source).vectors
+    format = format or interop.format_of(target, subwords=vectors.subwords is not None)
+    if format:
+        if os.path.exists(target) and not force:
+            raise UsageError("already exists", where=target, cure="use --force to replace it")
+        if os.path.exists(target) and os.path.samefile(source, target):
+            raise UsageError("source and target are the same file", where=target, cure="write to another name")
+        interop.write(target, vectors, format=format)
+    else:
+        if not is_file:
+            raise UsageError(
+                "cannot tell the format to write", where=target, cure="name it .vec, .bin or .glove, or give --to"
+            )
+        with drafting(target, force=force) as draft:
+            save_vectors(draft, vectors, source=Path(source).name)
+    reporter.note(f"{source} -> {target}: {len(vectors):,} words x {vectors.dim} numbers")
+    if vectors.subwords is not None and format and not formats.load(format).KEEPS_NGRAMS:
+        reporter.note(f"{target} has no n-grams: unknown words have no vector there; fasttext-bin keeps them")

@@ -1,4 +1,4 @@
-"""How a command is declared: its options from groups that commands share, its help, and checks of how options go together.
+"""How a command is declared: its options from groups that commands share, and its help.
 
 A group is a dataclass whose fields are annotated for typer (`options`); a command takes `source: TextInput` and is decorated with
 `@with_options(...)`, which declares the fields to typer and passes the command the group. The group's `HELP_GROUP` is the
@@ -35,7 +35,6 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from seqcli.commands import completion
 from seqcli.errors import UsageError
-from seqcli.ranges import is_given
 
 # In the order in which the help shows them. A command's own options are in one named for its task.
 GROUPS = (
@@ -139,22 +138,6 @@ class GivenOptions(frozenset):
         for option, reason in reasons.items():
             if reason and option in self:
                 reporter.note(f"{option} has no effect {reason}")
-
-
-def only_one(options: Mapping[str, object]) -> str | None:
-    """The name of the option that is given, None for none of them. options: values by name. Raises UsageError for several."""
-    given = [name for name, value in options.items() if is_given(value)]
-    if len(given) > 1:
-        raise UsageError(f"{given[0]} cannot be combined with {given[1]}")
-    return given[0] if given else None
-
-
-def check_needs(*rules: tuple[str, object, str, object]) -> None:
-    """Raises UsageError for an option that is given without what it needs. rules: the name and the value of an option, what it
-    needs, and whether that is there."""
-    for option, value, needed, there in rules:
-        if is_given(value) and not there:
-            raise UsageError(f"{option} needs {needed}")
 
 
 def parts(docstring: str) -> tuple[str, list[str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +12,7 @@ from seqcli.commands.parsers import choice
 from seqcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from seqcli.explain.views import Explained
     from seqcli.interfaces import OpenModel, OpenTranslator
     from seqcli.report.output import Output
     from seqcli.tasks.classification.load import OpenClassifier
@@ -29,6 +31,22 @@ OPINIONS = {
 }
 SENTENCES = ["I want to drink coffee.", "There is a shirt in the room."]
 LIKELIEST = 5
+
+# Of the page
+PAGE_TEXT = {
+    "en": "The animal did not cross the street because it was too tired",
+    "ko": "그 동물은 너무 피곤해서 길을 건너지 않았다",
+}
+PAGE_OPINION = {"en": "It is slow, but I loved every minute of it", "ko": "기대는 안 했는데 아주 재미있게 봤어요"}
+PAGE_PROMPT = {"en": "My computer is", "ko": "나는 기계 학습"}
+PAGE_SENTENCE = "I want to drink coffee."
+PAGE_TITLE = {"en": "How sequence models read text", "ko": "시퀀스 모델은 텍스트를 어떻게 읽을까"}
+PAGE_INTRODUCTION = {
+    "en": "From n-grams to the Transformer: small models of the sample data read the same sentences. They are toys, "
+    "trained for seconds; what they do is what large models do.",
+    "ko": "n-gram부터 트랜스포머까지, 샘플 데이터로 학습한 작은 모델들이 같은 문장을 읽습니다. 몇 초 만에 학습한 장난감 모델이지만, 하는 일은 큰 "
+    "모델과 같습니다.",
+}
 
 
 @with_options("General")
@@ -68,7 +86,6 @@ def demo(
     from pathlib import Path
 
     from seqcli import samples
-    from seqcli.commands.demo_report import report
     from seqcli.explain.views import Explained
     from seqcli.report import comparison
     from seqcli.report.output import TABLE, Output
@@ -116,7 +133,7 @@ def demo(
         classifier = samples.classifier(ORDER[main], reporter=reporter)
         translator = samples.translator(SENTENCES[0], reporter=reporter)
         made = (Explained(each.opened, each.record, _untrained(each)) for each in trained)
-        made_page = report(made, classifier, translator, language="ko" if lang == "ko" else "en")
+        made_page = _page(made, classifier, translator, language="ko" if lang == "ko" else "en")
         place = html or str(samples.cache_folder() / f"demo-{lang}.html")
         with Output(place) as file:
             file.write(made_page.encode())
@@ -235,3 +252,49 @@ def _translations(out: Output, opened: OpenTranslator, texts: list[str]) -> None
     out.rows([Column("text", texts), Column("translation", [each.best.text for each in made])])
     (looked,) = attentions(opened, made[-1:])
     out.write(heatmap.picture(looked.weights, *looked.pieces, color=out.color) + "\n")
+
+
+def _page(
+    models: Iterable[Explained],
+    classifier: OpenClassifier,
+    translator: OpenTranslator,
+    *,
+    language: Literal["en", "ko"],
+) -> str:
+    """The page with which the demo ends, as HTML: what every architecture does with a sentence. models: language models, of every
+    architecture."""
+    from seqcli.explain.views import Explained
+    from seqcli.report.page import page
+
+    models = list(models)
+    objects = [
+        *_objects(models, PAGE_TEXT[language], ("surprisal", "reach")),
+        *(each for model in models for each in _own(model, PAGE_TEXT[language])),
+        *_objects(
+            [model for model in models if model.opened.arch == "transformer"], PAGE_PROMPT[language], ("search",)
+        ),
+        *_objects([Explained(classifier)], PAGE_OPINION[language], ("words",)),
+        *_objects([Explained(translator)], PAGE_SENTENCE, ("attention", "search")),
+    ]
+    return page(objects, title=PAGE_TITLE[language], introduction=PAGE_INTRODUCTION[language], language=language)
+
+
+def _own(model: Explained, text: str) -> Iterator[dict[str, Any]]:
+    """What shows how an architecture works, beside surprisal, which all have."""
+    own = {
+        "ngram": ("ngram",), "rnn": ("gates",), "lstm": ("gates",), "gru": ("gates",), "transformer": ("attention", "positions"),
+    }  # fmt: skip
+    return _objects([model], text, own.get(model.opened.arch, ()))
+
+
+def _objects(models: Sequence[Explained], text: str, kinds: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    from seqcli.explain.views import How, views
+
+    for model in models if kinds else ():
+        for view in views(model, text, kinds=kinds, how=How()):
+            yield {
+                "line": 1,
+                "text": "" if view.view == "positions" else text,
+                "model": model.opened.name,
+                **view.to_dict(),
+            }

@@ -124,22 +124,22 @@ class Models(Generic[Model]):
 
 
 def open_language_models(
-    arguments: Arguments, *, beginning: str = "", mix: list[float] | str | None = None, whole: bool = False,
+    arguments: Arguments, *, beginning: str = "", whole: bool = False,
     adapt: Callable[[OpenModel], Any] = lambda opened: opened,
 ) -> Models[Any]:  # fmt: skip
-    """Opens language models given as `DIR` or `NAME=DIR`. beginning: of the texts; mix: weights, or a text to fit them to; all
-    models are then interpolated into one; adapt: what is made of each model before it is placed."""
+    """Opens the language models of -m, interpolated into one with --mix. beginning: of the texts; adapt: what is made of each model before it is placed."""
     from seqcli.tasks.language import load, mixture
 
     reporter = arguments.reporter
     place = Placement(arguments.machine, reporter=reporter, reason="n-gram models run on the CPU")
     models = load.open_models(arguments.sources, encoding=arguments.source.encoding, reporter=reporter)
     chosen = place.all([adapt(opened) for opened in models])
+    mix = arguments.mix
     if isinstance(mix, str):
         mix = mixture.fitted_weights(chosen, mix, reporter=reporter)
     if mix is not None:
         chosen = [mixture.mixed(chosen, mix)]
-    reopen = partial(open_language_models, arguments, mix=mix)
+    reopen = partial(open_language_models, dataclasses.replace(arguments, mix=mix))
     return Models(
         chosen, place, reopen=reopen, open_sample=lambda language: place(adapt(samples.language_model_of(language, reporter=reporter))),
         kind="language", beginning=beginning, reporter=reporter, whole=whole,

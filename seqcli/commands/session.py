@@ -39,7 +39,8 @@ SOON = 1 << 15  # bytes of text after which a table's rows appear
 
 @dataclass(frozen=True)
 class Arguments:
-    """The common part of a command line: input, output and machine. model: as given by -m."""
+    """The common part of a command line: input, output and machine. model: as given by -m; mix: weights of the models, or a text to fit
+    them to."""
 
     source: TextInput
     results: Results
@@ -47,6 +48,7 @@ class Arguments:
     machine: Machine
     model: Sequence[str]
     needs_weights: ClassVar[bool] = True  # of the models, not their tokenizers alone
+    mix: list[float] | str | None = field(default=None, kw_only=True)
     signed: bool = field(default=False, kw_only=True)  # show signatures on a terminal, too
 
     def signature_in(self, where: TextIO | Output, signature: str) -> str:

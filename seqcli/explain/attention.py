@@ -26,7 +26,7 @@ from seqcli.explain.model_inputs import (
     with_start,
 )
 from seqcli.interfaces import OpenModel, OpenTranslator, is_pseudo, predicts_end
-from seqcli.results.inside import AttentionHead, AttentionLayer, AttentionStep, AttentionSteps, AttentionView
+from seqcli.results.views import AttentionHead, AttentionLayer, AttentionStep, AttentionSteps, AttentionView
 
 _SCALE = 6  # decimal places of a weight
 _MOST = 16_000_000  # maximum number of weights in a view, over all heads

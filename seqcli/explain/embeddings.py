@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from seqcli.embeddings.vectors import pca
 from seqcli.errors import InputError
-from seqcli.results.inside import EmbeddedWord, Embeddings, Point
+from seqcli.results.views import EmbeddedWord, Embeddings, Point
 from seqcli.tasks.embeddings import queries
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 from seqcli.text import WORD, one_line

@@ -17,7 +17,7 @@ import numpy as np
 from seqcli.errors import UsageError
 from seqcli.explain.model_inputs import classified_pieces, network_of, pieces_of, with_start
 from seqcli.interfaces import OpenModel
-from seqcli.results.inside import Gate, GateLayer, Gates
+from seqcli.results.views import Gate, GateLayer, Gates
 
 if TYPE_CHECKING:
     from torch import Tensor

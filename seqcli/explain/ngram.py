@@ -30,7 +30,7 @@ from seqcli.explain.model_inputs import pieces_of, with_start
 from seqcli.interfaces import OpenModel
 from seqcli.models.ngram import NgramModel
 from seqcli.ngram.table import Table
-from seqcli.results.inside import BackoffStep, Context, NgramPaths, TokenPath, Transition
+from seqcli.results.views import BackoffStep, Context, NgramPaths, TokenPath, Transition
 from seqcli.text import BOS_ID, UNK_ID
 
 _WHOLE = 0.02  # maximum distance of a count from a whole number

@@ -12,7 +12,7 @@ import numpy as np
 
 from seqcli.errors import UsageError
 from seqcli.explain.model_inputs import network_of
-from seqcli.results.inside import Positions
+from seqcli.results.views import Positions
 
 _MOST = 64
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from seqcli.explain.model_inputs import network_of, pieces_of, with_start
 from seqcli.interfaces import OpenModel, is_pseudo
-from seqcli.results.inside import ContextLoss, Cost, GradientNorm, Reach
+from seqcli.results.views import ContextLoss, Cost, GradientNorm, Reach
 from seqcli.token_batch import TokenBatch
 
 _CONTEXTS = tuple(2**k for k in range(11))

@@ -10,7 +10,7 @@ from seqcli.decoding.translate import TranslationSettings, translate
 from seqcli.errors import UsageError
 from seqcli.explain.model_inputs import check_source
 from seqcli.interfaces import OpenModel, OpenTranslator
-from seqcli.results.inside import Search, SearchNode
+from seqcli.results.views import Search, SearchNode
 
 
 def search(opened: Any, text: str, *, beam_size: int = 4, max_new_tokens: int = 20) -> Search:

@@ -11,8 +11,8 @@ from seqcli.data.lines import block_of
 from seqcli.decoding.logits import top
 from seqcli.explain.model_inputs import pieces_of
 from seqcli.interfaces import Distributions, OpenModel
-from seqcli.results.inside import Surprisal, TokenSurprisal
 from seqcli.results.language import NextToken
+from seqcli.results.views import Surprisal, TokenSurprisal
 from seqcli.scoring.tokens import score_tokens
 
 

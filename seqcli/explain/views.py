@@ -19,7 +19,7 @@ from seqcli.explain.search import search
 from seqcli.explain.surprisal import surprisal
 from seqcli.interfaces import OpenModel, OpenTranslator
 from seqcli.models.ngram import NgramModel
-from seqcli.results.inside import WordInfluences
+from seqcli.results.views import WordInfluences
 from seqcli.tasks.classification.load import OpenClassifier
 from seqcli.tasks.embeddings.load import OpenEmbeddings, open_embeddings
 

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from seqcli import decimals
-from seqcli.results.result import TEXT, WHOLE, formats
+from seqcli.results import TEXT, WHOLE, formats
 from seqcli.text import printable, significant, tsv_field
 
 if TYPE_CHECKING:

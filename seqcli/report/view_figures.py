@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from seqcli.report.heatmap import fonts
-from seqcli.results.inside import (
+from seqcli.results.views import (
     AttentionView,
     Embeddings,
     Gates,

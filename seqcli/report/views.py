@@ -13,7 +13,8 @@ from rich.text import Text
 
 from seqcli.report import heatmap
 from seqcli.report.frame import Column, bar, render, shade, table
-from seqcli.results.inside import (
+from seqcli.results.language import NextToken
+from seqcli.results.views import (
     AttentionSteps,
     AttentionView,
     Embeddings,
@@ -25,7 +26,6 @@ from seqcli.results.inside import (
     Surprisal,
     WordInfluences,
 )
-from seqcli.results.language import NextToken
 from seqcli.text import printable
 
 _COLUMNS = 80

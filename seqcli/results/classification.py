@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqcli.results.result import LOG, SHARE, WHOLE, Result, shown
+from seqcli.results import LOG, SHARE, WHOLE, Result, shown
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seqcli.results.result import WHOLE, Result, shown
+from seqcli.results import WHOLE, Result, shown
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from seqcli.results.result import LOG, Result, shown
+from seqcli.results import LOG, Result, shown
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from small_classifiers import places  # noqa: F401
 
 import seqcli
 from seqcli import sources
-from seqcli.api import models as doors
+from seqcli.api import opening
 from seqcli.errors import ModelError, UsageError
 
 TEXTS = ["I study machine learning", "", "the cat saw a zebra"]
@@ -71,8 +71,8 @@ def test_a_model_that_was_just_trained(corpus, tmp_path):
 
 def test_a_model_is_opened_once_in_a_process(models, monkeypatch):
     pickled = pickle.dumps(seqcli.load(models("characters")))
-    opened, real = [], doors._opened
-    monkeypatch.setattr(doors, "_opened", lambda *given, **how: opened.append(given) or real(*given, **how))
+    opened, real = [], opening._opened
+    monkeypatch.setattr(opening, "_opened", lambda *given, **how: opened.append(given) or real(*given, **how))
     first = pickle.loads(pickled)
     assert pickle.loads(pickled) is first and len(opened) == 1
 

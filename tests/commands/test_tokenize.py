@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqcli import catalog, tokenizers
-from seqcli.commands.tokenize.escapes import escaped, unescaped
+from seqcli.commands.tokenize.rows import escaped, unescaped
 from seqcli.text import nfc
 
 TEXT = nfc("나는 기계 학습을 공부한다 .\nI study machine learning , e\u0301t\u00e9 !\n" * 20).encode()

@@ -17,7 +17,8 @@ from seqcli.explain.surprisal import surprisal
 from seqcli.report.page import _DRAWING, _HERE, _VIEWS, packing, page
 from seqcli.results.classification import WordInfluence
 from seqcli.results.embeddings import Neighbour
-from seqcli.results.inside import (
+from seqcli.results.language import NextToken
+from seqcli.results.views import (
     AttentionHead,
     AttentionLayer,
     AttentionView,
@@ -38,7 +39,6 @@ from seqcli.results.inside import (
     TokenSurprisal,
     WordInfluences,
 )
-from seqcli.results.language import NextToken
 
 TEXT = "나는 매일 수학을 공부한다"
 WORDS = TEXT.split()

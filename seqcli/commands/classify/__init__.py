@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seqcli import ranges
 from seqcli.commands.declaration import GivenOptions, with_options
 from seqcli.commands.options import SEED, SIGNATURE, BatchMachine, MixOption, Results, TextInput
 from seqcli.commands.parsers import label_names, real, whole
@@ -83,17 +84,17 @@ def classify(
       seqcli classify "The plot is thin" --explain
       seqcli classify -m model -i reviews.csv --evaluate
     """
-    from seqcli.commands.classify import evaluation, explanation, rows
+    from seqcli.commands.classify import evaluation, rows
     from seqcli.commands.classify.arguments import Arguments
     from seqcli.commands.models import check_mix
     from seqcli.data.labelled import LabelMap
 
-    if evaluate and explain:
-        raise UsageError("--evaluate cannot be combined with --explain")
-    if errors and not evaluate:
-        raise UsageError("--errors needs --evaluate")
-    if label_column is not None and not (evaluate or calibrate is not None or isinstance(mix, str)):
-        raise UsageError("--label-column needs --evaluate, --calibrate or --mix FILE")
+    ranges.only_one({"--evaluate": evaluate, "--explain": explain})
+    labelled = evaluate or calibrate is not None or isinstance(mix, str)
+    ranges.check_needs(
+        ("--errors", errors > 0, "--evaluate", evaluate),
+        ("--label-column", label_column, "--evaluate, --calibrate or --mix FILE", labelled),
+    )
     if len(model or []) > 1 and not evaluate and mix is None:
         raise UsageError("several -m need --evaluate or --mix")
     if calibrate is not None and temperature is not None:
@@ -114,7 +115,7 @@ def classify(
     if evaluate:
         evaluation.evaluate(arguments, errors=errors)
     elif explain:
-        explanation.explain(arguments)
+        rows.explanations(arguments)
     else:
         rows.rows(arguments, top_k=top_k)
     arguments.note_unused_labels()

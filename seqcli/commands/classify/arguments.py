@@ -27,10 +27,9 @@ EXAMPLE = 'seqcli classify "What a wonderful film"'
 
 @dataclass(frozen=True)
 class Arguments(session.Arguments):
-    """The command line of `seqcli classify`. mix: weights, or labelled texts to fit them to; prefix: of labels; calibrate: labelled texts
+    """The command line of `seqcli classify`. prefix: of labels; calibrate: labelled texts
     to fit the temperature to; label_column: their column in tables; label_map: new names of labels, in texts and models."""
 
-    mix: list[float] | str | None = None
     threshold: float = 0.0
     prefix: str = ""
     calibrate: str | None = None

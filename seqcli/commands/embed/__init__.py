@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seqcli import ranges
 from seqcli.commands.declaration import GivenOptions, with_options
 from seqcli.commands.options import SEED, BatchMachine, Results, TextInput
 from seqcli.commands.parsers import whole
@@ -70,17 +71,14 @@ def embed(
       seqcli embed -m model --analogy "dog - cat + shirt" --top-k 3
       seqcli embed -m model -i text.txt -o text.npy
     """
-    from seqcli.commands.embed import pairs, plane, rows, words
+    from seqcli.commands.embed import vectors, words
     from seqcli.commands.session import Arguments
 
     modes = {"--neighbours": neighbours, "--analogy": analogy, "--similarity": similarity, "--map": map_}
-    chosen = [name for name, value in modes.items() if value is not None]
-    if len(chosen) > 1:
-        raise UsageError(f"{chosen[0]} cannot be combined with {chosen[1]}")
-    mode = chosen[0] if chosen else None
+    mode = ranges.only_one(modes)
     if mode and mode != "--map" and source.given:
         raise UsageError(f"{mode} reads no texts", cure="leave out the texts and --input")
-    machine.check_ray([model] if model else [], alone=dict.fromkeys(chosen, True))
+    machine.check_ray([model] if model else [], alone={name: value is not None for name, value in modes.items()})
     reporter = results.reporter("embed", machine)
     with_texts = mode in (None, "--map")
     given.without_effect(
@@ -101,8 +99,8 @@ def embed(
     elif analogy is not None:
         words.analogy(arguments, analogy, k=top_k)
     elif similarity is not None:
-        pairs.similarity(arguments, similarity)
+        words.similarity(arguments, similarity)
     elif map_ is not None:
-        plane.draw(arguments, map_, projection=projection, seed=seed)
+        vectors.draw(arguments, map_, projection=projection, seed=seed)
     else:
-        rows.rows(arguments)
+        vectors.rows(arguments)

@@ -123,15 +123,14 @@ def explain(
       seqcli explain -m sample-english "My computer is very slow" --ngram --reach
       seqcli explain -m model "I study mathematics" --surprisal --html page.html
     """
-    from seqcli.commands.explain.arguments import Arguments
-    from seqcli.commands.explain.shown import Chosen, explained
+    from seqcli.commands.explain import views
     from seqcli.explain.views import How
 
-    asked = {
+    options = {
         "surprisal": surprisal, "attention": attention, "gates": gates, "reach": reach, "positions": positions, "search": search,
         "ngram": ngram, "words": words, "embeddings": embeddings,
     }  # fmt: skip
-    kinds = tuple(name for name, wanted in asked.items() if wanted)
+    kinds = tuple(name for name, value in options.items() if value)
     if token is not None and kinds not in ((), ("attention",)):
         raise UsageError("--token needs --attention")
     reporter = results.reporter("explain", Machine())
@@ -142,5 +141,7 @@ def explain(
         "--lang": html is None and "without --html",
         "--beam-size": bool(kinds) and "search" not in kinds and "without --search",
     })  # fmt: skip
-    arguments = Arguments(source, results, reporter, Machine(), model or [], kinds=kinds, how=How(top_k, beam_size))
-    explained(arguments, Chosen(layer, head, token), png=png, html=html, language=lang)
+    arguments = views.Arguments(
+        source, results, reporter, Machine(), model or [], kinds=kinds, how=How(top_k, beam_size)
+    )
+    views.show(arguments, views.Chosen(layer, head, token), png=png, html=html, language=lang)

@@ -87,11 +87,9 @@ def generate(
       seqcli generate "I study" --num-samples 3 --temperature 0.8
       seqcli generate "My computer is" --next 5
     """
-    from seqcli.commands.generate.arguments import Arguments
-    from seqcli.commands.generate.fillings import fillings
-    from seqcli.commands.generate.next_tokens import next_tokens
-    from seqcli.commands.generate.texts import texts
+    from seqcli.commands.generate import texts, tokens
     from seqcli.commands.models import check_mix
+    from seqcli.commands.session import Arguments
     from seqcli.data.lines import is_interactive
     from seqcli.decoding.generate import GenerationSettings
     from seqcli.decoding.sampling import Policy
@@ -100,12 +98,12 @@ def generate(
         "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
     }  # fmt: skip
     of_texts = {
-        **drawing, "stop": stop, "beam_size": beam_size, "no_prompt": no_prompt or None,
+        **drawing, "stop": stop, "beam_size": beam_size, "no_prompt": no_prompt,
         "num_samples": num_samples if num_samples > 1 else None, "keep": source.keep,
     }  # fmt: skip
     not_filling = {name: value for name, value in of_texts.items() if name != "top_k"}
     ranges.exclusive(as_options(of_texts), {"--next": next_})
-    ranges.exclusive({**as_options(not_filling), "--next": next_, "--mix": mix}, {"--fill": fill or None})
+    ranges.exclusive({**as_options(not_filling), "--next": next_, "--mix": mix}, {"--fill": fill})
     ranges.exclusive(as_options(drawing), {"--beam-size": beam_size})
     if len(model or []) > 1 and next_ is None and mix is None and not fill:
         raise UsageError("several -m need --next, --fill or --mix")
@@ -118,27 +116,25 @@ def generate(
     machine.check_ray(model, alone={"--next": next_ is not None, "--fill": fill})
     reporter = results.reporter("generate", machine)
     check_mix(mix, model or [])
-    one = (
-        "with --temperature 0"
-        if settings.policy.temperature == 0
-        else "with --top-k 1"
-        if settings.policy.top_k == 1
-        else None
-    )
-    certain = (
-        "with --fill" if fill else "with --next" if next_ is not None else "with --beam-size" if beam_size else one
+    if settings.policy.temperature == 0:
+        greedy = "with --temperature 0"
+    else:
+        greedy = "with --top-k 1" if settings.policy.top_k == 1 else ""
+    mode = "--fill" if fill else "--next" if next_ is not None else "--beam-size" if beam_size else None
+    not_random = (
+        f"with {mode}" if mode else greedy or (not settings.policy.random and "where no token is drawn at random")
     )
     given.without_effect(reporter, {
-        "--seed": certain or (not settings.policy.random and "where no token is drawn at random"),
-        "--max-new-tokens": (fill and "with --fill") or (next_ is not None and "with --next"),
-        "--temperature": one == "with --top-k 1" and one,
-        **dict.fromkeys(("--top-p", "--min-p"), one), "--top-k": one == "with --temperature 0" and one,
+        "--seed": not_random,
+        "--max-new-tokens": mode in ("--fill", "--next") and f"with {mode}",
+        "--temperature": greedy == "with --top-k 1" and greedy, "--top-k": greedy == "with --temperature 0" and greedy,
+        "--top-p": greedy, "--min-p": greedy,
         "--no-prompt": results.as_json and "in JSON, where text never has the prompt",
     })  # fmt: skip
     arguments = Arguments(source, results, reporter, machine, model or [], mix=mix)
     if fill:
-        fillings(arguments, k=top_k or 10)
+        tokens.fillings(arguments, k=top_k or 10)
     elif next_ is not None:
-        next_tokens(arguments, k=next_)
+        tokens.next_tokens(arguments, k=next_)
     else:
-        texts(arguments, settings, prompted=not no_prompt)
+        texts.texts(arguments, settings, prompted=not no_prompt)

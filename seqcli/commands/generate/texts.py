@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seqcli.commands import session
-from seqcli.commands.generate.arguments import Arguments
+from seqcli.commands.models import Models, noting_unknown, open_language_models
+from seqcli.commands.session import Arguments
 from seqcli.data.lines import Block
 from seqcli.decoding.generate import GenerationSettings, GrowingText, generate, grow, samples_of
 from seqcli.interfaces import OpenModel
@@ -13,14 +14,26 @@ from seqcli.report.frame import Column, json_line, kept_columns, with_kept
 from seqcli.report.output import JSON, TABLE, FormattedRows, Output
 from seqcli.text import printable
 
+EXAMPLE = 'seqcli generate "I study"'
 _TOGETHER = 1 << 13  # bytes of prompts: a few hundred
+
+
+def open_prompts(
+    arguments: Arguments, *, out: Output | None = None, size: int | None = None
+) -> tuple[Models[OpenModel], Iterator[Block]]:
+    """The models, and the blocks of prompts. out: an output whose rows should appear as they are computed; size: of blocks, in
+    bytes."""
+    records = session.open_records(arguments, example=EXAMPLE, out=out, size=size)
+    models = open_language_models(arguments, beginning=records.beginning)
+    _ = models.all  # opened now, so that an error is raised before anything is written
+    return models, noting_unknown(models.route(records), models, reporter=arguments.reporter)
 
 
 def texts(arguments: Arguments, settings: GenerationSettings, *, prompted: bool) -> None:
     """prompted: whether the prompt is shown with the text."""
     keep = arguments.source.keep or ()
     with arguments.results.opened() as out:
-        models, prompts = arguments.open_prompts(out=out, size=_TOGETHER)
+        models, prompts = open_prompts(arguments, out=out, size=_TOGETHER)
         out.begin([*kept_columns(keep, (), beside=["text"]), "text"])
         if out.mode == TABLE and not arguments.machine.ray:
             for block in prompts:

@@ -43,7 +43,7 @@ def info(
     from pathlib import Path
 
     from seqcli import sources
-    from seqcli.commands.info import overview, sample_models
+    from seqcli.commands.info import overview
     from seqcli.interop.formats.arpa import is_arpa
     from seqcli.report.frame import Column
     from seqcli.report.output import JSON, TABLE
@@ -52,9 +52,9 @@ def info(
 
     reporter = Console(prefix="seqcli info", quiet=results.quiet)
     if model is None:
-        sample_models.show(results, reporter)
+        overview.show_samples(results, reporter)
         return
-    asked, model = model, sources.located(model, reporter=reporter)
+    name, model = model, sources.located(model, reporter=reporter)
     if is_arpa(model):
         values = _of_arpa(model, verify=verify, encoding=encoding, reporter=reporter)
     elif is_fasttext(model):
@@ -67,12 +67,12 @@ def info(
         if out.mode == JSON:
             out.rows([], json=[values])
         elif out.mode == TABLE:
-            out.write(overview.drawn(values, name=asked, color=out.color))
+            out.write(overview.drawn(values, name=name, color=out.color))
         else:
             out.begin(["what", "value"])
             rows = list(overview.flat(values))
             texts = [overview.plain(value) for _, value in rows]
-            columns = [Column("what", [name for name, _ in rows]), Column("value", texts)]
+            columns = [Column("what", [key for key, _ in rows]), Column("value", texts)]
             out.rows(columns)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli import ranges
-from seqcli.commands.declaration import GivenOptions, check_needs, only_one, with_options
+from seqcli.commands.declaration import GivenOptions, with_options
 from seqcli.commands.options import SEED, SIGNATURE, BatchMachine, MixOption, ModelOption, Results, TextInput
 from seqcli.commands.parsers import choice, number
 from seqcli.errors import UsageError
@@ -201,10 +201,10 @@ def score(
     document = unit == "document"
     contexts = {"--context": context, "--context-file": context_file}
     comparing = {"--scramble": scramble, "--choices": choices, "--pairs": pairs is not None}
-    mode = only_one({**comparing, f"--level {level}": level != "sentence"})  # None: a row per record or document
+    mode = ranges.only_one({**comparing, f"--level {level}": level != "sentence"})  # None: a row per record or document
     by_token, by_corpus = level in ("token", "word"), level == "corpus"
     conditional = (mode is None or by_token) and not document
-    check_needs(
+    ranges.check_needs(
         ("--orderings", orderings, "--scramble", scramble),
         ("--rank", rank, "--level token", level == "token"),
         *((option, value, "--level sentence, token or word", conditional) for option, value in contexts.items()),
@@ -214,7 +214,7 @@ def score(
         *adaptation.needs,
     )
     others = {**comparing, **contexts, "--mix": mix}
-    only_one(contexts)
+    ranges.only_one(contexts)
     ranges.exclusive({"--source": source_file}, {**others, "--unit document": document})
     ranges.exclusive({"--cache": adaptation.cache}, {**others, "--source": source_file, "--rank": rank})
     ranges.exclusive({"--dynamic": adaptation.dynamic}, {**others, "--source": source_file})

@@ -27,10 +27,9 @@ _UNITS = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
 
 @dataclass(frozen=True)
 class Arguments(session.Arguments):
-    """The command line of `seqcli score`. mix: weights, or a text to fit them to; source_file: sources, one per record, for
+    """The command line of `seqcli score`. source_file: sources, one per record, for
     translators; source_column: their column in a table; document: texts are documents."""
 
-    mix: list[float] | str | None = None
     base: str = "e"
     seed: int = 0
     source_file: str | None = None
@@ -58,7 +57,7 @@ class Arguments(session.Arguments):
             return TranslationScorer(self, self.source_file, records)
         if self.adaptation.name:
             return AdaptiveScorer(self, self._open_adaptive(records.beginning, whole=whole), records)
-        models = open_language_models(self, beginning=records.beginning, mix=self.mix, whole=whole)
+        models = open_language_models(self, beginning=records.beginning, whole=whole)
         return Scorer(self, models, records)
 
     def _open_adaptive(self, beginning: str, *, whole: bool) -> Models:

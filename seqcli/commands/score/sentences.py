@@ -16,8 +16,8 @@ from seqcli.metrics.perplexity import Totals
 from seqcli.metrics.significance import RESAMPLES, PairedBootstrap
 from seqcli.report.frame import Column, columns_of, columns_of_rows, fields_of, kept_columns, turned, with_kept
 from seqcli.report.output import JSON, TABLE, FormattedRows, Output
+from seqcli.results import formats
 from seqcli.results.language import CorpusScore, SentenceScore
-from seqcli.results.result import formats
 from seqcli.scoring.sentences import Sentences, score_block, score_documents
 from seqcli.text import counted, significant
 
@@ -47,9 +47,10 @@ def sentences(arguments: Arguments, *, contexts: Contexts) -> None:
             arguments.reporter.progress("bytes scored", done)
         contexts.finish(totals.records)
         scorer.finish(totals.records)
-    for opened in scorer.models.all:
+    models = scorer.models.all
+    for opened in models:
         summarise(scorer, opened, totals.of(opened))
-    differences.report([totals.of(opened) for opened in scorer.models.all])
+    differences.report([totals.of(opened) for opened in models])
 
 
 def documents(arguments: Arguments) -> None:

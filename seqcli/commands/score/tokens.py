@@ -6,8 +6,8 @@ from seqcli.commands.score.scorer import Arguments, Contexts
 from seqcli.data.lines import Block
 from seqcli.report.frame import Column, columns_of, fields_of
 from seqcli.report.output import FormattedRows
+from seqcli.results import formats
 from seqcli.results.language import TokenScore, WordScore
-from seqcli.results.result import formats
 from seqcli.scoring.tokens import score_tokens, score_words
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seqcli import ranges
 from seqcli.commands.declaration import GivenOptions, with_options
 from seqcli.commands.options import SEED, BatchMachine, Results, TextInput
 from seqcli.commands.parsers import real, whole
@@ -71,17 +72,14 @@ def tokenize(
     """
     from seqcli.commands.session import is_encoding_of_model
     from seqcli.commands.tokenize import rows, segmentations, summaries
-    from seqcli.commands.tokenize.arguments import Arguments
+    from seqcli.commands.tokenize.rows import Arguments
 
-    modes_ = {
+    mode = ranges.only_one({
         "--count": count, "--offsets": offsets, "--decode": decode, "--n-best": n_best is not None,
         "--sample": sample is not None, "--vocab": vocab, "--stats": stats,
-    }  # fmt: skip
-    asked = [option for option, wanted in modes_.items() if wanted]
-    if len(asked) > 1:
-        raise UsageError(f"{asked[0]} cannot be combined with {asked[1]}")
-    if ids and asked and asked[0] not in ("--decode", "--n-best", "--sample"):
-        raise UsageError(f"--ids cannot be combined with {asked[0]}")
+    })  # fmt: skip
+    if ids and mode not in (None, "--decode", "--n-best", "--sample"):
+        raise UsageError(f"--ids cannot be combined with {mode}")
     if len(model or []) > 1 and not stats:
         raise UsageError("several -m need --stats")
     if vocab and source.given:

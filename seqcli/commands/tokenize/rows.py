@@ -1,29 +1,90 @@
-"""`tokenize`: one row per record with its tokens, ids, positions, number of tokens, or text."""
+r"""`tokenize`: one row per record with its tokens, ids, positions, number of tokens, or text.
+
+Tokens are separated by spaces. Characters inside a token are escaped in TSV and on a terminal as in TSV fields, and a space is
+`\x20`; JSON has the tokens unescaped.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from seqcli.commands import session
-from seqcli.commands.tokenize.arguments import Arguments, NamedReader, only
-from seqcli.commands.tokenize.escapes import escaped, pieces_in
+from seqcli.commands.models import Models, Placement
 from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.report.frame import Column, json_line, kept_columns, with_kept
-from seqcli.report.output import JSON, PARQUET, TSV, FormattedRows
-from seqcli.results.result import TEXT, WHOLE
+from seqcli.report.output import JSON, PARQUET, TSV, FormattedRows, Output
+from seqcli.results import TEXT, WHOLE
 from seqcli.tasks.language.tokenize import Decoder, ids_of, shown_pieces
 from seqcli.text import tsv_field
 
 if TYPE_CHECKING:
     import numpy as np
 
+EXAMPLE = 'seqcli tokenize "I study machine learning"'
 _FIELD = re.compile(r"\S+")
+_PIECE = re.compile("[^ ]+")
+_ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|[\\tn])")
+_ESCAPED = {"\\": "\\", "t": "\t", "n": "\n"}
 _LONG = 1 << 18  # bytes of a record beyond which its result is written in parts
 _AT_ONCE = 1 << 12  # values of a list per part
+
+
+class NamedReader(NamedTuple):
+    """A tokenizer that reads records as its model does. path: as given by -m, None for a sample model."""
+
+    name: str
+    reader: RecordReader
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Arguments(session.Arguments):
+    """The command line of `seqcli tokenize`. ids: read or write token ids instead of tokens."""
+
+    needs_weights: ClassVar[bool] = False
+    ids: bool = False
+
+    def open_records(self, out: Output | None = None) -> session.Records:
+        """Opens the records. out: an output whose rows should appear as they are computed."""
+        return session.open_records(self, example=EXAMPLE, out=out)
+
+    def open_readers(self, beginning: str = "") -> Models[NamedReader]:
+        """Opens the tokenizers of -m, or those of the sample models. beginning: of the texts."""
+        from seqcli import samples
+        from seqcli.tasks.language.load import named
+        from seqcli.tasks.tokenizer_choice import open_reader
+
+        def of_sample(language: str) -> NamedReader:
+            opened = samples.language_model_of(language, reporter=self.reporter)
+            return NamedReader(opened.name, RecordReader.of(opened))
+
+        chosen = [
+            NamedReader(name, open_reader(path, encoding=self.source.encoding), path)
+            for name, path in named(self.sources)
+        ]
+        place = Placement(self.machine, reporter=self.reporter, reason="tokenizers run on the CPU")
+        readers: Models[NamedReader] = Models(
+            chosen,
+            place,
+            reopen=self.open_readers,
+            open_sample=of_sample,
+            kind="language",
+            beginning=beginning,
+            reporter=self.reporter,
+        )
+        _ = readers.all  # opened now, so that an error is raised before anything is written
+        return readers
+
+
+def only(readers: Models[NamedReader], block: Block) -> NamedReader:
+    """The only one that answers the records of a block."""
+    (named,) = readers.of(block)
+    return named
 
 
 def pieces(arguments: Arguments) -> None:
@@ -62,7 +123,7 @@ def decoded(arguments: Arguments) -> None:
                 fields = (match[0] for match in _FIELD.finditer(record))
                 yield decoder.text(fields, where=f"record {line}")
             else:
-                yield reader.join(pieces_in(record))
+                yield reader.join(_pieces_in(record))
 
     if arguments.results.format != TSV:
         show: Callable[[str], str] = str
@@ -143,6 +204,19 @@ def _json_row(row: dict[str, Any], name: str, answer: Any, keep: Sequence[str], 
         yield between + json_line(some)[1:-2]
         between = ", "
     yield "]" + after
+
+
+def escaped(piece: str) -> str:
+    return tsv_field(piece).replace(" ", "\\x20")
+
+
+def unescaped(field: str) -> str:
+    return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1]) or chr(int(m[1][1:], 16)), field)
+
+
+def _pieces_in(record: str) -> Iterator[str]:
+    """The tokens that a row contains."""
+    return (unescaped(match[0]) for match in _PIECE.finditer(record))
 
 
 def _texts(record: str, reader: RecordReader) -> Iterator[str]:

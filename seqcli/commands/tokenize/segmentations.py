@@ -8,14 +8,12 @@ from itertools import repeat
 from typing import Any
 
 from seqcli.commands.models import note_threads
-from seqcli.commands.tokenize.arguments import Arguments, NamedReader, only
-from seqcli.commands.tokenize.escapes import escaped
-from seqcli.commands.tokenize.rows import between_spaces, rows
+from seqcli.commands.tokenize.rows import Arguments, NamedReader, between_spaces, escaped, only, rows
 from seqcli.data.lines import Block
 from seqcli.errors import InputError, UsageError
 from seqcli.report.frame import Column, json_line
 from seqcli.report.output import JSON, TABLE, TSV
-from seqcli.results.result import LOG, TEXT, WHOLE
+from seqcli.results import LOG, TEXT, WHOLE
 from seqcli.tasks.language.tokenize import Segmenter, shown_ids
 
 

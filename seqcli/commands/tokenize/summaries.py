@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqcli.commands.models import note_threads
-from seqcli.commands.tokenize.arguments import Arguments
+from seqcli.commands.tokenize.rows import Arguments
 from seqcli.report.frame import columns_of, columns_of_rows, fields_of, turned
 from seqcli.report.output import TABLE
-from seqcli.results.tokenization import TokenizerStatistics, VocabularyEntry
+from seqcli.results.language import TokenizerStatistics, VocabularyEntry
 from seqcli.tasks.language.tokenize import Tally, shown_vocabulary
 
 

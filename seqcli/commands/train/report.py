@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from seqcli.commands.train.options import Writing
-from seqcli.report import ending
+from seqcli.report import after_training
 from seqcli.report.frame import Column
 from seqcli.report.output import Output
 from seqcli.report.progress import Console
@@ -35,7 +35,7 @@ def report(
     writing.draw({each.name: str(each.path) for each in done if "progress" in each.record})
     if not writing.quiet:
         ended = [(each.name if each.several else "", each.opened, each.record) for each in done]
-        ending.note(reporter, ended, done[0].examples, follows=follows(done))
+        after_training.note(reporter, ended, done[0].examples, follows=follows(done))
     return done
 
 

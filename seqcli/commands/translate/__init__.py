@@ -140,33 +140,27 @@ def translate(
 
     from seqcli.commands.translate import rows
     from seqcli.commands.translate.arguments import Arguments
-    from seqcli.commands.translate.references import References
+    from seqcli.commands.translate.listeners import AttentionFile, References
     from seqcli.decoding import translate as decoding
 
     drawing = {"num_samples": num_samples, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     searching = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty}
     ranges.exclusive(as_options(drawing), as_options(searching))
     several = n_best is not None or (num_samples or 1) > 1
-    looked_at = [name for name, asked in {"--attention": attention, "--alignment": alignment}.items() if asked]
-    if several and (looked_at or with_scores) and not results.as_json:
-        raise UsageError(
-            f"{(looked_at or ['--with-scores'])[0]} cannot be combined with several translations per text",
-            cure="use --json",
-        )
-    if several and (source.keep or results.header) and not results.as_json:
-        raise UsageError(
-            f"{'--keep' if source.keep else '--header'} cannot be combined with several translations per text",
-            cure="use --json",
-        )
+    if several and not results.as_json:
+        single = {
+            "--attention": attention, "--alignment": alignment, "--with-scores": with_scores, "--keep": source.keep,
+            "--header": results.header,
+        }  # fmt: skip
+        if option := next((name for name, value in single.items() if ranges.is_given(value)), None):
+            raise UsageError(f"{option} cannot be combined with several translations per text", cure="use --json")
     if len(model or []) > 1:
         raise UsageError("only one translator can be used", where="-m", cure="give -m once")
-    judging = {
-        "--reference-column": reference_column, "--metrics": metrics, "--worst": worst, "--bleu-tokenize": bleu_tokenize,
+    of_reference = {
+        "--reference-column": reference_column, "--metrics": metrics, "--worst": worst > 0, "--bleu-tokenize": bleu_tokenize,
         "--lowercase": lowercase,
     }  # fmt: skip
-    for name, asked in judging.items():
-        if asked and reference is None:
-            raise UsageError(f"{name} needs --reference")
+    ranges.check_needs(*((name, value, "--reference", reference is not None) for name, value in of_reference.items()))
     settings = decoding.settings(
         searching=searching, drawing=drawing, max_length_ratio=max_length_ratio, no_repeat_ngram=no_repeat_ngram, prefix=prefix,
         seed=seed,
@@ -202,7 +196,5 @@ def translate(
             )
             listeners.append(files.enter_context(references))
         if attention_output is not None:
-            from seqcli.commands.translate.attention_file import AttentionFile  # brings rich
-
             listeners.append(files.enter_context(AttentionFile(attention_output, reporter=reporter)))
         rows.rows(arguments, display, listeners)

@@ -14,7 +14,7 @@ from seqcli.decoding.attention import AttentionMap
 from seqcli.interfaces import OpenTranslator
 from seqcli.report.frame import WHOLE, Column, columns_of_rows, kept_columns, with_kept
 from seqcli.report.output import JSON, TABLE, TSV, Output
-from seqcli.results.result import LOG
+from seqcli.results import LOG
 from seqcli.results.translation import Hypothesis, Translation
 from seqcli.text import printable, tsv_field
 

@@ -31,7 +31,7 @@ _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")  # characters that would 
 def page(
     objects: Iterable[Mapping[str, Any]], *, title: str, introduction: str = "", language: Literal["en", "ko"] = "en"
 ) -> str:
-    """The HTML of views (`results/inside.py`), grouped by text in the order of first occurrence.
+    """The HTML of views (`results/views.py`), grouped by text in the order of first occurrence.
 
     objects: `{"line", "text", "model", **view.to_dict()}`; views without a text, such as positions, have the text "".
     introduction: a paragraph below the title. Large matrices are reduced as described in `packing`, with a note in the

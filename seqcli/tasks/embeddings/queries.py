@@ -11,8 +11,8 @@ import numpy as np
 from seqcli.embeddings.vectors import unit
 from seqcli.errors import InputError, UsageError, nearest
 from seqcli.metrics.significance import spearman, spearman_interval
+from seqcli.results import Results
 from seqcli.results.embeddings import Neighbour, Similarity
-from seqcli.results.result import Results
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 
 _SIGN = re.compile(r"\s+([+-])\s+")

@@ -13,8 +13,8 @@ from seqcli.data.lines import Block
 from seqcli.data.record_reader import RecordReader
 from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import Renumbered, Tokenizer
-from seqcli.results import tokenization as results
-from seqcli.results.tokenization import TokenizerStatistics
+from seqcli.results import language as results
+from seqcli.results.language import TokenizerStatistics
 from seqcli.text import WORD, one_line
 from seqcli.token_batch import TokenBatch
 

@@ -1,26 +1,44 @@
-"""A vector for every record."""
+"""`embed`: a vector for every record, or with --map a point of a plane."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from seqcli import samples
 from seqcli.commands import session
-from seqcli.commands.embed import embeddings
-from seqcli.commands.models import Models
+from seqcli.commands.models import Models, Placement
 from seqcli.data.lines import Block
+from seqcli.errors import UsageError
 from seqcli.report.frame import Column, with_kept
 from seqcli.report.matrix_file import SUFFIXES, matrix_file
 from seqcli.report.output import JSON, TABLE, FormattedRows, Output
+from seqcli.tasks.embeddings.load import OpenEmbeddings, open_embeddings
+from seqcli.tasks.language.load import named
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from seqcli.tasks.embeddings.load import OpenEmbeddings
-
 Answer = TypeVar("Answer")
+EXAMPLE = 'seqcli embed "I study machine learning"'
 _SHOWN = 6  # numbers on a terminal
+
+
+def open_models(arguments: session.Arguments, *, beginning: str = "") -> Models[OpenEmbeddings]:
+    """The embeddings of -m, or the sample model for the script of `beginning`: one, for all records."""
+    reporter = arguments.reporter
+    place = Placement(arguments.machine, reporter=reporter, reason="word vectors are looked up, not computed")
+    if arguments.model:
+        ((name, path),) = named(arguments.sources)
+        opened = place(open_embeddings(path, name=name, reporter=reporter))
+    else:
+        opened = place(samples.embeddings(beginning, reporter=reporter))
+    return Models(
+        [opened], place, open_sample=lambda language: opened, kind="language", beginning=beginning, reporter=reporter,
+        reopen=partial(open_models, arguments),
+    )  # fmt: skip
 
 
 def rows(arguments: session.Arguments) -> None:
@@ -28,8 +46,8 @@ def rows(arguments: session.Arguments) -> None:
         return _matrix(arguments)
     keep = arguments.source.keep or ()
     with arguments.results.opened() as out:
-        texts = embeddings.records(arguments, out=out)
-        models = embeddings.models(arguments, beginning=texts.beginning)
+        texts = session.open_records(arguments, example=EXAMPLE, out=out)
+        models = open_models(arguments, beginning=texts.beginning)
 
         def formatted(block: Block, vectors: np.ndarray) -> tuple[int, FormattedRows]:
             """The width of the vectors, and their rows."""
@@ -47,18 +65,36 @@ def rows(arguments: session.Arguments) -> None:
 
 
 def _matrix(arguments: session.Arguments) -> None:
-    from seqcli.errors import UsageError
-
     path = arguments.results.output
     assert path is not None
     if arguments.results.json or arguments.source.keep:
         option = "--json" if arguments.results.json else "--keep"
         raise UsageError(f"{option} cannot be combined with a file of numbers only", where=path)
-    texts = embeddings.records(arguments)
-    models = embeddings.models(arguments, beginning=texts.beginning)
+    texts = session.open_records(arguments, example=EXAMPLE)
+    models = open_models(arguments, beginning=texts.beginning)
     with matrix_file(path) as file:
         for vectors in _answers(arguments, models, texts, lambda block, vectors: vectors):
             file.add(vectors)
+
+
+def draw(arguments: session.Arguments, path: str, *, projection: str, seed: int) -> None:
+    """Draws the texts as points of a plane to the file `path`."""
+    import numpy as np
+
+    from seqcli.report import vector_map
+
+    vector_map.check(path, projection)
+    texts = session.open_records(arguments, example=EXAMPLE)
+    (opened,) = open_models(arguments, beginning=texts.beginning).chosen
+    labels: list[str] = []
+    parts = []
+    for block in texts:
+        labels += block.records()
+        vector_map.check_count(len(labels))
+        parts.append(opened.texts(block.data)[0])
+    vectors = np.concatenate([np.zeros((0, opened.vectors.dim), np.float32), *parts]) if parts else np.zeros((0, 1))
+    vector_map.save(path, vectors, labels, projection=projection, seed=seed, title=opened.name)
+    arguments.reporter.note(f"{len(labels):,} points drawn: {path}")
 
 
 def _answers(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcli.report import ending
-from seqcli.report.learnt import hardly_learnt
+from seqcli.report import after_training
+from seqcli.report.after_training import hardly_learned
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import baseline
@@ -49,8 +49,8 @@ def network(*, step=500, best_step=500, loss=3.0, unigram=6.0, uniform=9.0, **tr
         ({}, None),
     ],
 )  # fmt: skip
-def test_what_has_hardly_learnt(record, says):
-    found = hardly_learnt(record)
+def test_what_has_hardly_learned(record, says):
+    found = hardly_learned(record)
     assert found is None if says is None else says in found and "\n" not in found
 
 
@@ -67,7 +67,7 @@ def test_a_classifier_beats_the_most_frequent_label_or_its_prior(accuracy, loss,
         "baseline": baseline,
         "data": {"counts": [9, 9]},
     }
-    found = hardly_learnt(record)
+    found = hardly_learned(record)
     assert (found is None) == learnt and (learnt or "always predicting 'x' reaches 50.0 %" in found)
 
 
@@ -85,10 +85,10 @@ def test_few_texts_cannot_tell_whether_a_classifier_has_learnt(counts, texts, te
         "baseline": baseline,
         "data": {"counts": counts},
     }
-    assert (hardly_learnt(record) is not None) == tells
+    assert (hardly_learned(record) is not None) == tells
     early = {**record, "progress": {"step": 3, "best_step": 3}, "training": {"warmup": 9, "steps": 3}}
-    assert "3 steps, fewer than the 9 of its warm-up" in hardly_learnt(early)
-    assert hardly_learnt({**early, "valid": {**record["valid"], "accuracy": 1.0}}) is None
+    assert "3 steps, fewer than the 9 of its warm-up" in hardly_learned(early)
+    assert hardly_learned({**early, "valid": {**record["valid"], "accuracy": 1.0}}) is None
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=30), st.lists(st.integers(0, 2), min_size=1, max_size=30))
@@ -166,7 +166,7 @@ def test_a_sample_takes_no_longer_than_its_time(here, files, monkeypatch):
         (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss"), False),
     ):
         now = itertools.count()
-        monkeypatch.setattr(ending, "time", SimpleNamespace(monotonic=lambda now=now: next(now) * 0.2))
+        monkeypatch.setattr(after_training, "time", SimpleNamespace(monotonic=lambda now=now: next(now) * 0.2))
         done = here("train", *training, *NETWORK, "--steps", 2, "-o", training[0])
         assert done.code == 0 and next(now) <= 8
         assert (" generated sample: " in done.err or " held-out sentence: " in done.err) == shown
@@ -202,6 +202,6 @@ def test_a_sample_that_fails_does_not_fail_the_training(here, files, monkeypatch
     def broken(*_):
         raise RuntimeError("no sample")
 
-    monkeypatch.setattr(ending, "sample", broken)
+    monkeypatch.setattr(after_training, "sample", broken)
     done = here("train", "lm", "text.txt", "-o", "m")
     assert done.code == 0 and "next: " in done.err and "sample" not in done.err

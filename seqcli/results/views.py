@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqcli.results import Result
 from seqcli.results.embeddings import Neighbour
 from seqcli.results.language import NextToken
-from seqcli.results.result import Result
 
 
 @dataclass(frozen=True)
