@@ -4,6 +4,7 @@
 """
 
 import compileall
+import gc
 import os
 import signal
 import socket
@@ -43,6 +44,10 @@ settings.register_profile(
 settings.load_profile("seqcli")
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is imported stays: half a million objects that the garbage collector need not visit again
+
+
 class Done(NamedTuple):
     """A command that has ended: exit code, standard output, standard error."""
 
@@ -55,6 +60,15 @@ class Done(NamedTuple):
         """Its output as TSV."""
         assert self.out == "" or self.out.endswith("\n")
         return [line.split("\t") for line in self.out.split("\n")[:-1]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_disks():
+    """Only a machine that loses its power could tell whether a file has reached the disk; tests wait for it thousands of times.
+    Processes that tests start do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="module")

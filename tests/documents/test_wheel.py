@@ -68,17 +68,17 @@ def test_an_editable_install_points_at_the_checkout(tmp_path):
 
 def test_the_demo_begins_from_the_wheel(installed, tmp_path):
     """Part 1: what the models of all architectures make of word order."""
-    where = "import seqcli; print(seqcli.__file__)"
-    place = subprocess.run(
-        [installed / "python", "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert Path(place.stdout).is_relative_to(installed.parent)
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(tmp_path),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "LANG": "C.UTF-8",
     }
+    where = "import seqcli; print(seqcli.__file__)"
+    place = subprocess.run(
+        [installed / "python", "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert Path(place.stdout).is_relative_to(installed.parent)
     with subprocess.Popen(
         [installed / "seqcli", "demo", "-q"],
         cwd=tmp_path,

@@ -25,7 +25,7 @@ def test_killed_at_a_random_moment_and_resumed_until_done(training, undisturbed,
     while True:
         before = step_of(folder)
         pid = training.forked(lambda: training.go_on(folder))
-        time.sleep(rng.uniform(0.01, 0.4))
+        time.sleep(rng.uniform(0.01, 0.15))
         os.kill(pid, signal.SIGKILL)
         code = ended(pid)
         assert code in (0, -signal.SIGKILL)

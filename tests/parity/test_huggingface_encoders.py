@@ -276,9 +276,8 @@ def test_lower_precision_changes_little(case, precision, tmp_path, here):
         )
     assert coarse.score(TEXTS[0]).log_prob != exact.score(TEXTS[0]).log_prob  # it is not ignored
     exact, coarse = both("ForSequenceClassification")
-    found, wanted = (
-        np.concatenate([one.opened.logits(f"{line}\n".encode()) for line in lines]) for one in (coarse, exact)
-    )
+    block = "".join(line + "\n" for line in lines).encode()
+    found, wanted = coarse.opened.logits(block), exact.opened.logits(block)
     np.testing.assert_allclose(found, wanted, atol=0.08)
     assert (found != wanted).any() and (found.argmax(1) == wanted.argmax(1)).mean() >= 0.9
     exact, coarse = both("Model")

@@ -236,7 +236,7 @@ def test_fine_tuning_a_translator_learns_and_goes_on(tmp_path, pieces, pairs, he
         assert done.code == 0, done.err
         losses.append(json.loads(here("info", tmp_path / place, "--json").out)["valid"]["loss"])
     assert losses[0] - 0.5 > losses[1] > losses[2]
-    done = here("train", "translator", pairs, "-o", tmp_path / "short", "--init", tmp_path / "model", "--minutes", 0.05)
+    done = here("train", "translator", pairs, "-o", tmp_path / "short", "--init", tmp_path / "model", "--minutes", 0.01)
     assert done.code == 0 and "fine-tuning with learning rate 0.0003" in done.err
 
 
