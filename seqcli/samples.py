@@ -274,7 +274,7 @@ def _of_sentiment(language: str) -> Sample:
     source = folder() / f"{language}.sentiment.tsv"
 
     def train(place: Path, reporter: Reporter) -> None:
-        from seqcli.runs.model_writer import drafting
+        from seqcli.runs.model_writer import writing_model
         from seqcli.tasks.classification.data import LabelledFiles, split
         from seqcli.tasks.classification.train import TrainingTexts, train_classifier
         from seqcli.tasks.tokenizer_choice import TokenizerChoice
@@ -283,8 +283,8 @@ def _of_sentiment(language: str) -> Sample:
         (request,) = requests("classification", [CLASSIFIER], PRESET, [("samples", CLASSIFYING)], threads=1)
         texts, held_out = split(LabelledFiles((str(source),)).read(), seed=0)
         given = TrainingTexts(texts, held_out, (source.name,), threads=1)
-        with drafting(place) as draft:
-            train_classifier(draft, given, TokenizerChoice(), request, reporter=reporter)
+        with writing_model(place) as writer:
+            train_classifier(writer, given, TokenizerChoice(), request, reporter=reporter)
 
     return Sample(
         f"{PREFIX}sentiment-{language}", "classification", language, CLASSIFIER, f"sentiment-{language}-{CLASSIFIER}",
@@ -297,7 +297,7 @@ def _of_translation(language: str, other: str) -> Sample:
     source = folder() / PAIRS
 
     def train(place: Path, reporter: Reporter) -> None:
-        from seqcli.runs.model_writer import drafting
+        from seqcli.runs.model_writer import writing_model
         from seqcli.tasks.tokenizer_choice import TokenizerChoice
         from seqcli.tasks.translation.data import PairFiles, split
         from seqcli.tasks.translation.train import TrainingPairs, train_translator
@@ -306,9 +306,9 @@ def _of_translation(language: str, other: str) -> Sample:
         (request,) = requests("translation", [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **MACHINE)
         pairs, held_out = split(PairFiles((str(source),), source_column=language, target_column=other).read(), seed=0)
         given = TrainingPairs(pairs, held_out, (source.name,), threads=1)
-        with drafting(place) as draft:
+        with writing_model(place) as writer:
             train_translator(
-                draft, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter
+                writer, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter
             )
 
     return Sample(
@@ -323,16 +323,16 @@ def _of_words(language: str) -> Sample:
     source = folder() / f"{language}.txt"
 
     def train(place: Path, reporter: Reporter) -> None:
-        from seqcli.runs.model_writer import drafting
+        from seqcli.runs.model_writer import writing_model
         from seqcli.tasks.embeddings.train import train_embeddings
         from seqcli.tasks.language.data import Corpus
         from seqcli.tasks.tokenizer_choice import TokenizerChoice
         from seqcli.training.config import requests
 
         (request,) = requests("embeddings", [EMBEDDER], PRESET, [("samples", EMBEDDING)], threads=1)
-        with drafting(place) as draft:
+        with writing_model(place) as writer:
             choice = TokenizerChoice("words", min_count=2)
-            train_embeddings(draft, Corpus((str(source),)), choice, request, reporter=reporter)
+            train_embeddings(writer, Corpus((str(source),)), choice, request, reporter=reporter)
 
     return Sample(
         f"{PREFIX}words-{language}", "embeddings", language, EMBEDDER, f"words-{language}-{EMBEDDER}",
@@ -348,7 +348,7 @@ def _request(arch: str, settings: dict) -> Request:
 
 def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
     from seqcli.ngram.arena import default_memory
-    from seqcli.runs.model_writer import drafting
+    from seqcli.runs.model_writer import writing_model
     from seqcli.tasks.language.data import Corpus
     from seqcli.tasks.language.train import train_network
     from seqcli.tasks.language.train_counted import train_counted
@@ -356,11 +356,11 @@ def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole
     from seqcli.training.config import settings_of
 
     corpus, choice = Corpus((str(source),)), TokenizerChoice(tokenizer, vocab_size=VOCAB_SIZE)
-    with drafting(place) as draft:
+    with writing_model(place) as writer:
         if request.arch == COUNTED:
             train_counted(
-                draft, corpus, choice, settings_of(request)[1], memory=default_memory(),
+                writer, corpus, choice, settings_of(request)[1], memory=default_memory(),
                 holding_out=None if whole else 0, threads=1,
             )  # fmt: skip
         else:
-            train_network(draft, corpus, choice, request, valid=None, resume=False, reporter=reporter)
+            train_network(writer, corpus, choice, request, valid=None, resume=False, reporter=reporter)

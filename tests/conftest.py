@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from seqcli import cli
 from seqcli.interfaces import OpenModel
 from seqcli.models import ngram
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.language.train_counted import train_counted
@@ -99,8 +99,8 @@ def models(tmp_path_factory, corpus):
             unit = "document" if name == "document" else "line"
             sizes = {"sentencepiece": 300}
             choice = TokenizerChoice("words" if name == "document" else name, vocab_size=sizes.get(name))
-            with drafting(folder / name) as draft:
-                train_counted(draft, Corpus((str(corpus),), unit=unit), choice, ngram.Config(order=3), memory=1 << 30)
+            with writing_model(folder / name) as writer:
+                train_counted(writer, Corpus((str(corpus),), unit=unit), choice, ngram.Config(order=3), memory=1 << 30)
         return folder / name
 
     return made

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seqcli.interfaces import SILENT
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.tasks.classification.data import LabelledFiles, Texts
 from seqcli.tasks.classification.load import open_classifier
 from seqcli.tasks.classification.train import TrainingTexts, train_classifier
@@ -49,9 +49,9 @@ def trained(folder, path, arch: str):
     request = Request(
         "classification", arch, "tiny", (("test", SETTINGS[arch]),), device="cpu", precision="fp32", threads=1
     )
-    with drafting(folder) as draft:
+    with writing_model(folder) as writer:
         given = TrainingTexts(texts, wrong, (str(path),), threads=1)
-        return train_classifier(draft, given, TokenizerChoice("words"), request, reporter=SILENT).opened
+        return train_classifier(writer, given, TokenizerChoice("words"), request, reporter=SILENT).opened
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from seqcli.runs.model_folder import version_of
 from seqcli.tasks.classification.load import CLASSIFICATION, is_fasttext, open_classifier, open_fasttext
 from seqcli.tasks.embeddings.load import EMBEDDINGS, open_embeddings
 from seqcli.tasks.language.load import named, open_model
-from seqcli.tasks.model_names import folder_of
+from seqcli.tasks.open_folder import folder_of
 from seqcli.tasks.training_options import PRECISIONS
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 

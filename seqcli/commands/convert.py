@@ -78,10 +78,10 @@ def convert(
     from seqcli.interop import formats
     from seqcli.interop.formats import arpa
     from seqcli.report.progress import Console
-    from seqcli.runs.model_writer import drafting
+    from seqcli.runs.model_writer import writing_model
     from seqcli.tasks.language.load import open_model, table_of
     from seqcli.tasks.language.train_counted import foreign_record, save_counted
-    from seqcli.tasks.model_names import folder_of
+    from seqcli.tasks.open_folder import folder_of
 
     reporter = Console(prefix="seqcli convert", quiet=quiet)
     name, source = source, sources.located(source, reporter=reporter)
@@ -135,17 +135,17 @@ def convert(
                 f"{target} contains subword pieces; give it the output of `seqcli tokenize -m {shlex.quote(source)}`"
             )
     else:
-        with drafting(target, force=force) as draft:
+        with writing_model(target, force=force) as writer:
             opened = open_model(source, encoding=encoding, reporter=reporter)
             record = foreign_record(opened, source=source) if reads else _counted(source, "quantized").config
-            opened = save_counted(draft, opened, source=source, record=record, quantize=quantize)
+            opened = save_counted(writer, opened, source=source, record=record, quantize=quantize)
     reporter.note(f"{source} -> {target}: n-grams {', '.join(f'{n:,}' for n in table_of(opened).sizes)}")
 
 
 def _counted(source: str, use: str) -> ModelFolder:
     """The folder of a whole n-gram model, which alone can be put to this use."""
     from seqcli.tasks.language.load import LANGUAGE
-    from seqcli.tasks.model_names import folder_of
+    from seqcli.tasks.open_folder import folder_of
 
     run = folder_of(source).expect(LANGUAGE)
     if run.arch != "ngram":
@@ -158,10 +158,10 @@ def _read_folder(source: str, target: str, *, name: str, force: bool, reporter: 
     """Converts a model of another tool to a model folder. name: the source as the user named it."""
     from seqcli.files import tensor_file
     from seqcli.interop.huggingface import hub
-    from seqcli.runs.model_writer import drafting
-    from seqcli.tasks.model_names import verified_folder
+    from seqcli.runs.model_writer import writing_model
+    from seqcli.tasks.open_folder import verified_folder
 
-    with drafting(target, force=force) as draft:
+    with writing_model(target, force=force) as draft:
         run = verified_folder(source)
         arch = run.config.get("architecture", run.arch)
         tensors, sides = run.tensors(whole=True), run.tokenizers()
@@ -183,14 +183,14 @@ def _read_folder(source: str, target: str, *, name: str, force: bool, reporter: 
 def _write_folder(source: str, target: str, *, to: str, force: bool, reporter: Reporter) -> None:
     """Converts a model folder to the format `to`. Raises UsageError if it can only be read."""
     from seqcli.interop import formats
-    from seqcli.runs.whole_folder import drafting_folder
-    from seqcli.tasks.model_names import verified_folder
+    from seqcli.runs.whole_folder import writing_folder
+    from seqcli.tasks.open_folder import verified_folder
 
     format = formats.load(to)
     if not hasattr(format, "write"):
         raise UsageError(f"{format.TOOL} models can be read, but not written", where=f"--to {to}")
     what = f"a {format.TOOL} folder that seqcli wrote"
-    with drafting_folder(target, what=what, is_one=format.is_written, force=force) as replace:
+    with writing_folder(target, what=what, is_one=format.is_written, force=force) as replace:
         run = verified_folder(source)
         replace(lambda folder: format.write(run, folder))
     reporter.note(f"{source} -> {target}: {_about(run)}")
@@ -219,7 +219,7 @@ def _convert_vectors(source: str, target: str, *, format: str | None, force: boo
     """Raises UsageError where nothing would be converted, or the target exists."""
     from seqcli.interop import formats
     from seqcli.interop import word_vectors as interop
-    from seqcli.runs.model_writer import drafting
+    from seqcli.runs.model_writer import writing_model
     from seqcli.tasks.embeddings.load import open_embeddings, save_vectors
 
     is_file = os.path.isfile(source)
@@ -236,7 +236,7 @@ def _convert_vectors(source: str, target: str, *, format: str | None, force: boo
             raise UsageError(
                 "cannot tell the format to write", where=target, cure="name it .vec, .bin or .glove, or give --to"
             )
-        with drafting(target, force=force) as draft:
+        with writing_model(target, force=force) as draft:
             save_vectors(draft, vectors, source=Path(source).name)
     reporter.note(f"{source} -> {target}: {len(vectors):,} words x {vectors.dim} numbers")
     if vectors.subwords is not None and format and not formats.load(format).KEEPS_NGRAMS:

@@ -94,14 +94,14 @@ def _batches(path: str, columns: Sequence[ColumnChoice]) -> Iterator[list[tuple[
         return
     features = dataset.features or {}
     # Also for columns given by number, since a data set always has names.
-    asked = nested_columns(columns, names, list(_leaves({name: features.get(name) for name in names})), path)
+    fields = nested_columns(columns, names, list(_leaves({name: features.get(name) for name in names})), path)
     first = 1
     try:
-        for batch in dataset.select_columns(list(dict.fromkeys(names[place] for place, _ in asked))).iter(
+        for batch in dataset.select_columns(list(dict.fromkeys(names[place] for place, _ in fields))).iter(
             batch_size=_ROWS
         ):
             cells = []
-            for place, name in asked:
+            for place, name in fields:
                 values = inner(list(batch[names[place]]), names[place], name)
                 values = _named(values, _feature(features, name))
                 cells.append(cells_of(values, name, lambda k: f"{path}, row {first + k}"))  # noqa: B023 - used at once

@@ -64,26 +64,26 @@ def read_tables(
             f"{source_column} cannot be both source and target", where=listed(paths), cure="choose another column"
         )
     sides = ((SOURCE, source_column, target_column), (TARGET, target_column, source_column))
-    asked = [
+    specs = [
         replace(side, name=name, usual=tuple(each for each in side.usual if other is None or each != folded(other)))
         for side, name, other in sides
     ]
     deadline = deadline or Deadline()
     parts = (
-        _of_table(path, asked, reporter, deadline=deadline, format=format, encoding=encoding, strict=strict)
+        _of_table(path, specs, reporter, deadline=deadline, format=format, encoding=encoding, strict=strict)
         for path in paths
     )
     return _kept(chain.from_iterable(parts), listed(paths))
 
 
 def _of_table(
-    path: str, asked: list[ColumnSpec], reporter: Reporter, *, deadline: Deadline, format: str | None, **reading
+    path: str, specs: list[ColumnSpec], reporter: Reporter, *, deadline: Deadline, format: str | None, **reading
 ) -> Iterator[tuple[str, str]]:
     if is_hub(path):
-        rows = hub.read_rows(path, asked)
+        rows = hub.read_rows(path, specs)
     elif records.has_columns(path, format):
         ended = partial(lines.note_blank_end, path=path, reporter=reporter)
-        rows = records.read_rows(path, asked, format=format, blank_end=ended, **reading)
+        rows = records.read_rows(path, specs, format=format, blank_end=ended, **reading)
     else:
         cure = f"give {records.NAMED}, or two files of lines: --source FILE --target FILE"
         raise UsageError("pairs need two columns", where=path, cure=cure)

@@ -55,24 +55,24 @@ def _files(path: str) -> Sequence[str]:
 def _below(pattern: str) -> Iterator[str]:
     """The files that match a pattern; `**` matches any number of folders. (The `glob` module would follow cyclic links.)"""
     before, _, after = pattern.partition("**")
-    wanted = ["**", *filter(None, after.split("/"))]
+    pattern_parts = ["**", *filter(None, after.split("/"))]
     for folder in glob(before) if before else ["."]:
         for path in _walk(folder, set()):
-            if _matches(os.path.relpath(path, folder).split("/"), wanted):
+            if _matches(os.path.relpath(path, folder).split("/"), pattern_parts):
                 yield os.path.normpath(path)
 
 
-def _matches(names: Sequence[str], wanted: Sequence[str]) -> bool:
-    if not wanted:
+def _matches(names: Sequence[str], pattern_parts: Sequence[str]) -> bool:
+    if not pattern_parts:
         return not names
-    if wanted[0] == "**":
-        return _matches(names, wanted[1:]) or (bool(names) and _matches(names[1:], wanted))
-    return bool(names) and fnmatchcase(names[0], wanted[0]) and _matches(names[1:], wanted[1:])
+    if pattern_parts[0] == "**":
+        return _matches(names, pattern_parts[1:]) or (bool(names) and _matches(names[1:], pattern_parts))
+    return bool(names) and fnmatchcase(names[0], pattern_parts[0]) and _matches(names[1:], pattern_parts[1:])
 
 
 def _in_folder(folder: str) -> list[str]:
     if os.path.isfile(os.path.join(folder, _MODEL)):
-        raise InputError("is a model folder, not text", where=folder, cure="give the text; a model is named with -m")
+        raise InputError("is a model folder, not text", where=folder, cure="give files of text, and the model with -m")
     found = sorted(_walk(folder, set()))
     if not found:
         raise InputError("no files in this folder", where=folder, cure="give a folder of text files")

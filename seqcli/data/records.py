@@ -129,8 +129,8 @@ def read_rows(
 
 def check_lines(path: str, column: ColumnChoice, keep: Sequence[ColumnChoice] = ()) -> None:
     """Raises UsageError if a column of a file of lines is requested by name."""
-    wanted = ColumnSpec("text", (), name=column) if isinstance(column, str) else column
-    if keep or (wanted and wanted.name is not None):
-        option = "--keep" if not (wanted and wanted.name is not None) else f"--{wanted.holds}-column"
+    spec = ColumnSpec("text", (), name=column) if isinstance(column, str) else column
+    if keep or (spec and spec.name is not None):
+        option = "--keep" if not (spec and spec.name is not None) else f"--{spec.holds}-column"
         cure = "use --format if the file name does not tell the format"
         raise UsageError(f"{option} needs {NAMED}", where=lines.shown(path), cure=cure)

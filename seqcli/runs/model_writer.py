@@ -131,7 +131,7 @@ class ModelWriter:
 
 
 @contextmanager
-def drafting(path: Path | str, *, force: bool = False, resume: bool = False) -> Iterator[ModelWriter]:
+def writing_model(path: Path | str, *, force: bool = False, resume: bool = False) -> Iterator[ModelWriter]:
     """Creates and locks the model folder `path`; afterwards nothing incomplete remains.
 
     force: an existing model may be replaced; resume: its training is continued. Raises UsageError if the folder contains a

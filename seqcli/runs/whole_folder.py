@@ -20,7 +20,7 @@ Write = Callable[[Path], None]  # writes the files of a new folder
 
 
 @contextmanager
-def drafting_folder(
+def writing_folder(
     path: Path | str, *, what: str, is_one: Callable[[Path], bool], force: bool = False
 ) -> Iterator[Callable[[Write], None]]:
     """Locks a folder, and yields the function that fills it.
@@ -86,9 +86,9 @@ def _umask() -> int:
 
 
 @contextmanager
-def drafting_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Callable[[Tokenizer], None]]:
-    """Locks a tokenizer folder, and yields the function that writes it; see `drafting_folder`."""
-    with drafting_folder(path, what="a seqcli tokenizer", is_one=_is_tokenizer, force=force) as write:
+def writing_tokenizer(path: Path | str, *, force: bool = False) -> Iterator[Callable[[Tokenizer], None]]:
+    """Locks a tokenizer folder, and yields the function that writes it; see `writing_folder`."""
+    with writing_folder(path, what="a seqcli tokenizer", is_one=_is_tokenizer, force=force) as write:
         yield lambda tokenizer: write(lambda folder: tokenizers.save(tokenizer, folder))
 
 

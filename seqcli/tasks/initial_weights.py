@@ -22,7 +22,7 @@ from seqcli import catalog
 from seqcli.errors import ModelError, UsageError
 from seqcli.interfaces import Reporter, Tokenizer
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.tasks.model_names import folder_of, sound
+from seqcli.tasks.open_folder import checked, folder_of
 from seqcli.text import SPACE_MARK, SPECIALS
 from seqcli.training import defaults
 from seqcli.training.config import Request, kinds_of
@@ -45,9 +45,9 @@ class InitialModel:
         if load.is_fasttext(source):
             cure = "give a language model, or leave out --init; --embeddings takes word vectors from a .bin"
             raise ModelError("is a fastText classifier, which has no weights for a network", where=source, cure=cure)
-        initial = cls(source, sound(source, lambda: folder_of(source)))
+        initial = cls(source, checked(source, lambda: folder_of(source)))
         if initial.pretrained:
-            sound(source, lambda: catalog.load("models", initial.module).Config(**initial.run.config["settings"]))
+            checked(source, lambda: catalog.load("models", initial.module).Config(**initial.run.config["settings"]))
         return initial
 
     @property
@@ -84,10 +84,10 @@ class InitialModel:
 
     def settings(self, task: str) -> dict[str, Any]:
         """The settings that another model of the same task must share with it."""
-        found = self.run.expect(task).config["settings"]
+        settings = self.run.expect(task).config["settings"]
         if self.pretrained:
-            return asdict(catalog.load("models", self.module).Config(**found))
-        return {name: value for name, value in found.items() if not name.endswith("dropout")}
+            return asdict(catalog.load("models", self.module).Config(**settings))
+        return {name: value for name, value in settings.items() if not name.endswith("dropout")}
 
     def shared(self, task: str, arch: str, *, has_budget: bool) -> list[tuple[str, Mapping[str, Any]]]:
         """Settings of another model of the same task that is initialised with its weights, and of its training. Raises UsageError if
@@ -130,15 +130,15 @@ class InitialModel:
         """Copies the weights of the body into a classifier, and those of the pooling if both have it. Raises ModelError if the shapes
         differ."""
         own = model.state_dict()
-        given = {n: array for n, array in self.run.beginning().items() if n.startswith("body.") or n in own}
-        for name, array in given.items():
+        weights = {n: array for n, array in self.run.beginning().items() if n.startswith("body.") or n in own}
+        for name, array in weights.items():
             if name not in own or tuple(own[name].shape) != array.shape:
-                found = tuple(own[name].shape) if name in own else "missing"
+                expected = tuple(own[name].shape) if name in own else "missing"
                 raise ModelError(
-                    f"its body has another shape: {name} is {array.shape}, expected {found}", where=self.source,
+                    f"its body has another shape: {name} is {array.shape}, expected {expected}", where=self.source,
                     cure="give its settings with --set, such as width, embedding, layers, tied",
                 )  # fmt: skip
-        _copied(model, given)
+        _copied(model, weights)
 
 
 def _copied(model: Any, given: Mapping[str, np.ndarray]) -> None:
@@ -233,7 +233,7 @@ def _copy_vectors(
         table.weight.requires_grad_(not initial.frozen)
     if not covered:
         cure = "give vectors of the same language and tokens"
-        raise UsageError("has no vector of any token", where=initial.source, cure=cure)
+        raise UsageError("contains no vector for any token", where=initial.source, cure=cure)
 
 
 def record(request: Request) -> Mapping[str, Any]:

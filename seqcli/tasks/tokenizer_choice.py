@@ -18,8 +18,8 @@ from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.interop.formats import arpa
 from seqcli.runs.model_folder import is_model
-from seqcli.runs.whole_folder import drafting_tokenizer
-from seqcli.tasks.model_names import folder_of
+from seqcli.runs.whole_folder import writing_tokenizer
+from seqcli.tasks.open_folder import folder_of
 from seqcli.text import SPECIAL_IDS
 from seqcli.tokenizers import words
 
@@ -76,7 +76,7 @@ def learn_tokenizer(
         settings |= {"algorithm": choice.algorithm or "unigram", "characters": choice.characters or module.ENOUGH}
         step = max(1, (corpus.size() or 0) // (_BYTES_READ * settings["characters"]))
     tokenizer, notes = module.train(islice(blocks, 0, None, step), **settings)
-    return tokenizer, notes + ([f"subwords learnt from one block of text in {step}"] if step > 1 else [])
+    return tokenizer, notes + ([f"subwords trained on one block of text in {step}"] if step > 1 else [])
 
 
 def _learn_listed_words(blocks: Iterable[bytes], choice: TokenizerChoice, limit: str) -> tuple[words.Words, list[str]]:
@@ -167,7 +167,7 @@ def train_tokenizer(
     check_vocabulary(choice.name, min_count=choice.min_count, limit=choice.limit)
     check_readable(corpus.paths, text_column=corpus.text_column, format=corpus.format)
     catalog.load("tokenizers", choice.name)
-    with drafting_tokenizer(output, force=force) as save:
+    with writing_tokenizer(output, force=force) as save:
         tokenizer, notes = learn_tokenizer(corpus, choice, reporter=reporter)
         save(tokenizer)
     for note in notes:

@@ -13,7 +13,7 @@ from seqcli import catalog
 from seqcli.errors import UsageError
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import MANIFEST
-from seqcli.runs.model_writer import ModelWriter, drafting, sweep
+from seqcli.runs.model_writer import ModelWriter, sweep, writing_model
 from seqcli.system import clock
 from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.training.config import Request
@@ -92,7 +92,7 @@ def _locked(requests: Mapping[Path, Request], task: str, *, force: bool, resume:
             done = continued and catalog.is_counted(task, request.arch)
             if done:
                 sweep(path)
-            writer = None if done else stack.enter_context(drafting(path, force=force, resume=continued))
+            writer = None if done else stack.enter_context(writing_model(path, force=force, resume=continued))
             outputs.append(Output(path, request, continued, writer))
         yield outputs
 

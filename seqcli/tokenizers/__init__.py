@@ -154,8 +154,8 @@ def span(origin: Sequence[int], start: int, end: int) -> tuple[int, int]:
     return origin[start], origin[end]
 
 
-def lowered(asked: int | None, got: int) -> list[str]:
+def lowered(requested: int | None, actual: int) -> list[str]:
     """The note on a vocabulary smaller than requested because the text has too few words or subwords."""
-    if asked is None or got >= asked:
+    if requested is None or actual >= requested:
         return []
-    return [f"vocabulary lowered from {asked:,} to {got:,}: the text is too small for more"]
+    return [f"vocabulary lowered from {requested:,} to {actual:,}: the text is too small for more"]

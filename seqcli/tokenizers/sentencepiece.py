@@ -317,11 +317,11 @@ def train(
         room += free
     notes = lowered(vocab_size, tokenizer.vocab_size)
     if step > 1:
-        notes.append(f"subwords learnt from every {step}th line")
+        notes.append(f"subwords trained on one line in {step}")
     if spelled:
         notes.append(f"{spelled:,} rare characters are encoded as bytes; a larger vocabulary would include them")
     if min_count > 1:
-        notes.append("sentencepiece has no least count of words: --min-count ignored")
+        notes.append("--min-count has no effect with sentencepiece")
     return tokenizer, notes
 
 
@@ -376,6 +376,6 @@ def _with_alphabet(text: str, *, room: int) -> tuple[str, int]:
         counts[ord(char) : ord(char) + 1] = 0
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     covered = np.searchsorted(np.cumsum(counts[order]), _COVERAGE * counts.sum()) + 1
-    wanted = min(int(covered), len(order))
-    dropped = {int(point): "\0" for point in order[min(room, wanted) :]}
-    return text.translate(dropped | dict.fromkeys(map(ord, _RESERVED), "\0")), max(0, wanted - room)
+    needed = min(int(covered), len(order))
+    dropped = {int(point): "\0" for point in order[min(room, needed) :]}
+    return text.translate(dropped | dict.fromkeys(map(ord, _RESERVED), "\0")), max(0, needed - room)

@@ -80,10 +80,10 @@ def settings_of(request: Request) -> tuple[ModuleType, Any, Any]:
     return module, *made, *[None] * (2 - len(made))
 
 
-def reading(asked: Sequence[Request], resumed: Iterable[Path], *, passes: int) -> Deadline:
+def reading(requests: Sequence[Request], resumed: Iterable[Path], *, passes: int) -> Deadline:
     """When the command has to stop reading text for these requests; see `budget.reading`. resumed: folders to
     continue from."""
-    plans = [plan for plan in (settings_of(request)[2] for request in asked) if plan]
+    plans = [plan for plan in (settings_of(request)[2] for request in requests) if plan]
     if not plans:
         return Deadline()
     from seqcli.training import budget

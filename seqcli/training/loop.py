@@ -116,12 +116,12 @@ def train(
         started = time.monotonic()
         with kept():
             try:
-                found = run.evaluate(go_on)
+                result = run.evaluate(go_on)
             finally:
                 ranks.reshard()
-        budget.evaluated(time.monotonic() - started, parts=found.parts, of=found.of)
-        better = None if found.better is None else bool(ranks.first(found.better))
-        return found._replace(value=ranks.first(found.value), better=better)
+        budget.evaluated(time.monotonic() - started, parts=result.parts, of=result.of)
+        better = None if result.better is None else bool(ranks.first(result.better))
+        return result._replace(value=ranks.first(result.value), better=better)
 
     def save(*, better: bool) -> None:
         """Saves a checkpoint, then the model if it is better, so that a run that replaces another model can be resumed."""
@@ -146,14 +146,14 @@ def train(
         if stopping():
             return
         with suppress(_Stopped):
-            found = evaluate(until)
+            result = evaluate(until)
             judged = time.monotonic()
-            better = progress.judge(found.value, plan, better=found.better)
+            better = progress.judge(result.value, plan, better=result.better)
             run.log(
                 {
                     "event": "evaluated",
                     **_place(progress),
-                    "valid": found.value,
+                    "valid": result.value,
                     **meter.taken(),
                     "rate": _rate(optimizer),
                 }

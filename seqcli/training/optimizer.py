@@ -104,8 +104,8 @@ class Muon(AdamW):
     @torch.no_grad()
     def step(self, closure: Callable | None = None):
         for group in self.param_groups:
-            found = [weight for weight in group["params"] if weight.grad is not None and weight.ndim == 2]
-            for weights in _together(found) if group.get("orthogonal") else ():
+            matrices = [weight for weight in group["params"] if weight.grad is not None and weight.ndim == 2]
+            for weights in _together(matrices) if group.get("orthogonal") else ():
                 self._step(weights, group)
         return super().step(closure)
 

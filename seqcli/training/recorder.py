@@ -48,11 +48,11 @@ class FolderRecorder:
     card: makes the model card from the whole record."""
 
     def __init__(
-        self, draft: ModelWriter, model: nn.Module, record: Mapping[str, Any], *, task: str, tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer],
+        self, writer: ModelWriter, model: nn.Module, record: Mapping[str, Any], *, task: str, tokenizer: Tokenizer | tuple[Tokenizer, Tokenizer],
         held_out: HeldOut, card: Callable[[Mapping[str, Any]], str], begun: float,
         bytes_per_token: float | None = None, counted: str = "tokens", board: bool = False, resumable: bool = True,
     ):  # fmt: skip
-        self._draft, self._model, self._record, self._begun = draft, model, record, begun
+        self._writer, self._model, self._record, self._begun = writer, model, record, begun
         self._task, self._tokenizer, self._held_out, self._card = task, tokenizer, held_out, card
         self.bytes_per_token, self.counted, self.resumable = bytes_per_token, counted, resumable
         self._figures: dict[str, Any] = {}
@@ -60,7 +60,7 @@ class FolderRecorder:
         self._best: list[Any] = []  # of the best weights of this process
         self._board = None
         if board and not torchrun.rank():
-            self._board = TensorBoard(draft.boards)
+            self._board = TensorBoard(writer.boards)
 
     def evaluate(self, go_on: Callable[[], bool]) -> Evaluation:
         """The main score on as many parts of the held-out text as there is time for."""
@@ -79,7 +79,7 @@ class FolderRecorder:
 
     def log(self, event: Mapping[str, Any]) -> None:
         if not torchrun.rank():
-            self._draft.log(event)
+            self._writer.log(event)
         if self._board:
             self._board.add(event)
 
@@ -90,7 +90,7 @@ class FolderRecorder:
         tensors = {name: tensor_file.tensor(array) for name, array in weights.arrays(self._model).items()}
         if torchrun.rank():
             return
-        self._draft.save(
+        self._writer.save(
             task=self._task, arch=self._record["arch"], config=record, tensors=tensors, tokenizer=self._tokenizer,
             card=self._card(record),
         )  # fmt: skip
@@ -98,7 +98,7 @@ class FolderRecorder:
     def holds_best(self, progress: Progress) -> bool:
         """Whether the model in the folder is the best of this training so far."""
         try:
-            held = ModelFolder.open(self._draft.path).config["progress"]
+            held = ModelFolder.open(self._writer.path).config["progress"]
             return (held["best"], held["best_step"]) == (progress.best, progress.best_step)
         except (ModelError, KeyError, TypeError):
             return False
@@ -107,18 +107,18 @@ class FolderRecorder:
         if torchrun.rank():
             return
         same = resuming.settings_of(self._record)
-        self._draft.checkpoint(
+        self._writer.checkpoint(
             step=progress.step, tensors=tensors, progress={"progress": asdict(progress), "same": same}
         )
 
     def resumed(self, reporter: Reporter) -> tuple[Progress, dict[str, np.ndarray]]:
         """Progress and tensors of the newest checkpoint. Raises UsageError if its settings differ, or ModelError."""
-        tensors, saved = checkpoint.newest(self._draft.path, reporter=reporter)
+        tensors, saved = checkpoint.newest(self._writer.path, reporter=reporter)
         try:
             progress, begun = Progress.read(saved["progress"]), dict(saved["same"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                f"damaged checkpoint ({error})", where=str(self._draft.path), cure=checkpoint.CURE
+                f"damaged checkpoint ({error})", where=str(self._writer.path), cure=checkpoint.CURE
             ) from None
         resuming.check(begun, resuming.settings_of(self._record), reporter=reporter)
         return progress, tensors

@@ -45,12 +45,12 @@ class Work:
 
 
 def fit(
-    work: Work, draft: ModelWriter, plan: Plan, request: Request, *, placement: Placement, resume: bool, begun: float,
+    work: Work, writer: ModelWriter, plan: Plan, request: Request, *, placement: Placement, resume: bool, begun: float,
     reporter: Reporter,
 ) -> dict[str, Any]:  # fmt: skip
-    """Trains into `draft` and returns the record. begun: start of the command, on the scale of `time.monotonic`."""
+    """Trains into `writer` and returns the record. begun: start of the command, on the scale of `time.monotonic`."""
     if not torchrun.rank():
-        resources.check(weights.outline(work.make), plan, placement, vocab_size=work.outputs, folder=draft.path)
+        resources.check(weights.outline(work.make), plan, placement, vocab_size=work.outputs, folder=writer.path)
     torch.manual_seed(plan.seed)
     model = work.make()
     if work.initialise:
@@ -63,7 +63,7 @@ def fit(
         "device": placement.device.type,
     }  # fmt: skip
     run = FolderRecorder(
-        draft, model, record, task=work.task, tokenizer=work.tokenizer, held_out=work.held_out, card=work.card,
+        writer, model, record, task=work.task, tokenizer=work.tokenizer, held_out=work.held_out, card=work.card,
         begun=begun, bytes_per_token=work.bytes_per_token, counted=work.counted, board=request.tensorboard,
         resumable=request.resumable,
     )  # fmt: skip
@@ -88,5 +88,5 @@ def fit(
             reporter=reporter,
             resumed=resumed,
         )
-    best = ModelFolder.open(draft.path).config
+    best = ModelFolder.open(writer.path).config
     return {**best, "progress": asdict(progress), "seconds": progress.seconds}

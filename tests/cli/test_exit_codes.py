@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seqcli.files import tensor_file
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 
 
 def one_line(done, *, command: str) -> str:
@@ -148,8 +148,10 @@ def test_4_a_model_that_cannot_be_used(here, model, models, tmp_path):
 def test_4_settings_that_are_none(here, opened, tmp_path, settings):
     """Whole by every checksum, but not what training writes."""
     tensors = {name: tensor_file.tensor(array) for name, array in opened.model.table.tensors().items()}
-    with drafting(tmp_path / "bad") as draft:
-        draft.save(task="language", arch="ngram", config=settings, tensors=tensors, tokenizer=opened.tokenizer, card="")
+    with writing_model(tmp_path / "bad") as writer:
+        writer.save(
+            task="language", arch="ngram", config=settings, tensors=tensors, tokenizer=opened.tokenizer, card=""
+        )
     done = here("score", "-m", "bad", "x")
     assert done.code == 4 and "bad" in one_line(done, command=" score")
 

@@ -98,12 +98,12 @@ def test_a_line_feed_is_text_of_documents_only(models):
 
 def test_characters_of_documents_have_no_end(corpus, tmp_path):
     from seqcli.models import ngram
-    from seqcli.runs.model_writer import drafting
+    from seqcli.runs.model_writer import writing_model
 
     for kind in ("characters", "bytes"):
-        with drafting(tmp_path / kind) as draft:
+        with writing_model(tmp_path / kind) as writer:
             train_counted(
-                draft, Corpus((str(corpus),), unit="document"), TokenizerChoice(kind), ngram.Config(order=4),
+                writer, Corpus((str(corpus),), unit="document"), TokenizerChoice(kind), ngram.Config(order=4),
                 memory=1 << 30,
             )  # fmt: skip
         opened = open_model(str(tmp_path / kind))

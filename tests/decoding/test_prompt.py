@@ -13,7 +13,7 @@ from seqcli.decoding.token_predictions import NextTokenPredictor
 from seqcli.interfaces import SILENT, OpenModel
 from seqcli.models import ngram
 from seqcli.ngram.arena import Arena
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.train_counted import train_counted
 from seqcli.tasks.tokenizer_choice import TokenizerChoice
@@ -145,10 +145,10 @@ def test_a_piece_may_end_in_the_space(tmp_path, prompt):
     model = trained([text, "a dog ran far"] * 50, vocab_size=40, treat_whitespace_as_suffix=True)
     (tmp_path / "suffix.model").write_bytes(model)
     (tmp_path / "text.txt").write_text(f"{text}\n" * 9)
-    with drafting(tmp_path / "m") as draft:
+    with writing_model(tmp_path / "m") as writer:
         choice = TokenizerChoice(str(tmp_path / "suffix.model"))
         corpus = Corpus((str(tmp_path / "text.txt"),))
-        opened = train_counted(draft, corpus, choice, ngram.Config(order=4), memory=1 << 30).opened
+        opened = train_counted(writer, corpus, choice, ngram.Config(order=4), memory=1 << 30).opened
     (row,) = generate(opened, [prompt], GenerationSettings(policy=Policy(temperature=0)))
     assert prompt + row.text == text and row.finish_reason == "end"
 

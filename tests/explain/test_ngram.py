@@ -8,7 +8,7 @@ import pytest
 import seqcli as api
 from seqcli.explain.ngram import counted, ngram_paths
 from seqcli.tasks.language.load import open_model
-from seqcli.tasks.model_names import folder_of
+from seqcli.tasks.open_folder import folder_of
 
 
 def lines() -> list[str]:

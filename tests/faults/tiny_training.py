@@ -11,7 +11,7 @@ from seqcli import cli, config
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.train import train_network
 from seqcli.tasks.tokenizer_choice import TokenizerChoice
@@ -50,9 +50,9 @@ class Training:
 
     def __call__(self, folder: Path, *more: str, resume: bool = False, force: bool = False, steps: int = 12) -> None:
         values = config.parse_assignments([*SETTINGS, f"steps={steps}", *more])
-        with drafting(folder, resume=resume, force=force) as draft:
+        with writing_model(folder, resume=resume, force=force) as writer:
             train_network(
-                draft, Corpus((str(self.corpus),), unit="document"), TokenizerChoice("characters"),
+                writer, Corpus((str(self.corpus),), unit="document"), TokenizerChoice("characters"),
                 Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
                 valid=None, resume=resume, reporter=SILENT,
             )  # fmt: skip

@@ -12,7 +12,7 @@ from small_huggingface import ROBERTA, SAMPLES, TEXTS, assert_same_tensors, byte
 
 import seqcli
 from seqcli.errors import ModelError
-from seqcli.tasks.model_names import folder_of
+from seqcli.tasks.open_folder import folder_of
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -10,7 +10,7 @@ from small_huggingface import TEXTS, USUAL, byte_level, saved, word_pieces
 import seqcli
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.classification.load import open_classifier
-from seqcli.tasks.model_names import folder_of
+from seqcli.tasks.open_folder import folder_of
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -10,7 +10,7 @@ from small_huggingface import CASES, SAMPLES, TEXTS, assert_same_tensors, langua
 import seqcli
 from seqcli.catalog import presets
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.tokenizers import bytes as byte_tokens
 from seqcli.tokenizers import characters, sentencepiece, words
 
@@ -63,8 +63,8 @@ def save(folder, tokenizer, *, unit="line", **changed):
             parameter.add_(torch.randn_like(parameter) * 0.1)
     record = {"arch": "transformer", "settings": {**SMALL, **changed}, "unit": unit, "tokenizer": tokenizer.KIND}
     tensors = {name: seqcli.files.tensor_file.tensor(array) for name, array in arrays(model).items()}
-    with drafting(folder) as draft:
-        draft.save(task="language", arch="transformer", config=record, tensors=tensors, tokenizer=tokenizer, card="")
+    with writing_model(folder) as writer:
+        writer.save(task="language", arch="transformer", config=record, tensors=tensors, tokenizer=tokenizer, card="")
 
 
 @pytest.fixture(params=MODELS)

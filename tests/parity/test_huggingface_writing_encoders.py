@@ -11,7 +11,7 @@ import seqcli
 from seqcli import catalog
 from seqcli.decoding.translate import _MORE
 from seqcli.files import tensor_file
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.token_batch import TokenBatch
 from seqcli.tokenizers import sentencepiece, words
 
@@ -51,8 +51,8 @@ def save(folder, task, preset, tokenizer, record, *, sizes, **changed):
             parameter.add_(torch.randn_like(parameter) * (0.5 if name.endswith("bias") else 0.15))
     tensors = {name: tensor_file.tensor(array) for name, array in arrays(model).items()}
     record = {"arch": "transformer", "module": module_name, "settings": settings, "tokenizer": "", **record}
-    with drafting(folder) as draft:
-        draft.save(task=task, arch="transformer", config=record, tensors=tensors, tokenizer=tokenizer, card="")
+    with writing_model(folder) as writer:
+        writer.save(task=task, arch="transformer", config=record, tensors=tensors, tokenizer=tokenizer, card="")
 
 
 def opened_by_transformers(kind, folder):

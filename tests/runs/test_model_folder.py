@@ -18,8 +18,8 @@ from seqcli.errors import BusyError, ModelError, OutputError, UsageError
 from seqcli.files import atomic, tensor_file
 from seqcli.runs import model_folder
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import drafting
-from seqcli.runs.whole_folder import drafting_tokenizer
+from seqcli.runs.model_writer import writing_model
+from seqcli.runs.whole_folder import writing_tokenizer
 from seqcli.tasks.language.load import open_model
 from seqcli.tokenizers import characters, words
 
@@ -28,15 +28,15 @@ MADE = {".lock", "README.md", "manifest.json"}
 
 
 def save_tokenizer(tokenizer, path, *, force=False):
-    with drafting_tokenizer(path, force=force) as save_into:
+    with writing_tokenizer(path, force=force) as save_into:
         save_into(tokenizer)
 
 
 def save(folder: Path, value: int, *, force: bool = False) -> None:
     """A model that is `value` everywhere."""
-    with drafting(folder, force=force) as draft:
+    with writing_model(folder, force=force) as writer:
         tensors = {"x": tensor_file.tensor(np.full(50_000, value, np.int32))}
-        draft.save(
+        writer.save(
             task="language", arch="ngram", config={"value": value}, tensors=tensors, tokenizer=VOCABULARY, card=f"{value}\n"
         )  # fmt: skip
 
@@ -71,10 +71,10 @@ def test_a_saved_model_is_found_again(tmp_path):
 
 
 def test_settings_of_earlier_versions_have_todays_names(tmp_path):
-    with drafting(tmp_path / "m", force=False) as draft:
+    with writing_model(tmp_path / "m", force=False) as writer:
         config = {"settings": {"unsaid": [0], "width": 8}}
         tensors = {"x": tensor_file.tensor(np.zeros(1, np.float32))}
-        draft.save(
+        writer.save(
             task="translation", arch="transformer", config=config, tensors=tensors, tokenizer=VOCABULARY, card=""
         )
     assert ModelFolder.open(tmp_path / "m").config["settings"] == {"suppress_tokens": [0], "width": 8}
@@ -95,8 +95,8 @@ def test_a_training_that_fails_leaves_what_was_there(tmp_path):
     (tmp_path / "empty").mkdir()
     save(tmp_path / "old", 1)
     for name in ("absent", "empty", "old"):
-        with pytest.raises(RuntimeError), drafting(tmp_path / name, force=True) as draft:
-            (draft.folder / "part").write_text("half")
+        with pytest.raises(RuntimeError), writing_model(tmp_path / name, force=True) as writer:
+            (writer.folder / "part").write_text("half")
             raise RuntimeError
     assert sorted(os.listdir(tmp_path)) == ["empty", "old"] and os.listdir(tmp_path / "empty") == []
     assert value_of(tmp_path / "old") == 1 and listing(tmp_path / "old") == {*MADE, "state"}
@@ -142,7 +142,7 @@ def test_a_tokenizer_folder_is_replaced_whole(tmp_path):
 
 def test_two_processes_do_not_write_one_folder(tmp_path):
     save(tmp_path / "m", 1)
-    with drafting(tmp_path / "m", force=True):
+    with writing_model(tmp_path / "m", force=True):
         with pytest.raises(BusyError) as refusal:
             save(tmp_path / "m", 2, force=True)
         assert refusal.value.exit_code == 7 and refusal.value.where == str(tmp_path / "m")
@@ -153,7 +153,7 @@ def test_two_processes_do_not_write_one_folder(tmp_path):
 
 
 def test_two_processes_do_not_write_one_tokenizer_folder(tmp_path):
-    with drafting_tokenizer(tmp_path / "t") as write:
+    with writing_tokenizer(tmp_path / "t") as write:
         with pytest.raises(BusyError, match=f"process {os.getpid()}, since 2") as refusal:
             save_tokenizer(VOCABULARY, tmp_path / "t", force=True)
         assert refusal.value.exit_code == 7

@@ -15,7 +15,7 @@ from seqcli.errors import InputError, UsageError
 from seqcli.interfaces import OpenModel, Scores
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.scoring.choices import choices
 from seqcli.scoring.pairs import OVERALL, judge_pairs, read_pairs
 from seqcli.scoring.scramble import scramble
@@ -161,8 +161,8 @@ def test_a_document_is_one_text_whatever_the_blocks(corpus, tmp_path, kind):
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
     corpus_ = Corpus((str(tmp_path / "text.txt"),), unit="document")
     choice = TokenizerChoice(kind, vocab_size=300 if kind == "sentencepiece" else None)
-    with drafting(tmp_path / "m") as draft:
-        opened = train_counted(draft, corpus_, choice, ngram.Config(order=4), memory=1 << 30).opened
+    with writing_model(tmp_path / "m") as writer:
+        opened = train_counted(writer, corpus_, choice, ngram.Config(order=4), memory=1 << 30).opened
     batch = opened.tokenizer.encode(text.encode(), unit="document")
     whole = opened.model.score(batch).log_prob.sum(dtype=np.float64)
     for size in (1, 100, 999, 1 << 20):

@@ -13,7 +13,7 @@ from seqcli.models import ngram
 from seqcli.models.ngram_classifier import NgramClassifier
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.tasks.classification import train_several
 from seqcli.tasks.classification.classify import Classified
 from seqcli.tasks.classification.data import Texts, split, weights_of_labels
@@ -70,9 +70,9 @@ def trained(
     folder, arch: str, *, given: TrainingTexts = GIVEN, resume: bool = False, init: str | None = None, **settings
 ):
     choice = TokenizerChoice("words")
-    with drafting(folder, resume=resume) as draft:
+    with writing_model(folder, resume=resume) as writer:
         return train_classifier(
-            draft, given, choice, request(arch, **settings), resume=resume, init=init, reporter=SILENT
+            writer, given, choice, request(arch, **settings), resume=resume, init=init, reporter=SILENT
         )
 
 
@@ -194,9 +194,9 @@ def test_an_ngram_classifier_is_bayes_rule_over_language_models(tmp_path, weight
         (tmp_path / f"{k}.txt").write_text(
             "".join(text + "\n" for text, label in rows_of(TEXTS) if label == list(SIDES)[k])
         )
-        with drafting(tmp_path / f"lm{k}") as draft:
+        with writing_model(tmp_path / f"lm{k}") as writer:
             corpus, choice = Corpus((str(tmp_path / f"{k}.txt"),)), TokenizerChoice(str(tokenizer))
-            train_counted(draft, corpus, choice, ngram.Config(order=2), memory=1 << 30)
+            train_counted(writer, corpus, choice, ngram.Config(order=2), memory=1 << 30)
         lm = open_model(str(tmp_path / f"lm{k}"))
         batch = tokenizers.load(tokenizer).encode(lines)
         scores = np.split(lm.model.score(batch).log_prob.astype(np.float64), batch.lengths.cumsum()[:-1])
@@ -313,13 +313,13 @@ def bodies(tmp_path_factory):
     corpus = Corpus((str(folder / "text.txt"),))
     for arch, settings in BODIES.items():
         values = config.parse_assignments([*settings, "steps=1", "batch_tokens=64"])
-        with drafting(folder / arch) as draft:
+        with writing_model(folder / arch) as writer:
             train_network(
-                draft, corpus, TokenizerChoice("words"), Request("language", arch, "tiny", (("test", values),), device="cpu",
+                writer, corpus, TokenizerChoice("words"), Request("language", arch, "tiny", (("test", values),), device="cpu",
                 precision="fp32", threads=1), valid=None, resume=False, reporter=SILENT,
             )  # fmt: skip
-    with drafting(folder / "ngram") as draft:
-        train_counted(draft, corpus, TokenizerChoice("words"), ngram.Config(order=2), memory=1 << 30)
+    with writing_model(folder / "ngram") as writer:
+        train_counted(writer, corpus, TokenizerChoice("words"), ngram.Config(order=2), memory=1 << 30)
     return folder
 
 
@@ -327,11 +327,11 @@ def bodies(tmp_path_factory):
 def test_the_body_is_the_language_models(tmp_path, bodies, arch):
     source = str(bodies / arch)
     settings = {**settings_of_body(source, arch), "steps": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "window": 32}
-    with drafting(tmp_path / "c") as draft:
+    with writing_model(tmp_path / "c") as writer:
         asked = Request(
             "classification", arch, "tiny", (("body", settings),), device="cpu", precision="fp32", threads=1
         )
-        made = train_classifier(draft, GIVEN, TokenizerChoice("bytes"), asked, init=source, reporter=SILENT)
+        made = train_classifier(writer, GIVEN, TokenizerChoice("bytes"), asked, init=source, reporter=SILENT)
     own, theirs = ModelFolder.open(tmp_path / "c"), ModelFolder.open(source)
     body = {name: array for name, array in theirs.tensors().items() if name.startswith("body.")}
     assert body and all(np.allclose(own.tensors()[name], array, atol=1e-7, rtol=0) for name, array in body.items())
@@ -346,11 +346,11 @@ def test_the_body_is_the_language_models(tmp_path, bodies, arch):
 )
 def test_a_body_of_another_shape_is_refused(tmp_path, bodies, arch, change):
     settings = {**settings_of_body(str(bodies / arch), arch), "steps": 1, **change}
-    with pytest.raises(ModelError, match="another shape"), drafting(tmp_path / "c") as draft:
+    with pytest.raises(ModelError, match="another shape"), writing_model(tmp_path / "c") as writer:
         asked = Request(
             "classification", arch, "tiny", (("body", settings),), device="cpu", precision="fp32", threads=1
         )
-        train_classifier(draft, GIVEN, TokenizerChoice("words"), asked, init=str(bodies / arch), reporter=SILENT)
+        train_classifier(writer, GIVEN, TokenizerChoice("words"), asked, init=str(bodies / arch), reporter=SILENT)
     assert not (tmp_path / "c").exists()
 
 

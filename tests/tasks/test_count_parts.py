@@ -83,7 +83,7 @@ def test_what_does_not_go_together_is_refused_with_the_cure(text, here):
     assert here("train", "lm", "p1.txt", "-o", "c2", "--counts-only", "--unit", "document").code == 0
     assert here("train", "lm", "p0.txt", "-o", "model").code == 0
     assert "given twice" in refused("c0", "c0", "-o", "x", "--merge")
-    assert "order 3, but order 4" in refused("c0", "-o", "x", "--merge", "--order", "4")
+    assert "order 3, but --order 4" in refused("c0", "-o", "x", "--merge", "--order", "4")
     assert "another tokenizer" in refused("c0", "c1", "-o", "x", "--merge")
     assert "--unit" in refused("c0", "c2", "-o", "x", "--merge")
     assert "is a language model" in refused("model", "-o", "x", "--merge")

@@ -105,5 +105,5 @@ def test_what_does_not_fit_is_refused(here, files, more, code, said):
 def test_vectors_of_no_token_are_refused(here, files, tmp_path):
     (tmp_path / "v.vec").write_text("1 2\n한국 1 2\n", encoding="utf-8")
     done = train(here, "lm lstm")
-    assert done.code == 2 and "no vector of any token" in done.err
+    assert done.code == 2 and "no vector for any token" in done.err
     assert here("train", "lm", "text.txt", "-o", "n", "--freeze-embeddings").code == 2

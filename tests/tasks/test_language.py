@@ -21,8 +21,8 @@ from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.metrics.perplexity import Totals
 from seqcli.models import ngram
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import drafting
-from seqcli.runs.whole_folder import drafting_tokenizer
+from seqcli.runs.model_writer import writing_model
+from seqcli.runs.whole_folder import writing_tokenizer
 from seqcli.scoring.sentences import score_block, score_documents
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.evaluate import figures_of
@@ -52,9 +52,9 @@ def train(folder: Path, *paths: Path | str, order: int = 3, memory: int = 1 << 3
     """`Trained`. settings: of the corpus (unit, ...), of the tokenizer (name, vocab_size, ...), and the rest."""
     of_corpus = {key: settings.pop(key) for key in ("unit", "text_column", "encoding", "strict") if key in settings}
     rest = {key: settings.pop(key) for key in ("valid", "threads", "reporter") if key in settings}
-    with drafting(folder) as draft:
+    with writing_model(folder) as writer:
         return train_counted(
-            draft, Corpus(tuple(map(str, paths)), **of_corpus), TokenizerChoice(**settings), ngram.Config(order=order),
+            writer, Corpus(tuple(map(str, paths)), **of_corpus), TokenizerChoice(**settings), ngram.Config(order=order),
             memory=memory, **rest,
         )  # fmt: skip
 
@@ -89,7 +89,7 @@ def test_every_tokenizer_makes_a_model(tmp_path, corpus, kind, unit):
 
 def test_a_tokenizer_that_exists_is_used_as_it_is(tmp_path, corpus, models):
     own = sentencepiece.train([corpus.read_bytes()], vocab_size=300)[0]
-    with drafting_tokenizer(tmp_path / "t") as save:
+    with writing_tokenizer(tmp_path / "t") as save:
         save(own)
     for place in (tmp_path / "t", tmp_path / "t/tokenizer.model", models("characters")):
         trained = train(tmp_path / "m", corpus, name=str(place))

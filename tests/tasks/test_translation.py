@@ -11,7 +11,7 @@ from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.interfaces import SILENT, Scores
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.scoring.conditioned import Conditioned
 from seqcli.tasks.initial_weights import InitialModel
 from seqcli.tasks.tokenizer_choice import TokenizerChoice
@@ -54,9 +54,9 @@ def trained(
         threads=1,
     )
     given = TrainingPairs(pairs, valid, ("made.tsv",), separate=separate, metric=metric, threads=1)
-    with drafting(path, resume=resume, force=not resume) as draft:
+    with writing_model(path, resume=resume, force=not resume) as writer:
         return train_translator(
-            draft, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT
+            writer, given, TokenizerChoice("words"), request, resume=resume, init=init, reporter=SILENT
         )
 
 

@@ -81,7 +81,7 @@ def test_long_texts_are_sampled_evenly():
     lines, step = sentencepiece._sample(blocks, 50)
     assert (lines, step) == ([f"{n:04}" for n in range(0, 70, 8)], 8)
     _, notes = train(blocks, vocab_size=300, characters=50)
-    assert "subwords learnt from every 8th line" in notes
+    assert "subwords trained on one line in 8" in notes
 
 
 def test_samples_are_of_their_seed_in_every_process():

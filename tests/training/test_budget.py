@@ -16,7 +16,7 @@ from seqcli.interfaces import SILENT
 from seqcli.metrics.perplexity import Totals
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder, history
-from seqcli.runs.model_writer import drafting
+from seqcli.runs.model_writer import writing_model
 from seqcli.system.clock import Deadline
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.evaluate import HeldOut, of_corpus
@@ -211,9 +211,9 @@ def trained(folder, text, *, resume=False, **more):
         "width=8", "batch_tokens=64", "evaluate_every=3", "warmup=2", "schedule=constant", "dropout=0.1", "patience=9",
         *(f"{name}={value}" for name, value in more.items()),
     ])  # fmt: skip
-    with drafting(folder, resume=resume) as draft:
+    with writing_model(folder, resume=resume) as writer:
         return train_network(
-            draft, Corpus((str(text),)), TokenizerChoice("characters"),
+            writer, Corpus((str(text),)), TokenizerChoice("characters"),
             Request("language", "gru", "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
             valid=None, resume=resume, reporter=SILENT,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from seqcli.files.atomic import write_json
 from seqcli.interfaces import SILENT
 from seqcli.runs import checkpoint
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import ModelWriter, drafting
+from seqcli.runs.model_writer import ModelWriter, writing_model
 from seqcli.tasks.language.data import Corpus
 from seqcli.tasks.language.train import train_network
 from seqcli.tasks.tokenizer_choice import TokenizerChoice
@@ -63,9 +63,9 @@ def trained(folder, corpus_path, case, *, steps, resume=False, more=()):
     arch, unit, settings = CASES[case]
     usual = [*settings, f"steps={steps}", "warmup=2", "schedule=constant", "evaluate_every=3"]
     values = config.parse_assignments(usual) | config.parse_assignments(more)
-    with drafting(folder, resume=resume) as draft:
+    with writing_model(folder, resume=resume) as writer:
         train_network(
-            draft, Corpus((corpus_path,), unit=unit), TokenizerChoice("characters"),
+            writer, Corpus((corpus_path,), unit=unit), TokenizerChoice("characters"),
             Request("language", arch, "tiny", (("test", values),), device="cpu", precision="fp32", threads=1),
             valid=None, resume=resume, reporter=SILENT,
         )  # fmt: skip
@@ -165,7 +165,10 @@ def test_checkpoints_of_another_tool_are_left_alone(tmp_path, corpus_path):
     theirs.mkdir(parents=True)
     (theirs / "model.pt").write_text("theirs")
     for resume, said in ((True, "nothing to resume"), (False, "contains no seqcli model")):
-        with pytest.raises(UsageError, match=said), drafting(tmp_path / "experiment", force=not resume, resume=resume):
+        with (
+            pytest.raises(UsageError, match=said),
+            writing_model(tmp_path / "experiment", force=not resume, resume=resume),
+        ):
             pass
     assert (theirs / "model.pt").read_text() == "theirs"
 
@@ -178,14 +181,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_force_keeps_model_and_checkpoints_until_a_checkpoint_replaces_them(tmp_path, corpus_path, monkeypatch):
     trained(tmp_path / "m", corpus_path, "gru-line", steps=6)
     before = contents(tmp_path / "m")
-    with pytest.raises(RuntimeError), drafting(tmp_path / "m", force=True):
+    with pytest.raises(RuntimeError), writing_model(tmp_path / "m", force=True):
         assert contents(tmp_path / "m") == before
         raise RuntimeError
     assert contents(tmp_path / "m") == before
-    with drafting(tmp_path / "m", force=True) as draft:
-        draft.checkpoint(step=1, tensors={}, progress={"of": "the new training"})
+    with writing_model(tmp_path / "m", force=True) as writer:
+        writer.checkpoint(step=1, tensors={}, progress={"of": "the new training"})
         assert [place.name for place in (tmp_path / "m" / checkpoint.FOLDER).iterdir()] == ["step-00000001"]
-        draft.checkpoint(step=2, tensors={}, progress={"of": "the new training"})
+        writer.checkpoint(step=2, tensors={}, progress={"of": "the new training"})
     assert checkpoint.newest(tmp_path / "m", reporter=SILENT)[1] == {"of": "the new training"}
     assert len(list((tmp_path / "m" / checkpoint.FOLDER).iterdir())) == 2
     ModelFolder.open(tmp_path / "m").verify()  # the old model, until the new training has one
@@ -211,8 +214,8 @@ def test_5_a_model_folder_that_vanishes_while_it_is_written(tmp_path, corpus_pat
     """Moved, removed, or removed and made anew by another training: nothing is written to what is not ours."""
     for change in ("moved", "removed", "made anew"):
         folder = tmp_path / change.replace(" ", "-") / "m"
-        with pytest.raises(OutputError, match="moved or removed") as error, drafting(folder) as draft:
-            draft.checkpoint(step=1, tensors={}, progress={})
+        with pytest.raises(OutputError, match="moved or removed") as error, writing_model(folder) as writer:
+            writer.checkpoint(step=1, tensors={}, progress={})
             if change == "moved":
                 folder.rename(folder.with_name("elsewhere"))
             else:
@@ -220,7 +223,7 @@ def test_5_a_model_folder_that_vanishes_while_it_is_written(tmp_path, corpus_pat
             if change == "made anew":
                 trained(folder, corpus_path, "gru-line", steps=2)
                 before = contents(folder)
-            draft.checkpoint(step=2, tensors={}, progress={})
+            writer.checkpoint(step=2, tensors={}, progress={})
         assert error.value.exit_code == 5
         if change == "moved":
             assert sorted(os.listdir(folder.parent)) == ["elsewhere"]

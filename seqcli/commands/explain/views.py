@@ -22,7 +22,7 @@ from seqcli.scoring.influence import grouping
 from seqcli.tasks.classification.load import CLASSIFICATION, is_fasttext, open_classifier
 from seqcli.tasks.embeddings.load import EMBEDDINGS, open_embeddings
 from seqcli.tasks.language.load import named, open_model, untrained
-from seqcli.tasks.model_names import folder_of
+from seqcli.tasks.open_folder import folder_of
 from seqcli.tasks.translation.load import TRANSLATION, open_translator
 
 EXAMPLE = 'seqcli explain "I study machine learning"'

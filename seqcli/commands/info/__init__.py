@@ -79,7 +79,7 @@ def info(
 def _of_run(model: str, *, verify: bool) -> dict:
     from seqcli.interop.huggingface.hub import snapshot_of
     from seqcli.ngram.quantised import parameters
-    from seqcli.tasks.model_names import folder_of
+    from seqcli.tasks.open_folder import folder_of
 
     run, snapshot = folder_of(model), snapshot_of(model)
     if verify:

@@ -44,7 +44,7 @@ def scheduled(
 ) -> Iterator[bytes]:
     """Yields the answers to all items, in order. next_item: returns None at the end. delayed: called once if no worker starts."""
     # by ticket: the worker, and the index of the item (None for its start)
-    asked: dict[Any, tuple[Any, int | None]] = {}
+    pending: dict[Any, tuple[Any, int | None]] = {}
     load: dict[Any, int] = {}  # pending items of each worker that has started
     items: dict[int, bytes] = {}  # unanswered items
     unasked: deque[int] = deque()
@@ -62,25 +62,25 @@ def scheduled(
                 read += 1
         while unasked and (free := [worker for worker in load if load[worker] < _AT_A_TIME]):
             worker, place = min(free, key=load.__getitem__), unasked.popleft()
-            asked[workers.ask(worker, items[place])] = worker, place
+            pending[workers.ask(worker, items[place])] = worker, place
             load[worker] += 1
-        starting = sum(number is None for _, number in asked.values())
+        starting = sum(number is None for _, number in pending.values())
         for _ in range(min(len(unasked), workers.count - len(load)) - starting):
             worker, ticket = workers.begin()
-            asked[ticket] = worker, None
+            pending[ticket] = worker, None
         if given in answers:
             yield answers.pop(given)
             given += 1
             continue
         if ended and given == read:
             return
-        ticket = workers.finished(asked, seconds=_PATIENCE)
+        ticket = workers.finished(pending, seconds=_PATIENCE)
         if ticket is None:
             if not load and not waited:
                 delayed()
                 waited = True
             continue
-        worker, number = asked.pop(ticket)
+        worker, number = pending.pop(ticket)
         try:
             answer = workers.answer(ticket)
         except WorkerDied as error:

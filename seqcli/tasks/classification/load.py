@@ -22,7 +22,7 @@ from seqcli.interop.huggingface.hub import revision
 from seqcli.metrics import signature
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import named
-from seqcli.tasks.model_names import is_network, opened, opened_saved
+from seqcli.tasks.open_folder import is_network, open_folder, open_saved
 from seqcli.text import Normalisation
 
 Batch = TypeVar("Batch")
@@ -107,12 +107,12 @@ def open_classifier(source: str, *, name: str | None = None) -> OpenClassifier:
         name, source = next(named([source]))
     if is_fasttext(source):
         return open_fasttext(source, name=name)[0]
-    return opened(source, CLASSIFICATION, lambda run, module: _of_run(run, module, name, hub=revision(run.path)))
+    return open_folder(source, CLASSIFICATION, lambda run, module: _of_run(run, module, name, hub=revision(run.path)))
 
 
 def open_saved_classifier(path: Path) -> OpenClassifier:
     """Opens a classifier that has just been trained."""
-    return opened_saved(path, lambda run, module: _of_run(run, module, path.name))
+    return open_saved(path, lambda run, module: _of_run(run, module, path.name))
 
 
 def canonical_labels(labels: list[str]) -> list[str]:
@@ -158,10 +158,10 @@ def open_fasttext(path: str, *, name: str) -> tuple[OpenClassifier, dict[str, An
         raise ModelError(f"cannot read ({error.strerror})", where=path, cure="check the path") from None
     labels = canonical_labels(fasttext_classifier.labels_of(source))
     features = fasttext_classifier.features_label(source)
-    found = OpenClassifier(
+    classifier = OpenClassifier(
         name, FASTTEXT, labels, bytes, model, features=features, normalisation=Normalisation.NONE, link=Link(model.loss.probabilities, model.probabilities)
     )  # fmt: skip
-    return found, {"labels": labels, "tokenizer": features, **_fasttext_record(source)}
+    return classifier, {"labels": labels, "tokenizer": features, **_fasttext_record(source)}
 
 
 def _fasttext_record(source: FastTextFile) -> dict[str, Any]:

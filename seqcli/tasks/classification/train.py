@@ -52,44 +52,44 @@ class TrainingTexts:
 
 
 def train_classifier(
-    draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *,
+    writer: ModelWriter, data: TrainingTexts, choice: TokenizerChoice, request: Request, *,
     resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained[OpenClassifier]:  # fmt: skip
     """Trains a classifier. begun: start of its budget, None for now; init: language model that initialises its body."""
     if catalog.is_counted(CLASSIFICATION, request.arch):
-        record = _count(draft, given, choice, request, reporter=reporter)
+        record = _count(writer, data, choice, request, reporter=reporter)
     else:
-        record = _fit(draft, given, choice, request, resume=resume, init=init, reporter=reporter, begun=begun)
-    return Trained(draft.path, open_saved_classifier(draft.path), record)
+        record = _fit(writer, data, choice, request, resume=resume, init=init, reporter=reporter, begun=begun)
+    return Trained(writer.path, open_saved_classifier(writer.path), record)
 
 
 def made_before(
-    path: Path, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter
+    path: Path, data: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter
 ) -> Trained[OpenClassifier]:
     """The counted classifier in `path`, which --resume keeps. Raises UsageError if its settings or data differ."""
     record = ModelFolder.open(path).config
-    now = _prepared(given, choice, request, reporter=SILENT).record
+    now = _prepared(data, choice, request, reporter=SILENT).record
     resuming.check(resuming.settings_of(record), resuming.settings_of(now), done=True, reporter=reporter)
     return Trained(path, open_saved_classifier(path), record)
 
 
 def _record(
-    given: TrainingTexts, request: Request, module: Any, settings: Any, *, tokens: TokenBatch, label: str
+    data: TrainingTexts, request: Request, module: Any, settings: Any, *, tokens: TokenBatch, label: str
 ) -> dict[str, Any]:
     return {
         "arch": request.arch,
         "module": module.__name__.rpartition(".")[2],
         "settings": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings).items()},  # as read from JSON
-        "labels": given.texts.labels,
-        "label_weights": None if given.weights is None else given.weights.tolist(),
+        "labels": data.texts.labels,
+        "label_weights": None if data.weights is None else data.weights.tolist(),
         "tokenizer": label,
         "data": {
-            "files": recorded(given.files), "rows": len(given.texts), "tokens": len(tokens.tokens),
-            "held_out": len(given.valid), "counts": np.bincount(given.texts.targets, minlength=len(given.texts.labels)).tolist(),
-            "fingerprint": resuming.fingerprint(given.texts.data, given.texts.targets),
-            "held_out_fingerprint": resuming.fingerprint(given.valid.data, given.valid.targets),
+            "files": recorded(data.files), "rows": len(data.texts), "tokens": len(tokens.tokens),
+            "held_out": len(data.valid), "counts": np.bincount(data.texts.targets, minlength=len(data.texts.labels)).tolist(),
+            "fingerprint": resuming.fingerprint(data.texts.data, data.texts.targets),
+            "held_out_fingerprint": resuming.fingerprint(data.valid.data, data.valid.targets),
         },
-        "baseline": evaluate.baseline(given.texts, given.valid),
+        "baseline": evaluate.baseline(data.texts, data.valid),
     }  # fmt: skip
 
 
@@ -105,47 +105,47 @@ class _Prepared:
     record: dict[str, Any]
 
 
-def _prepared(given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> _Prepared:
+def _prepared(data: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter) -> _Prepared:
     """Prepares everything before counting."""
     module, settings, _ = settings_of(request)
     if hasattr(module, "encoder"):
         tokenizer, encode, label = None, module.encoder(asdict(settings)), module.features_label(settings)
     else:
-        tokenizer = tokenizer_for(given.texts, choice, reporter=reporter)
+        tokenizer = tokenizer_for(data.texts, choice, reporter=reporter)
         encode, label = tokenizer.encode, signature.tokenizer_label(tokenizer)
     learn = partial(encode, learning=True) if tokenizer else encode
-    tokens = given.texts.encoded(learn, threads=given.threads)
-    record = _record(given, request, module, settings, tokens=tokens, label=label)
+    tokens = data.texts.encoded(learn, threads=data.threads)
+    record = _record(data, request, module, settings, tokens=tokens, label=label)
     return _Prepared(module, settings, tokenizer, encode, tokens, record)
 
 
 def _count(
-    draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter
+    writer: ModelWriter, data: TrainingTexts, choice: TokenizerChoice, request: Request, *, reporter: Reporter
 ) -> dict[str, Any]:
     begun = time.monotonic()
-    prepared = _prepared(given, choice, request, reporter=reporter)
-    module, tokenizer, labels = prepared.module, prepared.tokenizer, len(given.texts.labels)
+    prepared = _prepared(data, choice, request, reporter=reporter)
+    module, tokenizer, labels = prepared.module, prepared.tokenizer, len(data.texts.labels)
     sizes = {} if tokenizer is None else {"vocab_size": tokenizer.vocab_size}
-    about: dict[str, Any] = {"labels": labels, "weights": given.weights, "reporter": reporter, **sizes}
+    about: dict[str, Any] = {"labels": labels, "weights": data.weights, "reporter": reporter, **sizes}
     if tokenizer is not None:
-        about["arena"] = lambda tokens: Arena(memory=default_memory(), tokens=tokens, folder=draft.folder)
-    counted = module.estimate(prepared.tokens, given.texts.targets, prepared.settings, **about)
+        about["arena"] = lambda tokens: Arena(memory=default_memory(), tokens=tokens, folder=writer.folder)
+    counted = module.estimate(prepared.tokens, data.texts.targets, prepared.settings, **about)
     record = {**prepared.record, **counted.record}
     model = module.load(record["settings"], counted.tensors, labels=labels, **sizes)
-    valid = given.valid.encoded(prepared.encode, threads=given.threads)
-    record["valid"] = figures(model.classify(valid).astype(np.float64), given.valid.targets)
+    valid = data.valid.encoded(prepared.encode, threads=data.threads)
+    record["valid"] = figures(model.classify(valid).astype(np.float64), data.valid.targets)
     record["parameters"] = counted.parameters
     record["seconds"] = round(time.monotonic() - begun, 3)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-    draft.save(
+    writer.save(
         task=CLASSIFICATION, arch=request.arch, config=record, tensors=tensors, tokenizer=tokenizer, card=_card(record)
     )
-    draft.log({"event": "trained", **record})
+    writer.log({"event": "trained", **record})
     return record
 
 
 def _fit(
-    draft: ModelWriter, given: TrainingTexts, choice: TokenizerChoice, request: Request, *,
+    writer: ModelWriter, data: TrainingTexts, choice: TokenizerChoice, request: Request, *,
     resume: bool, init: str | None, reporter: Reporter, begun: float | None,
 ) -> dict[str, Any]:  # fmt: skip
     import torch
@@ -158,31 +158,31 @@ def _fit(
     from seqcli.training.device import place
 
     begun = time.monotonic() if begun is None else begun
-    request = _with_budget(request, len(given.texts))
+    request = _with_budget(request, len(data.texts))
     _, _, plan = settings_of(request)
     first = InitialModel.open(init) if init else None
     if first:
         first.check(request.arch)
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
-    tokenizer = first.tokenizer if first else tokenizer_for(given.texts, choice, reporter=reporter)
+    tokenizer = first.tokenizer if first else tokenizer_for(data.texts, choice, reporter=reporter)
     placement = place(request.device, request.precision, threads=request.threads)
-    batch = given.texts.encoded(partial(tokenizer.encode, learning=True), threads=given.threads)
-    valid = given.valid.encoded(tokenizer.encode, threads=given.threads)
+    batch = data.texts.encoded(partial(tokenizer.encode, learning=True), threads=data.threads)
+    valid = data.valid.encoded(tokenizer.encode, threads=data.threads)
     stream, _ = batch.with_starts()
     label = signature.tokenizer_label(tokenizer)
     situation = defaults.Situation(label, "line", len(stream), plan.minutes, placement.device.type)
-    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    request = defaults.completed(request, situation, resumed=writer.path if resume else None, reporter=reporter)
     module, settings, plan = settings_of(request)
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // _BATCHES, 256), 2048))
     changed = PieceDropout(tokenizer.vocabulary(), plan.piece_dropout) if plan.piece_dropout else None
-    labels = len(given.texts.labels)
+    labels = len(data.texts.labels)
     sizes = {"vocab_size": tokenizer.vocab_size, "labels": labels}
     outlined: NeuralClassifier = outline(lambda: module.build(settings, **sizes))
     window, closed = outlined.window, outlined.closed
     if long := int((batch.lengths + 1 > window).sum()):
         reporter.note(f"texts truncated to {window:,} tokens (--set window=N): {long:,}")
-    weights = None if given.weights is None else torch.tensor(given.weights, dtype=torch.float32)
+    weights = None if data.weights is None else torch.tensor(data.weights, dtype=torch.float32)
 
     def make():
         model = module.build(settings, **sizes)
@@ -190,23 +190,23 @@ def _fit(
         return model
 
     held_out = HeldOut(
-        valid, given.valid.targets, labels=labels, metric=given.metric, products=placement.dtype, seed=plan.seed
+        valid, data.valid.targets, labels=labels, metric=data.metric, products=placement.dtype, seed=plan.seed
     )
-    record = _record(given, request, module, settings, tokens=batch, label=label)
-    record |= {"training": asdict(plan), "metric": given.metric, "init": first.name if first else None}
+    record = _record(data, request, module, settings, tokens=batch, label=label)
+    record |= {"training": asdict(plan), "metric": data.metric, "init": first.name if first else None}
     record["preset"] = request.preset
     record |= initial_weights.record(request)
     record["init_weights"] = first.run.weights_checksum if first else None
-    record["data"] |= {"blocks": given.blocks} if given.blocks else {}
+    record["data"] |= {"blocks": data.blocks} if data.blocks else {}
     work = trainer.Work(
         task=CLASSIFICATION, make=make, held_out=held_out, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(
-            stream, given.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window,
+            stream, data.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window,
             closed=closed, changed=changed,
         ),
         initialise=initial_weights.initialiser(request, [tokenizer], weights=first.body_into if first else None, reporter=reporter),
     )  # fmt: skip
-    return trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
+    return trainer.fit(work, writer, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
 
 
 def _with_budget(request: Request, texts: int) -> Request:
@@ -222,6 +222,6 @@ def _card(record: Mapping[str, Any]) -> str:
     return (
         f"# A classifier ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; reads "
         f"{record['tokenizer']}; {record['data']['rows']:,} texts of {', '.join(record['data']['files'])}; labels "
-        f"{', '.join(record['labels'][:50])}.\n\nOf {record['valid']['texts']:,} held-out texts {100 * record['valid']['accuracy']:.2f} % "
-        f'are right, macro F1 {record["valid"]["macro_f1"]:.4f}.\n\nAsk it: `seqcli classify -m DIR "a sentence"`.\n'
+        f"{', '.join(record['labels'][:50])}.\n\nOn {record['valid']['texts']:,} held-out texts: accuracy "
+        f'{100 * record["valid"]["accuracy"]:.2f} %, macro F1 {record["valid"]["macro_f1"]:.4f}.\n\nTry it: `seqcli classify -m DIR "a sentence"`.\n'
     )

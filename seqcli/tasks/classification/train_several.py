@@ -151,24 +151,24 @@ def _read(
     deadline = config.reading(requests, folders if options.resume else (), passes=2)
     texts = files.read(deadline=deadline, reporter=reporter)
     if valid:
-        judged = valid.read(labels=texts.labels, reporter=reporter)
+        held_out = valid.read(labels=texts.labels, reporter=reporter)
         where = ", ".join(valid.paths)
-        if judged.targets.min() >= len(texts.labels):
-            cure = f"{nearest(judged.labels[-1], texts.labels)}, or use --label-map"
+        if held_out.targets.min() >= len(texts.labels):
+            cure = f"{nearest(held_out.labels[-1], texts.labels)}, or use --label-map"
             raise InputError("no text has a label of the training data", where=where, cure=cure)
-        judged.note_unknown(len(texts.labels), to="the training data", effect=JUDGED, where=where, reporter=reporter)
+        held_out.note_unknown(len(texts.labels), to="the training data", effect=JUDGED, where=where, reporter=reporter)
     else:
-        texts, judged = split(texts, seed=options.given_seed or 0, reporter=reporter)
-    reporter.note(_sizes(texts, judged))
+        texts, held_out = split(texts, seed=options.given_seed or 0, reporter=reporter)
+    reporter.note(_sizes(texts, held_out))
     if files.label_map and files.label_map.unused:
         reporter.note(f"--label-map: no text has the label {listed(files.label_map.unused)}")
     weights = weights_of_labels(label_weights, texts)
     if deadline.passed:
-        read = f"{len(texts) + len(judged):,} texts"
+        read = f"{len(texts) + len(held_out):,} texts"
         reporter.note(f"read only the first {read}, since time for reading is limited; use more --minutes to read more")
     return TrainingTexts(
         texts,
-        judged,
+        held_out,
         files.paths,
         weights=weights,
         metric=metric or "accuracy",
@@ -203,7 +203,7 @@ def _sizes(training: Texts, held_out: Texts) -> str:
 
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
     """The summary. valid: the files of held-out texts, if they were not a part of the training texts."""
-    judged = record["valid"]
+    figures = record["valid"]
     size = f"{record['data']['tokens']:,} tokens; {record['parameters']:,} parameters"
     if "progress" in record:
         p = record["progress"]
@@ -213,13 +213,15 @@ def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[s
         )
     else:
         yield f"{size}, {record['seconds']:.1f} s"
-    there = judged.get("held_out_texts", 0)
-    sample = f" (a sample of {there:,})" if there > judged["texts"] else ""
-    beside = record.get("baseline")  # missing in older folders
+    there = figures.get("held_out_texts", 0)
+    sample = f" (a sample of {there:,})" if there > figures["texts"] else ""
+    baseline = record.get("baseline")  # missing in older folders
     usual = (
-        f" (baseline: {100 * beside['accuracy']:.2f} % by always predicting {beside['majority']!r})" if beside else ""
+        f" (baseline: {100 * baseline['accuracy']:.2f} % by always predicting {baseline['majority']!r})"
+        if baseline
+        else ""
     )
     yield (
-        f"on {', '.join(valid) or 'held-out texts'}: accuracy {100 * judged['accuracy']:.2f} % ({judged['texts']:,} texts{sample}), "
-        f"macro F1 {judged['macro_f1']:.4f}, loss {judged['loss']:.4f} nats{usual}"
+        f"on {', '.join(valid) or 'held-out texts'}: accuracy {100 * figures['accuracy']:.2f} % ({figures['texts']:,} texts{sample}), "
+        f"macro F1 {figures['macro_f1']:.4f}, loss {figures['loss']:.4f} nats{usual}"
     )

@@ -27,9 +27,9 @@ from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.interop import word_vectors as foreign
 from seqcli.models import word2vec
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import ModelWriter, drafting
+from seqcli.runs.model_writer import ModelWriter, writing_model
 from seqcli.system.cache import cache_folder
-from seqcli.tasks.model_names import folder_of, opened
+from seqcli.tasks.open_folder import folder_of, open_folder
 from seqcli.text import UNK_ID
 from seqcli.token_batch import row_sums
 
@@ -68,7 +68,7 @@ def open_embeddings(source: str, *, name: str | None = None, reporter: Reporter 
         return OpenEmbeddings(name, FOREIGN, vectors, vectors.of_texts)
     run = folder_of(source)
     if is_of_words(run):
-        return opened(source, EMBEDDINGS, lambda run, module: _trained(run, module, name))
+        return open_folder(source, EMBEDDINGS, lambda run, module: _trained(run, module, name))
     return _of_network(run, name)
 
 
@@ -112,7 +112,7 @@ def _network(run: ModelFolder) -> tuple[Any, TextVectors]:
         tokenizer = language.tokenizer
     elif run.task == EMBEDDINGS:
         tokenizer = run.tokenizer()
-        model = opened(str(run.path), EMBEDDINGS, lambda run, module: _encoder(run, module, tokenizer))
+        model = open_folder(str(run.path), EMBEDDINGS, lambda run, module: _encoder(run, module, tokenizer))
     elif run.task == CLASSIFICATION:
         model = open_classifier(str(run.path)).model
         tokenizer = run.tokenizer()
@@ -146,14 +146,14 @@ def _vectors_of_file(path: str, *, reporter: Reporter) -> WordVectors:
     vectors = foreign.read(path)
     if shutil.disk_usage(place.parent).free > _DISK * size:
         with suppress(OSError, OutputError), tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as new:
-            with drafting(Path(new) / "vectors") as draft:
-                save_vectors(draft, vectors, source=Path(path).name)
+            with writing_model(Path(new) / "vectors") as writer:
+                save_vectors(writer, vectors, source=Path(path).name)
             os.rename(Path(new) / "vectors", place)  # another process may have created it meanwhile
     cached = _cached(place)
     return vectors if cached is None else cached
 
 
-def save_vectors(draft: ModelWriter, vectors: WordVectors, *, source: str) -> None:
+def save_vectors(writer: ModelWriter, vectors: WordVectors, *, source: str) -> None:
     """Saves foreign vectors as a model."""
     subwords = vectors.subwords
     record: dict[str, Any] = {
@@ -167,7 +167,7 @@ def save_vectors(draft: ModelWriter, vectors: WordVectors, *, source: str) -> No
     arrays = {"vectors": vectors.vectors} | ({} if vectors.buckets is None else {"buckets": vectors.buckets})
     tensors = {name: tensor_file.tensor(np.asarray(array, np.float32)) for name, array in arrays.items()}
     card = f"# Word vectors\n\nConverted by seqcli from {source}: {len(vectors):,} words x {vectors.dim} numbers.\n"
-    draft.save(task=word2vec.TASK, arch=FOREIGN, config=record, tensors=tensors, tokenizer=vectors.words, card=card)
+    writer.save(task=word2vec.TASK, arch=FOREIGN, config=record, tensors=tensors, tokenizer=vectors.words, card=card)
 
 
 def _cache_place(path: str) -> Path:

@@ -29,12 +29,12 @@ class Pair(NamedTuple):
 
 def vectors(opened: OpenEmbeddings, words: Sequence[str]) -> np.ndarray:
     """float32 [n, D]. Raises InputError for a word without a vector."""
-    found, known = opened.vectors.of(words)
+    vectors, known = opened.vectors.of(words)
     for word, has in zip(words, known):
         if not has:
             some = [opened.vectors.word(i) for i in range(min(len(opened.vectors), _NEAR))]
             raise InputError(f"no vector for {word!r} in {opened.name}", cure=nearest(word, some))
-    return found
+    return vectors
 
 
 def neighbours(opened: OpenEmbeddings, word: str, *, k: int) -> Results[Neighbour]:
@@ -65,17 +65,17 @@ def terms(expression: str) -> tuple[list[int], list[str]]:
 
 def _nearest(opened: OpenEmbeddings, vector: np.ndarray, *, k: int, without: Sequence[str]) -> Results[Neighbour]:
     left_out = opened.vectors.index(without).tolist()
-    found = opened.vectors.nearest(vector, k=k, without=left_out)
-    return Results(Neighbour(opened.vectors.word(index), similarity) for index, similarity in found)
+    neighbours = opened.vectors.nearest(vector, k=k, without=left_out)
+    return Results(Neighbour(opened.vectors.word(index), similarity) for index, similarity in neighbours)
 
 
 def similarity(opened: OpenEmbeddings, pairs: Sequence[Pair]) -> Similarity:
     """The rank correlation of the cosine similarities of the model with the scores of the pairs."""
     words = list(dict.fromkeys(word for pair in pairs for word in (pair.first, pair.second)))
-    found, known = opened.vectors.of(words)
+    vectors, known = opened.vectors.of(words)
     place = {word: i for i, word in enumerate(words)}
     kept = [pair for pair in pairs if known[place[pair.first]] and known[place[pair.second]]]
-    units = unit(found)
+    units = unit(vectors)
     cosines = np.array([float(units[place[pair.first]] @ units[place[pair.second]]) for pair in kept])
     r = spearman(cosines, np.array([pair.score for pair in kept]))
     bounds = None if r is None else spearman_interval(r, len(kept))

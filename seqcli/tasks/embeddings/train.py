@@ -20,7 +20,7 @@ from seqcli.files import tensor_file
 from seqcli.interfaces import SILENT, Reporter
 from seqcli.metrics import signature
 from seqcli.runs import checkpoint
-from seqcli.runs.model_writer import ModelWriter, drafting
+from seqcli.runs.model_writer import ModelWriter, writing_model
 from seqcli.system import clock, cpu, signals
 from seqcli.system.clock import Deadline
 from seqcli.tasks.embeddings.load import EMBEDDINGS, OpenEmbeddings, open_embeddings
@@ -49,7 +49,7 @@ def train(
 ) -> Trained[OpenEmbeddings]:  # fmt: skip
     """Implements `seqcli train embeddings`. Raises UsageError for invalid options."""
     if len(options.arch) > 1:
-        raise UsageError("train embeddings takes one --arch", cure="train the others into folders of their own")
+        raise UsageError("train embeddings takes a single --arch", cure="train each into a folder of its own")
     options.check(
         EMBEDDINGS,
         without_effect={
@@ -68,9 +68,9 @@ def train(
     given = {**budget, "epochs": epochs, "dim": dim, "window": window, "seed": options.given_seed}
     (request,) = options.requests(EMBEDDINGS, given)
     check_readable(corpus.paths, text_column=corpus.text_column, format=corpus.format)
-    with drafting(output, force=options.force, resume=options.resume) as draft:
+    with writing_model(output, force=options.force, resume=options.resume) as writer:
         record = train_embeddings(
-            draft,
+            writer,
             corpus,
             options.choice("words"),
             request,
@@ -84,16 +84,16 @@ def train(
 
 
 def train_embeddings(
-    draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *, resume: bool = False,
+    writer: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *, resume: bool = False,
     begun: float | None = None, reporter: Reporter,
 ) -> dict[str, Any]:  # fmt: skip
-    """Trains into `draft` and returns the record. choice: of words; resume: continue from the newest checkpoint; begun: start of a budget
+    """Trains into `writer` and returns the record. choice: of words; resume: continue from the newest checkpoint; begun: start of a budget
     in minutes, by `time.monotonic`, None for now."""
     begun = time.monotonic() if begun is None else begun
     module, settings, _ = settings_of(request)
     until = begun + 60 * settings.minutes if settings.minutes else math.inf
     deadline = Deadline(begun + _READING * (until - begun))
-    reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter, deadline=deadline)
+    reading = read(corpus, choice, folder=writer.folder, threads=request.threads, reporter=reporter, deadline=deadline)
     words = reading.tokenizer
     if not isinstance(words, Words) or words.vocab_size <= len(SPECIALS):
         raise InputError(
@@ -105,13 +105,13 @@ def train_embeddings(
         "tokens": len(reading.stream) - count_rows(reading.stream), "min_count": choice.min_count,
         "fingerprint": resuming.fingerprint(reading.stream),
     }  # fmt: skip
-    asked = {
+    fixed = {
         "arch": request.arch,
         "settings": asdict(settings),
         "tokenizer": signature.tokenizer_label(words),
         "data": data,
     }
-    checkpoints = Checkpoints(draft, asked, resume=resume, reporter=reporter)
+    checkpoints = Checkpoints(writer, fixed, resume=resume, reporter=reporter)
     saving = _EXIT + 4.0 * settings.dim * 2 * words.vocab_size / _WRITTEN
     begun_learning = time.monotonic()
     counted = module.estimate(
@@ -119,7 +119,7 @@ def train_embeddings(
         keeper=checkpoints, reporter=reporter,
     )  # fmt: skip
     record = {
-        **asked,
+        **fixed,
         "module": module.__name__.rpartition(".")[2],
         "vocab_size": words.vocab_size - len(SPECIALS),
         "dim": settings.dim,
@@ -128,9 +128,9 @@ def train_embeddings(
         "seconds": round(time.monotonic() - begun_learning, 3),
     }  # fmt: skip
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-    draft.save(task=EMBEDDINGS, arch=request.arch, config=record, tensors=tensors, tokenizer=words, card=_card(record))
+    writer.save(task=EMBEDDINGS, arch=request.arch, config=record, tensors=tensors, tokenizer=words, card=_card(record))
     checkpoints.done()
-    draft.log({"event": "trained", **record})
+    writer.log({"event": "trained", **record})
     return record
 
 
@@ -138,8 +138,8 @@ def _card(record: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
     return (
         f"# Word embeddings ({record['arch']})\n\nMade by seqcli: {settings}; {record['vocab_size']:,} words of "
-        f"{record['dim']} numbers, learnt from {record['data']['tokens']:,} words of {', '.join(record['data']['files'])}.\n\n"
-        f"Ask them: `seqcli embed -m DIR --neighbours WORD`.\n"
+        f"{record['dim']} numbers, trained on {record['data']['tokens']:,} words of {', '.join(record['data']['files'])}.\n\n"
+        f"Try them: `seqcli embed -m DIR --neighbours WORD`.\n"
     )
 
 
@@ -150,13 +150,13 @@ class Checkpoints:
     synchronisation, so no two trainings are equal; a resumed training repeats the parts that were in progress when the tables were
     saved. record: the values that may not change when a training is resumed."""
 
-    def __init__(self, draft: ModelWriter, record: Mapping[str, Any], *, resume: bool, reporter: Reporter):
-        self._draft, self._record, self._reporter = draft, record, reporter
+    def __init__(self, writer: ModelWriter, record: Mapping[str, Any], *, resume: bool, reporter: Reporter):
+        self._writer, self._record, self._reporter = writer, record, reporter
         self._saved: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None
         self._stack, self._last = ExitStack(), time.monotonic()
         self._signals: Sequence[Signals] = ()
         if resume:
-            self._saved = checkpoint.newest(draft.path, reporter=reporter)
+            self._saved = checkpoint.newest(writer.path, reporter=reporter)
             resuming.check(
                 resuming.settings_of(self._saved[1]["record"]), resuming.settings_of(record), reporter=reporter
             )
@@ -179,7 +179,7 @@ class Checkpoints:
         tensors, saved = self._saved
         if {name: array.shape for name, array in tensors.items()} != {name: t.shape for name, t in tables.items()}:
             raise ModelError(
-                "the checkpoint does not match the settings", where=str(self._draft.path), cure=checkpoint.CURE
+                "the checkpoint does not match the settings", where=str(self._writer.path), cure=checkpoint.CURE
             )
         for name, array in tensors.items():
             tables[name][:] = array
@@ -194,7 +194,7 @@ class Checkpoints:
             still = {
                 name: table.copy() for name, table in tables.items()
             }  # other processes continue to train meanwhile
-            self._draft.checkpoint(step=progress.parts, tensors=still, progress=saved)
+            self._writer.checkpoint(step=progress.parts, tensors=still, progress=saved)
             self._last = time.monotonic()
         if stops:
             self._reporter.note("stopped and saved; to continue, run the same command with --resume")
@@ -202,7 +202,7 @@ class Checkpoints:
 
     def done(self) -> None:
         """Removes the checkpoints after the model is saved."""
-        checkpoint.remove(self._draft.path, self._draft.folder)
+        checkpoint.remove(self._writer.path, self._writer.folder)
 
 
 def summary_lines(opened: OpenEmbeddings, record: Mapping[str, Any]) -> Iterator[str]:

@@ -28,7 +28,7 @@ from seqcli.ngram.arena import Arena, default_memory
 from seqcli.ngram.level import Level, of_tensors, tensors_of
 from seqcli.ngram.merging import merged_levels
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.runs.model_writer import ModelWriter, drafting
+from seqcli.runs.model_writer import ModelWriter, writing_model
 from seqcli.tasks.language import evaluate
 from seqcli.tasks.language.data import Corpus, check_enough, read
 from seqcli.tasks.language.load import LANGUAGE
@@ -87,28 +87,28 @@ def train_parts(
     memory = memory or default_memory()
     paths = [*(corpus.paths if corpus else ()), *(valid.paths if valid else ())]
     check_readable(paths, text_column=corpus.text_column if corpus else None, format=corpus.format if corpus else None)
-    with drafting(output, force=options.force) as draft:
+    with writing_model(output, force=options.force) as writer:
         if corpus is not None:
             return count_part(
-                draft, corpus, choice, order=config.order, memory=memory, threads=options.threads, reporter=reporter
+                writer, corpus, choice, order=config.order, memory=memory, threads=options.threads, reporter=reporter
             )
         made = merge_parts(
-            draft, data, config, choice, valid=valid, memory=memory, threads=options.threads, reporter=reporter
+            writer, data, config, choice, valid=valid, memory=memory, threads=options.threads, reporter=reporter
         )
     lines = tuple(summary_lines(made.record, valid.paths if valid else ()))
     return replace(made, name=made.opened.arch, summary=lines)
 
 
 def count_part(
-    draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, *,
+    writer: ModelWriter, corpus: Corpus, choice: TokenizerChoice, *,
     order: int, memory: int, threads: int | None, reporter: Reporter,
 ) -> dict[str, Any]:  # fmt: skip
-    """Counts a part of a corpus into `draft`. Returns the record."""
+    """Counts a part of a corpus into `writer`. Returns the record."""
     begun = time.monotonic()
-    reading = read(corpus, choice, folder=draft.folder, threads=threads, reporter=reporter)
+    reading = read(corpus, choice, folder=writer.folder, threads=threads, reporter=reporter)
     check_enough(reading, corpus, judged_on_others=True)
     tokenizer, stream = reading.tokenizer, reading.stream
-    arena = Arena(memory=memory, tokens=len(stream), folder=draft.folder)
+    arena = Arena(memory=memory, tokens=len(stream), folder=writer.folder)
     levels = counts.count(
         stream, vocab_size=tokenizer.vocab_size, order=order, arena=arena, workers=threads, reporter=reporter
     )
@@ -134,12 +134,12 @@ def count_part(
     }
     card = f"# Counts of a part of a corpus\n\nMade by seqcli of {', '.join(recorded(corpus.paths))}.\n"
     saved = {name: tensor_file.tensor(array) for name, array in tensors.items()}
-    draft.save(task=COUNTS, arch="ngram", config=record, tensors=saved, tokenizer=tokenizer, card=card)
+    writer.save(task=COUNTS, arch="ngram", config=record, tensors=saved, tokenizer=tokenizer, card=card)
     return record
 
 
 def merge_parts(
-    draft: ModelWriter, folders: Sequence[str], config: ngram.Config, choice: TokenizerChoice, *,
+    writer: ModelWriter, folders: Sequence[str], config: ngram.Config, choice: TokenizerChoice, *,
     valid: Corpus | None, memory: int, threads: int | None, reporter: Reporter,
 ) -> Trained[OpenModel]:  # fmt: skip
     """The model of all parts, in the order of the text. choice: limits of the vocabulary learned from the parts.
@@ -163,7 +163,7 @@ def merge_parts(
     if records[0]["learnt"]:
         firsts = [tensors[_FIRST] for tensors in arrays]
         tokenizer, ids = _united(tokenizers, records, levels, firsts, choice, reporter)
-    arena = Arena(memory=memory, tokens=tokens, folder=draft.folder)
+    arena = Arena(memory=memory, tokens=tokens, folder=writer.folder)
     merged = merged_levels(levels, vocab_size=tokenizer.vocab_size, words=ids, arena=arena, reporter=reporter)
     record: dict[str, Any] = {
         "arch": "ngram",
@@ -184,7 +184,7 @@ def merge_parts(
         loss = unigram.cross_entropy(merged[0].count, held_out)
         record["baseline"] = {"unigram": loss, "uniform": unigram.uniform(size)}
     counted = ngram.smoothed(merged, config, arena=arena, reporter=reporter)
-    return finished(draft, counted, record, tokenizer=tokenizer, valid=valid, begun=begun, reporter=reporter)
+    return finished(writer, counted, record, tokenizer=tokenizer, valid=valid, begun=begun, reporter=reporter)
 
 
 def order_of(folders: Sequence[str]) -> int:
@@ -199,7 +199,7 @@ def _check_alike(parts: Sequence[ModelFolder], *, order: int) -> None:
     for part in parts:
         where = str(part.path)
         if part.config["settings"]["order"] < order:
-            what = f"was counted up to order {part.config['settings']['order']}, but order {order} is asked for"
+            what = f"was counted up to order {part.config['settings']['order']}, but --order {order} needs more"
             raise UsageError(what, where=where, cure="lower --order, or count this part again")
         if part.config["unit"] != first.config["unit"]:
             what = f"has the unit {part.config['unit']}, but {first.path} has {first.config['unit']}"

@@ -159,7 +159,7 @@ def read(
 
 def _note_left_out(done: int, reporter: Reporter) -> None:
     reporter.note(
-        f"training on the first {done / 1e6:,.1f} MB of text, as much as a quarter of --minutes allows to read; use more --minutes to read more"
+        f"training on the first {done / 1e6:,.1f} MB of text, all that could be read in a quarter of --minutes; use more --minutes to read more"
     )
 
 

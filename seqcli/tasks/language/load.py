@@ -16,7 +16,7 @@ from seqcli.interop.huggingface.hub import revision
 from seqcli.models import ngram
 from seqcli.ngram.table import Table
 from seqcli.runs.model_folder import ModelFolder
-from seqcli.tasks.model_names import is_network, opened, opened_saved
+from seqcli.tasks.open_folder import is_network, open_folder, open_saved
 
 LANGUAGE = "language"
 
@@ -29,14 +29,14 @@ def open_model(
     if arpa.is_arpa(source):
         table, tokenizer, unit = arpa.read(Path(source), encoding=encoding, note=reporter.note)
         return OpenModel(name or _stem(source), "ngram", unit, tokenizer, ngram.NgramModel(table))
-    return opened(
+    return open_folder(
         source, LANGUAGE, lambda run, module: _of_run(run, module, name or _stem(source), hub=revision(run.path))
     )
 
 
 def open_saved_model(path: Path) -> OpenModel:
     """Opens a model that has just been trained."""
-    return opened_saved(path, lambda run, module: _of_run(run, module, _stem(str(path))))
+    return open_saved(path, lambda run, module: _of_run(run, module, _stem(str(path))))
 
 
 def _of_run(run: ModelFolder, module: ModuleType, name: str, *, hub: str = "") -> OpenModel:
@@ -57,7 +57,7 @@ def untrained(path: str) -> Any:
         torch.manual_seed(0)
         return module.build(module.Config(**run.config["settings"]), vocab_size=run.tokenizer().vocab_size).eval()
 
-    return opened(path, LANGUAGE, made)
+    return open_folder(path, LANGUAGE, made)
 
 
 def table_of(opened: OpenModel) -> Table:

@@ -37,10 +37,10 @@ _SAMPLE = 200_000  # tokens whose bytes are counted
 
 
 def train_network(
-    draft: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
+    writer: ModelWriter, corpus: Corpus, choice: TokenizerChoice, request: Request, *,
     valid: Corpus | None, resume: bool, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained[OpenModel]:  # fmt: skip
-    """Trains into `draft`. resume: continue from its newest checkpoint; begun: start of its budget, None for now; init: another language
+    """Trains into `writer`. resume: continue from its newest checkpoint; begun: start of its budget, None for now; init: another language
     model of the same shape, which provides the tokenizer and the initial weights."""
     from seqcli.training import budget, defaults, trainer
     from seqcli.training.device import place
@@ -48,24 +48,24 @@ def train_network(
     begun = time.monotonic() if begun is None else begun
     _, _, plan = settings_of(request)
     if plan.piece_dropout:
-        raise UsageError("piece_dropout is for classifiers", where="--set", cure="leave it out")
+        raise UsageError("piece_dropout is for classifiers and translators", where="--set", cure="leave it out")
     placement = place(request.device, request.precision, threads=request.threads)
-    deadline = budget.reading(plan.minutes, begun=begun, resumed=draft.path if resume else None)
+    deadline = budget.reading(plan.minutes, begun=begun, resumed=writer.path if resume else None)
     first = InitialModel.open(init) if init else None
     if first:
         choice = TokenizerChoice(first.source, opened=first.tokenizer)
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
-    reading = read(corpus, choice, folder=draft.folder, threads=request.threads, reporter=reporter, deadline=deadline)
+    reading = read(corpus, choice, folder=writer.folder, threads=request.threads, reporter=reporter, deadline=deadline)
     check_enough(reading, corpus, judged_on_others=valid is not None)
     stream, tokenizer = reading.stream, reading.tokenizer
     label = signature.tokenizer_label(tokenizer)
     situation = defaults.Situation(label, corpus.unit, len(stream), plan.minutes, placement.device.type)
-    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    request = defaults.completed(request, situation, resumed=writer.path if resume else None, reporter=reporter)
     module, settings, plan = settings_of(request)
     ends = getattr(settings, "predicts_end", True)
     how = {"products": placement.dtype, "seed": plan.seed, "ends": ends}
     if valid is None:
-        stream, rest = split(reading.stream, unit=corpus.unit, seed=plan.seed, folder=draft.folder)
+        stream, rest = split(reading.stream, unit=corpus.unit, seed=plan.seed, folder=writer.folder)
         held_out = of_stream(rest, tokenizer, unit=corpus.unit, **how)
     else:
         held_out = of_corpus(valid, tokenizer, **how)
@@ -104,8 +104,10 @@ def train_network(
         initialise=initial_weights.initialiser(request, [tokenizer], weights=first.into if first else None, reporter=reporter),
         bytes_per_token=_bytes_per_token(stream, tokenizer),
     )  # fmt: skip
-    record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
-    return Trained(draft.path, open_saved_model(draft.path), record)
+    record = trainer.fit(
+        work, writer, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter
+    )
+    return Trained(writer.path, open_saved_model(writer.path), record)
 
 
 def batches_of(
@@ -146,5 +148,5 @@ def _card(record: Mapping[str, Any]) -> str:
         f"# A language model ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; tokenizer "
         f"{record['tokenizer']}; {record['data']['rows']:,} rows of {', '.join(record['data']['files'])}; "
         f"{record['progress']['step']:,} steps. Held-out loss: {record['valid']['loss']:.4f} nats per token.\n\n"
-        f'Ask it: `seqcli score -m DIR "a sentence"`.\n'
+        f'Try it: `seqcli score -m DIR "a sentence"`.\n'
     )

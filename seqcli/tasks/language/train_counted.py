@@ -34,7 +34,7 @@ from seqcli.training import resuming
 
 
 def train_counted(
-    draft: ModelWriter,
+    writer: ModelWriter,
     corpus: Corpus,
     choice: TokenizerChoice,
     config: Any,
@@ -46,7 +46,7 @@ def train_counted(
     threads: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Trained[OpenModel]:
-    """Estimates a counted model of `corpus` into `draft` and evaluates it on `valid`.
+    """Estimates a counted model of `corpus` into `writer` and evaluates it on `valid`.
 
     config: of the module of `arch`, which has `estimate` and `load`.
     holding_out: seed for holding out a part of the corpus for the evaluation instead, as for networks.
@@ -60,23 +60,23 @@ def train_counted(
         arch=arch,
         valid=valid,
         holding_out=holding_out,
-        folder=draft.folder,
+        folder=writer.folder,
         threads=threads,
         reporter=reporter,
     )
     vocab_size = text.tokenizer.vocab_size
-    arena = Arena(memory=memory, tokens=len(text.stream), folder=draft.folder)
+    arena = Arena(memory=memory, tokens=len(text.stream), folder=writer.folder)
     counted = module.estimate(
         text.stream, config, vocab_size=vocab_size, arena=arena, workers=threads, reporter=reporter
     )
     record = text.record if name == arch else {**text.record, "module": name}
     return finished(
-        draft, counted, record, tokenizer=text.tokenizer, valid=valid, held_out=text.held_out, begun=begun, reporter=reporter
+        writer, counted, record, tokenizer=text.tokenizer, valid=valid, held_out=text.held_out, begun=begun, reporter=reporter
     )  # fmt: skip
 
 
 def finished(
-    draft: ModelWriter, counted: Any, record: Mapping[str, Any], *,
+    writer: ModelWriter, counted: Any, record: Mapping[str, Any], *,
     tokenizer: Tokenizer, valid: Corpus | None, held_out: np.ndarray | None = None, begun: float, reporter: Reporter,
 ) -> Trained[OpenModel]:  # fmt: skip
     """Evaluates and saves a counted model. record: of its training so far; begun: its start, on the monotonic clock."""
@@ -88,18 +88,18 @@ def finished(
     }
     module = catalog.load("models", record.get("module", record["arch"]))
     model = module.load(record["settings"], counted.tensors, vocab_size=tokenizer.vocab_size)
-    opened = OpenModel(draft.path.name, record["arch"], record["unit"], tokenizer, model)
+    opened = OpenModel(writer.path.name, record["arch"], record["unit"], tokenizer, model)
     if valid is not None:
         record["valid"] = figures_of(evaluate_text(opened, valid))
     elif held_out is not None:
         record["valid"] = figures_of(evaluate_stream(opened, held_out))
     reporter.progress("saving", 1, 1)
     tensors = {name: tensor_file.tensor(array) for name, array in counted.tensors.items()}
-    draft.save(
+    writer.save(
         task=LANGUAGE, arch=record["arch"], config=record, tensors=tensors, tokenizer=tokenizer, card=_card(record)
     )
-    draft.log({"event": "trained", **record})
-    return Trained(draft.path, open_saved_model(draft.path), record)
+    writer.log({"event": "trained", **record})
+    return Trained(writer.path, open_saved_model(writer.path), record)
 
 
 def counted_before(
@@ -167,7 +167,7 @@ def _prepared(
 
 
 def save_counted(
-    draft: ModelWriter, opened: OpenModel, *, source: str, record: Mapping[str, Any], quantize: int | None = None
+    writer: ModelWriter, opened: OpenModel, *, source: str, record: Mapping[str, Any], quantize: int | None = None
 ) -> OpenModel:
     """Saves an n-gram model that was read from `source`. record: of its training; quantize: bits of its values, None for no change.
     Returns the saved model. Raises UsageError if it is already quantized."""
@@ -175,13 +175,13 @@ def save_counted(
         table = table_of(opened)
         if table.precision != Table.precision:
             raise UsageError("is already quantized", where=source, cure="use the model that it was made from")
-        arena = Arena(memory=default_memory(), tokens=sum(table.sizes), folder=draft.folder)
+        arena = Arena(memory=default_memory(), tokens=sum(table.sizes), folder=writer.folder)
         opened = replace(opened, model=ngram.NgramModel(quantised(table, arena=arena)))
         settings = {**record["settings"], "quantize": quantize}
         record = {**{key: value for key, value in record.items() if key != "valid"}, "settings": settings}
     tensors = {name: tensor_file.tensor(array) for name, array in table_of(opened).tensors().items()}
     card = f"# An n-gram language model\n\nConverted by seqcli from {Path(source).name}.\n"
-    draft.save(task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=opened.tokenizer, card=card)
+    writer.save(task=LANGUAGE, arch="ngram", config=record, tensors=tensors, tokenizer=opened.tokenizer, card=card)
     return opened
 
 
@@ -204,10 +204,10 @@ def _card(record: Mapping[str, Any]) -> str:
     rows = "\n".join(f"| {n} | {count:,} |" for n, count in enumerate(record.get("ngrams", ()), 1))
     table = f"| order | n-grams |\n|---|---|\n{rows}\n" if rows else ""
     valid = record.get("valid")
-    judged = f"\nOn held-out text: perplexity {valid['perplexity']:.2f}.\n" if valid and valid["perplexity"] else ""
+    result = f"\nOn held-out text: perplexity {valid['perplexity']:.2f}.\n" if valid and valid["perplexity"] else ""
     return (
         f"# A language model ({record['arch']})\n\nMade by seqcli: {settings}; tokenizer {record['tokenizer']}; "
         f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens of "
-        f"{', '.join(record['data']['files'])}.\n\n{table}{judged}\n"
-        f'Ask it: `seqcli score -m DIR "a sentence"`.\n'
+        f"{', '.join(record['data']['files'])}.\n\n{table}{result}\n"
+        f'Try it: `seqcli score -m DIR "a sentence"`.\n'
     )

@@ -112,7 +112,7 @@ def _has_objective(archs: Sequence[str]) -> bool:
 
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
     """The summary. valid: the files of held-out text, if it was not a part of the training text."""
-    judged = record.get("valid")
+    figures = record.get("valid")
     size = f"{record['data']['rows']:,} rows, {record['data']['tokens']:,} tokens"
     if "ngrams" in record:
         grams = ", ".join(f"{count:,}" for count in record["ngrams"])
@@ -126,24 +126,28 @@ def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[s
             f"{p['tokens'] / max(p['seconds'], 1e-9):,.0f} tokens/s, {record['precision']}"
         )
         yield f"best held-out loss {p['best']:.4f} nats per token, at step {p['best_step']:,}"
-    if judged:
-        perplexity, known, bits = (_shown(judged[name]) for name in ("perplexity", "perplexity_known", "bits_per_byte"))
-        unknown = f"{judged['unknown']:,} unknown ({known} on the known ones)" if judged["unknown"] else "none unknown"
-        in_windows = f" (in windows of {judged['window']:,})" if "window" in judged else ""
+    if figures:
+        perplexity, known, bits = (
+            _shown(figures[name]) for name in ("perplexity", "perplexity_known", "bits_per_byte")
+        )
+        unknown = (
+            f"{figures['unknown']:,} unknown ({known} on the known ones)" if figures["unknown"] else "none unknown"
+        )
+        in_windows = f" (in windows of {figures['window']:,})" if "window" in figures else ""
         pseudo = "pseudo-" if record["settings"].get("objective") == "masked" else ""
         yield (
-            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: {pseudo}perplexity {perplexity} on {judged['tokens']:,} "
-            f"tokens{_sample(judged)}, {unknown}; {bits} bits per byte"
+            f"on {', '.join(valid) or 'held-out rows'}{in_windows}: {pseudo}perplexity {perplexity} on {figures['tokens']:,} "
+            f"tokens{_sample(figures)}, {unknown}; {bits} bits per byte"
         )
     if "baseline" in record:
         losses = " and ".join(f"{name} {nats:.4f}" for name, nats in record["baseline"].items())
         yield f"baselines of the held-out loss: {losses} nats per token"
 
 
-def _sample(judged: dict[str, Any]) -> str:
+def _sample(figures: dict[str, Any]) -> str:
     """The size of the held-out text, if there was no time to evaluate all of it."""
-    there = judged.get("held_out_tokens", 0)
-    return f" (a sample of {there:,})" if there > judged["tokens"] else ""
+    there = figures.get("held_out_tokens", 0)
+    return f" (a sample of {there:,})" if there > figures["tokens"] else ""
 
 
 def _shown(figure: float | None) -> str:

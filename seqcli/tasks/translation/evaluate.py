@@ -70,9 +70,9 @@ class HeldOut:
         `held_out_pairs`: number of pairs, including those not evaluated."""
         rows = np.concatenate(self._parts[: len(answers)])
         loss = -sum(answer.log_prob for answer in answers) / sum(answer.tokens for answer in answers)
-        said = [text for answer in answers for text in answer.translations]
-        scores = metrics.scores(said, [[self._references[row] for row in rows]])
-        found: dict[str, Any] = {
+        translations = [text for answer in answers for text in answer.translations]
+        scores = metrics.scores(translations, [[self._references[row] for row in rows]])
+        figures: dict[str, Any] = {
             "pairs": len(rows),
             "loss": loss,
             "perplexity": math.exp(min(loss, 700)),
@@ -80,4 +80,4 @@ class HeldOut:
             **{f"{name}_signature": score.signature for name, score in scores.items()},
             "held_out_pairs": len(self._sources),
         }
-        return metrics.directions()[self._metric] * found[self._metric], found
+        return metrics.directions()[self._metric] * figures[self._metric], figures

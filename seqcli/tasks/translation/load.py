@@ -9,7 +9,7 @@ from seqcli.interfaces import OpenTranslator
 from seqcli.interop.huggingface.hub import revision
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import named
-from seqcli.tasks.model_names import opened, opened_saved
+from seqcli.tasks.open_folder import open_folder, open_saved
 
 TRANSLATION = "translation"
 
@@ -18,12 +18,12 @@ def open_translator(source: str, *, name: str | None = None) -> OpenTranslator:
     """A translator from a model folder, `DIR` or `NAME=DIR`."""
     if name is None:
         name, source = next(named([source]))
-    return opened(source, TRANSLATION, lambda run, module: _of_run(run, module, name, hub=revision(run.path)))
+    return open_folder(source, TRANSLATION, lambda run, module: _of_run(run, module, name, hub=revision(run.path)))
 
 
 def open_saved_translator(path: Path) -> OpenTranslator:
     """Opens a translator that has just been trained."""
-    return opened_saved(path, lambda run, module: _of_run(run, module, path.name))
+    return open_saved(path, lambda run, module: _of_run(run, module, path.name))
 
 
 def _of_run(run: ModelFolder, module: ModuleType, name: str, *, hub: str = "") -> OpenTranslator:

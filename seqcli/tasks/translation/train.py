@@ -44,7 +44,7 @@ class TrainingPairs:
 
 
 def train_translator(
-    draft: ModelWriter, given: TrainingPairs, choice: TokenizerChoice, request: Request, *,
+    writer: ModelWriter, data: TrainingPairs, choice: TokenizerChoice, request: Request, *,
     resume: bool = False, init: str | None = None, reporter: Reporter, begun: float | None = None,
 ) -> Trained[OpenTranslator]:  # fmt: skip
     """Trains a translator. begun: start of its budget, None for now; init: another translator of the same shape, which provides the
@@ -59,12 +59,12 @@ def train_translator(
     _, _, plan = settings_of(request)
     first = InitialModel.open(init) if init else None
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
-    sides = first.run.tokenizers() if first else _tokenizers(given, choice, reporter)
+    sides = first.run.tokenizers() if first else _tokenizers(data, choice, reporter)
     placement = place(request.device, request.precision, threads=request.threads)
-    encoded = _encoded(given.pairs, sides, given.threads, learning=True)
+    encoded = _encoded(data.pairs, sides, data.threads, learning=True)
     label = " ".join(dict.fromkeys(map(signature.tokenizer_label, sides)))
     situation = defaults.Situation(label, "line", len(encoded.target.tokens), plan.minutes, placement.device.type)
-    request = defaults.completed(request, situation, resumed=draft.path if resume else None, reporter=reporter)
+    request = defaults.completed(request, situation, resumed=writer.path if resume else None, reporter=reporter)
     module, settings, plan = settings_of(request)
     sizes = {"source_size": sides[0].vocab_size, "vocab_size": sides[1].vocab_size, "joint": sides[0] is sides[1]}
     window = outline(lambda: module.build(settings, **sizes)).window
@@ -75,8 +75,8 @@ def train_translator(
         )
     if not len(encoded.source.lengths):
         raise InputError("no pairs are left to train on", cure="give more pairs or increase --set window=N")
-    judged = _encoded(given.valid, sides, given.threads)
-    held_out = HeldOut(given.valid, judged, sides, metric=given.metric, products=placement.dtype, seed=plan.seed)
+    encoded_valid = _encoded(data.valid, sides, data.threads)
+    held_out = HeldOut(data.valid, encoded_valid, sides, metric=data.metric, products=placement.dtype, seed=plan.seed)
     if not plan.batch_tokens:
         words = max(len(encoded.source.tokens), len(encoded.target.tokens))
         plan = dataclasses.replace(plan, batch_tokens=min(max(words // 200, 256), 4096))
@@ -89,19 +89,19 @@ def train_translator(
         "settings": asdict(settings),
         "tokenizer": label,
         "training": asdict(plan),
-        "metric": given.metric,
+        "metric": data.metric,
         **initial_weights.record(request),
         "init": first.name if first else None,
         "init_weights": first.run.weights_checksum if first else None,
         "data": {
-            "files": recorded(given.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
-            "target_tokens": len(encoded.target.tokens), "left_out": {"blank": given.pairs.blank, **left_out},
-            **({"blocks": given.blocks} if given.blocks else {}),
-            "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(given.valid),
-            "held_out_fingerprint": fingerprint(given.valid.source.data, given.valid.target.data),
+            "files": recorded(data.files), "rows": len(encoded.source.lengths), "source_tokens": len(encoded.source.tokens),
+            "target_tokens": len(encoded.target.tokens), "left_out": {"blank": data.pairs.blank, **left_out},
+            **({"blocks": data.blocks} if data.blocks else {}),
+            "fingerprint": fingerprint(encoded.source.tokens, encoded.target.tokens), "held_out": len(data.valid),
+            "held_out_fingerprint": fingerprint(data.valid.source.data, data.valid.target.data),
         },
         "baseline": evaluate.baseline(
-            encoded.target.tokens, unigram.counts(judged.target.tokens, sides[1].vocab_size), size=sides[1].vocab_size
+            encoded.target.tokens, unigram.counts(encoded_valid.target.tokens, sides[1].vocab_size), size=sides[1].vocab_size
         ),
     }  # fmt: skip
     work = trainer.Work(
@@ -112,17 +112,19 @@ def train_translator(
         ),
         initialise=initial_weights.initialiser(request, sides, weights=first.into if first else None, reporter=reporter),
     )  # fmt: skip
-    record = trainer.fit(work, draft, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter)
-    return Trained(draft.path, open_saved_translator(draft.path), record)
+    record = trainer.fit(
+        work, writer, plan, request, placement=placement, resume=resume, begun=begun, reporter=reporter
+    )
+    return Trained(writer.path, open_saved_translator(writer.path), record)
 
 
-def _tokenizers(given: TrainingPairs, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
-    if given.separate:
+def _tokenizers(data: TrainingPairs, choice: TokenizerChoice, reporter: Reporter) -> tuple[Tokenizer, Tokenizer]:
+    if data.separate:
         source, target = (
-            tokenizer_for(side, choice, reporter=reporter) for side in (given.pairs.source, given.pairs.target)
+            tokenizer_for(side, choice, reporter=reporter) for side in (data.pairs.source, data.pairs.target)
         )
         return source, target
-    both = tokenizer_for(given.pairs.both, choice, reporter=reporter)
+    both = tokenizer_for(data.pairs.both, choice, reporter=reporter)
     return both, both
 
 
@@ -137,11 +139,11 @@ def _encoded(
 
 def _card(record: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
-    judged = record["valid"]
+    figures = record["valid"]
     return (
         f"# A translator ({record['arch']})\n\nMade by seqcli: {settings}; {record['parameters']:,} parameters; "
         f"{record['tokenizer']}; {record['data']['rows']:,} pairs of {', '.join(record['data']['files'])}.\n\n"
-        f"Of {judged['pairs']:,} held-out pairs: perplexity {judged['perplexity']:.2f} a token, BLEU {judged['bleu']:.2f} "
-        f"({judged['bleu_signature']}), chrF {judged['chrf']:.2f} ({judged['chrf_signature']}).\n\n"
-        f'Ask it: `seqcli translate -m DIR "a sentence"`.\n'
+        f"Of {figures['pairs']:,} held-out pairs: perplexity {figures['perplexity']:.2f} per token, BLEU {figures['bleu']:.2f} "
+        f"({figures['bleu_signature']}), chrF {figures['chrf']:.2f} ({figures['chrf_signature']}).\n\n"
+        f'Try it: `seqcli translate -m DIR "a sentence"`.\n'
     )

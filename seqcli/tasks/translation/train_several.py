@@ -55,16 +55,16 @@ def train_translators(
     deadline = config.reading(requests, models if options.resume else (), passes=2)
     pairs = files.read(deadline=deadline, reporter=reporter)
     if valid:
-        judged = valid.read(reporter=reporter)
+        held_out = valid.read(reporter=reporter)
     else:
-        pairs, judged = split(pairs, seed=options.given_seed or 0)
-    reporter.note(_sizes(pairs, judged))
+        pairs, held_out = split(pairs, seed=options.given_seed or 0)
+    reporter.note(_sizes(pairs, held_out))
     if deadline.passed:
-        read = f"{len(pairs) + len(judged):,} pairs"
+        read = f"{len(pairs) + len(held_out):,} pairs"
         reporter.note(f"read only the first {read}, since time for reading is limited; use more --minutes to read more")
     data = TrainingPairs(
         pairs,
-        judged,
+        held_out,
         files.files,
         separate=separate,
         metric=metric,
@@ -78,7 +78,7 @@ def train_translators(
             place.writer, data, choice, place.request, resume=place.resume, init=init, reporter=reporter, begun=begun
         )  # fmt: skip
 
-    examples = judged.first(EXAMPLES)
+    examples = held_out.first(EXAMPLES)
     for trained in train_each(
         models, TRANSLATION, train, choice=options.choice("sentencepiece"), force=options.force, resume=options.resume,
         share_tokenizer=lambda _: not separate and not init,
@@ -94,7 +94,7 @@ def _sizes(training: Pairs, held_out: Pairs) -> str:
 
 def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[str]:
     """The summary. valid: the files of held-out pairs, if they were not a part of the training pairs."""
-    data, judged, p = record["data"], record["valid"], record["progress"]
+    data, figures, p = record["data"], record["valid"], record["progress"]
     unigram = (
         f" (unigram {math.exp(record['baseline']['unigram']):.2f})" if "baseline" in record else ""
     )  # missing in older folders
@@ -103,8 +103,8 @@ def summary_lines(record: Mapping[str, Any], valid: Iterable[str]) -> Iterator[s
         f"{p['seconds']:.1f} s, {p['tokens'] / max(p['seconds'], 1e-9):,.0f} target tokens/s, {record['precision']}; "
         f"best at step {p['best_step']:,}"
     )
-    sample = f", a sample of {judged['held_out_pairs']:,}" if judged["held_out_pairs"] > judged["pairs"] else ""
+    sample = f", a sample of {figures['held_out_pairs']:,}" if figures["held_out_pairs"] > figures["pairs"] else ""
     yield (
-        f"on {', '.join(valid) or 'held-out pairs'}: perplexity {judged['perplexity']:.2f} per token{unigram}, "
-        f"BLEU {judged['bleu']:.2f}, chrF {judged['chrf']:.2f} on {judged['pairs']:,} pairs{sample}"
+        f"on {', '.join(valid) or 'held-out pairs'}: perplexity {figures['perplexity']:.2f} per token{unigram}, "
+        f"BLEU {figures['bleu']:.2f}, chrF {figures['chrf']:.2f} on {figures['pairs']:,} pairs{sample}"
     )

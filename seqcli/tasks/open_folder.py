@@ -16,7 +16,7 @@ from seqcli.runs.model_folder import ModelFolder, version_of
 Opened = TypeVar("Opened")
 
 
-def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
+def open_folder(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
     """The result of `make` for the folder `source` and the module of its architecture.
 
     Raises ModelError for a model of another task, of an unknown architecture, or a damaged one.
@@ -27,10 +27,10 @@ def opened(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Ope
     except ModelError:
         if version_of(source) == version:
             raise
-        return opened(source, task, make)  # a training replaced it while it was read
+        return open_folder(source, task, make)  # a training replaced it while it was read
 
 
-def opened_saved(path: Path, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
+def open_saved(path: Path, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
     """The result of `make` for a model that seqcli has saved in `path`, and that this process may keep locked."""
     run = ModelFolder.open(path)
     return make(run, catalog.load("models", run.config.get("module", run.arch)))
@@ -50,7 +50,7 @@ def verified_folder(source: str) -> ModelFolder:
         run.verify()
         return run
 
-    return sound(source, made)
+    return checked(source, made)
 
 
 def is_network(module: ModuleType) -> bool:
@@ -59,14 +59,14 @@ def is_network(module: ModuleType) -> bool:
 
 
 def _made(source: str, task: str, make: Callable[[ModelFolder, ModuleType], Opened]) -> Opened:
-    run = sound(source, lambda: folder_of(source).expect(task))
+    run = checked(source, lambda: folder_of(source).expect(task))
     module = run.config.get("module", run.arch)
     if module not in catalog.names("models"):
         raise ModelError(f"unknown architecture {module!r}", where=source, cure="upgrade seqcli or train again")
-    return sound(source, lambda: make(run, catalog.load("models", module)))
+    return checked(source, lambda: make(run, catalog.load("models", module)))
 
 
-def sound(source: str, make: Callable[[], Opened]) -> Opened:
+def checked(source: str, make: Callable[[], Opened]) -> Opened:
     """The result of `make`. Raises ModelError if settings or weights are damaged."""
     try:
         return make()
