@@ -52,7 +52,7 @@ class Config:
     minutes: float = within(
         0, 1e7, default=0.0, help="minutes from start to exit (0: no limit); training ends at the first limit reached"
     )
-    learning_rate: float = within(0, 1000, default=0.05, open_low=True, help="learning rate of Adagrad")
+    learning_rate: float = within(0, 1000, default=0.1, open_low=True, help="learning rate of Adagrad")
     seed: int = within(0, LARGEST_SEED, default=0, help="random seed")
 
     def __post_init__(self):
@@ -60,7 +60,8 @@ class Config:
 
 
 class Table(NamedTuple):
-    """values, squares: float32 [V, D + 1]; squares: 1 + the sum of squared gradients so far."""
+    """values, squares: float32 [V, D + 1]; squares: 1 + the sum of squared gradients so far, each times the learning rate, as in the
+    authors' program. Without it, steps of a rate of 0.05 are up to 20 times smaller."""
 
     values: Tensor
     squares: Tensor
@@ -80,8 +81,9 @@ def learn(words: Table, contexts: Table, i: Tensor, j: Tensor, x: Tensor, *, rat
             rows, place = torch.unique(index, return_inverse=True)
             total = torch.zeros(len(rows), gradient.shape[1])
             total.scatter_add_(0, place[:, None].expand(gradient.shape), gradient)
+            total *= rate
             before = table.squares.index_select(0, rows)
-            table.values.index_add_(0, rows, total / before.sqrt(), alpha=-rate)
+            table.values.index_add_(0, rows, total / before.sqrt(), alpha=-1)
             table.squares.index_copy_(0, rows, before.addcmul_(total, total))
         return float((error * error * weight).sum() / 2)
 
@@ -110,7 +112,8 @@ def estimate(
     pairs = cooccurrence.count(stream, size=size, window=config.window)
     if not len(pairs.weight):
         raise InputError("no word has a neighbour to train on", cure="give more text, or a smaller --min-count")
-    arrays = [_table(size, config, seed=[config.seed, number]) for number in range(2)]
+    biases = _biases(pairs, size)
+    arrays = [_table(biases, config, seed=[config.seed, number]) for number in range(2)]
     as_word, as_context = (Table(*map(torch.from_numpy, each)) for each in arrays)
     learning = {
         f"{side}.{name}": array
@@ -142,7 +145,9 @@ def estimate(
         for first in range(0, len(chosen), _STEP):
             some = chosen[first : first + _STEP]
             i, j = (torch.from_numpy(side[some].astype(np.int64)) for side in (pairs.first, pairs.second))
-            x = torch.from_numpy(pairs.weight[some])
+            x = torch.from_numpy(pairs.weight[some]) * (
+                1 + (i == j)
+            )  # a word beside itself is its context on both sides
             loss += learn(as_word, as_context, i, j, x, rate=config.learning_rate, most=config.most)
             other = i != j  # a pair counts twice: each word is the other's context
             i, j, x = i[other], j[other], x[other]
@@ -176,11 +181,19 @@ def load(settings: Mapping, tensors: Mapping[str, np.ndarray], *, words: Words) 
     return WordVectors.checked(words, tensors["vectors"])
 
 
-def _table(size: int, config: Config, *, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Randomly initialised vectors and biases, and Adagrad's accumulators, which begin at 1: float32 [V, D + 1] each."""
-    values, squares = shared(size, config.dim + 1), shared(size, config.dim + 1)
+def _biases(pairs: cooccurrence.Cooccurrence, size: int) -> np.ndarray:
+    """Biases for which b_i + b_j is log x_ij of words that are independent of each other, so that the vectors learn from the start how
+    they are not: with biases of 0, most of a short training goes into learning how frequent words are. float64 [V]."""
+    sums = np.bincount(pairs.first, pairs.weight, size) + np.bincount(pairs.second, pairs.weight, size)
+    return np.log(np.maximum(sums, pairs.weight.min())) - np.log(sums.sum()) / 2
+
+
+def _table(biases: np.ndarray, config: Config, *, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Randomly initialised vectors beside biases, and Adagrad's accumulators, which begin at 1: float32 [V, D + 1] each."""
+    values, squares = shared(len(biases), config.dim + 1), shared(len(biases), config.dim + 1)
     values[:] = (np.random.default_rng(seed).random(values.shape, np.float32) - np.float32(0.5)) / np.float32(
         config.dim
     )
+    values[:, -1] = biases
     squares[:] = 1
     return values, squares

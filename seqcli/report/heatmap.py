@@ -31,15 +31,6 @@ _CELL = 2  # width of a column, in cells
 _LABEL = 16  # maximum width of a row's name, in cells
 _HEAD = 8  # maximum length of a column's name, in characters
 _SHOWN = 0.05  # smaller weights are shown as a dot
-_HANGUL = (
-    "Noto Sans CJK KR",
-    "Noto Sans KR",
-    "NanumGothic",
-    "Malgun Gothic",
-    "Apple SD Gothic Neo",
-    "UnDotum",
-    "Baekmuk Gulim",
-)
 
 
 def picture(
@@ -131,25 +122,16 @@ def check(path: str) -> None:
     check_folder(path)
 
 
-def fonts() -> list[str]:
-    """The fonts of a picture, including one with Hangul if this machine has one."""
-    from matplotlib import font_manager
-
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in _HANGUL if name in known)]
-
-
 def png(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]]) -> tuple[bytes, bool]:
     """Saves a PNG of (weights, source names, target names), one below the other; returns whether the fonts have all
     characters."""
-    import io
-    import warnings
-
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    from seqcli.report import fonts
+
     sizes = [(1.5 + 0.3 * len(source), 1.5 + 0.3 * len(target)) for _, source, target in maps]
-    with rc_context({"font.family": fonts()}):
+    with rc_context({"font.family": fonts.fonts()}):
         height = sum(height for _, height in sizes)
         figure = Figure(figsize=(max([4.0, *(width for width, _ in sizes)]), height), layout="constrained")
         grid = figure.subplots(len(maps), squeeze=False, gridspec_kw={"height_ratios": [height for _, height in sizes]})
@@ -158,8 +140,4 @@ def png(maps: Sequence[tuple[np.ndarray, Sequence[str], Sequence[str]]]) -> tupl
             axes.set_xticks(range(len(source)), source, rotation=90, parse_math=False)
             axes.set_yticks(range(len(target)), target, parse_math=False)
             axes.xaxis.tick_top()
-        drawn = io.BytesIO()
-        with warnings.catch_warnings(record=True) as lacking:
-            warnings.filterwarnings("always", "Glyph .* missing")
-            figure.savefig(drawn, format="png", dpi=120)
-    return drawn.getvalue(), not lacking
+        return fonts.png(figure)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import html
 import json
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seqcli.embeddings.vectors import pca
 from seqcli.errors import InputError, OutputError, UsageError
 from seqcli.files.atomic import replacing
-from seqcli.report.heatmap import _HANGUL
+from seqcli.report import fonts
 from seqcli.report.output import check_folder
 
 if TYPE_CHECKING:
     import numpy as np
 
 PROJECTIONS = {"pca": None, "tsne": "sklearn", "umap": "umap"}  # projections, and the package that each needs
+_LEAST = {"pca": 2, "tsne": 2, "umap": 4}  # minimum number of points
 _PACKAGES = {"sklearn": "scikit-learn", "umap": "umap-learn", "matplotlib": "matplotlib"}
 MOST = 20_000  # maximum number of points
-_NAMED = 400  # maximum number of labels in a PNG
+_NAMED = 400  # maximum number of points with a label in a PNG
 _LABEL = 40  # maximum length of a label
 
 
@@ -47,20 +49,26 @@ def check_count(points: int) -> None:
         raise InputError(f"more than {MOST:,} texts for a map", cure="give fewer, for example with head or shuf")
 
 
-def save(path: str, vectors: np.ndarray, labels: list[str], *, projection: str, seed: int, title: str) -> None:
-    """Draws vectors [n, D] with their labels to `path`."""
-    if len(labels) < 2:
-        raise InputError("a map needs at least 2 texts", where=path, cure="give more texts")
-    points, axes = _projected(vectors, projection, seed)
+def save(path: str, vectors: np.ndarray, labels: list[str], *, projection: str, seed: int, title: str) -> bool:
+    """Draws vectors [n, D] with their labels to `path`. Returns whether the fonts have all characters."""
+    if len(labels) < _LEAST[projection]:
+        raise InputError(
+            f"a map by {projection} needs at least {_LEAST[projection]} texts", where=path, cure="give more texts"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # for developers, such as UMAP's on the threads that a seed leaves it
+        points, axes = _projected(vectors, projection, seed)
     labels = [label if len(label) <= _LABEL else label[: _LABEL - 3] + "..." for label in labels]
+    if path.lower().endswith(".png"):
+        drawn, complete = _png(points, labels, axes, title)
+    else:
+        drawn, complete = page(points, labels, axes, title).encode("utf-8", "replace"), True
     try:
         with replacing(Path(path), last=True) as file:
-            if path.lower().endswith(".png"):
-                _png(file, points, labels, axes, title)
-            else:
-                file.write(page(points, labels, axes, title).encode("utf-8", "replace"))
+            file.write(drawn)
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror})", where=path) from None
+    return complete
 
 
 def _projected(vectors: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
@@ -76,32 +84,39 @@ def _projected(vectors: np.ndarray, projection: str, seed: int) -> tuple[np.ndar
     if projection == "umap":
         from umap import UMAP
 
-        return UMAP(n_neighbors=min(15, len(vectors) - 1), random_state=seed % 2**32).fit_transform(vectors), (
-            "UMAP 1",
-            "UMAP 2",
-        )
+        made = UMAP(n_neighbors=min(15, len(vectors) - 1), random_state=seed % 2**32)
+        return made.fit_transform(vectors), ("UMAP 1", "UMAP 2")
     points, shares = pca(vectors)
     first, second = (f"PC {k + 1} ({100 * share:.1f} % of the variance)" for k, share in enumerate(shares))
     return points, (first, second)
 
 
-def _png(file: Any, points: np.ndarray, labels: list[str], axes: tuple[str, str], title: str) -> None:
-    import matplotlib
+def _png(points: np.ndarray, labels: list[str], axes: tuple[str, str], title: str) -> tuple[bytes, bool]:
+    """A label that would cover an earlier one is left out, as on a street map."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
-    matplotlib.use("Agg")
-    from matplotlib import font_manager, pyplot
-
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    fonts = [*(name for name in _HANGUL if name in installed), "DejaVu Sans"]
-    with pyplot.rc_context({"font.family": fonts}):
-        figure, axis = pyplot.subplots(figsize=(10, 8), dpi=120)
+    with rc_context({"font.family": fonts.fonts(), "axes.unicode_minus": False}):
+        figure = Figure(figsize=(10, 8), dpi=120, layout="constrained")
+        axis = figure.subplots()
         axis.scatter(points[:, 0], points[:, 1], s=12, alpha=0.7)
+        axis.margins(0.08)
+        axis.set(xlabel=axes[0], ylabel=axes[1])
+        axis.set_title(title, parse_math=False)
+        figure.draw_without_rendering()  # so that sizes and places are known
+        inside, taken = axis.get_window_extent(), list[Bbox]()
         for (x, y), label in list(zip(points.tolist(), labels))[:_NAMED]:
-            axis.annotate(label.replace("$", r"\$"), (x, y), xytext=(3, 3), textcoords="offset points", fontsize=8)
-        axis.set(xlabel=axes[0], ylabel=axes[1], title=title)
-        figure.tight_layout()
-        figure.savefig(file, format="png")
-        pyplot.close(figure)
+            note = axis.annotate(label, (x, y), xytext=(3, 3), textcoords="offset points", fontsize=8, parse_math=False)
+            box = note.get_window_extent()
+            if box.x1 > inside.x1:
+                note.set(ha="right", position=(-3, 3))
+                box = note.get_window_extent()
+            if box.count_overlaps(taken):
+                note.remove()
+            else:
+                taken.append(box)
+        return fonts.png(figure)
 
 
 def page(points: np.ndarray, labels: list[str], axes: tuple[str, str], title: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from seqcli.report.heatmap import fonts
+from seqcli.report import fonts
 from seqcli.results.views import (
     AttentionView,
     Embeddings,
@@ -31,18 +29,14 @@ def png(views: Sequence[tuple[str, Any]]) -> tuple[bytes, bool]:
     from matplotlib.figure import Figure
 
     views = views[:MOST]
-    with rc_context({"font.family": fonts(), "axes.titlesize": 10, "font.size": 8}):
+    with rc_context({"font.family": fonts.fonts(), "axes.titlesize": 10, "font.size": 8}):
         heights = [_HEIGHTS.get(type(view), lambda _: 3.0)(view) for _, view in views]
         figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
         parts = figure.subfigures(len(views), 1, squeeze=False, height_ratios=heights)
         for part, (title, view) in zip(parts[:, 0], views):
             part.suptitle(title, parse_math=False)
             _DRAWN[type(view)](part, view)
-        drawn = io.BytesIO()
-        with warnings.catch_warnings(record=True) as lacking:
-            warnings.filterwarnings("always", "Glyph .* missing")
-            figure.savefig(drawn, format="png", dpi=120)
-    return drawn.getvalue(), not lacking
+        return fonts.png(figure)
 
 
 def _names(axes: Any, names: Sequence[str], *, side: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from seqcli.embeddings.cooccurrence import Cooccurrence
 from seqcli.models import glove
 
 
@@ -30,4 +31,34 @@ def test_a_first_step_goes_down_the_gradient_by_adagrad():
                 near[side][place] += sign * 1e-5
                 slope[place] += sign * loss_of(*near, i, j, x, 10) / 2e-5
         np.testing.assert_allclose((tables[side].values.numpy() - values[side]) / -1e-3, slope, rtol=1e-2, atol=1e-2)
-        np.testing.assert_allclose(tables[side].squares.numpy(), 1 + slope**2, rtol=1e-3)
+        np.testing.assert_allclose(tables[side].squares.numpy() - 1, 1e-6 * slope**2, atol=2e-6)
+
+
+def test_steps_are_those_of_the_paper_written_out_for_one_pair_at_a_time():
+    """In float64, with Adagrad as the authors' program has it: the squares are those of the gradients times the rate."""
+    rng, rate, most = np.random.default_rng(1), 0.05, 10.0
+    w, c = (rng.normal(size=(3, 5)) for _ in range(2))
+    of_w, of_c = np.ones((3, 5)), np.ones((3, 5))
+    tables = [glove.Table(torch.tensor(v, dtype=torch.float32), torch.ones(3, 5)) for v in (w, c)]
+    for _ in range(20):
+        i, j = rng.integers(0, 3, 2)
+        x = float(rng.uniform(0.1, 30))
+        one = [torch.tensor([each]) for each in (i, j)]
+        glove.learn(*tables, *one, torch.tensor([x], dtype=torch.float32), rate=rate, most=most)
+        error = min(1.0, x / most) ** 0.75 * (w[i, :4] @ c[j, :4] + w[i, 4] + c[j, 4] - np.log(x))
+        step_w, step_c = (rate * error * np.append(other[:4], 1.0) for other in (c[j], w[i]))
+        w[i] -= step_w / np.sqrt(of_w[i])
+        c[j] -= step_c / np.sqrt(of_c[j])
+        of_w[i] += step_w**2
+        of_c[j] += step_c**2
+    for table, values, squares in zip(tables, (w, c), (of_w, of_c)):
+        np.testing.assert_allclose(table.values.numpy(), values, atol=1e-5)
+        np.testing.assert_allclose(table.squares.numpy(), squares, atol=1e-5)
+
+
+def test_biases_begin_at_what_independent_words_have():
+    p, total = np.array([0.5, 0.3, 0.2]), 100.0
+    first, second = np.triu_indices(3)
+    expected = np.where(first == second, 1, 2) * p[first] * p[second] * total
+    biases = glove._biases(Cooccurrence(first, second, expected), 3)
+    np.testing.assert_allclose(biases[:, None] + biases, np.log(2 * total * np.outer(p, p)))

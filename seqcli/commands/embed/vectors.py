@@ -93,8 +93,10 @@ def draw(arguments: session.Arguments, path: str, *, projection: str, seed: int)
         vector_map.check_count(len(labels))
         parts.append(opened.texts(block.data)[0])
     vectors = np.concatenate([np.zeros((0, opened.vectors.dim), np.float32), *parts]) if parts else np.zeros((0, 1))
-    vector_map.save(path, vectors, labels, projection=projection, seed=seed, title=opened.name)
+    complete = vector_map.save(path, vectors, labels, projection=projection, seed=seed, title=opened.name)
     arguments.reporter.note(f"{len(labels):,} points drawn: {path}")
+    if not complete:
+        arguments.reporter.note(f"{path}: the fonts of this machine lack some characters")
 
 
 def _answers(
