@@ -1,4 +1,4 @@
-"""Minimal pairs of BLiMP (Warstadt et al. 2020) after nothing but Brown: KenLM's 5-gram and seqcli's architectures, in one table.
+"""Minimal pairs of BLiMP (Warstadt et al. 2020) by models trained on Brown only: KenLM's 5-gram and seqcli's architectures, in one table.
 
 Brown writes `word .`, BLiMP `word.`: punctuation is put back to its words first, and all of seqcli's models share one
 sentencepiece vocabulary of 8,000 pieces; KenLM learns the words of the same text. A pair is right where the good sentence is

@@ -1,4 +1,4 @@
-"""Minutes asked for and minutes used, by task, amount of text and load of the machine.
+"""Minutes requested (--minutes) and minutes used, by task, amount of text and load of the machine.
 
     python bench/budget.py [--data ../shared/data] [--row lm-words ...] [--size 1 --size 100] [--busy 0 --busy 1] [--minutes 0.5]
 

@@ -1,4 +1,4 @@
-"""Character language models in the same wall time: nanoGPT's recipe for a processor, and seqcli's recurrent nets and Transformer.
+"""Character language models in the same wall time: nanoGPT's recipe for a CPU, and seqcli's recurrent nets and Transformer.
 
 nanoGPT is run first, whole process, as its README says for a CPU (0.8 M parameters, context 64, batch 12, 2,000 steps). Each
 architecture of seqcli then gets that many seconds of wall time for its whole process, start-up, reading, training and judging

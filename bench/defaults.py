@@ -1,4 +1,4 @@
-"""Are the settings that are chosen without --preset good ones? Each task is trained without and with every preset, for the same time.
+"""Compares the default settings with every preset: each task is trained without and with --preset for the same time.
 
     python bench/defaults.py [--data DIR] [--part brown ...] [--minutes 1] [--arch lstm ...] [--preset tiny ...] [--processor-time]
 

@@ -1,4 +1,4 @@
-"""Word embeddings beside fastText's and gensim's: words per second, agreement with people, memory.
+"""Word embeddings of seqcli, fastText and gensim: words per second, correlation with human similarity ratings, memory.
 
     python bench/embeddings.py english.txt --similarity wordsim353.tsv --similarity simlex999.txt --analogies questions-words.txt
     python bench/embeddings.py korean.txt --labelled ratings.tsv

@@ -1,4 +1,4 @@
-"""Greedy generation with a GPT-2 of random weights: a peer and seqcli, the same tokens, in one run.
+"""Greedy generation with a GPT-2 of random weights: another tool and seqcli generate the same tokens in one run.
 
 From a prompt of 16 tokens 64 more, the whole way that `seqcli generate` goes (policy, drawing, decoding to text) but for a
 tokenizer that joins numbers. The peer: its `generate`, and a bare loop over its cache. fp32 and bf16 against the peer's

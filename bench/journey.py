@@ -1,10 +1,10 @@
-"""How far a command travels: which of seqcli's files it executes, and how often a call goes from one of them to another.
+"""Which of seqcli's files a command executes, and how often a call goes from one of them to another.
 
     python bench/journey.py [--show VERB]
 
-Every verb runs on one sentence, with models trained for the purpose. A file is executed when one of its functions is called
-(importing it does not count); a move is a call of a function of another file than the caller's, whatever lies between. Command
-lines that travel far are hard to follow, which is why the numbers are watched.
+Every command runs on one sentence, with models trained for the purpose. A file counts as executed when one of its functions is called
+(importing it does not count); a move is a call of a function in another file than the caller's, whatever libraries lie between. Commands
+with many moves are hard to follow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whole processes: how long one takes, and how much memory it and its children hold at most."""
+"""Measures whole processes: seconds, and the peak memory of a process and its children."""
 
 from __future__ import annotations
 

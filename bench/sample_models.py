@@ -1,4 +1,4 @@
-"""Do the sample models tell a sentence from a scramble of it, on text they have never seen?
+"""How often the sample models rank a sentence above its scrambled orderings, on text that they were not trained on.
 
 500 lines of 4 to 8 words of Tatoeba in each language, one seeded scramble each; a tie is wrong. Beside it the sample
 minimal pairs and the 24 orderings of the first example.

@@ -1,4 +1,4 @@
-"""How well networks label texts, by a protocol in which what is judged on decides nothing; and what the sample models are worth.
+"""Accuracy of neural classifiers, with test sets that no setting was chosen on; and that of the sample models.
 
     python bench/sentiment.py [--part nsmc] [--threads 2] [--keep FOLDER] [--data ../shared/data]
 

@@ -97,19 +97,19 @@ def _target_pieces(opened: OpenTranslator, translation: TranslatedLine) -> Itera
     """The tokens of each window's translation with their offsets in the text, from the decoded length of each prefix."""
     vocabulary, text, at = opened.target.vocabulary(), translation.best.text, 0
     for ids in translation.best.parts:
-        said = opened.target.decode(ids)
+        decoded = opened.target.decode(ids)
         begins = 0
         if len(translation.best.parts) > 1:  # joined without the blanks around them
-            at = text.find(said.strip(), at)
-            begins = at - (len(said) - len(said.lstrip()))
+            at = text.find(decoded.strip(), at)
+            begins = at - (len(decoded) - len(decoded.lstrip()))
         reach = [0]
         for count in range(1, len(ids) + 1):
             so_far = opened.target.decode(ids[:count])
             reach.append(reach[-1] if so_far.endswith(_UNFINISHED) else len(so_far))
-        reach[-1] = len(said)
+        reach[-1] = len(decoded)
         for id, start, end in zip(ids, reach, reach[1:]):
             yield Piece(vocabulary[id], id, max(0, begins + start), begins + end)
-        at += len(said.strip())
+        at += len(decoded.strip())
 
 
 def _words(text: str, pieces: list[Piece]) -> np.ndarray:

@@ -232,16 +232,16 @@ def _joined(
         drawn = [_combined(opened, each) for each in list(zip(*found)) or [()]]
         return TranslatedLine(line, text, tokens, drawn)
     scored = [[(hypothesis.score, hypothesis) for hypothesis in each] for each in found]
-    wanted = asked = settings.n_best
+    n = settings.n_best
     while True:  # several combinations may have the same text
-        chosen = best_combinations(scored, n=asked)
+        chosen = best_combinations(scored, n=n)
         different: dict[str, LineHypothesis] = {}
         for _, each in chosen:
             combined = _combined(opened, each)
             different.setdefault(_words(combined.text), combined)
-        if len(different) >= wanted or len(chosen) < asked:
-            return TranslatedLine(line, text, tokens, list(different.values())[:wanted])
-        asked *= 2
+        if len(different) >= settings.n_best or len(chosen) < n:
+            return TranslatedLine(line, text, tokens, list(different.values())[: settings.n_best])
+        n *= 2
 
 
 def _combined(opened: OpenTranslator, each: Sequence[beam.Hypothesis]) -> LineHypothesis:

@@ -12,7 +12,7 @@ from seqcli.tasks.embeddings import queries
 from seqcli.tasks.embeddings.load import OpenEmbeddings
 from seqcli.text import WORD, one_line
 
-_MOST = 100  # maximum number of words, so that they can be told apart in a plot
+_MOST = 100  # maximum number of words, so that they can be distinguished in a plot
 
 
 def embeddings(opened: OpenEmbeddings, text: str, *, k: int) -> Embeddings:

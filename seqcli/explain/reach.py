@@ -65,13 +65,13 @@ def gradients(model: Any, ids: Sequence[int]) -> list[GradientNorm]:
 
     _, begun = with_start([])
     sequence = [*begun, *ids][: None if model.window is None else model.window + 1]
-    tokens, wanted = torch.tensor([sequence[:-1]]), torch.tensor(sequence[1:])
-    length = len(wanted)
+    tokens, targets = torch.tensor([sequence[:-1]]), torch.tensor(sequence[1:])
+    length = len(targets)
     sums, counts = np.zeros(length), np.zeros(length)
     with torch.enable_grad():
         x, features = _embedded(model, tokens)
         logits = model.head(features)[0].float()
-        losses = F.cross_entropy(logits, wanted, reduction="none")
+        losses = F.cross_entropy(logits, targets, reduction="none")
         for place in range(max(0, length - _PLACES), length):
             (grad,) = torch.autograd.grad(losses[place], x, retain_graph=True)
             own = grad[0, -length:][: place + 1]  # a fixed window is padded with `<s>` before the text

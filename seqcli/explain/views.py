@@ -55,7 +55,7 @@ def views(
     """The views of these kinds, or those that suit the model and the length of the text; note: called with a line about each view
     that is left out. Raises UsageError for a view that does not apply to the model, and InputError, before any is computed, for a text
     that is too long."""
-    asked = bool(kinds)
+    chosen = bool(kinds)
     kinds = kinds or suited(model.opened)
     if isinstance(model.opened, OpenEmbeddings) and kinds != ("embeddings",):
         other = next(kind for kind in kinds if kind != "embeddings")
@@ -63,7 +63,7 @@ def views(
             f"{model.opened.name} is a model of word embeddings", where=f"--{other}", cure="use --embeddings"
         )
     too_long = {kind: error for kind in kinds if (error := _too_long(kind, model.opened, text))}
-    if too_long and (asked or len(too_long) == len(kinds)):
+    if too_long and (chosen or len(too_long) == len(kinds)):
         raise next(iter(too_long.values()))
     for kind, error in too_long.items():
         note(f"{kind} is left out: {error.what}")

@@ -1,7 +1,7 @@
-"""Does a classifier that says 80 % get 80 % right? The temperature that brings it there, and figures of how far it is.
+"""Calibration: the temperature with which a classifier that predicts 80 % is right in 80 % of cases, and measures of the deviation.
 
 Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks": all logits are divided by one number,
-which no prediction changes but every probability. Logits [N, C] are natural log-probabilities up to a constant a row;
+which changes all probabilities but no prediction. Logits [N, C] are natural log-probabilities up to a constant per row;
 everything is summed in float64.
 """
 
@@ -18,26 +18,26 @@ PSEUDO_COUNT = 1.0  # of `classify --calibrate` and of training, where few texts
 
 
 def temperature(logits: np.ndarray, targets: np.ndarray, *, pseudo_count: float = 0.0) -> float:
-    """The T from 0.05 to 20 with the least mean of -log softmax(logits / T)[target]; 1 where every T is as good.
+    """The T from 0.05 to 20 with the smallest mean of -log softmax(logits / T)[target]; 1 if all are equal.
 
-    pseudo_count: 1 believes the truth of a text with (N + 1) / (N + 2) only, the other labels share the rest, as Platt
-    (1999) does for two labels. Without, few texts that are all told rightly ask for the coldest T, and all is certain. (The
-    number of labels has no place in it: with (N + 1) / (N + C) 200 labels of 5 texts each are believed with a third.)
+    pseudo_count: with 1 the target of a text counts (N + 1) / (N + 2) and the other labels share the rest, as Platt (1999) does for
+    two labels. Without it, a few texts that are all classified correctly lead to the lowest T and to probabilities of 1. (The
+    number of labels does not count: with (N + 1) / (N + C), targets of 200 labels with 5 texts each would count a third.)
     """
-    logits, targets = _from_the_best(logits), np.asarray(targets)
+    logits, targets = _relative_to_best(logits), np.asarray(targets)
     if not len(logits):
         return 1.0
-    wanted = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
+    target_logits = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
     if pseudo_count:
         share = pseudo_count / (len(logits) + 2 * pseudo_count)
         others = logits > _LOWEST  # a label that is impossible at every T has no share
         np.put_along_axis(others, targets[:, None], False, axis=1)
         count = others.sum(axis=1)
         mean = logits.sum(axis=1, where=others) / np.maximum(count, 1)
-        wanted = np.where(count > 0, (1 - share) * wanted + share * mean, wanted)
-    # The loss is convex in b = 1 / T. Its slope is the mean of E[logit] - wanted, its curvature that of Var[logit].
+        target_logits = np.where(count > 0, (1 - share) * target_logits + share * mean, target_logits)
+    # The loss is convex in b = 1 / T. Its slope is the mean of E[logit] - target_logits, its curvature that of Var[logit].
     low, high = 1 / HOTTEST, 1 / COLDEST
-    at_hottest, at_coldest = (_slope(logits, wanted, b)[0] for b in (low, high))
+    at_hottest, at_coldest = (_slope(logits, target_logits, b)[0] for b in (low, high))
     if at_hottest == 0 == at_coldest:
         return 1.0
     if at_hottest >= 0:
@@ -46,26 +46,26 @@ def temperature(logits: np.ndarray, targets: np.ndarray, *, pseudo_count: float 
         return COLDEST
     b = 1.0
     for _ in range(_STEPS):
-        slope, curvature = _slope(logits, wanted, b)
+        slope, curvature = _slope(logits, target_logits, b)
         low, high = (b, high) if slope < 0 else (low, b)
         step = b - slope / curvature if curvature > 0 else math.inf
-        new = step if low < step < high else (low + high) / 2  # Newton's step, or halves where that leads astray
+        new = step if low < step < high else (low + high) / 2  # Newton's step, or bisection if it leaves the interval
         if abs(new - b) <= 1e-10 * b:
             break
         b = new
     return 1 / b
 
 
-def _slope(logits: np.ndarray, wanted: np.ndarray, b: float) -> tuple[float, float]:
+def _slope(logits: np.ndarray, target_logits: np.ndarray, b: float) -> tuple[float, float]:
     """First and second derivative, by b, of the loss of softmax(b * logits)."""
     p = np.exp(b * logits)
     p /= p.sum(axis=1, keepdims=True)
     mean = (p * logits).sum(axis=1)
     variance = (p * (logits - mean[:, None]) ** 2).sum(axis=1)
-    return float((mean - wanted).mean()), float(variance.mean())
+    return float((mean - target_logits).mean()), float(variance.mean())
 
 
-def _from_the_best(logits: np.ndarray) -> np.ndarray:
+def _relative_to_best(logits: np.ndarray) -> np.ndarray:
     """The same up to a constant a row, the largest 0: float64 [N, C]."""
     logits = np.asarray(logits, np.float64)
     assert logits.ndim == 2 and not np.isnan(logits).any()
@@ -76,19 +76,19 @@ def _from_the_best(logits: np.ndarray) -> np.ndarray:
 
 
 def log_loss(logits: np.ndarray, targets: np.ndarray, *, temperature: float = 1.0) -> float:
-    """The mean of -log p(target), in nats per text; nan of no texts."""
-    logits = _from_the_best(logits) / temperature
+    """The mean of -log p(target), in nats per text; nan without texts."""
+    logits = _relative_to_best(logits) / temperature
     if not len(logits):
         return math.nan
-    wanted = np.take_along_axis(logits, np.asarray(targets)[:, None], axis=1)[:, 0]
-    return float((np.log(np.exp(logits).sum(axis=1)) - wanted).mean())
+    target_logits = np.take_along_axis(logits, np.asarray(targets)[:, None], axis=1)[:, 0]
+    return float((np.log(np.exp(logits).sum(axis=1)) - target_logits).mean())
 
 
 def expected_calibration_error(probability: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> float:
-    """Guo et al. (2017), equation 3: the mean distance of accuracy and probability over bins of like probability.
+    """Guo et al. (2017), equation 3: the mean distance of accuracy and probability over bins of similar probability.
 
-    probability: float [N], of the label that was named; correct: bool [N]. Bin k holds (k / bins, (k + 1) / bins].
-    Four texts told with 0.9, three of them rightly: |0.75 - 0.9| = 0.15.
+    probability: float [N], of the predicted label; correct: bool [N]. Bin k holds (k / bins, (k + 1) / bins].
+    Four texts classified with 0.9, three of them correctly: |0.75 - 0.9| = 0.15.
     """
     probability, correct = np.asarray(probability, np.float64), np.asarray(correct, np.float64)
     if not len(probability):

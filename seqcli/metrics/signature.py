@@ -45,7 +45,7 @@ def of_classifier(
     normalisation: Normalisation = Normalisation.NFC, texts: int | None = None,
 ) -> str:  # fmt: skip
     """tokenizer: as `tokenizer_label` gives it, "" for a model that reads text itself; normalisation: of that text; texts:
-    how many it was judged on.
+    number of texts that it was evaluated on.
 
     What is None is left out.
     """

@@ -24,10 +24,10 @@ def counts(tokens: np.ndarray, size: int) -> np.ndarray:
     return found
 
 
-def cross_entropy(learnt: np.ndarray, judged: np.ndarray) -> float:
-    """Nats per token of text with the counts `judged` (int64 [V]) under the unigram model of the counts `learnt`."""
-    log_prob = np.log(learnt + 1.0) - math.log(learnt.sum() + len(learnt) - 1)
-    return -float((judged * log_prob).sum() / max(judged.sum(), 1))
+def cross_entropy(training: np.ndarray, held_out: np.ndarray) -> float:
+    """Nats per token of text with the counts `held_out` (int64 [V]) under the unigram model of the counts `training`."""
+    log_prob = np.log(training + 1.0) - math.log(training.sum() + len(training) - 1)
+    return -float((held_out * log_prob).sum() / max(held_out.sum(), 1))
 
 
 def uniform(size: int) -> float:

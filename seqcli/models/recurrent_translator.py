@@ -17,11 +17,10 @@ from torch import Tensor, nn
 
 from seqcli.nn.attention import CROSS, is_recorded, record
 from seqcli.nn.device import to_device
-from seqcli.nn.encoder_memory import Memory
 from seqcli.nn.layers import Modules, dropout, locked_dropout
 from seqcli.nn.linear import Linear
 from seqcli.nn.recurrent import CELLS, GATES, Cell, RecurrentLayers, RecurrentStack, backwards
-from seqcli.nn.translator import NeuralTranslator
+from seqcli.nn.translator import Memory, NeuralTranslator
 from seqcli.nn.weights import initialise_recurrent, restored
 from seqcli.ranges import check, fraction, one_of, setting, within
 

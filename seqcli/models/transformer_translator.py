@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from seqcli.nn.encoder_memory import Memory
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.linear import Linear
 from seqcli.nn.transformer import TransformerConfig, TransformerStack
-from seqcli.nn.translator import NeuralTranslator
+from seqcli.nn.translator import Memory, NeuralTranslator
 from seqcli.nn.weights import initialise, restored
 from seqcli.ranges import each, setting, within
 from seqcli.text import BOS_ID, UNK_ID

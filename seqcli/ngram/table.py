@@ -108,16 +108,16 @@ class Table:
         np.minimum(count, word.astype(np.int64) + 1, out=count)  # at most w words precede word w
         # Bisect [row, row + count), keeping the last entry that is not above the word.
         left = np.flatnonzero(count > 1)
-        low, size, wanted = row[left], count[left], word[left]
+        low, size, target = row[left], count[left], word[left]
         while len(left):
             half = size >> 1
             middle = low + half
-            low = np.where(words[middle] <= wanted, middle, low)
+            low = np.where(words[middle] <= target, middle, low)
             size -= half
             more = np.flatnonzero(size > 1)
             if len(more) < 0.75 * len(left):  # finished queries are removed in groups: each removal copies
                 row[left] = low
-                left, low, size, wanted = left[more], low[more], size[more], wanted[more]
+                left, low, size, target = left[more], low[more], size[more], target[more]
         np.minimum(row, len(words) - 1, out=row)
         row[empty | (words[row] != word)] = -1
         return row

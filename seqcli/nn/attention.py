@@ -18,17 +18,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqcli.nn.encoder_memory import Memory
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.layers import dropout
 from seqcli.nn.linear import Linear
 from seqcli.nn.positions import rotate
+
+if TYPE_CHECKING:
+    from seqcli.nn.translator import Memory
 
 SELF = "self"  # self-attention: `Projected`
 CROSS = "cross"  # cross-attention weights: float [B, H, T, S], rows over S sum to 1

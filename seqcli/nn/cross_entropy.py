@@ -59,9 +59,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
             min(some, len(x)), columns, device=x.device
         )  # reused, since allocating memory takes longer than the sums
         grads = torch.empty(min(most, len(x)), columns, dtype=dtype, device=x.device)
-        for rows, wanted, out in zip(inner.split(most), targets.split(most), grad_x.split(most)):
+        for rows, row_targets, out in zip(inner.split(most), targets.split(most), grad_x.split(most)):
             grad = grads[: len(rows)]
-            for part, own, kept in zip(rows.split(some), wanted.split(some), grad.split(some)):
+            for part, own, kept in zip(rows.split(some), row_targets.split(some), grad.split(some)):
                 torch.mm(part, table.T, out=kept)
                 scores = logits[: len(part)].copy_(kept)  # [some, columns]
                 real = scores[:, :vocab]

@@ -57,9 +57,9 @@ class Threads:
             return
         seen = min(self.most, max(1, int(now.free(self._before) + _MISSED)))
         threads = torch.get_num_threads()
-        wanted = seen if seen < threads else min(seen, self._last)  # more threads only after two such measurements
-        if wanted != threads:
-            torch.set_num_threads(wanted)
+        chosen = seen if seen < threads else min(seen, self._last)  # more threads only after two such measurements
+        if chosen != threads:
+            torch.set_num_threads(chosen)
         self._before, self._last = now, seen
 
 

@@ -78,8 +78,8 @@ class Network(nn.Module):
     ) -> tuple[Tensor, int]:
         """Summed over the targets [B, T] that count, and their number. features: [B, T, D]"""
         kept = chosen(targets, counted)
-        some, wanted = features.flatten(0, 1).index_select(0, kept), targets.reshape(-1).index_select(0, kept)
-        total = linear_cross_entropy(some, self.head.weight, self.head.bias, wanted, smoothing=smoothing)
+        features, targets = features.flatten(0, 1).index_select(0, kept), targets.reshape(-1).index_select(0, kept)
+        total = linear_cross_entropy(features, self.head.weight, self.head.bias, targets, smoothing=smoothing)
         return total, len(kept)
 
     def row_vectors(self, tokens: Tensor) -> Tensor:
@@ -177,9 +177,9 @@ def of_targets(
     """Natural log p (float32 [n]) of targets [n] from features [n, D], and their ranks (int64 [n]) if requested."""
     log_probs, ranks = [], []
     head, size = model.head, model.head.out_features
-    for part, wanted in zip(*(x.split(max(1, _PRODUCT // size)) for x in (features, targets))):
+    for part, part_targets in zip(*(x.split(max(1, _PRODUCT // size)) for x in (features, targets))):
         some = rows_at_once(model)
-        for raw, token in zip(head(part).split(some), wanted[:, None].split(some)):
+        for raw, token in zip(head(part).split(some), part_targets[:, None].split(some)):
             values = _possible(raw, model.impossible)
             if rank:
                 ranks.append(1 + (values > values.gather(-1, token)).sum(-1))

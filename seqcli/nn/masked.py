@@ -153,8 +153,8 @@ class MaskedLanguageModel(NeuralLanguageModel):
         lengths = np.array([len(view.tokens) for view in views], np.int64)
         for group in of_like_length(lengths, budget=self.batch_tokens, most=self.window):
             some = [views[n] for n in group]
-            wanted = np.concatenate([view.tokens[view.hidden] for view in some])
-            targets = to_device(wanted.astype(np.int64), self.device)
+            hidden = np.concatenate([view.tokens[view.hidden] for view in some])
+            targets = to_device(hidden.astype(np.int64), self.device)
             lp, rk = self._judge(self._of_hidden(some), targets, ranks is not None)
             where = np.concatenate([places[n] for n in group])
             log_prob[where] = lp

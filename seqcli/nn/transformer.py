@@ -10,20 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli.nn.attention import CrossAttention, SelfAttention, attended_in
-from seqcli.nn.encoder_memory import Memory
 from seqcli.nn.kv_cache import KVCache
 from seqcli.nn.layers import Dropout, Modules
 from seqcli.nn.linear import Linear
 from seqcli.nn.positions import KINDS as POSITIONS
 from seqcli.nn.positions import SCALINGS, Rotary, Sinusoids, turns
 from seqcli.ranges import check, fraction, one_of, setting, within
+
+if TYPE_CHECKING:
+    from seqcli.nn.translator import Memory
 
 NORMS = ("rms", "layer")
 NORM_PLACES = ("pre", "post")

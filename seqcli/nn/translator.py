@@ -6,7 +6,8 @@ An architecture says how a source is read (`remember`) and how a translation goe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,53 @@ from seqcli.nn import inference
 from seqcli.nn.attention import CROSS, recorded
 from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.device_logits import DeviceLogits
-from seqcli.nn.encoder_memory import Memory
 from seqcli.nn.inference import Network
 from seqcli.text import BOS_ID, PAD, UNK_ID
 from seqcli.token_batch import TokenBatch, padded
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The encoded sources of a decoder: per layer keys and values, computed once. Beams and samples of one source are consecutive rows that
+    share its memory without copies. real: bool [B, S], False for padding; keys: per layer a tuple of tensors [B, ...]; extra: further tensors [B,
+    ...]; each: number of rows per source, so B x each rows in all."""
+
+    real: Tensor
+    keys: Sequence[tuple[Tensor, ...]]
+    extra: tuple[Tensor, ...] = ()
+    each: int = 1
+
+    @property
+    def rows(self) -> int:
+        return len(self.real) * self.each
+
+    def reorder(self, rows: np.ndarray) -> Memory:
+        """The memory of these rows (int64 [B']), repeats allowed."""
+        sources = np.asarray(rows, np.int64) // self.each
+        begins = np.flatnonzero(np.diff(sources, prepend=-1))  # of runs of the same source
+        each, rest = divmod(len(sources), max(len(begins), 1))
+        if rest or not np.array_equal(np.repeat(sources[begins], each), sources):
+            begins, each = np.arange(len(sources)), 1
+        kept = sources[begins]
+        if np.array_equal(kept, np.arange(len(self.real))):
+            return replace(self, each=each)
+        return replace(self._at(kept), each=each)
+
+    def joined(self, memories: list[Memory]) -> Memory:
+        """The rows of several parts of one memory, concatenated; all have the same number of positions."""
+        flat = [m if m.each == 1 else m._at(np.arange(len(m.real)).repeat(m.each)) for m in memories]
+        return Memory(
+            torch.cat([m.real for m in flat]),
+            [tuple(torch.cat(parts) for parts in zip(*layers)) for layers in zip(*(m.keys for m in flat))],
+            tuple(torch.cat(parts) for parts in zip(*(m.extra for m in flat))),
+        )  # fmt: skip
+
+    def _at(self, sources: np.ndarray) -> Memory:
+        """A copy with these sources, int64 [B'], one row each."""
+        where = to_device(sources, self.real.device)
+        return Memory(
+            self.real[where], [tuple(part[where] for part in layer) for layer in self.keys], tuple(part[where] for part in self.extra)
+        )  # fmt: skip
 
 
 class NeuralTranslator(Network):
@@ -147,10 +191,10 @@ class ConditionedTranslator:
     def score(self, batch: TokenBatch, *, rank: bool = False) -> Scores:
         """Natural log p of every token of row b given source b."""
         features, tokens = self._forced(batch)
-        kept, wanted = np.flatnonzero(tokens[:, 1:] != PAD), to_device(batch.tokens.astype(np.int64), features.device)
+        kept, targets = np.flatnonzero(tokens[:, 1:] != PAD), to_device(batch.tokens.astype(np.int64), features.device)
         some = features.flatten(0, 1).index_select(0, to_device(kept, features.device))
         with self._model.cast():
-            found = inference.of_targets(self._model, some, wanted, rank=rank)
+            found = inference.of_targets(self._model, some, targets, rank=rank)
         return Scores(found[0], rank=found[1])
 
     @torch.inference_mode()

@@ -103,16 +103,16 @@ def restored(make: Callable[[], Model], named: Mapping[str, np.ndarray]) -> Mode
     """The model built by `make`, with these weights. Raises ModelError if names or shapes differ. The model is first
     built without memory, so that wrong settings do not allocate any."""
     model = outline(make)
-    expected = model.state_dict(keep_vars=True)
+    parameters = model.state_dict(keep_vars=True)
     twins: dict[int, str] = {}
-    alias = {name: twins.setdefault(id(tensor), name) for name, tensor in expected.items()}
-    wanted = {name: tuple(tensor.shape) for name, tensor in expected.items() if alias[name] == name}
-    given = {name: tuple(array.shape) for name, array in named.items()}
-    if wanted != given:
-        odd = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))[0]
-        what = f"weights do not fit the settings: {odd} is {given.get(odd)}, {wanted.get(odd)} expected"
+    alias = {name: twins.setdefault(id(tensor), name) for name, tensor in parameters.items()}
+    expected = {name: tuple(tensor.shape) for name, tensor in parameters.items() if alias[name] == name}
+    found = {name: tuple(array.shape) for name, array in named.items()}
+    if expected != found:
+        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))[0]
+        what = f"weights do not fit the settings: {odd} is {found.get(odd)}, {expected.get(odd)} expected"
         raise ModelError(what, cure="restore the model or train again")
-    tensors = {name: torch.from_numpy(np.array(named[name])) for name in wanted}
+    tensors = {name: torch.from_numpy(np.array(named[name])) for name in expected}
     model.load_state_dict({name: tensors[alias[name]] for name in expected}, assign=True)
     for name, first in alias.items():
         if name != first:

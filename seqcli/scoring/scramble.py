@@ -74,7 +74,7 @@ def orderings(words: Sequence[str], *, sample: int, seed: int) -> Iterator[tuple
     if not are_sampled(words, sample=sample):
         yield from (other for other in _all(words) if other != given)
         return
-    codes = np.unique(words, return_inverse=True)[1]  # equal words are not told apart
+    codes = np.unique(words, return_inverse=True)[1]  # equal words have the same code
     rng = np.random.default_rng([seed, zlib.crc32(" ".join(words).encode("utf-8", "replace"))])
     seen = {codes.tobytes()}
     while len(seen) < sample:

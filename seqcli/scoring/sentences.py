@@ -157,25 +157,25 @@ class DocumentScore:
 
 
 def score_documents(
-    asked: Callable[[Block | None], Sequence[OpenModel]], blocks: Iterable[Block]
+    models_for: Callable[[Block | None], Sequence[OpenModel]], blocks: Iterable[Block]
 ) -> Iterator[tuple[Block | None, dict[str, Sentences]]]:
     """Documents, read once, with their sums by the names of the models: each record that stands apart is one (its block and
     the sums over the block's records); the lines of a file are one together (None and the sums over it).
 
-    asked: the models that answer a block, for lines always the same.
+    models_for: returns the models that score a block; for lines they are always the same.
     """
     documents: list[DocumentScore] = []
     records = False
     for block in blocks:
         if block.apart:
             records = True
-            yield block, {opened.name: score_block(opened, block, unit="document") for opened in asked(block)}
+            yield block, {opened.name: score_block(opened, block, unit="document") for opened in models_for(block)}
         else:
-            documents = documents or [DocumentScore(opened) for opened in asked(block)]
+            documents = documents or [DocumentScore(opened) for opened in models_for(block)]
             for document in documents:
                 document.add(block)
     if not records:  # an empty file is a document, too
-        documents = documents or [DocumentScore(opened) for opened in asked(None)]
+        documents = documents or [DocumentScore(opened) for opened in models_for(None)]
     if documents:
         yield None, {document.name: document.result() for document in documents}
 

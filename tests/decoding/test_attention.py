@@ -58,7 +58,7 @@ def test_windows_do_not_look_at_each_other():
     np.testing.assert_allclose(one.weights.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_the_word_that_is_looked_at_most():
+def test_alignment_is_the_word_with_the_most_attention():
     source = [Piece("▁the", 5, 0, 3), Piece("▁c", 6, 3, 5), Piece("at", 7, 5, 7), Piece("</s>", 2, 7, 7)]
     target = [Piece("고양이", 8, 0, 3), Piece("</s>", 2, 3, 3)]
     weights = np.array([[0.4, 0.3, 0.2, 0.1], [0, 0, 0, 1]], np.float32)

@@ -48,7 +48,7 @@ def test_a_sample_does_not_depend_on_its_batch(any_model, monkeypatch):
 
 
 @pytest.mark.parametrize("policy", [Policy(top_k=1), Policy(top_p=0.0), Policy(temperature=0)])
-def test_where_one_token_alone_can_be_drawn_the_seed_has_no_effect(any_model, policy):
+def test_the_seed_has_no_effect_if_only_one_token_can_be_drawn(any_model, policy):
     """Nor has it on where in the prompt the first token begins, of which there are several for subwords."""
     prompts = ["the cat ", "the cat s", "she studies machine learning ", "my shirt "]
     samples = generate(any_model, prompts, GenerationSettings(num_samples=8, policy=policy, max_new_tokens=8))

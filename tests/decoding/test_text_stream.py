@@ -78,7 +78,7 @@ def test_spaces_between_prompt_and_text(kind):
         assert streamed(tokenizer, f"{prompt} machine learning", prompt)[0] == " machine learning"
 
 
-def test_a_character_is_shown_when_its_bytes_are_there():
+def test_a_character_is_shown_when_its_bytes_are_complete():
     tokenizer = TOKENIZERS["bytes"]
     stream = TextStream(tokenizer, Prompt("", tokenizer.encode(b"").tokens, ()), Start(0, "", None), stop=())
     seen = []

@@ -76,7 +76,7 @@ def test_the_score_is_that_of_forced_decoding(how):
         )
 
 
-def test_what_is_asked_of_a_translation():
+def test_translation_settings():
     opened = toy()
     assert (
         next(iter(translate(opened, ["a cat"], TranslationSettings(prefix="MY")))).best.text == "MYCAT"

@@ -70,7 +70,7 @@ def test_an_unaligned_tensor_is_read_aligned(folder):
     assert array.flags.aligned and np.array_equal(array, TWO)
 
 
-def test_integers_are_refused_when_they_are_asked_for(folder):
+def test_integer_weights_raise_an_error_when_read(folder):
     safetensors.numpy.save_file({"mask": np.ones(3, np.int64), "a": ONE}, folder / WEIGHTS)
     weights = Weights(folder)
     assert weights.shape("mask") == (3,) and weights.size == 24

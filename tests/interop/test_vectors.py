@@ -121,7 +121,7 @@ def test_damage_is_a_model_error_in_one_line(tmp_path, here, what):
     assert here("embed", "-m", path, "--neighbours", "a").code == 4
 
 
-def test_every_truncation_of_a_fasttext_model_is_told(tmp_path):
+def test_every_truncation_of_a_fasttext_model_raises_an_error(tmp_path):
     path = tmp_path / "v.bin"
     interop.write(str(path), made(subwords=True), format="fasttext-bin")
     whole = path.read_bytes()

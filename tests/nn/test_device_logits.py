@@ -72,7 +72,7 @@ def test_what_is_not_finite_is_refused(wrong, what):
 
 
 class Elsewhere:
-    """A stepper that is on a device, and what it was asked."""
+    """A model on a device, which returns its arguments."""
 
     on_device, logits_are_log_probs = True, False
 
@@ -83,5 +83,5 @@ class Elsewhere:
         raise AssertionError("logits are not fetched")
 
 
-def test_a_model_on_a_device_is_asked_there():
+def test_a_model_on_a_device_is_called_there():
     assert step_of(Elsewhere())(np.array([5, 6]), 1) == (([[5], [6]], [1, 1]), 2)

@@ -80,7 +80,7 @@ def test_fillings_are_distributions(objective):
         model.fill([np.full(WINDOW, V)])
 
 
-def test_a_masked_model_sees_what_comes_later_and_scores_are_pseudo():
+def test_a_masked_model_reads_later_tokens_and_scores_are_pseudo():
     model = made("masked")
     assert model.pseudo
     one, other = (model.score(batch([[3, 4, last, 2]])).log_prob for last in (5, 6))
@@ -128,7 +128,7 @@ def test_scoring_in_training_hides_several_tokens_at_once():
     assert sum(passes) == 7 + 16
 
 
-def test_what_follows_teaches_a_masked_model():
+def test_a_masked_model_learns_from_later_tokens():
     """The first token of `a b` is known by the second alone: a model that reads from the left cannot tell, this one can."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)

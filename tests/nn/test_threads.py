@@ -22,7 +22,7 @@ def restored():
 
 
 class Machine:
-    """A clock and processors that say what they are told."""
+    """A clock and processors with given readings."""
 
     def __init__(self, monkeypatch):
         self.clock = self.own = self.idle = 0.0
@@ -68,7 +68,7 @@ def test_nothing_is_counted_between_two_counts(monkeypatch):
 
 
 @pytest.mark.parametrize("environment, number, expected", [(None, 1, 1), ("1", 2, 2), ("1", None, None)])
-def test_a_number_that_is_asked_for_stays(monkeypatch, environment, number, expected):
+def test_a_given_number_of_threads_does_not_change(monkeypatch, environment, number, expected):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if environment:
         monkeypatch.setenv("OMP_NUM_THREADS", environment)
@@ -81,7 +81,7 @@ def test_a_number_that_is_asked_for_stays(monkeypatch, environment, number, expe
     assert torch.get_num_threads() == (expected or before)
 
 
-def test_where_the_system_does_not_say_nothing_changes(monkeypatch):
+def test_nothing_changes_without_usage_of_the_cores(monkeypatch):
     monkeypatch.setattr(cpu.Usage, "now", lambda: None)
     torch.set_num_threads(2)
     chosen = device.Threads(most=2)

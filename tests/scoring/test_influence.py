@@ -70,7 +70,7 @@ def test_a_label_that_is_impossible():
     assert found.best == 0 and found.probability == 1
 
 
-def test_long_texts_are_asked_in_parts(monkeypatch):
+def test_long_texts_are_classified_in_parts(monkeypatch):
     from seqcli.scoring import influence
 
     text, asked = " ".join(["good", "bad", "film"] * 20), []

@@ -287,7 +287,7 @@ def test_a_line_that_is_no_pair_is_named(tmp_path, line):
         list(read_pairs(str(tmp_path / "p.tsv")))
 
 
-def test_pairs_are_judged_by_every_model_and_tag(tmp_path):
+def test_pairs_are_scored_by_model_and_tag(tmp_path):
     rows = [("the", "cat", "t"), ("cat", "the", "t"), ("dog", "dog", "u"), ("the", "dog", "")]  # frequent ids are small
     (tmp_path / "p.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
     results = judge_pairs([WORDS, CHARACTERS], read_pairs(str(tmp_path / "p.tsv")))

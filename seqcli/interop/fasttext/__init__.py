@@ -2,7 +2,7 @@
 
     file.py         the contents of a file, mapped into memory
     matrix.py       its matrices: dense, or compressed with a product quantizer
-    bags.py         which rows of the input matrix a line of text has
+    features.py     which rows of the input matrix a line of text has
     losses.py       from the hidden vector to label probabilities: softmax, hierarchical softmax, one-versus-all
     classifier.py   a supervised model as a classifier
 

@@ -17,7 +17,7 @@ from seqcli.embeddings.sums import sums
 from seqcli.errors import ModelError
 from seqcli.interop import limits
 from seqcli.interop.fasttext import file
-from seqcli.interop.fasttext.bags import Dictionary, Words
+from seqcli.interop.fasttext.features import Dictionary, Words
 from seqcli.interop.fasttext.file import LOSSES, FastTextFile
 from seqcli.interop.fasttext.losses import HierarchicalSoftmax, Loss, OneVersusAll, Softmax
 

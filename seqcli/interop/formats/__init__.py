@@ -7,7 +7,7 @@ A module offers
 
 Formats of models are folders:
 
-    recognises(path: str) -> bool          whether a path has this format; asked about every path that is not a model folder
+    recognises(path: str) -> bool          whether a path has this format; called for every path that is not a model folder
     open(path: str) -> ModelFolder         the same as a model folder, which every command opens
 
     write(model: ModelFolder, folder)      writes a model into an empty folder; raises ModelError if the format cannot hold it

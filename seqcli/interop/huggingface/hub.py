@@ -232,15 +232,15 @@ class _HubModel:
             answer = error.response
             cure = login if answer.status_code in (401, 403) else "try again later"
             return ModelError(f"the hub answers {answer.status_code} {answer.reason_phrase}", where=where, cure=cure)
-        said = " ".join(str(error).split())
-        said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} ..."
+        message = " ".join(str(error).split())
+        message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
             cure = "free some space or set HF_HOME to another disk"
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 cure = "set HF_HOME to a folder that can be written"
             return OutputError(f"cannot write to the cache ({error.strerror})", where=where, cure=cure)
         cure = "check the connection, or give a folder"
-        return ModelError(f"cannot be fetched ({said or type(error).__name__})", where=where, cure=cure)
+        return ModelError(f"cannot be fetched ({message or type(error).__name__})", where=where, cure=cure)
 
 
 class _Bar:
