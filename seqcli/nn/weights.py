@@ -113,7 +113,7 @@ def restored(make: Callable[[], Model], named: Mapping[str, np.ndarray]) -> Mode
         what = f"weights do not fit the settings: {odd} is {found.get(odd)}, {expected.get(odd)} expected"
         raise ModelError(what, cure="restore the model or train again")
     tensors = {name: torch.from_numpy(np.array(named[name])) for name in expected}
-    model.load_state_dict({name: tensors[alias[name]] for name in expected}, assign=True)
+    model.load_state_dict({name: tensors[alias[name]] for name in parameters}, assign=True)
     for name, first in alias.items():
         if name != first:
             place, _, last = name.rpartition(".")
