@@ -298,7 +298,7 @@ def small(monkeypatch, tmp_path):
     """Networks that are built in no time, in a cache of their own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(samples, "BUDGET", {"steps": 2})
-    monkeypatch.setattr(samples, "TRANSLATING", {"steps": 2, "width": 16})
+    monkeypatch.setattr(samples, "TRANSLATING", {"steps": 2, "width": 16, "evaluations": 1})
     for arch in set(samples.SETTINGS) - {samples.COUNTED}:
         monkeypatch.setitem(samples.SETTINGS, arch, {"width": 8})
 

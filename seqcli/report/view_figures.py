@@ -105,19 +105,21 @@ def _positions(part: Any, view: Positions) -> None:
 
 
 def _search(part: Any, view: Search) -> None:
+    from matplotlib.collections import LineCollection
+
     axes = part.subplots()
     depth: list[int] = []
     for node in view.nodes:
         depth.append(0 if node.parent is None else depth[node.parent] + 1)
-    for number, node in enumerate(view.nodes):
-        color = "C2" if node.rank == 1 else "C0" if node.kept else "0.7"
-        if node.parent is not None:
-            axes.plot(
-                [depth[node.parent], depth[number]],
-                [view.nodes[node.parent].log_prob, node.log_prob],
-                color=color,
-                linewidth=0.8,
-            )
+    colors = ["C2" if node.rank == 1 else "C0" if node.kept else "0.7" for node in view.nodes]
+    edges = [
+        [(depth[node.parent], view.nodes[node.parent].log_prob), (depth[number], node.log_prob)]
+        for number, node in enumerate(view.nodes)
+        if node.parent is not None
+    ]
+    of_edges = [color for node, color in zip(view.nodes, colors) if node.parent is not None]
+    axes.add_collection(LineCollection(edges, colors=of_edges, linewidths=0.8), autolim=False)
+    for number, (node, color) in enumerate(zip(view.nodes, colors)):
         axes.annotate(node.token, (depth[number], node.log_prob), color=color, ha="center", parse_math=False)
     axes.set(xlabel="tokens", ylabel="log p", xlim=(-0.5, max(depth, default=0) + 0.5))
     axes.set_ylim(min((node.log_prob for node in view.nodes if node.log_prob > -1e9), default=-1) - 1, 1)

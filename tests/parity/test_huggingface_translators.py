@@ -231,7 +231,7 @@ def test_fine_tuning_a_translator_learns_and_goes_on(tmp_path, pieces, pairs, he
         "3e-3",
     )
     losses = []
-    for place, *budget in (("1", "--steps", 1), ("40", "--steps", 40), ("40", "--steps", 60, "--resume")):
+    for place, *budget in (("1", "--steps", 1), ("20", "--steps", 20), ("20", "--steps", 30, "--resume")):
         done = here("train", "translator", pairs, "-o", tmp_path / place, *how, *budget)
         assert done.code == 0, done.err
         losses.append(json.loads(here("info", tmp_path / place, "--json").out)["valid"]["loss"])
