@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,6 @@ from seqcli.data.labelled import PREFIX
 from seqcli.data.lines import Block
 from seqcli.data.paths import expanded, is_hub
 from seqcli.data.record_reader import RecordReader, lines_of
-from seqcli.data.token_store import Spool, TokenStore
 from seqcli.errors import InputError, listed
 from seqcli.interfaces import SILENT, Reporter, Tokenizer
 from seqcli.metrics import unigram
@@ -239,6 +239,45 @@ def _distinct_words(corpus: Corpus, block: Block):
     text, row_lines = corpus.lines_of(block)
     text = words.Words.normalisation.lines(text)
     return len(text), words.Distinct(text), np.zeros(0, np.int64) if row_lines is None else row_lines, block.apart
+
+
+class Spool:
+    """Arrays stored on disk, in an unnamed temporary file (what fits in memory stays in the page cache and costs only a copy): a sequence
+    of groups of arrays: `add(a, b)`, then `for a, b in spool`."""
+
+    def __init__(self, folder: Path):
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open as long as the object lives
+        self._groups = 0
+        self._size = 0
+
+    def add(self, *arrays: np.ndarray) -> None:
+        self._size = len(arrays)
+        for array in arrays:
+            np.save(self._file, array, allow_pickle=False)
+        self._groups += 1
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        self._file.seek(0)
+        for _ in range(self._groups):
+            yield tuple(np.load(self._file, allow_pickle=False) for _ in range(self._size))
+
+
+class TokenStore:
+    """The tokens of a corpus: appended piece by piece, then memory-mapped as one int32 array [T]."""
+
+    def __init__(self, folder: Path):
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open as long as the object lives
+        self._count = 0
+
+    def append(self, tokens: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(tokens, np.int32).data)
+        self._count += len(tokens)
+
+    def array(self) -> np.ndarray:
+        self._file.flush()
+        if not self._count:
+            return np.zeros(0, np.int32)
+        return np.memmap(self._file, dtype=np.int32, mode="r", shape=(self._count,))
 
 
 class _Rows:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcli.data.token_store import Spool, TokenStore
+from seqcli.tasks.language.data import Spool, TokenStore
 
 ARRAYS = st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=5), max_size=6)
 
