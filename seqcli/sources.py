@@ -32,13 +32,13 @@ def located(source: str, *, weights: bool = True, reporter: Reporter) -> str:
 
 def all_located(sources: Iterable[str], *, weights: bool = True, reporter: Reporter) -> list[str]:
     """What -m names, as `DIR` or `NAME=DIR`, with a path for each name of a model, which stays its name."""
-    found = []
+    models = []
     for source in sources:
         name, sign, path = source.partition("=")
-        given = path if sign and not os.path.exists(source) else source
-        place = located(given, weights=weights, reporter=reporter)
-        found.append(source if place == given else f"{name}={place}")
-    return found
+        model = path if sign and not os.path.exists(source) else source
+        located_at = located(model, weights=weights, reporter=reporter)
+        models.append(source if located_at == model else f"{name}={located_at}")
+    return models
 
 
 def portable(source: str, path: str) -> str:
@@ -54,15 +54,15 @@ def portable(source: str, path: str) -> str:
     return f"{_HUB}{snapshot.name}@{snapshot.commit}" if snapshot else source
 
 
-def pinned(sources: Iterable[str], found: Iterable[str]) -> list[str]:
-    """What -m names, for a process that runs in the same folder of another machine. found: as `all_located` gives them."""
-    return [_pinned(source, place) for source, place in zip(sources, found, strict=True)]
+def pinned(sources: Iterable[str], paths: Iterable[str]) -> list[str]:
+    """What -m names, for a process that runs in the same folder of another machine. paths: as `all_located` gives them."""
+    return [_pinned(source, located_at) for source, located_at in zip(sources, paths, strict=True)]
 
 
-def _pinned(source: str, found: str) -> str:
-    if source == found:
+def _pinned(source: str, located_at: str) -> str:
+    if source == located_at:
         return source
-    name, _, path = found.partition("=")
-    given = source.removeprefix(f"{name}=")
-    again = portable(given, path)
-    return source if again == given else f"{name}={again}"
+    name, _, path = located_at.partition("=")
+    model = source.removeprefix(f"{name}=")
+    pinned_model = portable(model, path)
+    return source if pinned_model == model else f"{name}={pinned_model}"

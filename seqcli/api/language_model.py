@@ -71,10 +71,10 @@ class LanguageModel(Pickled):
             raise UsageError("contexts cannot be combined with cache or dynamic", cure="put them before the texts")
 
         def scored(texts: list[str]) -> list[SentenceScore]:
-            given = [contexts] * len(texts) if isinstance(contexts, str) else contexts
-            if given is not None:
-                given = as_list_for(given, texts, "contexts")
-            return score_texts(opened, texts, contexts=given)
+            own = [contexts] * len(texts) if isinstance(contexts, str) else contexts
+            if own is not None:
+                own = as_list_for(own, texts, "contexts")
+            return score_texts(opened, texts, contexts=own)
 
         return for_all(scored, texts)
 
@@ -104,10 +104,12 @@ class LanguageModel(Pickled):
     def pairs(self, pairs: Sequence[tuple[str, ...]]) -> Results[PairAccuracy]:
         """How often the good sentence of each minimal pair, (good, bad) or (good, bad, tag), is more probable: a row
         per tag, and `overall` last."""
-        given = [Pair(*pair) for pair in map(as_list, pairs) if len(pair) in (2, 3)]
-        if len(given) < len(pairs):
+        sentences = [Pair(*pair) for pair in map(as_list, pairs) if len(pair) in (2, 3)]
+        if len(sentences) < len(pairs):
             raise UsageError("a pair needs a good and a bad sentence and optionally a tag")
-        return Results(accuracy_of(tag, tally) for tag, (tally,) in judge_pairs([self.opened], [given]).tallies.items())
+        return Results(
+            accuracy_of(tag, tally) for tag, (tally,) in judge_pairs([self.opened], [sentences]).tallies.items()
+        )
 
     def tokenize(self, texts: Texts) -> Answer[Results[Piece]]:
         """The tokens of each text, with their positions (in code points)."""
@@ -152,12 +154,12 @@ class LanguageModel(Pickled):
         n-th prompt equal those of the n-th record on the command line. Raises UsageError for settings that `seqcli
         generate` refuses.
         """
-        drawing: dict[str, Any] = {
+        sampling: dict[str, Any] = {
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
         }  # fmt: skip
-        ranges.exclusive(drawing, {"beam_size": beam_size})
+        ranges.exclusive(sampling, {"beam_size": beam_size})
         settings = GenerationSettings(
-            policy=Policy(**ranges.given(drawing)), max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size,
+            policy=Policy(**ranges.given(sampling)), max_new_tokens=max_new_tokens, num_samples=num_samples, beam_size=beam_size,
             stop=tuple(as_list(stop)), seed=seed,
         )  # fmt: skip
 
@@ -189,8 +191,8 @@ def score_texts(opened: OpenScorer, texts: list[str], *, contexts: list[str] | N
     return [SentenceScore(*row) for row in zip(*(figure.tolist() for figure in figures), texts, strict=True)]
 
 
-def _settings(given: Any, kind: type[T]) -> T | None:
-    """What is given, the usual settings for True, None for False."""
-    if not isinstance(given, bool | kind):
-        raise UsageError(f"{type(given).__name__} is not seqcli.{kind.__name__}", cure="give that or True")
-    return given if isinstance(given, kind) else kind() if given else None
+def _settings(value: Any, kind: type[T]) -> T | None:
+    """The settings themselves, the default ones for True, None for False."""
+    if not isinstance(value, bool | kind):
+        raise UsageError(f"{type(value).__name__} is not seqcli.{kind.__name__}", cure="give that or True")
+    return value if isinstance(value, kind) else kind() if value else None

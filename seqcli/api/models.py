@@ -73,13 +73,13 @@ class Classifier(Pickled):
             ranges.checked("top_k", top_k, ranges.COUNT)
 
         def classified(texts: list[str]) -> Results[Classification]:
-            found: Results[Classification] = Results()
+            results: Results[Classification] = Results()
             step = max(1, _PROBABILITIES_AT_ONCE // len(self.opened.labels))
             for first in range(0, len(texts), step):
                 some = texts[first : first + step]
                 probabilities = self.opened.probabilities(unlabelled(block_of(some)))
-                found += Classified(self.opened.labels, probabilities).results(some, top_k=top_k)
-            return found
+                results += Classified(self.opened.labels, probabilities).results(some, top_k=top_k)
+            return results
 
         return for_all(classified, texts)
 
@@ -148,8 +148,8 @@ class Translator(Pickled):
         lines = list(
             translate(self.opened, as_list(text), translation_settings(searching=searching, drawing={}, **settings))
         )
-        (found,) = attentions(self.opened, lines)
-        return found.result
+        (attention,) = attentions(self.opened, lines)
+        return attention.result
 
     def score(self, texts: Texts, sources: Texts) -> Answer[SentenceScore]:
         """The log-probability and other scores of each text given its source."""
@@ -215,8 +215,8 @@ class Embeddings(Pickled):
 
     def embed(self, texts: Texts) -> np.ndarray:
         """The mean of the vectors of each text's words: float32 [D] of one text, [n, D] of several."""
-        found = self.opened.texts(block_of(as_list(texts)).data)[0]
-        return found[0] if isinstance(texts, str) else found
+        vectors = self.opened.texts(block_of(as_list(texts)).data)[0]
+        return vectors[0] if isinstance(texts, str) else vectors
 
     def neighbours(self, word: str, *, k: int = 10) -> Results[Neighbour]:
         """The k words most similar to a word."""

@@ -36,11 +36,11 @@ _kept: dict[tuple[Any, ...], Model] = {}
 _keeping = threading.Lock()
 
 
-def path_of(given: Any) -> str:
+def path_of(path: Any) -> str:
     """A path as a string. Raises UsageError for what is not a path."""
-    if not isinstance(given, str | os.PathLike):
-        raise UsageError(f"{type(given).__name__} is not a path", cure="give a string or a pathlib.Path")
-    return os.fspath(given)
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"{type(path).__name__} is not a path", cure="give a string or a pathlib.Path")
+    return os.fspath(path)
 
 
 def load(
@@ -57,10 +57,10 @@ def load(
     ranges.chosen("precision", precision, PRECISIONS)
     if threads is not None:
         ranges.checked("threads", threads, ranges.THREADS)
-    given = path_of(model)
-    path = sources.located(given, reporter=SILENT)
+    source = path_of(model)
+    path = sources.located(source, reporter=SILENT)
     settings: dict[str, Any] = {"device": device, "precision": precision, "threads": threads, "encoding": encoding}
-    opening = Opening(sources.portable(given, path), None if path == given else given, settings)
+    opening = Opening(sources.portable(source, path), None if path == source else source, settings)
     return dataclasses.replace(_opened(path, opening.name, **settings), opening=opening)
 
 

@@ -21,7 +21,7 @@ Completion = Callable[[typer.Context, str], list[str]]
 
 def of(name: str, values: Sequence[str] = ()) -> Completion | None:
     """The completion of an option or argument by the name of its parameter. values: all that it takes, if they are few."""
-    source = (lambda context, begun: values) if values else OPTIONS.get(name)
+    source = (lambda context, incomplete: values) if values else OPTIONS.get(name)
     if source is None:
         return None
 
@@ -33,19 +33,19 @@ def of(name: str, values: Sequence[str] = ()) -> Completion | None:
     return complete
 
 
-def _architectures(context: typer.Context, begun: str) -> Iterable[str]:
+def _architectures(context: typer.Context, incomplete: str) -> Iterable[str]:
     from seqcli import catalog
 
     task = _task(context)
     return () if task is None else catalog.architectures(task)
 
 
-def _presets(context: typer.Context, begun: str) -> Iterable[str]:
+def _presets(context: typer.Context, incomplete: str) -> Iterable[str]:
     """Of the architectures that were given, or of all."""
     from seqcli import catalog
 
     task = _task(context)
-    archs = context.params.get("arch") or _architectures(context, begun)
+    archs = context.params.get("arch") or _architectures(context, incomplete)
     return dict.fromkeys(preset for arch in archs for preset in catalog.presets(task, arch)[1]) if task else ()
 
 
@@ -56,32 +56,32 @@ def _task(context: typer.Context) -> str | None:
     return next((task for task, command in catalog.TRAINING.items() if command == f"train {context.info_name}"), None)
 
 
-def _tokenizers(context: typer.Context, begun: str) -> Iterable[str]:
+def _tokenizers(context: typer.Context, incomplete: str) -> Iterable[str]:
     from seqcli import catalog
 
-    return [*catalog.trained_tokenizers(), *_models(context, begun)]
+    return [*catalog.trained_tokenizers(), *_models(context, incomplete)]
 
 
-def _models(context: typer.Context, begun: str) -> Iterable[str]:
+def _models(context: typer.Context, incomplete: str) -> Iterable[str]:
     """Sample models by name, and the folders of models beside what was begun; `NAME=` stays before them."""
     from seqcli import samples, tokenizers
     from seqcli.interop.formats.arpa import SUFFIXES
     from seqcli.runs.model_folder import MANIFEST
 
-    name, sign, path = begun.rpartition("=")
+    name, sign, path = incomplete.rpartition("=")
     parent = os.path.dirname(path)
-    found = []
+    paths = []
     with suppress(OSError), os.scandir(parent or ".") as entries:
         for entry in entries:
             ours = any(os.path.isfile(os.path.join(entry.path, file)) for file in (MANIFEST, tokenizers.FILE))
             if ours or entry.name.endswith((*SUFFIXES, ".arpa.gz", ".model")):
-                found.append(os.path.join(parent, entry.name))
+                paths.append(os.path.join(parent, entry.name))
             elif entry.is_dir() and not entry.name.startswith("."):
-                found.append(os.path.join(parent, entry.name, ""))  # a model may be below
-    return [name + sign + each for each in (*sorted(found), *samples.every())]
+                paths.append(os.path.join(parent, entry.name, ""))  # a model may be below
+    return [name + sign + each for each in (*sorted(paths), *samples.every())]
 
 
-def _columns(context: typer.Context, begun: str) -> Iterable[str]:
+def _columns(context: typer.Context, incomplete: str) -> Iterable[str]:
     """The names in the header of the first table that the command is to read."""
     from seqcli.data import records
 

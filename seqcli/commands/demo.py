@@ -92,7 +92,7 @@ def demo(
     from seqcli.report.progress import Console
 
     if html is not None and not html.endswith((".html", ".htm")):
-        raise UsageError("the name of a page ends in .html", where=html)
+        raise UsageError("a page must be an .html file", where=html, cure="name it .html")
     reporter = Console(prefix="seqcli demo", quiet=quiet)
     main, other = ("korean", "english") if lang == "ko" else ("english", "korean")
     with Output(color=not no_color, line_buffered=True) as out:  # a part is shown before the next trains
@@ -132,13 +132,13 @@ def demo(
         _translations(out, samples.translator(SENTENCES[0], reporter=reporter), SENTENCES)
         classifier = samples.classifier(ORDER[main], reporter=reporter)
         translator = samples.translator(SENTENCES[0], reporter=reporter)
-        made = (Explained(each.opened, each.record, _untrained(each)) for each in trained)
-        made_page = _page(made, classifier, translator, language="ko" if lang == "ko" else "en")
-        place = html or str(samples.cache_folder() / f"demo-{lang}.html")
-        with Output(place) as file:
+        explained = (Explained(each.opened, each.record, _untrained(each)) for each in trained)
+        made_page = _page(explained, classifier, translator, language="ko" if lang == "ko" else "en")
+        path = html or str(samples.cache_folder() / f"demo-{lang}.html")
+        with Output(path) as file:
             file.write(made_page.encode())
         out.write(f"9. What happens inside: surprise, attention, gates, memory and search of all these models, as a page\n"
-                  f"   for a web browser: {Path(place).resolve()}\n\n")  # fmt: skip
+                  f"   for a web browser: {Path(path).resolve()}\n\n")  # fmt: skip
         out.write('Your turn:\n\n  seqcli score "I study machine learning" --scramble\n'
                   '  seqcli generate "I study" --num-samples 3\n'
                   '  seqcli explain "I study machine learning"\n'
@@ -229,14 +229,14 @@ def _opinions(out: Output, opened: OpenClassifier, texts: list[str]) -> None:
     from seqcli.results.classification import Classification
     from seqcli.tasks.classification.classify import explain
 
-    found = [explain(opened, text) for text in texts]
+    explanations = [explain(opened, text) for text in texts]
     values: dict[str, list] = {
-        "label": [each.label for each in found],
-        "probability": [each.probability for each in found],
+        "label": [each.label for each in explanations],
+        "probability": [each.probability for each in explanations],
         "text": texts,
     }
     out.rows(columns_of(Classification, values))
-    last = found[-1]
+    last = explanations[-1]
     words, changes = [word.word for word in last.words], [word.change for word in last.words]
     out.rows([Column("word", words), Column(f"for {last.label}", changes, "%+.2f")])
 
@@ -248,9 +248,9 @@ def _translations(out: Output, opened: OpenTranslator, texts: list[str]) -> None
     from seqcli.report import heatmap
     from seqcli.report.frame import Column
 
-    made = list(translate(opened, texts, TranslationSettings()))
-    out.rows([Column("text", texts), Column("translation", [each.best.text for each in made])])
-    (looked,) = attentions(opened, made[-1:])
+    lines = list(translate(opened, texts, TranslationSettings()))
+    out.rows([Column("text", texts), Column("translation", [each.best.text for each in lines])])
+    (looked,) = attentions(opened, lines[-1:])
     out.write(heatmap.picture(looked.weights, *looked.pieces, color=out.color) + "\n")
 
 

@@ -193,10 +193,10 @@ def _with(meant: str, value: str | None) -> str:
 
 def _as_written(name: str, arguments: Sequence[str]) -> tuple[str, str | None]:
     """The option as the user wrote it, and the value after it. Of `-lr 0.1` the parser sees `-l`."""
-    for place, word in enumerate(arguments):
+    for index, word in enumerate(arguments):
         written, sign, value = word.partition("=")
         if written == name or (len(name) == 2 and word.startswith(name) and not word.startswith("--")):
-            following = arguments[place + 1] if place + 1 < len(arguments) else "-"
+            following = arguments[index + 1] if index + 1 < len(arguments) else "-"
             return written, value if sign else None if following.startswith("-") else following
     return name, None
 

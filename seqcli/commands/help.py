@@ -44,12 +44,12 @@ def help(
         typer.echo(formatter.getvalue().rstrip("\n"))
         return
     shown: Any = context.find_root()
-    for place, name in enumerate(words):
+    for index, name in enumerate(words):
         known = getattr(shown.command, "commands", {})
         if known and name not in known:
             from seqcli.commands import guesses
 
-            raise guesses.command(words[place:], known=shown.command.list_commands(shown), of=shown.command_path)
+            raise guesses.command(words[index:], known=shown.command.list_commands(shown), of=shown.command_path)
         if not known:
             break
         shown = type(shown)(known[name], info_name=name, parent=shown, **known[name].context_settings)

@@ -256,7 +256,7 @@ class BatchMachine(Machine):
         """Raises UsageError where --ray cannot be used. alone: options that need a single process, if given."""
         if self.ray is None:
             return
-        if option := next((option for option, given in alone.items() if given), None):
+        if option := next((option for option, value in alone.items() if value), None):
             raise UsageError(f"{option} cannot be combined with --ray", cure="leave out --ray: it uses one process")
         if not model:
             raise UsageError("--ray needs -m", cure="name the model, such as -m sample-english")

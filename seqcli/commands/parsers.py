@@ -20,9 +20,9 @@ class number:
         self.rule = rule
         self.__name__ = "N" if rule.whole else "NUMBER"  # the metavar
 
-    def __call__(self, given: Any) -> int | float:
+    def __call__(self, argument: Any) -> int | float:
         kind = int if self.rule.whole else float
-        text = str(given)  # typer parses defaults too
+        text = str(argument)  # typer parses defaults too
         value = int(text) if re.fullmatch(r"\s*[-+]?\d{1,40}\s*", text, re.ASCII) else number_of(text)
         if self.rule.whole and math.isfinite(value) and value == int(value):
             value = int(value)

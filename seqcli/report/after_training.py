@@ -103,12 +103,12 @@ def sample(opened: OpenModel | OpenClassifier | OpenTranslator, held_out: Sequen
     if isinstance(opened, OpenClassifier):
         (shares,) = opened.probabilities(text.encode() + b"\n")
         best = int(shares.argmax())
-        given = "correct" if opened.labels[best] == truth else f"true label {truth}"
-        return f"held-out text: {_shown(text)} -> {opened.labels[best]} ({shares[best]:.2f}), {given}"
-    (made,) = translate.translate(
+        verdict = "correct" if opened.labels[best] == truth else f"true label {truth}"
+        return f"held-out text: {_shown(text)} -> {opened.labels[best]} ({shares[best]:.2f}), {verdict}"
+    (translated,) = translate.translate(
         replace(opened, model=timed), [text[:_SHOWN]], translate.TranslationSettings(beam_size=1)
     )
-    return f"held-out sentence: {_shown(text)} -> {_shown(made.best.text)} (reference: {_shown(truth)})"
+    return f"held-out sentence: {_shown(text)} -> {_shown(translated.best.text)} (reference: {_shown(truth)})"
 
 
 def _shown(text: str) -> str:

@@ -57,12 +57,12 @@ def confusions(
     rows = _with_undecided(confusion, undecided)
     names = [*labels, UNDECIDED]
     wrong = [(-n, i, j) for i, row in enumerate(rows) for j, n in enumerate(row) if n and i != j]
-    found = sorted(wrong)[:most]
+    most_frequent = sorted(wrong)[:most]
     return [
-        Column("label", [names[i] for _, i, _ in found]),
-        Column("predicted", [names[j] for _, _, j in found]),
-        Column("texts", [-n for n, _, _ in found], WHOLE),
-        Column("share", [-n / sum(rows[i]) for n, i, _ in found], "%.4f", "%.3f"),
+        Column("label", [names[i] for _, i, _ in most_frequent]),
+        Column("predicted", [names[j] for _, _, j in most_frequent]),
+        Column("texts", [-n for n, _, _ in most_frequent], WHOLE),
+        Column("share", [-n / sum(rows[i]) for n, i, _ in most_frequent], "%.4f", "%.3f"),
     ]
 
 

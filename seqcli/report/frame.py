@@ -206,13 +206,15 @@ def table(columns: list[Column], *, title: str | None = None, color: bool = True
             facts({column.name: cell for column, cell in zip(columns, row) if cell}, color=color, width=width)
             for row in zip(*cells)
         )
-    made = _plain_table()
+    drawing = _plain_table()
     for column, size in zip(columns, _widths(columns, cells, width=width)):
         name, left = printable(column.name), column.format == TEXT
-        made.add_column(Text(name), justify=column.align or ("left" if left else "right"), overflow="fold", width=size)
+        drawing.add_column(
+            Text(name), justify=column.align or ("left" if left else "right"), overflow="fold", width=size
+        )
     for row in zip(*cells):
-        made.add_row(*map(Text, row))
-    return heading + render(made, color=color, width=width)
+        drawing.add_row(*map(Text, row))
+    return heading + render(drawing, color=color, width=width)
 
 
 def fits(columns: Sequence[Column], *, width: int | None = None) -> bool:

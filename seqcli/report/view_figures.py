@@ -55,12 +55,12 @@ def _surprisal(part: Any, view: Surprisal) -> None:
 def _attention(part: Any, view: AttentionView) -> None:
     heads = [(n, m, head) for n, layer in enumerate(view.layers, 1) for m, head in enumerate(layer.heads, 1)]
     grid = part.subplots(-(-len(heads) // _HEADS), _HEADS, squeeze=False).ravel()
-    for place, (axes, (layer, number, head)) in enumerate(zip(grid, heads)):
+    for index, (axes, (layer, number, head)) in enumerate(zip(grid, heads)):
         axes.imshow(head.weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
         axes.set_title(f"{view.kind}, layer {layer}, head {number}")
         # all heads have the same tokens: named once for each column and row, since text is most of the time of drawing
-        _names(axes, view.attended if place + _HEADS >= len(heads) else (), side="x")
-        _names(axes, view.queries if place % _HEADS == 0 else (), side="y")
+        _names(axes, view.attended if index + _HEADS >= len(heads) else (), side="x")
+        _names(axes, view.queries if index % _HEADS == 0 else (), side="y")
     for axes in grid[len(heads) :]:
         axes.set_axis_off()
 
@@ -128,8 +128,8 @@ def _search(part: Any, view: Search) -> None:
 def _ngram(part: Any, view: NgramPaths) -> None:
     axes = part.subplots()
     axes.bar(range(len(view.tokens)), [-path.log_prob for path in view.tokens])
-    for place, path in enumerate(view.tokens):
-        axes.annotate(f"{path.steps[-1].order}-gram", (place, -path.log_prob), ha="center", va="bottom")
+    for index, path in enumerate(view.tokens):
+        axes.annotate(f"{path.steps[-1].order}-gram", (index, -path.log_prob), ha="center", va="bottom")
     axes.set_ylabel("nats")
     _names(axes, [path.token for path in view.tokens], side="x")
 

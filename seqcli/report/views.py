@@ -187,8 +187,8 @@ def _decades(norm: float, first: float) -> str:
 def _positions(view: Positions, *, title: str, show: _Show) -> str:
     count = min(_POSITIONS, len(view.similarity))
     text = Text(no_wrap=True, overflow="ignore")
-    for place, row in enumerate(view.similarity[:count]):
-        text.append(f"{place:>3} ", "bold")
+    for index, row in enumerate(view.similarity[:count]):
+        text.append(f"{index:>3} ", "bold")
         text.append("".join(shade(max(value, 0.0)) * 2 for value in row[:count]) + "\n")
     heading = Text(f"{title}, {view.kind} positions: similarity of the first {count}", style="bold")
     return show.text(heading) + show.text(text)

@@ -75,6 +75,6 @@ def test_a_seed_that_holds_nothing_out_of_counted_classifiers(here, tmp_path):
 def test_of_classifiers(here, tmp_path):
     (tmp_path / "train.txt").write_text("__label__good fine\n__label__bad awful\n" * 20)
     assert here("train", "classifier", "train.txt", "-o", "m", "--preset", "tiny", "-q").code == 0
-    assert "--seed has no effect here: nothing is random" in here("classify", "-m", "m", "fine", "--seed", 1).err
+    assert "--seed has no effect where nothing is random" in here("classify", "-m", "m", "fine", "--seed", 1).err
     assert "--top-k has no effect on TSV" in here("classify", "-m", "m", "fine", "--top-k", 2).err
     assert not here("classify", "-m", "m", "fine", "--top-k", 2, "--json").err

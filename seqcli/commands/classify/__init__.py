@@ -105,7 +105,7 @@ def classify(
         raise UsageError("--explain cannot be combined with --keep and --top-k")
     machine.check_ray(model, alone={"--evaluate": evaluate, "--explain": explain})
     reporter = results.reporter("classify", machine)
-    given.without_effect(reporter, {"--seed": "here: nothing is random"})
+    given.without_effect(reporter, {"--seed": "where nothing is random"})
     check_mix(mix, model or [])
     arguments = Arguments(
         source, results, reporter, machine, model or [], mix=mix, threshold=threshold, prefix=label_prefix, calibrate=calibrate,

@@ -14,6 +14,7 @@ from seqcli.data import records
 from seqcli.data.labelled import LabelMap, unlabelled
 from seqcli.errors import listed
 from seqcli.report.output import Output
+from seqcli.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,11 +81,11 @@ class Arguments(session.Arguments):
             return opened if self.calibrate is None else self._calibrated(opened, self.calibrate, workers=workers)
 
         chosen = list(map(tempered, chosen))
-        found = replace(self, mix=mix)
+        fitted = replace(self, mix=mix)
         if self.calibrate is not None and chosen:
-            found = replace(found, calibrate=None, temperature=chosen[0].temperature)
+            fitted = replace(fitted, calibrate=None, temperature=chosen[0].temperature)
         return Models(
-            chosen, place, reopen=found.open_classifiers,
+            chosen, place, reopen=fitted.open_classifiers,
             open_sample=lambda language: tempered(place(relabelled(samples.classifier_of(language, reporter=reporter)))), kind="sentiment",
             beginning=beginning, reporter=reporter,
         )  # fmt: skip
@@ -114,7 +115,7 @@ class Arguments(session.Arguments):
             self.reporter.note(f"--label-map: neither the texts nor the model have {listed(self.label_map.unused)}")
 
     def logits(self, opened: OpenClassifier, texts: Texts, *, workers: int | None) -> np.ndarray:
-        """Of labelled texts: float64 [N, C]. workers: processes that may be asked, None for all cores."""
+        """Of labelled texts: float64 [N, C]. workers: number of processes, None for one per core."""
         import numpy as np
 
         from seqcli.system.workers import ordered_map
@@ -164,12 +165,11 @@ class Arguments(session.Arguments):
             shares = opened.probabilities_of(logits)
             return calibration.expected_calibration_error(shares.max(axis=1), shares.argmax(axis=1) == texts.targets)
 
-        found = calibration.temperature(logits, texts.targets, pseudo_count=calibration.PSEUDO_COUNT)
-        texts_ = "1 text" if len(texts) == 1 else f"{len(texts):,} texts"
+        fitted = calibration.temperature(logits, texts.targets, pseudo_count=calibration.PSEUDO_COUNT)
         self.reporter.note(
-            f"{opened.name}: temperature {found:.3f} (was {opened.temperature:.3f}) on {texts_} of {path}: "
-            f"expected calibration error {error(opened):.4f} -> {error(opened.at(found)):.4f}, "
+            f"{opened.name}: temperature {fitted:.3f} (was {opened.temperature:.3f}) on {counted(len(texts), 'text')} of {path}: "
+            f"expected calibration error {error(opened):.4f} -> {error(opened.at(fitted)):.4f}, "
             f"loss {calibration.log_loss(logits, texts.targets, temperature=opened.temperature):.4f} -> "
-            f"{calibration.log_loss(logits, texts.targets, temperature=found):.4f} nats; --temperature {found:.3f} gives the same"
+            f"{calibration.log_loss(logits, texts.targets, temperature=fitted):.4f} nats; --temperature {fitted:.3f} gives the same"
         )
-        return opened.at(found)
+        return opened.at(fitted)

@@ -38,8 +38,8 @@ def evaluate(arguments: Arguments, *, errors: int) -> None:
     texts = arguments.read_labelled_input(labels=known)
     predictions = []
     with arguments.results.opened() as out:
-        for opened, asked in _asked(classifiers, texts):
-            own = asked.with_labels(opened.labels)
+        for opened, own_texts in _with_texts(classifiers, texts):
+            own = own_texts.with_labels(opened.labels)
             logits = arguments.logits(opened, own, workers=workers)
             predictions.append(Predictions.of(opened, own, logits, threshold=arguments.threshold))
             reporter.clear()
@@ -56,7 +56,7 @@ def evaluate(arguments: Arguments, *, errors: int) -> None:
         reporter.note(_difference(predictions[0], other))
 
 
-def _asked(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[OpenClassifier, Texts]]:
+def _with_texts(classifiers: Models[OpenClassifier], texts: Texts) -> Iterator[tuple[OpenClassifier, Texts]]:
     """Each classifier with the texts to label."""
     if classifiers.samples is None:
         yield from ((opened, texts) for opened in classifiers.chosen)
@@ -98,37 +98,41 @@ def _show(
         out.rows(columns)
 
 
-def _summary(found: Evaluation, further: dict[str, float], signature: str) -> list[Column]:
+def _summary(evaluation: Evaluation, further: dict[str, float], signature: str) -> list[Column]:
     rows_ = {
-        "texts": f"{found.texts:,}" + (f", {found.undecided:,} undecided" if found.undecided else ""),
-        "accuracy": f"{100 * found.accuracy:.2f} % (95 % interval {100 * found.ci_low:.2f} to {100 * found.ci_high:.2f})",
-        "macro F1": f"{found.macro_f1:.4f}",
-        "majority": f"{100 * found.majority_accuracy:.2f} % are {found.majority_label}",
-        "loss": "none: no text has a label known to it" if isnan(found.loss) else f"{found.loss:.4f} nats per text",
-        "calibration": f"error {found.calibration_error:.4f} at temperature {found.temperature:.3f}",
+        "texts": f"{evaluation.texts:,}" + (f", {evaluation.undecided:,} undecided" if evaluation.undecided else ""),
+        "accuracy": f"{100 * evaluation.accuracy:.2f} % (95 % interval {100 * evaluation.ci_low:.2f} to {100 * evaluation.ci_high:.2f})",
+        "macro F1": f"{evaluation.macro_f1:.4f}",
+        "majority": f"{100 * evaluation.majority_accuracy:.2f} % are {evaluation.majority_label}",
+        "loss": "none: no text has a label known to it"
+        if isnan(evaluation.loss)
+        else f"{evaluation.loss:.4f} nats per text",
+        "calibration": f"error {evaluation.calibration_error:.4f} at temperature {evaluation.temperature:.3f}",
         **{name: f"{score:.4f}" for name, score in further.items()},
         **({"signature": signature} if signature else {}),
     }
     return [Column("what", list(rows_)), Column("value", list(rows_.values()))]
 
 
-def _plain(found: Evaluation, further: dict[str, float], mistakes: list[Mistake]) -> list[Column]:
+def _plain(evaluation: Evaluation, further: dict[str, float], mistakes: list[Mistake]) -> list[Column]:
     """For pipes: model, score, label, value; the value of a mistake is its text."""
-    labels = [row.label for row in found.labels]
+    labels = [row.label for row in evaluation.labels]
     rows_: list[tuple[str, str, object]] = []
-    for name, value in {**found.to_dict(), **further}.items():
+    for name, value in {**evaluation.to_dict(), **further}.items():
         if name == "labels":
             rows_ += [(key, row["label"], row[key]) for row in value for key in row if key != "label"]
         elif name == "confusion":
             rows_ += [
-                (name, f"{truth} as {said}", n) for truth, row in zip(labels, value) for said, n in zip(labels, row)
+                (name, f"{truth} as {predicted}", n)
+                for truth, row in zip(labels, value)
+                for predicted, n in zip(labels, row)
             ]
         elif name != "model":
             rows_.append((name, "", value))
     rows_ += [("error", f"{row.truth} as {row.label}", f"{row.probability:.6f} {row.text}") for row in mistakes]
     values = [_written(value) for _, _, value in rows_]
     return [
-        Column("model", [found.model] * len(rows_)), Column("figure", [name for name, _, _ in rows_]),
+        Column("model", [evaluation.model] * len(rows_)), Column("figure", [name for name, _, _ in rows_]),
         Column("label", [label for _, label, _ in rows_]), Column("value", values),
     ]  # fmt: skip
 
@@ -145,8 +149,8 @@ def _difference(first: Predictions, other: Predictions) -> str:
 
     from seqcli.metrics.confusion import paired
 
-    place = {label: k for k, label in enumerate(other.opened.labels)}
-    same = np.array([*(place.get(label, -1) for label in first.opened.labels), -1])
+    index = {label: k for k, label in enumerate(other.opened.labels)}
+    same = np.array([*(index.get(label, -1) for label in first.opened.labels), -1])
     test = paired(other.targets, same[first.best], other.best)
     verdict = ": no clear difference" if test.p > 0.05 else ""
     return (

@@ -32,19 +32,19 @@ def rows(arguments: Arguments, *, top_k: int | None) -> None:
 
         def classify(block: Block) -> tuple[FormattedRows, int]:
             (opened,) = classifiers.of(block)
-            found = Classified(
+            classified = Classified(
                 arguments.names(opened.labels), opened.probabilities(block), threshold=arguments.threshold
             )
             if out.mode == JSON:
-                return out.formatted([], json=_objects(block, found, keep, top_k=top_k)), len(block.data)
+                return out.formatted([], json=_objects(block, classified, keep, top_k=top_k)), len(block.data)
             values: dict[str, Any] = {
-                "label": found.label,
-                "probability": found.probability,
+                "label": classified.label,
+                "probability": classified.probability,
                 "text": block.records(),
             }
             *columns, text = columns_of(Classification, values)
             if top_k and out.mode == TABLE:
-                columns += _others(found, top_k)
+                columns += _others(classified, top_k)
             kept = kept_columns(keep, block.kept, beside=formats(Classification))
             return out.formatted([*columns, *kept, text]), len(block.data)
 
@@ -56,19 +56,22 @@ def rows(arguments: Arguments, *, top_k: int | None) -> None:
     arguments.reporter.clear()
 
 
-def _others(found: Classified, top_k: int) -> list[Column]:
+def _others(classified: Classified, top_k: int) -> list[Column]:
     """The second, third ... most likely labels."""
-    order = found.likeliest(top_k)[:, 1:]
+    order = classified.likeliest(top_k)[:, 1:]
     return [
         Column(
-            f"{rank}.", [f"{found.labels[label]} {row[label]:.3f}" for label, row in zip(labels, found.probabilities)]
+            f"{rank}.",
+            [f"{classified.labels[label]} {row[label]:.3f}" for label, row in zip(labels, classified.probabilities)],
         )
         for rank, labels in enumerate(order.T.tolist(), 2)
     ]
 
 
-def _objects(block: Block, found: Classified, keep: Sequence[str], *, top_k: int | None) -> Iterator[dict[str, Any]]:
-    for k, row in enumerate(found.objects(block.records(), top_k=top_k)):
+def _objects(
+    block: Block, classified: Classified, keep: Sequence[str], *, top_k: int | None
+) -> Iterator[dict[str, Any]]:
+    for k, row in enumerate(classified.objects(block.records(), top_k=top_k)):
         yield with_kept({"line": block.first + k, **row}, keep, block.kept_of(k))
 
 
@@ -108,9 +111,9 @@ def _show(explanation: Explanation, line: int, out: Output) -> None:
         )
         return
     count = len(explanation.words)
-    places = [
+    position = [
         Column("line", [line] * count, WHOLE),
         Column("index", range(count), WHOLE),
         Column("label", [explanation.label] * count),
     ]
-    out.rows([*places, *words])
+    out.rows([*position, *words])

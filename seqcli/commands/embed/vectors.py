@@ -121,8 +121,8 @@ def _answers(
         )
 
 
-def _number(place: int, values: Any = ()) -> Column:
-    return Column(f"v{place + 1}", values, "%.6f", "%.3f")
+def _number(index: int, values: Any = ()) -> Column:
+    return Column(f"v{index + 1}", values, "%.6f", "%.3f")
 
 
 def _numbers(vectors: np.ndarray) -> list[Column]:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def neighbours(arguments: session.Arguments, word: str, *, k: int) -> None:
-    found = queries.neighbours(_opened(arguments, beginning=word), word, k=k)
-    _show(arguments, {"word": word}, found, title=f"Words similar to {word}")
+    similar = queries.neighbours(_opened(arguments, beginning=word), word, k=k)
+    _show(arguments, {"word": word}, similar, title=f"Words similar to {word}")
 
 
 def analogy(arguments: session.Arguments, expression: str, *, k: int) -> None:
     queries.terms(expression)  # before a model is opened
-    found = queries.analogy(_opened(arguments, beginning=expression), expression, k=k)
-    _show(arguments, {"analogy": expression}, found, title=expression)
+    similar = queries.analogy(_opened(arguments, beginning=expression), expression, k=k)
+    _show(arguments, {"analogy": expression}, similar, title=expression)
 
 
 def similarity(arguments: session.Arguments, path: str) -> None:
@@ -47,11 +47,11 @@ def _opened(arguments: session.Arguments, *, beginning: str) -> OpenEmbeddings:
     return opened
 
 
-def _show(arguments: session.Arguments, about: dict[str, Any], found: Results[Neighbour], *, title: str) -> None:
+def _show(arguments: session.Arguments, about: dict[str, Any], similar: Results[Neighbour], *, title: str) -> None:
     with arguments.results.opened() as out:
-        columns = columns_of_rows(found, Neighbour)
+        columns = columns_of_rows(similar, Neighbour)
         out.begin(columns)
         if out.mode == JSON:
-            out.rows([], json=[{**about, "neighbours": [each.to_dict() for each in found]}])
+            out.rows([], json=[{**about, "neighbours": [each.to_dict() for each in similar]}])
         else:
             out.rows(columns, title=title)

@@ -156,7 +156,7 @@ def _check(arguments: Arguments, *, png: str | None, html: str | None) -> None:
         curves.check(png)
     if html:
         if not html.endswith((".html", ".htm")):
-            raise UsageError("the name of a page ends in .html", where=html)
+            raise UsageError("a page must be an .html file", where=html, cure="name it .html")
         check_folder(html)
 
 

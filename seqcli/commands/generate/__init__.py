@@ -94,23 +94,23 @@ def generate(
     from seqcli.decoding.generate import GenerationSettings
     from seqcli.decoding.sampling import Policy
 
-    drawing: dict[str, Any] = {
+    sampling: dict[str, Any] = {
         "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": repetition_penalty,
     }  # fmt: skip
     of_texts = {
-        **drawing, "stop": stop, "beam_size": beam_size, "no_prompt": no_prompt,
+        **sampling, "stop": stop, "beam_size": beam_size, "no_prompt": no_prompt,
         "num_samples": num_samples if num_samples > 1 else None, "keep": source.keep,
     }  # fmt: skip
     not_filling = {name: value for name, value in of_texts.items() if name != "top_k"}
     ranges.exclusive(as_options(of_texts), {"--next": next_})
     ranges.exclusive({**as_options(not_filling), "--next": next_, "--mix": mix}, {"--fill": fill})
-    ranges.exclusive(as_options(drawing), {"--beam-size": beam_size})
+    ranges.exclusive(as_options(sampling), {"--beam-size": beam_size})
     if len(model or []) > 1 and next_ is None and mix is None and not fill:
         raise UsageError("several -m need --next, --fill or --mix")
     if not source.given and is_interactive():
         source.text = [""]
     settings = GenerationSettings(
-        Policy(**ranges.given(drawing)), max_new_tokens=max_new_tokens,
+        Policy(**ranges.given(sampling)), max_new_tokens=max_new_tokens,
         num_samples=num_samples, beam_size=beam_size, stop=tuple(stop or ()), seed=seed,
     )  # fmt: skip
     machine.check_ray(model, alone={"--next": next_ is not None, "--fill": fill})

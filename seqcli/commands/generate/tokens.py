@@ -32,8 +32,8 @@ def next_tokens(arguments: Arguments, *, k: int) -> None:
                 if opened.name not in predictors:
                     predictors[opened.name] = NextTokenPredictor(opened)
             answers = zip(*(predictors[opened.name].after(texts, k=k) for opened in of_block))
-            for line, (text, found) in enumerate(zip(texts, answers), block.first):
-                best = [[NextToken(*pair) for pair in of_model] for of_model in found]
+            for line, (text, predictions) in enumerate(zip(texts, answers), block.first):
+                best = [[NextToken(*pair) for pair in of_model] for of_model in predictions]
                 if out.mode == JSON:
                     out.rows([], json=_objects(of_block, line, text, best))
                 elif out.mode == TABLE:
@@ -53,16 +53,17 @@ def fillings(arguments: Arguments, *, k: int) -> None:
         for block in texts:
             of_block = models.of(block)
             answers = zip(*(fill(opened, block.records(), k=k) for opened in of_block))
-            for line, found in enumerate(answers, block.first):
+            for line, predictions in enumerate(answers, block.first):
                 if out.mode == JSON:
                     rows = (
-                        {"line": line, "model": opened.name, **each.to_dict()} for opened, each in zip(of_block, found)
+                        {"line": line, "model": opened.name, **each.to_dict()}
+                        for opened, each in zip(of_block, predictions)
                     )
                     out.rows([], json=rows)
                     continue
-                for mask, best in enumerate(zip(*(each.masks for each in found)), 1):
+                for mask, best in enumerate(zip(*(each.masks for each in predictions)), 1):
                     if out.mode == TABLE:
-                        _show([opened.name for opened in of_block], best, title=_title(found[0], mask), out=out)
+                        _show([opened.name for opened in of_block], best, title=_title(predictions[0], mask), out=out)
                     else:
                         ranks = range(1, max(map(len, best)) + 1)
                         numbers = [[line] * len(ranks), [mask] * len(ranks), ranks]
@@ -105,6 +106,6 @@ def _objects(
         yield {"line": line, "prompt": text, "model": opened.name, "next": [token.to_dict() for token in tokens]}
 
 
-def _title(found: Filling, mask: int) -> str:
-    several = f", mask {mask} of {len(found.masks)}" if len(found.masks) > 1 else ""
-    return f"{found.text!r}{several}"
+def _title(filling: Filling, mask: int) -> str:
+    several = f", mask {mask} of {len(filling.masks)}" if len(filling.masks) > 1 else ""
+    return f"{filling.text!r}{several}"

@@ -38,20 +38,20 @@ def drawn(values: Mapping[str, Any], *, name: str, color: bool = True) -> str:
 
 def summary(values: Mapping[str, Any], *, name: str) -> dict[str, str]:
     """Name, task, architecture, parameters, tokenizer, data and score, as far as they are known."""
-    found = {"name": os.path.basename(os.path.abspath(name))}
+    known = {"name": os.path.basename(os.path.abspath(name))}
     if "task" not in values:
-        found |= {"task": "tokenizer", "kind": values["kind"], "vocabulary": counted(values["vocab_size"], "token")}
-        return found | {"size": megabytes(values["bytes"])}
-    found["task"] = TASKS.get(values["task"], values["task"])
-    found["architecture"] = values["arch"]
-    found["parameters"] = f"{values['parameters']:,} ({megabytes(values['bytes'])})"
+        known |= {"task": "tokenizer", "kind": values["kind"], "vocabulary": counted(values["vocab_size"], "token")}
+        return known | {"size": megabytes(values["bytes"])}
+    known["task"] = TASKS.get(values["task"], values["task"])
+    known["architecture"] = values["arch"]
+    known["parameters"] = f"{values['parameters']:,} ({megabytes(values['bytes'])})"
     if values.get("tokenizer"):
-        found["tokenizer"] = values["tokenizer"]
+        known["tokenizer"] = values["tokenizer"]
     if data := values.get("data"):
         rows = counted(data["rows"], "row") if "rows" in data else ""
-        found["data"] = ", ".join(filter(None, [*map(str, data.get("files", [])), rows]))
-    found["score"] = score(values.get("valid") or {})
-    return found
+        known["data"] = ", ".join(filter(None, [*map(str, data.get("files", [])), rows]))
+    known["score"] = score(values.get("valid") or {})
+    return known
 
 
 def score(valid: Mapping[str, Any]) -> str:
@@ -145,18 +145,18 @@ def _rows() -> list[dict[str, Any]]:
     cache = samples.cache_folder()
     rows, left = [], {path.resolve() for path in samples.cached()}
     for sample in samples.every().values():
-        place = sample.place(cache)
-        left.discard(place.resolve())
-        rows.append({"model": sample.name, "task": sample.task, "arch": sample.arch, **_kept(place)})
-    rows += [{"model": path.name, **_described(path), **_kept(path)} for path in sorted(left)]
+        folder = sample.place(cache)
+        left.discard(folder.resolve())
+        rows.append({"model": sample.name, "task": sample.task, "arch": sample.arch, **_size_and_path(folder)})
+    rows += [{"model": path.name, **_described(path), **_size_and_path(path)} for path in sorted(left)]
     return rows
 
 
-def _kept(place: Path) -> dict[str, Any]:
+def _size_and_path(folder: Path) -> dict[str, Any]:
     """Its size and its path; None where it is not there."""
-    if not place.is_dir():
+    if not folder.is_dir():
         return {"bytes": None, "path": None}
-    return {"bytes": sum(file.stat().st_size for file in place.rglob("*") if file.is_file()), "path": str(place)}
+    return {"bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()), "path": str(folder)}
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -162,8 +162,8 @@ def rows(
                 for line, text, cells, each in zip(lines, block.records(), kept, answers):
                     yield from _json_row({"line": line, "text": text}, name, each, keep, cells)
             elif out.mode != TSV:
-                given = list(answers) if format != TEXT else ["".join(between_spaces(each, show)) for each in answers]
-                yield out.formatted([*kept_columns(keep, kept, beside=[name]), Column(name, given, format)])
+                values = list(answers) if format != TEXT else ["".join(between_spaces(each, show)) for each in answers]
+                yield out.formatted([*kept_columns(keep, kept, beside=[name]), Column(name, values, format)])
             else:
                 for cells, each in zip(kept, answers, strict=True):
                     yield "".join(tsv_field(cell) + "\t" for cell in cells)

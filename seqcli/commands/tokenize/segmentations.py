@@ -48,8 +48,8 @@ def n_best(arguments: Arguments, *, k: int) -> None:
                 with _record(line):
                     best = segmenter.n_best(text, k=k)
                 if out.mode == JSON:
-                    found = [{name: list(values(ids)), "log_prob": log_prob} for ids, log_prob in best]
-                    out.write(json_line({"line": line, "text": text, "n_best": found}))
+                    segmentations = [{name: list(values(ids)), "log_prob": log_prob} for ids, log_prob in best]
+                    out.write(json_line({"line": line, "text": text, "n_best": segmentations}))
                     continue
                 for rank, (ids, log_prob) in enumerate(best, 1):
                     row = "".join(between_spaces(values(ids), show))

@@ -157,12 +157,12 @@ def lm(
         exclusive(
             {"--counts-only": counts_only or None}, {"--merge": merge or None, "--objective": objective, "--init": init}
         )
-        made = train_parts(data, corpus, output, options, valid=held_out, reporter=reporter, **counted)
-        if isinstance(made, dict):
-            for line in summary_lines(made, ()):
+        result = train_parts(data, corpus, output, options, valid=held_out, reporter=reporter, **counted)
+        if isinstance(result, dict):
+            for line in summary_lines(result, ()):
                 reporter.note(line)
             return
-        trainings = iter([made])
+        trainings = iter([result])
     else:
         assert corpus is not None
         trainings = train_language_models(

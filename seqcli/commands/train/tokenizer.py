@@ -71,7 +71,7 @@ def tokenizer(
     if seed:
         reporter.note("--seed has no effect: training a tokenizer involves no randomness")
     choice_ = TokenizerChoice(kind, vocab_size=vocab_size, min_count=min_count, limit=limit_vocab, algorithm=algorithm)
-    made = train_tokenizer(Corpus(tuple(data), **vars(reading)), choice_, output, force=force, reporter=reporter)
+    trained = train_tokenizer(Corpus(tuple(data), **vars(reading)), choice_, output, force=force, reporter=reporter)
     reporter.clear()
-    reporter.note(f"{kind} tokenizer of {made.vocab_size:,} pieces in {output}")
+    reporter.note(f"{kind} tokenizer of {trained.vocab_size:,} pieces in {output}")
     reporter.note(f'next: seqcli tokenize -m {shlex.quote(output)} "a sentence"')

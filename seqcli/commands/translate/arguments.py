@@ -48,7 +48,7 @@ class Arguments(session.Arguments):
         from seqcli import samples
         from seqcli.tasks.translation.load import open_translator
 
-        place = Placement(self.machine, reporter=self.reporter, reason="this translator is no network")
+        place = Placement(self.machine, reporter=self.reporter, reason="this translator is not a neural model")
 
         def prepared(opened: OpenTranslator) -> OpenTranslator:
             forced_by(place(opened), self.settings.prefix)
@@ -67,8 +67,8 @@ class Arguments(session.Arguments):
 
         def translated(block: Block) -> Translated:
             (opened,) = translators.of(block)
-            found = list(translate(opened, block.records(), self.settings, first=block.first))
-            return Translated(block, found, attentions(opened, found) if attending else [])
+            lines = list(translate(opened, block.records(), self.settings, first=block.first))
+            return Translated(block, lines, attentions(opened, lines) if attending else [])
 
         blocks = translators.route(records)
         return self._noting(session.map_blocks(self, translated, blocks, translators, out=out), translators)
@@ -77,14 +77,14 @@ class Arguments(session.Arguments):
         """The signature of the translations."""
         return " + ".join(signature.of_translator(each, **self.settings.how) for each in translators.all)
 
-    def _noting(self, found: Iterator[Translated], translators: Models[OpenTranslator]) -> Iterator[Translated]:
+    def _noting(self, translations: Iterator[Translated], translators: Models[OpenTranslator]) -> Iterator[Translated]:
         """Prints notes at the end on sources that were too long, target languages that are unknown, translations that were cut, and
         records with fewer translations than requested."""
         reporter = self.reporter
         records = windowed = few = unended = 0
         source = translators.all[0].source if translators.all else None
         tags: Counter[str] = Counter()
-        for each in found:
+        for each in translations:
             reporter.clear()
             yield each
             records += len(each.block)

@@ -56,12 +56,12 @@ class References:
         if self._metrics:
             self._metrics.__exit__(*error)
 
-    def add(self, found: Translated) -> None:
+    def add(self, translated: Translated) -> None:
         for expected, references in zip(self._expected, self._references):
-            expected += references.of(found.block)
-        self._translations += [line.best.text for line in found.lines]
+            expected += references.of(translated.block)
+        self._translations += [line.best.text for line in translated.lines]
         if self._worst:
-            self._sources += [line.source for line in found.lines]
+            self._sources += [line.source for line in translated.lines]
 
     def finish(self, translators: Models[OpenTranslator]) -> None:
         for references in self._references:
@@ -76,8 +76,8 @@ class References:
                 title, score = metrics.load(metric).TITLE, figures[metric]
                 note(f"{title} {score['score']:.2f}{signed(score['signature'])}")
         for row in figures.get("worst", ()):
-            said = f"{row['source']} -> {row['translation']} (reference: {row['reference']})"
-            note(f"line {row['line']:,}, chrF {row['chrf']:.1f}: {said}")
+            text = f"{row['source']} -> {row['translation']} (reference: {row['reference']})"
+            note(f"line {row['line']:,}, chrF {row['chrf']:.1f}: {text}")
         if self._metrics:
             self._metrics.write(json_line(figures))
 
@@ -91,8 +91,8 @@ class References:
         }  # fmt: skip
         if not self._translations:
             return figures
-        found = metrics.scores(self._translations, self._expected, tokenize=self._tokenize, lowercase=self._lowercase)
-        figures |= {name: {"score": score.value, "signature": score.signature} for name, score in found.items()}
+        scores = metrics.scores(self._translations, self._expected, tokenize=self._tokenize, lowercase=self._lowercase)
+        figures |= {name: {"score": score.value, "signature": score.signature} for name, score in scores.items()}
         if self._worst:
             chrf = sentence_scores(self._translations, self._expected, lowercase=self._lowercase)
             wrong = [
@@ -130,13 +130,13 @@ class AttentionFile:
         if self._out:
             self._out.__exit__(*error)
 
-    def add(self, found: Translated) -> None:
+    def add(self, translated: Translated) -> None:
         if self._out:
             self._out.rows([], json=(
-                {"line": line.line, **as_json(each)} for line, each in zip(found.lines, found.attentions)
+                {"line": line.line, **as_json(each)} for line, each in zip(translated.lines, translated.attentions)
             ))  # fmt: skip
             return
-        for each in found.attentions:
+        for each in translated.attentions:
             if not len(each.target):
                 continue
             drawn = self._heatmap.grouped(each.weights, *each.pieces)

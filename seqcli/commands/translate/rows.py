@@ -39,7 +39,7 @@ class DisplayOptions:
 class Listener(Protocol):
     """Receives all translations, besides the output."""
 
-    def add(self, found: Translated) -> None: ...
+    def add(self, translated: Translated) -> None: ...
 
     def finish(self, translators: Models[OpenTranslator]) -> None: ...
 
@@ -55,45 +55,45 @@ def rows(arguments: Arguments, display: DisplayOptions, listeners: Sequence[List
             out.begin(
                 _several(nothing) if display.n_best else _columns(nothing, display, keep, sources=out.mode == TABLE)
             )
-        for found in arguments.translations(records, translators, attending=display.attending, out=out):
+        for translated in arguments.translations(records, translators, attending=display.attending, out=out):
             for listener in listeners:
-                listener.add(found)
+                listener.add(translated)
             if out.mode == JSON:
-                out.rows([], json=_objects(found, display, keep))
+                out.rows([], json=_objects(translated, display, keep))
             elif moses:
-                out.write("".join(_moses(found)))
+                out.write("".join(_moses(translated)))
             elif display.n_best:
-                out.rows(_several(found))
+                out.rows(_several(translated))
             else:
-                out.rows(_columns(found, display, keep, sources=out.mode == TABLE))
+                out.rows(_columns(translated, display, keep, sources=out.mode == TABLE))
             if display.attention and out.mode != JSON:
-                _pictures(arguments, out, found.attentions)
+                _pictures(arguments, out, translated.attentions)
         for listener in listeners:
             listener.finish(translators)
 
 
-def _columns(found: Translated, display: DisplayOptions, keep: Sequence[str], *, sources: bool) -> list[Column]:
+def _columns(translated: Translated, display: DisplayOptions, keep: Sequence[str], *, sources: bool) -> list[Column]:
     left_out = {"source": not sources, "log_prob": not display.scores}
-    columns = columns_of_rows([line.result for line in found.lines], Translation)
+    columns = columns_of_rows([line.result for line in translated.lines], Translation)
     columns = [column for column in columns if not left_out.get(column.name)]
     if display.alignment:
-        columns.append(Column("alignment", [pharaoh(each) for each in found.attentions]))
-    return columns + kept_columns(keep, found.block.kept, beside=[column.name for column in columns])
+        columns.append(Column("alignment", [pharaoh(each) for each in translated.attentions]))
+    return columns + kept_columns(keep, translated.block.kept, beside=[column.name for column in columns])
 
 
-def _several(found: Translated) -> list[Column]:
+def _several(translated: Translated) -> list[Column]:
     """Hypotheses, one per row."""
-    each = [(line.line, rank, h.result) for line in found.lines for rank, h in enumerate(line.hypotheses, 1)]
-    places = [
-        Column("line", [line for line, _, _ in each], WHOLE),
-        Column("rank", [rank for _, rank, _ in each], WHOLE),
+    rows = [(line.line, rank, h.result) for line in translated.lines for rank, h in enumerate(line.hypotheses, 1)]
+    position = [
+        Column("line", [line for line, _, _ in rows], WHOLE),
+        Column("rank", [rank for _, rank, _ in rows], WHOLE),
     ]
-    return places + columns_of_rows([hypothesis for _, _, hypothesis in each], Hypothesis)
+    return position + columns_of_rows([hypothesis for _, _, hypothesis in rows], Hypothesis)
 
 
-def _moses(found: Translated) -> Iterator[str]:
+def _moses(translated: Translated) -> Iterator[str]:
     """`line ||| translation ||| log_prob`, with lines counted from 0 as in Moses; bars in the text are escaped."""
-    for line in found.lines:
+    for line in translated.lines:
         for h in line.hypotheses:
             text = tsv_field(h.text).replace("|||", "&#124;&#124;&#124;")
             yield f"{line.line - 1} ||| {text} ||| {LOG % h.log_prob}\n"
@@ -111,15 +111,15 @@ def as_json(attention: AttentionMap) -> dict[str, Any]:
     return {"source": source, "target": target, "weights": weights}
 
 
-def _objects(found: Translated, display: DisplayOptions, keep: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for k, line in enumerate(found.lines):
+def _objects(translated: Translated, display: DisplayOptions, keep: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for k, line in enumerate(translated.lines):
         row = {
             "line": line.line,
             **line.result.to_dict(),
-            **({"alignment": pharaoh(found.attentions[k])} if display.alignment else {}),
-            **({"attention": as_json(found.attentions[k])} if display.attention else {}),
+            **({"alignment": pharaoh(translated.attentions[k])} if display.alignment else {}),
+            **({"attention": as_json(translated.attentions[k])} if display.attention else {}),
         }
-        yield with_kept(row, keep, found.block.kept_of(k))
+        yield with_kept(row, keep, translated.block.kept_of(k))
 
 
 def _pictures(arguments: Arguments, out: Output, maps: Sequence[AttentionMap]) -> None:
