@@ -74,9 +74,9 @@ MACHINE = {"device": "cpu", "precision": "fp32", "threads": 1, "resumable": Fals
 def folder() -> Path:
     """Where the sample corpora are: inside the installed package, or beside it in a checkout."""
     here = Path(__file__).parent
-    for place in (here / "sample_data", here.parent / "sample_data"):
-        if (place / "english.txt").is_file():
-            return place
+    for path in (here / "sample_data", here.parent / "sample_data"):
+        if (path / "english.txt").is_file():
+            return path
     raise InputError("the sample corpora are missing", where=str(here), cure="install seqcli again")
 
 
@@ -128,58 +128,58 @@ class Sample:
     train: Callable[[Path, Reporter], None]
     what: str
 
-    def place(self, cache: Path) -> Path:
-        """Its folder, which need not be there."""
+    def folder(self, cache: Path) -> Path:
+        """Its folder, which may not exist yet."""
         recipe = f"{__version__} {self.recipe}".encode()
         return cache / f"{self.prefix}-{hashlib.sha256(recipe + self.source.read_bytes()).hexdigest()[:12]}"
 
-    def build(self, *, asked: bool = False, reporter: Reporter) -> Path:
+    def build(self, *, announce: bool = False, reporter: Reporter) -> Path:
         """Its folder; who comes second waits. asked: no -m was given, and whoever asked is told that a toy answers, whether it is
         new or not, and what a real model would be."""
         from seqcli.runs.model_folder import MANIFEST
 
         cache = cache_folder()
-        place = self.place(cache)
+        folder = self.folder(cache)
         real = f"; for a real model, try -m hf:{REAL[self.task, self.language]}"
-        with open(cache / f".{place.name}.lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a second first use waits here
-            if (place / MANIFEST).is_file():
-                if asked:
+        with open(cache / f".{folder.name}.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # concurrent first uses wait here
+            if (folder / MANIFEST).is_file():
+                if announce:
                     reporter.note(f"no model given; using {self.what} (a toy){real}")
-                return place
-            for old in cache.glob(f".{place.name}-*"):  # of a first use that was ended
+                return folder
+            for old in cache.glob(f".{folder.name}-*"):  # left by a first use that was killed
                 shutil.rmtree(old, ignore_errors=True)
             building = f"building {self.what} (a toy, first use only) in {cache}"
-            reporter.note(f"no model given; {building}{real}" if asked else building)
+            reporter.note(f"no model given; {building}{real}" if announce else building)
             try:
-                with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=cache) as new:
+                with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=cache) as new:
                     self.train(Path(new) / self.prefix, reporter)
-                    os.rename(Path(new) / self.prefix, place)
+                    os.rename(Path(new) / self.prefix, folder)
             except signals.Stopped:
                 reporter.note(
                     "interrupted; run the same command again to rebuild this sample model (complete ones are kept)"
                 )
                 raise
-        return place
+        return folder
 
 
 def every() -> dict[str, Sample]:
     """The sample models by name."""
-    found = []
+    models = []
     for language, other in ((ENGLISH, KOREAN), (KOREAN, ENGLISH)):
-        found += [
+        models += [
             _of_language(language),
             _of_sentiment(language),
             _of_translation(language, other),
             _of_words(language),
         ]
-        found += [_of_language(language, arch) for arch in SETTINGS]
-    return {sample.name: sample for sample in found}
+        models += [_of_language(language, arch) for arch in SETTINGS]
+    return {sample.name: sample for sample in models}
 
 
 def cached() -> list[Path]:
     """The folders of the models that are kept, of other versions too."""
-    return sorted(place.parent for place in cache_folder().glob("*/manifest.json"))
+    return sorted(manifest.parent for manifest in cache_folder().glob("*/manifest.json"))
 
 
 def folder_of(source: str, *, reporter: Reporter) -> str:
@@ -205,7 +205,7 @@ def language_model_of(name: str, *, reporter: Reporter) -> OpenModel:
     from seqcli.tasks.language.load import open_model
 
     sample = _of_language(name)
-    return open_model(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
+    return open_model(str(sample.build(announce=True, reporter=reporter)), name=sample.name)
 
 
 def classifier(text: str, *, reporter: Reporter) -> OpenClassifier:
@@ -218,7 +218,7 @@ def classifier_of(name: str, *, reporter: Reporter) -> OpenClassifier:
     from seqcli.tasks.classification.load import open_classifier
 
     sample = _of_sentiment(name)
-    return open_classifier(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
+    return open_classifier(str(sample.build(announce=True, reporter=reporter)), name=sample.name)
 
 
 def embeddings(text: str, *, reporter: Reporter) -> OpenEmbeddings:
@@ -226,7 +226,7 @@ def embeddings(text: str, *, reporter: Reporter) -> OpenEmbeddings:
     from seqcli.tasks.embeddings.load import open_embeddings
 
     sample = _of_words(language_of(text))
-    return open_embeddings(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
+    return open_embeddings(str(sample.build(announce=True, reporter=reporter)), name=sample.name)
 
 
 def translator(text: str, *, reporter: Reporter) -> OpenTranslator:
@@ -239,7 +239,7 @@ def translator_of(name: str, *, reporter: Reporter) -> OpenTranslator:
     from seqcli.tasks.translation.load import open_translator
 
     sample = _of_translation(name, ENGLISH if name == KOREAN else KOREAN)
-    return open_translator(str(sample.build(asked=True, reporter=reporter)), name=sample.name)
+    return open_translator(str(sample.build(announce=True, reporter=reporter)), name=sample.name)
 
 
 def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
@@ -249,8 +249,8 @@ def every_model(name: str, *, reporter: Reporter) -> Iterator[Trained]:
     from seqcli.tasks.train_each import Trained
 
     for arch in SETTINGS:
-        place = _of_language(name, arch).build(reporter=reporter)
-        yield Trained(place, open_model(str(place), name=arch), ModelFolder.open(place).config)
+        folder = _of_language(name, arch).build(reporter=reporter)
+        yield Trained(folder, open_model(str(folder), name=arch), ModelFolder.open(folder).config)
 
 
 def _of_language(language: str, arch: str | None = None) -> Sample:
@@ -259,9 +259,9 @@ def _of_language(language: str, arch: str | None = None) -> Sample:
     source = folder() / f"{language}.txt"
     settings = SETTINGS[arch] | ({} if arch == COUNTED else BUDGET)
 
-    def train(place: Path, reporter: Reporter) -> None:
+    def train(folder: Path, reporter: Reporter) -> None:
         tokenizer = TOKENIZER if arch == COUNTED else str(_of_language(language, COUNTED).build(reporter=reporter))
-        _train(place, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
+        _train(folder, source, _request(arch, settings), tokenizer, whole=whole, reporter=reporter)
 
     return Sample(
         f"{PREFIX}{language}" if whole else f"{PREFIX}{language}-{arch}", "language", language, arch, f"language-{language}-{arch}",
@@ -273,7 +273,7 @@ def _of_sentiment(language: str) -> Sample:
     """A classifier of sentiment."""
     source = folder() / f"{language}.sentiment.tsv"
 
-    def train(place: Path, reporter: Reporter) -> None:
+    def train(folder: Path, reporter: Reporter) -> None:
         from seqcli.runs.model_writer import writing_model
         from seqcli.tasks.classification.data import LabelledFiles, split
         from seqcli.tasks.classification.train import TrainingTexts, train_classifier
@@ -282,8 +282,8 @@ def _of_sentiment(language: str) -> Sample:
 
         (request,) = requests("classification", [CLASSIFIER], PRESET, [("samples", CLASSIFYING)], threads=1)
         texts, held_out = split(LabelledFiles((str(source),)).read(), seed=0)
-        given = TrainingTexts(texts, held_out, (source.name,), threads=1)
-        with writing_model(place) as writer:
+        data = TrainingTexts(texts, held_out, (source.name,), threads=1)
+        with writing_model(folder) as writer:
             train_classifier(writer, given, TokenizerChoice(), request, reporter=reporter)
 
     return Sample(
@@ -296,7 +296,7 @@ def _of_translation(language: str, other: str) -> Sample:
     """A translator from one language to the other."""
     source = folder() / PAIRS
 
-    def train(place: Path, reporter: Reporter) -> None:
+    def train(folder: Path, reporter: Reporter) -> None:
         from seqcli.runs.model_writer import writing_model
         from seqcli.tasks.tokenizer_choice import TokenizerChoice
         from seqcli.tasks.translation.data import PairFiles, split
@@ -305,8 +305,8 @@ def _of_translation(language: str, other: str) -> Sample:
 
         (request,) = requests("translation", [TRANSLATOR], PRESET, [("samples", TRANSLATING)], **MACHINE)
         pairs, held_out = split(PairFiles((str(source),), source_column=language, target_column=other).read(), seed=0)
-        given = TrainingPairs(pairs, held_out, (source.name,), threads=1)
-        with writing_model(place) as writer:
+        data = TrainingPairs(pairs, held_out, (source.name,), threads=1)
+        with writing_model(folder) as writer:
             train_translator(
                 writer, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter
             )
@@ -322,7 +322,7 @@ def _of_words(language: str) -> Sample:
     """Embeddings of words."""
     source = folder() / f"{language}.txt"
 
-    def train(place: Path, reporter: Reporter) -> None:
+    def train(folder: Path, reporter: Reporter) -> None:
         from seqcli.runs.model_writer import writing_model
         from seqcli.tasks.embeddings.train import train_embeddings
         from seqcli.tasks.language.data import Corpus
@@ -330,7 +330,7 @@ def _of_words(language: str) -> Sample:
         from seqcli.training.config import requests
 
         (request,) = requests("embeddings", [EMBEDDER], PRESET, [("samples", EMBEDDING)], threads=1)
-        with writing_model(place) as writer:
+        with writing_model(folder) as writer:
             choice = TokenizerChoice("words", min_count=2)
             train_embeddings(writer, Corpus((str(source),)), choice, request, reporter=reporter)
 
@@ -346,7 +346,7 @@ def _request(arch: str, settings: dict) -> Request:
     return requests("language", [arch], PRESET, [("samples", settings)], **MACHINE)[0]
 
 
-def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
+def _train(folder: Path, source: Path, request: Request, tokenizer: str, *, whole: bool, reporter: Reporter) -> None:
     from seqcli.ngram.arena import default_memory
     from seqcli.runs.model_writer import writing_model
     from seqcli.tasks.language.data import Corpus
@@ -356,7 +356,7 @@ def _train(place: Path, source: Path, request: Request, tokenizer: str, *, whole
     from seqcli.training.config import settings_of
 
     corpus, choice = Corpus((str(source),)), TokenizerChoice(tokenizer, vocab_size=VOCAB_SIZE)
-    with writing_model(place) as writer:
+    with writing_model(folder) as writer:
         if request.arch == COUNTED:
             train_counted(
                 writer, corpus, choice, settings_of(request)[1], memory=default_memory(),

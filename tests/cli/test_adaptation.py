@@ -31,7 +31,7 @@ def corpus_of(here, *arguments) -> dict:
 
 
 @pytest.mark.parametrize("options", [["--cache"], ["--dynamic", "--learning-rate", 2], ["--cache", "--dynamic"]])
-def test_scores_adapt_and_say_so(here, network, options):
+def test_adapted_scores_have_a_signature(here, network, options):
     before = digest(network)
     plain, adapted = (corpus_of(here, *TEXT, "-m", network, *some) for some in ([], options))
     assert adapted["log_prob"] != plain["log_prob"]
@@ -42,7 +42,7 @@ def test_scores_adapt_and_say_so(here, network, options):
     assert digest(network) == before
 
 
-def test_every_file_starts_afresh(here, network, model, tmp_path):
+def test_adaptation_is_reset_for_every_file(here, network, model, tmp_path):
     (tmp_path / "a").write_text("".join(line + "\n" for line in TEXT))
     rows = here("score", "-m", network, "--cache", "-i", "a").out.splitlines()
     twice = here("score", "-m", network, "--cache", "-i", "a", "-i", "a").out.splitlines()
@@ -107,7 +107,7 @@ def test_python_gives_the_same_numbers(here, network, model):
         (["--cache", "--ray", "local"], "--cache cannot be combined with --ray"),
     ],
 )
-def test_what_does_not_go_together(here, model, options, message):
+def test_incompatible_options(here, model, options, message):
     done = here("score", "the cat", "-m", model, *options)
     assert done.code == 2 and message in done.err.replace("'", "") and done.err.count("\n") == 1
 

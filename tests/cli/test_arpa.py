@@ -43,7 +43,7 @@ def written(tmp_path):
     return write
 
 
-def test_an_ngram_is_found_though_its_suffixes_are_pruned(here, written):
+def test_an_ngram_is_found_even_if_its_suffixes_are_pruned(here, written):
     model = written("pruned.arpa", PRUNED)
     done = here("score", "-m", model, "--base", "10", "a b c d", "a b c a")
     assert [row[0] for row in done.rows] == ["-3.150000", "-4.500000"]
@@ -91,7 +91,7 @@ def test_the_encoding_of_a_model_is_an_option(here, written, encoding, a, b):
     assert here("score", "-m", "folder", "--encoding", encoding, "a").code == 2  # it would change nothing
 
 
-def test_a_decomposed_vocabulary_is_learnt_from_and_kept(here, written):
+def test_a_vocabulary_in_nfd_is_used_and_kept(here, written):
     import unicodedata
 
     nfd = unicodedata.normalize("NFD", "학교")

@@ -123,7 +123,7 @@ def test_both_forms_of_korean_are_one_text(here, bag):
     "arch, line", [("bag", "a fine film " * 90_000), ("bag", "^" * 10**6), ("ngram", "a fine film " * 20_000), ("cnn", "a fine film " * 1700)],
     ids=["bag, a megabyte", "bag, a million carets", "ngram", "cnn, 5,000 words"],
 )  # fmt: skip
-def test_long_lines_are_answered(here, places, arch, line):
+def test_long_lines_are_classified(here, places, arch, line):
     done = here("classify", "-m", places(arch), "-q", stdin=f"{line}\na dull day\n".encode())
     assert done.code == 0 and [row[2] for row in done.rows] == [line, "a dull day"] and done.rows[1][0] == "bad"
     assert "^" in line or done.rows[0][0] == "good"
@@ -158,7 +158,7 @@ def test_the_temperature_changes_probabilities_alone(here, bag):
     assert [row[0::2] for row in plain] == [row[0::2] for row in hot] and all(float(row[1]) < 0.51 for row in hot)
 
 
-def test_calibrated_it_says_what_it_found(here, bag, tmp_path):
+def test_calibration_notes_the_fitted_temperature(here, bag, tmp_path):
     from seqcli.metrics import calibration
 
     (tmp_path / "j.tsv").write_text(table(JUDGED))
@@ -172,7 +172,7 @@ def test_calibrated_it_says_what_it_found(here, bag, tmp_path):
     assert done.rows == here("classify", *ASKED, "-m", bag, "--temperature", found).rows
 
 
-def test_a_table_to_fit_to_has_columns_of_its_own(here, places, tmp_path):
+def test_a_table_for_calibration_has_its_own_columns(here, places, tmp_path):
     both = ["-m", places("bag"), "-m", places("ngram")]
     (tmp_path / "usual.tsv").write_text(table(JUDGED))
     (tmp_path / "own.tsv").write_text(table(JUDGED, names=("x", "y")), encoding="utf-16")
@@ -195,7 +195,7 @@ def test_a_table_to_fit_to_has_columns_of_its_own(here, places, tmp_path):
 
 
 @pytest.mark.parametrize("arch", ["bag", "ngram"])
-def test_a_word_is_worth_what_goes_with_it(here, places, arch):
+def test_the_influence_of_a_word_is_the_change_without_it(here, places, arch):
     text = "a fine awful film"
     words, place = text.split(), places(arch)
     done = here("classify", text, "", "-m", place, "--explain", "--header")

@@ -54,7 +54,7 @@ def test_figures_by_hand(here, bag, tmp_path):
     )
 
 
-def test_undecided_texts_are_wrong_and_called_nothing(here, bag, tmp_path):
+def test_undecided_texts_count_as_wrong(here, bag, tmp_path):
     (tmp_path / "j.tsv").write_text(table(JUDGED))
     cut = float(np.median(shares(bag, [text for text, _ in JUDGED]).max(axis=1)))
     (value,) = in_json(here("classify", "--evaluate", "-i", "j.tsv", "-m", bag, "--json", "--threshold", cut))
@@ -66,7 +66,7 @@ def test_undecided_texts_are_wrong_and_called_nothing(here, bag, tmp_path):
     assert value["calibration_error"] == plain["calibration_error"] and value["loss"] == plain["loss"]
 
 
-def test_the_signature_says_how_the_answers_were_made(here, places, texts):
+def test_the_signature_names_model_and_temperature(here, places, texts):
     command = ["classify", "--evaluate", "-i", texts, "-m", places("cnn"), "--json"]
     exact, rough, hot = (
         in_json(here(*command, *more))[0]["signature"] for more in ([], ["--precision", "int8"], ["--temperature", 2])
@@ -100,7 +100,7 @@ def test_labels_come_in_many_forms(here, bag, tmp_path, form):
     assert in_json(here("classify", "--evaluate", *arguments, "-m", bag, "--json", stdin=stdin)) == [want]
 
 
-def test_the_surest_mistakes(here, bag, tmp_path):
+def test_the_most_confident_mistakes(here, bag, tmp_path):
     (tmp_path / "j.tsv").write_text(table(JUDGED))
     (value,) = in_json(here("classify", "--evaluate", "-i", "j.tsv", "-m", bag, "--json", "--errors", 2))
     p = shares(bag, [text for text, _ in JUDGED])
@@ -152,7 +152,7 @@ def test_the_prefix_stands_before_every_label(here, bag, tmp_path, monkeypatch):
         )
 
 
-def test_one_label_can_be_judged(here, bag, tmp_path):
+def test_texts_of_a_single_label(here, bag, tmp_path):
     (tmp_path / "j.tsv").write_text(table([("a fine film", "good"), ("a great day", "good")]))
     (value,) = in_json(here("classify", "--evaluate", "-i", "j.tsv", "-m", bag, "--json"))
     assert value["accuracy"] == 1 and value["macro_f1"] == 1 and value["labels"][0]["support"] == 0
@@ -161,7 +161,7 @@ def test_one_label_can_be_judged(here, bag, tmp_path):
 # --- several as one ---------------------------------------------------------------------------------------------------
 
 
-def test_a_mixture_is_the_mean_of_its_shares(here, places, texts):
+def test_a_mixture_is_the_weighted_mean_of_probabilities(here, places, texts):
     both = ["-m", places("bag"), "-m", places("ngram")]
     done = here("classify", *ASKED, *both, "--mix", "0.3,0.7", "--json")
     want = 0.3 * shares(places("bag"), ASKED) + 0.7 * shares(places("ngram"), ASKED)
@@ -174,7 +174,7 @@ def test_a_mixture_is_the_mean_of_its_shares(here, places, texts):
     assert fitted.code == 0 and len(fitted.rows) == len(ASKED) and "mix: " in fitted.err
 
 
-def test_what_cannot_be_mixed(here, bag, places, texts, tmp_path):
+def test_classifiers_that_cannot_be_mixed(here, bag, places, texts, tmp_path):
     for arguments in (
         ["-m", bag, "--mix", "1"],
         ["-m", bag, "-m", bag, "--mix", "0.2,0.3,0.5"],
@@ -219,7 +219,7 @@ def test_a_renaming_of_labels_that_nothing_has_gets_a_note(here, bag):
         assert refused.code == 2 and refused.out == "" and "--label-map" in refused.err
 
 
-def test_a_renaming_is_learnt_from_the_texts(here, tmp_path):
+def test_training_uses_the_renamed_labels(here, tmp_path):
     """Trained with --label-map, a classifier is the one that is trained on texts labelled so, whatever its held-out texts are called."""
     numbers = {"bad": "0", "good": "1"}
     (tmp_path / "named.tsv").write_text(table(PAIRS))
@@ -239,7 +239,7 @@ def test_a_renaming_is_learnt_from_the_texts(here, tmp_path):
 STRANGE = [("a strange film", "odd"), ("a good day", "so so"), ("another", "odd")]
 
 
-def test_texts_with_unknown_labels_are_left_out_of_what_is_fitted(here, places, tmp_path):
+def test_texts_with_unknown_labels_are_left_out_of_calibration_and_mixing(here, places, tmp_path):
     """Temperatures and weights are those of the file without these texts, and a note counts them."""
     (tmp_path / "known.tsv").write_text(table(JUDGED))
     (tmp_path / "more.tsv").write_text(table([STRANGE[0], *JUDGED, *STRANGE[1:]]))

@@ -38,7 +38,7 @@ def test_the_modes_of_classify_agree(here, model):
     } | {"?"}
 
 
-def test_evaluate_reads_fasttexts_own_lines(here, model, tmp_path):
+def test_evaluate_reads_the_lines_of_fasttext(here, model, tmp_path):
     (tmp_path / "judged.txt").write_text("__label__positive good film\n__label__negative bad\n__label__neutral good\n")
     (found,) = in_json(
         here("classify", "-m", model, "--evaluate", "--json", "-i", tmp_path / "judged.txt", "--errors", 3)
@@ -60,7 +60,7 @@ def test_a_temperature_makes_probabilities_of_exactly_one_label(here, tmp_path):
         assert (sum(each["probability"] for each in row["labels"]) == pytest.approx(1)) == (total == 1)
 
 
-def test_info_says_what_it_is(here, model):
+def test_info_describes_a_fasttext_model(here, model):
     (found,) = in_json(here("info", model, "--json"))
     assert found["task"] == "classification" and found["arch"] == "fasttext"
     assert found["labels"] == [label.removeprefix("__label__") for label in LABELS]
@@ -87,7 +87,7 @@ DOORS = {
 
 
 @pytest.mark.parametrize("arguments", VERBS.values(), ids=VERBS)
-def test_4_other_verbs_name_the_one_that_opens_it(here, model, arguments):
+def test_4_other_commands_name_classify(here, model, arguments):
     done = here(*(model if each == "MODEL" else each for each in arguments))
     assert done.code == 4 and "a fastText classifier; use it with seqcli classify" in one_line(
         done, command=arguments[0]
@@ -101,7 +101,7 @@ def test_4_word_vectors_have_no_labels(here, tmp_path):
     assert isinstance(seqcli.load(path), seqcli.api.models.Embeddings)
 
 
-def test_4_a_network_does_not_begin_with_it(here, model, tmp_path):
+def test_4_a_network_cannot_be_initialized_from_it(here, model, tmp_path):
     (tmp_path / "texts.tsv").write_text("text\tlabel\n" + "a b\tx\nc d\ty\n" * 9)
     done = here("train", "classifier", "texts.tsv", "-o", "out", "--arch", "lstm", "--init", model)
     assert done.code == 4 and "--init" in one_line(done, command="train classifier")

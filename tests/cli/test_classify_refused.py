@@ -32,7 +32,7 @@ USAGE = {
 
 
 @pytest.mark.parametrize("arguments, cure", USAGE.values(), ids=USAGE)
-def test_2_what_cannot_be_meant(here, bag, texts, tmp_path, arguments, cure):
+def test_2_invalid_command_lines(here, bag, texts, tmp_path, arguments, cure):
     (tmp_path / "plain.txt").write_text("a\n")
     done = here("classify", *({"TEXTS": texts, "BAG": bag}.get(each, each) for each in arguments), "-m", bag)
     assert done.code == 2 and cure in one_line(done)
@@ -50,7 +50,7 @@ UNHEARD = {
 
 
 @pytest.mark.parametrize("arguments", UNHEARD.values(), ids=UNHEARD)
-def test_2_what_says_nothing_to_a_training(here, texts, tmp_path, arguments):
+def test_2_options_without_effect_on_a_training(here, texts, tmp_path, arguments):
     done = here("train", "classifier", texts, "-o", "new", *arguments)
     assert (
         done.code == 2 and arguments[-2] in one_line(done, command="train classifier") and not list(tmp_path.iterdir())
@@ -69,7 +69,7 @@ INPUT = {
 
 
 @pytest.mark.parametrize("name, data, says", INPUT.values(), ids=INPUT)
-def test_3_labels_that_are_none(here, bag, tmp_path, name, data, says):
+def test_3_invalid_labels(here, bag, tmp_path, name, data, says):
     (tmp_path / name).write_text(data)
     done = here("classify", "--evaluate", "-i", name, "-m", bag)
     assert done.code == 3 and says in one_line(done) and name in done.err
@@ -77,7 +77,7 @@ def test_3_labels_that_are_none(here, bag, tmp_path, name, data, says):
     assert done.code == 3 and says in one_line(done, command="train classifier") and not (tmp_path / "new").exists()
 
 
-def test_3_labels_of_another_model_and_texts_that_are_none(here, bag, tmp_path):
+def test_3_labels_of_another_model_and_no_texts(here, bag, tmp_path):
     (tmp_path / "a.tsv").write_text(table([("a", "goood"), ("b", "goood")]))
     for fit in (["--calibrate"], ["-m", bag, "--mix"]):
         done = here("classify", *fit, "a.tsv", "-m", bag, "x")
@@ -107,7 +107,7 @@ def test_4_models_of_another_task(here, bag, model, texts, tmp_path):
     assert here("classify", "a", "-m", tmp_path / "empty").code == 4
 
 
-def test_4_settings_that_lie(here, places, tmp_path):
+def test_4_settings_that_contradict_the_weights(here, places, tmp_path):
     import shutil
 
     for arch in SETTINGS:
@@ -145,7 +145,7 @@ def _sized(manifest, name: str, data: bytes):
 
 
 @pytest.mark.parametrize("arch", ["bag", "ngram"])
-def test_what_is_counted_needs_no_torch(environment, places, texts, tmp_path, arch):
+def test_counted_classifiers_need_no_torch(environment, places, texts, tmp_path, arch):
     import subprocess
     import sys
 

@@ -60,14 +60,14 @@ def test_each_model_is_divided_by_its_own_bytes(here, tmp_path, level):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("level", ["sentence", "corpus"])
-def test_no_verdict_where_none_can_be_known(here, arpa, models, texts, why, level):
+def test_no_verdict_without_enough_evidence(here, arpa, models, texts, why, level):
     first, second = models
     done = here("score", "-m", f"{first}.arpa", "-m", f"{second}.arpa", "--level", level, *texts)
     (note,) = notes(done)
     assert note.endswith(f": no verdict, since {why}") and "nan" not in done.err and "interval +" not in done.err
 
 
-def test_a_verdict_where_there_can_be_one(here, arpa):
+def test_a_verdict_with_enough_evidence(here, arpa):
     done = here("score", "-m", "base.arpa", "-m", "wide.arpa", "a b", "b a b")
     assert notes(done)[0].endswith(
         "base - wide: +0.0000 bits per byte, 95 % interval +0.0000 to +0.0000 (paired bootstrap, 1,000 samples): no clear difference"
@@ -75,19 +75,19 @@ def test_a_verdict_where_there_can_be_one(here, arpa):
     assert not notes(here("score", "-m", "base.arpa", "-m", "wide.arpa", stdin=b""))
 
 
-def test_impossible_orderings_tie_and_have_no_mass(here, arpa):
+def test_orderings_of_probability_zero_tie_and_have_no_share(here, arpa):
     done = here("score", "-m", "inf.arpa", "--scramble", "c a b", "--json")
     (row,) = map(json.loads, done.out.splitlines())
     assert (row["rank"], row["ties"], row["mass"], row["log_prob"]) == (1, 5, None, None)
     assert here("score", "-m", "inf.arpa", "--scramble", "c a b").rows == [["1", "1", "6", "", "5", "-inf", "c a b"]]
 
 
-def test_impossible_fillings_have_no_share(here, arpa):
+def test_choices_of_probability_zero_have_no_share(here, arpa):
     rows = here("score", "-m", "inf.arpa", "--choices", "[c|b] a", "[c|cc] a").rows
     assert [row[1:4:2] for row in rows] == [["1", "1.000000"], ["2", "0.000000"], ["1", ""], ["1", ""]]
 
 
-def test_perplexity_over_known_tokens_of_an_impossible_corpus(here, arpa):
+def test_perplexity_over_known_tokens_of_a_corpus_of_probability_zero(here, arpa):
     (row,) = here("score", "-m", "inf.arpa", "--level", "corpus", "c a b", "a b").rows
     by_hand = 10 ** ((0.6 + 0.3 + 0.4 + 0.2 + 0.3 + 0.4) / 6)  # the unigram a after <unk>, and all of "a b"
     assert row[4:6] == ["-inf", "inf"] and float(row[6]) == pytest.approx(by_hand, abs=1e-4)
@@ -117,7 +117,7 @@ def test_no_mode_of_score_warns(here, arpa, options, texts):
     assert done.code == 0 and "nan" not in done.out + done.err.replace("unknown", "")
 
 
-def test_no_other_question_about_impossible_texts_warns(here, arpa, tmp_path):
+def test_no_other_command_warns_about_texts_of_probability_zero(here, arpa, tmp_path):
     (tmp_path / "pairs.tsv").write_text("a b\tc a\nc\tc c\nc a\ta\n")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

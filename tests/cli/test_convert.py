@@ -23,7 +23,7 @@ def test_scores_are_the_same_there_and_back(here, models, name):
     assert here("convert", "back", "again.arpa").code == 0
 
 
-def test_an_arpa_of_pieces_wants_pieces(here, models, tmp_path):
+def test_an_arpa_file_of_subwords_needs_tokenized_text(here, models, tmp_path):
     source = models("sentencepiece")
     own = here("score", *TEXTS, "-m", source)
     done = here("convert", source, "m.arpa")
@@ -40,7 +40,7 @@ def test_notes_on_an_arpa_file_reach_the_user(here, tmp_path):
     assert "m.arpa: no 1-gram <unk>" in here("convert", "m.arpa", "m").err
 
 
-def test_4_an_arpa_file_that_is_none_is_an_error_of_the_model(here, tmp_path):
+def test_4_an_invalid_arpa_file(here, tmp_path):
     (tmp_path / "damaged.arpa.gz").write_bytes(b"\x1f\x8b\x08damaged")
     for name in ("absent.arpa", "damaged.arpa.gz"):
         assert here("score", "a", "-m", name).code == here("convert", name, "m").code == 4
@@ -48,7 +48,7 @@ def test_4_an_arpa_file_that_is_none_is_an_error_of_the_model(here, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["damaged.arpa.gz"]
 
 
-def test_4_a_folder_with_the_name_of_an_arpa_file_is_no_model(here, model, tmp_path):
+def test_4_a_folder_named_like_an_arpa_file(here, model, tmp_path):
     (tmp_path / "m.arpa").mkdir()
     done = here("convert", "m.arpa", "m")
     assert done.code == 4 and "m.arpa" in done.err and not (tmp_path / "m").exists()
@@ -56,7 +56,7 @@ def test_4_a_folder_with_the_name_of_an_arpa_file_is_no_model(here, model, tmp_p
     assert neither.code == 2 and "neither source nor target is an ARPA file" in neither.err  # but a model
 
 
-def test_a_context_with_nothing_to_back_off_with_keeps_it(here, tmp_path):
+def test_a_context_without_a_back_off_weight_stays_without_one(here, tmp_path):
     """Six words once, three twice, four thrice: the discount of what was seen twice is 0 (equation 26)."""
     words = [f"w{number}" for number in range(13)]
     lines = [word for word, times in zip(words, [1] * 6 + [2] * 3 + [3] * 4) for _ in range(times)]

@@ -73,7 +73,7 @@ def test_a_line_feed_is_the_same_in_every_mode_of_tokenize(here, models, table):
 
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--ids"], ["--json", "--ids"], ["--offsets"]])
-def test_a_long_record_is_written_bit_by_bit(here, models, monkeypatch, more):
+def test_a_long_record_is_written_in_parts(here, models, monkeypatch, more):
     whole = here("tokenize", "the cat " * 9, "나는", "-m", models("sentencepiece"), *more)
     monkeypatch.setattr(rows, "_LONG", 1)
     monkeypatch.setattr(rows, "_AT_ONCE", 4)
@@ -103,7 +103,7 @@ def test_context_is_text_and_its_file_another_option(here, model, tmp_path):
     assert done.code == 2 and "--context cannot be combined with --context-file" in done.err
 
 
-def test_an_empty_context_is_none(here, models, tmp_path):
+def test_an_empty_context_means_no_context(here, models, tmp_path):
     """p(text | context) = p(context + text) / p(context), where p of nothing is 1."""
     (tmp_path / "text.txt").write_text("one\n\ntwo\n" * 5)
     characters = tmp_path / "characters"

@@ -60,7 +60,7 @@ def test_one_process_gives_the_same_vectors_to_the_last_bit(here, text, arch):
 
 
 @pytest.mark.parametrize("arch", ["skipgram", "cbow", "glove"])
-def test_words_of_like_contexts_are_near_each_other(here, text, arch):
+def test_words_with_similar_contexts_have_similar_vectors(here, text, arch):
     how = ["--set", "longest=0"] if arch != "glove" else []
     how += ["--set", "subsample=0", "--learning-rate", "0.2"] if arch != "glove" else ["--learning-rate", "0.1"]
     done = here(
@@ -143,7 +143,7 @@ def test_a_map_is_drawn(here, vectors, tmp_path, name):
         (["-o", "m.npy", "--json", "a"], 2, "m.npy"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(here, vectors, arguments, code, said):
+def test_invalid_command_lines(here, vectors, arguments, code, said):
     done = here("embed", "-m", vectors, *arguments)
     assert done.code == code and said in done.err and done.err.count("\n") == 1, done.err
 
@@ -168,7 +168,7 @@ def test_words_without_a_vector(here, text):
         (["--device", "cpu", "--arch", "glove", "--epochs", 1], 0, "--device has no effect"),
     ],
 )
-def test_a_training_that_cannot_be_is_refused(here, text, arguments, code, said):
+def test_invalid_trainings(here, text, arguments, code, said):
     done = here("train", "embeddings", text, "-o", "m", "--dim", 4, "--threads", 1, *arguments)
     assert done.code == code and said in done.err, done.err
 

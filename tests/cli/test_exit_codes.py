@@ -49,7 +49,7 @@ USAGE = {
 
 
 @pytest.mark.parametrize("arguments, command, cure", USAGE.values(), ids=USAGE)
-def test_2_what_cannot_be_meant(here, corpus, tmp_path, arguments, command, cure):
+def test_2_invalid_command_lines(here, corpus, tmp_path, arguments, command, cure):
     done = here(*(str(corpus) if argument == "CORPUS" else argument for argument in arguments))
     assert done.code == 2 and cure in one_line(done, command=command)
     assert os.listdir(tmp_path) == []
@@ -91,7 +91,7 @@ INPUT = {
 
 
 @pytest.mark.parametrize("arguments, stdin, where", INPUT.values(), ids=INPUT)
-def test_3_input_that_cannot_be_read(here, model, tmp_path, arguments, stdin, where):
+def test_3_unreadable_input(here, model, tmp_path, arguments, stdin, where):
     (tmp_path / "two.txt").write_text("a b\nc d\n")
     (tmp_path / "blank.txt").write_text("\n \n\n")
     (tmp_path / "bad.gz").write_bytes(gzip.compress(b"x" * 1000)[:-12])
@@ -145,7 +145,7 @@ def test_4_a_model_that_cannot_be_used(here, model, models, tmp_path):
         {"settings": {"order": float("inf"), "prune": []}, "unit": "line"},
     ],
 )  # fmt: skip
-def test_4_settings_that_are_none(here, opened, tmp_path, settings):
+def test_4_invalid_settings_in_a_model_folder(here, opened, tmp_path, settings):
     """Whole by every checksum, but not what training writes."""
     tensors = {name: tensor_file.tensor(array) for name, array in opened.model.table.tensors().items()}
     with writing_model(tmp_path / "bad") as writer:
@@ -156,7 +156,7 @@ def test_4_settings_that_are_none(here, opened, tmp_path, settings):
     assert done.code == 4 and "bad" in one_line(done, command=" score")
 
 
-def test_5_what_cannot_be_written(here, model, tmp_path):
+def test_5_outputs_that_cannot_be_written(here, model, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
     for target in ("folder", "absent/x", "file/x", "/dev/full", "/proc/x"):
@@ -166,7 +166,7 @@ def test_5_what_cannot_be_written(here, model, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
-def test_1_what_nobody_expected(here, model, monkeypatch):
+def test_1_an_unexpected_exception(here, model, monkeypatch):
     monkeypatch.setattr("seqcli.commands.score.sentences.sentences", lambda *_, **__: 1 / 0)
     done = here("score", "-m", model, "x")
     assert done.code == 1 and one_line(done, command=" score") == (

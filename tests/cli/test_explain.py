@@ -31,7 +31,7 @@ def objects(done) -> list[dict]:
 @pytest.mark.parametrize(
     "name, views", [("lstm", ["surprisal", "gates"]), ("transformer", ["surprisal", "attention"]), ("bag", ["words"])]
 )
-def test_without_a_view_what_suits_the_model(trained, here, name, views):
+def test_the_default_views_suit_the_model(trained, here, name, views):
     found = objects(here("explain", "-m", str(trained / name), TEXT, "--json", "-q"))
     assert [each["view"] for each in found] == views
     assert all((each["line"], each["text"], each["model"]) == (1, TEXT, name) for each in found)
@@ -95,7 +95,7 @@ def test_several_models_and_texts(trained, here):
     ]  # fmt: skip
 
 
-def test_the_sample_model_answers_without_m(here):
+def test_without_m_the_sample_model_is_used(here):
     found = objects(here("explain", "나는 매일 수학을 공부한다", "--json", "-q"))
     assert [each["view"] for each in found] == ["ngram"] and found[0]["model"] == "sample-korean"
 
@@ -147,7 +147,7 @@ def test_a_page(trained, model, translator, tmp_path, here, lang, word):
         ("lstm", ["--html", "nowhere/x.html"], "nowhere"),
     ],
 )
-def test_what_is_refused_in_one_line(trained, here, name, arguments, named):
+def test_refused_command_lines(trained, here, name, arguments, named):
     done = here("explain", "-m", str(trained / name), TEXT, *arguments)
     assert done.code in (2, 5) and named in done.err and done.err.count("\n") == 1 and "unexpected" not in done.err
 

@@ -67,7 +67,7 @@ def test_2_guesses(here, tmp_path, guess, cure):
     assert cure in done.err and done.err.count("\n") == 1
 
 
-def test_guesses_are_unambiguous_and_lead_to_what_exists(here):
+def test_guesses_are_unambiguous_and_name_existing_options(here):
     """No guess stands in a table twice, and each command line that is proposed begins with a command."""
     here("help")
     for table in (guesses.COMMANDS, guesses.TRAINING, guesses.OPTIONS):
@@ -98,7 +98,7 @@ def test_guesses_are_unambiguous_and_lead_to_what_exists(here):
         ("empty", "no manifest.json"),
     ],
 )
-def test_4_paths_that_are_not_a_models(here, model, tmp_path, source, cure):
+def test_4_paths_that_are_not_models(here, model, tmp_path, source, cure):
     import shutil
 
     for name in ("one", "two"):

@@ -12,7 +12,7 @@ from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.language.load import open_model
 
 
-def test_info_tells_what_is_there(here, model):
+def test_info_describes_a_model(here, model):
     (value,) = map(json.loads, here("info", model, "--json", "--verify").out.splitlines())
     run, opened = ModelFolder.open(model), open_model(str(model))
     assert (value["task"], value["arch"], value["unit"], value["format"]) == ("language", "ngram", "line", 1)
@@ -35,7 +35,7 @@ def test_the_score_of_each_task(value, text):
     assert overview.score(value) == text
 
 
-def test_the_summary_comes_first_and_nothing_is_lost(here, model):
+def test_the_summary_comes_first_and_everything_is_shown(here, model):
     """On a terminal: name to score, then the rest under headings, with every value of the JSON but the path."""
     (values,) = map(json.loads, here("info", model, "--json").out.splitlines())
     shown = overview.drawn(values, name=str(model), color=False)
@@ -48,7 +48,7 @@ def test_the_summary_comes_first_and_nothing_is_lost(here, model):
                 assert any(number.startswith(word[:5]) for word in words), name
 
 
-def test_values_in_a_pipe_are_read_by_a_program(here, model):
+def test_values_in_a_pipe_are_machine_readable(here, model):
     """Every row is the value of the JSON: numbers without separators, nothing for null."""
     (values,) = map(json.loads, here("info", model, "--json").out.splitlines())
     rows = dict(here("info", model).rows)
@@ -58,7 +58,7 @@ def test_values_in_a_pipe_are_read_by_a_program(here, model):
         assert rows[name] == value if isinstance(value, str) else json.loads(rows[name] or "null") == value
 
 
-def test_4_verify_finds_what_opening_does_not_read(here, model, tmp_path, monkeypatch):
+def test_4_verify_finds_damage_that_opening_does_not_read(here, model, tmp_path, monkeypatch):
     monkeypatch.setattr(model_folder, "_QUICKLY_READ", 0)
     shutil.copytree(model, tmp_path / "m")
     weights = next((tmp_path / "m").glob("state-*/model.safetensors"))

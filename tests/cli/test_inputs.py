@@ -112,7 +112,7 @@ def test_a_text_that_is_the_name_of_a_file_gets_a_note(here, model, tmp_path):
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 
-def test_labels_in_lines_are_no_part_of_the_text(here, bag, tmp_path):
+def test_labels_in_lines_are_not_part_of_the_text(here, bag, tmp_path):
     texts = ["a fine film", "it is dull and slow", "fine", ""]
     lines = ["__label__bad a fine film", "it is dull __label__x and slow", "fine __label__bad", "__label__good"]
     (tmp_path / "labelled.txt").write_text("".join(f"{line}\n" for line in lines))
@@ -158,7 +158,7 @@ def test_blank_rows_are_left_out_of_training_with_a_count(here, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_blank_rows_at_the_end_of_a_table_are_no_sentences(here, tmp_path, kind):
+def test_blank_rows_at_the_end_of_a_table_are_left_out(here, tmp_path, kind):
     rows = [{"text": line, "n": 1} for line in LINES]
     blank = {"text": None, "n": None}
     models = {}
@@ -218,7 +218,7 @@ def test_a_label_that_the_model_does_not_know_is_counted(here, bag, tmp_path):
 # --- pairs, data sets -------------------------------------------------------------------------------------------------
 
 
-def test_a_header_of_pairs_is_no_pair(here, model, tmp_path):
+def test_a_header_is_not_a_pair(here, model, tmp_path):
     pairs = "the cat sleeps\tcat sleeps the\tx\nthe dog\tdog the\ty\n"
     (tmp_path / "p.tsv").write_text(pairs)
     expected = here("score", "-m", model, "--pairs", "p.tsv").out
@@ -280,7 +280,7 @@ def test_a_folder_or_a_pattern_is_read_as_its_files_are(here, model, tmp_path):
     assert refused.code == 3 and "p.png" in refused.err and refused.err.count("\n") == 1
 
 
-def test_a_folder_teaches_what_its_files_do(here, tmp_path):
+def test_training_on_a_folder_equals_training_on_its_files(here, tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a.txt").write_text("".join(f"{line}\n" for line in LINES[:6]))
     (tmp_path / "d" / "b.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in LINES[6:]))

@@ -85,7 +85,7 @@ def test_what_is_refused(trained, here, arguments, code, named):
     assert done.code == code and named in done.err and done.err.count("\n") == 1
 
 
-def test_models_that_fill_nothing_in(model, here):
+def test_models_that_cannot_fill_masks(model, here):
     done = here("generate", "--fill", "a [MASK]", "-m", str(model))
     assert done.code == 2 and "--objective" in done.err
 
@@ -104,7 +104,7 @@ def test_trainings_that_are_refused(corpus, tmp_path, here, arguments, named):
     assert done.code == 2 and named in done.err and not (tmp_path / "m").exists()
 
 
-def test_a_classifier_begins_with_a_masked_body(trained, tmp_path, here):
+def test_a_classifier_is_initialized_from_a_masked_model(trained, tmp_path, here):
     labelled = tmp_path / "labelled.tsv"
     labelled.write_text("text\tlabel\n" + "the cat sleeps\tyes\nmy computer is slow\tno\n" * 12)
     for name in ("masked-words", "hybrid-words"):

@@ -43,7 +43,7 @@ def test_2_alpha_out_of_range(here, model, value):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e9", "0,0,-1", "0,2,1", "1", "0,0,0,0,0,1"])
-def test_2_prunes_that_are_none(here, corpus, tmp_path, value):
+def test_2_invalid_pruning_thresholds(here, corpus, tmp_path, value):
     done = here("train", "lm", corpus, "-o", "new", f"--prune={value}")
     assert done.code == 2 and "prune" in done.err and done.err.count("\n") == 1 and os.listdir(tmp_path) == []
 
@@ -55,7 +55,7 @@ def test_2_settings_out_of_range(here, corpus, tmp_path, key, value):
     assert done.code == 2 and key in done.err and done.err.count("\n") == 1 and os.listdir(tmp_path) == []
 
 
-def test_what_numbers_may_look_like():
+def test_accepted_spellings_of_numbers():
     parse = whole(1, 2_000_000)
     assert [parse(text) for text in ("7", " 7 ", "1e6", "2E3", "1.0", 5)] == [7, 7, 10**6, 2000, 1, 5]
     assert [real(0, 1)(text) for text in ("0.5", "1", "1e-3", 0.25)] == [0.5, 1.0, 0.001, 0.25]
@@ -73,7 +73,7 @@ def test_what_numbers_may_look_like():
 # --- what the help shows, and options that change nothing --------------------------------------------------------------
 
 
-def test_help_names_what_an_option_takes(here):
+def test_help_shows_the_value_that_an_option_takes(here):
     score, train = here("score", "--help").out, here("train", "lm", "--help").out
     for shown in ("--level LEVEL", "sentence, token, word or corpus.", "--base BASE", "--orderings N"):
         assert f" {shown} " in " ".join(score.split()), shown
@@ -114,7 +114,7 @@ LEARN = ["train", "tokenizer", "CORPUS", "-o", "learnt"]
 NETWORKS = ["--device", "cpu", "--precision", "bf16", "--batch-tokens", "64"]
 
 
-def test_options_of_the_machine_belong_to_every_command(here, model, corpus):
+def test_every_command_accepts_the_machine_options(here, model, corpus):
     """And say so where they change nothing."""
     plain = here("score", "the cat", "-m", model)
     for command in (SCORE, TOKENIZE, ["generate", "the", "-m", "MODEL"], TRAIN, LEARN):
@@ -147,7 +147,7 @@ def test_the_next_command_can_be_pasted(here, corpus):
         assert f" -m '{command[-1]}' " in here(*command).err.splitlines()[-1]
 
 
-def test_an_empty_file_name_is_no_standard_input(here, model):
+def test_an_empty_file_name_does_not_mean_standard_input(here, model):
     done = here("score", "-i", "", "-m", model, stdin=b"the cat\n")
     assert done.code == 3 and "no such file" in done.err and done.out == ""
 

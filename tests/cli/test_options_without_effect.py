@@ -45,7 +45,7 @@ def test_an_option_without_effect_is_named(here, model, tmp_path, arguments, say
 
 
 @pytest.mark.parametrize("arguments", WITH, ids=lambda value: " ".join(map(str, value)))
-def test_an_option_with_an_effect_is_not(here, model, arguments):
+def test_an_option_with_an_effect_gets_no_note(here, model, arguments):
     done = run(here, model, arguments)
     assert done.code == 0 and "no effect" not in done.err
 

@@ -114,7 +114,7 @@ def test_rows_of_many_processes_are_in_order(here, model, tmp_path):
         (["-o", "a.parquet.gz"], "name it a.parquet"),
     ],
 )
-def test_2_one_line_for_formats_that_cannot_be(here, model, options, says):
+def test_2_unsupported_formats(here, model, options, says):
     done = here("score", "-m", model, "the cat", *options)
     assert done.code == 2 and done.err.count("\n") == 1 and says in done.err
 

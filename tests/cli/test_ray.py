@@ -139,7 +139,7 @@ ALONE = [
 
 
 @pytest.mark.parametrize("verb, options", ALONE)
-def test_what_needs_one_process_is_refused(here, blocks, opened_by, verb, options):
+def test_options_that_need_one_process_are_refused(here, blocks, opened_by, verb, options):
     done = here(verb, *opened_by.words(options), "--ray", "local")
     option = options.split()[2]
     assert done.code == 2 and done.err.count("\n") == 1 and not blocks
@@ -157,24 +157,24 @@ def test_what_needs_one_process_is_refused(here, blocks, opened_by, verb, option
         ("-m LM --precision auto", "--precision auto cannot be combined with --ray; name the precision, such as bf16"),
     ],
 )
-def test_options_that_say_nothing_on_another_machine(here, blocks, opened_by, options, says):
+def test_options_without_effect_on_another_machine(here, blocks, opened_by, options, says):
     done = here("score", "a", *opened_by.words(options), "--ray", "local")
     assert done.code == 2 and done.err == f"seqcli score: error: {says}\n"
 
 
-def test_an_address_that_is_none(here, blocks, opened_by):
+def test_an_invalid_address(here, blocks, opened_by):
     done = here("score", "a", "-m", opened_by["LM"], "--ray", "somewhere")
     assert done.code == 2 and "'somewhere' is neither local nor HOST:PORT" in done.err and done.err.count("\n") == 1
 
 
-def test_without_ray_there_is_a_cure(here, monkeypatch, opened_by):
+def test_without_ray_the_error_says_how_to_install_it(here, monkeypatch, opened_by):
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
     done = here("score", "a", "-m", opened_by["LM"], "--ray", "local")
     assert (done.code, done.out) == (2, "")
     assert done.err == "seqcli score: error: --ray: needs the package ray; pip install 'seqcli[ray]'\n"
 
 
-def test_a_model_of_the_hub_travels_with_its_commit():
+def test_a_model_of_the_hub_is_opened_at_the_same_commit_by_workers():
     commit = "0123456789" * 4
     cache = f"/cache/models--org--name/snapshots/{commit}"
     given = ["hf:org/name", "x=hf:org/name@main", "/a/folder", "y=/a/folder", "sample-english"]

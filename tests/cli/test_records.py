@@ -147,7 +147,7 @@ def test_columns_by_number_have_no_header(here, model, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl"])
-def test_a_column_that_is_not_there(here, model, tmp_path, kind):
+def test_a_missing_column(here, model, tmp_path, kind):
     name = write_table(kind, tmp_path / f"a.{kind}")
     done = here("score", "-m", model, "-i", name, "--keep", "nite")
     assert done.code in (2, 3) and done.out == "" and "did you mean 'note'?" in done.err

@@ -90,7 +90,7 @@ def test_a_summary_has_its_signature(here, model, opened):
 
 
 @pytest.mark.parametrize("base, unit", [("2", math.log(2)), ("10", math.log(10)), ("e", 1.0)])
-def test_base_is_the_unit_of_logarithms_and_nothing_else(here, model, opened, base, unit):
+def test_base_changes_the_unit_of_logarithms_only(here, model, opened, base, unit):
     done = here("score", "the cat", "-m", model, "--base", base)
     want = expected(opened, "the cat")
     assert float(done.rows[0][0]) == close(want["log_prob"] / unit) and f"|base:{base}|" in done.err
@@ -147,7 +147,7 @@ def test_tokens(here, model, opened):
     assert [float(row[3]) for row in done.rows[1:]] == close([row[3] for row in want])
 
 
-def test_tokens_know_their_order_and_rank(here, model, opened):
+def test_tokens_have_an_order_and_a_rank(here, model, opened):
     values = in_json(here("score", "the cat zzz", "-m", model, "--level", "token", "--rank", "--json"))
     assert [list(value) for value in values] == [["line", "index", "token", "log_prob", "order", "rank"]] * 4
     ids = ids_of(opened, "the cat zzz")
@@ -174,7 +174,7 @@ def test_words_add_up_to_the_sentence_for_every_tokenizer(here, models, kind):
         assert sum(float(row[3]) for row in tokens if row[0] == str(line)) == pytest.approx(total, abs=1e-4)
 
 
-def test_rows_of_several_models_stand_record_by_record(here, model, models):
+def test_rows_of_several_models_are_grouped_by_record(here, model, models):
     done = here("score", "the cat", "a", "-m", model, "-m", models("characters"), "--level", "word", "--header")
     assert done.rows[0] == ["model", "line", "index", "word", "log_prob"]
     assert [(row[0], row[1]) for row in done.rows[1:]] == [
@@ -216,7 +216,7 @@ def test_an_empty_corpus_has_no_perplexity(here, model):
 # --- context and documents --------------------------------------------------------------------------------------------
 
 
-def test_a_context_is_given_and_not_counted(here, model, opened, tmp_path):
+def test_a_context_is_conditioned_on_and_not_scored(here, model, opened, tmp_path):
     texts = ["saw the dog", "sleeps", "zzz"]
     for context in ("the cat", "나는 기계", "x" * 5000):  # the last would be too long a file name
         done = here("score", *texts, "-m", model, "--context", context)
@@ -390,13 +390,13 @@ def test_translations_given_their_sources(here, capitals, tmp_path):
 
 @pytest.mark.parametrize("level", ["sentence", "token", "word", "corpus"])
 @pytest.mark.parametrize("lines, what", [(1, "1 sources for more records"), (3, "3 sources for fewer records")])
-def test_3_sources_out_of_step(here, capitals, tmp_path, level, lines, what):
+def test_3_numbers_of_sources_and_records_that_differ(here, capitals, tmp_path, level, lines, what):
     (tmp_path / "sources.txt").write_text("a\n" * lines)
     done = here("score", "A", "B", "-m", "toy", "--source", "sources.txt", "--level", level, "-o", "out")
     assert done.code == 3 and what in done.err and not (tmp_path / "out").exists()
 
 
-def test_what_does_not_go_with_sources(here, capitals, tmp_path):
+def test_options_that_cannot_be_combined_with_sources(here, capitals, tmp_path):
     for more in (["--context", "x"], ["--scramble"], ["--unit", "document"]):
         done = here("score", "A", "-m", "toy", "--source", "s.txt", *more)
         assert done.code == 2 and f"--source cannot be combined with {more[0]}" in done.err

@@ -27,7 +27,7 @@ MANY = b"the cat saw the dog\n" * 200_000  # four blocks: worker processes take 
 
 
 @pytest.mark.parametrize("form", ["", "--json", "--threads 1", "--level token", "--level corpus"])
-def test_141_a_reader_that_leaves_is_nobodys_error(shell, model, tmp_path, form):
+def test_141_a_pipe_closed_by_its_reader_is_not_an_error(shell, model, tmp_path, form):
     (tmp_path / "many.txt").write_bytes(MANY if form in ("", "--json") else MANY[:100_000])
     head = "true" if "corpus" in form else "head -1"  # its row comes when nobody is there any more
     code, out, error = shell(f"$seqcli score -q -i many.txt -m $1 {form} | {head}; exit ${{PIPESTATUS[0]}}", model)
@@ -52,7 +52,7 @@ def test_5_a_full_disk_under_worker_processes(shell, model, tmp_path):
     assert code == 5 and error.count(b"\n") == 1
 
 
-def test_5_standard_output_is_closed(shell, model, tmp_path):
+def test_5_standard_output_that_is_closed(shell, model, tmp_path):
     code, _, error = shell("$seqcli score x -m $1 >&-", model)
     assert code == 5 and error == b"seqcli score: error: standard output is closed; give -o FILE\n"
     code, _, error = shell("$seqcli score x -q -m $1 -o out.tsv >&-", model)  # which is not needed then
@@ -61,7 +61,7 @@ def test_5_standard_output_is_closed(shell, model, tmp_path):
     assert code == 5 and error == b"seqcli score: error: /dev/full: cannot write (No space left on device)\n"
 
 
-def test_notes_and_errors_never_stand_among_results(shell, model):
+def test_notes_and_errors_never_go_to_standard_output(shell, model):
     code, out, _ = shell("$seqcli score x -m $1 2>&-", model)
     assert code == 0 and out.count(b"\n") == 1
     code, out, _ = shell("$seqcli score x -m absent 2>&-", model)
@@ -94,7 +94,7 @@ main(["score", "-m", "absent", "x"])
 
 
 @pytest.mark.parametrize("name", ["seqcli.cli", "typer", "seqcli.commands", "numpy"])
-def test_130_an_interrupt_during_an_import_is_quiet(environment, name):
+def test_130_an_interrupt_during_an_import_prints_nothing(environment, name):
     """From the first line of the command on."""
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED.format(name=name)], env=environment, capture_output=True, timeout=60
@@ -123,7 +123,7 @@ def test_a_file_has_the_same_bytes_as_the_pipe(here, model, tmp_path):
     assert os.listdir(tmp_path) == ["out.tsv"]
 
 
-def test_a_file_is_replaced_when_the_results_are_whole(here, model, tmp_path):
+def test_a_file_is_replaced_once_the_results_are_complete(here, model, tmp_path):
     (tmp_path / "real").write_text("old\n")
     (tmp_path / "real").chmod(0o640)
     (tmp_path / "link").symlink_to("real")

@@ -53,7 +53,7 @@ def test_results_are_a_table_on_a_terminal(terminal, model):
 
 @pytest.mark.parametrize("level", [[], ["--level", "corpus"]])
 @pytest.mark.parametrize("asked, signed", [([], False), (["--signature"], True), (["-v"], True)])
-def test_signatures_on_a_terminal_are_for_those_who_ask(terminal, model, level, asked, signed):
+def test_signatures_on_a_terminal_only_on_request(terminal, model, level, asked, signed):
     shown = terminal("score", "the cat", "-m", model, *level, *asked)
     assert shown.code == 0 and ("lm:ngram|tok:words" in shown.text) is signed
 
@@ -61,7 +61,7 @@ def test_signatures_on_a_terminal_are_for_those_who_ask(terminal, model, level, 
 @pytest.mark.parametrize(
     "command", [["score"], ["score", "--level", "corpus"], ["score", "--level", "corpus", "--json"]]
 )
-def test_signatures_elsewhere_are_always_there(here, model, command):
+def test_signatures_in_files_and_pipes_always(here, model, command):
     done = here(*command, "the cat", "-m", model)
     assert "lm:ngram|tok:words" in done.out + done.err
 
@@ -80,7 +80,7 @@ def test_next_tokens_of_several_models_fit_80_columns(terminal, model):
 @pytest.mark.parametrize(
     "arguments, env", [([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"}), (["--no-color"], {})], ids=str
 )
-def test_no_colours_where_they_are_not_wanted(terminal, model, arguments, env):
+def test_no_colors_on_request(terminal, model, arguments, env):
     shown = terminal("score", "the cat", "-m", model, "--scramble", *arguments, **env)
     assert shown.code == 0 and "most probable" in shown.text and "\x1b" not in shown.text
 
@@ -93,7 +93,7 @@ def test_a_long_table_comes_in_parts(terminal, model, tmp_path):
     assert sum(line.strip() == "3" for line in shown.text.splitlines()) == 5000
 
 
-def test_translations_and_where_they_look(terminal, translator):
+def test_translations_with_their_attention(terminal, translator):
     shown = terminal(
         "translate",
         "I am taking\x1b pictures now.",
@@ -114,7 +114,7 @@ def test_translations_and_where_they_look(terminal, translator):
 
 
 @pytest.mark.parametrize("command", ["score", "tokenize"])
-def test_2_no_text_at_a_terminal_is_an_example_at_once(terminal, model, command):
+def test_2_without_text_on_a_terminal_the_error_shows_an_example(terminal, model, command):
     shown = terminal(command, "-m", model)
     assert shown.code == 2 and shown.seconds < 5
     first, *example = shown.text.splitlines()
@@ -160,7 +160,7 @@ def hostile_arguments(model, tmp_path) -> dict[str, list]:
 
 
 @pytest.mark.parametrize("group", range(3))
-def test_data_is_shown_and_not_obeyed(terminal, model, tmp_path, group):
+def test_control_characters_in_data_are_escaped(terminal, model, tmp_path, group):
     for name, arguments in list(hostile_arguments(model, tmp_path).items())[group::3]:
         shown = terminal(*arguments, NO_COLOR="1")
         assert shown.code in (0, 2, 3, 4), (name, shown)

@@ -62,7 +62,7 @@ def test_a_line_of_5000_words(here):
     assert done.err == "seqcli translate: 1 of 3 records had more than 64 tokens and were translated in windows\n"
 
 
-def test_what_stands_beside_a_translation(here, tmp_path):
+def test_columns_beside_a_translation(here, tmp_path):
     done = here("translate", "a cat", "", "-m", "toy", "--with-scores", "--alignment", "--header")
     header, first, blank = done.rows
     assert header == ["translation", "log_prob", "alignment"] and blank == ["", "0.000000", ""]
@@ -71,7 +71,7 @@ def test_what_stands_beside_a_translation(here, tmp_path):
     assert here("translate", "-i", "t.tsv", "--keep", "id", "-m", "toy").rows == [["A CAT", "7"]]
 
 
-def test_the_n_best_as_moses_writes_them(here):
+def test_n_best_in_the_format_of_moses(here):
     done = here("translate", "a|||b", "", "-m", "toy", "--n-best", 3)
     rows = [line.split(" ||| ") for line in done.out.splitlines()]
     assert (
@@ -87,7 +87,7 @@ def test_the_n_best_as_moses_writes_them(here):
     assert [round(each["log_prob"], 6) for each in first["n_best"]] == scores[:3]
 
 
-def test_draws_are_seeded(here):
+def test_samples_depend_on_the_seed(here):
     ask = ["translate", "a cat", "b", "-m", "toy", "--num-samples", 2, "--temperature", 4]
     first = here(*ask).out
     assert first == here(*ask).out != here(*ask, "--seed", 1).out
@@ -194,7 +194,7 @@ def test_kept_columns_beside_fields_of_their_name(here, tmp_path):
     assert (row["source"], row["kept_source"], row["id"], row["translation"]) == ("a", "web", "7", "A")
 
 
-def test_a_beam_as_wide_as_what_is_asked_of_it(here):
+def test_the_beam_is_as_wide_as_n_best(here):
     assert len(json.loads(here("translate", "a", "-m", "toy", "--n-best", 9, "--json").out)["n_best"]) == 9
 
 
@@ -209,7 +209,7 @@ def test_5_files_that_cannot_be_written(here, tmp_path, option):
         )
 
 
-def test_metrics_into_a_fifo_are_written_to_it(here, tmp_path):
+def test_metrics_can_be_written_to_a_fifo(here, tmp_path):
     """What is no regular file is not replaced."""
     (tmp_path / "right.txt").write_text("A\n")
     os.mkfifo(tmp_path / "pipe")
@@ -220,7 +220,7 @@ def test_metrics_into_a_fifo_are_written_to_it(here, tmp_path):
 
 
 @pytest.mark.parametrize("lines, what", [(2, "2 references for more records"), (4, "4 references for fewer records")])
-def test_3_references_out_of_step(here, tmp_path, lines, what):
+def test_3_numbers_of_references_and_records_that_differ(here, tmp_path, lines, what):
     (tmp_path / "right.txt").write_text("x\n" * lines)
     done = here("translate", "a", "b", "c", "-m", "toy", "--reference", "right.txt", "-o", "out", "--metrics", "m.json")
     assert done.code == 3 and what in done.err and os.listdir(tmp_path) == ["right.txt"]
@@ -265,7 +265,7 @@ def test_a_prefix_of_one_line_in_known_words(here, tmp_path):
         list(translate(known, ["a"], TranslationSettings(prefix="A DOG")))
 
 
-def test_how_translations_were_made_is_in_the_signature(here, tmp_path):
+def test_the_signature_has_the_search_settings(here, tmp_path):
     (tmp_path / "right.txt").write_text("A\n")
     said = ["translate", "a", "-m", "toy", "--reference", "right.txt"]
     assert "|beam:5|penalty:1|prec" in here(*said).err
@@ -281,7 +281,7 @@ def test_how_translations_were_made_is_in_the_signature(here, tmp_path):
 SOURCES = ["I am taking pictures now.", "", "I gave my sister a box.", "한글 \U0001f642", "Now.", "sister " * 20]
 
 
-def test_a_network_says_the_same_whatever_the_batch(here, translator, tmp_path):
+def test_translations_do_not_depend_on_the_batch(here, translator, tmp_path):
     stdin = "".join(line + "\n" for line in SOURCES).encode()
     for how in ([], ["--n-best", 3, "--no-repeat-ngram", 2], ["--num-samples", 2, "--top-k", 9], ["--prefix", "저는"]):
         ask = ["translate", "-m", translator, "--json", "--threads", 1, "--max-length-ratio", 1, *how]
@@ -316,7 +316,7 @@ def test_a_text_is_scored_as_in_python(here, translator, tmp_path):
     )
 
 
-def test_the_python_door(here, translator):
+def test_python_gives_the_same_translations(here, translator):
     door = seqcli.load(str(translator))
     shown = [
         json.loads(line)
@@ -349,7 +349,7 @@ def test_4_a_model_of_another_task(here, model, translator):
         assert done.code == 4 and done.err.count("\n") == 1
 
 
-def test_several_references_are_sacrebleus(here, translator, tmp_path):
+def test_several_references_score_as_in_sacrebleu(here, translator, tmp_path):
     sacrebleu = pytest.importorskip("sacrebleu")
     sources = ["I study.", "The bank closes at four.", "There is a shirt in the room."]
     references = [

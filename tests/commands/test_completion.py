@@ -10,8 +10,9 @@ from seqcli import cli
 
 
 @pytest.fixture
-def completed():
-    """`completed("train lm --arch", "l")`: the values that begin with `l`."""
+def completed(monkeypatch, tmp_path):
+    """`completed("train lm --arch", "l")`: the values that begin with `l`, in the folder of the test."""
+    monkeypatch.chdir(tmp_path)
     command = cli.program()
 
     def complete(line: str, begun: str = "") -> list[str]:

@@ -39,7 +39,7 @@ def test_json_has_the_names_of_the_interface(ask, here, model):
     assert row["tokens"] == scored["tokens"] and row["log_prob"] == pytest.approx(scored["log_prob"], abs=1e-4)
 
 
-def test_seeds_and_settings(ask):
+def test_samples_depend_on_seed_and_settings(ask):
     texts = {seed: ask("--num-samples", "5", "--seed", seed, "").out for seed in (0, 1)}
     assert texts[0] != texts[1] and ask("--num-samples", "5", "").out == texts[0]
     assert ask("the", "--temperature", "0").out == ask("the", "--top-k", "1", "--seed", "5").out
@@ -86,7 +86,7 @@ def test_the_next_token(ask, here, model, opened):
     assert math.fsum(token["probability"] for token in everything) == pytest.approx(1, abs=1e-5)
 
 
-def test_models_stand_side_by_side(here, model, models):
+def test_models_are_shown_side_by_side(here, model, models):
     done = here("generate", "-m", f"a={model}", "-m", f"b={models('bytes')}", "the ca", "--next", "300", "--header")
     assert done.rows[0] == ["line", "rank", "a.token", "a.probability", "b.token", "b.probability"]
     assert done.rows[1][4] == "t" and len(done.rows) == 1 + 259
@@ -118,7 +118,7 @@ def test_on_a_terminal_tokens_are_shown_as_they_come(here, models, monkeypatch):
     assert "".join(parts) == piped.replace("\\n", "\n")
 
 
-def test_without_a_prompt_and_a_terminal_it_begins_from_nothing(ask, monkeypatch):
+def test_without_a_prompt_on_a_terminal_text_starts_from_the_beginning(ask, monkeypatch):
     monkeypatch.setattr("seqcli.data.lines.is_interactive", lambda: True)
     assert ask("--seed", "4").out == ask("", "--seed", "4").out != "\n"
 
@@ -136,7 +136,7 @@ def test_without_a_prompt_and_a_terminal_it_begins_from_nothing(ask, monkeypatch
         (["-m", "again"], "several -m need --next"),
     ],
 )
-def test_2_what_does_not_go_together(ask, arguments, says):
+def test_2_incompatible_options(ask, arguments, says):
     done = ask("the", *arguments)
     assert done.code == 2 and done.out == "" and done.err.count("\n") == 1 and says in done.err
 

@@ -50,6 +50,6 @@ def test_a_list_without_effect_is_refused_before_any_work(train, tmp_path, kind)
         assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_rare_characters_can_be_unknown_too(train, tmp_path):
+def test_rare_characters_become_unknown(train, tmp_path):
     assert train("lm", "--tokenizer", "characters", "--min-count", 2).code == 0
     assert set(open_tokenizer(str(tmp_path / "m")).vocabulary()[3:]) == {" ", "b"}

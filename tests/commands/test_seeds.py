@@ -54,7 +54,7 @@ def train(here, tmp_path):
 
 
 @pytest.mark.parametrize("case", TRAININGS)
-def test_three_ways_to_give_a_seed(train, case):
+def test_three_ways_to_set_the_seed(train, case):
     one, two, three = (train(case, name, *way) for name, way in WAYS.items())
     assert one == two == three and one
     assert train(case, "other", "--set", "seed=4") != one
@@ -73,7 +73,7 @@ def test_runs_begin_at_the_seed(train, tmp_path):
 
 @pytest.mark.parametrize("value", ["-1", "x", "9223372036854775808", "1.5", "[1]"])
 @pytest.mark.parametrize("case", ["lm", "bag", "ngram classifier", "translator"])
-def test_2_what_is_no_seed(train, here, tmp_path, case, value):
+def test_2_invalid_seeds(train, here, tmp_path, case, value):
     done = here("train", *TRAININGS[case], "-o", "m", "--set", f"seed={value}")
     assert done.code == 2 and "seed" in done.err and "--set" in done.err and not (tmp_path / "m").exists()
 

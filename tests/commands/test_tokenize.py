@@ -55,7 +55,7 @@ def test_pieces_of_any_text_survive_escaping():
         assert unescaped(escaped(piece)) == piece and " " not in escaped(piece) and "\n" not in escaped(piece)
 
 
-def test_what_a_row_can_be(tokenize):
+def test_the_forms_of_a_row(tokenize):
     text = "I e\u0301t\u00e9 zzz"
     assert tokenize("-m", "words", text) == "I e\u0301t\u00e9 zzz\n".replace("e\u0301", "é")
     ids = json.loads(tokenize("-m", "words", "--ids", "--json", text))

@@ -55,7 +55,7 @@ def test_one_tokenizer_one_held_out_part_one_table(train, here, corpus, tmp_path
     assert runs["ngram"].config["data"]["tokens"] == len(kept) - 33
 
 
-def test_settings_go_to_those_that_know_them(train, tmp_path):
+def test_settings_apply_to_the_architectures_that_have_them(train, tmp_path):
     assert train("--steps", 1, "--set", "embedding=4", "--set", "learning_rate=0.01").code == 0
     settings = {arch: ModelFolder.open(tmp_path / "m" / arch).config for arch in ARCHS}
     assert settings["feedforward"]["settings"]["embedding"] == 4 and settings["ngram"]["settings"]["order"] == 2
@@ -73,7 +73,7 @@ def test_settings_go_to_those_that_know_them(train, tmp_path):
         (["--resume", "--force"], "--resume cannot be combined with --force"),
     ],
 )
-def test_2_what_none_of_them_knows(train, tmp_path, arguments, says):
+def test_2_settings_that_no_architecture_has(train, tmp_path, arguments, says):
     done = train(*arguments)
     assert done.code == 2 and says in done.err and done.err.count("\n") == 1 and os.listdir(tmp_path) == []
 
@@ -85,19 +85,19 @@ def test_all_folders_are_refused_before_any_is_trained(train, tmp_path):
     assert done.code == 2 and "m/feedforward" in done.err and os.listdir(tmp_path / "m") == ["feedforward"]
 
 
-def test_a_model_is_no_place_for_several(train, here, corpus, tmp_path):
+def test_several_models_are_not_written_into_a_model_folder(train, here, corpus, tmp_path):
     assert here("train", "lm", corpus, "-o", "m").code == 0
     done = train("--steps", 1, "--force")
     assert done.code == 2 and "m" in done.err and not (tmp_path / "m/gru").exists()
 
 
-def test_text_that_is_read_once_teaches_one(here, tmp_path):
+def test_standard_input_can_train_one_model_only(here, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     done = here("train", "lm", "pipe", "-o", "m", "--arch", "ngram", "--arch", "gru", *SMALL)
     assert done.code == 3 and "pipe: a pipe can be read only once" in done.err and not (tmp_path / "m").exists()
 
 
-def test_resuming_goes_on_with_those_that_are_not_done(train, tmp_path):
+def test_resuming_continues_unfinished_trainings(train, tmp_path):
     assert train("--steps", 2, archs=ARCHS[:2]).code == 0
     assert train("--steps", 2).code == 2  # holds models already
     counted = ModelFolder.open(tmp_path / "m/ngram")
@@ -109,7 +109,7 @@ def test_resuming_goes_on_with_those_that_are_not_done(train, tmp_path):
     assert train("--steps", 1, "--force").code == 0
 
 
-def test_nothing_is_left_where_nothing_was_made(here, tmp_path):
+def test_a_failed_training_leaves_nothing(here, tmp_path):
     (tmp_path / "empty.txt").write_text("")
     done = here("train", "lm", "empty.txt", "-o", "m", "--arch", "ngram", "--arch", "gru", *SMALL)
     assert done.code == 3 and os.listdir(tmp_path) == ["empty.txt"]

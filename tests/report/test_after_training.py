@@ -49,7 +49,7 @@ def network(*, step=500, best_step=500, loss=3.0, unigram=6.0, uniform=9.0, **tr
         ({}, None),
     ],
 )  # fmt: skip
-def test_what_has_hardly_learned(record, says):
+def test_models_that_have_hardly_learned(record, says):
     found = hardly_learned(record)
     assert found is None if says is None else says in found and "\n" not in found
 
@@ -75,7 +75,7 @@ def test_a_classifier_beats_the_most_frequent_label_or_its_prior(accuracy, loss,
     "counts, texts, tells",
     [([5, 5], 4, False), ([5, 5], 5, True), ([8, 3], 8, False), ([8, 3], 10, True), ([1] * 50, 1, True)],
 )
-def test_few_texts_cannot_tell_whether_a_classifier_has_learnt(counts, texts, tells):
+def test_few_texts_cannot_tell_whether_a_classifier_has_learned(counts, texts, tells):
     """A guess of the most frequent label is right n times with p^n, which must not be more than 5 %."""
     assert tells == ((max(counts) / sum(counts)) ** texts <= 0.05)
     baseline = {"majority": "x", "accuracy": 0.0, "prior_loss": 0.7}
@@ -120,7 +120,7 @@ def files(tmp_path):
         (("translator", "pairs.tsv", "--arch", "gru", "--metric", "loss", *NETWORK), "held-out sentence: "),
     ],
 )
-def test_few_steps_end_with_what_to_change(here, files, training, sample):
+def test_a_training_of_few_steps_ends_with_advice(here, files, training, sample):
     done = here("train", *training, "-o", "m", "--steps", 3)
     assert done.code == 0 and "next:" not in done.err and sample in done.err
     assert (
@@ -133,7 +133,7 @@ def test_few_steps_end_with_what_to_change(here, files, training, sample):
     )
 
 
-def test_few_steps_that_did_well_end_with_the_next_command(here, files):
+def test_a_good_training_of_few_steps_ends_with_the_next_command(here, files):
     """Two labels of one word each: a few steps at a high rate tell them apart."""
     (files / "easy.tsv").write_text(
         "text\tlabel\n" + "".join(f"{word} {n}\t{word}\n" for n in range(40) for word in ("good", "bad"))
@@ -172,7 +172,7 @@ def test_a_sample_takes_no_longer_than_its_time(here, files, monkeypatch):
         assert (" generated sample: " in done.err or " held-out sentence: " in done.err) == shown
 
 
-def test_what_has_learnt_ends_with_the_next_command(here, files):
+def test_a_good_training_ends_with_the_next_command(here, files):
     for training in (("lm", "text.txt"), ("classifier", "labels.tsv")):
         done = here("train", *training, "-o", training[0])
         assert (

@@ -29,13 +29,13 @@ def test_a_picture_by_hand():
     ]
 
 
-def test_hangul_stands_in_columns():
+def test_hangul_is_aligned_in_columns():
     lines = plain([[4321, 679], [512, 4488]], ["부정", "긍정"], width=80)
     assert lines[1:] == ["         부정     긍정", "부정  ██ 4321  ░░  679", "긍정  ░░  512  ██ 4488"]
     assert len({cell_len(line) for line in lines[1:]}) == 1
 
 
-def test_a_column_for_what_was_given_no_label():
+def test_undecided_texts_have_a_column():
     lines = plain([[8, 2], [0, 5]], ["a", "b"], undecided=np.array([0, 5]), width=80)
     assert [line.split() for line in lines[1:]] == [
         ["a", "b", "?"], ["a", "██", "8", "░░", "2", "·"], ["b", "·", "▒▒", "5", "▒▒", "5"]
@@ -62,7 +62,7 @@ def test_no_picture_is_wider_than_the_terminal(labels, width, random):
         assert [0 if cell == "·" else int(cell.strip("░▒▓█ ")) for cell in cells] == counts
 
 
-def test_long_names_leave_their_columns_to_letters():
+def test_long_labels_are_replaced_by_letters():
     labels = [f"a label of many words, number {n}" for n in range(6)]
     lines = plain(np.full((6, 6), 100), labels, width=80)
     assert lines[1].split() == list("abcdef")
@@ -72,7 +72,7 @@ def test_long_names_leave_their_columns_to_letters():
 
 
 @pytest.mark.parametrize("classes, count, width", [(MOST_LABELS + 1, 1, 200), (12, 99999, 80), (6, 100, 32)])
-def test_what_does_not_fit_is_listed(classes, count, width):
+def test_a_matrix_that_does_not_fit_is_listed(classes, count, width):
     confusion = np.diag(np.full(classes, count))
     confusion[1, 0] = 1
     labels = [f"l{n}" for n in range(classes)]
@@ -92,7 +92,7 @@ def test_the_most_frequent_confusions():
     assert confusions(np.diag([3, 4]), ["a", "b"])[0].values == []
 
 
-def test_labels_are_never_markup():
+def test_labels_are_never_interpreted_as_markup():
     labels = ["[red]a", "\x1b[31mb\u202e"]
     for confusion, width in (([[1, 2], [3, 4]], 80), ([[0, 1], [0, 0]], 12)):  # the matrix, the list
         text = "".join(plain(confusion, labels, width=width))

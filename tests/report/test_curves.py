@@ -29,7 +29,7 @@ def test_a_single_evaluation_is_drawn():
     assert "●" in "".join(curves.drawn([{"step": 1, "loss": 2.0, "valid": 2.0}], columns=80))
 
 
-def test_2_what_cannot_be_a_picture(monkeypatch):
+def test_2_plots_that_cannot_be_written(monkeypatch):
     with pytest.raises(UsageError, match=r"not a \.png"):
         curves.check("a.jpg")
     monkeypatch.setattr(curves, "find_spec", lambda name: None)
@@ -43,7 +43,7 @@ def test_a_picture(tmp_path):
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_that_is_not_there_is_said_before_any_work(tmp_path, monkeypatch):
+def test_a_missing_folder_is_an_error_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(curves, "find_spec", lambda name: True)
     with pytest.raises(OutputError, match="no such folder"):
         curves.check(str(tmp_path / "missing" / "a.png"))

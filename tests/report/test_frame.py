@@ -47,7 +47,7 @@ def test_whole_numbers_are_exact(numbers):
 
 
 @pytest.mark.parametrize("odd", [math.inf, math.nan, -math.inf, 1e300])
-def test_a_number_reads_the_same_beside_any_other(odd):
+def test_the_digits_of_a_number_do_not_depend_on_its_neighbours(odd):
     """Rows of one block must not depend on what else is in the block."""
     values = np.array([-0.0, -1e-9, 1.5, -2.25, 1234567.125])
     alone = decimals.rows([(values, 6)])
@@ -77,7 +77,7 @@ def test_tsv_has_a_row_a_record_and_a_field_a_column(rows):
         )
 
 
-def test_a_header_is_fields_too():
+def test_a_header_is_escaped_like_fields():
     assert frame.tsv_header(["a", "b\tc"]) == "a\tb\\tc\n"
 
 
@@ -106,7 +106,7 @@ def test_json_is_one_line_and_has_no_word_for_infinity(value):
 
 
 @given(st.lists(st.dictionaries(st.text(), st.text(st.sampled_from('\x1b\x9b\u202e\x7f\r\\"aé한') | st.characters()))))
-def test_json_for_a_terminal_says_the_same(values):
+def test_json_for_a_terminal_is_equivalent(values):
     lines = "".join(map(frame.json_line, values))
     shown = frame.json_for_terminal(lines)
     assert [json.loads(line) for line in shown.split("\n")[:-1]] == values
@@ -126,7 +126,7 @@ def test_a_table_shows_text_as_it_is():
         assert piece in shown
 
 
-def test_a_table_folds_and_drops_nothing():
+def test_a_table_wraps_and_drops_nothing():
     text = "나는 기계 학습을 공부한다 " * 20
     shown = frame.table([Column("text", [text], TEXT)], color=False, width=40)
     assert "".join(shown.split()).count("공부한다") == 20 and max(map(len, shown.splitlines())) <= 40

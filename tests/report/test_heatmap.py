@@ -40,7 +40,7 @@ def test_no_picture_is_wider_than_the_terminal(source, target, width):
     assert sum(line.count("·") + sum(line.count(shade) for shade in "░▒▓█") / 2 for line in shown) == weights.size
 
 
-def test_colours_only_repeat_what_shades_say(monkeypatch):
+def test_colors_only_repeat_the_shades(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     assert "\x1b[32m██" in picture(WEIGHTS, list("abc"), list("de"), width=80)
@@ -48,7 +48,7 @@ def test_colours_only_repeat_what_shades_say(monkeypatch):
     assert "\x1b" not in picture(WEIGHTS, list("abc"), list("de"), width=80)
 
 
-def test_what_has_no_picture():
+def test_an_empty_attention_map_has_no_picture():
     assert picture(np.zeros((0, 0)), [], []) == ""
     with pytest.raises(UsageError, match=r".json or .png"):
         heatmap.check("map.pdf")
@@ -72,7 +72,7 @@ def test_consecutive_tokens_of_a_long_text_are_one(shape):
     )
 
 
-def test_a_png_and_what_no_font_has():
+def test_a_png_and_characters_without_a_font():
     pytest.importorskip("matplotlib")
     drawn, whole = heatmap.png([(WEIGHTS, ["a", "$x^2$", "c"], ["d", "e"])] * 2)
     assert drawn.startswith(b"\x89PNG") and whole

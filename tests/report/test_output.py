@@ -73,7 +73,7 @@ def test_parquet_is_written_in_row_groups(tmp_path, monkeypatch):
     assert sorted(file.read()["n"].to_pylist()) == values
 
 
-def test_rows_without_any_are_a_table_all_the_same(tmp_path):
+def test_no_rows_are_an_empty_table(tmp_path):
     columns = [Column("n", [], WHOLE), Column("x", [], "%.2f")]
     assert pandas.read_parquet(written(tmp_path / "a.parquet", columns)).dtypes.tolist() == ["int64", "float64"]
     assert pandas.read_csv(written(tmp_path / "a.csv", columns)).columns.tolist() == ["n", "x"]
@@ -131,6 +131,6 @@ def test_formats_that_are_not_written(name, json, cure):
         format_of(name, json=json)
 
 
-def test_a_kept_column_gives_way_to_a_column_of_its_name():
+def test_a_kept_column_is_renamed_if_its_name_is_taken():
     kept = kept_columns(["id", "text"], [("1", "a"), ("2", "b")], beside=["text"])
     assert [(column.name, column.values) for column in kept] == [("id", ["1", "2"]), ("kept_text", ["a", "b"])]

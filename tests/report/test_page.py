@@ -133,7 +133,7 @@ def unpacked(matrix):
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "<!--<script>", "\u2028 & \ud800", "{{script}}"])
-def test_no_text_ends_the_data_or_becomes_part_of_the_page(text):
+def test_texts_cannot_inject_html(text):
     html = page([of(a_surprisal([text], [-1.0]), text=text, model=text)], title=text.replace("\ud800", ""))
     html.encode()
     view = views_of(html)[0]
@@ -166,7 +166,7 @@ def test_attention_of_long_texts_is_averaged_over_heads_and_then_over_layers(mon
     assert packed["layers"][0][0]["previous"] == 0.5
 
 
-def test_of_gates_of_long_texts_the_units_that_move_most_are_kept(monkeypatch):
+def test_gates_of_long_texts_keep_the_units_that_vary_most(monkeypatch):
     view = of(a_gates())
     monkeypatch.setattr(packing, "_MOST", 4 * 2 * 3)  # tokens x gates x units
     gate = packing.packed(view)["layers"][0][0]
@@ -255,7 +255,7 @@ def test_all_views_are_shown_at_any_width_in_both_languages(shown, opened, langu
     assert "NaN" not in browser.evaluate("document.documentElement.outerHTML.split('<script')[0]")
 
 
-def test_hostile_tokens_are_text(shown):
+def test_tokens_that_look_like_html_are_shown_as_text(shown):
     browser = shown([of(a_surprisal([HOSTILE, "a\nb"], [-1.0, -1.0]), text=HOSTILE, model=HOSTILE)])
     assert texts(browser, "h2 bdi") == [HOSTILE]
     assert texts(browser, ".stave-cell .token") == [HOSTILE[:31] + "…", "a⏎b"]

@@ -42,20 +42,20 @@ def test_the_live_line_comes_and_goes(monkeypatch, impatient):
 
 
 @pytest.mark.parametrize("term, quiet", [("dumb", False), ("xterm", True)])
-def test_no_live_line_where_it_is_not_wanted(monkeypatch, impatient, term, quiet):
+def test_no_live_line_when_quiet_or_on_a_dumb_terminal(monkeypatch, impatient, term, quiet):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", term)
     Console(prefix="p", quiet=quiet).progress("reading", 1, 4)
     assert sys.stderr.getvalue() == ""
 
 
-def test_without_standard_error_nothing_is_said(monkeypatch, capsys):
+def test_without_standard_error_nothing_is_printed(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     Console(prefix="p").note("lost")
     assert capsys.readouterr().out == ""
 
 
-def test_progress_is_in_a_log_where_it_is_asked_for(monkeypatch, capsys):
+def test_progress_is_logged_on_request(monkeypatch, capsys):
     monkeypatch.setattr(progress, "_LOGGED", 0)
     Console(prefix="p", verbose=True).progress("reading", 1, 4)
     assert "p: reading" in capsys.readouterr().err
@@ -75,7 +75,7 @@ def test_the_live_line_is_one_line_and_gives_up_its_bar_first(monkeypatch, impat
     assert ("█" * 10 + "░" * 10 in line) == (columns == 200) and (" 50%" in line) == (columns > 30)
 
 
-def test_the_time_left_is_that_of_the_work_at_hand(monkeypatch, impatient):
+def test_the_time_left_is_that_of_the_current_work(monkeypatch, impatient):
     """Reading took long; then a training that was half done is resumed, and takes 10 seconds for a quarter."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])

@@ -145,7 +145,7 @@ def _rows() -> list[dict[str, Any]]:
     cache = samples.cache_folder()
     rows, left = [], {path.resolve() for path in samples.cached()}
     for sample in samples.every().values():
-        folder = sample.place(cache)
+        folder = sample.folder(cache)
         left.discard(folder.resolve())
         rows.append({"model": sample.name, "task": sample.task, "arch": sample.arch, **_size_and_path(folder)})
     rows += [{"model": path.name, **_described(path), **_size_and_path(path)} for path in sorted(left)]
