@@ -139,7 +139,6 @@ def translate(
     from contextlib import ExitStack
 
     from seqcli.commands.translate import rows
-    from seqcli.commands.translate.arguments import Arguments
     from seqcli.commands.translate.listeners import AttentionFile, References
     from seqcli.decoding import translate as decoding
 
@@ -174,7 +173,7 @@ def translate(
         "--length-penalty": settings.beam_size == 1 and "with --beam-size 1",
         "--with-scores": results.as_json and "in JSON, which always has log_prob",
     })  # fmt: skip
-    arguments = Arguments(source, results, reporter, machine, model or [], settings, signed=signature)
+    arguments = rows.Arguments(source, results, reporter, machine, model or [], settings, signed=signature)
     display = rows.DisplayOptions(
         scores=with_scores,
         n_best=several,

@@ -12,8 +12,7 @@ from typing import Any
 from seqcli import catalog
 from seqcli.commands.models import Models
 from seqcli.commands.session import AlignedFile
-from seqcli.commands.translate.arguments import Arguments, Translated
-from seqcli.commands.translate.rows import as_json
+from seqcli.commands.translate.rows import Arguments, Translated, as_json
 from seqcli.data.pairs import REFERENCE
 from seqcli.interfaces import OpenTranslator, Reporter
 from seqcli.report.frame import json_line
