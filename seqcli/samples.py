@@ -134,8 +134,8 @@ class Sample:
         return cache / f"{self.prefix}-{hashlib.sha256(recipe + self.source.read_bytes()).hexdigest()[:12]}"
 
     def build(self, *, announce: bool = False, reporter: Reporter) -> Path:
-        """Its folder; who comes second waits. asked: no -m was given, and whoever asked is told that a toy answers, whether it is
-        new or not, and what a real model would be."""
+        """Its folder, after building it if necessary; concurrent first uses wait. announce: print a note that this toy is used, since no
+        model was given, and which real model to try."""
         from seqcli.runs.model_folder import MANIFEST
 
         cache = cache_folder()
@@ -284,7 +284,7 @@ def _of_sentiment(language: str) -> Sample:
         texts, held_out = split(LabelledFiles((str(source),)).read(), seed=0)
         data = TrainingTexts(texts, held_out, (source.name,), threads=1)
         with writing_model(folder) as writer:
-            train_classifier(writer, given, TokenizerChoice(), request, reporter=reporter)
+            train_classifier(writer, data, TokenizerChoice(), request, reporter=reporter)
 
     return Sample(
         f"{PREFIX}sentiment-{language}", "classification", language, CLASSIFIER, f"sentiment-{language}-{CLASSIFIER}",
@@ -308,7 +308,7 @@ def _of_translation(language: str, other: str) -> Sample:
         data = TrainingPairs(pairs, held_out, (source.name,), threads=1)
         with writing_model(folder) as writer:
             train_translator(
-                writer, given, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter
+                writer, data, TokenizerChoice(TOKENIZER, vocab_size=TRANSLATED), request, reporter=reporter
             )
 
     return Sample(
