@@ -33,6 +33,6 @@ Both ways, runs of whole lines are split, looked up and formatted by vector oper
 holds one run and, when reading, one order before it is sorted. Counts in the header are compared, never trusted.
 
     source.py   lines and where they come from, and the header
-    lines.py    n-gram lines as numbers                spelling.py   words that ARPA cannot hold
+    lines.py    n-gram lines as numbers, and the spelling of words that ARPA cannot represent
     reading.py, writing.py
 """

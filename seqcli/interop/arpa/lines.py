@@ -1,18 +1,39 @@
-"""Parses the n-gram lines of a run: logarithms, and the ids of words."""
+r"""The n-gram lines of an ARPA file: logarithms, the ids of words, and the spelling of words that ARPA cannot represent (empty, with
+blanks, or like special symbols), whose bytes are written `\xHH`."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 
 from seqcli import decimals, ragged
 from seqcli.errors import ModelError
-from seqcli.interop.arpa import spelling
+from seqcli.interfaces import Tokenizer
 from seqcli.interop.arpa.source import REWRITE, Run, Source, shown
-from seqcli.text import BOS_ID, EOS_ID, UNK_ID
+from seqcli.text import BOS_ID, EOS_ID, SPECIALS, UNK_ID, tsv_field
 from seqcli.tokenizers.words import Words, hashes
 
+_BLANK = np.isin(np.arange(256), list(b"\0\t\n\v\f\r "))
+_UNFIT = re.compile(r"[\0\t-\r \\]|^<(?=(?:unk|UNK|s|/s)>\Z)|^\Z")
+_ESCAPE = re.compile(r"\\x((?:[0-7][0-9a-f])?)")
 _LN10 = np.log(10)
 _ROUNDING = 0.01  # log10 p up to this counts as 0: IRSTLM writes probabilities slightly above 1
+
+
+def joined(pieces: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The UTF-8 bytes of the pieces, concatenated, and the end of each."""
+    encoded = [piece.encode() for piece in pieces]
+    return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([len(piece) for piece in encoded], dtype=np.int64)
+
+
+def hashes_of(data: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The pieces from their concatenated bytes."""
+    lengths = np.diff(ends, prepend=0)
+    return hashes(np.append(data, np.zeros(8, np.uint8)), ends - lengths, lengths)
+
+
+UNK, BOS, EOS, CAPITAL_UNK = SPECIAL_HASHES = hashes_of(*joined([*SPECIALS, "<UNK>"]))  # <UNK>: as in KenLM
 
 
 class Lines:
@@ -58,8 +79,8 @@ class Lines:
         """The ids of all words: int64 [n, M]."""
         h = self.hashes()
         ids = words.ids_of(h.ravel()).astype(np.int64).reshape(h.shape)
-        ids[h == spelling.BOS], ids[h == spelling.EOS] = BOS_ID, EOS_ID
-        unknown = (ids == UNK_ID) & (h != spelling.UNK) & (h != spelling.CAPITAL_UNK)
+        ids[h == BOS], ids[h == EOS] = BOS_ID, EOS_ID
+        unknown = (ids == UNK_ID) & (h != UNK) & (h != CAPITAL_UNK)
         if unknown.any():
             k, row = np.argwhere(unknown)[0]
             raise self.error(f"{self.field(row, k + 1)} is not among the 1-grams", row=row)
@@ -93,3 +114,29 @@ class Lines:
     def _natural(self, field: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
             return (decimals.parsed(self._text, self._starts[field], self._lengths[field]) * _LN10).astype(np.float32)
+
+
+def unescaped(words: Words) -> Words:
+    """The unescaped words of an escaped file."""
+    pieces = words.vocabulary()[len(SPECIALS) :]
+    data, ends = joined([_ESCAPE.sub(lambda found: bytes.fromhex(found[1]).decode(), piece) for piece in pieces])
+    return Words.of(data.tobytes(), ends, hashes_of(data, ends))
+
+
+def spelled(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, bool]:
+    """All pieces as they are written: concatenated bytes, the end of each, and whether they are escaped."""
+    pieces = None
+    if isinstance(tokenizer, Words):
+        data, ends = tokenizer.joined()
+    else:
+        pieces = tokenizer.vocabulary()[len(SPECIALS) :]
+        if tokenizer.KIND == "sentencepiece":
+            pieces = [tsv_field(piece).replace(" ", "\\x20") for piece in pieces]  # as `seqcli tokenize` does
+        data, ends = joined(pieces)
+    escaped = _BLANK[data].any() or (np.diff(ends, prepend=0) == 0).any()
+    escaped = bool(escaped or np.isin(hashes_of(data, ends), SPECIAL_HASHES).any())
+    if escaped:
+        pieces = pieces or tokenizer.vocabulary()[len(SPECIALS) :]
+        data, ends = joined([_UNFIT.sub(lambda found: "\\x" + found[0].encode().hex(), piece) for piece in pieces])
+    special, special_ends = joined(list(SPECIALS))
+    return np.append(special, data), np.append(special_ends, ends + len(special)), escaped

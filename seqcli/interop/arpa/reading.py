@@ -10,8 +10,7 @@ import numpy as np
 
 from seqcli import ragged
 from seqcli.interfaces import Tokenizer
-from seqcli.interop.arpa import spelling
-from seqcli.interop.arpa.lines import Lines
+from seqcli.interop.arpa.lines import SPECIAL_HASHES, Lines, unescaped
 from seqcli.interop.arpa.source import Header, Source
 from seqcli.ngram.table import Table
 from seqcli.text import BOS_ID, SPECIALS
@@ -79,7 +78,7 @@ class _Building:
     @property
     def words(self) -> Words:
         """The words, unescaped; `_listed` has them as written in the file."""
-        return spelling.unescaped(self._listed) if self._header.escaped else self._listed
+        return unescaped(self._listed) if self._header.escaped else self._listed
 
     def add(self, n: int) -> None:
         """Reads the next section."""
@@ -135,8 +134,8 @@ class _Building:
             return lines.hashes()[0]
 
         log_prob, log_backoff, keys, place = self._collect(section, key_of, n=1)
-        at = np.searchsorted(keys, spelling.SPECIAL_HASHES)
-        found = np.append(keys, np.uint64(0))[at] == spelling.SPECIAL_HASHES
+        at = np.searchsorted(keys, SPECIAL_HASHES)
+        found = np.append(keys, np.uint64(0))[at] == SPECIAL_HASHES
         unk, bos, eos, capital = np.where(found, np.append(place, -1)[at], -1)  # -1: none
         unk = max(unk, capital)  # if there are both, the later one counts, as in KenLM
         for row, instead in (

@@ -14,8 +14,8 @@ from seqcli import decimals, ragged
 from seqcli.errors import OutputError
 from seqcli.files.atomic import replacing
 from seqcli.interfaces import Tokenizer
+from seqcli.interop.arpa.lines import spelled
 from seqcli.interop.arpa.source import Header
-from seqcli.interop.arpa.spelling import spelled
 from seqcli.ngram.table import Table
 from seqcli.text import BOS_ID
 
