@@ -74,8 +74,12 @@ def check_length(opened: Any, text: str) -> None:
     if isinstance(opened, OpenTranslator):
         check_source(opened, text)
     else:
-        window = getattr(network_of(opened), "window", None)
+        window = getattr(_network(opened), "window", None)
         check_window(len(_read(opened, text)[1]), window, name=opened.name)
+
+
+def _network(opened: Any) -> Any:
+    return network_of(opened, what="attention", cure="use a transformer")
 
 
 def _read(opened: Any, text: str) -> tuple[list[str], list[int]]:
@@ -94,7 +98,7 @@ def _of_text(opened: Any, text: str) -> AttentionView:
     from seqcli.nn.attention import SELF, recorded
     from seqcli.nn.transformer import TransformerStack
 
-    model = network_of(opened)
+    model = _network(opened)
     if not isinstance(model.body, TransformerStack):
         raise UsageError(f"{opened.name} ({opened.arch}) has no attention", cure="use a transformer, or --gates")
     language = isinstance(opened, OpenModel)

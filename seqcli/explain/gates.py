@@ -34,7 +34,7 @@ def gates(opened: Any, text: str) -> Gates:
 
     from seqcli.nn.recurrent import RecurrentStack
 
-    model = network_of(opened)
+    model = network_of(opened, what="gates", cure="use an rnn, lstm or gru")
     if not isinstance(model.body, RecurrentStack):
         raise UsageError(f"{opened.name} ({opened.arch}) has no gates", cure="use an rnn, lstm or gru model")
     language = isinstance(opened, OpenModel)

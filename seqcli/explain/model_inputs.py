@@ -32,13 +32,12 @@ def with_start(pieces: Sequence[Piece]) -> tuple[list[str], list[int]]:
     return [BOS, *(piece.text for piece in pieces)], [BOS_ID, *(piece.id for piece in pieces)]
 
 
-def network_of(opened: Any) -> Any:
-    """The network of an opened model, or the first member of an ensemble. Raises UsageError for a counted model."""
+def network_of(opened: Any, *, what: str = "gradients", cure: str = "use an rnn, lstm, gru or transformer") -> Any:
+    """The network of an opened model, or the first member of an ensemble. Raises UsageError for a counted model, which lacks what is
+    asked for."""
     model = getattr(opened.model, "members", [opened.model])[0]
     if not hasattr(model, "body"):
-        raise UsageError(
-            f"{opened.name} ({opened.arch}) is not a neural model", cure="use an rnn, lstm, gru or transformer model"
-        )
+        raise UsageError(f"{opened.name} ({opened.arch}) has no {what}", cure=cure)
     return model
 
 

@@ -24,7 +24,7 @@ def positions(opened: Any, *, most: int = _MOST) -> Positions:
     from seqcli.nn.positions import angles
     from seqcli.nn.transformer import TransformerStack
 
-    body = network_of(opened).body
+    body = network_of(opened, what="position encodings", cure="use a transformer").body
     if not isinstance(body, TransformerStack):
         raise UsageError(f"{opened.name} ({opened.arch}) has no position encodings", cure="use a transformer")
     count = min(most, body.window)

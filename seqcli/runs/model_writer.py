@@ -230,7 +230,11 @@ def _refuse_what_may_not_be_written(path: Path, *, force: bool, resume: bool) ->
         raise UsageError("is a file, not a folder", where=str(path), cure="use another -o")
     begun = checkpoint.are_here(path)
     if resume and not begun:
-        raise UsageError("nothing to resume", where=str(path), cure="train without --resume")
+        if is_model(path):  # of embeddings, or counted: nothing is kept that a training could go on from
+            what, cure = "nothing to resume: its training has finished", "use --force to train again"
+        else:
+            what, cure = "nothing to resume", "train without --resume"
+        raise UsageError(what, where=str(path), cure=cure)
     if _is_interrupted(path):
         return
     if not is_model(path) and not (begun and _holds_only_ours(path)):

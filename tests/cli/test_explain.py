@@ -135,7 +135,7 @@ def test_a_page(trained, model, translator, tmp_path, here, lang, word):
     [
         ("lstm", ["--attention"], "--gates"),
         ("transformer", ["--gates"], "lstm"),
-        ("bag", ["--attention"], "not a neural model"),
+        ("bag", ["--attention"], "has no attention; use a transformer"),
         ("bag", ["--surprisal"], "not a language model"),
         ("transformer", ["--ngram"], "n-gram"),
         ("transformer", ["--attention", "--layer", "9"], "1 layers of 2 heads"),

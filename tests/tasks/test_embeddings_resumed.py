@@ -101,3 +101,5 @@ def test_a_resumed_training_has_the_settings_and_the_text_that_it_began_with(tra
     with pytest.raises(UsageError, match="--resume"):
         train("killed")
     train("killed", force=True)
+    with pytest.raises(UsageError, match="its training has finished; use --force to train again"):
+        train("killed", resume=True)
