@@ -23,7 +23,7 @@ class Example(NamedTuple):
     """One batch. inputs, targets: int64 [B, T]; the target at a position is the next input, or NOT_COUNTED if there is none.
 
     carries: the model's state is carried over from the previous batch. For labelled rows, targets are the labels, int64
-    [B]. For pairs (`paired`), inputs are the sources and targets the translations, which begin with `<s>`; that is not
+    [B], or their probabilities, float32 [B, C]. For pairs (`paired`), inputs are the sources and targets the translations, which begin with `<s>`; that is not
     predicted. masked: some inputs are hidden, and these are the targets.
     """
 
@@ -37,6 +37,8 @@ class Example(NamedTuple):
     def counted(self) -> np.ndarray:
         """Flat indices of the targets that count: int64 [n]."""
         targets = self.targets[:, 1:] if self.paired else self.targets
+        if targets.dtype.kind == "f":
+            targets = targets[:, 0]
         return np.flatnonzero(targets != NOT_COUNTED)
 
 
@@ -122,7 +124,7 @@ class Lines(OfLikeLength):
 
 
 class Labelled(OfLikeLength):
-    """Rows of a stream with a label each, padded with PAD.
+    """Rows of a stream with a label each, int [N], or with the probabilities of all labels, float32 [N, C]. Padded with PAD.
 
     longest: longer rows are truncated; closed: but keep their `</s>`. changed: applied to the tokens of a row, given a
     random generator for this epoch and batch (`data/piece_dropout`).
@@ -135,7 +137,8 @@ class Labelled(OfLikeLength):
         self._begins, lengths = rows_of(stream)
         assert len(labels) == len(lengths) and (lengths > 0).all(), "every row has a label, and a token"
         super().__init__(np.minimum(lengths + 1, longest), batch_tokens=batch_tokens, seed=seed)  # including `<s>`
-        self._stream, self._labels, self._longest, self._changed = stream, labels, longest, changed
+        self._labels = labels if labels.dtype.kind == "f" else labels.astype(np.int64)
+        self._stream, self._longest, self._changed = stream, longest, changed
         self._cut_off = closed & (lengths + 1 > longest)
 
     def get(self, epoch: int, index: int) -> Example:
@@ -147,7 +150,7 @@ class Labelled(OfLikeLength):
         if self._changed:
             rng = np.random.default_rng([self._seed, epoch, index, 1])
             rows = [self._changed(row, rng)[: self._longest] for row in rows]
-        return Example(self._padded(rows), self._labels[numbers].astype(np.int64))
+        return Example(self._padded(rows), self._labels[numbers])
 
 
 class Pairs(OfLikeLength):

@@ -69,8 +69,9 @@ class NeuralClassifier(NeuralEncoder):
         state: None = None,
         smoothing: float = 0.0,
     ) -> tuple[Tensor, int, None]:
-        """Summed cross-entropy in nats of targets [B] (negative: ignored), their number, no state."""
-        kept = chosen(targets, counted)
+        """Summed cross-entropy in nats of targets int64 [B] or probabilities float32 [B, C] (negative: ignored), their number,
+        no state."""
+        kept = chosen(targets if targets.dim() == 1 else targets[:, 0], counted)
         total = F.cross_entropy(
             self(tokens).index_select(0, kept),
             targets.index_select(0, kept),

@@ -7,7 +7,8 @@ only the gradient of the logits is kept, in the precision of the matrix products
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,14 +19,27 @@ KEPT = 1 << 27  # gradients of logits per chunk; on a GPU also logits, since eac
 _ALIGNED = 64  # columns of a product on a GPU, whose half-precision kernels need multiples of 8 or more
 
 
+class SoftTargets(NamedTuple):
+    """Probabilities that stand for a share of the targets. rows: returns those of rows begin to end, float32 [end - begin, V]."""
+
+    rows: Callable[[int, int], Tensor]
+    share: float
+
+
 def linear_cross_entropy(
-    x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, smoothing: float = 0.0
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    *,
+    smoothing: float = 0.0,
+    soft: SoftTargets | None = None,
 ) -> Tensor:
     """Summed cross-entropy in nats, float32 [], of targets int64 [n] under softmax(x weight^T + bias). x: [n, D];
     weight: [V, D]; bias: [V]. smoothing: label smoothing, the share of each target spread over all V (Szegedy et al.
-    2016)."""
+    2016). soft: a share of each target is spread as these probabilities are."""
     dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
-    return _LinearCrossEntropy.apply(x, weight, bias, targets, smoothing, dtype)
+    return _LinearCrossEntropy.apply(x, weight, bias, targets, smoothing, soft, dtype)
 
 
 def _sizes(vocab: int, *, device: torch.device) -> tuple[int, int]:
@@ -38,14 +52,21 @@ def _sizes(vocab: int, *, device: torch.device) -> tuple[int, int]:
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, smoothing: float, dtype: torch.dtype
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        smoothing: float,
+        soft: SoftTargets | None,
+        dtype: torch.dtype,
     ):
         with torch.autocast(x.device.type, enabled=False):
-            return _LinearCrossEntropy._forward(ctx, x, weight, bias, targets, smoothing, dtype)
+            return _LinearCrossEntropy._forward(ctx, x, weight, bias, targets, smoothing, soft, dtype)
 
     @staticmethod
-    def _forward(ctx: Any, x, weight, bias, targets, smoothing, dtype):
-        vocab = len(weight)
+    def _forward(ctx: Any, x, weight, bias, targets, smoothing, soft, dtype):
+        vocab, hard = len(weight), 1.0 - (soft.share if soft else 0.0)
         at_once, columns = _sizes(vocab, device=x.device)
         inner, table = x.to(dtype), weight.to(dtype)
         if more := columns - vocab:
@@ -59,6 +80,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             min(some, len(x)), columns, device=x.device
         )  # reused, since allocating memory takes longer than the sums
         grads = torch.empty(min(most, len(x)), columns, dtype=dtype, device=x.device)
+        done = 0
         for rows, row_targets, out in zip(inner.split(most), targets.split(most), grad_x.split(most)):
             grad = grads[: len(rows)]
             for part, own, kept in zip(rows.split(some), row_targets.split(some), grad.split(some)):
@@ -71,17 +93,23 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     real += bias
                 hit = scores.gather(-1, own[:, None])
                 if smoothing:
-                    total -= smoothing * (real.mean(-1).sum() - hit.sum())
+                    total -= hard * smoothing * (real.mean(-1).sum() - hit.sum())
+                if soft:
+                    spread = soft.share * soft.rows(done, done + len(part))
+                    total -= (spread * real).sum()
                 peak = scores.amax(-1, keepdim=True)
                 sums = scores.sub_(peak).exp_().sum(-1, keepdim=True)
-                total += (sums.log() + peak - hit).sum()
+                total += (sums.log() + peak - hard * hit).sum()
                 share = scores.div_(sums)  # the gradient is the softmax minus the target
                 if smoothing:
-                    real -= smoothing / vocab
-                share.scatter_add_(-1, own[:, None], torch.full_like(hit, smoothing - 1))
+                    real -= hard * smoothing / vocab
+                if soft:
+                    real -= spread
+                share.scatter_add_(-1, own[:, None], torch.full_like(hit, hard * (smoothing - 1)))
                 if grad_bias is not None:
                     grad_bias += real.sum(0)
                 kept.copy_(share)
+                done += len(part)
             torch.mm(grad, table, out=out)
             grad_weight += (grad.T @ rows)[:vocab]
         ctx.save_for_backward(grad_x, grad_weight, grad_bias)
@@ -92,5 +120,6 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, scale: Tensor):
         grad_x, grad_weight, grad_bias = ctx.saved_tensors
         return (
-            (grad_x * scale).to(ctx.dtype), grad_weight * scale, None if grad_bias is None else grad_bias * scale, None, None, None,
+            (grad_x * scale).to(ctx.dtype), grad_weight * scale, None if grad_bias is None else grad_bias * scale,
+            None, None, None, None,
         )  # fmt: skip

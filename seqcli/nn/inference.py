@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seqcli import finite
 from seqcli.interfaces import State
-from seqcli.nn.cross_entropy import linear_cross_entropy
+from seqcli.nn.cross_entropy import SoftTargets, linear_cross_entropy
 from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.linear import Linear, hold, multiplied_in
 from seqcli.text import BOS_ID
@@ -74,12 +74,21 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def cross_entropy(
-        self, features: Tensor, targets: Tensor, counted: Tensor | None, *, smoothing: float
+        self,
+        features: Tensor,
+        targets: Tensor,
+        counted: Tensor | None,
+        *,
+        smoothing: float,
+        soft: Callable[[Tensor], SoftTargets] | None = None,
     ) -> tuple[Tensor, int]:
-        """Summed over the targets [B, T] that count, and their number. features: [B, T, D]"""
+        """Summed over the targets [B, T] that count, and their number. features: [B, T, D]; soft: the soft targets of the tokens at
+        these flat indices, int64 [n]"""
         kept = chosen(targets, counted)
         features, targets = features.flatten(0, 1).index_select(0, kept), targets.reshape(-1).index_select(0, kept)
-        total = linear_cross_entropy(features, self.head.weight, self.head.bias, targets, smoothing=smoothing)
+        total = linear_cross_entropy(
+            features, self.head.weight, self.head.bias, targets, smoothing=smoothing, soft=soft(kept) if soft else None
+        )
         return total, len(kept)
 
     def row_vectors(self, tokens: Tensor) -> Tensor:

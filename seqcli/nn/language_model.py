@@ -18,6 +18,7 @@ from torch import Tensor
 
 from seqcli.interfaces import Scores, State
 from seqcli.nn import inference
+from seqcli.nn.cross_entropy import SoftTargets
 from seqcli.nn.device import adapt_threads, to_device, to_host
 from seqcli.nn.device_logits import DeviceLogits
 from seqcli.nn.inference import Network
@@ -52,6 +53,8 @@ class NeuralLanguageModel(Network):
 
     linear = False  # whether all matrix products are `Linear`s, which cast by themselves once packed, so no autocast is needed
     horizon: int | None = None  # a document is scored as one row
+    # for the tokens of a batch, and the flat indices of some of them: what is learned besides the next token
+    soft_targets: Callable[[Tensor], Callable[[Tensor], SoftTargets]] | None = None
 
     def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """tokens: int64 [B, T], including `<s>` where a row begins. Returns [B, T, D] and the state after the last
@@ -201,7 +204,8 @@ class NeuralLanguageModel(Network):
     ) -> tuple[Tensor, int, Any]:
         """Summed cross-entropy in nats of targets [B, T] (negative: ignored), their number, the state."""
         features, state = self.features(tokens, state)
-        return *self.cross_entropy(features, targets, counted, smoothing=smoothing), state
+        soft = self.soft_targets(tokens) if self.soft_targets else None
+        return *self.cross_entropy(features, targets, counted, smoothing=smoothing, soft=soft), state
 
 
 def window_begins(length: int, window: int) -> list[int]:

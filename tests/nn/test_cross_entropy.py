@@ -33,6 +33,25 @@ def test_it_is_pytorchs(bias, smoothing, at_once, kept, as_device, monkeypatch):
         torch.testing.assert_close(got, want)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("at_once", "kept"), [(1 << 21, 1 << 27), (22, 55)])
+def test_with_soft_targets_it_is_pytorchs_of_probabilities(smoothing, at_once, kept, monkeypatch):
+    monkeypatch.setattr(cross_entropy, "_AT_ONCE", at_once)
+    monkeypatch.setattr(cross_entropy, "KEPT", kept)
+    x, weight, offset, targets = parts(17, 11, bias=True)
+    probabilities, share = torch.rand(17, 11).softmax(-1), 0.3
+    smoothed = (1 - smoothing) * F.one_hot(targets, 11) + smoothing / 11
+    expected = F.cross_entropy(
+        F.linear(x, weight, offset), (1 - share) * smoothed + share * probabilities, reduction="sum"
+    )
+    wanted = torch.autograd.grad(expected, [x, weight, offset])
+    soft = cross_entropy.SoftTargets(lambda begin, end: probabilities[begin:end], share)
+    total = cross_entropy.linear_cross_entropy(x, weight, offset, targets, smoothing=smoothing, soft=soft)
+    torch.testing.assert_close(total, expected)
+    for got, want in zip(torch.autograd.grad(total, [x, weight, offset]), wanted, strict=True):
+        torch.testing.assert_close(got, want)
+
+
 def test_in_bfloat16_it_is_close():
     x, weight, offset, targets = parts(40, 300, bias=True)
     expected = F.cross_entropy(F.linear(x, weight, offset), targets, reduction="sum")
