@@ -35,7 +35,7 @@ class TrainingOptions:
 
     arch: architectures, which are compared if there are several; config: a TOML file of settings; settings: those of --set;
     tokenizer: its kind, or the folder of one; embeddings: pretrained word vectors for the embeddings of a network, which are not
-    trained with freeze_embeddings. Raises UsageError for values out of range.
+    trained with freeze_embeddings; distill: models whose probabilities are learned. Raises UsageError for values out of range.
     """
 
     arch: Sequence[str]
@@ -53,6 +53,7 @@ class TrainingOptions:
     limit_vocab: str | None = None
     embeddings: str | None = None
     freeze_embeddings: bool = False
+    distill: Sequence[str] = ()
     force: bool = False
     resume: bool = False
     tensorboard: bool = False
@@ -116,10 +117,15 @@ class TrainingOptions:
             threads=self.threads,
             tensorboard=self.tensorboard,
         )
-        if self.embeddings is None:
-            return made
-        initial = InitialEmbeddings(self.embeddings, self.freeze_embeddings)
-        return [initial.request(each) for each in made]
+        if self.embeddings is not None:
+            initial = InitialEmbeddings(self.embeddings, self.freeze_embeddings)
+            made = [initial.request(each) for each in made]
+        if self.distill:
+            from seqcli.tasks.teachers import Teachers  # imports two tasks
+
+            teachers = Teachers(tuple(self.distill))
+            made = [teachers.request(each) for each in made]
+        return made
 
     def trains(self, task: str) -> bool:
         """Whether one of the architectures is neural."""

@@ -43,6 +43,7 @@ class Request:
     tensorboard: bool = False
     resumable: bool = True
     embeddings: Any = None  # `tasks.initial_weights.InitialEmbeddings` of the network
+    teachers: Any = None  # `tasks.teachers.Teachers` of the network
 
 
 def kinds_of(task: str, arch: str) -> list[type]:
@@ -170,6 +171,9 @@ class Plan:
     beta2: float = fraction(0.99, help="decay of the second moment")
     clip: float = within(0, 1e9, default=1.0, open_low=True, help="maximum norm of the gradient")
     label_smoothing: float = fraction(0.0, help="share of the target probability spread over all classes")
+    distill_share: float = fraction(
+        0.5, help="share of the target that is the probability given by the models of --distill (not for translators)"
+    )
     piece_dropout: float = fraction(
         0.0,
         help="share of pieces that are split into smaller ones, drawn anew in each epoch (classifiers, translators)",

@@ -14,6 +14,7 @@ from seqcli.commands.train.options import (
     Budget,
     Data,
     Debug,
+    Distill,
     Folder,
     LimitVocab,
     MinCount,
@@ -25,6 +26,7 @@ from seqcli.commands.train.options import (
     VocabSize,
     Vocabulary,
     Writing,
+    all_located,
     leave_counting_to_one,
     located,
     training_options,
@@ -90,6 +92,7 @@ def classifier(
             help="Initialize the body from this model (rnn, lstm, gru or transformer), a seqcli or Hugging Face folder or hf:NAME; sets --arch.",
         ),
     ] = None,
+    distill: Distill = None,
     tokenizer: Annotated[
         str | None,
         typer.Option(
@@ -133,9 +136,10 @@ def classifier(
 
     tokenizer = located(tokenizer, weights=False, command="train classifier", quiet=writing.quiet)
     init = located(init, command="train classifier", quiet=writing.quiet)
+    teachers = all_located(distill, command="train classifier", quiet=writing.quiet)
     archs, decisive = arch or [default_arch(init) if init else "bag"], metric or "accuracy"
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
-    options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
+    options = training_options(archs, preset, budget, settings, vocabulary, writing, machine, teachers)
     writing.check(CLASSIFICATION, archs)
     leave_counting_to_one(options, CLASSIFICATION)
     reporter = Console(prefix="seqcli train classifier", quiet=writing.quiet, verbose=machine.verbose)

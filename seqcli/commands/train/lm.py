@@ -14,6 +14,7 @@ from seqcli.commands.train.options import (
     Budget,
     Data,
     Debug,
+    Distill,
     Folder,
     LimitVocab,
     MinCount,
@@ -25,6 +26,7 @@ from seqcli.commands.train.options import (
     VocabSize,
     Vocabulary,
     Writing,
+    all_located,
     leave_counting_to_one,
     located,
     thresholds,
@@ -90,6 +92,7 @@ def lm(
             help="Initialize the weights from this language model, a seqcli or Hugging Face folder or hf:NAME; sets --arch.",
         ),
     ] = None,
+    distill: Distill = None,
     tokenizer: Annotated[
         str | None,
         typer.Option(
@@ -144,9 +147,10 @@ def lm(
 
     tokenizer = located(tokenizer, weights=False, command="train lm", quiet=writing.quiet)
     init = located(init, command="train lm", quiet=writing.quiet)
+    teachers = all_located(distill, command="train lm", quiet=writing.quiet)
     archs, unit = arch or [default_arch(init) if init else "ngram"], unit or (default_unit(init) if init else "line")
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
-    options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)
+    options = training_options(archs, preset, budget, settings, vocabulary, writing, machine, teachers)
     writing.check(LANGUAGE, archs)
     leave_counting_to_one(options, LANGUAGE)
     reporter = Console(prefix="seqcli train lm", quiet=writing.quiet, verbose=machine.verbose)

@@ -46,6 +46,13 @@ Order = Annotated[
     int | None,
     typer.Option(parser=number(ranges.ORDER), help="Length of the longest n-grams (ngram)."),
 ]
+Distill = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Learn the probabilities given by this model, too; repeat for the mean of several (neural models; see --set distill_share).",
+    ),
+]
 Valid = Annotated[
     list[str] | None,
     typer.Option(
@@ -205,6 +212,11 @@ def located(source: str | None, *, weights: bool = True, command: str, quiet: bo
     return source and sources.located(source, weights=weights, reporter=reporter)
 
 
+def all_located(models: Sequence[str] | None, *, command: str, quiet: bool) -> list[str]:
+    """The paths of the models of --distill."""
+    return [path for source in models or () if (path := located(source, command=command, quiet=quiet))]
+
+
 def training_options(
     archs: Sequence[str],
     preset: str | None,
@@ -213,8 +225,9 @@ def training_options(
     vocabulary: Vocabulary,
     writing: Writing,
     machine: Machine,
+    distill: Sequence[str] = (),
 ) -> TrainingOptions:
-    """The options that all trainings share, as the Python interface takes them."""
+    """The options that all trainings share, as the Python interface takes them. distill: paths of models."""
     from seqcli import config
     from seqcli.tasks.training_options import TrainingOptions
 
@@ -228,6 +241,7 @@ def training_options(
         **vars(vocabulary),
         embeddings=writing.embeddings,
         freeze_embeddings=writing.freeze_embeddings,
+        distill=tuple(distill),
         force=writing.force,
         resume=writing.resume,
         tensorboard=writing.tensorboard,

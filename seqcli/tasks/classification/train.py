@@ -22,7 +22,7 @@ from seqcli.metrics import signature
 from seqcli.ngram.arena import Arena, default_memory
 from seqcli.runs.model_folder import ModelFolder
 from seqcli.runs.model_writer import ModelWriter
-from seqcli.tasks import initial_weights
+from seqcli.tasks import initial_weights, teachers
 from seqcli.tasks.classification import evaluate
 from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.evaluate import HeldOut, figures
@@ -195,13 +195,16 @@ def _fit(
     record = _record(data, request, module, settings, tokens=batch, label=label)
     record |= {"training": asdict(plan), "metric": data.metric, "init": first.name if first else None}
     record["preset"] = request.preset
-    record |= initial_weights.record(request)
+    record |= {**initial_weights.record(request), **teachers.record(request)}
     record["init_weights"] = first.run.weights_checksum if first else None
     record["data"] |= {"blocks": data.blocks} if data.blocks else {}
+    targets = data.texts.targets
+    if request.teachers:
+        targets = request.teachers.soft_labels(data.texts, share=plan.distill_share, reporter=reporter)
     work = trainer.Work(
         task=CLASSIFICATION, make=make, held_out=held_out, record=record, tokenizer=tokenizer, card=_card, outputs=labels, counted="texts",
         batches=lambda model: Labelled(
-            stream, data.texts.targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window,
+            stream, targets, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window,
             closed=closed, changed=changed,
         ),
         initialise=initial_weights.initialiser(request, [tokenizer], weights=first.body_into if first else None, reporter=reporter),

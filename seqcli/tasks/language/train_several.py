@@ -61,6 +61,8 @@ def train_language_models(
     if init and (options.tokenizer or options.vocab_size or len(options.arch) > 1):
         cure = "leave out --tokenizer and --vocab-size"
         raise UsageError("--init needs a single --arch and uses the tokenizer of its model", cure=cure)
+    if options.distill and (options.tokenizer or options.vocab_size):
+        raise UsageError("--distill uses the tokenizer of its model", cure="leave out --tokenizer and --vocab-size")
     if memory is not None:
         ranges.checked("memory", memory, ranges.MEMORY)
     given = {**counted, **options.budget, "objective": objective}
