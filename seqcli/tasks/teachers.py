@@ -20,7 +20,7 @@ from seqcli.tasks.classification.data import Texts
 from seqcli.tasks.classification.load import open_classifier
 from seqcli.tasks.classification.mixture import mixed
 from seqcli.tasks.language.load import open_model
-from seqcli.tasks.model_names import folder_of
+from seqcli.tasks.open_folder import folder_of
 from seqcli.training.config import Request
 
 if TYPE_CHECKING:

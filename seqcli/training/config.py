@@ -171,8 +171,11 @@ class Plan:
     beta2: float = fraction(0.99, help="decay of the second moment")
     clip: float = within(0, 1e9, default=1.0, open_low=True, help="maximum norm of the gradient")
     label_smoothing: float = fraction(0.0, help="share of the target probability spread over all classes")
-    distill_share: float = fraction(
-        0.5, help="share of the target that is the probability given by the models of --distill (not for translators)"
+    distill_share: float = within(
+        0,
+        1,
+        default=0.5,
+        help="share of the target that is the probability given by the models of --distill (not for translators)",
     )
     piece_dropout: float = fraction(
         0.0,

@@ -35,7 +35,7 @@ _CALLED = {
     "label_weights": "--label-weights",
     "init_weights": "the model of --init",
     "embeddings": "--embeddings",
-    "distill": "the models of --distill",
+    "distill": "--distill",
     "labels": "the list of labels",
 }
 _SHOWN = 60  # maximum length of a displayed value

@@ -55,8 +55,8 @@ def test_teachers_are_not_part_of_the_student():
 
 def test_a_classifier_learns_probabilities():
     torch.manual_seed(0)
-    module = catalog.load("models", catalog.presets("classification", "cnn")[0])
-    model = module.build(module.Config(width=8), vocab_size=30, labels=3).eval()
+    module = catalog.load("models", catalog.presets("classification", "gru")[0])
+    model = module.build(module.Config(cell="gru", width=8), vocab_size=30, labels=3).eval()
     tokens, shares = torch.randint(3, 30, (5, 9)), torch.rand(5, 3).softmax(-1)
     shares[2] = -1  # not counted
     loss, count, _ = model.loss(tokens, shares)

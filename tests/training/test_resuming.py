@@ -137,11 +137,13 @@ CHANGED = {  # option: what is given instead, and what the refusal names
     "embeddings": ({"--embeddings": "vectors.txt", "--set": ["embedding=8", "width=8"]}, "--embeddings was None, now {"),
     "encoding": ({"--encoding": "latin-1"}, "tokenizer was"),
     "init": ({"--init": "body", "--tokenizer": None, "--set": ["width=8", "embedding=8"]}, "the model of --init was None"),
+    "distill": ({"--distill": "body", "--tokenizer": None}, "--distill was None, now ["),
     **dict.fromkeys(("epochs", "steps", "minutes", "tensorboard", "plot", "plot_output", "quiet", "device", "precision", "threads", "verbose", "debug"), MAY),
     **dict.fromkeys(("output", "force", "resume", "order", "prune", "quantize", "memory", "counts_only", "merge", "objective", "freeze_embeddings", "runs", "strict", "format", "source", "target", "valid_source", "valid_target"), NONE),
 }  # fmt: skip
 OF_TASK = {  # where another change says it
     ("lm", "text_column"): {"data": "labels.tsv"}, ("classifier", "valid"): {"--valid": "other.labels.tsv"},
+    ("classifier", "distill"): {"--distill": "m", "--tokenizer": "words"},
     ("translator", "valid"): {"--valid": "other.pairs.tsv"}, ("translator", "metric"): {"--metric": "bleu"}, ("translator", "min_count"): {"--min-count": 20},
 }  # fmt: skip
 
