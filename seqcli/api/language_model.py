@@ -194,5 +194,7 @@ def score_texts(opened: OpenScorer, texts: list[str], *, contexts: list[str] | N
 def _settings(value: Any, kind: type[T]) -> T | None:
     """The settings themselves, the default ones for True, None for False."""
     if not isinstance(value, bool | kind):
-        raise UsageError(f"{type(value).__name__} is not seqcli.{kind.__name__}", cure="give that or True")
+        raise UsageError(
+            f"{type(value).__name__} is not seqcli.{kind.__name__}", cure=f"give a seqcli.{kind.__name__} or True"
+        )
     return value if isinstance(value, kind) else kind() if value else None

@@ -1,4 +1,4 @@
-"""How a training ends: with the next command where a model has learnt, else with what to change; a sample either way."""
+"""The last lines of a training: a sample, then the next command if the model has learned something, else what to change."""
 
 import itertools
 import json

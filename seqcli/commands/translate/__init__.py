@@ -179,7 +179,7 @@ def translate(
         n_best=several,
         alignment=alignment,
         attention=attention,
-        attention_elsewhere=attention_output is not None,
+        attention_file=attention_output is not None,
     )
     with ExitStack() as files:
         listeners: list[rows.Listener] = []

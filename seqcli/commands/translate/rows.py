@@ -124,19 +124,19 @@ class Arguments(session.Arguments):
 
 @dataclass(frozen=True)
 class DisplayOptions:
-    """What is shown with a translation. n_best: several per record, in the format of Moses; attention_elsewhere:
+    """What is shown with a translation. n_best: several per record, in the format of Moses; attention_file:
     attention is written to a file."""
 
     scores: bool = False
     n_best: bool = False
     alignment: bool = False
     attention: bool = False
-    attention_elsewhere: bool = False
+    attention_file: bool = False
 
     @property
     def attending(self) -> bool:
         """Whether the attention is needed."""
-        return self.alignment or self.attention or self.attention_elsewhere
+        return self.alignment or self.attention or self.attention_file
 
 
 class Listener(Protocol):
