@@ -108,7 +108,7 @@ def _of_text(opened: Any, text: str) -> AttentionView:
     everything = torch.ones_like(tokens, dtype=torch.bool)
     with torch.inference_mode(), recorded(SELF) as looked:
         if not language:
-            model.features(tokens, everything)
+            model.all_states(tokens)
         elif is_pseudo(opened.model):
             model.seen(tokens, masked=~everything, real=everything)
         else:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from seqcli.nn.classifier import NeuralClassifier, several
@@ -78,6 +79,10 @@ class TransformerClassifier(NeuralClassifier):
             self.transform, width = Transform(width, config.width, activation=config.transform), config.width
         self.head = Linear(width, labels)
         initialise(self, depth=config.layers)
+
+    def all_states(self, tokens: Tensor) -> Tensor:
+        """The states of all tokens, also of those that are not pooled: [B, T, D] of tokens int64 [B, T] without padding."""
+        return self.body(tokens, real=None if self._causal else torch.ones_like(tokens, dtype=torch.bool))[0]
 
     def features(self, tokens: Tensor, real: Tensor) -> Tensor:
         x, _ = self.body(tokens, real=None if self._causal else real, queries=self.pooling.queries)

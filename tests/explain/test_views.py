@@ -21,9 +21,10 @@ from seqcli.explain.search import search
 from seqcli.explain.surprisal import surprisal
 from seqcli.explain.views import KINDS, Explained, views
 from seqcli.interfaces import OpenModel
-from seqcli.models import transformer
+from seqcli.models import recurrent_classifier, transformer, transformer_classifier
 from seqcli.nn.attention import SELF, recorded
 from seqcli.scoring.tokens import score_tokens
+from seqcli.tasks.classification.load import OpenClassifier
 from seqcli.text import BOS_ID
 
 TEXT = "my computer is very slow"
@@ -400,3 +401,21 @@ def test_texts_beyond_the_window(opened):
     with pytest.raises(InputError, match="reads at most 8 at once"):
         attention(model, "my computer " * 5)
     assert len(surprisal(model, "my computer " * 20).tokens) == 41
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_classifiers_have_the_attention_and_the_gates_of_what_they_read(opened, pooling):
+    """Of all tokens, also where the last layer is computed for the first alone."""
+    made = []
+    for module, view in ((transformer_classifier, attention), (recurrent_classifier, gates)):
+        config = module.Config(
+            width=16, layers=1, **({"heads": 2, "pooling": (pooling,)} if view is attention else {"cell": "gru"})
+        )
+        model = module.build(config, vocab_size=opened.tokenizer.vocab_size, labels=2).eval()
+        tokenizer = opened.tokenizer
+        made.append(view(OpenClassifier("m", "m", ["a", "b"], tokenizer.encode, model, tokenizer=tokenizer), TEXT))
+    ((of_transformer,), of_gru) = made
+    names = ["<s>", *TEXT.split(), "</s>"]
+    assert of_transformer.queries == of_transformer.attended == of_gru.tokens == names
+    for head in of_transformer.layers[0].heads:
+        np.testing.assert_allclose(np.sum(head.weights, axis=1), np.ones(len(names)), atol=1e-5)

@@ -15,7 +15,7 @@ from seqcli.data.labelled import canonical
 from seqcli.data.lines import Block
 from seqcli.errors import ModelError, UsageError
 from seqcli.files import file_type, regular
-from seqcli.interfaces import Classifier
+from seqcli.interfaces import Classifier, Tokenizer
 from seqcli.interop.fasttext import classifier as fasttext_classifier
 from seqcli.interop.fasttext.file import LOSSES, FastTextFile
 from seqcli.interop.huggingface.hub import revision
@@ -53,6 +53,7 @@ class OpenClassifier(Generic[Batch]):
     features: str = ""  # description of its input for the signature: label of the tokenizer
     normalisation: Normalisation = Normalisation.NFC  # of the text it reads
     hub: str = ""  # NAME@COMMIT of a model of the Hugging Face hub
+    tokenizer: Tokenizer | None = None  # of a model that reads tokens
     link: Link[Batch] | None = None  # computes the reported probabilities; None: softmax
 
     def logits(self, block: Block | bytes) -> np.ndarray:
@@ -128,6 +129,7 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str, *, hub: str = "") -
     )  # missing in models of other tools
     if len({*labels}) < max(2, len(labels)) or not 0 < temperature < 1e6:
         raise ValueError("labels or temperature")
+    tokenizer = None
     if hasattr(module, "encoder"):  # it reads text instead of tokens
         encode, sizes, form = module.encoder(settings), {}, Normalisation.NFC
     else:
@@ -135,7 +137,7 @@ def _of_run(run: ModelFolder, module: ModuleType, name: str, *, hub: str = "") -
         encode, sizes, form = tokenizer.encode, {"vocab_size": tokenizer.vocab_size}, tokenizer.normalisation
     model = module.load(settings, run.tensors(whole=is_network(module)), labels=len(labels), **sizes)
     return OpenClassifier(
-        name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form, hub
+        name, run.arch, labels, encode, model, temperature, run.config.get("tokenizer", ""), form, hub, tokenizer
     )
 
 
