@@ -1,7 +1,9 @@
 """SentencePiece models as the library trains them, for tests of files that others made."""
 
-import io
+import tempfile
 from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 
 import sentencepiece
 
@@ -13,11 +15,10 @@ def trained(texts: Iterable[str], **settings) -> bytes:
 
     In a process of its own: the library's threads stay behind in one that has trained, and end the processes which are forked from it.
     """
-
-    def model() -> bytes:
-        out = io.BytesIO()
-        how = {"hard_vocab_limit": False, "minloglevel": 4} | settings
-        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(texts), model_writer=out, **how)
-        return out.getvalue()
-
-    return in_child(model)
+    how = {"hard_vocab_limit": False, "minloglevel": 4} | settings
+    with tempfile.TemporaryDirectory() as folder:
+        text, model = Path(folder) / "text.txt", Path(folder) / "m.model"
+        text.write_text("".join(f"{line}\n" for line in texts), encoding="utf-8")
+        train = sentencepiece.SentencePieceTrainer.train
+        in_child(partial(train, input=str(text), model_prefix=str(model.with_suffix("")), **how), openmp=True)
+        return model.read_bytes()
