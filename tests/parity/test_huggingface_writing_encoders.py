@@ -115,14 +115,13 @@ def test_a_classifier_is_written_as_bert(here, tmp_path, tokenizers):
 @pytest.fixture(scope="module", params=["joint", "separate"])
 def translator(request, tmp_path_factory, tokenizers):
     """A folder with a translator of ours, and `theirs`, which it was written as."""
-    from seqcli.commands import convert_folders
-    from seqcli.interfaces import SILENT
+    from seqcli import cli
 
     folder, joint = tmp_path_factory.mktemp("translator"), request.param == "joint"
     sides = [tokenizers["both"]] * 2 if joint else [tokenizers["english"], tokenizers["korean"]]
     sizes = {"source_size": sides[0].vocab_size, "vocab_size": sides[1].vocab_size, "joint": joint}
     save(folder / "ours", "translation", "marian", sides[0] if joint else tuple(sides), {}, sizes=sizes)
-    convert_folders.write(str(folder / "ours"), str(folder / "theirs"), to="hf", force=False, reporter=SILENT)
+    assert cli.run(["convert", str(folder / "ours"), str(folder / "theirs"), "--to", "hf"]) == 0
     return folder
 
 
