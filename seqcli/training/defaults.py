@@ -23,6 +23,7 @@ _SINGLE = ("characters", "bytes")  # tokenizers with single-character tokens
 _NARROW = ("rnn", "lstm", "gru", "feedforward")
 _FEW = 500_000  # tokens of labelled text: smaller texts are read often enough in a minute for a larger network
 _SHORT = 2  # minutes on a CPU that are too short for the small presets; measured at 1
+_SHORT_FOR_TRANSFORMERS = 4  # the same for Transformer language models; measured at 1 and 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Situation:
 
 def preset(task: str, arch: str, presets: Collection[str], situation: Situation) -> str:
     """The name of one of `presets`."""
-    short = situation.device == "cpu" and 0 < situation.minutes <= _SHORT
+    enough = _SHORT_FOR_TRANSFORMERS if (task, arch) == ("language", "transformer") else _SHORT
+    short = situation.device == "cpu" and 0 < situation.minutes <= enough
     signs = situation.kind in _SINGLE
     if task == "language" and "char" in presets and (signs or short):
         if short and signs and arch in _NARROW:
