@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,19 +39,6 @@ class Keeper(AbstractContextManager[object], Protocol):
 
     def keep(self, tables: Mapping[str, np.ndarray], progress: Progress) -> bool:
         """Saves if a checkpoint is due; returns whether the training has to stop."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Restricts PyTorch to one thread: there is a process for each core."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def shared(rows: int, width: int) -> np.ndarray:

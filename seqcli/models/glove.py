@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from seqcli.embeddings import cooccurrence
-from seqcli.embeddings.training import Keeper, one_thread, shared
+from seqcli.embeddings.training import Keeper, shared
 from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import DivergedError, InputError
 from seqcli.interfaces import Reporter
@@ -107,6 +107,8 @@ def estimate(
     """Trains on a stream (int32 [T], `<s>` before each row, other special symbols left out); as for `word2vec.estimate`."""
     import torch
 
+    from seqcli.nn.device import one_thread
+
     size = words.vocab_size - len(SPECIALS)
     begun = time.monotonic()
     pairs = cooccurrence.count(stream, size=size, window=config.window)
@@ -154,7 +156,7 @@ def estimate(
             loss += learn(as_word, as_context, j, i, x, rate=config.learning_rate, most=config.most)
         return len(chosen), loss
 
-    with one_thread(), keeper:
+    with one_thread(), keeper:  # there is a process for each core
         for count, loss in ordered_map(learnt, schedule(), workers=threads):
             progress.add(count, loss, count, kept=parts)
             if not math.isfinite(loss):

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from seqcli.embeddings.subwords import Subwords
-from seqcli.embeddings.training import Keeper, one_thread, shared
+from seqcli.embeddings.training import Keeper, shared
 from seqcli.embeddings.vectors import WordVectors
 from seqcli.errors import DivergedError, OutputError
 from seqcli.interfaces import Reporter
@@ -82,6 +82,7 @@ def estimate(
     import torch
 
     from seqcli.nn import negative_sampling as sampling
+    from seqcli.nn.device import one_thread
 
     counts = np.bincount(stream, minlength=words.vocab_size)[len(SPECIALS) :]
     subwords = subwords_for(words, config)
@@ -120,7 +121,7 @@ def estimate(
             loss, count = loss + of_step, count + pairs
         return len(tokens), loss, count
 
-    with one_thread(), keeper:
+    with one_thread(), keeper:  # there is a process for each core
         for size, loss, count in ordered_map(learnt, schedule(), workers=threads):
             progress.add(size, loss, count, kept=len(parts))
             if not math.isfinite(loss):

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -78,6 +80,17 @@ def choose_threads(number: int | None) -> None:
         if most > 1:
             _threads = Threads(most)
             _threads.adapt()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A context in which PyTorch uses one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def adapt_threads() -> None:

@@ -7,8 +7,7 @@ Arrays are checked before anything is allocated.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from seqcli.errors import ModelError
+from seqcli.nn.device import one_thread
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -36,23 +36,11 @@ def initialise_recurrent(layers: Iterable[nn.RNNBase]) -> None:
     """Initialises recurrent layers. The forget gate bias of an LSTM is 1, so that it remembers at the beginning of training (Jozefowicz
     et al. 2015)."""
     for layer in layers:
-        with _one_thread():
+        with one_thread():  # LAPACK's QR rounds differently with others; a seed should always give the same weights
             nn.init.orthogonal_(layer.get_parameter("weight_hh_l0"))
         if isinstance(layer, nn.LSTM):
             bias = layer.get_parameter("bias_hh_l0")
             nn.init.ones_(bias[layer.hidden_size : 2 * layer.hidden_size].detach())
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Uses one thread: LAPACK's QR rounds differently with other numbers of threads, and a seed should always give
-    the same weights."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def arrays(model: nn.Module) -> dict[str, np.ndarray]:
