@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
 
 from seqcli.ngram.arena import Arena
 from seqcli.ngram.level import Level, row_type
+from seqcli.system.workers import in_threads
 from seqcli.text import BOS_ID
 
 _PART = 1 << 16  # number of positions to process at a time, so that they stay in the second-level cache
 _BLOCK = 1 << 18  # number of positions to divide at a time
 _MOST_PARTS = 1 << 12
-_AHEAD = 2  # results per thread that may wait
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -192,23 +189,3 @@ def _order(*digits: np.ndarray) -> np.ndarray:
     for digit in digits[1:]:
         order = order[np.argsort(digit[order], kind="stable")]
     return order
-
-
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """`map(function, items)` in threads, for functions that spend most time in numpy calls that release the interpreter lock.
-    They are at most a few items ahead of the consumer, since results take memory."""
-    if workers == 1:
-        yield from map(function, items)
-        return
-    futures: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(workers) as threads:
-        try:
-            for item in items:
-                futures.append(threads.submit(function, item))
-                if len(futures) > _AHEAD * workers:
-                    yield futures.popleft().result()
-            while futures:
-                yield futures.popleft().result()
-        finally:
-            for future in futures:
-                future.cancel()

@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice
 from multiprocessing.connection import Connection
@@ -59,12 +59,26 @@ def _in_order(pipes: list, items: Iterable[Item], *, end: Callable[[], None]) ->
         finally:
             idle.put(pipe)
 
-    waiting: deque = deque()
-    with ThreadPoolExecutor(len(pipes)) as threads:
+    yield from in_threads(remote, items, len(pipes), end=end)
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, *, end: Callable[[], None] = lambda: None
+) -> Iterator[Result]:
+    """`map(function, items)` in threads, for functions that mostly wait or run outside the interpreter lock. They are at most two items
+    per thread ahead of the consumer, since results take memory. end: called before the threads are waited for."""
+    if threads == 1:
+        try:
+            yield from map(function, items)
+        finally:
+            end()
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for item in items:
-                waiting.append(threads.submit(remote, item))
-                if len(waiting) > 2 * len(pipes):
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
