@@ -321,6 +321,8 @@ def _training_options(arch: Archs, options: dict[str, Any]) -> TrainingOptions:
             raise TypeError(f"unexpected keyword argument {name!r}{hint}")
     if "tokenizer" in options:
         options = {**options, "tokenizer": _folder(options["tokenizer"], weights=False)}
+    if "distill" in options:
+        options = {**options, "distill": tuple(map(_folder, _listed(options["distill"] or ())))}
     archs = _listed(arch)
     for each in archs:
         if not isinstance(each, str):

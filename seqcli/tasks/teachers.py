@@ -15,16 +15,16 @@ import numpy as np
 
 from seqcli import catalog
 from seqcli.errors import UsageError
-from seqcli.interfaces import Reporter, Tokenizer
-from seqcli.tasks.classification.data import Texts
-from seqcli.tasks.classification.load import open_classifier
-from seqcli.tasks.classification.mixture import mixed
+from seqcli.interfaces import Reporter
 from seqcli.tasks.language.load import open_model
 from seqcli.tasks.open_folder import folder_of
+from seqcli.tasks.tokenizer_choice import TokenizerChoice
 from seqcli.training.config import Request
 
 if TYPE_CHECKING:
     from seqcli.nn.language_model import NeuralLanguageModel
+    from seqcli.tasks.classification.data import Texts
+    from seqcli.tasks.initial_weights import InitialModel
     from seqcli.training.device import Placement
 
 
@@ -43,14 +43,16 @@ class Teachers:
             raise UsageError(f"--distill has no effect with --arch {request.arch}")
         return dataclasses.replace(request, teachers=self)
 
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer that language models share with their teachers. Raises UsageError if those have different ones."""
-        first, *others = (folder_of(source).expect("language").tokenizer() for source in self.sources)
-        for source, other in zip(self.sources[1:], others):
-            if other.fingerprint != first.fingerprint:
+    def choice(self, first: InitialModel | None = None) -> TokenizerChoice:
+        """The tokenizer that language models share with their teachers. first: the model of --init. Raises UsageError if they have
+        different ones."""
+        source, *others = [*self.sources, *([first.source] if first else [])]
+        tokenizer, *further = (folder_of(each).expect("language").tokenizer() for each in (source, *others))
+        for each, other in zip(others, further, strict=True):
+            if other.fingerprint != tokenizer.fingerprint:
                 cure = "give models that were trained together, with several --arch"
-                raise UsageError(f"has another tokenizer than {self.sources[0]}", where=source, cure=cure)
-        return first
+                raise UsageError(f"has another tokenizer than {source}", where=each, cure=cure)
+        return TokenizerChoice(source, opened=tokenizer)
 
     def networks(self, placement: Placement) -> list[NeuralLanguageModel]:
         """The teachers of a language model, on its device. Raises UsageError for models that are not causal networks."""
@@ -70,6 +72,9 @@ class Teachers:
     def soft_labels(self, texts: Texts, *, share: float, reporter: Reporter) -> np.ndarray:
         """The targets of a classifier, float32 [N, C]: 1 - `share` for the label of a text, the rest as the teachers distribute it.
         Raises UsageError if their labels are others."""
+        from seqcli.tasks.classification.load import open_classifier  # not for language models
+        from seqcli.tasks.classification.mixture import mixed
+
         models = [open_classifier(source) for source in self.sources]
         for source, opened in zip(self.sources, models):
             if {*opened.labels} != {*texts.labels}:
@@ -90,5 +95,5 @@ class Teachers:
 
 def record(request: Request) -> dict[str, Any]:
     """The entry in the record of a training: checksums of the teachers' weights."""
-    asked = request.teachers
-    return {"distill": None if asked is None else [folder_of(source).weights_checksum for source in asked.sources]}
+    sources = request.teachers.sources if request.teachers else ()
+    return {"distill": [folder_of(source).weights_checksum for source in sources] or None}

@@ -1,12 +1,15 @@
 """`--distill`: networks learn the probabilities of other models, which are computed as `classify` and `score` show them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import seqcli
 from seqcli.errors import UsageError
 from seqcli.interfaces import SILENT
+from seqcli.runs.model_folder import ModelFolder
 from seqcli.tasks.classification.data import LabelledFiles
 from seqcli.tasks.teachers import Teachers
 
@@ -54,8 +57,19 @@ def test_a_language_model_learns_from_others_with_their_tokenizer(here, texts):
         done = here("train", "lm", "text.txt", "-o", name, "--arch", "transformer", *FAST, *more)
         assert done.code == 0, done.err
         scores[name] = here("score", "-m", name, "good film").rows[0][0]
-    assert Teachers(("s1", "t/gru")).tokenizer().KIND == "characters"
+    assert Teachers(("s1", "t/gru")).choice().opened.KIND == "characters"
     assert scores["s1"] != scores["s2"]
+
+
+def test_python_takes_one_teacher_or_several(texts, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    about = {"preset": "tiny", "steps": 2, "threads": 1, "settings": {"width": 8}}
+    for name in ("a", "b"):
+        seqcli.train_classifier("texts.tsv", name, arch="gru", **about)
+    for teachers in ("a", Path("a"), ["a", Path("b")]):
+        seqcli.train_classifier("texts.tsv", "student", arch="gru", distill=teachers, force=True, **about)
+        wanted = 2 if isinstance(teachers, list) else 1
+        assert len(ModelFolder.open("student").config["distill"]) == wanted
 
 
 def test_teachers_that_cannot_teach_are_refused_in_one_line(here, texts):
@@ -80,4 +94,4 @@ def test_models_with_different_tokenizers_cannot_teach_together(here, texts):
     for name, kind in (("w", "words"), ("c", "characters")):
         assert here("train", "lm", "text.txt", "-o", name, "--arch", "gru", *FAST, "--tokenizer", kind).code == 0
     with pytest.raises(UsageError, match=r"^c: has another tokenizer than w"):
-        Teachers(("w", "c")).tokenizer()
+        Teachers(("w", "c")).choice()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -26,7 +27,6 @@ from seqcli.commands.train.options import (
     VocabSize,
     Vocabulary,
     Writing,
-    all_located,
     leave_counting_to_one,
     located,
     training_options,
@@ -134,9 +134,10 @@ def classifier(
     from seqcli.tasks.classification.train_several import train_classifiers
     from seqcli.tasks.initial_weights import default_arch
 
-    tokenizer = located(tokenizer, weights=False, command="train classifier", quiet=writing.quiet)
-    init = located(init, command="train classifier", quiet=writing.quiet)
-    teachers = all_located(distill, command="train classifier", quiet=writing.quiet)
+    locate = partial(located, command="train classifier", quiet=writing.quiet)
+    tokenizer = locate(tokenizer, weights=False) if tokenizer else None
+    init = locate(init) if init else None
+    teachers = [locate(each) for each in distill or ()]
     archs, decisive = arch or [default_arch(init) if init else "bag"], metric or "accuracy"
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine, teachers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +27,6 @@ from seqcli.commands.train.options import (
     VocabSize,
     Vocabulary,
     Writing,
-    all_located,
     leave_counting_to_one,
     located,
     thresholds,
@@ -145,9 +145,10 @@ def lm(
     from seqcli.tasks.language.load import LANGUAGE
     from seqcli.tasks.language.train_several import summary_lines, train_language_models
 
-    tokenizer = located(tokenizer, weights=False, command="train lm", quiet=writing.quiet)
-    init = located(init, command="train lm", quiet=writing.quiet)
-    teachers = all_located(distill, command="train lm", quiet=writing.quiet)
+    locate = partial(located, command="train lm", quiet=writing.quiet)
+    tokenizer = locate(tokenizer, weights=False) if tokenizer else None
+    init = locate(init) if init else None
+    teachers = [locate(each) for each in distill or ()]
     archs, unit = arch or [default_arch(init) if init else "ngram"], unit or (default_unit(init) if init else "line")
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine, teachers)

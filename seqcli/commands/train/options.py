@@ -203,18 +203,13 @@ class Vocabulary:
     limit_vocab: str | None
 
 
-def located(source: str | None, *, weights: bool = True, command: str, quiet: bool) -> str | None:
+def located(source: str, *, weights: bool = True, command: str, quiet: bool) -> str:
     """The path of a model or tokenizer that a training begins with. weights: False where the tokenizer is enough."""
     from seqcli import sources
     from seqcli.report.progress import Console
 
     reporter = Console(prefix=f"seqcli {command}", quiet=quiet)
-    return source and sources.located(source, weights=weights, reporter=reporter)
-
-
-def all_located(models: Sequence[str] | None, *, command: str, quiet: bool) -> list[str]:
-    """The paths of the models of --distill."""
-    return [path for source in models or () if (path := located(source, command=command, quiet=quiet))]
+    return sources.located(source, weights=weights, reporter=reporter)
 
 
 def training_options(

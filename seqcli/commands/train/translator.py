@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -146,8 +147,9 @@ def translator(
     from seqcli.tasks.translation.load import TRANSLATION
     from seqcli.tasks.translation.train_several import train_translators
 
-    tokenizer = located(tokenizer, weights=False, command="train translator", quiet=writing.quiet)
-    init = located(init, command="train translator", quiet=writing.quiet)
+    locate = partial(located, command="train translator", quiet=writing.quiet)
+    tokenizer = locate(tokenizer, weights=False) if tokenizer else None
+    init = locate(init) if init else None
     archs = arch or [default_arch(init) if init else "transformer"]
     vocabulary = Vocabulary(tokenizer, vocab_size, min_count, limit_vocab)
     options = training_options(archs, preset, budget, settings, vocabulary, writing, machine)

@@ -6,7 +6,6 @@ The folder always has the best weights so far (by bits per byte of the held-out 
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -60,7 +59,7 @@ def train_network(
     if first:
         choice = TokenizerChoice(first.source, opened=first.tokenizer)
     if request.teachers:
-        choice = _of_teachers(request.teachers, first)
+        choice = request.teachers.choice(first)
     choice = dataclasses.replace(choice, characters=budget.characters(plan.minutes))
     reading = read(corpus, choice, folder=writer.folder, threads=request.threads, reporter=reporter, deadline=deadline)
     check_enough(reading, corpus, judged_on_others=valid is not None)
@@ -79,14 +78,15 @@ def train_network(
     if not plan.batch_tokens:
         plan = dataclasses.replace(plan, batch_tokens=min(max(len(stream) // 100, 256), 4096))
     vocab_size = tokenizer.vocab_size
-    teaching, longest = None, math.inf
+    teaching, longest = None, None
     if request.teachers:
         teaching, longest = _teaching(request.teachers, corpus.unit, plan, settings, placement)
+    longest_line = longest if corpus.unit == "line" else None
 
     def make() -> Any:
         model = module.build(settings, vocab_size=vocab_size)
         model.soft_targets = teaching
-        if model.window is not None and model.window > longest:
+        if model.window and longest and model.window > longest:
             what, cure = f"a window of {model.window} is longer than that of --distill", f"use --set window={longest}"
             raise UsageError(what, cure=cure)
         return model
@@ -95,7 +95,7 @@ def train_network(
         task=LANGUAGE,
         make=make,
         batches=lambda model: batches_of(
-            stream, corpus.unit, plan, settings, tokenizer=tokenizer, window=model.window, longest=longest
+            stream, corpus.unit, plan, settings, tokenizer=tokenizer, window=model.window or longest_line
         ),
         held_out=held_out,
         record={
@@ -132,39 +132,29 @@ def train_network(
     return Trained(writer.path, open_saved_model(writer.path), record)
 
 
-def _of_teachers(asked: Teachers, first: InitialModel | None) -> TokenizerChoice:
-    """The tokenizer of the models of --distill."""
-    tokenizer = asked.tokenizer()
-    if first and first.tokenizer.fingerprint != tokenizer.fingerprint:
-        cure = "give models that were trained together, with several --arch"
-        raise UsageError("has another tokenizer than the model of --init", where=asked.sources[0], cure=cure)
-    return TokenizerChoice(asked.sources[0], opened=tokenizer)
-
-
 def _teaching(
-    asked: Teachers, unit: str, plan: Plan, settings: Any, placement: Placement
-) -> tuple[Callable[..., Any], float]:
-    """What a network learns from the models of --distill, and the largest window that they have. Raises UsageError if they
-    cannot read what it reads."""
+    models: Teachers, unit: str, plan: Plan, settings: Any, placement: Placement
+) -> tuple[Callable[..., Any], int | None]:
+    """What a network learns from the models of --distill, and the smallest of their windows. Raises UsageError if they cannot read
+    what it reads."""
     from seqcli.nn.distillation import soft_targets
 
     if getattr(settings, "objective", CAUSAL) != CAUSAL:
         raise UsageError("--distill cannot be combined with --objective masked or hybrid")
-    networks = asked.networks(placement)
-    longest = min((network.window for network in networks if network.window is not None), default=math.inf)
-    if unit == "document" and plan.bptt > longest:
+    networks = models.networks(placement)
+    longest = min((network.window for network in networks if network.window), default=None)
+    if unit == "document" and longest and plan.bptt > longest:
         raise UsageError("bptt is longer than the window of --distill", cure=f"use --set bptt={longest}")
     return soft_targets(networks, share=plan.distill_share), longest
 
 
 def batches_of(
-    stream: np.ndarray, unit: str, plan: Plan, settings: Any, *, tokenizer: Tokenizer, window: int | None,
-    longest: float = math.inf,
-) -> Batches:  # fmt: skip
-    """window: of the model; longest: maximum length of a line, which is then cut; masked rows are one token longer than those for next-token prediction."""
+    stream: np.ndarray, unit: str, plan: Plan, settings: Any, *, tokenizer: Tokenizer, window: int | None
+) -> Batches:
+    """window: of the model; masked rows are one token longer than those for next-token prediction."""
     objective = getattr(settings, "objective", CAUSAL)
     if objective == CAUSAL or window is None:
-        return _causal_batches(stream, unit, plan, window=window, longest=longest)
+        return _causal_batches(stream, unit, plan, window=window)
     return Masked(
         _causal_batches(stream, unit, plan, window=window - 1),
         vocab_size=tokenizer.vocab_size,
@@ -176,14 +166,9 @@ def batches_of(
     )
 
 
-def _causal_batches(
-    stream: np.ndarray, unit: str, plan: Plan, *, window: int | None, longest: float = math.inf
-) -> Batches:
+def _causal_batches(stream: np.ndarray, unit: str, plan: Plan, *, window: int | None) -> Batches:
     if unit == "line":
-        most = min(longest, math.inf if window is None else window)
-        return Lines(
-            stream, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=None if most == math.inf else int(most)
-        )
+        return Lines(stream, batch_tokens=plan.batch_tokens, seed=plan.seed, longest=window)
     if window is not None:
         return Windows(stream, width=window, batch_tokens=plan.batch_tokens, seed=plan.seed)
     return Lanes(stream, width=plan.bptt, batch_tokens=plan.batch_tokens, seed=plan.seed)
